@@ -55,7 +55,7 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "no Python >= 3.11 with venv found: install one (on Debian also" \
 		"python3-venv) or name it: make PYTHON=/path/to/python" >&2; exit 1; }
 	@if test -e $(UNFINISHED); then rm -rf $(VENV); fi
-	@mkdir -p $(VENV) && rm -f $(STAMP) && touch $(UNFINISHED)
+	@mkdir -p $(VENV) && touch $(UNFINISHED) && rm -f $(STAMP)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -c constraints.txt setuptools torch==2.13.0
 	$(BIN)/python -m pip install -c constraints.txt --no-build-isolation -e '.[deepxde,dev]'
