@@ -1,0 +1,87 @@
+"""Writes a reference, and draws labels from one."""
+
+import json
+import math
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from pacpde.datasets.schema import SCHEMA, UNSEALED, Labels, seal
+from pacpde.errors import InvalidValueError
+from pacpde.files import atomic_write
+from pacpde.reference import Reference
+from pacpde.reference.dense import DEGREE
+from pacpde.runtime import generator, versions
+
+
+def write(reference: Reference, path: str | Path, labels: Labels | None = None) -> None:
+    """One HDF5 file of schema 1, whole or not at all; OutputError where it cannot be written."""
+    with atomic_write(path) as temporary:
+        with h5py.File(temporary, "w") as file:
+            _write_attributes(file, reference)
+            _write_fields(file, reference)
+            _write_dense(file, reference)
+            if labels is not None:
+                _write_labels(file, labels)
+        seal(temporary)
+
+
+def draw_labels(reference: Reference, count: int, *, seed: int = 0, noise: float = 0.0) -> Labels:
+    """`count` scrambled Sobol points of the whole box, and the fields there with normal noise.
+
+    Args:
+        noise: standard deviation of the noise, in standard deviations of each field over the
+            output grid.
+    """
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+        raise InvalidValueError(f"labels is {count!r}, expected a whole number of at least 1.")
+    number = isinstance(noise, int | float | np.number) and not isinstance(noise, bool)
+    if not number or not (math.isfinite(noise) and noise >= 0):
+        raise InvalidValueError(f"noise is {noise!r}, expected a finite number of at least 0.")
+    points = reference.problem.domain.sample(int(count), generator(seed, "labels"))
+    exact = reference(*points.T).T
+    spread = reference.values.reshape(exact.shape[1], -1).std(axis=1)
+    errors = generator(seed, "label noise").standard_normal(exact.shape)
+    return Labels(points, exact + noise * spread * errors, int(seed), float(noise))
+
+
+def _write_attributes(file: h5py.File, reference: Reference) -> None:
+    problem = reference.problem
+    file.attrs["schema"] = SCHEMA
+    file.attrs["family"] = problem.name
+    file.attrs["coefficients"] = json.dumps(problem.coefficients)
+    if problem.until is not None:
+        file.attrs["until"] = problem.until
+    file.attrs["certified_error"] = reference.certified_error
+    file.attrs["solver"] = reference.solver
+    file.attrs["tolerances"] = json.dumps(reference.tolerances)
+    file.attrs["seconds"] = reference.seconds
+    file.attrs["versions"] = json.dumps(versions())
+    file.attrs["checksum"] = np.bytes_(UNSEALED)
+
+
+def _write_fields(file: h5py.File, reference: Reference) -> None:
+    axes, fields = file.create_group("axes", track_order=True), file.create_group("fields")
+    for name, grid in reference.axes.items():
+        axes.create_dataset(name, data=grid).make_scale(name)
+    for name, values in reference.fields.items():
+        field = fields.create_dataset(name, data=values)
+        for dimension, axis in zip(field.dims, reference.axes, strict=True):
+            dimension.label = axis
+            dimension.attach_scale(axes[axis])
+
+
+def _write_dense(file: h5py.File, reference: Reference) -> None:
+    dense = file.create_group("dense")
+    dense.attrs["degree"] = DEGREE
+    dense.create_dataset("times", data=reference.dense.times)
+    dense.create_dataset("values", data=reference.dense.values)
+
+
+def _write_labels(file: h5py.File, labels: Labels) -> None:
+    group = file.create_group("labels")
+    group.attrs["seed"] = labels.seed
+    group.attrs["noise"] = labels.noise
+    group.create_dataset("points", data=labels.points)
+    group.create_dataset("values", data=labels.values)

@@ -1,0 +1,134 @@
+"""A solution at the solver's own nodes, and its value anywhere between them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pacpde.errors import InvalidValueError
+from pacpde.reference.grid import SpaceAxis
+
+DEGREE = 10  # of the polynomial in time on each piece
+PIECES = 20_000  # at most; a solver's dense output is polynomial, so far fewer are needed
+CHUNK = 2000  # scattered points evaluated at once
+
+
+@dataclass(frozen=True)
+class DenseSolution:
+    """Values at `times` and at the nodes of `space`, shape [len(times), fields, nodes...].
+
+    In time: pieces of degree ten, piece k between the nodes 10 k and 10 (k + 1), fitted to the
+    solver's dense output. In space: spectral interpolation.
+    """
+
+    times: np.ndarray
+    space: tuple[SpaceAxis, ...]
+    values: np.ndarray
+
+    def on_grid(self, t: np.ndarray, *space: np.ndarray) -> np.ndarray:
+        """The fields on a tensor grid, shape [fields, len(t), len(x), ...]."""
+        return to_points(self.space, self._in_time(t), space)
+
+    def at(self, t: np.ndarray, *space: np.ndarray) -> np.ndarray:
+        """The fields at points that broadcast, shape [fields, ...]."""
+        points = np.broadcast_arrays(*(np.asarray(c, float) for c in (t, *space)))
+        shape = points[0].shape
+        flat = [np.ravel(c) for c in points]
+        self._check_inside(flat)
+        unique = [np.unique(c, return_inverse=True) for c in flat]
+        if np.prod([float(len(values)) for values, _ in unique]) <= 4 * flat[0].size:
+            grid = self.on_grid(*(values for values, _ in unique))
+            at = tuple(inverse for _, inverse in unique)
+            found = np.stack([field[at] for field in grid])
+        else:
+            parts = range(0, flat[0].size, CHUNK)
+            found = np.concatenate(
+                [self._scattered([c[start : start + CHUNK] for c in flat]) for start in parts], 1
+            )
+        return found.reshape(-1, *shape)
+
+    def _scattered(self, points: list[np.ndarray]) -> np.ndarray:
+        result = self._in_time(points[0])
+        for axis, x in zip(self.space, points[1:], strict=True):
+            result = np.einsum("pn,pfn...->pf...", axis.interpolation(x), result)
+        return result.T
+
+    def _in_time(self, t: np.ndarray) -> np.ndarray:
+        """Values at the nodes of space, shape [len(t), fields, nodes...]."""
+        piece = np.searchsorted(self.times[::DEGREE], t, side="right") - 1
+        starts = DEGREE * np.clip(piece, 0, len(self.times) // DEGREE - 1)
+        weights = _lagrange(self.times[starts[:, None] + np.arange(DEGREE + 1)], t)
+        result = np.zeros((len(t), *self.values.shape[1:]))
+        for k in range(DEGREE + 1):
+            result += weights[:, k].reshape(-1, *[1] * (result.ndim - 1)) * self.values[starts + k]
+        return result
+
+    def _check_inside(self, points: list[np.ndarray]) -> None:
+        if len(points) != 1 + len(self.space):
+            raise InvalidValueError(
+                f"the reference was called with {len(points)} coordinates, expected "
+                f"{', '.join(['t', *(axis.axis.name for axis in self.space)])}."
+            )
+        bounds = [("t", self.times[0], self.times[-1])]
+        bounds += [(s.axis.name, s.axis.lower, s.axis.upper) for s in self.space]
+        for values, (name, lower, upper) in zip(points, bounds, strict=True):
+            slack = 1e-12 * (upper - lower)
+            outside = ~((values >= lower - slack) & (values <= upper + slack))
+            if outside.any():
+                raise InvalidValueError(
+                    f"{name} = {values[outside][0]:g} lies outside the reference, which covers "
+                    f"{lower:g} to {upper:g}: solve a longer span or leave such points out."
+                )
+
+
+def to_points(
+    space: tuple[SpaceAxis, ...], values: np.ndarray, points: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Values at the nodes, [T, fields, nodes...], moved to `points`: [fields, T, points...]."""
+    for position, (axis, x) in enumerate(zip(space, points, strict=True), start=2):
+        moved = np.tensordot(axis.interpolation(x), values, axes=(1, position))
+        values = np.moveaxis(moved, 0, position)
+    return np.ascontiguousarray(np.moveaxis(values, 1, 0))
+
+
+def in_pieces(
+    function: Callable[[np.ndarray], np.ndarray],
+    span: tuple[float, float],
+    error: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Times and values of a function [T] → [T, ...] as pieces of degree ten, by bisection.
+
+    A piece is halved until it meets the function between its nodes to the absolute `error`
+    [fields], in the mean square over the nodes of space at each time.
+    """
+    unit = np.sin(np.pi * np.arange(DEGREE + 1) / (2 * DEGREE)) ** 2
+    between = (unit[1:] + unit[:-1]) / 2
+    weights = _lagrange(np.broadcast_to(unit, (DEGREE, DEGREE + 1)), between)
+    times, values = [np.array([span[0]])], [function(np.array([span[0]]))]
+    waiting = [span]
+    while waiting:
+        lower, upper = waiting.pop()
+        nodes = lower + (upper - lower) * unit
+        nodes[-1] = upper
+        found = function(nodes)
+        guess = np.tensordot(weights, found, axes=1)
+        exact = function(lower + (upper - lower) * between)
+        missed = np.sqrt(np.mean((guess - exact) ** 2, axis=tuple(range(2, exact.ndim))))
+        fine = bool((missed <= error).all())
+        if fine or len(times) + len(waiting) > PIECES:
+            times.append(nodes[1:])
+            values.append(found[1:])
+        else:
+            middle = (lower + upper) / 2
+            waiting += [(middle, upper), (lower, middle)]
+    return np.concatenate(times), np.concatenate(values)
+
+
+def _lagrange(nodes: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Weights [Q, n] that interpolate at the times t [Q] from the nodes [Q, n]."""
+    count = nodes.shape[1]
+    above = np.repeat((t[:, None] - nodes)[:, None, :], count, axis=1)
+    below = nodes[:, :, None] - nodes[:, None, :]
+    own = np.arange(count)
+    above[:, own, own] = below[:, own, own] = 1.0
+    return np.prod(above / below, axis=2)

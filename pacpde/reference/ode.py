@@ -1,0 +1,105 @@
+"""`scipy.integrate.solve_ivp` over a semi-discrete problem, with every failure named."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from scipy.integrate import solve_ivp
+
+from pacpde.reference.grid import SpaceAxis
+
+EVALUATIONS = 200_000  # right-hand sides of one integration
+EXPLICIT_EVALUATIONS = 50_000  # right-hand sides after which DOP853 is given up as stiff
+
+Rates = Callable[[float, np.ndarray], np.ndarray]
+
+
+class SemiDiscrete(Protocol):
+    """dy/dt = rates(t, y), y [n]: an ODE, or a PDE on the nodes of `space`."""
+
+    space: tuple[SpaceAxis, ...]
+    span: tuple[float, float]
+    start: np.ndarray
+    scale: np.ndarray
+
+    def rates(self, t: float, y: np.ndarray) -> np.ndarray: ...
+
+    def jacobian(self, t: float, y: np.ndarray) -> np.ndarray: ...
+
+    def unpack(self, y: np.ndarray) -> np.ndarray: ...
+
+
+class IntegrationError(Exception):
+    """One integration ended early; a finer grid may still succeed."""
+
+
+@dataclass(frozen=True)
+class Integrated:
+    """What one integration found: its method, and the solver's own dense output."""
+
+    method: str
+    solution: Callable[[np.ndarray], np.ndarray]
+    system: SemiDiscrete
+
+    def __call__(self, t: np.ndarray) -> np.ndarray:
+        """The fields at the nodes of space, shape [len(t), fields, nodes...]."""
+        return np.stack([self.system.unpack(y) for y in self.solution(t).T])
+
+
+def integrate(system: SemiDiscrete, rtol: float) -> Integrated:
+    """Integrate over the whole span; absolute tolerance `rtol` times the fields' scales.
+
+    Space: Radau IIA (Hairer & Wanner 1996, order 5, L-stable) with the analytic Jacobian. No
+    space: DOP853 (Hairer, Nørsett & Wanner 1993, order 8), or Radau where that is stiff.
+    """
+    if system.space:
+        return _run(system, "Radau", rtol, EVALUATIONS)
+    try:
+        return _run(system, "DOP853", rtol, EXPLICIT_EVALUATIONS)
+    except _TooLongError:
+        return _run(system, "Radau", rtol, EVALUATIONS)
+
+
+class _TooLongError(IntegrationError):
+    pass
+
+
+def _run(
+    system: SemiDiscrete, method: Literal["Radau", "DOP853"], rtol: float, limit: int
+) -> Integrated:
+    options: dict[str, Any] = {} if method == "DOP853" else {"jac": _finite(system.jacobian)}
+    with np.errstate(all="ignore"):
+        found = solve_ivp(
+            _counted(system.rates, limit), system.span, system.start, method=method,
+            rtol=rtol, atol=rtol * system.scale, dense_output=True, **options,
+        )  # fmt: skip
+    if not found.success or found.sol is None or not np.isfinite(found.y).all():
+        raise IntegrationError(
+            f"{method} stopped at t = {found.t[-1]:.6g}, where the solution reached "
+            f"{np.abs(found.y[:, -1]).max():.3g}"
+        )
+    return Integrated(method, found.sol, system)
+
+
+def _finite(jacobian: Rates) -> Rates:
+    def checked(t: float, y: np.ndarray) -> np.ndarray:
+        matrix = jacobian(t, y)
+        if not np.isfinite(matrix).all():
+            raise IntegrationError(f"the Jacobian is not finite at t = {t:.6g}")
+        return matrix
+
+    return checked
+
+
+def _counted(rates: Rates, limit: int) -> Rates:
+    used = 0
+
+    def counting(t: float, y: np.ndarray) -> np.ndarray:
+        nonlocal used
+        used += 1
+        if used > limit:
+            raise _TooLongError(f"{limit} evaluations were used up at t = {t:.6g}")
+        return rates(t, y)
+
+    return counting

@@ -1,0 +1,59 @@
+"""What a reference is: a solution that says how wrong it may be."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pacpde.physics import Problem
+from pacpde.reference.dense import DenseSolution
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A scipy solution of `problem` with its own certified error.
+
+    Attributes:
+        axes: name → 1-D output grid, `t` first.
+        fields: name → values over the output grid, shape [len(t), len(x), ...].
+        certified_error: bound of the relative L2 error over the output grid (`relative_l2`).
+        solver: how it was found, in words.
+        tolerances: the target, rtol, atol and grid of the last two solutions compared.
+        seconds: what it took to compute (not to load).
+        dense: the same solution at the solver's own nodes, from which `fields` were evaluated.
+    """
+
+    problem: Problem
+    axes: dict[str, np.ndarray]
+    fields: dict[str, np.ndarray]
+    certified_error: float
+    solver: str
+    tolerances: dict[str, Any]
+    seconds: float
+    dense: DenseSolution = field(repr=False)
+
+    def __call__(self, *coordinates: Any) -> np.ndarray:
+        """The fields at t, x, ... (numbers or arrays that broadcast), shape [fields, ...].
+
+        Spectral in space and of ninth degree in time, from the solver's own nodes: as accurate
+        between the output points as at them. Points outside the box are refused.
+        """
+        return self.dense.at(*coordinates)
+
+    @property
+    def values(self) -> np.ndarray:
+        """All fields over the output grid, shape [fields, len(t), len(x), ...]."""
+        return np.stack(list(self.fields.values()))
+
+
+def relative_l2(values: np.ndarray, exact: np.ndarray) -> float:
+    """The largest over the fields of ‖values − exact‖ / ‖exact‖; both [fields, ...].
+
+    It bounds the relative L2 error of all fields taken together.
+    """
+    errors = []
+    for got, expected in zip(values, exact, strict=True):
+        size = float(np.linalg.norm(expected))
+        error = float(np.linalg.norm(got - expected))
+        errors.append(error / size if size > 0 else error)
+    return max(errors)
