@@ -1,0 +1,47 @@
+"""The exception tree: every fault of a user is a `PacpdeError` with one helpful sentence.
+
+Messages say what was wrong, what was given, what is allowed and what to do. The command line
+prints them without a traceback and exits with `exit_status`.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class PacpdeError(Exception):
+    """Base of everything pacpde raises on purpose."""
+
+    exit_status = 2
+
+    def __str__(self) -> str:  # KeyError would print the repr of its message
+        return str(self.args[0]) if self.args else ""
+
+
+class UnknownNameError(PacpdeError, KeyError):
+    """A family, method, optimiser, coefficient or option that does not exist."""
+
+
+class InvalidValueError(PacpdeError, ValueError):
+    """A value outside what its meaning allows."""
+
+
+class DataFileError(PacpdeError, ValueError):
+    """A file or folder that is missing, truncated, altered or of another kind."""
+
+
+class OutputError(PacpdeError, OSError):
+    """A place that cannot be written to."""
+
+
+class SolverError(PacpdeError, RuntimeError):
+    """A computation that ran and failed: no certificate, no descent, no memory."""
+
+    exit_status = 1
+
+
+def unknown(kind: str, got: str, known: Iterable[str]) -> UnknownNameError:
+    """An error for a name that is not there, with the near ones or all of them."""
+    names = sorted(known)
+    near = get_close_matches(got, names, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}."
+    return UnknownNameError(f"unknown {kind} {got!r}: {hint}")

@@ -1,0 +1,239 @@
+"""Ansätze: what stands between the coordinates, the network and the fields.
+
+`u = g + s m N(φ)` with an input map φ, an offset g that meets the start and edges of the problem,
+field scales s, and a multiplier m that vanishes there, so that every network meets them exactly
+(Lagaris et al. 1998, doi:10.1109/72.712178). Everything that does not depend on weights is a jet
+computed once for a set of points (a `Batch`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import pi
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from pacpde.errors import InvalidValueError
+from pacpde.networks.jets import check_channels
+from pacpde.networks.mlp import MLP
+from pacpde.physics.conditions import Dirichlet, Periodic
+from pacpde.physics.derivatives import taylor_channels
+from pacpde.physics.elementary import exp
+from pacpde.physics.problem import Problem
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A set of points, ready for a network.
+
+    Attributes:
+        coordinates: [points, axes].
+        names: derivative channels carried.
+        inputs: jet of the input map, [channels, images·points, features].
+        offset: jet of g, [channels, points, fields].
+        product: [channels, channels, points], Leibniz' rule for m·N.
+        scale: typical size of each field, [fields].
+        images: 1, or 2 where N is made odd from N(x) and N(−x).
+    """
+
+    coordinates: torch.Tensor
+    names: tuple[str, ...]
+    inputs: torch.Tensor
+    offset: torch.Tensor
+    product: torch.Tensor
+    scale: torch.Tensor
+    images: int
+
+    @property
+    def size(self) -> int:
+        return len(self.coordinates)
+
+    def fields(self, output: torch.Tensor) -> torch.Tensor:
+        """Fields and derivatives [channels, points, fields] from the network's output jet."""
+        if self.images == 2:
+            here, mirrored = output.split(self.size, dim=1)
+            output = (here - mirrored) / 2
+        return self.offset + self.scale * torch.einsum("cdn,dnk->cnk", self.product, output)
+
+
+class Ansatz(Protocol):
+    """What a task needs to know of an ansatz."""
+
+    @property
+    def inputs(self) -> int:
+        """Features the network gets."""
+        ...
+
+    @property
+    def outputs(self) -> int:
+        """Outputs the network gives."""
+        ...
+
+    def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
+        """Points [points, axes] made ready, with these derivative channels."""
+        ...
+
+
+@dataclass(frozen=True)
+class PhysicsAnsatz:
+    """The ansatz a problem declares.
+
+    Attributes:
+        problem: start, edges, symmetries and scales come from it.
+        hard: meet start and edges exactly; otherwise they are left to residual blocks.
+        odd: make N odd where the problem says the fields are. Pays late in a fit, hurts early.
+    """
+
+    problem: Problem
+    hard: bool = True
+    odd: bool = False
+
+    @property
+    def inputs(self) -> int:
+        return len(self.problem.axes) + sum(
+            isinstance(edge, Periodic) for edge in self.problem.edges.values()
+        )
+
+    @property
+    def outputs(self) -> int:
+        return len(self.problem.fields)
+
+    def with_odd(self, odd: bool) -> "PhysicsAnsatz":
+        return replace(self, odd=odd and bool(self.problem.odd))
+
+    def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
+        names = tuple(names)
+        check_channels(names)
+        axes = [axis.name for axis in self.problem.axes]
+        coordinates = dict(zip(axes, points.unbind(-1), strict=True))
+        inputs = taylor_channels(self._features, coordinates, names)
+        images = 1
+        if self.odd and self.problem.odd:
+            images = 2
+            inputs = torch.cat(
+                [inputs, taylor_channels(self._mirrored_features, coordinates, names)], dim=1
+            )
+        offset = taylor_channels(self._offset, coordinates, names)
+        multiplier = taylor_channels(self._multiplier, coordinates, names)[..., 0]
+        scale = torch.as_tensor(self.problem.scales, dtype=points.dtype, device=points.device)
+        return Batch(points, names, inputs, offset, leibniz(multiplier, names), scale, images)
+
+    def _features(self, **x: torch.Tensor) -> torch.Tensor:
+        """Every axis mapped to [−1, 1]; a periodic one to its circle."""
+        columns = []
+        for axis in self.problem.domain.axes:
+            if isinstance(self.problem.edges.get(axis.name), Periodic):
+                angle = 2 * pi * (x[axis.name] - axis.lower) / axis.length
+                columns += [torch.cos(angle), torch.sin(angle)]
+            else:
+                columns.append(2 * (x[axis.name] - axis.lower) / axis.length - 1)
+        return torch.stack(columns, -1)
+
+    def _mirrored_features(self, **x: torch.Tensor) -> torch.Tensor:
+        return self._features(
+            **{name: -value if name in self.problem.odd else value for name, value in x.items()}
+        )
+
+    def _offset(self, **x: torch.Tensor) -> torch.Tensor:
+        one = torch.ones_like(next(iter(x.values())))
+        if not self.hard:
+            return torch.stack([0 * one for _ in self.problem.fields], -1)
+        space = [axis.name for axis in self.problem.domain.space]
+        start = [part * one for part in self.problem.start(*[x[name] for name in space])]
+        for name, low, high, where in _walls(self.problem, x):
+            ends = [
+                self.problem.start(*[end * one if n == name else x[n] for n in space])
+                for end in where
+            ]
+            share = (x[name] - where[0]) / (where[1] - where[0])
+            start = [
+                value + (1 - share) * (low - at_low) + share * (high - at_high)
+                for value, at_low, at_high in zip(start, *ends, strict=True)
+            ]
+        return torch.stack([value * one for value in start], -1)
+
+    def _multiplier(self, **x: torch.Tensor) -> torch.Tensor:
+        time = self.problem.domain.axis("t")
+        one = torch.ones_like(x["t"])
+        if not self.hard:
+            return one[:, None]
+        result = one - exp(-(x["t"] - time.lower))
+        for name, _, _, (lower, upper) in _walls(self.problem, x):
+            half = (upper - lower) / 2
+            result = result * (x[name] - lower) * (upper - x[name]) / half**2
+        return result[:, None]
+
+
+@dataclass(frozen=True)
+class PlainAnsatz:
+    """A network on standardised columns, for regression on a table.
+
+    Attributes:
+        centre, spread: mean and standard deviation of each input column.
+        shift, scale: mean and standard deviation of each output.
+    """
+
+    centre: tuple[float, ...]
+    spread: tuple[float, ...]
+    shift: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    @classmethod
+    def of(cls, inputs: np.ndarray, outputs: np.ndarray) -> "PlainAnsatz":
+        """Standardised by these data: inputs [points, columns], outputs [points, targets]."""
+
+        def columns(values: np.ndarray) -> tuple[float, ...]:
+            return tuple(float(value) for value in values)
+
+        return cls(
+            columns(inputs.mean(0)),
+            columns(inputs.std(0)),
+            columns(outputs.mean(0)),
+            columns(outputs.std(0)),
+        )
+
+    @property
+    def inputs(self) -> int:
+        return len(self.centre)
+
+    @property
+    def outputs(self) -> int:
+        return len(self.shift)
+
+    def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
+        if tuple(names) != ("",):
+            raise InvalidValueError(f"a table has no derivatives, got the channels {names}.")
+        inputs = (points - points.new_tensor(self.centre)) / points.new_tensor(self.spread)
+        offset = points.new_tensor(self.shift).expand(len(points), -1)
+        product = points.new_ones(1, 1, len(points))
+        scale = points.new_tensor(self.scale)
+        return Batch(points, ("",), inputs[None], offset[None], product, scale, 1)
+
+
+def leibniz(multiplier: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
+    """The map N ↦ m·N on jets, [channels, channels, points], of the jet m [channels, points]."""
+    at = {name: index for index, name in enumerate(names)}
+    product = multiplier.new_zeros(len(names), len(names), multiplier.shape[1])
+    for row, name in enumerate(names):
+        for mask in range(1 << len(name)):
+            first = "".join(a for i, a in enumerate(name) if mask >> i & 1)
+            second = "".join(a for i, a in enumerate(name) if not mask >> i & 1)
+            product[row, at[second]] += multiplier[at[first]]
+    return product
+
+
+def _walls(
+    problem: Problem, x: dict[str, torch.Tensor]
+) -> list[tuple[str, float, float, tuple[float, float]]]:
+    """(axis, lower value, upper value, (lower end, upper end)) of every Dirichlet axis."""
+    return [
+        (axis.name, edge.lower, edge.upper, (axis.lower, axis.upper))
+        for axis in problem.domain.space
+        if isinstance(edge := problem.edges[axis.name], Dirichlet)
+    ]
+
+
+def network_for(ansatz: Ansatz, width: int, depth: int, activation: str) -> MLP:
+    """A dense network with the ends that an ansatz needs."""
+    return MLP(ansatz.inputs, ansatz.outputs, width, depth, activation)

@@ -1,0 +1,173 @@
+"""The `d` of `rhs(u, d)`: d(u, "xx") is the second derivative of the field u in x.
+
+`d` differentiates the fields themselves (expand `d(u*u, "x")` to `2*u*d(u, "x")`): so the same
+lines work where derivatives come from matrices, from the channels of a network, or from autograd.
+`d.coordinates["x"]` are the coordinates, for right-hand sides that depend on them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from pacpde.errors import InvalidValueError, unknown
+from pacpde.physics.elementary import Array
+
+
+class Derivative:
+    """Base: finds out which field is meant, and puts the axis names in one order.
+
+    Args:
+        fields: the fields `rhs` gets, one array each; recognised by identity.
+        axes: names of the axes that may be differentiated in, in the problem's order.
+        coordinates: name → array that broadcasts against a field.
+    """
+
+    def __init__(
+        self,
+        fields: Sequence[Array],
+        axes: Sequence[str],
+        coordinates: Mapping[str, Array] | None = None,
+    ) -> None:
+        self.fields = list(fields)
+        self.axes = tuple(axes)
+        self.coordinates: Mapping[str, Array] = coordinates or {}
+
+    def __call__(self, u: Array, axes: str) -> Array:
+        for name in axes:
+            if name not in self.axes:
+                raise unknown("axis", name, self.axes)
+        if not axes:
+            raise InvalidValueError('d(u, "") names no axis: write d(u, "x") or d(u, "xx").')
+        for index, field in enumerate(self.fields):
+            if field is u:
+                return self.take(index, "".join(sorted(axes, key=self.axes.index)))
+        raise InvalidValueError(
+            "d(u, ...) was given something that is not one of the fields: expand the derivative "
+            'by hand, for example d(u*u, "x") as 2*u*d(u, "x").'
+        )
+
+    def take(self, field: int, axes: str) -> Array:
+        """The derivative of one field in the axes named (sorted), shaped like the field."""
+        raise NotImplementedError
+
+
+class RecordedDerivative(Derivative):
+    """Notes which derivatives a right-hand side asks for; every value is 1."""
+
+    def __init__(self, count: int, axes: Sequence[str]) -> None:
+        one = [np.ones(1) for _ in range(count)]
+        super().__init__(one, axes, {name: np.ones(1) for name in axes})
+        self.asked: set[str] = set()
+
+    def take(self, field: int, axes: str) -> Array:
+        self.asked.add(axes)
+        return np.ones(1)
+
+
+class ChannelDerivative(Derivative):
+    """Looks derivatives up where they are already computed, pointwise.
+
+    Args:
+        channels: derivative ("x", "xx", ...) → one array a field; "" holds the fields.
+    """
+
+    def __init__(
+        self,
+        channels: Mapping[str, Sequence[Array]],
+        axes: Sequence[str],
+        coordinates: Mapping[str, Array] | None = None,
+    ) -> None:
+        super().__init__(channels[""], axes, coordinates)
+        self.channels = channels
+
+    def take(self, field: int, axes: str) -> Array:
+        if axes not in self.channels:
+            raise unknown("derivative", axes, [name for name in self.channels if name])
+        return self.channels[axes][field]
+
+
+class MatrixDerivative(Derivative):
+    """Applies a differentiation matrix along an axis of numpy fields on a tensor grid.
+
+    Args:
+        matrices: axis → order → matrix [n, n]; the fields' array axes follow `matrices`' keys.
+    """
+
+    def __init__(
+        self,
+        fields: Sequence[np.ndarray],
+        matrices: Mapping[str, Mapping[int, np.ndarray]],
+        coordinates: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        super().__init__(fields, tuple(matrices), coordinates)
+        self.matrices = matrices
+
+    def take(self, field: int, axes: str) -> Array:
+        result = self.fields[field]
+        for position, name in enumerate(self.axes):
+            order = axes.count(name)
+            if order:
+                matrix = self.matrices[name][order]
+                moved = np.moveaxis(result, position, 0)
+                result = np.moveaxis(np.tensordot(matrix, moved, axes=1), 0, position)
+        return result
+
+
+class AutogradDerivative(Derivative):
+    """Differentiates any torch fields by autograd; slow, the cross-check of everything else.
+
+    Args:
+        fields: tensors [N] computed from the coordinates.
+        coordinates: name → tensor [N] with `requires_grad`.
+    """
+
+    def __init__(
+        self, fields: Sequence[torch.Tensor], coordinates: Mapping[str, torch.Tensor]
+    ) -> None:
+        super().__init__(fields, tuple(coordinates), coordinates)
+
+    def take(self, field: int, axes: str) -> Array:
+        result: torch.Tensor = self.fields[field]
+        for name in axes:
+            result = _gradient(result, self.coordinates[name])
+        return result
+
+
+def _gradient(values: torch.Tensor, coordinate: torch.Tensor) -> torch.Tensor:
+    """Pointwise derivative; zero where the values do not depend on the coordinate."""
+    if not values.requires_grad:
+        return torch.zeros_like(coordinate)
+    (slope,) = torch.autograd.grad(
+        values.sum(), coordinate, create_graph=True, allow_unused=True, materialize_grads=True
+    )
+    return slope
+
+
+def channel_names(asked: Sequence[str] | set[str]) -> tuple[str, ...]:
+    """`asked` and every lower derivative they need, lowest order first: "xx" needs "" and "x"."""
+    names = {""}
+    for axes in asked:
+        for mask in range(1 << len(axes)):
+            names.add("".join(a for i, a in enumerate(axes) if mask >> i & 1))
+    return tuple(sorted(names, key=lambda name: (len(name), name)))
+
+
+def taylor_channels(
+    function: Any, coordinates: Mapping[str, torch.Tensor], names: Sequence[str]
+) -> torch.Tensor:
+    """Derivatives of `function(**coordinates)` → [N, K] by autograd, shape [channels, N, K].
+
+    For what does not depend on weights (input maps, start and edge functions) and is computed
+    once for a set of points.
+    """
+    leaves = {k: v.detach().clone().requires_grad_(True) for k, v in coordinates.items()}
+    values = function(**leaves)
+    d = AutogradDerivative(list(values.unbind(-1)), leaves)
+    count = values.shape[-1]
+    columns = [
+        values if not name else torch.stack([d.take(k, name) for k in range(count)], -1)
+        for name in names
+    ]
+    return torch.stack([column.detach() for column in columns])

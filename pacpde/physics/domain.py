@@ -1,0 +1,89 @@
+"""Axes, and the boxes and points made of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import qmc
+
+from pacpde.errors import InvalidValueError
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One coordinate and its closed interval."""
+
+    name: str
+    lower: float
+    upper: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.lower) and np.isfinite(self.upper) and self.lower < self.upper):
+            raise InvalidValueError(
+                f"axis {self.name!r} runs from {self.lower} to {self.upper}: "
+                "its ends must be finite and the lower one below the upper one."
+            )
+
+    @property
+    def length(self) -> float:
+        return self.upper - self.lower
+
+    def grid(self, size: int) -> np.ndarray:
+        """`size` equidistant points with both ends, shape [size]."""
+        return np.linspace(self.lower, self.upper, size)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A box: the product of its axes, `t` first."""
+
+    axes: tuple[Axis, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(axis.name for axis in self.axes)
+
+    @property
+    def space(self) -> tuple[Axis, ...]:
+        """The axes without time."""
+        return self.axes[1:]
+
+    def axis(self, name: str) -> Axis:
+        return self.axes[self.names.index(name)]
+
+    def restricted(
+        self, name: str, lower: float | None = None, upper: float | None = None
+    ) -> "Domain":
+        """The same box with one axis cut to [lower, upper]; an end left out stays."""
+
+        def cut(axis: Axis) -> Axis:
+            return replace(
+                axis,
+                lower=axis.lower if lower is None else lower,
+                upper=axis.upper if upper is None else upper,
+            )
+
+        return Domain(tuple(cut(axis) if axis.name == name else axis for axis in self.axes))
+
+    def sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
+        """`size` scrambled Sobol points (Owen 1998) in the box, shape [size, axes]."""
+        engine = qmc.Sobol(len(self.axes), scramble=True, rng=rng)
+        unit = engine.random_base2(max(int(size) - 1, 1).bit_length())[:size]
+        return self.from_unit(unit)
+
+    def from_unit(self, unit: np.ndarray) -> np.ndarray:
+        """Points of the unit cube, [..., axes], moved into the box."""
+        lower = np.array([axis.lower for axis in self.axes])
+        length = np.array([axis.length for axis in self.axes])
+        return lower + unit * length
+
+    def contains(self, points: np.ndarray) -> np.ndarray:
+        """Which of the points [..., axes] lie in the closed box, bool [...]."""
+        lower = np.array([axis.lower for axis in self.axes])
+        upper = np.array([axis.upper for axis in self.axes])
+        return np.asarray(((points >= lower) & (points <= upper)).all(-1))
+
+
+def mesh(axes: Sequence[np.ndarray]) -> np.ndarray:
+    """All points of a tensor grid, shape [len(axis 0), ..., axes]."""
+    return np.stack(np.meshgrid(*axes, indexing="ij"), -1)

@@ -1,0 +1,47 @@
+"""Elementary functions that take a numpy array, a torch tensor or a number, and return its kind.
+
+A problem written with these runs unchanged in scipy and under automatic differentiation.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+Array = Any  # numpy array, torch tensor or number: physics is written for all three
+
+
+def _dispatch(name: str, value: Array) -> Array:
+    return getattr(torch if isinstance(value, torch.Tensor) else np, name)(value)
+
+
+def sin(value: Array) -> Array:
+    return _dispatch("sin", value)
+
+
+def cos(value: Array) -> Array:
+    return _dispatch("cos", value)
+
+
+def exp(value: Array) -> Array:
+    return _dispatch("exp", value)
+
+
+def log(value: Array) -> Array:
+    return _dispatch("log", value)
+
+
+def sqrt(value: Array) -> Array:
+    return _dispatch("sqrt", value)
+
+
+def tanh(value: Array) -> Array:
+    return _dispatch("tanh", value)
+
+
+def sinh(value: Array) -> Array:
+    return _dispatch("sinh", value)
+
+
+def cosh(value: Array) -> Array:
+    return _dispatch("cosh", value)

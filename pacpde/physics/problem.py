@@ -1,0 +1,205 @@
+"""The base of every equation: a frozen dataclass whose fields are the coefficients."""
+
+import dataclasses
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from pacpde.errors import InvalidValueError, unknown
+from pacpde.physics.conditions import Condition, Dirichlet
+from pacpde.physics.derivatives import Derivative, RecordedDerivative, channel_names
+from pacpde.physics.domain import Axis, Domain
+from pacpde.physics.elementary import Array
+from pacpde.registry import Registry
+
+families: Registry[type["Problem"]] = Registry("family", "pacpde.problems")
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """Bounds, default and meaning of one coefficient; `lower` and `upper` are allowed values."""
+
+    default: float
+    lower: float
+    upper: float
+    meaning: str
+
+
+def coefficient(default: float, *, lower: float, upper: float, meaning: str) -> Any:
+    """A dataclass field that is a coefficient, checked whenever a problem is made."""
+    return dataclasses.field(
+        default=default, metadata={"coefficient": Coefficient(default, lower, upper, meaning)}
+    )
+
+
+@dataclass(frozen=True)
+class Problem(ABC):
+    """∂u/∂t = rhs(u, d) on a box, from `initial` at the lower end of `t`, with `edges` in space.
+
+    A family is a subclass: decorate it with `@dataclass(frozen=True)`, name it, declare what is
+    below, and write `rhs` and `initial`. Naming it registers it.
+
+    Class attributes:
+        name: the family's name on the command line.
+        axes: `t` first, then space (none for an ODE).
+        fields: names of the unknowns.
+        scales: typical size of each field; residuals and outputs are measured in it.
+        edges: one condition for every space axis.
+        odd: space axes in which every field is odd, u(−x) = −u(x); they must be symmetric.
+        horizons: pieces in which a fit grows its time span; 1 fits the whole span at once.
+        until: end of the time span, if it is not the family's own.
+    """
+
+    name: ClassVar[str]
+    axes: ClassVar[tuple[Axis, ...]]
+    fields: ClassVar[tuple[str, ...]] = ("u",)
+    scales: ClassVar[tuple[float, ...]] = (1.0,)
+    edges: ClassVar[Mapping[str, Condition]] = {}
+    odd: ClassVar[tuple[str, ...]] = ()
+    horizons: ClassVar[int] = 1
+
+    until: float | None = dataclasses.field(default=None, kw_only=True)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" in cls.__dict__:
+            _check_declaration(cls)
+            families.register(cls.name, cls)
+
+    def __post_init__(self) -> None:
+        for name, about in self.declared().items():
+            value = _as_number(getattr(self, name))
+            if value is None or not about.lower <= value <= about.upper:
+                raise InvalidValueError(
+                    f"{self.name}: {name} is {getattr(self, name)!r}, expected a number from "
+                    f"{about.lower:g} to {about.upper:g} ({about.meaning})."
+                )
+            object.__setattr__(self, name, value)
+        if self.until is not None:
+            start = self.axes[0].lower
+            end = _as_number(self.until)
+            if end is None or end <= start:
+                raise InvalidValueError(
+                    f"{self.name}: until is {self.until!r}, expected a finite time above {start:g}."
+                )
+            object.__setattr__(self, "until", end)
+
+    @abstractmethod
+    def rhs(self, u: Any, d: Derivative) -> Any:
+        """The right-hand side of ∂u/∂t = ...; plain arithmetic and `d(u, "xx")`.
+
+        `u` is the field, or the tuple of fields where there are several; so is what it returns.
+        """
+
+    @abstractmethod
+    def initial(self, *space: Array) -> Any:
+        """The field (or tuple of fields) at the start, of the space coordinates."""
+
+    def exact(self, *coordinates: np.ndarray) -> np.ndarray | None:
+        """The exact solution at t, x, ... (broadcast), shape [fields, ...]; None if unknown."""
+        return None
+
+    @classmethod
+    def declared(cls) -> dict[str, Coefficient]:
+        """The coefficients of the family, in order."""
+        return {
+            field.name: field.metadata["coefficient"]
+            for field in dataclasses.fields(cls)
+            if "coefficient" in field.metadata
+        }
+
+    @classmethod
+    def from_coefficients(
+        cls, values: Mapping[str, float], until: float | None = None
+    ) -> "Problem":
+        """The problem with these coefficients; those not named take their defaults."""
+        for name in values:
+            if name not in cls.declared():
+                raise unknown(f"coefficient of {cls.name}", name, cls.declared())
+        return cls(**values, until=until)
+
+    @property
+    def coefficients(self) -> dict[str, float]:
+        return {name: getattr(self, name) for name in self.declared()}
+
+    def with_coefficients(self, **values: float) -> Self:
+        """The same problem with some coefficients changed."""
+        for name in values:
+            if name not in self.declared():
+                raise unknown(f"coefficient of {self.name}", name, self.declared())
+        return dataclasses.replace(self, **values)
+
+    @property
+    def domain(self) -> Domain:
+        """The box, with the time span in force."""
+        domain = Domain(self.axes)
+        return domain if self.until is None else domain.restricted("t", upper=self.until)
+
+    @cached_property
+    def channels(self) -> tuple[str, ...]:
+        """Every derivative the residual ∂u/∂t − rhs needs, with "" for the field itself."""
+        d = RecordedDerivative(len(self.fields), [axis.name for axis in self.axes])
+        self.rates(d.fields, d)
+        return channel_names(d.asked | {"t"})
+
+    def rates(self, fields: Sequence[Array], d: Derivative) -> tuple[Array, ...]:
+        """`rhs` as a tuple of one array a field, however many fields there are."""
+        result = self.rhs(fields[0] if len(self.fields) == 1 else tuple(fields), d)
+        return self._as_tuple(result, "rhs")
+
+    def start(self, *space: Array) -> tuple[Array, ...]:
+        """`initial` as a tuple of one array a field."""
+        return self._as_tuple(self.initial(*space), "initial")
+
+    def _as_tuple(self, result: Any, where: str) -> tuple[Array, ...]:
+        parts = tuple(result) if isinstance(result, tuple | list) else (result,)
+        if len(parts) != len(self.fields):
+            raise InvalidValueError(
+                f"{self.name}.{where} returned {len(parts)} values for the fields "
+                f"{', '.join(self.fields)}: return a tuple with one value a field."
+            )
+        return parts
+
+    def __str__(self) -> str:
+        values = ", ".join(f"{name}={value:.6g}" for name, value in self.coefficients.items())
+        return f"{self.name}({values})"
+
+
+def _as_number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def _check_declaration(cls: type[Problem]) -> None:
+    """Refuse a family whose declarations contradict each other, when its file is read."""
+    names = [axis.name for axis in cls.axes]
+    if names[:1] != ["t"] or len(set(names)) != len(names) or any(len(n) != 1 for n in names):
+        raise InvalidValueError(
+            f"family {cls.name!r} has the axes {names}: 't' comes first, names are one letter "
+            "and differ."
+        )
+    if set(cls.edges) != set(names[1:]):
+        raise InvalidValueError(
+            f"family {cls.name!r} has edges for {sorted(cls.edges)}, expected one condition for "
+            f"each of {names[1:]}."
+        )
+    if len(cls.scales) != len(cls.fields):
+        raise InvalidValueError(
+            f"family {cls.name!r} has {len(cls.scales)} scales for {len(cls.fields)} fields: "
+            "give one typical size a field."
+        )
+    for axis in cls.axes:
+        edge = cls.edges.get(axis.name)
+        if axis.name in cls.odd and (
+            axis.lower != -axis.upper or (isinstance(edge, Dirichlet) and edge.lower != -edge.upper)
+        ):
+            raise InvalidValueError(
+                f"family {cls.name!r} cannot be odd in {axis.name!r}: the axis and its edge "
+                "values must be symmetric about 0."
+            )

@@ -1,0 +1,76 @@
+"""Device, dtype and random numbers, always passed and never global."""
+
+import platform
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+import torch
+
+from pacpde.errors import InvalidValueError
+
+DTYPES = {"float64": torch.float64, "float32": torch.float32}
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and in what precision a computation runs."""
+
+    device: str = "cpu"
+    dtype: str = "float64"
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise InvalidValueError(
+                f"dtype is {self.dtype!r}, expected one of {', '.join(DTYPES)}."
+            )
+        try:
+            torch.empty(0, device=self.device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            available = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+            raise InvalidValueError(
+                f"device {self.device!r} cannot be used here: choose from {', '.join(available)}."
+            ) from error
+
+    @property
+    def torch_device(self) -> torch.device:
+        return torch.device(self.device)
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        return DTYPES[self.dtype]
+
+    def tensor(self, values: object) -> torch.Tensor:
+        """`values` (array, tensor, list) as a tensor of this device and dtype."""
+        return torch.as_tensor(values, dtype=self.torch_dtype, device=self.torch_device)
+
+
+def check_seed(seed: int) -> int:
+    """`seed` if it is a whole number ≥ 0."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InvalidValueError(f"seed is {seed!r}, expected a whole number of at least 0.")
+    return int(seed)
+
+
+def generator(seed: int, *purpose: str) -> np.random.Generator:
+    """Random numbers of `seed` that depend on nothing but the seed and the purpose.
+
+    Two purposes ("weights", "collocation") give independent streams, so that a change of one
+    does not shift the other.
+    """
+    words = [int.from_bytes(word.encode(), "little") for word in purpose]
+    return np.random.default_rng([check_seed(seed), *words])
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    found = {"python": platform.python_version()}
+    for package in ("pacpde", "torch", "scipy", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = str(getattr(sys.modules.get(package), "__version__", "unknown"))
+    return found
