@@ -1,0 +1,76 @@
+"""The approach to a target that warm start and PAC share: continuation, then the full fit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from pacpde.methods.recipe import Recipe
+from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.task import PhysicsTask, Task
+from pacpde.optim.continuation import Follower, follow
+from pacpde.optim.fit import FitResult, Monitor, Phase, minimise
+from pacpde.physics.problem import Problem
+
+
+@dataclass(frozen=True)
+class Approach:
+    """Fits the free weights to a target, walking the coefficients where a direct fit fails.
+
+    Attributes:
+        continuation: walk; otherwise fit the target straight.
+        strength: λ of λ‖free weights‖².
+    """
+
+    recipe: Recipe
+    seed: int
+    monitor: Monitor
+    continuation: bool = True
+    strength: float = 0.0
+
+    def run(self, start: Surrogate, target: Task, free: torch.Tensor) -> list[FitResult]:
+        """Every fit on the way, the last one the target's."""
+        fits: list[FitResult] = []
+        weights = start.weights
+        if self.continuation and isinstance(target, PhysicsTask) and target.physics:
+            fits, reached = self._walk(start, target, free)
+            if reached:
+                weights = fits[-1].weights
+        phases = self.recipe.again(target)
+        fits.append(self._fit(start, target, weights, free, phases, "calibrate"))
+        return fits
+
+    def _walk(
+        self, start: Surrogate, target: PhysicsTask, free: torch.Tensor
+    ) -> tuple[list[FitResult], bool]:
+        def correct(problem: Problem, here: FitResult | None, attempt: int) -> FitResult:
+            task = replace(target, problem=problem, labels=None)
+            weights = start.weights if here is None else here.weights
+            phases = self.recipe.probe(task)
+            return self._fit(start, task, weights, free, phases, f"calibrate.{attempt}")
+
+        follower = Follower(accept=2 * self.recipe.tolerance)
+        return follow(start.problem, target.problem, correct, follower)
+
+    def _fit(
+        self,
+        start: Surrogate,
+        task: Task,
+        weights: torch.Tensor,
+        free: torch.Tensor,
+        phases: Sequence[Phase],
+        stage: str,
+    ) -> FitResult:
+        return minimise(
+            start.network,
+            task,
+            weights,
+            phases,
+            stage=stage,
+            seed=self.seed,
+            tolerance=self.recipe.tolerance,
+            free=free,
+            optimiser=self.recipe.make_optimiser(),
+            strength=self.strength,
+            monitor=self.monitor,
+        )

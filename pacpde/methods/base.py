@@ -1,0 +1,114 @@
+"""What every way to transfer does, and the registry of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar
+
+import torch
+
+from pacpde.errors import InvalidValueError, unknown
+from pacpde.methods.recipe import Recipe
+from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.task import Task
+from pacpde.optim.fit import FitResult, Monitor, Phase
+from pacpde.registry import Registry
+
+methods: Registry[type["Method"]] = Registry("method", "pacpde.methods")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a method is given beside source and target."""
+
+    source_task: Task
+    recipe: Recipe
+    seed: int = 0
+    monitor: Monitor = field(default_factory=Monitor)
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """What a method hands back.
+
+    Attributes:
+        surrogate: of the target.
+        free_parameters: trained on the target.
+        seconds: stage → seconds; "calibrate" is the fit to the target, whatever the method.
+        snapshots: moment → surrogate of the source at it ("trained", "pruned", "allocated").
+    """
+
+    surrogate: Surrogate
+    free_parameters: int
+    steps: int
+    evaluations: int
+    seconds: Mapping[str, float]
+    snapshots: Mapping[str, Surrogate] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """A way to transfer; its dataclass fields are its options.
+
+    Attributes:
+        steps: at most so many steps of the last fit to the target; None takes the recipe's.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+
+    steps: int | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" in cls.__dict__:
+            methods.register(cls.name, cls)
+
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.steps < 1:
+            raise InvalidValueError(f"steps is {self.steps}, expected at least 1.")
+
+    @classmethod
+    def make(cls, options: Mapping[str, Any]) -> "Method":
+        """The method with these options; an unknown one lists those it has."""
+        known = [option.name for option in fields(cls)]
+        for name in options:
+            if name not in known:
+                raise unknown(f"option of {cls.name}", name, known)
+        return cls(**options)
+
+    @abstractmethod
+    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+        """Transfer a source surrogate to a target task."""
+
+    def recipe(self, context: Context) -> Recipe:
+        recipe = context.recipe
+        return recipe if self.steps is None else replace(recipe, steps=self.steps)
+
+
+def finish(
+    start: Surrogate,
+    task: Task,
+    phases: Sequence[Phase],
+    fits: Sequence[FitResult],
+    stage: str,
+    weights: torch.Tensor | None = None,
+) -> Surrogate:
+    """The surrogate that a chain of fits ends in, with their history on one clock."""
+    history, clock, steps = list(start.history), start.seconds, 0
+    for made in fits:
+        history += [
+            {**entry, "seconds": clock + entry["seconds"], "step": steps + entry["step"]}
+            for entry in made.history
+        ]
+        clock += made.seconds
+        steps += made.steps
+    return replace(
+        start,
+        ansatz=task.ansatz(phases[-1].draw),
+        weights=fits[-1].weights if weights is None else weights,
+        stage=stage,
+        outcome=fits[-1].outcome,
+        history=tuple(history),
+        seconds=clock,
+    )

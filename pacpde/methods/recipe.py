@@ -1,0 +1,87 @@
+"""How a problem is fitted: network, points and phases, from what the problem declares."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from pacpde.errors import InvalidValueError, unknown
+from pacpde.objective.task import Draw, PhysicsTask, Task
+from pacpde.optim.base import Optimiser, optimisers
+from pacpde.optim.fit import Phase
+from pacpde.physics.problem import Problem
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of a fit.
+
+    Attributes:
+        width, depth, activation: of the dense network.
+        points: collocation points of one refresh.
+        steps: at most so many steps of the last phase of a fit.
+        optimiser: its name.
+        hard: meet start and edges exactly, rather than by residuals.
+        tolerance: root mean square held-out residual below which a fit counts as converged.
+    """
+
+    width: int = 30
+    depth: int = 4
+    activation: str = "tanh"
+    points: int = 2000
+    steps: int = 60
+    optimiser: str = "levenberg_marquardt"
+    hard: bool = True
+    tolerance: float = 1e-2
+
+    @classmethod
+    def of(cls, problem: Problem | None, **settings: Any) -> "Recipe":
+        """What suits a problem, with some settings changed."""
+        known = {field.name: field.type for field in fields(cls)}
+        for name in settings:
+            if name not in known:
+                raise unknown("setting of a fit", name, known)
+        recipe = cls()
+        if problem is None:
+            recipe = cls(width=24, depth=2, tolerance=float("inf"))
+        elif problem.horizons > 1:
+            recipe = cls(depth=3, activation="sin", points=300, steps=120)
+        return replace(recipe, **settings)
+
+    def __post_init__(self) -> None:
+        for name in ("points", "steps"):
+            if getattr(self, name) < 1:
+                raise InvalidValueError(f"{name} is {getattr(self, name)}, expected at least 1.")
+        if not self.tolerance > 0:
+            raise InvalidValueError(f"tolerance is {self.tolerance}, expected a number above 0.")
+
+    def make_optimiser(self) -> Optimiser:
+        return optimisers.get(self.optimiser)()
+
+    def first(self, task: Task) -> tuple[Phase, ...]:
+        """Phases of a fit from random weights.
+
+        Symmetry is imposed late: from a random start an odd ansatz often ends in a false front.
+        A problem that asks for it grows its time span piece by piece.
+        """
+        if not isinstance(task, PhysicsTask) or not task.physics:
+            return self.again(task)
+        pieces = task.problem.horizons
+        if pieces > 1:
+            growing = [
+                Phase(40, 10, Draw(self.points, horizon=k / pieces), enough=1e-2)
+                for k in range(1, pieces)
+            ]
+            return (*growing, *self.again(task))
+        plain = Phase(2 * self.steps, 5, Draw(self.points), enough=1.5e-2)
+        return (plain, *self.again(task))
+
+    def again(self, task: Task) -> tuple[Phase, ...]:
+        """Phases of a fit from weights that already solve something near."""
+        if not isinstance(task, PhysicsTask) or not task.physics:
+            return (Phase(self.steps, 2, Draw(), patience=5),)
+        odd = bool(task.problem.odd)
+        return (Phase(self.steps, 20, Draw(self.points, odd=odd), enough=1e-5, patience=4),)
+
+    def probe(self, task: Task) -> tuple[Phase, ...]:
+        """A short fit that tells whether a step along a path can be taken."""
+        (phase, *_) = self.again(task)
+        return (replace(phase, steps=10, refresh=5, patience=0),)

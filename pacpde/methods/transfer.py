@@ -1,0 +1,250 @@
+"""`fit` and `transfer`: the whole way in one call each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from pacpde.datasets import reference_for
+from pacpde.errors import InvalidValueError
+from pacpde.methods.base import Context, Transferred, finish, methods
+from pacpde.methods.recipe import Recipe
+from pacpde.networks.constraints import network_for
+from pacpde.networks.surrogate import Surrogate, relative_l2
+from pacpde.objective.task import Draw, Labels, PhysicsTask
+from pacpde.optim.fit import Monitor, Progress, Watch, minimise
+from pacpde.optim.journal import Journal
+from pacpde.physics.domain import mesh
+from pacpde.physics.problem import Problem
+from pacpde.reference import Reference
+from pacpde.runtime import Runtime, check_seed, generator, versions
+
+
+def fit(
+    problem: Problem,
+    *,
+    seed: int = 0,
+    runtime: Runtime | None = None,
+    progress: Progress | None = None,
+    journal: Journal | None = None,
+    **settings: Any,
+) -> Surrogate:
+    """Solve a problem by a network from random weights.
+
+    Args:
+        seed: of weights and points; the same seed gives the same bits on the same machine.
+        progress: called with an `Update` after every refresh.
+        journal: where to keep the state, so that a killed fit resumes exactly.
+        settings: see `pacpde.methods.recipe.Recipe`.
+    """
+    runtime = runtime or Runtime()
+    recipe = Recipe.of(problem, **settings)
+    task = PhysicsTask(problem, hard=recipe.hard, seed=check_seed(seed), runtime=runtime)
+    network = network_for(task.ansatz(Draw()), recipe.width, recipe.depth, recipe.activation)
+    weights = runtime.tensor(network.start(generator(seed, "weights")))
+    phases = recipe.first(task)
+    made = minimise(
+        network,
+        task,
+        weights,
+        phases,
+        stage="train",
+        seed=seed,
+        tolerance=recipe.tolerance,
+        optimiser=recipe.make_optimiser(),
+        monitor=Monitor(progress, journal),
+    )
+    blank = Surrogate(network, task.ansatz(phases[-1].draw), weights)
+    return finish(blank, task, phases, [made], "trained")
+
+
+@dataclass(frozen=True)
+class TransferResult:
+    """A transfer, graded.
+
+    Attributes:
+        target_error, zero_shot_error: relative L2 against the certified reference of the target.
+        source_error: moment → relative L2 against the source's reference; None where a method has
+            no such moment.
+    """
+
+    method: str
+    source: Surrogate
+    made: Transferred
+    seed: int
+    labels: int
+    noise: float
+    physics: bool
+    zero_shot_error: float
+    target_error: float
+    source_error: Mapping[str, float | None]
+
+    @property
+    def surrogate(self) -> Surrogate:
+        """Of the target."""
+        return self.made.surrogate
+
+    @property
+    def outcome(self) -> str:
+        """How it ended; see `Surrogate.outcome`."""
+        return self.surrogate.outcome
+
+    @property
+    def history(self) -> tuple[dict[str, Any], ...]:
+        """stage, step, seconds, held_out, and error against the target's reference."""
+        return self.surrogate.history
+
+    def recall(self, name: str = "source") -> Surrogate:
+        """A solver kept inside the weights, to the last bit."""
+        return self.surrogate.recall(name)
+
+    def record(self) -> dict[str, Any]:
+        """All of it as JSON, as `pacpde transfer --json` writes it."""
+        spent = {
+            stage: self.made.seconds.get(stage) for stage in ("prune", "allocate", "calibrate")
+        }
+        runtime = self.surrogate.runtime
+        total = sum(value for value in spent.values() if value is not None)
+        return {
+            "family": self.surrogate.problem.name,
+            "method": self.method,
+            "seed": self.seed,
+            "source": self.source.problem.coefficients,
+            "target": self.surrogate.problem.coefficients,
+            "labels": self.labels,
+            "noise": self.noise,
+            "physics": self.physics,
+            "zero_shot_error": self.zero_shot_error,
+            "target_error": self.target_error,
+            "source_error": dict(self.source_error),
+            "free_parameters": self.made.free_parameters,
+            "total_parameters": self.surrogate.parameters,
+            "steps": self.made.steps,
+            "evaluations": self.made.evaluations,
+            "seconds": {"source": self.source.seconds, **spent, "total": total},
+            "outcome": self.outcome,
+            "device": runtime.device,
+            "dtype": runtime.dtype,
+            "versions": versions(),
+        }
+
+
+def transfer(
+    source: Surrogate,
+    target: Problem,
+    *,
+    method: str = "pac",
+    seed: int = 0,
+    labels: int = 0,
+    noise: float = 0.0,
+    physics: bool = True,
+    runtime: Runtime | None = None,
+    progress: Progress | None = None,
+    journal: Journal | None = None,
+    settings: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> TransferResult:
+    """Move a source surrogate to other coefficients.
+
+    Args:
+        method: its name; see `pacpde methods`.
+        labels, noise: measurements of the target, and their noise relative to the fields' spread.
+        physics: use the target's equation; otherwise labels alone.
+        settings: of the fits, see `pacpde.methods.recipe.Recipe`; the network is the source's.
+        options: of the method.
+    """
+    way = methods.get(method).make(options)
+    check_transfer(source, target, labels, noise, physics)
+    runtime = runtime or source.runtime
+    source = source.to(runtime)
+    recipe = Recipe.of(target, **(settings or {}))
+    source_reference, reference = reference_for(source.problem), reference_for(target)
+    drawn = draw_labels(reference, labels, noise, seed)
+    task = PhysicsTask(target, drawn, physics, recipe.hard, check_seed(seed), runtime)
+    context = Context(
+        replace(task, problem=source.problem, labels=None, physics=True),
+        recipe,
+        seed,
+        Monitor(progress, journal, _grader(source, task, reference)),
+    )
+    made = way.run(source, task, context)
+    zero_shot = source.solving(target)
+    source_error: dict[str, float | None] = {
+        moment: error_of(made.snapshots[moment], source_reference)
+        if moment in made.snapshots
+        else None
+        for moment in ("trained", "pruned", "allocated")
+    }
+    kept = "source" in made.surrogate.memories
+    source_error["recalled"] = (
+        error_of(made.surrogate.recall("source"), source_reference) if kept else None
+    )
+    unmasked = replace(made.surrogate, ansatz=source.ansatz)
+    source_error["unmasked"] = error_of(unmasked, source_reference)
+    return TransferResult(
+        method,
+        source,
+        made,
+        seed,
+        labels,
+        noise,
+        physics,
+        error_of(zero_shot, reference),
+        error_of(made.surrogate, reference),
+        source_error,
+    )
+
+
+def check_transfer(
+    source: Surrogate, target: Problem, labels: int, noise: float, physics: bool
+) -> None:
+    """Refuse what cannot be transferred, before anything runs."""
+    if type(source.problem) is not type(target):
+        raise InvalidValueError(
+            f"the source solves {source.problem.name!r} and the target is {target.name!r}: "
+            "transfer goes between coefficients of one family."
+        )
+    if isinstance(labels, bool) or not isinstance(labels, int) or labels < 0:
+        raise InvalidValueError(f"labels is {labels!r}, expected a whole number of at least 0.")
+    if not (np.isfinite(noise) and noise >= 0):
+        raise InvalidValueError(f"noise is {noise!r}, expected a finite number of at least 0.")
+    if not physics and labels < 2:
+        raise InvalidValueError(
+            f"without physics there must be at least 2 labels, got {labels}: give more labels or "
+            "leave physics on."
+        )
+
+
+def draw_labels(reference: Reference, count: int, noise: float, seed: int) -> Labels | None:
+    """`count` scattered values of a reference with noise, None for 0."""
+    if count == 0:
+        return None
+    rng = generator(seed, "labels")
+    points = reference.problem.domain.sample(count, rng)
+    values = np.asarray(reference(*points.T)).T
+    spread = np.array([field.std() for field in reference.fields.values()])
+    return Labels(points, values + noise * spread * rng.standard_normal(values.shape))
+
+
+def error_of(surrogate: Surrogate, reference: Reference) -> float:
+    """Relative L2 on the reference's grid, over all fields."""
+    points = mesh(list(reference.axes.values()))
+    fields = surrogate.at(surrogate.runtime.tensor(points.reshape(-1, points.shape[-1])))
+    expected = np.stack([field.ravel() for field in reference.fields.values()], -1)
+    return relative_l2(fields.cpu().numpy(), expected)
+
+
+def _grader(source: Surrogate, task: PhysicsTask, reference: Reference) -> Watch:
+    """Error of weights as a solver of the target, on a thinned grid of the reference."""
+    thin = [slice(None, None, max(1, len(axis) // 65)) for axis in reference.axes.values()]
+    points = mesh([axis[cut] for axis, cut in zip(reference.axes.values(), thin, strict=True)])
+    expected = np.stack([field[tuple(thin)].ravel() for field in reference.fields.values()], -1)
+    flat = source.runtime.tensor(points.reshape(-1, points.shape[-1]))
+
+    def watch(weights: torch.Tensor, draw: Draw) -> float:
+        surrogate = Surrogate(source.network, task.ansatz(draw), weights)
+        return relative_l2(surrogate.at(flat).cpu().numpy(), expected)
+
+    return watch

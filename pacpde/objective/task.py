@@ -1,0 +1,220 @@
+"""Tasks: what a fit is to meet, as residual blocks drawn when it asks for them."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from pacpde.errors import InvalidValueError
+from pacpde.networks.constraints import Ansatz, PhysicsAnsatz, PlainAnsatz
+from pacpde.networks.mlp import MLP
+from pacpde.objective.blocks import Block, LabelBlock, PhysicsBlock
+from pacpde.objective.jacobian import residuals
+from pacpde.physics.conditions import Dirichlet
+from pacpde.physics.domain import Domain
+from pacpde.physics.problem import Problem
+from pacpde.runtime import Runtime, generator
+
+POOL = 4  # candidates a collocation point is chosen from
+HELD_OUT = 4096  # held-out collocation points
+HELD_OUT_LABELS = 0.2  # share of the labels that is held out where labels are all there is
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What a fit asks for: how many points, up to when, and in which ansatz."""
+
+    points: int = 2000
+    odd: bool = False
+    horizon: float = 1.0
+
+
+class Task(Protocol):
+    """Training blocks and the held-out measure that stops a fit."""
+
+    def ansatz(self, draw: Draw) -> Ansatz:
+        """The ansatz to fit in."""
+        ...
+
+    def blocks(
+        self, network: MLP, weights: torch.Tensor, draw: Draw, rng: np.random.Generator
+    ) -> list[Block]:
+        """Training blocks; points may be chosen by the residual of the present weights."""
+        ...
+
+    def held_out(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
+        """Root mean square residual at points that no fit ever sees."""
+        ...
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Scattered measurements: points [n, axes] and values [n, fields]."""
+
+    points: np.ndarray
+    values: np.ndarray
+
+    def split(self, share: float, seed: int) -> tuple["Labels", "Labels"]:
+        """(the rest, at least one for the share), shuffled by `seed`."""
+        order = generator(seed, "held-out labels").permutation(len(self.points))
+        held = max(1, round(share * len(order)))
+        keep, out = order[held:], order[:held]
+        return (
+            Labels(self.points[keep], self.values[keep]),
+            Labels(self.points[out], self.values[out]),
+        )
+
+
+@dataclass(frozen=True)
+class PhysicsTask:
+    """Solve a problem: its residual, labels if there are any, or labels alone.
+
+    Collocation points are drawn with a density proportional to 1 + |r| / mean|r| (Wu et al. 2023,
+    doi:10.1016/j.cma.2022.115671, with k = c = 1).
+
+    Attributes:
+        labels: measurements; with `physics=False` they are all there is to fit.
+        hard: meet start and edges exactly; otherwise by residual blocks of their own.
+        seed: of the held-out points.
+    """
+
+    problem: Problem
+    labels: Labels | None = None
+    physics: bool = True
+    hard: bool = True
+    seed: int = 0
+    runtime: Runtime = Runtime()
+
+    def __post_init__(self) -> None:
+        if not self.physics and (self.labels is None or len(self.labels.points) < 2):
+            raise InvalidValueError(
+                "without physics there must be at least 2 labels to fit (one is held out): "
+                "ask for labels or leave physics on."
+            )
+
+    def at(self, problem: Problem) -> "PhysicsTask":
+        """The same task for other coefficients."""
+        return replace(self, problem=problem)
+
+    def ansatz(self, draw: Draw) -> PhysicsAnsatz:
+        return PhysicsAnsatz(self.problem, hard=self.hard).with_odd(draw.odd)
+
+    def blocks(
+        self, network: MLP, weights: torch.Tensor, draw: Draw, rng: np.random.Generator
+    ) -> list[Block]:
+        ansatz = self.ansatz(draw)
+        blocks: list[Block] = []
+        if self.physics:
+            points = self._collocation(network, weights, ansatz, draw, rng)
+            blocks.append(PhysicsBlock.at(self.problem, ansatz, points))
+        if not self.hard:
+            blocks += self._conditions(ansatz, draw, rng)
+        if self.labels is not None:
+            labels = self.labels if self.physics else self._split[0]
+            blocks.append(self._labelled(ansatz, labels))
+        return blocks
+
+    def held_out(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
+        ansatz = self.ansatz(draw)
+        if not self.physics:
+            return _norm(network, weights, self._labelled(ansatz, self._split[1]))
+        box = self._box(draw)
+        points = self.runtime.tensor(box.sample(HELD_OUT, generator(self.seed, "held-out")))
+        return _norm(network, weights, PhysicsBlock.at(self.problem, ansatz, points))
+
+    @cached_property
+    def _split(self) -> tuple[Labels, Labels]:
+        assert self.labels is not None
+        return self.labels.split(HELD_OUT_LABELS, self.seed)
+
+    def _box(self, draw: Draw) -> Domain:
+        """Where points are drawn: half the box where the ansatz is odd, up to the horizon."""
+        box = self.problem.domain
+        time = box.axis("t")
+        if draw.horizon < 1:
+            box = box.restricted("t", upper=time.lower + draw.horizon * time.length)
+        for name in self.problem.odd if draw.odd else ():
+            box = box.restricted(name, lower=0.0)
+        return box
+
+    def _collocation(
+        self,
+        network: MLP,
+        weights: torch.Tensor,
+        ansatz: Ansatz,
+        draw: Draw,
+        rng: np.random.Generator,
+    ) -> torch.Tensor:
+        candidates = self.runtime.tensor(self._box(draw).sample(POOL * draw.points, rng))
+        block = PhysicsBlock.at(self.problem, ansatz, candidates)
+        with torch.no_grad():
+            r = residuals(network, weights, [block]).view(-1, len(candidates)).norm(dim=0)
+        density = np.nan_to_num(r.double().cpu().numpy(), nan=0.0, posinf=0.0)
+        density = 1 + density / max(density.mean(), np.finfo(float).tiny)
+        chosen = rng.choice(len(candidates), draw.points, replace=False, p=density / density.sum())
+        return candidates[torch.as_tensor(np.sort(chosen), device=candidates.device)]
+
+    def _labelled(self, ansatz: Ansatz, labels: Labels) -> LabelBlock:
+        return LabelBlock.at(
+            ansatz, self.runtime.tensor(labels.points), self.runtime.tensor(labels.values)
+        )
+
+    def _conditions(self, ansatz: Ansatz, draw: Draw, rng: np.random.Generator) -> list[Block]:
+        """Start and Dirichlet edges as label blocks, for the soft ansatz."""
+        box = self._box(draw)
+        count = max(draw.points // 10, 20)
+        start = box.sample(count, rng)
+        start[:, 0] = box.axes[0].lower
+        values = [np.broadcast_to(v, count) for v in self.problem.start(*start.T[1:])]
+        labelled = [Labels(start, np.stack(values, -1))]
+        for position, axis in enumerate(self.problem.domain.axes):
+            edge = self.problem.edges.get(axis.name)
+            if not isinstance(edge, Dirichlet):
+                continue
+            for end, value in ((axis.lower, edge.lower), (axis.upper, edge.upper)):
+                points = box.sample(count, rng)
+                points[:, position] = end
+                labelled.append(Labels(points, np.full((count, len(self.problem.fields)), value)))
+        return [self._labelled(ansatz, labels) for labels in labelled]
+
+
+@dataclass(frozen=True)
+class TableTask:
+    """Regression on a table: inputs [points, columns], outputs [points, targets].
+
+    A share of the rows is held out to stop on. `standard` gives the standardisation, so that
+    source and target share one.
+    """
+
+    table: Labels
+    standard: PlainAnsatz
+    seed: int = 0
+    held_out_share: float = HELD_OUT_LABELS
+    runtime: Runtime = Runtime()
+
+    def ansatz(self, draw: Draw) -> PlainAnsatz:
+        return self.standard
+
+    def blocks(
+        self, network: MLP, weights: torch.Tensor, draw: Draw, rng: np.random.Generator
+    ) -> list[Block]:
+        return [self._block(self._split[0])]
+
+    def held_out(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
+        return _norm(network, weights, self._block(self._split[1]))
+
+    @cached_property
+    def _split(self) -> tuple[Labels, Labels]:
+        return self.table.split(self.held_out_share, self.seed)
+
+    def _block(self, labels: Labels) -> LabelBlock:
+        return LabelBlock.at(
+            self.standard, self.runtime.tensor(labels.points), self.runtime.tensor(labels.values)
+        )
+
+
+def _norm(network: MLP, weights: torch.Tensor, block: Block) -> float:
+    with torch.no_grad():
+        return float(residuals(network, weights, [block]).norm())

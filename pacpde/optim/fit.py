@@ -1,0 +1,250 @@
+"""Fits: phases of optimiser steps on fresh points, stopped on held-out residuals."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from pacpde.errors import InvalidValueError
+from pacpde.networks.mlp import MLP
+from pacpde.objective.blocks import Anchor
+from pacpde.objective.task import Draw, Task
+from pacpde.optim.base import Optimiser, State, optimisers
+from pacpde.optim.free import LeastSquares
+from pacpde.optim.journal import Journal
+from pacpde.runtime import generator
+
+CONVERGED, NOT_CONVERGED = "converged", "not_converged"
+STALLED, DIVERGED = "stalled", "diverged"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Some steps of one kind.
+
+    Attributes:
+        steps: at most so many.
+        refresh: new points every so many steps; between them the optimiser sees a fixed problem.
+        draw: points, symmetry and horizon.
+        enough: go on to the next phase once the held-out residual is below this.
+        patience: end after so many refreshes without a held-out gain of 5 %; 0 never.
+    """
+
+    steps: int
+    refresh: int
+    draw: Draw
+    enough: float = 0.0
+    patience: int = 0
+
+
+@dataclass(frozen=True)
+class Update:
+    """A progress event."""
+
+    stage: str
+    step: int
+    total: int
+    held_out: float
+    seconds: float
+
+
+Progress = Callable[[Update], None]
+Watch = Callable[[torch.Tensor, Draw], float]
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """What looks on while a fit runs: progress, a journal, and grading outside the clock.
+
+    `watch(weights, draw)` is the error against the reference; it only grades, nothing stops or
+    selects on it.
+    """
+
+    progress: Progress | None = None
+    journal: Journal | None = None
+    watch: Watch | None = None
+
+    def child(self, name: str) -> "Monitor":
+        return replace(self, journal=self.journal and self.journal.child(name))
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """Where a fit ended.
+
+    Attributes:
+        weights: the whole vector; frozen entries keep every bit.
+        outcome: "converged" (held-out residual below the tolerance), "not_converged" (steps used
+            up), "stalled" (no way down) or "diverged" (not a number).
+        held_out: root mean square held-out residual at `weights`.
+        history: one entry a refresh: stage, step, seconds, held_out, and error where watched.
+    """
+
+    weights: torch.Tensor
+    outcome: str
+    held_out: float
+    steps: int
+    evaluations: int
+    seconds: float
+    history: tuple[dict[str, Any], ...]
+
+
+@dataclass
+class _Position:
+    """All that a fit needs to go on exactly where it stopped."""
+
+    weights: torch.Tensor
+    best: torch.Tensor
+    phase: int = 0
+    refresh: int = 0
+    steps: int = 0
+    evaluations: int = 0
+    seconds: float = 0.0
+    held_out: float = math.inf
+    waited: int = 0
+    stalled: bool = False
+    done: bool = False
+    history: list[dict[str, Any]] = field(default_factory=list)
+    state: State = field(default_factory=dict)
+
+    NUMBERS = (
+        "phase", "refresh", "steps", "evaluations", "seconds", "held_out", "waited", "stalled",
+        "done", "history",
+    )  # fmt: skip
+
+    def save(self, journal: Journal, name: str) -> None:
+        tensors = {"weights": self.weights, "best": self.best}
+        tensors |= {f"state/{key}": value for key, value in self.state.items()}
+        journal.write(name, tensors, {key: getattr(self, key) for key in self.NUMBERS})
+
+    @classmethod
+    def load(cls, journal: Journal, name: str, like: torch.Tensor) -> "_Position | None":
+        found = journal.read(name)
+        if found is None:
+            return None
+        tensors, about = found
+        tensors = {key: value.to(like.device) for key, value in tensors.items()}
+        state = {k.removeprefix("state/"): v for k, v in tensors.items() if k.startswith("state/")}
+        return cls(tensors["weights"], tensors["best"], state=state, **about)
+
+
+def minimise(
+    network: MLP,
+    task: Task,
+    weights: torch.Tensor,
+    phases: Sequence[Phase],
+    *,
+    stage: str,
+    seed: int,
+    tolerance: float,
+    free: torch.Tensor | None = None,
+    optimiser: Optimiser | None = None,
+    strength: float = 0.0,
+    monitor: Monitor | None = None,
+) -> FitResult:
+    """Fit the free entries of `weights` [size] to a task.
+
+    Args:
+        stage: names the fit in progress, journal and random numbers.
+        tolerance: held-out residual below which it counts as converged.
+        free: which entries may move, bool [size]; all by default.
+        strength: λ of λ‖free entries‖², pulling them to 0.
+    """
+    monitor = monitor or Monitor()
+    optimiser = optimiser or optimisers.get("levenberg_marquardt")()
+    free = torch.ones_like(weights, dtype=torch.bool) if free is None else free
+    if not bool(free.any()):
+        raise InvalidValueError(f"{stage}: no parameter is free to move; change the sparsity.")
+    position = monitor.journal and _Position.load(monitor.journal, stage, weights)
+    position = position or _Position(weights, weights)
+    total = sum(phase.steps for phase in phases)
+    while position.phase < len(phases) and not position.done:
+        clock = time.perf_counter()
+        phase = phases[position.phase]
+        rng = generator(seed, stage, f"phase {position.phase}", f"refresh {position.refresh}")
+        problem = LeastSquares(
+            network,
+            position.weights,
+            free,
+            task.blocks(network, position.weights, phase.draw, rng),
+            _anchor(free, weights, strength),
+        )
+        steps = min(phase.refresh, phase.steps - position.refresh * phase.refresh)
+        made = optimiser.run(problem, problem.start, steps, position.state or None)
+        _advance(position, problem.insert(made.x), made.state, phases, task, network)
+        position.steps += made.steps
+        position.evaluations += made.evaluations
+        position.stalled = made.stalled
+        position.seconds += time.perf_counter() - clock
+        _note(position, stage, total, phase.draw, monitor)
+    return FitResult(
+        position.best,
+        _outcome(position, tolerance),
+        position.held_out,
+        position.steps,
+        position.evaluations,
+        position.seconds,
+        tuple(position.history),
+    )
+
+
+def _advance(
+    position: _Position,
+    weights: torch.Tensor,
+    state: State,
+    phases: Sequence[Phase],
+    task: Task,
+    network: MLP,
+) -> None:
+    """Take over an optimiser's result, keep the best weights, and move to the next refresh."""
+    phase = phases[position.phase]
+    held_out = task.held_out(network, weights, phase.draw)
+    if not math.isfinite(held_out):
+        position.done, position.held_out = True, math.nan
+        return
+    position.weights, position.state = weights, state
+    position.waited = 0 if held_out < 0.95 * position.held_out else position.waited + 1
+    if held_out < position.held_out:
+        position.best, position.held_out = weights, held_out
+    position.refresh += 1
+    over = position.refresh * phase.refresh >= phase.steps
+    waited = 0 < phase.patience <= position.waited
+    if over or waited or held_out < phase.enough:
+        position.phase, position.refresh, position.waited = position.phase + 1, 0, 0
+        if position.phase < len(phases):  # another ansatz or horizon: measure anew
+            position.best, position.held_out = weights, math.inf
+
+
+def _note(position: _Position, stage: str, total: int, draw: Draw, monitor: Monitor) -> None:
+    """Write history, progress and journal; grading happens outside the clock."""
+    entry: dict[str, Any] = {
+        "stage": stage,
+        "step": position.steps,
+        "seconds": position.seconds,
+        "held_out": position.held_out,
+    }
+    if monitor.watch is not None:
+        entry["error"] = monitor.watch(position.best, draw)
+    position.history.append(entry)
+    if monitor.journal is not None:
+        position.save(monitor.journal, stage)
+    if monitor.progress is not None:
+        monitor.progress(Update(stage, position.steps, total, position.held_out, position.seconds))
+
+
+def _outcome(position: _Position, tolerance: float) -> str:
+    if math.isnan(position.held_out):
+        return DIVERGED
+    if position.held_out <= tolerance:
+        return CONVERGED
+    return STALLED if position.stalled else NOT_CONVERGED
+
+
+def _anchor(free: torch.Tensor, weights: torch.Tensor, strength: float) -> Anchor | None:
+    if strength == 0:
+        return None
+    size = int(free.sum())
+    return Anchor(weights.new_full((size,), strength), weights.new_zeros(size))

@@ -1,0 +1,66 @@
+"""Remembers the finished and half-done fits of one command, so that a rerun resumes exactly.
+
+A command is a fixed sequence of named fits. Each writes its state to one file, atomically; a
+rerun of the same command (same key) reads finished fits back and continues a half-done one from
+its last state. A fit draws random numbers from its seed and position only, so that it ends with
+the same bits.
+"""
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as save_tensors
+
+from pacpde.files import atomic_write
+
+
+@dataclass(frozen=True)
+class Journal:
+    """States of named fits in a folder, valid for one key (the command's inputs)."""
+
+    folder: Path
+    key: str
+
+    def write(self, name: str, tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> None:
+        """Replace the state of fit `name`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        metadata = {"key": self.key, "about": json.dumps(about)}
+        with atomic_write(self._file(name)) as temporary:
+            Path(temporary).write_bytes(
+                save_tensors({k: v.cpu().contiguous() for k, v in tensors.items()}, metadata)
+            )
+
+    def read(self, name: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+        """The state of fit `name`; None if there is none, or it is of another key or damaged."""
+        try:
+            with safe_open(self._file(name), "pt") as file:
+                metadata = file.metadata() or {}
+                if metadata.get("key") != self.key:
+                    return None
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                return tensors, json.loads(metadata["about"])
+        except (OSError, SafetensorError, KeyError, ValueError):
+            return None
+
+    def child(self, name: str) -> "Journal":
+        """A journal for one part of the command."""
+        return Journal(self.folder / name, self.key)
+
+    def clear(self) -> None:
+        """Forget everything, once the command's result is stored."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name.replace('/', '.')}.safetensors"
+
+
+def key_of(inputs: Any) -> str:
+    """A short hash of anything JSON can hold."""
+    text = json.dumps(inputs, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,34 @@
+"""Allocate: retrain the kept weights on the source, the others at 0."""
+
+from collections.abc import Sequence
+
+from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.task import Task
+from pacpde.optim.base import Optimiser
+from pacpde.optim.fit import FitResult, Monitor, Phase, minimise
+from pacpde.pac.prune import SOURCE
+
+
+def allocate(
+    surrogate: Surrogate,
+    source: Task,
+    phases: Sequence[Phase],
+    *,
+    seed: int = 0,
+    tolerance: float = 1e-2,
+    optimiser: Optimiser | None = None,
+    monitor: Monitor | None = None,
+) -> FitResult:
+    """min over w_U of L_S(w_U) with w_P = 0 (PAC-Net, stage 2), for a pruned surrogate."""
+    return minimise(
+        surrogate.network,
+        source,
+        surrogate.weights,
+        phases,
+        stage="allocate",
+        seed=seed,
+        tolerance=tolerance,
+        free=surrogate.memories[SOURCE].mask,
+        optimiser=optimiser,
+        monitor=monitor,
+    )

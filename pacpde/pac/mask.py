@@ -1,0 +1,74 @@
+"""Magnitude masks: which weights the source keeps."""
+
+import torch
+
+from pacpde.errors import InvalidValueError, unknown
+from pacpde.networks.mlp import MLP
+
+SCOPES = ("global", "layer")
+TREATMENTS = ("prune", "keep", "free")
+
+
+def check_sparsity(sparsity: float) -> float:
+    """`sparsity` if it lies strictly between 0 and 1."""
+    if isinstance(sparsity, bool) or not isinstance(sparsity, int | float) or not 0 < sparsity < 1:
+        raise InvalidValueError(
+            f"sparsity is {sparsity!r}, expected a number above 0 and below 1: it is the share of "
+            "weights taken from the source and given to the target."
+        )
+    return float(sparsity)
+
+
+def check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise unknown(option, value, choices)
+
+
+def magnitude_mask(
+    network: MLP,
+    weights: torch.Tensor,
+    sparsity: float,
+    scope: str = "global",
+    biases: str = "prune",
+    head: str = "prune",
+) -> torch.Tensor:
+    """True where a weight is kept: the largest |w|, bool [size].
+
+    PAC-Net prunes by magnitude; one threshold over all weights ("global") is how we read it, and
+    the treatment of biases and head, which the paper does not state, is an option of ours.
+
+    Args:
+        sparsity: share removed of the weights that are pruned.
+        scope: one threshold for all of them, or one a "layer".
+        biases, head: "prune" them like weights, "keep" them all, or "free" them all. The head is
+            the last layer with its biases; its treatment goes before that of biases.
+    """
+    check_sparsity(sparsity)
+    check_choice("scope", scope, SCOPES)
+    check_choice("treatment of biases", biases, TREATMENTS)
+    check_choice("treatment of the head", head, TREATMENTS)
+    treatment = ["prune"] * network.size
+    last = network.layers[-1]
+    for layer in network.layers:
+        treatment[layer.biases] = [biases] * layer.outputs
+    treatment[last.weights.start : last.biases.stop] = [
+        own if head == "prune" else head for own in treatment[last.weights.start : last.biases.stop]
+    ]
+    keep = torch.tensor([t == "keep" for t in treatment], device=weights.device)
+    pruned = torch.tensor([t == "prune" for t in treatment], device=weights.device)
+    groups = [pruned]
+    if scope == "layer":
+        groups = [pruned & _within(layer.weights.start, layer.biases.stop, pruned)
+                  for layer in network.layers]  # fmt: skip
+    for group in groups:
+        indices = group.nonzero()[:, 0]
+        count = round((1 - sparsity) * len(indices))
+        largest = weights[indices].abs().argsort(descending=True, stable=True)[:count]
+        keep[indices[largest]] = True
+    return keep
+
+
+def _within(start: int, stop: int, like: torch.Tensor) -> torch.Tensor:
+    inside = torch.zeros_like(like)
+    inside[start:stop] = True
+    return inside
