@@ -79,7 +79,7 @@ class Recipe:
         if not isinstance(task, PhysicsTask) or not task.physics:
             return (Phase(self.steps, 2, Draw(), patience=5),)
         odd = bool(task.problem.odd)
-        return (Phase(self.steps, 20, Draw(self.points, odd=odd), enough=1e-5, patience=4),)
+        return (Phase(self.steps, 20, Draw(self.points, odd=odd), enough=1e-4, patience=4),)
 
     def probe(self, task: Task) -> tuple[Phase, ...]:
         """A short fit that tells whether a step along a path can be taken."""

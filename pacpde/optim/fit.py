@@ -174,12 +174,12 @@ def minimise(
         )
         steps = min(phase.refresh, phase.steps - position.refresh * phase.refresh)
         made = optimiser.run(problem, problem.start, steps, position.state or None)
-        _advance(position, problem.insert(made.x), made.state, phases, task, network)
+        measured = _advance(position, problem.insert(made.x), made.state, phases, task, network)
         position.steps += made.steps
         position.evaluations += made.evaluations
         position.stalled = made.stalled
         position.seconds += time.perf_counter() - clock
-        _note(position, stage, total, phase.draw, monitor)
+        _note(position, stage, total, phase.draw, measured, monitor)
     return FitResult(
         position.best,
         _outcome(position, tolerance),
@@ -198,13 +198,16 @@ def _advance(
     phases: Sequence[Phase],
     task: Task,
     network: MLP,
-) -> None:
-    """Take over an optimiser's result, keep the best weights, and move to the next refresh."""
+) -> float:
+    """Take over an optimiser's result, keep the best weights, and move to the next refresh.
+
+    Returns the held-out residual just measured.
+    """
     phase = phases[position.phase]
     held_out = task.held_out(network, weights, phase.draw)
     if not math.isfinite(held_out):
         position.done, position.held_out = True, math.nan
-        return
+        return held_out
     position.weights, position.state = weights, state
     position.waited = 0 if held_out < 0.95 * position.held_out else position.waited + 1
     if held_out < position.held_out:
@@ -216,15 +219,18 @@ def _advance(
         position.phase, position.refresh, position.waited = position.phase + 1, 0, 0
         if position.phase < len(phases):  # another ansatz or horizon: measure anew
             position.best, position.held_out = weights, math.inf
+    return held_out
 
 
-def _note(position: _Position, stage: str, total: int, draw: Draw, monitor: Monitor) -> None:
+def _note(
+    position: _Position, stage: str, total: int, draw: Draw, measured: float, monitor: Monitor
+) -> None:
     """Write history, progress and journal; grading happens outside the clock."""
     entry: dict[str, Any] = {
         "stage": stage,
         "step": position.steps,
         "seconds": position.seconds,
-        "held_out": position.held_out,
+        "held_out": measured,
     }
     if monitor.watch is not None:
         entry["error"] = monitor.watch(position.best, draw)
@@ -232,7 +238,7 @@ def _note(position: _Position, stage: str, total: int, draw: Draw, monitor: Moni
     if monitor.journal is not None:
         position.save(monitor.journal, stage)
     if monitor.progress is not None:
-        monitor.progress(Update(stage, position.steps, total, position.held_out, position.seconds))
+        monitor.progress(Update(stage, position.steps, total, measured, position.seconds))
 
 
 def _outcome(position: _Position, tolerance: float) -> str:

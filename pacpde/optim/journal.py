@@ -33,7 +33,7 @@ class Journal:
         metadata = {"key": self.key, "about": json.dumps(about)}
         with atomic_write(self._file(name)) as temporary:
             Path(temporary).write_bytes(
-                save_tensors({k: v.cpu().contiguous() for k, v in tensors.items()}, metadata)
+                save_tensors({k: v.cpu().clone() for k, v in tensors.items()}, metadata)
             )
 
     def read(self, name: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:

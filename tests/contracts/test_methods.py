@@ -1,0 +1,118 @@
+"""What every registered method must do, on fits small enough for a test."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pacpde import Surrogate, fit, transfer
+from pacpde.errors import InvalidValueError, UnknownNameError
+from pacpde.methods import TransferResult, methods
+from pacpde.problems import Burgers, Heat
+
+SMALL: dict[str, Any] = {"width": 10, "depth": 2, "points": 150, "steps": 10}
+FIT = {"points": 150, "steps": 10}
+METHODS = methods.names()
+
+
+@pytest.fixture(scope="module")
+def source() -> Surrogate:
+    return fit(Heat(alpha=0.4), seed=0, **SMALL)
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def result(request: pytest.FixtureRequest, source: Surrogate) -> TransferResult:
+    return transfer(source, Heat(alpha=0.3), method=request.param, seed=0, settings=FIT)
+
+
+def test_a_record_has_every_key_of_the_contract(result: TransferResult) -> None:
+    record = result.record()
+    assert set(record) == {
+        "family", "method", "seed", "source", "target", "labels", "noise", "physics",
+        "zero_shot_error", "target_error", "source_error", "free_parameters",
+        "total_parameters", "steps", "evaluations", "seconds", "outcome", "device", "dtype",
+        "versions",
+    }  # fmt: skip
+    assert set(record["source_error"]) == {"trained", "pruned", "allocated", "recalled", "unmasked"}
+    assert set(record["seconds"]) == {"source", "prune", "allocate", "calibrate", "total"}
+    assert record["source"] == {"alpha": 0.4}
+    assert record["target"] == {"alpha": 0.3}
+    assert 0 < record["free_parameters"] <= record["total_parameters"]
+
+
+def test_it_beats_zero_shot(result: TransferResult) -> None:
+    # from α 0.4 to 0.3 the untouched source is off by ~0.2; ten steps gain two digits
+    assert result.zero_shot_error > 0.1
+    assert result.target_error < 1e-2
+    assert result.target_error < result.zero_shot_error / 10
+
+
+def test_target_error_is_the_error_of_the_surrogate_it_hands_over(result: TransferResult) -> None:
+    t, x = np.meshgrid(np.linspace(0, 1, 101), np.linspace(0, 1, 513), indexing="ij")
+    exact = Heat(alpha=0.3).exact(t, x)[0]
+    error = np.linalg.norm(result.surrogate(t, x) - exact) / np.linalg.norm(exact)
+    assert math.isclose(error, result.target_error, rel_tol=1e-6)
+
+
+def test_what_it_remembers_it_remembers_to_the_last_bit(result: TransferResult) -> None:
+    for name in result.surrogate.memories:
+        allocated = result.made.snapshots["allocated"]
+        t = np.linspace(0, 1, 50)
+        recalled = result.recall(name)(t, 0.3)
+        assert np.array_equal(recalled, allocated(t, 0.3))
+        assert result.source_error["recalled"] == result.source_error["allocated"]
+
+
+def test_the_same_seed_gives_the_same_bits(result: TransferResult, source: Surrogate) -> None:
+    again = transfer(source, Heat(alpha=0.3), method=result.method, seed=0, settings=FIT)
+    assert torch.equal(again.surrogate.weights, result.surrogate.weights)
+
+
+def test_the_source_is_left_as_it_was(result: TransferResult, source: Surrogate) -> None:
+    assert torch.equal(result.source.weights, source.weights)
+
+
+def test_history_runs_forward(result: TransferResult) -> None:
+    seconds = [entry["seconds"] for entry in result.history]
+    assert seconds == sorted(seconds)
+    assert all(math.isfinite(entry["held_out"]) for entry in result.history)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_labels_alone_improve_on_zero_shot_or_say_so(method: str, source: Surrogate) -> None:
+    made = transfer(source, Heat(alpha=0.3), method=method, labels=60, physics=False, settings=FIT)
+    assert made.target_error < 0.5 * made.zero_shot_error
+    assert made.record()["labels"] == 60
+
+
+def test_bad_input_is_refused_before_anything_runs(source: Surrogate) -> None:
+    with pytest.raises(InvalidValueError, match="one family"):
+        transfer(source, Burgers(), method="pac")
+    with pytest.raises(InvalidValueError, match="labels"):
+        transfer(source, Heat(), labels=-1)
+    with pytest.raises(InvalidValueError, match="at least 2 labels"):
+        transfer(source, Heat(), physics=False)
+    for sparsity in (0, 1, -1, math.nan):
+        with pytest.raises(InvalidValueError, match="sparsity"):
+            transfer(source, Heat(), sparsity=sparsity)
+    with pytest.raises(UnknownNameError, match="pac"):
+        transfer(source, Heat(), method="pak")
+    with pytest.raises(UnknownNameError, match="sparsity"):
+        transfer(source, Heat(), sparsty=0.5)
+
+
+def test_a_fit_that_has_not_converged_says_so() -> None:
+    surrogate = fit(Burgers(), seed=0, width=6, depth=1, points=50, steps=2)
+    assert surrogate.outcome == "not_converged"
+
+
+def test_a_diverged_fit_keeps_finite_weights(source: Surrogate) -> None:
+    broken = source.weights.clone()
+    broken[0] = math.nan
+    made = transfer(
+        replace(source, weights=broken), Heat(alpha=0.3), method="warm_start", settings=FIT
+    )
+    assert made.outcome in ("diverged", "stalled")

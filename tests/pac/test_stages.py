@@ -1,0 +1,111 @@
+"""Masks and the three stages one at a time."""
+
+import numpy as np
+import pytest
+import torch
+
+from pacpde.errors import PacpdeError
+from pacpde.methods import Recipe, fit
+from pacpde.networks.mlp import MLP
+from pacpde.objective.task import PhysicsTask
+from pacpde.optim.base import optimisers
+from pacpde.pac import allocate, calibrate, magnitude_mask, prune
+from pacpde.problems import Heat
+
+NETWORK = MLP(2, 1, 5, 2)
+
+
+def weights() -> torch.Tensor:
+    flat = torch.linspace(0.01, 1.0, NETWORK.size, dtype=torch.float64)
+    return flat * torch.tensor([(-1.0) ** k for k in range(NETWORK.size)])
+
+
+def test_a_global_mask_keeps_the_largest() -> None:
+    mask = magnitude_mask(NETWORK, weights(), 0.8)
+    kept = round(0.2 * NETWORK.size)
+    assert int(mask.sum()) == kept
+    assert mask[-kept:].all()  # magnitudes rise with the index
+
+
+def test_a_layer_mask_prunes_every_layer_alike() -> None:
+    mask = magnitude_mask(NETWORK, weights(), 0.6, scope="layer")
+    for layer in NETWORK.layers:
+        share = mask[layer.weights.start : layer.biases.stop]
+        assert int(share.sum()) == round(0.4 * len(share))
+
+
+@pytest.mark.parametrize(("treatment", "kept"), [("keep", True), ("free", False)])
+def test_biases_and_head_are_treated_as_asked(treatment: str, kept: bool) -> None:
+    mask = magnitude_mask(NETWORK, weights(), 0.5, biases=treatment)
+    for layer in NETWORK.layers:
+        assert bool((mask[layer.biases] == kept).all())
+    last = NETWORK.layers[-1]
+    mask = magnitude_mask(NETWORK, weights(), 0.5, head=treatment)
+    assert bool((mask[last.weights.start : last.biases.stop] == kept).all())
+
+
+@pytest.mark.parametrize("sparsity", [0, 1, -1, 2, float("nan"), "0.5", True])
+def test_a_senseless_sparsity_is_refused(sparsity: object) -> None:
+    with pytest.raises(PacpdeError, match="sparsity"):
+        magnitude_mask(NETWORK, weights(), sparsity)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", optimisers.names())
+def test_the_stages_keep_what_they_must_under_every_optimiser(name: str) -> None:
+    optimiser = optimisers.get(name)()
+    source, target = PhysicsTask(Heat(alpha=0.4)), PhysicsTask(Heat(alpha=0.3))
+    trained = fit(source.problem, width=8, depth=2, points=100, steps=6)
+    phases = Recipe(points=100, steps=20).again(source)
+
+    pruned = prune(trained, 0.6)
+    mask = pruned.memories["source"].mask
+    assert bool((pruned.weights[~mask] == 0).all())
+    assert torch.equal(pruned.weights[mask], trained.weights[mask])
+
+    kept = allocate(pruned, source, phases, optimiser=optimiser)
+    assert bool((kept.weights[~mask] == 0).all())
+    assert not torch.equal(kept.weights[mask], pruned.weights[mask])
+    assert kept.held_out < source.held_out(trained.network, pruned.weights, phases[0].draw)
+
+    allocated = pruned.__class__(
+        pruned.network, pruned.ansatz, kept.weights, pruned.memories, "allocated"
+    )
+    before = target.held_out(trained.network, kept.weights, phases[0].draw)
+    made = calibrate(allocated, target, phases, optimiser=optimiser)
+    assert torch.equal(made.weights[mask], kept.weights[mask])
+    assert made.held_out < before
+
+
+def test_a_stronger_pull_leaves_smaller_freed_weights() -> None:
+    target = PhysicsTask(Heat(alpha=0.3))
+    trained = fit(Heat(alpha=0.4), width=8, depth=2, points=100, steps=6)
+    pruned = prune(trained, 0.6)
+    mask = pruned.memories["source"].mask
+    phases = Recipe(points=100, steps=20).again(target)
+    norms = [
+        float(calibrate(pruned, target, phases, strength=strength).weights[~mask].norm())
+        for strength in (1e-8, 1e-3, 1e1)
+    ]
+    assert norms[0] > norms[1] > norms[2]
+    assert norms[2] < 0.2 * norms[0]
+
+
+def test_calibrate_minimises_what_it_says() -> None:
+    """At the end, the gradient of L_T + λ‖w_P‖² vanishes to what the steps can reach."""
+    from pacpde.objective.blocks import Anchor
+    from pacpde.objective.task import Draw
+    from pacpde.optim.free import LeastSquares
+    from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
+
+    task = PhysicsTask(Heat(alpha=0.3))
+    trained = fit(Heat(alpha=0.4), width=6, depth=1, points=100, steps=5)
+    pruned = prune(trained, 0.5)
+    free = ~pruned.memories["source"].mask
+    blocks = task.blocks(pruned.network, pruned.weights, Draw(points=100), np.random.default_rng(0))
+    count = int(free.sum())
+    anchor = Anchor(torch.full((count,), 1e-2).double(), torch.zeros(count).double())
+    problem = LeastSquares(pruned.network, pruned.weights, free, blocks, anchor)
+    end = LevenbergMarquardt().run(problem, problem.start, 200).x
+    _, first = problem.loss_and_gradient(problem.start)
+    _, last = problem.loss_and_gradient(end)
+    assert float(last.norm()) < 1e-5 * float(first.norm())
