@@ -38,6 +38,7 @@ class Burgers(Problem):
     axes = (Axis("t", 0.0, 1.0), Axis("x", -1.0, 1.0))
     edges = {"x": Dirichlet(0.0, 0.0)}
     odd = ("x",)
+    recipe = {"width": 30, "depth": 4, "points": 2000}
 
     nu: float = coefficient(0.01 / pi, lower=1e-3, upper=1.0, meaning="viscosity ν")
 

@@ -54,7 +54,7 @@ class PAC(Method):
         pruned = prune(start, self.sparsity, scope=self.scope, biases=self.biases, head=self.head)
         pruning = time.perf_counter() - clock
         longer = replace(recipe, steps=self.allocate_steps or 2 * context.recipe.steps)
-        phases = longer.again(context.source_task)
+        phases = longer.restored(context.source_task)
         kept = allocate(
             pruned,
             context.source_task,

@@ -16,6 +16,7 @@ class Recipe:
 
     Attributes:
         width, depth, activation: of the dense network.
+        frequency: of its first layer at the start, see `MLP.start`.
         points: collocation points of one refresh.
         steps: at most so many steps of the last phase of a fit.
         optimiser: its name.
@@ -23,10 +24,11 @@ class Recipe:
         tolerance: root mean square held-out residual below which a fit counts as converged.
     """
 
-    width: int = 30
-    depth: int = 4
+    width: int = 24
+    depth: int = 3
     activation: str = "tanh"
-    points: int = 2000
+    frequency: float | None = None
+    points: int = 1000
     steps: int = 60
     optimiser: str = "levenberg_marquardt"
     hard: bool = True
@@ -34,17 +36,12 @@ class Recipe:
 
     @classmethod
     def of(cls, problem: Problem | None, **settings: Any) -> "Recipe":
-        """What suits a problem, with some settings changed."""
+        """What a problem declares that suits it, with some settings changed."""
         known = {field.name: field.type for field in fields(cls)}
         for name in settings:
             if name not in known:
                 raise unknown("setting of a fit", name, known)
-        recipe = cls()
-        if problem is None:
-            recipe = cls(width=24, depth=2, tolerance=float("inf"))
-        elif problem.horizons > 1:
-            recipe = cls(depth=3, activation="sin", points=300, steps=120)
-        return replace(recipe, **settings)
+        return cls(**{**(problem.recipe if problem else {}), **settings})
 
     def __post_init__(self) -> None:
         for name in ("points", "steps"):
@@ -67,12 +64,17 @@ class Recipe:
         pieces = task.problem.horizons
         if pieces > 1:
             growing = [
-                Phase(40, 10, Draw(self.points, horizon=k / pieces), enough=1e-2)
+                Phase(40, 5, Draw(self.points, horizon=k / pieces), enough=1e-2)
                 for k in range(1, pieces)
             ]
             return (*growing, *self.again(task))
         plain = Phase(2 * self.steps, 5, Draw(self.points), enough=1.5e-2)
         return (plain, *self.again(task))
+
+    def restored(self, task: Task) -> tuple[Phase, ...]:
+        """Phases of a fit from weights that solved the task before most of them were pruned."""
+        grows = isinstance(task, PhysicsTask) and task.physics and task.problem.horizons > 1
+        return self.first(task) if grows else self.again(task)
 
     def again(self, task: Task) -> tuple[Phase, ...]:
         """Phases of a fit from weights that already solve something near."""

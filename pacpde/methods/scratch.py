@@ -18,7 +18,8 @@ class Scratch(Method):
 
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
         recipe = self.recipe(context)
-        weights = source.runtime.tensor(source.network.start(generator(context.seed, "weights")))
+        rng = generator(context.seed, "weights")
+        weights = source.runtime.tensor(source.network.start(rng, recipe.frequency))
         phases = recipe.first(target)
         made = minimise(
             source.network,

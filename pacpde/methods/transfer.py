@@ -43,7 +43,7 @@ def fit(
     recipe = Recipe.of(problem, **settings)
     task = PhysicsTask(problem, hard=recipe.hard, seed=check_seed(seed), runtime=runtime)
     network = network_for(task.ansatz(Draw()), recipe.width, recipe.depth, recipe.activation)
-    weights = runtime.tensor(network.start(generator(seed, "weights")))
+    weights = runtime.tensor(network.start(generator(seed, "weights"), recipe.frequency))
     phases = recipe.first(task)
     made = minimise(
         network,

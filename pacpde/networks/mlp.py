@@ -68,12 +68,24 @@ class MLP:
         """Number of parameters."""
         return self.layers[-1].biases.stop
 
-    def start(self, rng: np.random.Generator) -> np.ndarray:
-        """Random weights [size]: Glorot & Bengio (2010) normal, biases 0."""
+    def start(self, rng: np.random.Generator, frequency: float | None = None) -> np.ndarray:
+        """Random weights [size]: normal with the spread of Glorot & Bengio (2010), biases 0.
+
+        Args:
+            frequency: for solutions that oscillate over their span, the spread of the first
+                layer's weights instead, with biases that centre its units all over the inputs
+                (in the spirit of Sitzmann et al. 2020, arXiv 2006.09661).
+        """
         flat = np.zeros(self.size)
         for layer in self.layers:
             spread = np.sqrt(2 / (layer.inputs + layer.outputs))
             flat[layer.weights] = rng.normal(0, spread, layer.inputs * layer.outputs)
+        if frequency is not None:
+            first = self.layers[0]
+            weights = rng.normal(0, frequency, (first.outputs, first.inputs))
+            centres = rng.uniform(-1, 1, (first.outputs, first.inputs))
+            flat[first.weights] = weights.ravel()
+            flat[first.biases] = -(weights * centres).sum(1)
         return flat
 
     def matrices(self, weights: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:

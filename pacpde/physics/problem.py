@@ -52,6 +52,7 @@ class Problem(ABC):
         edges: one condition for every space axis.
         odd: space axes in which every field is odd, u(−x) = −u(x); they must be symmetric.
         horizons: pieces in which a fit grows its time span; 1 fits the whole span at once.
+        recipe: settings of a fit that suit the family, see `pacpde.methods.Recipe`.
         until: end of the time span, if it is not the family's own.
     """
 
@@ -62,6 +63,7 @@ class Problem(ABC):
     edges: ClassVar[Mapping[str, Condition]] = {}
     odd: ClassVar[tuple[str, ...]] = ()
     horizons: ClassVar[int] = 1
+    recipe: ClassVar[Mapping[str, Any]] = {}
 
     until: float | None = dataclasses.field(default=None, kw_only=True)
 
