@@ -23,8 +23,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     Folders above it are made. Raises OutputError where that cannot be done.
     """
     target = Path(path)
-    if target.exists() and not target.is_file():
-        raise OutputError(f"{target} is no regular file: name another output file.")
+    _check_file(target)
     with _told(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(target)
@@ -66,12 +65,15 @@ def atomic_folder(path: str | Path, marker: str | None = None) -> Iterator[Path]
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def check_writable(path: str | Path) -> Path:
+def check_writable(path: str | Path, *, file: bool = False) -> Path:
     """`path`, if a file or folder can be made there; leaves nothing behind.
 
-    Raises OutputError. Meant for before a long computation.
+    With `file`, a folder already there is refused. Raises OutputError. Meant for before a long
+    computation.
     """
     target = Path(path)
+    if file:
+        _check_file(target)
     above = target.parent
     with _told(target):
         while not above.exists() and above != above.parent:
@@ -100,6 +102,11 @@ def check_folder(path: str | Path, *known: str, every: bool = False) -> Path:
             "replaced: name another output folder."
         )
     return target
+
+
+def _check_file(target: Path) -> None:
+    if target.exists() and not target.is_file():
+        raise OutputError(f"{target} is no regular file: name another output file.")
 
 
 @contextmanager

@@ -22,6 +22,8 @@ def _families() -> dict[str, type[Problem]]:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__all__":
+        return sorted(_families())
     if not name.startswith("_"):
         family = _families().get(name)
         if family is not None:

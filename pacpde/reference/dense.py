@@ -131,4 +131,4 @@ def _lagrange(nodes: np.ndarray, t: np.ndarray) -> np.ndarray:
     below = nodes[:, :, None] - nodes[:, None, :]
     own = np.arange(count)
     above[:, own, own] = below[:, own, own] = 1.0
-    return np.prod(above / below, axis=2)
+    return np.asarray(np.prod(above / below, axis=2))

@@ -64,7 +64,8 @@ class SpaceAxis:
             return _fourier_interpolation(self.nodes, self.axis.length, x)
         if not self.half:
             return _barycentric(self.nodes, x)
-        return np.where(x < 0, -1.0, 1.0)[:, None] * _barycentric(self.nodes, np.abs(x))
+        signs: np.ndarray = np.where(x < 0, -1.0, 1.0)[:, None]
+        return np.asarray(signs * _barycentric(self.nodes, np.abs(x)))
 
     def tail(self, values: np.ndarray, position: int) -> float:
         """Share of the highest four modes along array axis `position`: what is unresolved."""
@@ -140,4 +141,4 @@ def _normalised(distances: np.ndarray, weights: np.ndarray) -> np.ndarray:
     hits = distances == 0
     terms = weights / np.where(hits, 1.0, distances)
     terms = np.where(hits.any(1, keepdims=True), hits, terms)
-    return terms / terms.sum(1, keepdims=True)
+    return np.asarray(terms / terms.sum(1, keepdims=True))

@@ -10,7 +10,7 @@ from scipy.integrate import solve_ivp
 from pacpde.reference.grid import SpaceAxis
 
 EVALUATIONS = 200_000  # right-hand sides of one integration
-EXPLICIT_EVALUATIONS = 50_000  # right-hand sides after which DOP853 is given up as stiff
+EXPLICIT_EVALUATIONS = 20_000  # right-hand sides after which DOP853 is given up as stiff
 
 Rates = Callable[[float, np.ndarray], np.ndarray]
 

@@ -1,0 +1,138 @@
+"""References are computed once a problem, and again when anything that makes them changes."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pacpde.datasets import cache, reference_for
+from pacpde.physics import families
+from pacpde.problems import Burgers, Heat, HeatModes
+from pacpde.registry import load_plugin
+
+PLUGIN = """
+from dataclasses import dataclass
+from pacpde.physics import Axis, Problem, coefficient
+
+@dataclass(frozen=True)
+class Decay(Problem):
+    name = "test_decay"
+    axes = (Axis("t", 0.0, 1.0),)
+    rate: float = coefficient(1.0, lower=0.1, upper=10.0, meaning="rate")
+
+    def rhs(self, u, d):
+        return -self.rate * u
+
+    def initial(self):
+        return 1.0
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PACPDE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def solved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The problems that were really solved."""
+    problems: list[str] = []
+
+    def counting(problem, **options):
+        problems.append(str(problem))
+        return solve(problem, **options)
+
+    solve = cache.solve
+    monkeypatch.setattr(cache, "solve", counting)
+    return problems
+
+
+@pytest.fixture
+def unregister() -> Iterator[None]:
+    before = set(families.names())
+    yield
+    for name in set(families.names()) - before:
+        del families._items[name]
+
+
+def test_the_second_time_it_is_read(solved: list[str], folder: Path) -> None:
+    one, two = reference_for(Heat(), tolerance=1e-6), reference_for(Heat(), tolerance=1e-6)
+    assert len(solved) == 1
+    assert np.array_equal(one.values, two.values) and one.tolerances == two.tolerances
+    assert np.array_equal(one(0.123, 0.456), two(0.123, 0.456))
+    assert len(list(folder.glob("heat-*.h5"))) == 1
+
+
+def test_what_determines_it_makes_it_anew(solved: list[str]) -> None:
+    changed = [Heat(), Heat(alpha=0.5), Heat(until=0.5), HeatModes()]
+    for problem in changed * 2:
+        reference_for(problem, tolerance=1e-4)
+    assert len(solved) == len(changed)
+    reference_for(Heat(), tolerance=1e-5)
+    assert len(solved) == len(changed) + 1
+
+
+def test_a_broken_file_is_made_anew_and_said(solved: list[str], folder: Path) -> None:
+    reference_for(Heat(), tolerance=1e-4)
+    (file,) = folder.glob("*.h5")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 255
+    file.write_bytes(content)
+    told: list[str] = []
+    reference_for(Heat(), tolerance=1e-4, progress=told.append)
+    assert len(solved) == 2 and "made anew" in told[0]
+    reference_for(Heat(), tolerance=1e-4)
+    assert len(solved) == 2
+
+
+def test_without_a_place_it_still_solves(
+    solved: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PACPDE_CACHE", str(tmp_path / "file" / "cache"))
+    told: list[str] = []
+    assert reference_for(Heat(), tolerance=1e-4, progress=told.append).certified_error <= 1e-4
+    assert "no cache at" in told[0] and len(solved) == 1
+
+
+def test_editing_a_plugin_makes_its_references_anew(
+    solved: list[str], tmp_path: Path, unregister: None
+) -> None:
+    ends = []
+    for text in (PLUGIN, PLUGIN, PLUGIN.replace("return -self.rate", "return -2 * self.rate")):
+        file = tmp_path / "decay.py"
+        file.write_text(text)
+        for name in [name for name in sys.modules if name.startswith("pacpde_plugin_decay")]:
+            del sys.modules[name]
+        load_plugin(file)
+        ends.append(reference_for(families.get("test_decay")()).values[0, -1])
+    assert len(solved) == 2
+    # the default tolerance is 1e-10, in the mean over a field of size 1
+    assert np.abs(ends - np.exp([-1, -1, -2])).max() < 1e-9
+
+
+def test_physics_changed_behind_the_source_changes_the_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = cache.cache_key(Burgers(), 1e-6)
+    assert before == cache.cache_key(Burgers(), 1e-6)
+    monkeypatch.setattr(Burgers, "rhs", lambda self, u, d: u * d(u, "x") + self.nu * d(u, "xx"))
+    assert cache.cache_key(Burgers(), 1e-6) != before
+
+
+def test_processes_at_once_end_with_one_file(folder: Path) -> None:
+    code = (
+        "from pacpde.datasets import reference_for; from pacpde.problems import Heat;"
+        "print(reference_for(Heat(), tolerance=1e-6)(0.5, 0.5)[0])"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    values = {process.communicate(timeout=100)[0] for process in running}
+    assert len(values) == 1 and all(process.returncode == 0 for process in running)
+    assert len([path for path in folder.iterdir() if path.suffix == ".h5"]) == 1

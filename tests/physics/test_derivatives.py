@@ -1,0 +1,110 @@
+"""d(u, "xx") is one thing, whether it comes from matrices, channels or autograd."""
+
+import numpy as np
+import pytest
+import torch
+
+from pacpde.errors import InvalidValueError, UnknownNameError
+from pacpde.physics import Problem, families
+from pacpde.physics.derivatives import (
+    AutogradDerivative,
+    ChannelDerivative,
+    Derivative,
+    MatrixDerivative,
+    channel_names,
+    taylor_channels,
+)
+from pacpde.physics.elementary import cos, cosh, exp, log, sin, sinh, sqrt, tanh
+from pacpde.reference.grid import SpaceAxis
+
+
+def wavy(number: int, **coordinates: torch.Tensor) -> torch.Tensor:
+    """Smooth fields that differ, [N, number], of all coordinates."""
+    phase = sum((0.3 + 0.7 * i) * c for i, c in enumerate(coordinates.values()))
+    return torch.stack([torch.sin(phase + k) * torch.exp(0.2 * phase) for k in range(number)], -1)
+
+
+@pytest.mark.parametrize("family", list(families), ids=lambda family: family.name)
+def test_rates_agree_between_channels_autograd_and_matrices(family: type[Problem]) -> None:
+    problem = family()
+    number, space = len(problem.fields), problem.domain.space
+    nodes = [SpaceAxis(axis, 20 if len(space) > 1 else 30, (0.0, 0.0)) for axis in space]
+    grids = np.meshgrid(*(axis.nodes for axis in nodes), indexing="ij")
+    shape = grids[0].shape if grids else (1,)
+    flat = [torch.full((int(np.prod(shape)),), 0.4, dtype=torch.float64)]
+    flat += [torch.as_tensor(grid.ravel()) for grid in grids]
+    coordinates = dict(zip(problem.domain.names, flat, strict=True))
+
+    leaves = {name: c.clone().requires_grad_(True) for name, c in coordinates.items()}
+    by_autograd = AutogradDerivative(list(wavy(number, **leaves).unbind(-1)), leaves)
+    expected = [rate.detach().numpy() for rate in problem.rates(by_autograd.fields, by_autograd)]
+
+    names = problem.channels
+    values = taylor_channels(lambda **c: wavy(number, **c), coordinates, names)
+    channels = {name: list(value.unbind(-1)) for name, value in zip(names, values, strict=True)}
+    by_channel = ChannelDerivative(channels, problem.domain.names, coordinates)
+    for rate, other in zip(problem.rates(by_channel.fields, by_channel), expected, strict=True):
+        assert np.abs(rate.numpy() - other).max() < 1e-12 * np.abs(other).max()
+
+    fields = list(values[0].numpy().T.reshape(number, *shape))
+    matrices = {axis.axis.name: axis.matrices(2) for axis in nodes}
+    by_matrix = MatrixDerivative(fields, matrices)
+    for rate, other in zip(problem.rates(fields, by_matrix), expected, strict=True):
+        # roundoff of second-order matrices: size⁴ · 1e-16 = 1e-10, and a little room
+        assert np.abs(np.ravel(rate) - other).max() < 1e-9 * np.abs(other).max()
+
+
+def test_a_mixed_derivative_is_taken_in_any_order() -> None:
+    x = torch.linspace(0, 1, 5, dtype=torch.float64, requires_grad=True)
+    y = torch.linspace(1, 2, 5, dtype=torch.float64, requires_grad=True)
+    u = x**2 * y**3
+    d = AutogradDerivative([u], {"x": x, "y": y})
+    assert torch.allclose(d(u, "xy"), 6 * x * y**2) and torch.equal(d(u, "xy"), d(u, "yx"))
+    assert torch.equal(d(u, "yyxx"), d(u, "xxyy"))
+
+
+def test_what_does_not_depend_on_a_coordinate_has_the_derivative_0() -> None:
+    x = torch.ones(3, dtype=torch.float64, requires_grad=True)
+    y = torch.ones(3, dtype=torch.float64, requires_grad=True)
+    for u in (2 * x, torch.ones(3, dtype=torch.float64)):
+        assert torch.equal(AutogradDerivative([u], {"x": x, "y": y})(u, "y"), torch.zeros(3))
+
+
+@pytest.fixture
+def d() -> Derivative:
+    u = np.ones(3)
+    return ChannelDerivative({"": [u], "x": [2 * u]}, ("t", "x"), {"x": np.arange(3.0)})
+
+
+def test_unknown_axes_and_derivatives_are_named(d: Derivative) -> None:
+    u = d.fields[0]
+    assert d(u, "x")[0] == 2
+    with pytest.raises(UnknownNameError, match="unknown axis 'z': choose from t, x"):
+        d(u, "xz")
+    with pytest.raises(UnknownNameError, match="unknown derivative 'xx'"):
+        d(u, "xx")
+    with pytest.raises(InvalidValueError, match="names no axis"):
+        d(u, "")
+
+
+def test_an_expression_is_no_field(d: Derivative) -> None:
+    u = d.fields[0]
+    for expression in (u * u, u.copy(), 1.0):
+        with pytest.raises(InvalidValueError, match="expand the derivative by hand"):
+            d(expression, "x")
+
+
+def test_channel_names_are_closed_and_sorted() -> None:
+    assert channel_names({"xx", "t"}) == ("", "t", "x", "xx")
+    assert channel_names({"xxy"}) == ("", "x", "y", "xx", "xy", "xxy")
+
+
+@pytest.mark.parametrize("function", [sin, cos, exp, log, sqrt, tanh, sinh, cosh])
+def test_elementary_functions_keep_the_kind(function) -> None:
+    number, array = 0.7, np.array([0.7, 1.3])
+    tensor = torch.tensor(array, requires_grad=True)
+    assert isinstance(function(array), np.ndarray) and isinstance(function(tensor), torch.Tensor)
+    # two libraries, two roundings of the last bit
+    assert function(number) == pytest.approx(function(array)[0], rel=1e-15)
+    assert function(tensor).detach().numpy() == pytest.approx(function(array), rel=4e-16)
+    assert function(tensor).requires_grad

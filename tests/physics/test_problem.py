@@ -1,0 +1,204 @@
+"""Coefficients and declarations are checked once, with a sentence that helps."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pacpde.errors import DataFileError, InvalidValueError, UnknownNameError
+from pacpde.physics import Axis, Dirichlet, Periodic, Problem, families
+from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, HeatModes, Lorenz
+from pacpde.registry import Registry, load_plugin
+
+
+@pytest.fixture(autouse=True)
+def unregister() -> Iterator[None]:
+    before = set(families.names())
+    yield
+    for name in set(families.names()) - before:
+        del families._items[name]
+
+
+@pytest.mark.parametrize(
+    "value", [0.0, -0.1, 2.0, math.nan, math.inf, -math.inf, True, "0.1", None, [0.1]]
+)
+def test_a_coefficient_outside_its_bounds_is_refused(value: object) -> None:
+    with pytest.raises(InvalidValueError, match=r"burgers: nu is .* expected a number from 0.001"):
+        Burgers(nu=value)
+
+
+def test_bounds_themselves_are_allowed_and_become_floats() -> None:
+    for family in families:
+        for name, about in family.declared().items():
+            assert about.lower <= about.default <= about.upper and about.meaning
+            for end in (about.lower, about.upper):
+                assert getattr(family(**{name: end}), name) == end
+    assert type(Burgers(nu=1).nu) is float and type(Burgers(nu=np.float32(0.5)).nu) is float
+
+
+@pytest.mark.parametrize("until", [0.0, -1.0, math.nan, math.inf, True, "1"])
+def test_a_bad_time_span_is_refused(until: object) -> None:
+    with pytest.raises(InvalidValueError, match="burgers: until is"):
+        Burgers(until=until)
+
+
+def test_until_moves_the_end_of_time_only() -> None:
+    assert Burgers(until=2).domain.axes == (Axis("t", 0.0, 2.0), Axis("x", -1.0, 1.0))
+    assert Burgers().domain.axes == Burgers.axes
+
+
+def test_unknown_coefficients_list_the_near_ones() -> None:
+    with pytest.raises(UnknownNameError, match=r"coefficient of lorenz 'roh': did you mean rho"):
+        Lorenz.from_coefficients({"roh": 28.0})
+    with pytest.raises(UnknownNameError, match="'rho'"):
+        Burgers().with_coefficients(rho=1.0)
+
+
+def test_problems_are_values() -> None:
+    assert Burgers(nu=0.02) == Burgers().with_coefficients(nu=0.02) != Burgers()
+    assert Lorenz.from_coefficients({"rho": 28}) == Lorenz(rho=28.0)
+    assert Lorenz(rho=28).coefficients == {"sigma": 10.0, "rho": 28.0, "beta": 8 / 3}
+    assert len({Burgers(), Burgers(), BurgersPeriodic()}) == 2
+    with pytest.raises(AttributeError):
+        Burgers().nu = 0.5  # type: ignore[misc]
+
+
+def test_channels_are_what_the_residual_needs() -> None:
+    assert Burgers().channels == ("", "t", "x", "xx")
+    assert set(Heat2D().channels) == {"", "t", "x", "y", "xx", "yy"}
+    assert Lorenz().channels == ("", "t")
+
+
+def declare(**attributes: object) -> type[Problem]:
+    body = {
+        "name": "test_declared",
+        "axes": (Axis("t", 0.0, 1.0), Axis("x", -1.0, 1.0)),
+        "edges": {"x": Dirichlet()},
+        "rhs": lambda self, u, d: d(u, "xx"),
+        "initial": lambda self, x: 0 * x,
+        **attributes,
+    }
+    return type("Declared", (Problem,), body)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"axes": (Axis("x", -1.0, 1.0),)}, "'t' comes first"),
+        ({"axes": (Axis("t", 0.0, 1.0), Axis("t", 0.0, 1.0))}, "differ"),
+        ({"edges": {}}, "one condition for each"),
+        ({"edges": {"x": Periodic(), "y": Periodic()}}, "one condition for each"),
+        ({"fields": ("u", "v")}, "one typical size a field"),
+        ({"odd": ("x",), "edges": {"x": Dirichlet(1.0, 1.0)}}, "cannot be odd"),
+        ({"odd": ("x",), "axes": (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))}, "cannot be odd"),
+    ],
+)
+def test_contradicting_declarations_are_refused(
+    attributes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InvalidValueError, match=message):
+        declare(**attributes)
+    assert "test_declared" not in families.names()
+
+
+def test_a_rhs_with_too_few_rates_is_named() -> None:
+    family = declare(fields=("u", "v"), scales=(1.0, 1.0), rhs=lambda self, u, d: (d(u[0], "x"),))
+    with pytest.raises(InvalidValueError, match="rhs returned 1 values for the fields u, v"):
+        _ = family().channels
+
+
+def test_a_name_registered_from_two_modules_is_refused() -> None:
+    with pytest.raises(InvalidValueError, match="'burgers' is registered twice"):
+        declare(name="burgers")
+    assert families.get("burgers") is Burgers
+    registry: Registry[type] = Registry("thing", "pacpde.problems")
+    registry.register("a", Burgers)
+    assert registry.register("a", Burgers) is Burgers  # importing a module again is no fault
+
+
+def test_unknown_families_list_the_near_ones() -> None:
+    with pytest.raises(UnknownNameError, match="unknown family 'burger': did you mean burgers"):
+        families.get("burger")
+    assert {"burgers", "burgers_periodic", "heat", "heat_modes", "heat2d", "lorenz"} <= set(
+        families.names()
+    )
+
+
+def test_problems_need_no_list() -> None:
+    import pacpde.problems
+
+    found = {
+        name for name in dir(pacpde.problems) if isinstance(getattr(pacpde.problems, name), type)
+    }
+    assert {family.__name__ for family in families} <= found
+    with pytest.raises(ImportError):
+        from pacpde.problems import Nothing  # noqa: F401
+    everything: dict[str, object] = {}
+    exec("from pacpde.problems import *", everything)
+    assert everything["HeatModes"] is HeatModes and everything["Heat"] is Heat
+
+
+def test_plugins(tmp_path: Path) -> None:
+    good = tmp_path / "mine.py"
+    good.write_text(
+        "from pacpde.problems import Heat\n\n\nclass Mine(Heat):\n    name = 'test_mine'\n"
+    )
+    load_plugin(good)
+    load_plugin(str(good))  # twice is once
+    assert families.get("test_mine")(alpha=0.2).coefficients == {"alpha": 0.2}
+    (tmp_path / "bad.py").write_text("1 / 0\n")
+    (tmp_path / "text.txt").write_text("")
+    for name, message in (
+        ("none.py", "is not a file"),
+        ("bad.py", "failed on import with ZeroDivisionError"),
+        ("text.txt", "must end in .py"),
+    ):
+        with pytest.raises(DataFileError, match=message):
+            load_plugin(tmp_path / name)
+
+
+@pytest.mark.parametrize("family", list(families), ids=lambda family: family.name)
+def test_starts_meet_edges_symmetries_and_exact_solutions(family: type[Problem]) -> None:
+    problem = family()
+    grids = np.meshgrid(*(axis.grid(9) for axis in problem.domain.space), indexing="ij")
+    starts = problem.start(*grids)
+    for index, axis in enumerate(problem.domain.space):
+        edge = problem.edges[axis.name]
+        for start in starts:
+            first, last = np.take(start, 0, index), np.take(start, -1, index)
+            if isinstance(edge, Dirichlet):
+                # sin of a multiple of the rounded π: 1e-15
+                assert np.abs(first - edge.lower).max() < 1e-14
+                assert np.abs(last - edge.upper).max() < 1e-14
+            else:
+                assert np.abs(first - last).max() < 1e-14
+            if axis.name in problem.odd:
+                assert np.abs(start + np.flip(start, index)).max() < 1e-14
+    exact = problem.exact(np.zeros(1), *grids) if grids else None
+    if exact is not None:
+        assert np.abs(exact - np.stack(starts)).max() < 1e-14
+
+
+@pytest.mark.parametrize("family", [Burgers, Heat, HeatModes, Heat2D])
+def test_exact_solutions_satisfy_their_equation(family: type[Problem]) -> None:
+    """Central differences of the exact solution against rhs, step 1e-3."""
+    from pacpde.physics.derivatives import ChannelDerivative
+
+    problem, h = family.from_coefficients({next(iter(family.declared())): 0.1}), 1e-3
+    names = problem.domain.names
+    points = problem.domain.from_unit(0.1 + 0.8 * np.random.default_rng(0).random((50, len(names))))
+
+    def at(**shift: float) -> np.ndarray:
+        return problem.exact(*(c + shift.get(n, 0.0) for n, c in zip(names, points.T, strict=True)))
+
+    channels = {"": list(at())}
+    for name in names:
+        above, below = at(**{name: h}), at(**{name: -h})
+        channels[name] = list((above - below) / (2 * h))
+        channels[2 * name] = list((above - 2 * at() + below) / h**2)
+    d = ChannelDerivative(channels, names)
+    (rate,) = problem.rates(d.fields, d)
+    # second order: h²/12 times fourth derivatives, at most (4π)⁴/4 here
+    assert np.abs(rate - channels["t"][0]).max() < h**2 / 12 * (4 * math.pi) ** 4 / 4

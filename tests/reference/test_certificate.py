@@ -1,0 +1,157 @@
+"""References against exact solutions: the error, and that the certificate bounds it."""
+
+import dataclasses
+from math import pi
+
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+from pacpde.errors import InvalidValueError, SolverError
+from pacpde.physics import Problem, families
+from pacpde.problems import Burgers, Heat, Heat2D, HeatModes, Lorenz
+from pacpde.problems.burgers import cole_hopf
+from pacpde.reference import Reference, relative_l2, solve
+
+
+def error_of(reference: Reference) -> float:
+    grid = np.meshgrid(*reference.axes.values(), indexing="ij")
+    return relative_l2(reference.values, reference.problem.exact(*grid))
+
+
+def with_exact() -> list[Problem]:
+    problems = [family() for family in families if family.__module__.startswith("pacpde.problems")]
+    return [p for p in problems if p.exact(*(np.zeros(1) for _ in p.axes)) is not None]
+
+
+@pytest.mark.parametrize("problem", with_exact(), ids=str)
+def test_every_family_meets_its_exact_solution(problem: Problem) -> None:
+    reference = solve(problem)
+    # 1e-9 is the loosest default tolerance; the certificate may not promise more than is true.
+    assert error_of(reference) <= reference.certified_error <= 1e-9
+
+
+@pytest.mark.parametrize("nu", [0.1, 0.001])
+def test_burgers_meets_cole_hopf_from_smooth_to_steep(nu: float) -> None:
+    reference = solve(Burgers(nu=nu))
+    assert error_of(reference) <= reference.certified_error <= 1e-10  # the default tolerance
+
+
+@pytest.mark.parametrize("family", [Heat, HeatModes])
+@pytest.mark.parametrize("alpha", [1e-3, 10.0])
+def test_heat_meets_its_modes_over_the_range_of_alpha(family: type[Heat], alpha: float) -> None:
+    reference = solve(family(alpha=alpha))
+    assert error_of(reference) <= reference.certified_error <= 1e-10
+
+
+def test_heat2d_at_its_largest_diffusivity() -> None:
+    reference = solve(Heat2D(alpha=10.0))
+    assert error_of(reference) <= reference.certified_error <= 1e-9
+
+
+@pytest.mark.parametrize("rho", [15.0, 28.0])
+def test_lorenz_meets_another_method_at_the_tightest_tolerance(rho: float) -> None:
+    problem = Lorenz(rho=rho)
+    reference = solve(problem)
+    t = reference.axes["t"]
+
+    def rates(_: float, u: np.ndarray) -> list[float]:
+        x, y, z = u
+        return [10 * (y - x), x * (rho - z) - y, x * y - 8 / 3 * z]
+
+    other = solve_ivp(rates, (0, 3), [-8, 7, 27], method="LSODA", rtol=1e-13, atol=1e-13, t_eval=t)
+    # LSODA itself drifts by some 1e-10 here: an error of e^(0.9·3) ≈ 15 times its tolerance
+    # and its thousands of steps.
+    assert relative_l2(reference.values, other.y) <= 1e-9
+    assert reference.certified_error <= 1e-10
+
+
+USER = ["Drift", "Ramp", "Wave", "Forced", "Sheared", "Tube"]
+
+
+@pytest.mark.parametrize("name", USER)
+def test_a_users_family_meets_its_exact_solution(
+    user_families: dict[str, type[Problem]], name: str
+) -> None:
+    reference = solve(user_families[name]())
+    assert error_of(reference) <= reference.certified_error <= 1e-9
+
+
+def test_drift_goes_the_way_its_speed_says(user_families: dict[str, type[Problem]]) -> None:
+    there, back = (user_families["Drift"](c=c) for c in (2.0, -2.0))
+    reference = solve(there, tolerance=1e-6)
+    t, x = np.meshgrid(*reference.axes.values(), indexing="ij")
+    assert relative_l2(reference.values, there.exact(t, x)) < 1e-6
+    assert relative_l2(reference.values, back.exact(t, x)) > 0.5  # a wrong sign would pass else
+
+
+def test_a_start_that_coarse_grids_miss_is_found(user_families: dict[str, type[Problem]]) -> None:
+    reference = solve(user_families["Spike"](), tolerance=1e-8)
+    assert error_of(reference) <= reference.certified_error <= 1e-8
+
+
+@pytest.mark.parametrize("tolerance", [1e-5, 1e-8])
+def test_a_stiff_ode_is_not_certified_by_two_equal_runs(
+    user_families: dict[str, type[Problem]], tolerance: float
+) -> None:
+    reference = solve(user_families["Stiff"](), tolerance=tolerance)
+    assert "Radau" in reference.solver
+    assert error_of(reference) <= reference.certified_error <= tolerance
+
+
+def test_certified_errors_bound_the_true_ones_at_every_tolerance() -> None:
+    for tolerance in (1e-2, 1e-5, 1e-8):
+        reference = solve(Burgers(nu=0.05), tolerance=tolerance)
+        assert 0 < error_of(reference) <= reference.certified_error <= tolerance
+
+
+def test_blow_up_is_named(user_families: dict[str, type[Problem]]) -> None:
+    with pytest.raises(SolverError, match="stopped at t = 1"):
+        solve(user_families["Explosion"]())
+    reference = solve(user_families["Explosion"](until=0.9))
+    assert error_of(reference) <= reference.certified_error
+    with pytest.raises(SolverError, match=r"test_ignition\(a=100\) has no reference up to t = 1"):
+        solve(user_families["Ignition"]())
+
+
+def test_a_start_that_contradicts_the_edges_is_named(
+    user_families: dict[str, type[Problem]],
+) -> None:
+    with pytest.raises(SolverError, match="contradicts the edges"):
+        solve(user_families["Jump"](), tolerance=1e-2)
+
+
+def test_the_time_span_is_the_problems_own() -> None:
+    reference = solve(Heat(until=0.25), tolerance=1e-8)
+    assert reference.axes["t"][-1] == 0.25
+    assert error_of(reference) <= 1e-8
+
+
+@pytest.mark.parametrize("tolerance", [0, -1e-3, 1.0, 1e-15, float("nan"), True, "small"])
+def test_bad_tolerances_are_refused(tolerance: object) -> None:
+    with pytest.raises(InvalidValueError, match="tolerance is"):
+        solve(Heat(), tolerance=tolerance)
+
+
+def test_progress_tells_the_differences() -> None:
+    told: list[str] = []
+    solve(Heat(), tolerance=1e-6, progress=told.append)
+    assert told and all("differs by" in line for line in told)
+
+
+def test_solving_twice_gives_the_same_bits() -> None:
+    one, two = solve(Burgers(nu=0.05)), solve(Burgers(nu=0.05))
+    assert np.array_equal(one.values, two.values)
+    assert dataclasses.replace(one, seconds=0).tolerances == two.tolerances
+
+
+@pytest.mark.parametrize("nu", [1e-3, 0.01 / pi, 1.0])
+def test_cole_hopf_meets_a_trapezoidal_rule(nu: float) -> None:
+    t, x = np.meshgrid(np.linspace(0.01, 1, 9), np.linspace(-1, 1, 41), indexing="ij")
+    z = np.linspace(-45, 45, 4001)  # converges exponentially; ends where e^(−z²) is nothing
+    y = x[..., None] - z * np.sqrt(4 * nu * t[..., None])
+    exponent = -np.cos(pi * y) / (2 * pi * nu) - z**2
+    density = np.exp(exponent - exponent.max(-1, keepdims=True))
+    expected = -(np.sin(pi * y) * density).sum(-1) / density.sum(-1)
+    # 300 nodes: 4e-15 below ν = 0.1, 4e-12 at ν = 1; far below any certified error.
+    assert np.abs(cole_hopf(nu, t, x) - expected).max() < 1e-11
