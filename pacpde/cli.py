@@ -1,0 +1,414 @@
+"""The command line: parse, call, print."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pacpde import cli_inputs, cli_output, cli_tables
+from pacpde.cli_output import complain, emit, showing
+from pacpde.errors import InvalidValueError, PacpdeError
+from pacpde.registry import load_plugin
+from pacpde.runtime import Runtime, check_seed
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Move a trained ODE or PDE solver to changed coefficients: prune, allocate, calibrate.\n\n"
+    "A first round: pacpde compare burgers --source nu=0.01/pi --target nu=0.02/pi "
+    "--methods pac,warm_start,scratch -o runs/compare",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _load_plugins(paths: list[Path]) -> list[Path]:
+    for path in paths:
+        load_plugin(path)
+    return paths
+
+
+Coefficients = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME=VALUE]...",
+        help="Coefficients: arithmetic on numbers, pi and e. Those not named take their defaults.",
+    ),
+]
+Family = Annotated[str, typer.Argument(help="Name of the equation; see `pacpde families`.")]
+Folder = Annotated[Path, typer.Option("-o", "--output", help="Folder for the result.")]
+Json = Annotated[
+    str | None,
+    typer.Option(metavar="FILE|-", help="Write the result as JSON; - prints nothing else."),
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
+Dtype = Annotated[str, typer.Option(help="float64 or float32; float32 stalls fine fits.")]
+Seed = Annotated[int, typer.Option(help="Of weights, points and labels.")]
+Plugin = Annotated[
+    list[Path],
+    typer.Option(
+        metavar="FILE",
+        callback=_load_plugins,
+        is_eager=True,
+        help="A Python file with families or methods of your own; may be repeated.",
+    ),
+]
+Until = Annotated[float | None, typer.Option(help="End of the time span, if not the family's own.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Steps = Annotated[int | None, typer.Option(help="At most so many steps of a fit's last phase.")]
+Points = Annotated[int | None, typer.Option(help="Collocation points drawn at a time.")]
+Width = Annotated[int | None, typer.Option(help="Neurons a hidden layer.")]
+Depth = Annotated[int | None, typer.Option(help="Hidden layers.")]
+Residual = Annotated[
+    float | None,
+    typer.Option("--tolerance", help="Held-out residual below which a fit counts as converged."),
+]
+Labels = Annotated[int, typer.Option(help="Number of labelled points drawn of the target.")]
+Noise = Annotated[float, typer.Option(help="Noise of the labels, in spreads of each field.")]
+Physics = Annotated[bool, typer.Option("--physics/--no-physics", help="Use the target's equation.")]
+Sparsity = Annotated[
+    float | None, typer.Option(help="Share of the source's weights that is freed, between 0 and 1.")
+]
+Strength = Annotated[float | None, typer.Option(help="λ of the penalty λ‖w_P‖².")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Another option of a method; repeatable."),
+]
+
+
+@app.command()
+def families(json: Json = None, plugin: Plugin = [], debug: Debug = False) -> None:  # noqa: B006
+    """List every family with its coefficients, bounds and defaults.
+
+    Example: pacpde families --json -
+    """
+    cli_inputs.json_target(json)
+    emit(*cli_tables.families(json))
+
+
+@app.command()
+def methods(json: Json = None, plugin: Plugin = [], debug: Debug = False) -> None:  # noqa: B006
+    """List every way to transfer, with its formula and options.
+
+    Example: pacpde methods
+    """
+    cli_inputs.json_target(json)
+    emit(*cli_tables.methods(json))
+
+
+@app.command()
+def solve(
+    family: Family,
+    output: Annotated[Path, typer.Option("-o", "--output", help="HDF5 file to write.")],
+    coefficients: Coefficients = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="Relative L2 error to certify, 1e-12 to 0.1.")
+    ] = None,
+    labels: Annotated[int, typer.Option(help="Also draw so many labelled points.")] = 0,
+    noise: Noise = 0.0,
+    until: Until = None,
+    seed: Seed = 0,
+    device: Annotated[str, typer.Option(help="References run on the cpu whatever it is.")] = "cpu",
+    json: Json = None,
+    plugin: Plugin = [],  # noqa: B006
+    debug: Debug = False,
+) -> None:
+    """Compute a certified reference solution with scipy.
+
+    Example: pacpde solve burgers nu=0.02 -o burgers.h5 --labels 25 --noise 0.01
+    """
+    from pacpde import datasets
+    from pacpde.reference.certificate import check_tolerance
+
+    problem = cli_inputs.problem(family, coefficients or [], until)
+    if tolerance is not None:
+        check_tolerance(tolerance)
+    cli_inputs.check_labels(labels, noise)
+    Runtime(device)
+    check_seed(seed)
+    cli_inputs.output_file(output)
+    cli_inputs.json_target(json)
+    reference = datasets.reference_for(problem, tolerance=tolerance, progress=complain)
+    drawn = datasets.draw_labels(reference, labels, seed=seed, noise=noise) if labels else None
+    datasets.write(reference, output, drawn)
+    emit(*cli_tables.solved(reference, output, labels, noise, seed, json))
+
+
+@app.command()
+def train(
+    family: Family,
+    output: Folder,
+    coefficients: Coefficients = None,
+    steps: Steps = None,
+    width: Width = None,
+    depth: Depth = None,
+    points: Points = None,
+    tolerance: Residual = None,
+    until: Until = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    dtype: Dtype = "float64",
+    json: Json = None,
+    plugin: Plugin = [],  # noqa: B006
+    debug: Debug = False,
+) -> None:
+    """Train a source surrogate; after an interruption the same command resumes.
+
+    Example: pacpde train burgers nu=0.01/pi -o runs/source
+    """
+    from pacpde.networks import checkpoint
+    from pacpde.studies import single
+
+    problem = cli_inputs.problem(family, coefficients or [], until)
+    settings = cli_inputs.settings(
+        steps=steps, width=width, depth=depth, points=points, tolerance=tolerance
+    )
+    job = single.Training(problem, check_seed(seed), Runtime(device, dtype), settings)
+    cli_inputs.output_folder(output)
+    cli_inputs.json_target(json)
+    with showing() as show:
+        surrogate = job.run(output, show)
+    checkpoint.save(surrogate, output)
+    job.journal(output).clear()
+    emit(*cli_tables.trained(surrogate, output, seed, json))
+    _exit_for({str(problem): surrogate.outcome}, output)
+
+
+@app.command()
+def transfer(
+    source: Annotated[Path, typer.Argument(help="Folder of a trained surrogate.")],
+    output: Folder,
+    coefficients: Coefficients = None,
+    method: Annotated[str, typer.Option(help="See `pacpde methods`.")] = "pac",
+    sparsity: Sparsity = None,
+    strength: Strength = None,
+    labels: Labels = 0,
+    noise: Noise = 0.0,
+    physics: Physics = True,
+    option: Set = None,
+    steps: Steps = None,
+    points: Points = None,
+    tolerance: Residual = None,
+    family: Annotated[
+        str | None, typer.Option(help="Refuse a source folder of another family.")
+    ] = None,
+    until: Annotated[float | None, typer.Option(help="End of the time span; the source's.")] = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    dtype: Annotated[str | None, typer.Option(help="float64 or float32; the source's.")] = None,
+    json: Json = None,
+    plugin: Plugin = [],  # noqa: B006
+    debug: Debug = False,
+) -> None:
+    """Move a trained surrogate to other coefficients.
+
+    Example: pacpde transfer runs/source nu=0.02/pi --method pac --sparsity 0.8 -o runs/target
+    """
+    from pacpde.networks import checkpoint
+    from pacpde.studies import single
+
+    trained = checkpoint.load(source)
+    if family is not None and family != trained.problem.name:
+        raise InvalidValueError(
+            f"{source} solves {trained.problem.name!r}, not {family!r}: give a source of the same "
+            "family."
+        )
+    target = cli_inputs.target(trained.problem, coefficients or [], until)
+    options = cli_inputs.method_options(
+        [method], option or [], sparsity=sparsity, strength=strength
+    )
+    runtime = Runtime(device, dtype or trained.runtime.dtype)
+    settings = cli_inputs.settings(steps=steps, points=points, tolerance=tolerance)
+    job = single.Transfer(
+        trained.to(runtime), target, method, check_seed(seed), labels, noise, physics,
+        options[method], settings,
+    )  # fmt: skip
+    cli_inputs.output_folder(output, {"source": source})
+    cli_inputs.json_target(json)
+    with showing() as show:
+        result = job.run(output, show)
+    checkpoint.save(result.surrogate, output)
+    job.journal(output).clear()
+    record = result.record()
+    emit(record, json, cli_output.record_table(str(target), [record]), f"written to {output}")
+    _exit_for({method: result.outcome}, output)
+
+
+@app.command()
+def predict(
+    folder: Annotated[Path, typer.Argument(help="Folder of a surrogate.")],
+    points: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV with a header that names the axes, in any order; or an HDF5 file of "
+            "`pacpde solve`, whose grid is used and against which the error is given."
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="CSV to write; stdout without it.")
+    ] = None,
+    extrapolate: Annotated[
+        bool, typer.Option("--extrapolate", help="Allow points outside the domain.")
+    ] = False,
+    device: Device = "cpu",
+    seed: Annotated[int, typer.Option(help="Unused: a prediction draws nothing.")] = 0,
+    json: Json = None,
+    plugin: Plugin = [],  # noqa: B006
+    debug: Debug = False,
+) -> None:
+    """Evaluate a surrogate at the points of a file.
+
+    Example: pacpde predict runs/target points.csv -o out.csv
+    """
+    from pacpde import cli_points
+    from pacpde.networks import checkpoint
+
+    surrogate = checkpoint.load(folder)
+    surrogate = surrogate.to(Runtime(device, surrogate.runtime.dtype))
+    if output is None and json == "-":
+        raise InvalidValueError("--json - and the table both go to stdout: name a file with -o.")
+    if output is not None:
+        cli_inputs.output_file(output)
+    cli_inputs.json_target(json)
+    asked = cli_points.read(points, surrogate.problem, extrapolate)
+    fields = asked.fields(surrogate)
+    cli_points.write(asked, fields, surrogate, output)
+    summary = asked.summary(surrogate, fields, output)
+    emit(summary, json, *([cli_points.sentence(summary)] if output else []))
+
+
+@app.command()
+def compare(
+    family: Family,
+    source: Annotated[
+        list[str], typer.Option(metavar="NAME=VALUE", help="Of the source; repeatable.")
+    ],
+    target: Annotated[
+        list[str], typer.Option(metavar="NAME=VALUE", help="Of the target; repeatable.")
+    ],
+    output: Folder,
+    methods: Annotated[
+        str, typer.Option(metavar="A,B,...", help="Methods, separated by commas.")
+    ] = "pac,warm_start,scratch",
+    sparsity: Sparsity = None,
+    strength: Strength = None,
+    labels: Labels = 0,
+    noise: Noise = 0.0,
+    physics: Physics = True,
+    option: Set = None,
+    steps: Steps = None,
+    width: Width = None,
+    depth: Depth = None,
+    points: Points = None,
+    tolerance: Residual = None,
+    until: Until = None,
+    seed: Seed = 0,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="0,1,...", help="Several seeds instead of one.")
+    ] = None,
+    device: Device = "cpu",
+    dtype: Dtype = "float64",
+    json: Json = None,
+    plugin: Plugin = [],  # noqa: B006
+    debug: Debug = False,
+) -> None:
+    """Train a source, transfer it by several methods, and show them side by side.
+
+    The folder gets records.json, every surrogate and three pictures. After an interruption the
+    same command resumes; what is finished is reused.
+
+    Example: pacpde compare burgers --source nu=0.01/pi --target nu=0.02/pi --methods
+    pac,warm_start,scratch -o runs/compare
+    """
+    from pacpde.studies.run import Plan, carry_out
+    from pacpde.studies.store import Store
+
+    names = cli_inputs.method_names(methods)
+    plan = Plan(
+        cli_inputs.problem(family, source, until),
+        cli_inputs.problem(family, target, until),
+        names,
+        cli_inputs.seeds(seed, seeds),
+        labels,
+        noise,
+        physics,
+        cli_inputs.method_options(names, option or [], sparsity=sparsity, strength=strength),
+        cli_inputs.settings(
+            steps=steps, width=width, depth=depth, points=points, tolerance=tolerance
+        ),
+        Runtime(device, dtype),
+    )
+    Store(output).check(plan.places())
+    cli_inputs.json_target(json)
+    with showing() as show:
+        found = carry_out(plan, output, progress=show, say=show.say)
+    from pacpde import plots
+
+    plots.draw_all(found, output)
+    title = f"{plan.source} to {plan.target}"
+    table = cli_output.record_table(title, found.records)
+    emit({"records": found.records}, json, table, f"records and pictures in {output}")
+    _exit_for(found.outcomes, output)
+
+
+def _exit_for(outcomes: dict[str, str], kept: Path) -> None:
+    """End with status 1 where a fit did not converge; what it has is kept."""
+    poor = [f"{name} ended {how}" for name, how in outcomes.items() if how != "converged"]
+    if poor:
+        complain(
+            f"pacpde: {'; '.join(poor)}: the held-out residual stayed above its tolerance; what "
+            f"there is is kept in {kept}; more --steps or another --seed may help."
+        )
+        raise typer.Exit(1)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The console entry: 0 done, 2 the input was wrong, 1 it ran and failed, 130 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        result = app(words or ["--help"], prog_name="pacpde", standalone_mode=False)
+        status = result if isinstance(result, int) else 0
+        return _interrupted() if status == INTERRUPTED else status  # typer's way to say it
+    except (KeyboardInterrupt, typer.Abort):
+        return _interrupted()
+    except BrokenPipeError:  # a reader such as `head` that has seen enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return 0
+    except Exception as error:
+        if "--debug" in words:
+            traceback.print_exc()
+        return _explain(error)
+
+
+def _interrupted() -> int:
+    complain("pacpde: interrupted; the same command again goes on where it can.")
+    return INTERRUPTED
+
+
+def _explain(error: Exception) -> int:
+    """One sentence on stderr, and the exit status."""
+    if isinstance(error, PacpdeError):
+        complain(f"pacpde: {error}")
+        return error.exit_status
+    usage = getattr(error, "format_message", None)  # typer's own, of whatever version
+    if usage is not None:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "pacpde"
+        message = " ".join(str(usage()).split()).rstrip(".")
+        complain(f"pacpde: {message}; see `{command} --help`.")
+        return int(getattr(error, "exit_code", 2))
+    complain(
+        f"pacpde: internal error, {type(error).__name__}: {' '.join(str(error).split())}; use "
+        "--debug for the traceback and report it."
+    )
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

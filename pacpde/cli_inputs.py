@@ -1,0 +1,185 @@
+"""What the command line is given, turned into problems, options and places, or refused."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pacpde._expressions import evaluate
+from pacpde.errors import InvalidValueError, OutputError, PacpdeError, unknown
+from pacpde.files import check_folder, check_writable
+from pacpde.methods import Method, methods
+from pacpde.networks import checkpoint
+from pacpde.physics import Problem, families
+
+
+def assignments(words: Sequence[str], where: str) -> dict[str, str]:
+    """`name=value` words as a map; `where` says in errors what they are."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = (part.strip() for part in word.partition("="))
+        if not equals or not name:
+            raise InvalidValueError(
+                f"{word!r} is no {where}: write name=value, without spaces around the =."
+            )
+        if name in found:
+            raise InvalidValueError(f"{where} {name!r} is given twice: give it once.")
+        found[name] = value
+    return found
+
+
+def problem(family: str, words: Sequence[str], until: float | None = None) -> Problem:
+    """The problem of a family name and words such as `nu=0.01/pi`."""
+    cls = families.get(family)
+    values: dict[str, float] = {}
+    for name, text in assignments(words, "coefficient").items():
+        if name not in cls.declared():
+            raise unknown(f"coefficient of {family}", name, cls.declared())
+        try:
+            values[name] = evaluate(text)
+        except PacpdeError as error:
+            raise InvalidValueError(f"{family}: {name}={text}: {error}") from error
+    return cls.from_coefficients(values, until)
+
+
+def target(source: Problem, words: Sequence[str], until: float | None) -> Problem:
+    """The target of a transfer; it covers the source's time span unless told otherwise."""
+    if not words:
+        names = ", ".join(f"{name}=..." for name in source.declared())
+        raise InvalidValueError(
+            f"the target has no coefficient: after the source folder name what changes, from "
+            f"{names}."
+        )
+    return problem(source.name, words, source.until if until is None else until)
+
+
+def method_names(text: str) -> list[str]:
+    """Known, different names out of `pac,warm_start`."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise InvalidValueError(
+            f"--methods is empty: choose from {', '.join(methods.names())}, separated by commas."
+        )
+    for name in names:
+        methods.get(name)
+        if names.count(name) > 1:
+            raise InvalidValueError(f"method {name!r} is named twice in --methods: name it once.")
+    return names
+
+
+def seeds(seed: int, several: str | None) -> tuple[int, ...]:
+    """The seeds of `--seed 3` or `--seeds 0,1,2`."""
+    if several is None:
+        numbers = [seed]
+    else:
+        try:
+            numbers = [int(word) for word in several.split(",")]
+        except ValueError as error:
+            raise InvalidValueError(
+                f"--seeds is {several!r}, expected whole numbers separated by commas: 0,1,2."
+            ) from error
+    if min(numbers) < 0 or len(set(numbers)) != len(numbers):
+        raise InvalidValueError(
+            f"seeds are {', '.join(map(str, numbers))}, expected different whole numbers of at "
+            "least 0."
+        )
+    return tuple(numbers)
+
+
+def check_labels(labels: int, noise: float) -> None:
+    """Refuse counts and noise levels that cannot be drawn."""
+    if labels < 0:
+        raise InvalidValueError(f"labels is {labels}, expected a whole number of at least 0.")
+    if not (math.isfinite(noise) and noise >= 0):
+        raise InvalidValueError(f"noise is {noise}, expected a finite number of at least 0.")
+
+
+def method_options(
+    names: Sequence[str], words: Sequence[str], **named: float | None
+) -> dict[str, dict[str, Any]]:
+    """method → its options, from `--set key=value` and named options that are not None.
+
+    An option goes to the methods that have it; one that none has is refused.
+    """
+    given: dict[str, Any] = {key: value for key, value in named.items() if value is not None}
+    for key, text in assignments(words, "option").items():
+        if key in given:
+            raise InvalidValueError(f"option {key!r} is given twice: give it once.")
+        given[key] = text
+    known = {name: {f.name: f for f in dataclasses.fields(methods.get(name))} for name in names}
+    everything = {key for options in known.values() for key in options}
+    for key in given:
+        if key not in everything:
+            raise unknown(f"option of {', '.join(names)}", key, everything)
+    chosen = {
+        name: {
+            key: _typed(key, value, options[key]) if isinstance(value, str) else value
+            for key, value in given.items()
+            if key in options
+        }
+        for name, options in known.items()
+    }
+    for name, options in chosen.items():
+        methods.get(name).make(options)  # its own checks
+    return chosen
+
+
+def _typed(key: str, text: str, field: "dataclasses.Field[Any]") -> Any:
+    """`text` as the kind of value the option holds, told by its hint."""
+    hint = str(field.type)
+    if "bool" in hint:
+        if text.lower() not in ("true", "false"):
+            raise InvalidValueError(f"option {key} is {text!r}, expected true or false.")
+        return text.lower() == "true"
+    if "None" in hint and text.lower() == "none":
+        return None
+    if "int" in hint or "float" in hint:
+        try:
+            value = evaluate(text)
+        except PacpdeError as error:
+            raise InvalidValueError(f"option {key}={text}: {error}") from error
+        if "float" in hint:
+            return value
+        if value != int(value):
+            raise InvalidValueError(f"option {key} is {text!r}, expected a whole number.")
+        return int(value)
+    return text
+
+
+def option_table(cls: type[Method]) -> dict[str, Any]:
+    """The options of a method and their defaults."""
+    return {
+        field.name: None if field.default is dataclasses.MISSING else field.default
+        for field in dataclasses.fields(cls)
+    }
+
+
+def settings(**values: float | str | None) -> dict[str, Any]:
+    """Those that were given."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def output_file(path: Path) -> Path:
+    """A file that can be written."""
+    if path.is_dir():
+        raise OutputError(f"{str(path)!r} is a folder: give the name of a file.")
+    check_writable(path)
+    return path
+
+
+def output_folder(path: Path, keep: Mapping[str, Path] | None = None) -> Path:
+    """A folder for one surrogate, which may replace a surrogate and nothing else."""
+    check_folder(path, checkpoint.ABOUT)
+    for what, other in (keep or {}).items():
+        if path.resolve() == other.resolve():
+            raise OutputError(f"{str(path)!r} is the {what} itself: choose another folder.")
+    check_writable(path)
+    return path
+
+
+def json_target(path: str | None) -> str | None:
+    """`-`, or a file that can be written."""
+    if path is not None and path != "-":
+        output_file(Path(path))
+    return path

@@ -1,0 +1,160 @@
+"""What the command line shows: progress on stderr, tables and JSON on stdout."""
+
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from pacpde.optim.fit import Update
+from pacpde.studies import records
+
+PLAIN_INTERVAL = 10.0  # seconds between two lines where stderr is no terminal
+PLAIN_WIDTH = 140  # columns of a table where stdout is no terminal
+
+
+def complain(sentence: str) -> None:
+    """One line on stderr."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+class Show:
+    """Progress events: transient bars on a terminal, sparse plain lines elsewhere."""
+
+    def __init__(self, bars: Progress | None) -> None:
+        self.bars = bars
+        self.tasks: dict[str, TaskID] = {}
+        self.said: tuple[str, float] = ("", 0.0)
+
+    def __call__(self, update: Update) -> None:
+        text = f"held-out residual {update.held_out:.1e}, {update.seconds:.0f} s"
+        if self.bars is None:
+            self._line(update, text)
+            return
+        if update.stage not in self.tasks:
+            for task in self.tasks.values():
+                self.bars.update(task, visible=False)
+            self.tasks[update.stage] = self.bars.add_task(update.stage, total=update.total)
+        task = self.tasks[update.stage]
+        self.bars.update(task, completed=update.step, total=update.total, text=text)
+
+    def say(self, sentence: str) -> None:
+        """A sentence between the events."""
+        if self.bars is None:
+            complain(sentence)
+        else:
+            self.bars.console.print(sentence, highlight=False, markup=False)
+
+    def _line(self, update: Update, text: str) -> None:
+        stage, at = self.said
+        now = time.monotonic()
+        if update.stage != stage or now - at > PLAIN_INTERVAL:
+            self.said = (update.stage, now)
+            complain(f"{update.stage}: step {update.step} of at most {update.total}, {text}")
+
+
+@contextmanager
+def showing() -> Iterator[Show]:
+    """Progress on stderr while the block runs."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Show(None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[text]}"),
+    )
+    with Progress(*columns, console=console, transient=True) as bars:
+        yield Show(_with_text(bars))
+
+
+def _with_text(bars: Progress) -> Progress:
+    """Every new bar starts without a text."""
+    add = bars.add_task
+
+    def add_task(*args: Any, **kwargs: Any) -> TaskID:
+        return add(*args, **{"text": "", **kwargs})
+
+    bars.add_task = add_task  # type: ignore[method-assign]
+    return bars
+
+
+def emit(content: Any, json: str | None, *shown: Table | str) -> None:
+    """Results: JSON alone on stdout for `-`; otherwise tables, and JSON in its file."""
+    if json == "-":
+        print(records.as_json(content))
+        return
+    if json is not None:
+        records.write_json(content, Path(json))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PLAIN_WIDTH)
+    for item in shown:
+        if isinstance(item, str):
+            console.print(item, highlight=False, markup=False, soft_wrap=True)
+        else:
+            console.print(item)
+
+
+def table(title: str, headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """A table; columns whose cells are all numbers stand to the right."""
+    result = Table(title=title, title_justify="left")
+    for index, heading in enumerate(headings):
+        numbers = all(isinstance(row[index], Number) for row in rows)
+        result.add_column(heading, justify="right" if numbers else "left")
+    for row in rows:
+        result.add_row(*(str(cell) for cell in row))
+    return result
+
+
+class Number(str):
+    """A number written out for a table."""
+
+
+def error(value: float | None) -> Number:
+    """Three digits: 1.23e-04."""
+    return Number("–" if value is None else f"{value:.2e}")
+
+
+def seconds(value: float | None) -> Number:
+    return Number("–" if value is None else f"{value:.1f}")
+
+
+def number(value: float) -> Number:
+    return Number(f"{value:.6g}")
+
+
+def words(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name}={value:.6g}" for name, value in values.items())
+
+
+def record_table(title: str, found: Sequence[Mapping[str, Any]]) -> Table:
+    """Methods side by side."""
+    several = len({record["seed"] for record in found}) > 1
+    rows = []
+    for record in found:
+        source = record["source_error"]
+        kept = source["recalled"]
+        rows.append([
+            record["method"],
+            *([Number(record["seed"])] if several else []),
+            error(record["target_error"]),
+            error(record["zero_shot_error"]),
+            f"{error(kept)} / {error(source['unmasked'])}",
+            f"{record['free_parameters']} / {record['total_parameters']}",
+            Number(record["steps"]),
+            seconds(record["seconds"]["total"]),
+            record["outcome"],
+        ])  # fmt: skip
+    headings = [
+        "method", *(["seed"] if several else []), "target error", "zero-shot error",
+        "source error recalled / unmasked", "free / all parameters", "steps", "seconds", "outcome",
+    ]  # fmt: skip
+    return table(title, headings, rows)

@@ -1,0 +1,104 @@
+"""What each command has to say: (content for JSON, where JSON goes, tables and sentences)."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from pacpde.cli_inputs import option_table
+from pacpde.cli_output import Number, number, table, words
+from pacpde.datasets import reference_for
+from pacpde.methods import methods as known_methods
+from pacpde.methods.transfer import error_of
+from pacpde.networks.surrogate import Surrogate
+from pacpde.physics import families as known_families
+from pacpde.reference import Reference
+
+Shown = tuple[Any, str | None, Table | str]
+
+
+def families(json: str | None) -> Shown:
+    content, rows = [], []
+    for family in known_families:
+        about = {
+            name: dataclasses.asdict(coefficient) for name, coefficient in family.declared().items()
+        }
+        content.append({"name": family.name, "coefficients": about})
+        first = (family.name, _headline(family))
+        for name, c in family.declared().items():
+            bounds = (number(c.default), number(c.lower), number(c.upper))
+            rows.append([*first, name, *bounds, c.meaning])
+            first = ("", "")
+    headings = ["family", "equation", "coefficient", "default", "from", "to", "meaning"]
+    return {"families": content}, json, table("Families", headings, rows)
+
+
+def methods(json: str | None) -> Shown:
+    content, rows = [], []
+    for method in known_methods:
+        options = option_table(method)
+        content.append({"name": method.name, "summary": method.summary})
+        defaults = ", ".join(f"{name}={value}" for name, value in options.items())
+        rows.append([method.name, method.summary, defaults])
+    shown = table("Ways to transfer", ["method", "formula", "options (--set key=value)"], rows)
+    return {"methods": content}, json, shown
+
+
+def solved(
+    reference: Reference, file: Path, labels: int, noise: float, seed: int, json: str | None
+) -> Shown:
+    problem = reference.problem
+    content = {
+        "family": problem.name,
+        "coefficients": problem.coefficients,
+        "until": problem.until,
+        "certified_error": reference.certified_error,
+        "solver": reference.solver,
+        "tolerances": reference.tolerances,
+        "seconds": reference.seconds,
+        "labels": labels,
+        "noise": noise,
+        "seed": seed,
+        "file": str(file),
+    }
+    sentence = (
+        f"{problem}: certified to a relative L2 error of {reference.certified_error:.1e} by "
+        f"{reference.solver} in {reference.seconds:.2f} s; written to {file}"
+        f"{f' with {labels} labels' if labels else ''}"
+    )
+    return content, json, sentence
+
+
+def trained(surrogate: Surrogate, folder: Path, seed: int, json: str | None) -> Shown:
+    problem = surrogate.problem
+    last = surrogate.history[-1] if surrogate.history else {"held_out": None, "step": 0}
+    graded = error_of(surrogate, reference_for(problem))
+    content = {
+        "family": problem.name,
+        "coefficients": problem.coefficients,
+        "until": problem.until,
+        "seed": seed,
+        "error": graded,
+        "held_out": last["held_out"],
+        "steps": last["step"],
+        "parameters": surrogate.parameters,
+        "seconds": surrogate.seconds,
+        "outcome": surrogate.outcome,
+        "device": surrogate.runtime.device,
+        "dtype": surrogate.runtime.dtype,
+        "folder": str(folder),
+    }
+    rows = [[
+        problem.name, words(problem.coefficients), Number(f"{graded:.2e}"),
+        Number(surrogate.parameters), Number(last["step"]), Number(f"{surrogate.seconds:.1f}"),
+        surrogate.outcome,
+    ]]  # fmt: skip
+    headings = ["family", "coefficients", "error", "parameters", "steps", "seconds", "outcome"]
+    return content, json, table(f"Surrogate in {folder}", headings, rows)
+
+
+def _headline(thing: type) -> str:
+    """The equation its docstring opens with."""
+    first = (thing.__doc__ or "").strip().splitlines()
+    return first[0].split(";")[0].rstrip(".") if first else ""

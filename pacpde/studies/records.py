@@ -1,0 +1,87 @@
+"""Records: one JSON object a transfer, kept in a file that is always whole."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pacpde.errors import DataFileError
+from pacpde.files import atomic_write
+from pacpde.optim.journal import key_of
+
+Record = dict[str, Any]
+
+KEYS = (
+    "family", "method", "seed", "source", "target", "labels", "noise", "physics",
+    "zero_shot_error", "target_error", "source_error", "free_parameters", "total_parameters",
+    "steps", "evaluations", "seconds", "outcome", "device", "dtype", "versions",
+)  # fmt: skip
+MOMENTS = ("trained", "pruned", "allocated", "recalled", "unmasked")
+CLOCKS = ("source", "prune", "allocate", "calibrate", "total")
+
+
+def check(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`record` if it has the keys every record has, and no others."""
+    for part, known in (("", KEYS), ("source_error", MOMENTS), ("seconds", CLOCKS)):
+        found = record[part] if part else record
+        if not isinstance(found, Mapping) or set(found) != set(known):
+            keys = set(found) if isinstance(found, Mapping) else set()
+            raise DataFileError(
+                f"a record{f' has a {part} that' if part else ''} lacks "
+                f"{_list(set(known) - keys)} and has {_list(keys - set(known))} besides: it was "
+                "not written by this pacpde, make it anew."
+            )
+    return record
+
+
+def cell_hash(inputs: Mapping[str, Any]) -> str:
+    """A short name for everything that a result depends on."""
+    return key_of(inputs)
+
+
+def write(records: Iterable[Mapping[str, Any]], path: str | Path) -> None:
+    """`{"records": [...]}`, replacing the file at once."""
+    write_json({"records": [check(record) for record in records]}, path)
+
+
+def read(path: str | Path) -> list[Record]:
+    """The records of a file written by `write`."""
+    try:
+        found = json.loads(Path(path).read_text())["records"]
+        return [dict(check(record)) for record in found]
+    except DataFileError:
+        raise
+    except FileNotFoundError as error:
+        raise DataFileError(f"there is no record file {str(path)!r}.") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataFileError(
+            f"{str(path)!r} holds no records ({type(error).__name__}): make it anew."
+        ) from error
+
+
+def write_json(content: Any, path: str | Path) -> None:
+    """`content` as a JSON file, replaced at once."""
+    with atomic_write(Path(path)) as temporary:
+        Path(temporary).write_text(as_json(content) + "\n")
+
+
+def as_json(content: Any) -> str:
+    """JSON text; what is not a finite number becomes null, which JSON can hold."""
+    return json.dumps(_plain(content), indent=1, allow_nan=False)
+
+
+def _plain(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {str(key): _plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_plain(value) for value in content]
+    if hasattr(content, "tolist"):  # numpy
+        return _plain(content.tolist())
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
+
+
+def _list(names: set[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"

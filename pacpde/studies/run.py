@@ -1,0 +1,256 @@
+"""`compare`: one source and one target, several methods, every cell kept and reusable."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pacpde.errors import InvalidValueError
+from pacpde.methods import Recipe, fit, methods, transfer
+from pacpde.methods.transfer import check_transfer
+from pacpde.networks.constraints import PhysicsAnsatz
+from pacpde.networks.mlp import MLP
+from pacpde.networks.surrogate import Surrogate
+from pacpde.optim.fit import Progress, Update
+from pacpde.physics import Problem
+from pacpde.runtime import Runtime, check_seed
+from pacpde.studies import records
+from pacpde.studies.identity import identity
+from pacpde.studies.records import Record
+from pacpde.studies.store import Store
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One method with one seed: its record, and the surrogate with its history."""
+
+    record: Record
+    surrogate: Surrogate
+    reused: bool = False
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` found.
+
+    Attributes:
+        sources: seed → source surrogate.
+        cells: one a seed and method, in that order.
+    """
+
+    source: Problem
+    target: Problem
+    sources: Mapping[int, Surrogate]
+    cells: Sequence[Compared]
+
+    @property
+    def records(self) -> list[Record]:
+        return [cell.record for cell in self.cells]
+
+    def surrogates(self, seed: int | None = None) -> dict[str, Surrogate]:
+        """method → surrogate of a seed, the first by default."""
+        chosen = next(iter(self.sources)) if seed is None else seed
+        return {
+            cell.record["method"]: cell.surrogate
+            for cell in self.cells
+            if cell.record["seed"] == chosen
+        }
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """What was fitted, in words → how it ended."""
+        found = {f"source (seed {seed})": s.outcome for seed, s in self.sources.items()}
+        found |= {f"{r['method']} (seed {r['seed']})": r["outcome"] for r in self.records}
+        return found
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a comparison depends on, checked when it is made.
+
+    Attributes:
+        names: methods, in the order in which they run.
+        options: method → its options.
+        settings: of every fit, see `pacpde.methods.Recipe`.
+    """
+
+    source: Problem
+    target: Problem
+    names: Sequence[str] = ("pac", "warm_start", "scratch")
+    seeds: Sequence[int] = (0,)
+    labels: int = 0
+    noise: float = 0.0
+    physics: bool = True
+    options: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    runtime: Runtime = Runtime()
+
+    def __post_init__(self) -> None:
+        if not self.names or not self.seeds:
+            raise InvalidValueError("a comparison needs at least one method and one seed.")
+        for name in self.names:
+            methods.get(name).make(self.options.get(name, {}))
+        for seed in self.seeds:
+            check_seed(seed)
+        Recipe.of(self.source, **self.settings)
+        untrained = Surrogate(MLP(1, 1), PhysicsAnsatz(self.source), torch.zeros(0))
+        check_transfer(untrained, self.target, self.labels, self.noise, self.physics)
+
+    def place(self, seed: int, name: str) -> tuple[str, ...]:
+        """Where a surrogate is shown inside the folder."""
+        return (name,) if len(self.seeds) == 1 else (f"seed-{seed}", name)
+
+    def places(self) -> Iterator[tuple[str, ...]]:
+        for seed in self.seeds:
+            for name in ("source", *self.names):
+                yield self.place(seed, name)
+
+    def source_inputs(self, seed: int) -> dict[str, Any]:
+        """All that the source surrogate of a seed depends on."""
+        return {
+            "family": self.source.name,
+            "until": self.source.until,
+            "source": self.source.coefficients,
+            "seed": seed,
+            "fit": dataclasses.asdict(Recipe.of(self.source, **self.settings)),
+            "device": self.runtime.device,
+            "dtype": self.runtime.dtype,
+            "made_by": identity(type(self.source)),
+        }
+
+    def cell_inputs(self, seed: int, name: str) -> dict[str, Any]:
+        """All that the cell of a seed and method depends on."""
+        return self.source_inputs(seed) | {
+            "target": self.target.coefficients,
+            "target_until": self.target.until,
+            "method": name,
+            "options": dataclasses.asdict(methods.get(name).make(self.options.get(name, {}))),
+            "labels": self.labels,
+            "noise": self.noise,
+            "physics": self.physics,
+            "made_by": identity(type(self.source), methods.get(name)),
+        }
+
+
+def compare(
+    source: Problem,
+    target: Problem,
+    names: Sequence[str] = ("pac", "warm_start", "scratch"),
+    *,
+    folder: str | Path | None = None,
+    progress: Progress | None = None,
+    say: Say | None = None,
+    **settings: Any,
+) -> Comparison:
+    """Train a source once a seed and transfer it by every method.
+
+    Args:
+        names: methods.
+        folder: where to keep all of it; the same call again resumes there and reuses what is
+            finished. Without one, nothing is written.
+        progress: called with an `Update` whose stage names the method.
+        say: told in a sentence what starts and what is reused.
+        settings: the other attributes of `Plan`.
+    """
+    plan = Plan(source, target, names, **settings)
+    return carry_out(plan, folder, progress=progress, say=say)
+
+
+def carry_out(
+    plan: Plan,
+    folder: str | Path | None = None,
+    *,
+    progress: Progress | None = None,
+    say: Say | None = None,
+) -> Comparison:
+    """`compare` for a plan that is made."""
+    store = None if folder is None else Store(Path(folder))
+    if store is not None:
+        store.check(plan.places())
+    say = say or (lambda sentence: None)
+    sources: dict[int, Surrogate] = {}
+    cells: list[Compared] = []
+    for seed in plan.seeds:
+        sources[seed] = _source(plan, seed, store, progress, say)
+        if store is not None:
+            store.show(sources[seed], *plan.place(seed, "source"))
+        for name in plan.names:
+            cells.append(_cell(plan, seed, name, sources[seed], store, progress, say))
+            if store is not None:
+                store.show(cells[-1].surrogate, *plan.place(seed, name))
+                records.write([cell.record for cell in cells], store.folder / "records.json")
+    if store is not None:
+        store.tidy()
+    return Comparison(plan.source, plan.target, sources, cells)
+
+
+def _source(
+    plan: Plan, seed: int, store: Store | None, progress: Progress | None, say: Say
+) -> Surrogate:
+    cell = None if store is None else store.cell(plan.source_inputs(seed))
+    found = cell and cell.load()
+    if found:
+        say(f"source {plan.source}, seed {seed}: reused")
+        return found[1]
+    say(f"source {plan.source}, seed {seed}")
+    surrogate = fit(
+        plan.source,
+        seed=seed,
+        runtime=plan.runtime,
+        progress=_named("source", progress),
+        journal=None if cell is None else cell.journal,
+        **plan.settings,
+    )
+    if cell:
+        cell.save({"outcome": surrogate.outcome}, surrogate)
+    return surrogate
+
+
+def _cell(
+    plan: Plan,
+    seed: int,
+    name: str,
+    source: Surrogate,
+    store: Store | None,
+    progress: Progress | None,
+    say: Say,
+) -> Compared:
+    cell = None if store is None else store.cell(plan.cell_inputs(seed, name))
+    found = cell and cell.load()
+    if found:
+        say(f"{name} to {plan.target}, seed {seed}: reused")
+        return Compared(found[0], found[1], reused=True)
+    say(f"{name} to {plan.target}, seed {seed}")
+    result = transfer(
+        source,
+        plan.target,
+        method=name,
+        seed=seed,
+        labels=plan.labels,
+        noise=plan.noise,
+        physics=plan.physics,
+        runtime=plan.runtime,
+        progress=_named(name, progress),
+        journal=None if cell is None else cell.journal,
+        settings=plan.settings,
+        **plan.options.get(name, {}),
+    )
+    record = dict(records.check(result.record()))
+    if cell:
+        cell.save(record, result.surrogate)
+    return Compared(record, result.surrogate)
+
+
+def _named(name: str, progress: Progress | None) -> Progress | None:
+    if progress is None:
+        return None
+
+    def relay(update: Update) -> None:
+        progress(replace(update, stage=f"{name}, {update.stage}"))
+
+    return relay

@@ -1,0 +1,267 @@
+"""What the commands write and say when all is well, or did not converge."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from pacpde import load
+from pacpde.methods import methods
+from pacpde.physics import families
+from pacpde.studies import records
+
+SMALL = ["--width", "10", "--depth", "2", "--points", "200", "--steps", "20"]
+HEAT = ["compare", "heat", "--source", "alpha=0.4", "--target", "alpha=0.3", *SMALL]
+PICTURES = ("maps.png", "error_vs_seconds.png", "source_error.png")
+
+
+def test_families(call: Callable) -> None:
+    ended = call("families", "--json", "-")
+    content = json.loads(ended.out)
+    assert set(content) == {"families"}
+    assert [family["name"] for family in content["families"]] == families.names()
+    burgers = content["families"][0]
+    assert set(burgers) == {"name", "coefficients"}
+    assert burgers["coefficients"]["nu"] == {
+        "default": pytest.approx(0.01 / np.pi), "lower": 1e-3, "upper": 1.0,
+        "meaning": "viscosity ν",
+    }  # fmt: skip
+    assert "burgers" in call("families").out
+
+
+def test_methods(call: Callable) -> None:
+    content = json.loads(call("methods", "--json", "-").out)
+    assert [method["name"] for method in content["methods"]] == methods.names()
+    assert all(set(method) == {"name", "summary"} for method in content["methods"])
+    assert "sparsity=0.8" in " ".join(call("methods").out.split())
+
+
+@pytest.mark.parametrize(
+    "command", ["families", "methods", "solve", "train", "transfer", "predict", "compare"]
+)
+def test_help_teaches_by_example(command: str, call: Callable) -> None:
+    ended = call(command, "--help")
+    assert ended.status == 0
+    assert f"Example: pacpde {command}" in ended.out
+    assert "--json" in ended.out
+
+
+def test_no_words_show_the_help(call: Callable) -> None:
+    ended = call()
+    assert ended.status == 0
+    assert "compare" in ended.out
+
+
+def test_solve(call: Callable, tmp_path: Path) -> None:
+    ended = call(
+        "solve", "heat", "alpha=0.8/2", "--tolerance", "1e-8", "--labels", "7", "--noise", "0.01",
+        "-o", "new/heat.h5", "--json", "-",
+    )  # fmt: skip
+    assert ended.status == 0
+    about = json.loads(ended.out)
+    assert about["certified_error"] <= 1e-8
+    with h5py.File(tmp_path / "new" / "heat.h5") as file:
+        assert json.loads(file.attrs["coefficients"]) == {"alpha": 0.4}
+        assert file["labels/points"].shape == (7, 2)
+        t, x, u = file["axes/t"][:], file["axes/x"][:], file["fields/u"][:]
+    exact = np.sin(np.pi * x) * np.exp(-0.4 * np.pi**2 * t[:, None])
+    # the certificate: no further from the exact solution than it says
+    assert np.linalg.norm(u - exact) <= about["certified_error"] * np.linalg.norm(exact)
+
+
+def test_plugin(call: Callable, tmp_path: Path) -> None:
+    (tmp_path / "decay.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from pacpde.physics import Axis, Problem, coefficient\n"
+        "@dataclass(frozen=True)\n"
+        "class Decay(Problem):\n"
+        '    """u_t = -k u from 1."""\n'
+        '    name = "decay_of_a_plugin"\n'
+        '    axes = (Axis("t", 0.0, 1.0),)\n'
+        '    k: float = coefficient(1.0, lower=0.1, upper=10, meaning="rate")\n'
+        "    def rhs(self, u, d):\n"
+        "        return -self.k * u\n"
+        "    def initial(self):\n"
+        "        return 1.0\n"
+    )
+    try:
+        ended = call("solve", "decay_of_a_plugin", "k=2", "-o", "x.h5", "--plugin", "decay.py")
+        assert ended.status == 0
+        with h5py.File(tmp_path / "x.h5") as file:
+            # the certificate of an ODE's default tolerance
+            assert file["fields/u"][-1] == pytest.approx(np.exp(-2), rel=1e-9)
+    finally:
+        families._items.pop("decay_of_a_plugin", None)
+
+
+def test_train_and_transfer(call: Callable, source: Path, tmp_path: Path) -> None:
+    surrogate = load(source)
+    assert surrogate.problem.alpha == 0.4
+    assert surrogate.outcome == "converged"
+    ended = call(
+        "transfer", source, "alpha=0.3", "--method", "pac", "--sparsity", "0.5", "--steps", "30",
+        "--labels", "5", "--json", "record.json", "-o", "runs/target",
+    )  # fmt: skip
+    record = json.loads((tmp_path / "record.json").read_text())
+    records.check(record)
+    assert ended.status == (0 if record["outcome"] == "converged" else 1)
+    assert (record["target"], record["labels"]) == ({"alpha": 0.3}, 5)
+    assert record["free_parameters"] == record["total_parameters"] // 2
+    assert record["source_error"]["recalled"] == record["source_error"]["allocated"]
+    target = load(tmp_path / "runs" / "target")
+    t, x = np.meshgrid(np.linspace(0, 1, 40), np.linspace(0, 1, 40))
+    exact = np.sin(np.pi * x) * np.exp(-0.3 * np.pi**2 * t)
+    error = np.linalg.norm(target(t, x) - exact) / np.linalg.norm(exact)
+    # another grid than the record's: the same error up to that
+    assert error == pytest.approx(record["target_error"], rel=0.5)
+    assert not list(tmp_path.rglob("*.journal"))
+
+
+def test_a_fit_that_has_not_converged_is_kept(call: Callable, tmp_path: Path) -> None:
+    ended = call("train", "heat", *SMALL, "--tolerance", "1e-14", "-o", "out", "--json", "-")
+    assert ended.status == 1
+    assert json.loads(ended.out)["outcome"] != "converged"
+    assert "heat(alpha=0.4) ended" in ended.err
+    assert load(tmp_path / "out").outcome != "converged"
+
+
+@pytest.fixture
+def points(tmp_path: Path) -> Path:
+    file = tmp_path / "points.csv"
+    file.write_text("x,t\n0.5,0.25\n0.125,1\n0.75,0\n")
+    return file
+
+
+def test_predict(call: Callable, source: Path, points: Path, tmp_path: Path) -> None:
+    assert call("predict", source, points, "-o", "out.csv").status == 0
+    with (tmp_path / "out.csv").open() as file:
+        header, *rows = csv.reader(file)
+    assert header == ["x", "t", "u"]
+    x, t, u = np.array(rows, float).T
+    assert x.tolist() == [0.5, 0.125, 0.75]
+    np.testing.assert_array_equal(u, load(source)(t, x))
+    assert u[2] == pytest.approx(np.sin(0.75 * np.pi), rel=1e-12)  # the start is met exactly
+    assert call("predict", source, points).out == (tmp_path / "out.csv").read_text()
+
+
+def test_predict_against_a_reference(call: Callable, source: Path, tmp_path: Path) -> None:
+    call("solve", "heat", "alpha=0.4", "--tolerance", "1e-8", "-o", "heat.h5")
+    ended = call("predict", source, "heat.h5", "-o", "out.csv", "--json", "-")
+    about = json.loads(ended.out)
+    assert about["points"] == 101 * 513
+    values = np.loadtxt(tmp_path / "out.csv", delimiter=",", skiprows=1)
+    exact = np.sin(np.pi * values[:, 1]) * np.exp(-0.4 * np.pi**2 * values[:, 0])
+    error = np.linalg.norm(values[:, 2] - exact) / np.linalg.norm(exact)
+    assert about["error"] == pytest.approx(error, rel=1e-3)  # the reference is good to 1e-8
+
+
+BAD_POINTS = {
+    "missing column": ("t\n0.5\n", "expected t, x"),
+    "unknown column": ("t,y\n0.5,0.5\n", "expected t, x"),
+    "repeated column": ("t,x,x\n0.5,0.5,0.5\n", "expected t, x"),
+    "word": ("t,x\n0.5,0.5\n0.5,half\n", "line 3: x is 'half'"),
+    "nan": ("t,x\nnan,0.5\n", "line 2: t is 'nan'"),
+    "short row": ("t,x\n0.5\n", "line 2: 1 values"),
+    "no point": ("t,x\n", "no point"),
+    "empty": ("", "(none)"),
+    "binary": ("\udcff", "cannot be read"),
+    "outside": ("t,x\n0.5,0.5\n0.5,1.5\n", "x=1.5 (point 2)"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_POINTS)
+def test_bad_points(case: str, call: Callable, source: Path, tmp_path: Path) -> None:
+    content, hint = BAD_POINTS[case]
+    file = tmp_path / "points.csv"
+    file.write_bytes(content.encode(errors="surrogateescape"))
+    ended = call("predict", source, file, "-o", "out.csv")
+    assert ended.status == 2
+    assert hint in ended.err
+    assert ended.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_extrapolate(call: Callable, source: Path, tmp_path: Path) -> None:
+    (tmp_path / "points.csv").write_text("t,x\n1.1,0.5\n")
+    ended = call("predict", source, "points.csv", "--extrapolate")
+    assert ended.status == 0
+    assert float(ended.out.split(",")[-1]) == load(source)(1.1, 0.5)
+
+
+def test_compare(call: Callable, tmp_path: Path) -> None:
+    words = [*HEAT, "--methods", "warm_start,scratch", "-o", "out"]
+    ended = call(*words, "--json", "-")
+    found = json.loads(ended.out)["records"]
+    assert [record["method"] for record in found] == ["warm_start", "scratch"]
+    assert ended.status == (0 if all(r["outcome"] == "converged" for r in found) else 1)
+    assert records.read(tmp_path / "out" / "records.json") == found
+    for picture in PICTURES:
+        assert (tmp_path / "out" / picture).read_bytes().startswith(b"\x89PNG")
+    for name in ("source", "warm_start", "scratch"):
+        assert load(tmp_path / "out" / name).problem.name == "heat"
+    again = call(*words, "--json", "-")
+    assert json.loads(again.out)["records"] == found
+    assert again.err.count("reused") == 3
+    assert "warm_start" in call(*words).out
+
+
+def kill_when(words: list[str], folder: Path, ready: Callable[[], bool]) -> None:
+    """Run a command in its own process and kill -9 it once something is there."""
+    command = [sys.executable, "-m", "pacpde.cli", *words]
+    root = str(Path(__file__).resolve().parents[2])
+    environment = {**os.environ, "PYTHONPATH": root}
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not ready() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert process.poll() is None, "the command ended before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def weights(folder: Path) -> dict[str, np.ndarray]:
+    return load_file(folder / "weights.safetensors")
+
+
+def assert_same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
+    assert set(one) == set(other)
+    for name, values in one.items():
+        np.testing.assert_array_equal(values, other[name])
+
+
+def test_train_goes_on_after_a_kill(call: Callable, tmp_path: Path) -> None:
+    words = ["train", "burgers", "nu=0.1", *SMALL, "--steps", "60", "-o"]
+    kill_when([*words, "cut"], tmp_path, lambda: any(tmp_path.glob(".cut.journal/*.safetensors")))
+    assert not (tmp_path / "cut").exists()
+    call(*words, "cut")
+    call(*words, "whole")
+    assert_same(weights(tmp_path / "cut"), weights(tmp_path / "whole"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut", "whole"]
+
+
+def test_compare_goes_on_after_a_kill(call: Callable, tmp_path: Path) -> None:
+    words = [*HEAT, "--methods", "pac,warm_start", "-o"]
+    fits = tmp_path / "cut" / ".journal"
+    kill_when([*words, "cut"], tmp_path, lambda: any(fits.glob("*/calibrate*.safetensors")))
+    call(*words, "cut")
+    call(*words, "whole")
+    for name in ("source", "pac", "warm_start"):
+        assert_same(weights(tmp_path / "cut" / name), weights(tmp_path / "whole" / name))
+    cut, whole = (records.read(tmp_path / name / "records.json") for name in ("cut", "whole"))
+    timed = {"seconds"}
+    assert [{k: v for k, v in record.items() if k not in timed} for record in cut] == [
+        {k: v for k, v in record.items() if k not in timed} for record in whole
+    ]
+    assert not (tmp_path / "cut" / ".journal").exists()
