@@ -1,0 +1,94 @@
+"""Error against seconds: what a method's time on the target buys."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from pacpde.plots.style import figure, looks, readable, styled
+
+THRESHOLDS = (1e-2, 1e-3)
+Histories = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def error_against_seconds(
+    histories: Histories,
+    *,
+    zero_shot: float | None = None,
+    thresholds: Sequence[float] = THRESHOLDS,
+    title: str = "Error on the target against seconds of fitting it",
+) -> Figure:
+    """Target error over the time spent on the target, both logarithmic.
+
+    A method's stages on the source (PAC's prune and allocate) serve every later target. They
+    are left out of the time axis, and the legend says how long they took.
+
+    Args:
+        histories: method → entries with "seconds" and, while the target is fitted, "error".
+        zero_shot: error of the untouched source surrogate on the target.
+        thresholds: errors whose first crossing is marked.
+    """
+    with styled():
+        made = figure(9.0, 6.0)
+        ax = made.subplots()
+        for name, (colour, marker) in looks(list(histories)).items():
+            seconds, error, before = target_part(histories[name])
+            if not len(seconds):
+                continue
+            after = f" (after {before:.1f} s on the source)" if before else ""
+            label = f"{readable(name)}{after}"
+            ax.plot(seconds, error, color=colour, marker=marker, ms=4, lw=1.6, label=label)
+            _mark(ax, seconds, error, thresholds, colour)
+        for threshold in thresholds:
+            ax.axhline(threshold, color="0.45", lw=0.9, ls=":")
+            ax.annotate(
+                f"{threshold:g}", (0, threshold), xycoords=("axes fraction", "data"),
+                xytext=(4, 3), textcoords="offset points", ha="left", color="0.35", fontsize=9,
+            )  # fmt: skip
+        if zero_shot is not None:
+            ax.axhline(zero_shot, color="black", lw=1.1, ls="--", label="source, untouched")
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        ax.margins(x=0.09)
+        ax.set_xlabel("seconds of fitting the target (stages on the source left out)")
+        ax.set_ylabel("relative L2 error on the target")
+        ax.set_title(title)
+        ax.grid(alpha=0.3, which="major")
+        _plain_seconds(ax)
+        made.legend(loc="outside lower center", ncols=2)
+        return made
+
+
+def _plain_seconds(ax: Axes) -> None:
+    """0.1, 0.2, 0.5, 1, 2, ... rather than powers of ten."""
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def target_part(
+    history: Sequence[Mapping[str, Any]],
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """(seconds since the target's fit began, errors, seconds spent on the source before)."""
+    before = max((entry["seconds"] for entry in history if entry.get("error") is None), default=0.0)
+    graded = [entry for entry in history if entry.get("error") is not None]
+    seconds = np.array([entry["seconds"] - before for entry in graded], float)
+    return seconds, np.array([entry["error"] for entry in graded], float), float(before)
+
+
+def _mark(
+    ax: Axes, seconds: np.ndarray, error: np.ndarray, thresholds: Sequence[float], colour: str
+) -> None:
+    """A ring and the seconds where the error first falls below each threshold."""
+    for threshold in thresholds:
+        reached = np.flatnonzero(error <= threshold)
+        if len(reached):
+            at = seconds[reached[0]], error[reached[0]]
+            ax.plot(*at, marker="o", ms=11, mfc="none", mec=colour, mew=1.6, ls="none")
+            ax.annotate(
+                f"{at[0]:.2g} s", at, xytext=(9, 6), textcoords="offset points", color=colour,
+                fontsize=9,
+            )  # fmt: skip

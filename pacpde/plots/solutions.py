@@ -1,0 +1,177 @@
+"""Reference, prediction and error of every method: maps, or trajectories for an ODE."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure, FigureBase
+
+from pacpde.networks.surrogate import Surrogate, relative_l2
+from pacpde.plots.style import figure, looks, readable, styled
+from pacpde.reference import Reference
+
+DECADES = 3  # of the error's colours
+THIN = 129  # points an axis at most
+
+
+def maps(reference: Reference, surrogates: Mapping[str, Surrogate]) -> Figure:
+    """Reference, prediction and |error| of every method on the reference's problem.
+
+    One space axis: the whole (t, x) plane. Two: the plane at the final time. None: trajectories,
+    their errors, and phase portraits where there are several fields.
+
+    Args:
+        surrogates: method → its surrogate of the target.
+    """
+    with styled():
+        if len(reference.axes) == 1:
+            return _trajectories(reference, surrogates)
+        return _planes(reference, surrogates)
+
+
+def _planes(reference: Reference, surrogates: Mapping[str, Surrogate]) -> Figure:
+    axes, exact, frozen = _plane(reference)
+    (first, horizontal), (second, vertical) = axes
+    predictions = {
+        name: _values(surrogate, reference, frozen, (horizontal, vertical))
+        for name, surrogate in surrogates.items()
+    }
+    errors = {name: np.abs(values - exact) for name, values in predictions.items()}
+    rows = [(k, name) for name in surrogates for k in range(len(exact))]
+    made = figure(13.0, 1.2 + 2.7 * len(rows))
+    grid = made.subplots(len(rows), 3, squeeze=False, sharex=True, sharey=True)
+    largest = max(float(np.nanmax(error)) for error in errors.values())
+    logarithmic = LogNorm(largest / 10**DECADES, largest) if largest > 0 else LogNorm(1e-16, 1)
+    fields = reference.problem.fields
+    for row, (k, name) in zip(grid, rows, strict=True):
+        norm = _norm(exact[k])
+        colours = "RdBu_r" if norm.vmin == -(norm.vmax or 0) else "viridis"
+        pictures = [
+            (exact[k], colours, norm),
+            (predictions[name][k], colours, norm),
+            (np.maximum(errors[name][k], logarithmic.vmin or 0), "cividis", logarithmic),
+        ]
+        drawn = [
+            ax.pcolormesh(horizontal, vertical, values.T, cmap=cmap, norm=n, rasterized=True)
+            for ax, (values, cmap, n) in zip(row, pictures, strict=True)
+        ]
+        error = relative_l2(predictions[name][k], exact[k])
+        of = f" of {fields[k]}" if len(fields) > 1 else ""
+        row[0].set_title(f"Reference{of}")
+        row[1].set_title(f"{readable(name)}: prediction{of}")
+        row[2].set_title(f"{readable(name)}: |error|{of}, relative L2 {error:.1e}")
+        row[0].set_ylabel(second)
+        made.colorbar(drawn[1], ax=list(row[:2]), pad=0.01).ax.set_title(fields[k])
+        bar = made.colorbar(drawn[2], ax=row[2], pad=0.02, extend="min")
+        bar.ax.set_title(f"|Δ{fields[k]}|")
+    for ax in grid[-1]:
+        ax.set_xlabel(first)
+    made.suptitle(_title(reference, frozen))
+    return made
+
+
+def _plane(
+    reference: Reference,
+) -> tuple[list[tuple[str, np.ndarray]], np.ndarray, dict[str, float]]:
+    """The two axes to draw, the fields over them, and the coordinates held fixed."""
+    names = list(reference.axes)
+    thin = {n: _spread(len(axis)) for n, axis in reference.axes.items()}
+    shown = names if len(names) == 2 else names[1:3]
+    frozen: dict[str, float] = {}
+    index: list[np.ndarray] = []
+    for name, axis in reference.axes.items():
+        if name in shown:
+            index.append(thin[name])
+            continue
+        place = len(axis) - 1 if name == "t" else len(axis) // 2
+        frozen[name] = float(axis[place])
+        index.append(np.array([place]))
+    held = tuple(k for k, name in enumerate(names) if name in frozen)
+    fields = np.stack([f[np.ix_(*index)].squeeze(held) for f in reference.fields.values()])
+    return [(name, reference.axes[name][thin[name]]) for name in shown], fields, frozen
+
+
+def _spread(length: int) -> np.ndarray:
+    """At most `THIN` indices with both ends."""
+    return np.unique(np.linspace(0, length - 1, min(length, THIN)).round().astype(int))
+
+
+def _values(
+    surrogate: Surrogate,
+    reference: Reference,
+    frozen: Mapping[str, float],
+    drawn: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """The surrogate's fields over the drawn plane, [fields, horizontal, vertical]."""
+    plane = iter(np.meshgrid(*drawn, indexing="ij"))
+    coordinates = [frozen[n] if n in frozen else next(plane) for n in reference.axes]
+    values = np.asarray(surrogate(*coordinates))
+    return values[None] if len(reference.fields) == 1 else values
+
+
+def _norm(values: np.ndarray) -> Normalize:
+    """Symmetric about 0 where the field changes sign."""
+    low, high = float(values.min()), float(values.max())
+    if low < -1e-3 * abs(high) and high > 1e-3 * abs(low):
+        high = max(-low, high)
+        low = -high
+    return Normalize(low, high if high > low else low + 1)
+
+
+def _title(reference: Reference, frozen: Mapping[str, float]) -> str:
+    at = ", ".join(f"{name} = {value:g}" for name, value in frozen.items())
+    return f"Target {reference.problem}{f' at {at}' if at else ''}"
+
+
+def _trajectories(reference: Reference, surrogates: Mapping[str, Surrogate]) -> Figure:
+    (t,) = reference.axes.values()
+    exact = reference.values
+    portraits = len(surrogates) if len(exact) > 1 else 0
+    rows = len(exact) + 1
+    made = figure(13.0, 1.9 * rows + (4.0 if portraits else 0.6))
+    upper: FigureBase = made
+    if portraits:
+        upper, lower = made.subfigures(2, 1, height_ratios=[1.9 * rows, 4.0], squeeze=False)[:, 0]
+    times = upper.subplots(rows, 1, sharex=True)
+    style = looks(list(surrogates))
+    found = {name: _over_time(surrogate, t, len(exact)) for name, surrogate in surrogates.items()}
+    for ax, field, values in zip(times, reference.fields, exact, strict=False):
+        for name, predicted in found.items():
+            k = list(reference.fields).index(field)
+            ax.plot(t, predicted[k], color=style[name][0], lw=1.8, label=readable(name))
+        ax.plot(t, values, color="black", lw=1.4, ls=(0, (4, 3)), label="reference")
+        ax.set_ylabel(field)
+        ax.grid(alpha=0.3)
+    for name, predicted in found.items():
+        size = np.linalg.norm(predicted - exact, axis=0)
+        times[-1].semilogy(t[1:], np.maximum(size[1:], 1e-16), color=style[name][0], lw=1.4)
+    times[-1].set_ylabel("distance from\nreference")
+    times[-1].set_xlabel("t")
+    times[-1].grid(alpha=0.3)
+    handles, labels = times[0].get_legend_handles_labels()
+    upper.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+    if portraits:
+        panels = lower.subplots(1, portraits, squeeze=False, sharex=True, sharey=True)[0]
+        for ax, (name, predicted) in zip(panels, found.items(), strict=True):
+            _portrait(ax, reference, predicted, name, style[name][0])
+    made.suptitle(_title(reference, {}))
+    return made
+
+
+def _over_time(surrogate: Surrogate, t: np.ndarray, fields: int) -> np.ndarray:
+    return np.asarray(surrogate(t)).reshape(fields, -1)
+
+
+def _portrait(
+    ax: Axes, reference: Reference, predicted: np.ndarray, name: str, colour: str
+) -> None:
+    """First against last field."""
+    names, exact = list(reference.fields), reference.values
+    ax.plot(predicted[0], predicted[-1], color=colour, lw=1.8)
+    ax.plot(exact[0], exact[-1], color="black", lw=1.2, ls=(0, (4, 3)))
+    ax.plot(exact[0, 0], exact[-1, 0], "o", color="black", ms=5)
+    ax.set_title(f"{readable(name)}: relative L2 {relative_l2(predicted, exact):.1e}")
+    ax.set_xlabel(names[0])
+    ax.set_ylabel(names[-1])
+    ax.grid(alpha=0.3)

@@ -1,0 +1,59 @@
+"""What all pictures share: fonts, colours that every eye can tell apart, and saving."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from pacpde.files import atomic_write
+
+# Okabe & Ito (2008), without black and the pale yellow.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
+FONTS: Any = {  # rcParams, whose names matplotlib types one by one
+    "font.size": 11.0,
+    "axes.titlesize": 12.0,
+    "axes.labelsize": 11.0,
+    "legend.fontsize": 10.0,
+    "figure.titlesize": 14.0,
+    "axes.axisbelow": True,
+}
+NAMES = {"pac": "PAC", "l2sp": "L2-SP", "transtailor": "TransTailor", "lora": "LoRA"}
+
+
+def readable(method: str) -> str:
+    """`warm_start` as a person writes it."""
+    return NAMES.get(method, method.replace("_", " "))
+
+
+def looks(methods: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """method → (colour, marker), different as long as there are no more than sixty."""
+    unique = list(dict.fromkeys(methods))
+    return {
+        name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
+        for i, name in enumerate(unique)
+    }
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """The house's fonts for what is drawn inside; nobody else's settings change."""
+    with matplotlib.rc_context(FONTS):
+        yield
+
+
+def figure(width: float, height: float) -> Figure:
+    """An empty figure in inches, that no window or global state knows."""
+    made = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(made)
+    return made
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """A PNG, whole or not at all."""
+    with atomic_write(Path(path)) as temporary, styled():
+        figure.savefig(temporary, format="png", dpi=130)
