@@ -22,6 +22,9 @@ from pacpde.physics.derivatives import taylor_channels
 from pacpde.physics.elementary import exp
 from pacpde.physics.problem import Problem
 
+# (axis, lower value, upper value, (lower end, upper end)) of a Dirichlet axis
+Wall = tuple[str, float, float, tuple[float, float]]
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -139,19 +142,24 @@ class PhysicsAnsatz:
         one = torch.ones_like(next(iter(x.values())))
         if not self.hard:
             return torch.stack([0 * one for _ in self.problem.fields], -1)
-        space = [axis.name for axis in self.problem.domain.space]
-        start = [part * one for part in self.problem.start(*[x[name] for name in space])]
-        for name, low, high, where in _walls(self.problem, x):
-            ends = [
-                self.problem.start(*[end * one if n == name else x[n] for n in space])
-                for end in where
-            ]
-            share = (x[name] - where[0]) / (where[1] - where[0])
-            start = [
-                value + (1 - share) * (low - at_low) + share * (high - at_high)
-                for value, at_low, at_high in zip(start, *ends, strict=True)
-            ]
-        return torch.stack([value * one for value in start], -1)
+        return torch.stack(self._bent_start(_walls(self.problem), x), -1)
+
+    def _bent_start(self, walls: list[Wall], x: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+        """The start, bent linearly in one axis after the other until it meets these walls."""
+        one = torch.ones_like(next(iter(x.values())))
+        if not walls:
+            space = [x[axis.name] for axis in self.problem.domain.space]
+            return [part * one for part in self.problem.start(*space)]
+        *others, (name, low, high, (lower, upper)) = walls
+        here, at_lower, at_upper = (
+            self._bent_start(others, x | {name: place})
+            for place in (x[name], lower * one, upper * one)
+        )
+        share = (x[name] - lower) / (upper - lower)
+        return [
+            value + (1 - share) * (low - first) + share * (high - last)
+            for value, first, last in zip(here, at_lower, at_upper, strict=True)
+        ]
 
     def _multiplier(self, **x: torch.Tensor) -> torch.Tensor:
         time = self.problem.domain.axis("t")
@@ -159,7 +167,7 @@ class PhysicsAnsatz:
         if not self.hard:
             return one[:, None]
         result = one - exp(-(x["t"] - time.lower))
-        for name, _, _, (lower, upper) in _walls(self.problem, x):
+        for name, _, _, (lower, upper) in _walls(self.problem):
             half = (upper - lower) / 2
             result = result * (x[name] - lower) * (upper - x[name]) / half**2
         return result[:, None]
@@ -171,7 +179,7 @@ class PlainAnsatz:
 
     Attributes:
         centre, spread: mean and standard deviation of each input column.
-        shift, scale: mean and standard deviation of each output.
+        shift, scale: mean and standard deviation of each output. Constant columns count as 1 wide.
     """
 
     centre: tuple[float, ...]
@@ -186,11 +194,12 @@ class PlainAnsatz:
         def columns(values: np.ndarray) -> tuple[float, ...]:
             return tuple(float(value) for value in values)
 
+        def widths(values: np.ndarray) -> tuple[float, ...]:
+            constant = np.ptp(values, axis=0) == 0  # the deviation of equal numbers may round up
+            return columns(np.where(constant, 1.0, values.std(0)))
+
         return cls(
-            columns(inputs.mean(0)),
-            columns(inputs.std(0)),
-            columns(outputs.mean(0)),
-            columns(outputs.std(0)),
+            columns(inputs.mean(0)), widths(inputs), columns(outputs.mean(0)), widths(outputs)
         )
 
     @property
@@ -223,10 +232,7 @@ def leibniz(multiplier: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
     return product
 
 
-def _walls(
-    problem: Problem, x: dict[str, torch.Tensor]
-) -> list[tuple[str, float, float, tuple[float, float]]]:
-    """(axis, lower value, upper value, (lower end, upper end)) of every Dirichlet axis."""
+def _walls(problem: Problem) -> list[Wall]:
     return [
         (axis.name, edge.lower, edge.upper, (axis.lower, axis.upper))
         for axis in problem.domain.space
