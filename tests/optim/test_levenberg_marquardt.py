@@ -1,0 +1,198 @@
+"""Levenberg–Marquardt against dense linear algebra, and on a small heat problem."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from pacpde.networks.constraints import PhysicsAnsatz, PlainAnsatz, network_for
+from pacpde.objective.blocks import Anchor, LabelBlock, PhysicsBlock
+from pacpde.optim.free import LeastSquares
+from pacpde.optim.levenberg_marquardt import LevenbergMarquardt, NormalSystem
+from pacpde.problems import Heat
+
+
+def linear(rows: int, anchor: bool = False) -> LeastSquares:
+    """A regression in which only the last layer is free, 9 parameters: linear in them."""
+    rng = np.random.default_rng(4)
+    inputs, outputs = rng.normal(size=(rows, 2)), rng.normal(3, 2, size=(rows, 1))
+    ansatz = PlainAnsatz.of(inputs, outputs)
+    network = network_for(ansatz, 8, 1, "tanh")
+    weights = torch.tensor(rng.normal(0, 1, network.size))
+    free = torch.zeros(network.size, dtype=torch.bool)
+    free[network.layers[-1].weights] = True
+    free[network.layers[-1].biases] = True
+    size = int(free.sum())
+    held = Anchor(torch.tensor(rng.uniform(0.1, 1, size)), torch.tensor(rng.normal(size=size)))
+    block = LabelBlock.at(ansatz, torch.tensor(inputs), torch.tensor(outputs))
+    return LeastSquares(network, weights, free, [block], held if anchor else None)
+
+
+def heat() -> LeastSquares:
+    family = Heat(alpha=0.1)
+    ansatz = PhysicsAnsatz(family)
+    network = network_for(ansatz, 16, 1, "tanh")
+    rng = np.random.default_rng(0)
+    weights = torch.tensor(network.start(rng))
+    points = torch.tensor(family.domain.sample(80, rng))
+    free = torch.ones(network.size, dtype=torch.bool)
+    return LeastSquares(network, weights, free, [PhysicsBlock.at(family, ansatz, points)])
+
+
+def affine(problem: LeastSquares) -> tuple[np.ndarray, np.ndarray]:
+    """J and b of r = J x − b, for a problem that is linear."""
+    r, jacobian = problem.linearise(torch.zeros_like(problem.start))
+    return jacobian.numpy(), -r.numpy()
+
+
+class TestLinear:
+    def test_one_undamped_step_is_lstsq(self) -> None:
+        problem = linear(rows=40)
+        jacobian, b = affine(problem)
+        expected, *_ = np.linalg.lstsq(jacobian, b)
+        made = LevenbergMarquardt(damping=1e-14).run(problem, problem.start, 1)
+        # normal equations square the condition number (~10²)
+        np.testing.assert_allclose(made.x.numpy(), expected, rtol=1e-9)
+        assert (made.steps, made.evaluations) == (1, 3)
+
+    def test_damped_steps_get_there_too(self) -> None:
+        problem = linear(rows=40)
+        jacobian, b = affine(problem)
+        expected, *_ = np.linalg.lstsq(jacobian, b)
+        made = LevenbergMarquardt().run(problem, problem.start, 12)
+        np.testing.assert_allclose(made.x.numpy(), expected, rtol=1e-7)
+        best = 0.5 * ((jacobian @ expected - b) ** 2).sum()
+        assert made.loss == pytest.approx(best, rel=1e-12)
+
+    @pytest.mark.parametrize("rows", [40, 5])
+    def test_with_an_anchor_it_is_ridge_regression(self, rows: int) -> None:
+        problem = linear(rows, anchor=True)
+        assert problem.anchor is not None
+        jacobian, b = affine(problem)
+        strength, centre = problem.anchor.strength.numpy(), problem.anchor.centre.numpy()
+        # minimum of ½|Jx − b|² + Σ λ (x − c)²
+        matrix = jacobian.T @ jacobian + np.diag(2 * strength)
+        expected = np.linalg.solve(matrix, jacobian.T @ b + 2 * strength * centre)
+        made = LevenbergMarquardt(damping=1e-14).run(problem, problem.start, 1)
+        np.testing.assert_allclose(made.x.numpy(), expected, rtol=1e-10)
+
+    @pytest.mark.parametrize("anchor", [True, False])
+    @pytest.mark.parametrize("rows", [40, 5])
+    def test_the_promise_is_kept_exactly(self, rows: int, anchor: bool) -> None:
+        """Where the model is the truth, promised and true descent are the same."""
+        problem = linear(rows, anchor)
+        x = problem.start
+        system = NormalSystem(*problem.linearise(x), problem.anchor, x)
+        step, promised = system.solve(0.3)
+        assert promised > 0
+        assert promised == pytest.approx(problem.loss(x) - problem.loss(x + step), rel=1e-10)
+
+
+class TestNormalSystem:
+    rng = np.random.default_rng(7)
+    jacobian = rng.normal(size=(6, 10))
+    r = rng.normal(size=6)
+    x = rng.normal(size=10)
+    strength = rng.uniform(0, 1, 10) * (rng.random(10) < 0.7)  # some entries are not anchored
+    centre = rng.normal(size=10)
+
+    def step(self, rows: int, anchored: bool, damping: float) -> tuple[np.ndarray, float]:
+        """With rows of zeros added, which change the space it is solved in and nothing else."""
+        jacobian, r = np.zeros((rows, 10)), np.zeros(rows)
+        jacobian[:6], r[:6] = self.jacobian, self.r
+        anchor = Anchor(torch.tensor(self.strength), torch.tensor(self.centre))
+        system = NormalSystem(
+            torch.tensor(r),
+            torch.tensor(jacobian),
+            anchor if anchored else None,
+            torch.tensor(self.x),
+        )
+        assert system.small == (rows < 10)
+        step, promised = system.solve(damping)
+        return step.numpy(), promised
+
+    @pytest.mark.parametrize("damping", [1e-4, 1.0])
+    @pytest.mark.parametrize("anchored", [True, False])
+    def test_both_spaces_give_the_damped_step(self, anchored: bool, damping: float) -> None:
+        strength = self.strength * anchored
+        matrix = self.jacobian.T @ self.jacobian + np.diag(2 * strength + damping)
+        slope = self.jacobian.T @ self.r + 2 * strength * (self.x - self.centre)
+        expected = -np.linalg.solve(matrix, slope)
+        small, small_promise = self.step(6, anchored, damping)
+        large, large_promise = self.step(20, anchored, damping)
+        # condition number up to ~10/damping
+        np.testing.assert_allclose(small, expected, rtol=1e-9, atol=1e-11)
+        np.testing.assert_allclose(large, expected, rtol=1e-9, atol=1e-11)
+        assert small_promise == pytest.approx(large_promise, rel=1e-10)
+
+    def test_a_singular_matrix_gives_no_step(self) -> None:
+        """Without a number, so that the caller turns the damping up."""
+        one = torch.ones(3, 2, dtype=torch.float64)
+        system = NormalSystem(torch.ones(3).double(), one, None, torch.zeros(2).double())
+        step, _ = system.solve(-1.0)
+        assert bool(step.isnan().all())
+
+
+class TestRun:
+    def test_float64_goes_far_below_what_first_order_reaches(self) -> None:
+        problem = heat()
+        made = LevenbergMarquardt().run(problem, problem.start, 120)
+        assert made.loss < 1e-10
+        assert made.loss == problem.loss(made.x)
+
+    def test_every_step_descends(self) -> None:
+        problem = heat()
+        x, state, losses = problem.start, None, [problem.loss(problem.start)]
+        for _ in range(8):
+            made = LevenbergMarquardt().run(problem, x, 1, state)
+            x, state = made.x, made.state
+            losses.append(made.loss)
+        assert losses == sorted(losses, reverse=True)
+        assert len(set(losses)) == len(losses)
+
+    def test_the_state_carries_the_damping(self) -> None:
+        problem = heat()
+        optimiser = LevenbergMarquardt(damping=1e3)
+        first = optimiser.run(problem, problem.start, 6)
+        assert float(first.state["damping"]) < 1e2
+        second = optimiser.run(problem, first.x, 6, first.state)
+        forgetful = optimiser.run(problem, first.x, 6)
+        whole = optimiser.run(problem, problem.start, 12)
+        assert torch.equal(second.x, whole.x)
+        assert second.state["damping"] == whole.state["damping"]
+        assert second.loss < forgetful.loss
+
+    def test_a_minimum_stalls(self) -> None:
+        problem = linear(rows=40)
+        there = LevenbergMarquardt(damping=1e-14).run(problem, problem.start, 50)
+        assert there.stalled and there.steps < 50
+        again = LevenbergMarquardt().run(problem, there.x, 5, there.state)
+        assert again.stalled and again.steps == 0
+        assert torch.equal(again.x, there.x)
+
+    @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+    def test_a_loss_that_is_no_number_stalls_at_the_start(self, bad: float) -> None:
+        problem = linear(rows=12)
+        (block,) = problem.blocks
+        assert isinstance(block, LabelBlock)
+        block.values[0] = bad
+        made = LevenbergMarquardt().run(problem, problem.start, 5)
+        assert made.stalled and made.steps == 0
+        assert torch.equal(made.x, problem.start)
+
+    def test_a_wall_of_nan_is_stepped_back_from(self) -> None:
+        @dataclass(frozen=True)
+        class Walled(LeastSquares):
+            """No number beyond a short distance from the start."""
+
+            def _loss(self, x: torch.Tensor) -> torch.Tensor:
+                value = super()._loss(x)
+                return value * (1 if float((x - self.start).norm()) < 0.1 else torch.nan)
+
+        free = linear(rows=40)
+        problem = Walled(free.network, free.weights, free.free, free.blocks)
+        made = LevenbergMarquardt().run(problem, problem.start, 5)
+        assert made.steps == 5 and not made.stalled
+        assert 0.05 < float((made.x - problem.start).norm()) < 0.1
+        assert float(made.state["damping"]) > 1e-3
