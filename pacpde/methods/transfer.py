@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pacpde.datasets import reference_for
+from pacpde.datasets import draw_labels, reference_for
 from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Context, Transferred, finish, methods
 from pacpde.methods.recipe import Recipe
@@ -161,8 +161,11 @@ def transfer(
     source = source.to(runtime)
     recipe = Recipe.of(target, **(settings or {}))
     source_reference, reference = reference_for(source.problem), reference_for(target)
-    drawn = draw_labels(reference, labels, noise, seed)
-    task = PhysicsTask(target, drawn, physics, recipe.hard, check_seed(seed), runtime)
+    measured = None
+    if labels:
+        drawn = draw_labels(reference, labels, seed=seed, noise=noise)
+        measured = Labels(drawn.points, drawn.values)
+    task = PhysicsTask(target, measured, physics, recipe.hard, check_seed(seed), runtime)
     context = Context(
         replace(task, problem=source.problem, labels=None, physics=True),
         recipe,
@@ -215,17 +218,6 @@ def check_transfer(
             f"without physics there must be at least 2 labels, got {labels}: give more labels or "
             "leave physics on."
         )
-
-
-def draw_labels(reference: Reference, count: int, noise: float, seed: int) -> Labels | None:
-    """`count` scattered values of a reference with noise, None for 0."""
-    if count == 0:
-        return None
-    rng = generator(seed, "labels")
-    points = reference.problem.domain.sample(count, rng)
-    values = np.asarray(reference(*points.T)).T
-    spread = np.array([field.std() for field in reference.fields.values()])
-    return Labels(points, values + noise * spread * rng.standard_normal(values.shape))
 
 
 def error_of(surrogate: Surrogate, reference: Reference) -> float:

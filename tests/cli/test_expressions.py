@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacpde._expressions import evaluate
+from pacpde.cli.expressions import evaluate
 from pacpde.errors import InvalidValueError
 
 numbers = (

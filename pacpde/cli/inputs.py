@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pacpde._expressions import evaluate
+from pacpde.cli.expressions import evaluate
 from pacpde.errors import InvalidValueError, OutputError, PacpdeError, unknown
 from pacpde.files import check_folder, check_writable
 from pacpde.methods import Method, methods

@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.table import Table
 
-from pacpde.cli_inputs import option_table
-from pacpde.cli_output import Number, number, table, words
+from pacpde.cli.inputs import option_table
+from pacpde.cli.output import Number, number, table, words
 from pacpde.datasets import reference_for
 from pacpde.methods import methods as known_methods
 from pacpde.methods.transfer import error_of

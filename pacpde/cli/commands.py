@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from pacpde import cli_inputs, cli_output, cli_tables
-from pacpde.cli_output import complain, emit, showing
+from pacpde.cli import inputs, tables
+from pacpde.cli import output as printing
+from pacpde.cli.output import complain, emit, showing
 from pacpde.errors import InvalidValueError, PacpdeError
 from pacpde.registry import load_plugin
 from pacpde.runtime import Runtime, check_seed
@@ -88,8 +89,8 @@ def families(json: Json = None, plugin: Plugin = [], debug: Debug = False) -> No
 
     Example: pacpde families --json -
     """
-    cli_inputs.json_target(json)
-    emit(*cli_tables.families(json))
+    inputs.json_target(json)
+    emit(*tables.families(json))
 
 
 @app.command()
@@ -98,8 +99,8 @@ def methods(json: Json = None, plugin: Plugin = [], debug: Debug = False) -> Non
 
     Example: pacpde methods
     """
-    cli_inputs.json_target(json)
-    emit(*cli_tables.methods(json))
+    inputs.json_target(json)
+    emit(*tables.methods(json))
 
 
 @app.command()
@@ -126,18 +127,18 @@ def solve(
     from pacpde import datasets
     from pacpde.reference.certificate import check_tolerance
 
-    problem = cli_inputs.problem(family, coefficients or [], until)
+    problem = inputs.problem(family, coefficients or [], until)
     if tolerance is not None:
         check_tolerance(tolerance)
-    cli_inputs.check_labels(labels, noise)
+    inputs.check_labels(labels, noise)
     Runtime(device)
     check_seed(seed)
-    cli_inputs.output_file(output)
-    cli_inputs.json_target(json)
+    inputs.output_file(output)
+    inputs.json_target(json)
     reference = datasets.reference_for(problem, tolerance=tolerance, progress=complain)
     drawn = datasets.draw_labels(reference, labels, seed=seed, noise=noise) if labels else None
     datasets.write(reference, output, drawn)
-    emit(*cli_tables.solved(reference, output, labels, noise, seed, json))
+    emit(*tables.solved(reference, output, labels, noise, seed, json))
 
 
 @app.command()
@@ -165,18 +166,18 @@ def train(
     from pacpde.networks import checkpoint
     from pacpde.studies import single
 
-    problem = cli_inputs.problem(family, coefficients or [], until)
-    settings = cli_inputs.settings(
+    problem = inputs.problem(family, coefficients or [], until)
+    settings = inputs.settings(
         steps=steps, width=width, depth=depth, points=points, tolerance=tolerance
     )
     job = single.Training(problem, check_seed(seed), Runtime(device, dtype), settings)
-    cli_inputs.output_folder(output)
-    cli_inputs.json_target(json)
+    inputs.output_folder(output)
+    inputs.json_target(json)
     with showing() as show:
         surrogate = job.run(output, show)
     checkpoint.save(surrogate, output)
     job.journal(output).clear()
-    emit(*cli_tables.trained(surrogate, output, seed, json))
+    emit(*tables.trained(surrogate, output, seed, json))
     _exit_for({str(problem): surrogate.outcome}, output)
 
 
@@ -219,24 +220,22 @@ def transfer(
             f"{source} solves {trained.problem.name!r}, not {family!r}: give a source of the same "
             "family."
         )
-    target = cli_inputs.target(trained.problem, coefficients or [], until)
-    options = cli_inputs.method_options(
-        [method], option or [], sparsity=sparsity, strength=strength
-    )
+    target = inputs.target(trained.problem, coefficients or [], until)
+    options = inputs.method_options([method], option or [], sparsity=sparsity, strength=strength)
     runtime = Runtime(device, dtype or trained.runtime.dtype)
-    settings = cli_inputs.settings(steps=steps, points=points, tolerance=tolerance)
+    settings = inputs.settings(steps=steps, points=points, tolerance=tolerance)
     job = single.Transfer(
         trained.to(runtime), target, method, check_seed(seed), labels, noise, physics,
         options[method], settings,
     )  # fmt: skip
-    cli_inputs.output_folder(output, {"source": source})
-    cli_inputs.json_target(json)
+    inputs.output_folder(output, {"source": source})
+    inputs.json_target(json)
     with showing() as show:
         result = job.run(output, show)
     checkpoint.save(result.surrogate, output)
     job.journal(output).clear()
     record = result.record()
-    emit(record, json, cli_output.record_table(str(target), [record]), f"written to {output}")
+    emit(record, json, printing.record_table(str(target), [record]), f"written to {output}")
     _exit_for({method: result.outcome}, output)
 
 
@@ -266,7 +265,7 @@ def predict(
 
     Example: pacpde predict runs/target points.csv -o out.csv
     """
-    from pacpde import cli_points
+    from pacpde.cli import points as tabulated
     from pacpde.networks import checkpoint
 
     surrogate = checkpoint.load(folder)
@@ -274,13 +273,13 @@ def predict(
     if output is None and json == "-":
         raise InvalidValueError("--json - and the table both go to stdout: name a file with -o.")
     if output is not None:
-        cli_inputs.output_file(output)
-    cli_inputs.json_target(json)
-    asked = cli_points.read(points, surrogate.problem, extrapolate)
+        inputs.output_file(output)
+    inputs.json_target(json)
+    asked = tabulated.read(points, surrogate.problem, extrapolate)
     fields = asked.fields(surrogate)
-    cli_points.write(asked, fields, surrogate, output)
+    tabulated.write(asked, fields, surrogate, output)
     summary = asked.summary(surrogate, fields, output)
-    emit(summary, json, *([cli_points.sentence(summary)] if output else []))
+    emit(summary, json, *([tabulated.sentence(summary)] if output else []))
 
 
 @app.command()
@@ -292,7 +291,7 @@ def compare(
     target: Annotated[
         list[str], typer.Option(metavar="NAME=VALUE", help="Of the target; repeatable.")
     ],
-    output: Folder,
+    output: Folder = Path("runs/compare"),
     methods: Annotated[
         str, typer.Option(metavar="A,B,...", help="Methods, separated by commas.")
     ] = "pac,warm_start,scratch",
@@ -329,30 +328,28 @@ def compare(
     from pacpde.studies.run import Plan, carry_out
     from pacpde.studies.store import Store
 
-    names = cli_inputs.method_names(methods)
+    names = inputs.method_names(methods)
     plan = Plan(
-        cli_inputs.problem(family, source, until),
-        cli_inputs.problem(family, target, until),
+        inputs.problem(family, source, until),
+        inputs.problem(family, target, until),
         names,
-        cli_inputs.seeds(seed, seeds),
+        inputs.seeds(seed, seeds),
         labels,
         noise,
         physics,
-        cli_inputs.method_options(names, option or [], sparsity=sparsity, strength=strength),
-        cli_inputs.settings(
-            steps=steps, width=width, depth=depth, points=points, tolerance=tolerance
-        ),
+        inputs.method_options(names, option or [], sparsity=sparsity, strength=strength),
+        inputs.settings(steps=steps, width=width, depth=depth, points=points, tolerance=tolerance),
         Runtime(device, dtype),
     )
     Store(output).check(plan.places())
-    cli_inputs.json_target(json)
+    inputs.json_target(json)
     with showing() as show:
         found = carry_out(plan, output, progress=show, say=show.say)
     from pacpde import plots
 
     plots.draw_all(found, output)
     title = f"{plan.source} to {plan.target}"
-    table = cli_output.record_table(title, found.records)
+    table = printing.record_table(title, found.records)
     emit({"records": found.records}, json, table, f"records and pictures in {output}")
     _exit_for(found.outcomes, output)
 
@@ -408,7 +405,3 @@ def _explain(error: Exception) -> int:
         "--debug for the traceback and report it."
     )
     return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,8 @@
+"""`python -m pacpde.cli`."""
+
+import sys
+
+from pacpde.cli.commands import main
+
+if __name__ == "__main__":
+    sys.exit(main())
