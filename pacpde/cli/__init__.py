@@ -1,5 +1,6 @@
-"""The command line: `commands` parses, calls and prints; the rest helps it."""
+"""The command line: `entry` calls `commands`, which the rest helps."""
 
-from pacpde.cli.commands import app, main
+from pacpde.cli.commands import app
+from pacpde.cli.entry import main
 
 __all__ = ["app", "main"]

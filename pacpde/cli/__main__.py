@@ -2,7 +2,7 @@
 
 import sys
 
-from pacpde.cli.commands import main
+from pacpde.cli.entry import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,9 +1,5 @@
-"""The command line: parse, call, print."""
+"""The commands: parse, call, print."""
 
-import os
-import sys
-import traceback
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +7,33 @@ import typer
 
 from pacpde.cli import inputs, tables
 from pacpde.cli import output as printing
+from pacpde.cli.options import (
+    Coefficients,
+    Debug,
+    Depth,
+    Device,
+    Dtype,
+    Family,
+    Folder,
+    Json,
+    Labels,
+    Noise,
+    Physics,
+    Plugin,
+    Points,
+    Residual,
+    Seed,
+    Set,
+    Sparsity,
+    Steps,
+    Strength,
+    Until,
+    Unused,
+    Width,
+)
 from pacpde.cli.output import complain, emit, showing
-from pacpde.errors import InvalidValueError, PacpdeError
-from pacpde.registry import load_plugin
+from pacpde.errors import InvalidValueError
 from pacpde.runtime import Runtime, check_seed
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     help="Move a trained ODE or PDE solver to changed coefficients: prune, allocate, calibrate.\n\n"
@@ -29,62 +46,14 @@ app = typer.Typer(
 )
 
 
-def _load_plugins(paths: list[Path]) -> list[Path]:
-    for path in paths:
-        load_plugin(path)
-    return paths
-
-
-Coefficients = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[NAME=VALUE]...",
-        help="Coefficients: arithmetic on numbers, pi and e. Those not named take their defaults.",
-    ),
-]
-Family = Annotated[str, typer.Argument(help="Name of the equation; see `pacpde families`.")]
-Folder = Annotated[Path, typer.Option("-o", "--output", help="Folder for the result.")]
-Json = Annotated[
-    str | None,
-    typer.Option(metavar="FILE|-", help="Write the result as JSON; - prints nothing else."),
-]
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
-Dtype = Annotated[str, typer.Option(help="float64 or float32; float32 stalls fine fits.")]
-Seed = Annotated[int, typer.Option(help="Of weights, points and labels.")]
-Plugin = Annotated[
-    list[Path],
-    typer.Option(
-        metavar="FILE",
-        callback=_load_plugins,
-        is_eager=True,
-        help="A Python file with families or methods of your own; may be repeated.",
-    ),
-]
-Until = Annotated[float | None, typer.Option(help="End of the time span, if not the family's own.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Steps = Annotated[int | None, typer.Option(help="At most so many steps of a fit's last phase.")]
-Points = Annotated[int | None, typer.Option(help="Collocation points drawn at a time.")]
-Width = Annotated[int | None, typer.Option(help="Neurons a hidden layer.")]
-Depth = Annotated[int | None, typer.Option(help="Hidden layers.")]
-Residual = Annotated[
-    float | None,
-    typer.Option("--tolerance", help="Held-out residual below which a fit counts as converged."),
-]
-Labels = Annotated[int, typer.Option(help="Number of labelled points drawn of the target.")]
-Noise = Annotated[float, typer.Option(help="Noise of the labels, in spreads of each field.")]
-Physics = Annotated[bool, typer.Option("--physics/--no-physics", help="Use the target's equation.")]
-Sparsity = Annotated[
-    float | None, typer.Option(help="Share of the source's weights that is freed, between 0 and 1.")
-]
-Strength = Annotated[float | None, typer.Option(help="λ of the penalty λ‖w_P‖².")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Another option of a method; repeatable."),
-]
-
-
 @app.command()
-def families(json: Json = None, plugin: Plugin = [], debug: Debug = False) -> None:  # noqa: B006
+def families(
+    json: Json = None,
+    device: Unused = "cpu",
+    seed: Unused = "0",
+    plugin: Plugin = [],  # noqa: B006
+    debug: Debug = False,
+) -> None:
     """List every family with its coefficients, bounds and defaults.
 
     Example: pacpde families --json -
@@ -94,7 +63,13 @@ def families(json: Json = None, plugin: Plugin = [], debug: Debug = False) -> No
 
 
 @app.command()
-def methods(json: Json = None, plugin: Plugin = [], debug: Debug = False) -> None:  # noqa: B006
+def methods(
+    json: Json = None,
+    device: Unused = "cpu",
+    seed: Unused = "0",
+    plugin: Plugin = [],  # noqa: B006
+    debug: Debug = False,
+) -> None:
     """List every way to transfer, with its formula and options.
 
     Example: pacpde methods
@@ -363,45 +338,3 @@ def _exit_for(outcomes: dict[str, str], kept: Path) -> None:
             f"there is is kept in {kept}; more --steps or another --seed may help."
         )
         raise typer.Exit(1)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The console entry: 0 done, 2 the input was wrong, 1 it ran and failed, 130 interrupted."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        result = app(words or ["--help"], prog_name="pacpde", standalone_mode=False)
-        status = result if isinstance(result, int) else 0
-        return _interrupted() if status == INTERRUPTED else status  # typer's way to say it
-    except (KeyboardInterrupt, typer.Abort):
-        return _interrupted()
-    except BrokenPipeError:  # a reader such as `head` that has seen enough
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-        return 0
-    except Exception as error:
-        if "--debug" in words:
-            traceback.print_exc()
-        return _explain(error)
-
-
-def _interrupted() -> int:
-    complain("pacpde: interrupted; the same command again goes on where it can.")
-    return INTERRUPTED
-
-
-def _explain(error: Exception) -> int:
-    """One sentence on stderr, and the exit status."""
-    if isinstance(error, PacpdeError):
-        complain(f"pacpde: {error}")
-        return error.exit_status
-    usage = getattr(error, "format_message", None)  # typer's own, of whatever version
-    if usage is not None:
-        context = getattr(error, "ctx", None)
-        command = context.command_path if context is not None else "pacpde"
-        message = " ".join(str(usage()).split()).rstrip(".")
-        complain(f"pacpde: {message}; see `{command} --help`.")
-        return int(getattr(error, "exit_code", 2))
-    complain(
-        f"pacpde: internal error, {type(error).__name__}: {' '.join(str(error).split())}; use "
-        "--debug for the traceback and report it."
-    )
-    return 1

@@ -53,7 +53,8 @@ def test_help_teaches_by_example(command: str, call: Callable) -> None:
     ended = call(command, "--help")
     assert ended.status == 0
     assert f"Example: pacpde {command}" in ended.out
-    assert "--json" in ended.out
+    for option in ("--json", "--device", "--seed", "--plugin", "--debug"):
+        assert option in ended.out
 
 
 def test_no_words_show_the_help(call: Callable) -> None:

@@ -1,0 +1,63 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pacpde.registry import load_plugin
+
+
+def _load_plugins(paths: list[Path]) -> list[Path]:
+    for path in paths:
+        load_plugin(path)
+    return paths
+
+
+Coefficients = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME=VALUE]...",
+        help="Coefficients: arithmetic on numbers, pi and e. Those not named take their defaults.",
+    ),
+]
+Family = Annotated[str, typer.Argument(help="Name of the equation; see `pacpde families`.")]
+Folder = Annotated[Path, typer.Option("-o", "--output", help="Folder for the result.")]
+Json = Annotated[
+    str | None,
+    typer.Option(metavar="FILE|-", help="Write the result as JSON; - prints nothing else."),
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
+Dtype = Annotated[str, typer.Option(help="float64 or float32; float32 stalls fine fits.")]
+Seed = Annotated[int, typer.Option(help="Of weights, points and labels.")]
+Plugin = Annotated[
+    list[Path],
+    typer.Option(
+        metavar="FILE",
+        callback=_load_plugins,
+        is_eager=True,
+        help="A Python file with families or methods of your own; may be repeated.",
+    ),
+]
+Until = Annotated[float | None, typer.Option(help="End of the time span, if not the family's own.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Steps = Annotated[int | None, typer.Option(help="At most so many steps of a fit's last phase.")]
+Points = Annotated[int | None, typer.Option(help="Collocation points drawn at a time.")]
+Width = Annotated[int | None, typer.Option(help="Neurons a hidden layer.")]
+Depth = Annotated[int | None, typer.Option(help="Hidden layers.")]
+Residual = Annotated[
+    float | None,
+    typer.Option("--tolerance", help="Held-out residual below which a fit counts as converged."),
+]
+Labels = Annotated[int, typer.Option(help="Number of labelled points drawn of the target.")]
+Noise = Annotated[float, typer.Option(help="Noise of the labels, in spreads of each field.")]
+Physics = Annotated[bool, typer.Option("--physics/--no-physics", help="Use the target's equation.")]
+Sparsity = Annotated[
+    float | None, typer.Option(help="Share of the source's weights that is freed, between 0 and 1.")
+]
+Strength = Annotated[float | None, typer.Option(help="λ of the penalty λ‖w_P‖².")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Another option of a method; repeatable."),
+]
+Unused = Annotated[str, typer.Option(help="Taken as by every command, without effect here.")]
