@@ -2,6 +2,16 @@
 
 from pacpde.methods.base import Method, methods
 from pacpde.methods.recipe import Recipe
+from pacpde.methods.regression import fit_table, transfer_table
 from pacpde.methods.transfer import TransferResult, fit, transfer
 
-__all__ = ["Method", "Recipe", "TransferResult", "fit", "methods", "transfer"]
+__all__ = [
+    "Method",
+    "Recipe",
+    "TransferResult",
+    "fit",
+    "fit_table",
+    "methods",
+    "transfer",
+    "transfer_table",
+]

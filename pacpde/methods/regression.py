@@ -46,7 +46,7 @@ def fit_table(
         table, PlainAnsatz.of(table.points, table.values), check_seed(seed), runtime=runtime
     )
     network = network_for(task.standard, recipe.width, recipe.depth, recipe.activation)
-    weights = runtime.tensor(network.start(generator(seed, "weights")))
+    weights = runtime.tensor(network.start(generator(seed, "weights"), recipe.frequency))
     phases = recipe.first(task)
     made = minimise(
         network,
@@ -109,8 +109,6 @@ def check_table(inputs: np.ndarray, outputs: np.ndarray, like: PlainAnsatz | Non
         )
     if not (np.isfinite(points).all() and np.isfinite(values).all()):
         raise InvalidValueError("the table holds nan or inf: remove those rows.")
-    if like is None and not (np.ptp(points, axis=0).all() and np.ptp(values, axis=0).all()):
-        raise InvalidValueError("a column of the table never changes: leave it out.")
     if like is not None and (points.shape[1], values.shape[1]) != (like.inputs, like.outputs):
         raise InvalidValueError(
             f"the table has {points.shape[1]} inputs and {values.shape[1]} outputs, the source "
