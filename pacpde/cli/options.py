@@ -17,7 +17,7 @@ def _load_plugins(paths: list[Path]) -> list[Path]:
 Coefficients = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[NAME=VALUE]...",
+        metavar="NAME=VALUE",
         help="Coefficients: arithmetic on numbers, pi and e. Those not named take their defaults.",
     ),
 ]
