@@ -1,18 +1,23 @@
-"""What the command line shows: progress on stderr, tables and JSON on stdout."""
+"""What the command line shows: progress on stderr, tables and JSON on stdout.
+
+rich is imported where it draws: importing it takes a number from Python's global random state.
+"""
+
+from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-from rich.table import Table
+from typing import TYPE_CHECKING, Any
 
 from pacpde.optim.fit import Update
 from pacpde.studies import records
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+    from rich.table import Table
 
 PLAIN_INTERVAL = 10.0  # seconds between two lines where stderr is no terminal
 PLAIN_WIDTH = 140  # columns of a table where stdout is no terminal
@@ -61,6 +66,9 @@ class Show:
 @contextmanager
 def showing() -> Iterator[Show]:
     """Progress on stderr while the block runs."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
     console = Console(stderr=True)
     if not console.is_terminal:
         yield Show(None)
@@ -93,6 +101,8 @@ def emit(content: Any, json: str | None, *shown: Table | str) -> None:
         return
     if json is not None:
         records.write_json(content, Path(json))
+    from rich.console import Console
+
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
@@ -105,6 +115,8 @@ def emit(content: Any, json: str | None, *shown: Table | str) -> None:
 
 def table(title: str, headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
     """A table; columns whose cells are all numbers stand to the right."""
+    from rich.table import Table
+
     result = Table(title=title, title_justify="left")
     for index, heading in enumerate(headings):
         numbers = all(isinstance(row[index], Number) for row in rows)

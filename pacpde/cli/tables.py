@@ -2,9 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
-
-from rich.table import Table
+from typing import TYPE_CHECKING, Any
 
 from pacpde.cli.inputs import option_table
 from pacpde.cli.output import Number, number, table, words
@@ -15,7 +13,10 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import families as known_families
 from pacpde.reference import Reference
 
-Shown = tuple[Any, str | None, Table | str]
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Shown = tuple[Any, str | None, "Table | str"]
 
 
 def families(json: str | None) -> Shown:
