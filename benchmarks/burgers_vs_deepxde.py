@@ -1,0 +1,338 @@
+"""Seconds to a relative L2 error of 1e-2 and 1e-3 on Burgers' equation: pacpde and DeepXDE.
+
+Both get the same network (tanh, `--depth` layers of `--width`), the same machine and number of
+threads, one after another in a process each. DeepXDE runs its published Burgers example: 2540
+points inside, 80 on the edges, 160 at the start, Adam with 15,000 steps of 1e-3, then L-BFGS, in
+its default float32 and again in float64. One thing differs from the example: time goes to 1 and
+not to 0.99, as all are graded on [0, 1] against the certified reference. Grading happens outside
+the clock, and so do imports and building the model.
+
+    python benchmarks/burgers_vs_deepxde.py            # some 15 minutes of an idle machine
+    python benchmarks/burgers_vs_deepxde.py --quick    # does it run? its numbers mean nothing
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from math import pi
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # from a checkout, installed or not
+RECORD = ROOT / "benchmarks" / "results" / "burgers_vs_deepxde.json"
+NU = 0.01 / pi
+THRESHOLDS = (1e-2, 1e-3)
+RUNS = ("pacpde", "deepxde-float32", "deepxde-float64")
+GRID = 129  # points an axis, at most, that all are graded on
+CHUNK = 100  # DeepXDE iterations between two gradings
+
+Curve = list[tuple[float, float]]
+Run = dict[str, Any]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    from pacpde.files import atomic_write
+    from pacpde.runtime import versions
+
+    options = parse(arguments)
+    if options.worker:
+        Path(options.output).write_text(json.dumps(work(options)))
+        return 0
+    output = options.output or (None if options.quick else RECORD)
+    with tempfile.TemporaryDirectory() as folder:
+        write_grid(Path(folder) / "grid.npz")
+        runs = [apart(name, options, Path(folder)) for name in options.runs]
+    record = {
+        "problem": f"Burgers, nu = 0.01/pi, graded on {GRID} points an axis at most",
+        "machine": machine(options.threads),
+        "versions": versions(),
+        "options": {
+            name: getattr(options, name)
+            for name in ("width", "depth", "seed", "threads", "limit", "quick")
+        },
+        "runs": runs,
+    }
+    if output is not None:
+        Path(output).parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(Path(output)) as temporary:
+            Path(temporary).write_text(json.dumps(record, indent=1) + "\n")
+        print(f"written: {output}", file=sys.stderr)
+    print(table(runs))
+    return 0
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--width", type=int, default=20, help="of every layer (default 20)")
+    parser.add_argument("--depth", type=int, default=3, help="hidden layers (default 3)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument(
+        "--limit", type=float, default=900, help="seconds after which a DeepXDE run is cut off"
+    )
+    parser.add_argument(
+        "--runs",
+        type=lambda text: text.split(","),
+        default=list(RUNS),
+        help=f"which of {','.join(RUNS)} (default all)",
+    )
+    parser.add_argument("--quick", action="store_true", help="a few steps of everything")
+    parser.add_argument(
+        "-o", "--output", help=f"JSON record (default {RECORD.relative_to(ROOT)}; none for --quick)"
+    )
+    parser.add_argument("--worker", choices=RUNS, help=argparse.SUPPRESS)
+    parser.add_argument("--grid", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    for name in options.runs:
+        if name not in RUNS:
+            parser.error(f"unknown run {name!r}: choose from {', '.join(RUNS)}")
+    return options
+
+
+def apart(name: str, options: argparse.Namespace, folder: Path) -> Run:
+    """One run in a process of its own."""
+    print(f"{name} ...", file=sys.stderr, flush=True)
+    output = folder / f"{name}.json"
+    command = [sys.executable, __file__, "--worker", name, "--grid", str(folder / "grid.npz")]
+    for option in ("width", "depth", "seed", "threads", "limit"):
+        command += [f"--{option}", str(getattr(options, option))]
+    command += ["--quick"] * options.quick + ["-o", str(output)]
+    threads = str(options.threads)
+    environment = os.environ | {
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "CUDA_VISIBLE_DEVICES": "",  # DeepXDE would take a GPU by itself
+        "DDE_BACKEND": "pytorch",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+    }
+    load = os.getloadavg()[0]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"{name} failed:\n{done.stdout[-2000:]}")
+    return {"name": name, "load_before": round(load, 2), **json.loads(output.read_text())}
+
+
+def work(options: argparse.Namespace) -> Run:
+    """Inside the process of a run."""
+    import torch
+
+    torch.set_num_threads(options.threads)
+    grade = grader(Path(options.grid))
+    if options.worker == "pacpde":
+        made = pacpde_run(options, grade)
+    else:
+        made = deepxde_run(options, grade, options.worker.removeprefix("deepxde-"))
+    curve: Curve = made["curve"]
+    made["seconds"], made["error"] = curve[-1]
+    made["best_error"] = min(error for _, error in curve)
+    made["seconds_to"] = {f"{threshold:g}": reached(curve, threshold) for threshold in THRESHOLDS}
+    return made
+
+
+Predict = Callable[[Any, Any], Any]  # t, x [points] → u [points]
+
+
+def write_grid(path: Path) -> None:
+    """The certified reference, thinned, for every process to be graded on."""
+    import numpy as np
+
+    from pacpde.datasets import reference_for
+    from pacpde.problems import Burgers
+
+    reference = reference_for(Burgers(nu=NU))
+    t, x = (axis[:: max(1, len(axis) // GRID)] for axis in reference.axes.values())
+    t, x = (part.ravel() for part in np.meshgrid(t, x, indexing="ij"))
+    np.savez(path, t=t, x=x, u=reference(t, x)[0])
+
+
+def grader(path: Path) -> Callable[[Predict], float]:
+    """Relative L2 error of a prediction on the grid."""
+    import numpy as np
+
+    grid = np.load(path)
+    t, x, u = grid["t"], grid["x"], grid["u"]
+    return lambda predict: float(np.linalg.norm(predict(t, x) - u) / np.linalg.norm(u))
+
+
+def pacpde_run(options: argparse.Namespace, grade: Callable[[Predict], float]) -> Run:
+    """`pacpde.fit` with its defaults for Burgers in this network, watched."""
+    import torch
+
+    from pacpde import Surrogate
+    from pacpde.methods import Recipe
+    from pacpde.networks.constraints import network_for
+    from pacpde.objective.task import Draw, PhysicsTask
+    from pacpde.optim.fit import Monitor, minimise
+    from pacpde.problems import Burgers
+    from pacpde.runtime import generator
+
+    problem = Burgers(nu=NU)
+    small = {"points": 200, "steps": 5} if options.quick else {}
+    recipe = Recipe.of(problem, width=options.width, depth=options.depth, **small)
+    task = PhysicsTask(problem, seed=options.seed)
+    network = network_for(task.ansatz(Draw()), recipe.width, recipe.depth, recipe.activation)
+    weights = torch.as_tensor(network.start(generator(options.seed, "weights"), recipe.frequency))
+
+    def watch(weights: torch.Tensor, draw: Draw) -> float:
+        return grade(Surrogate(network, task.ansatz(draw), weights))
+
+    made = minimise(
+        network,
+        task,
+        weights,
+        recipe.first(task),
+        stage="train",
+        seed=options.seed,
+        tolerance=recipe.tolerance,
+        optimiser=recipe.make_optimiser(),
+        monitor=Monitor(watch=watch),
+    )
+    return {
+        "recipe": f"pacpde.fit: {recipe.optimiser}, {recipe.points} residual-weighted points",
+        "dtype": "float64",
+        "parameters": network.size,
+        "iterations": made.steps,
+        "outcome": made.outcome,
+        "curve": [(entry["seconds"], entry["error"]) for entry in made.history],
+    }
+
+
+def deepxde_run(options: argparse.Namespace, grade: Callable[[Predict], float], dtype: str) -> Run:
+    """DeepXDE's Burgers example."""
+    import deepxde as dde
+    import numpy as np
+
+    dde.config.set_default_float(dtype)
+    dde.config.set_random_seed(options.seed)
+    adam, lbfgs = (CHUNK, CHUNK) if options.quick else (15_000, 15_000)
+
+    def pde(x: Any, y: Any) -> Any:
+        slope_x, slope_t = dde.grad.jacobian(y, x, i=0, j=0), dde.grad.jacobian(y, x, i=0, j=1)
+        return slope_t + y * slope_x - NU * dde.grad.hessian(y, x, i=0, j=0)
+
+    box = dde.geometry.GeometryXTime(
+        dde.geometry.Interval(-1, 1), dde.geometry.TimeDomain(0, 1)
+    )  # fmt: skip
+    edges = dde.icbc.DirichletBC(box, lambda x: 0, lambda _, on_boundary: on_boundary)
+    start = dde.icbc.IC(
+        box, lambda x: -np.sin(np.pi * x[:, 0:1]), lambda _, on_initial: on_initial
+    )  # fmt: skip
+    data = dde.data.TimePDE(
+        box, pde, [edges, start], num_domain=2540, num_boundary=80, num_initial=160
+    )
+    layers = [2, *[options.width] * options.depth, 1]
+    net = dde.nn.FNN(layers, "tanh", "Glorot normal")
+    model = dde.Model(data, net)
+
+    class Clock(dde.callbacks.Callback):
+        """Grades every CHUNK iterations with the clock stopped, and ends a run at its limit."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.curve: Curve = []
+            self.spent = self.since = 0.0
+            self.graded = 0
+
+        def on_train_begin(self) -> None:
+            self.since = time.perf_counter()
+
+        def on_epoch_end(self) -> None:
+            self.look(model.train_state.step - self.graded >= CHUNK)
+
+        def on_train_end(self) -> None:
+            self.look(model.train_state.step > self.graded)
+
+        def look(self, due: bool) -> None:
+            now = time.perf_counter()
+            self.spent, self.since = self.spent + now - self.since, now
+            model.stop_training = model.stop_training or self.spent > options.limit
+            if due:
+                error = grade(lambda t, x: model.predict(np.stack([x, t], 1))[:, 0])
+                self.curve.append((self.spent, error))
+                self.graded = model.train_state.step
+                self.since = time.perf_counter()
+
+    clock = Clock()
+    model.compile("adam", lr=1e-3)
+    model.train(iterations=adam, callbacks=[clock], verbose=0)
+    after_adam = clock.curve[-1]
+    if clock.spent <= options.limit:
+        # The options it leaves at 1000 iterations a call decide only how often it can be graded.
+        dde.optimizers.set_LBFGS_options(maxiter=lbfgs)
+        dde.optimizers.config.LBFGS_options |= {
+            "iter_per_step": CHUNK,
+            "fun_per_step": 2 * CHUNK,
+        }
+        model.compile("L-BFGS")
+        model.train(callbacks=[clock], verbose=0)
+    return {
+        "recipe": f"DeepXDE {dde.__version__}'s example: Adam {adam} of 1e-3, then L-BFGS {lbfgs}",
+        "dtype": dtype,
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "iterations": int(model.train_state.step),
+        "outcome": "cut off" if clock.spent > options.limit else "ended",
+        "after_adam": after_adam,
+        "curve": clock.curve,
+    }
+
+
+def reached(curve: Curve, threshold: float) -> float | None:
+    """Seconds until the error was first below a threshold; None where it never was."""
+    return next((seconds for seconds, error in curve if error <= threshold), None)
+
+
+def table(runs: Sequence[Run]) -> str:
+    """The runs side by side, with what each takes relative to pacpde."""
+    lines = [
+        f"{'':16s}{'dtype':>9s}{'weights':>9s}{'s to 1e-2':>11s}{'s to 1e-3':>11s}"
+        f"{'seconds':>9s}{'best error':>12s}  end"
+    ]
+    for run in runs:
+        to = [shown(run, f"{threshold:g}") for threshold in THRESHOLDS]
+        lines.append(
+            f"{run['name']:16s}{run['dtype']:>9s}{run['parameters']:9d}{to[0]:>11s}{to[1]:>11s}"
+            f"{run['seconds']:9.1f}{run['best_error']:12.1e}  {run['outcome']}"
+        )
+    own = next((run for run in runs if run["name"] == "pacpde"), None)
+    for run in runs if own else ():
+        for threshold in (f"{threshold:g}" for threshold in THRESHOLDS):
+            mine, theirs = own["seconds_to"][threshold], run["seconds_to"][threshold]
+            if run is own or mine is None:
+                continue
+            more = "" if theirs is not None else "more than "
+            times = f"{(theirs or run['seconds']) / mine:.0f} times"
+            lines.append(f"pacpde is {more}{times} faster to {threshold} than {run['name']}")
+    return "\n".join(lines)
+
+
+def shown(run: Run, threshold: str) -> str:
+    seconds = run["seconds_to"][threshold]
+    return f"> {run['seconds']:.0f}" if seconds is None else f"{seconds:.1f}"
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """What the seconds depend on; no names of hosts or people."""
+    cpu = platform.processor() or platform.machine()
+    details = Path("/proc/cpuinfo")
+    if details.exists():
+        named = [line for line in details.read_text().splitlines() if line.startswith("model name")]
+        cpu = named[0].partition(":")[2].strip() if named else cpu
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
