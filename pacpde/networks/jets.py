@@ -11,21 +11,25 @@ import torch
 
 from pacpde.errors import InvalidValueError, unknown
 
-Slopes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+Slopes = list[torch.Tensor]  # the activation and its derivatives, one after the other
 
 
-def _tanh(z: torch.Tensor) -> Slopes:
+def _tanh(z: torch.Tensor, order: int) -> Slopes:
     s = torch.tanh(z)
-    slope = 1 - s * s
-    return s, slope, -2 * s * slope
+    slopes = [s, 1 - s * s]
+    if order > 1:
+        slopes.append(-2 * s * slopes[1])
+    if order > 2:
+        slopes.append(slopes[1] * (4 - 6 * slopes[1]))
+    return slopes
 
 
-def _sin(z: torch.Tensor) -> Slopes:
-    s = torch.sin(z)
-    return s, torch.cos(z), -s
+def _sin(z: torch.Tensor, order: int) -> Slopes:
+    s, c = torch.sin(z), torch.cos(z)
+    return [s, c, -s, -c][: order + 1]
 
 
-ACTIVATIONS: dict[str, Callable[[torch.Tensor], Slopes]] = {"tanh": _tanh, "sin": _sin}
+ACTIVATIONS: dict[str, Callable[[torch.Tensor, int], Slopes]] = {"tanh": _tanh, "sin": _sin}
 
 
 def check_channels(names: Sequence[str]) -> None:
@@ -38,16 +42,52 @@ def check_channels(names: Sequence[str]) -> None:
             )
 
 
-def activate(kind: str, z: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
-    """The jet of activation(z), from the jet z [channels, points, width]."""
+def slopes(kind: str, z: torch.Tensor, order: int) -> Slopes:
+    """activation(z) and its derivatives up to `order` (1, 2 or 3)."""
     if kind not in ACTIVATIONS:
         raise unknown("activation", kind, ACTIVATIONS)
-    value, slope, curvature = ACTIVATIONS[kind](z[0])
-    at = {name: index for index, name in enumerate(names)}
-    channels = [value]
+    return ACTIVATIONS[kind](z, order)
+
+
+def order(names: Sequence[str]) -> int:
+    """The highest derivative among the channels, at least 1."""
+    return max(1, *map(len, names))
+
+
+def activate(s: Slopes, z: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
+    """The jet of activation(z), from the jet z [..., channels, points, width].
+
+    Args:
+        s: slopes at z's value up to the order of `names`.
+    """
+    parts = dict(zip(names, z.unbind(-3), strict=True))
+    channels = [s[0]]
     for name in names[1:]:
-        channel = slope * z[at[name]]
+        channel = s[1] * parts[name]
         if len(name) == 2:
-            channel = channel + curvature * z[at[name[0]]] * z[at[name[1]]]
+            channel = channel + s[2] * parts[name[0]] * parts[name[1]]
         channels.append(channel)
-    return torch.stack(channels)
+    return torch.stack(channels, -3)
+
+
+def pull_back(
+    s: Slopes, z: torch.Tensor, names: Sequence[str], gradient: torch.Tensor
+) -> torch.Tensor:
+    """The gradient in z, from the gradient in `activate(s, z, names)`.
+
+    Args:
+        s: slopes at z's value up to one more than the order of `names`.
+        gradient: [kinds, ..., channels, points, width].
+    """
+    parts = dict(zip(names, z.unbind(-3), strict=True))
+    pulled = gradient * s[1].unsqueeze(-3)
+    into = dict(zip(names, pulled.unbind(-3), strict=True))
+    given = dict(zip(names, gradient.unbind(-3), strict=True))
+    for name in names[1:]:
+        bent = s[2] * given[name]
+        into[""].addcmul_(bent, parts[name])
+        if len(name) == 2:
+            into[name[0]].addcmul_(bent, parts[name[1]])
+            into[name[1]].addcmul_(bent, parts[name[0]])
+            into[""].addcmul_(s[3] * given[name], parts[name[0]] * parts[name[1]])
+    return pulled

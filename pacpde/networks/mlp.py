@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pacpde.errors import InvalidValueError, unknown
-from pacpde.networks.jets import ACTIVATIONS, activate
+from pacpde.networks.jets import ACTIVATIONS, Slopes, activate, order, pull_back, slopes
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,15 @@ class Layer:
     @property
     def biases(self) -> slice:
         return slice(self.weights.stop, self.weights.stop + self.outputs)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a layer saw: inputs and pre-activations [..., channels, points, width], and slopes."""
+
+    inputs: torch.Tensor
+    z: torch.Tensor
+    slopes: Slopes
 
 
 @dataclass(frozen=True)
@@ -89,9 +98,12 @@ class MLP:
         return flat
 
     def matrices(self, weights: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """(W [outputs, inputs], b [outputs]) of every layer, as views of the flat vector."""
+        """(W [..., outputs, inputs], b [..., outputs]) of every layer, as views of the vector."""
         return [
-            (weights[layer.weights].view(layer.outputs, layer.inputs), weights[layer.biases])
+            (
+                weights[..., layer.weights].unflatten(-1, (layer.outputs, layer.inputs)),
+                weights[..., layer.biases],
+            )
             for layer in self.layers
         ]
 
@@ -100,21 +112,49 @@ class MLP:
         weights: torch.Tensor,
         jet: torch.Tensor,
         names: Sequence[str],
-        trace: list[tuple[torch.Tensor, torch.Tensor]] | None = None,
+        trace: list[Trace] | None = None,
     ) -> torch.Tensor:
-        """Outputs [channels, points, outputs] for inputs [channels, points, inputs].
+        """Outputs [..., channels, points, outputs] for inputs [..., channels, points, inputs].
 
-        With `trace`, appends (layer input, pre-activation) of every layer, the pre-activations
-        as autograd leaves' descendants: their gradients give the Jacobian (see
-        `pacpde.objective.jacobian`).
+        Leading dimensions of weights [..., size] and inputs are a batch of networks. With
+        `trace`, appends what every layer saw, for `deltas`.
         """
-        matrices = self.matrices(weights)
-        for number, (weight, bias) in enumerate(matrices):
-            z = jet @ weight.T
-            z[0] += bias
+        highest = order(names) + (trace is not None)
+        for number, (weight, bias) in enumerate(self.matrices(weights)):
+            inputs, z = jet, _linear(jet, weight)
+            z[..., 0, :, :] += bias.unsqueeze(-2)
+            bent: Slopes = []
+            if number < self.depth:
+                bent = slopes(self.activation, z[..., 0, :, :], highest)
+                jet = activate(bent, z, names)
             if trace is not None:
-                if not z.requires_grad:
-                    z.requires_grad_(True)
-                trace.append((jet.detach(), z))
-            jet = activate(self.activation, z, names) if number < self.depth else z
-        return jet
+                trace.append(Trace(inputs, z, bent))
+        return z
+
+    def deltas(
+        self,
+        weights: torch.Tensor,
+        trace: Sequence[Trace],
+        names: Sequence[str],
+        gradient: torch.Tensor,
+    ) -> list[torch.Tensor]:
+        """Gradients in every layer's pre-activations, from those in the outputs.
+
+        Args:
+            gradient: [kinds, ..., channels, points, outputs]; the deltas have the same order.
+        """
+        found = [gradient]
+        matrices = self.matrices(weights)
+        for number in range(self.depth - 1, -1, -1):
+            weight, _ = matrices[number + 1]
+            gradient = _linear(gradient, weight.mT)
+            seen = trace[number]
+            gradient = pull_back(seen.slopes, seen.z, names, gradient)
+            found.append(gradient)
+        return found[::-1]
+
+
+def _linear(jet: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """W h in every channel: [..., channels, points, inputs] → [..., channels, points, outputs]."""
+    flat = jet.flatten(-3, -2) @ weight.mT
+    return flat.unflatten(-2, jet.shape[-3:-1])

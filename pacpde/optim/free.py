@@ -11,7 +11,7 @@ import torch
 
 from pacpde.networks.mlp import MLP
 from pacpde.objective.blocks import Anchor, Block
-from pacpde.objective.jacobian import linearise, residuals
+from pacpde.objective.jacobian import Jacobian, linearise, residuals
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,10 @@ class LeastSquares:
             return x
         return self.weights.index_copy(0, self.indices, x)
 
-    def linearise(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def linearise(self, x: torch.Tensor) -> tuple[torch.Tensor, Jacobian]:
         """Data residuals [rows] and their Jacobian [rows, free] at x."""
-        return linearise(self.network, self.insert(x), self.blocks, self.indices)
+        with torch.no_grad():
+            return linearise(self.network, self.insert(x), self.blocks, self.indices)
 
     def loss(self, x: torch.Tensor) -> float:
         """½‖r‖² plus the anchor at x."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from pacpde.objective.blocks import Anchor
+from pacpde.objective.jacobian import Jacobian
 from pacpde.optim.base import Progress, State, optimisers
 from pacpde.optim.free import LeastSquares
 
@@ -71,47 +72,40 @@ class LevenbergMarquardt:
 class NormalSystem:
     """Damped normal equations of one linearisation, factored anew for each damping.
 
-    With S = μI + 2·strength and c = −2·strength·(x − centre)/S, the step is c + δ where
-    (JᵀJ + S) δ = −Jᵀ(r + Jc); δ is found in parameter space, or as −S⁻¹Jᵀ(I + JS⁻¹Jᵀ)⁻¹(r + Jc)
-    in residual space where that is smaller.
+    (JᵀJ + S + μI) δ = −g, with S = 2·strength of the anchor and g the slope of the loss. It is
+    solved in parameter space; or, where there are fewer residuals and S is a multiple of the
+    identity, in residual space: with s = S + μ and c = −pull/s,
+    δ = c − Jᵀ(JJᵀ + sI)⁻¹(r + Jc).
     """
 
     def __init__(
-        self, r: torch.Tensor, jacobian: torch.Tensor, anchor: Anchor | None, x: torch.Tensor
+        self, r: torch.Tensor, jacobian: Jacobian, anchor: Anchor | None, x: torch.Tensor
     ) -> None:
         self.r, self.jacobian = r, jacobian
-        self.small = len(r) < len(x)
-        self.pull = x.new_zeros(len(x))
-        self.stiffness = x.new_zeros(len(x))
-        if anchor is not None:
-            self.stiffness = 2 * anchor.strength
-            self.pull = self.stiffness * (x - anchor.centre)
-        if not self.small:
-            self.normal = jacobian.T @ jacobian
-        elif anchor is None:
-            self.gram = jacobian @ jacobian.T
+        stiffness = x.new_zeros(len(x)) if anchor is None else 2 * anchor.strength
+        pull = x.new_zeros(len(x)) if anchor is None else stiffness * (x - anchor.centre)
+        self.gradient = jacobian.transposed_times(r) + pull
+        uniform = anchor is None or bool((stiffness == stiffness[0]).all())
+        self.small = len(r) < len(x) and uniform
+        self.stiffness = stiffness[0] if self.small else stiffness
+        self.matrix = jacobian.gram() if self.small else jacobian.normal()
+        self.diagonal = self.matrix.diagonal().clone()
+        self.pull = (pull, jacobian.times(pull)) if self.small and anchor is not None else None
 
     def solve(self, damping: float) -> tuple[torch.Tensor, float]:
         """The step [free], and the descent of ½‖r‖² that the linear model promises for it."""
-        diagonal = self.stiffness + damping
-        centre = -self.pull / diagonal
-        target = self.r + self.jacobian @ centre
+        own = self.stiffness + damping
+        self.matrix.diagonal().copy_(self.diagonal + own)
         if not self.small:
-            matrix = self.normal.clone()
-            matrix.diagonal().add_(diagonal)
-            delta = -_solve(matrix, self.jacobian.T @ target)
+            step = -_solve(self.matrix, self.gradient)
+        elif self.pull is None:
+            step = -self.jacobian.transposed_times(_solve(self.matrix, self.r))
         else:
-            if hasattr(self, "gram"):
-                matrix = self.gram / damping
-            else:
-                matrix = (self.jacobian / diagonal) @ self.jacobian.T
-            matrix.diagonal().add_(1.0)
-            delta = -(self.jacobian.T @ _solve(matrix, target)) / diagonal
-        step = centre + delta
-        gradient = self.jacobian.T @ self.r + self.pull
-        moved = self.jacobian @ step
-        promised = -float(gradient @ step + (moved @ moved + (self.stiffness * step) @ step) / 2)
-        return step, promised
+            pull, moved = self.pull
+            inner = _solve(self.matrix, self.r - moved / own)
+            step = -(pull / own + self.jacobian.transposed_times(inner))
+        promised = (damping * (step @ step) - self.gradient @ step) / 2
+        return step, float(promised)
 
 
 def _solve(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pacpde.errors import InvalidValueError, UnknownNameError
-from pacpde.networks.jets import activate, check_channels
+from pacpde.networks.jets import activate, check_channels, order, pull_back, slopes
 from pacpde.networks.mlp import MLP
 from pacpde.physics.derivatives import AutogradDerivative, channel_names
 
@@ -80,7 +80,33 @@ def test_unknown_activations_list_the_near_ones() -> None:
     with pytest.raises(UnknownNameError, match="tanh"):
         MLP(1, 1, activation="tanhh")
     with pytest.raises(UnknownNameError, match="choose from sin, tanh"):
-        activate("relu", torch.zeros(1, 1, 1), ("",))
+        slopes("relu", torch.zeros(1, 1), 1)
+
+
+@pytest.mark.parametrize("names", [NAMES, ("", "x", "xx"), ("", "t"), ("",)])
+@pytest.mark.parametrize("activation", ["tanh", "sin"])
+def test_the_pull_back_is_autograd(activation: str, names: tuple[str, ...]) -> None:
+    rng = np.random.default_rng(6)
+    z = torch.tensor(rng.normal(size=(len(names), 4, 3)), requires_grad=True)
+    given = torch.tensor(rng.normal(size=(2, len(names), 4, 3)))  # two kinds at once
+    bent = slopes(activation, z[0], order(names) + 1)
+    out = activate(bent, z, names)
+    pulled = pull_back([s.detach() for s in bent], z.detach(), names, given)
+    for k in range(2):
+        (expected,) = torch.autograd.grad(out, z, given[k], retain_graph=True)
+        torch.testing.assert_close(pulled[k], expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_batch_of_networks_is_each_of_them() -> None:
+    network = MLP(3, 2, width=5, depth=2)
+    rng = np.random.default_rng(8)
+    weights = torch.tensor(rng.normal(size=(4, network.size)))
+    points = torch.tensor(rng.uniform(-1, 1, (4, 6, 3)))
+    jets = torch.stack([identity_jet(own) for own in points])
+    made = network.forward(weights, jets, NAMES)
+    for member in range(4):
+        alone = network.forward(weights[member], jets[member], NAMES)
+        torch.testing.assert_close(made[member], alone, rtol=1e-13, atol=1e-13)
 
 
 def test_a_network_starts_as_glorot_says_and_repeats_its_seed() -> None:

@@ -71,7 +71,7 @@ def test_residuals_are_those_of_the_plain_forward_pass(made: Case) -> None:
 
 def test_equals_jacrev(made: Case) -> None:
     network, weights, blocks = made
-    _, jacobian = linearise(network, weights, blocks)
+    jacobian = linearise(network, weights, blocks)[1].dense()
     expected = torch.func.jacrev(lambda w: residuals(network, w, blocks))(weights)
     # every weight matters, so every column is tested; only an odd ansatz cancels the output bias
     without_effect = (expected.abs().amax(0) == 0).nonzero()[:, 0].tolist()
@@ -82,7 +82,7 @@ def test_equals_jacrev(made: Case) -> None:
 
 def test_equals_central_differences(made: Case) -> None:
     network, weights, blocks = made
-    _, jacobian = linearise(network, weights, blocks)
+    jacobian = linearise(network, weights, blocks)[1].dense()
     step = 1e-5
     columns = []
     for j in range(network.size):
@@ -96,17 +96,36 @@ def test_equals_central_differences(made: Case) -> None:
     assert error < 1e-7 * jacobian.abs().max()
 
 
-def test_free_columns_are_those_of_the_whole(made: Case) -> None:
+@pytest.mark.parametrize("share", [0.2, 0.8], ids=["few", "most"])
+def test_free_columns_are_those_of_the_whole(made: Case, share: float) -> None:
     network, weights, blocks = made
-    _, whole = linearise(network, weights, blocks)
-    free = torch.arange(network.size)[np.random.default_rng(3).random(network.size) < 0.4]
+    whole = linearise(network, weights, blocks)[1].dense()
+    free = torch.arange(network.size)[np.random.default_rng(3).random(network.size) < share]
     r, part = linearise(network, weights, blocks, free)
-    assert 0 < len(free) < network.size
-    assert torch.equal(part, whole[:, free])
+    assert 0 < len(free) < network.size and part.shape == (len(r), len(free))
+    # the few are formed one by one: the same sums in another order
+    torch.testing.assert_close(part.dense(), whole[:, free], rtol=1e-13, atol=1e-13)
     assert torch.equal(r, residuals(network, weights, blocks))
+
+
+@pytest.mark.parametrize("share", [0.3, 1.0], ids=["some free", "all free"])
+@pytest.mark.parametrize("memory", [2**30, 3000, 1])
+def test_products_are_those_of_the_matrix(made: Case, share: float, memory: int) -> None:
+    """In as many pieces as memory asks for: one, some, and a row or column each."""
+    network, weights, blocks = made
+    rng = np.random.default_rng(5)
+    free = torch.arange(network.size)[rng.random(network.size) <= share]
+    r, jacobian = linearise(network, weights, blocks, free if share < 1 else None, memory)
+    matrix = jacobian.dense()
+    v, y = torch.tensor(rng.normal(size=len(free))), torch.tensor(rng.normal(size=len(r)))
+    close = {"rtol": 1e-11, "atol": 1e-11}  # sums of some hundred products of size up to 10
+    torch.testing.assert_close(jacobian.times(v), matrix @ v, **close)
+    torch.testing.assert_close(jacobian.transposed_times(y), matrix.T @ y, **close)
+    torch.testing.assert_close(jacobian.gram().tril(), (matrix @ matrix.T).tril(), **close)
+    torch.testing.assert_close(jacobian.normal().tril(), (matrix.T @ matrix).tril(), **close)
 
 
 def test_nothing_is_left_attached_to_the_graph(made: Case) -> None:
     network, weights, blocks = made
     r, jacobian = linearise(network, weights, blocks)
-    assert not r.requires_grad and not jacobian.requires_grad and not weights.requires_grad
+    assert not r.requires_grad and not jacobian.dense().requires_grad and not weights.requires_grad

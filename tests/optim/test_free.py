@@ -54,7 +54,7 @@ def test_the_loss_is_half_the_square_plus_the_anchor(problem: LeastSquares) -> N
 def test_the_gradient_is_that_of_the_jacobian(problem: LeastSquares) -> None:
     x = problem.start + 0.1
     r, jacobian = problem.linearise(x)
-    expected = jacobian.T @ r
+    expected = jacobian.transposed_times(r)
     if problem.anchor is not None:
         expected += 2 * problem.anchor.strength * (x - problem.anchor.centre)
     loss, gradient = problem.loss_and_gradient(x)

@@ -39,7 +39,7 @@ def heat() -> LeastSquares:
 def test_a_quadratic_is_solved_to_lstsq() -> None:
     problem = linear()
     r, jacobian = problem.linearise(torch.zeros_like(problem.start))
-    expected, *_ = np.linalg.lstsq(jacobian.numpy(), -r.numpy())
+    expected, *_ = np.linalg.lstsq(jacobian.dense().numpy(), -r.numpy())
     made = LBFGS().run(problem, problem.start, 200)
     # 1e-16 of the loss is 1e-8 of the way, times a condition number of ~10²
     np.testing.assert_allclose(made.x.numpy(), expected, rtol=1e-5)
