@@ -9,6 +9,10 @@ from pacpde.optim.base import Optimiser, optimisers
 from pacpde.optim.fit import Phase
 from pacpde.physics.problem import Problem
 
+# A fit starts on few points and ends on many: a step costs their square, and far from the solution
+# the few, drawn anew more often, show the way as well.
+GROWING = ((0.35, 5), (0.6, 10))  # share of the points, steps before they are drawn anew
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -56,7 +60,8 @@ class Recipe:
     def first(self, task: Task) -> tuple[Phase, ...]:
         """Phases of a fit from random weights.
 
-        Symmetry is imposed late: from a random start an odd ansatz often ends in a false front.
+        Few points come first, and symmetry late: from a random start an odd ansatz often ends in
+        a false front.
         A problem that asks for it grows its time span piece by piece.
         """
         if not isinstance(task, PhysicsTask) or not task.physics:
@@ -68,8 +73,8 @@ class Recipe:
                 for k in range(1, pieces)
             ]
             return (*growing, *self.again(task))
-        plain = Phase(2 * self.steps, 5, Draw(self.points), enough=1.5e-2)
-        return (plain, *self.again(task))
+        few = Draw(_share(self.points, 0.25))
+        return (Phase(4 * self.steps, 3, few, enough=4e-2), *self.again(task))
 
     def restored(self, task: Task) -> tuple[Phase, ...]:
         """Phases of a fit from weights that solved the task before most of them were pruned."""
@@ -81,9 +86,17 @@ class Recipe:
         if not isinstance(task, PhysicsTask) or not task.physics:
             return (Phase(self.steps, 2, Draw(), patience=5),)
         odd = bool(task.problem.odd)
-        return (Phase(self.steps, 20, Draw(self.points, odd=odd), enough=1e-4, patience=4),)
+        growing = [
+            Phase(max(1, self.steps // 2), refresh, Draw(_share(self.points, share), odd=odd))
+            for share, refresh in GROWING
+        ]
+        return (*growing, Phase(self.steps, 20, Draw(self.points, odd=odd), 1e-5, patience=4))
 
     def probe(self, task: Task) -> tuple[Phase, ...]:
         """A short fit that tells whether a step along a path can be taken."""
         (phase, *_) = self.again(task)
         return (replace(phase, steps=10, refresh=5, patience=0),)
+
+
+def _share(points: int, share: float) -> int:
+    return max(1, round(share * points))

@@ -21,6 +21,7 @@ class Progress:
         state: all the optimiser needs to go on exactly where it stopped.
         steps, evaluations: accepted steps, and residual evaluations of any kind.
         stalled: it found no way down; more steps from here on the same problem are useless.
+        solver: how its linear systems were solved, where it chose.
     """
 
     x: torch.Tensor
@@ -29,6 +30,7 @@ class Progress:
     steps: int
     evaluations: int
     stalled: bool = False
+    solver: str = ""
 
 
 class Optimiser(Protocol):

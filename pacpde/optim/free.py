@@ -51,6 +51,10 @@ class LeastSquares:
         with torch.no_grad():
             return linearise(self.network, self.insert(x), self.blocks, self.indices)
 
+    def residuals(self, x: torch.Tensor) -> torch.Tensor:
+        """Data residuals [rows] at x."""
+        return residuals(self.network, self.insert(x), self.blocks)
+
     def loss(self, x: torch.Tensor) -> float:
         """½‖r‖² plus the anchor at x."""
         with torch.no_grad():
@@ -64,7 +68,7 @@ class LeastSquares:
         return float(value.detach()), gradient
 
     def _loss(self, x: torch.Tensor) -> torch.Tensor:
-        r = residuals(self.network, self.insert(x), self.blocks)
+        r = self.residuals(x)
         value = (r @ r) / 2
         if self.anchor is not None:
             value = value + (self.anchor.strength * (x - self.anchor.centre) ** 2).sum()

@@ -1,13 +1,14 @@
-"""Levenberg–Marquardt in the smaller of residual and parameter space."""
+"""Levenberg–Marquardt with geodesic acceleration."""
 
 from dataclasses import dataclass
 
 import torch
 
-from pacpde.objective.blocks import Anchor
-from pacpde.objective.jacobian import Jacobian
 from pacpde.optim.base import Progress, State, optimisers
 from pacpde.optim.free import LeastSquares
+from pacpde.optim.normal import NormalSystem, normal_system
+
+REACH = 0.1  # share of a step at which the curvature along it is measured
 
 
 @optimisers.registering("levenberg_marquardt")
@@ -16,17 +17,21 @@ class LevenbergMarquardt:
     """(JᵀJ + μI) δ = −Jᵀr, with μ steered by the ratio of true to promised descent.
 
     Levenberg (1944), Marquardt (1963); the steering is that of Madsen, Nielsen & Tingleff (2004),
-    "Methods for non-linear least squares problems", section 3.2, with fixed factors.
+    "Methods for non-linear least squares problems", section 3.2, with fixed factors. Each step is
+    bent along the geodesic by half of a with (JᵀJ + μI) a = −Jᵀr″(δ), the curvature r″ of the
+    residuals along δ by one more evaluation (Transtrum & Sethna 2012, arXiv 1201.5885, eq. 15).
 
     Attributes:
         damping: μ at the start.
         shrink, grow: factors of μ after a good step and after a refused one.
+        bend: a step bent by more than this share of its length goes straight; 0 never bends.
         least, most: bounds of μ; a step refused at `most` ends the run as stalled.
     """
 
     damping: float = 1e-3
     shrink: float = 3.0
     grow: float = 4.0
+    bend: float = 2.0
     least: float = 1e-15
     most: float = 1e10
 
@@ -35,14 +40,17 @@ class LevenbergMarquardt:
     ) -> Progress:
         damping = float(state["damping"]) if state else self.damping
         loss = problem.loss(x)
-        taken, evaluations, stalled = 0, 1, False
+        taken, evaluations, stalled, solver = 0, 1, False, ""
         while taken < steps and not stalled:
-            r, jacobian = problem.linearise(x)
+            system = normal_system(*problem.linearise(x), problem.anchor, x)
+            solver = system.name
             evaluations += 1
-            system = NormalSystem(r, jacobian, problem.anchor, x)
             stalled = True
             while damping <= self.most:
                 step, promised = system.solve(damping)
+                if self.bend > 0:
+                    step = step + self._bent(problem, x, system, step)
+                    evaluations += 1
                 trial = x + step
                 trial_loss = problem.loss(trial)
                 evaluations += 1
@@ -59,58 +67,17 @@ class LevenbergMarquardt:
                 damping *= self.grow
             taken += not stalled
         damping = min(damping, self.most)
-        return Progress(
-            x,
-            loss,
-            {"damping": torch.tensor(damping, dtype=torch.float64)},
-            taken,
-            evaluations,
-            stalled,
-        )
+        kept = {"damping": torch.tensor(damping, dtype=torch.float64)}
+        return Progress(x, loss, kept, taken, evaluations, stalled, solver)
 
-
-class NormalSystem:
-    """Damped normal equations of one linearisation, factored anew for each damping.
-
-    (JᵀJ + S + μI) δ = −g, with S = 2·strength of the anchor and g the slope of the loss. It is
-    solved in parameter space; or, where there are fewer residuals and S is a multiple of the
-    identity, in residual space: with s = S + μ and c = −pull/s,
-    δ = c − Jᵀ(JJᵀ + sI)⁻¹(r + Jc).
-    """
-
-    def __init__(
-        self, r: torch.Tensor, jacobian: Jacobian, anchor: Anchor | None, x: torch.Tensor
-    ) -> None:
-        self.r, self.jacobian = r, jacobian
-        stiffness = x.new_zeros(len(x)) if anchor is None else 2 * anchor.strength
-        pull = x.new_zeros(len(x)) if anchor is None else stiffness * (x - anchor.centre)
-        self.gradient = jacobian.transposed_times(r) + pull
-        uniform = anchor is None or bool((stiffness == stiffness[0]).all())
-        self.small = len(r) < len(x) and uniform
-        self.stiffness = stiffness[0] if self.small else stiffness
-        self.matrix = jacobian.gram() if self.small else jacobian.normal()
-        self.diagonal = self.matrix.diagonal().clone()
-        self.pull = (pull, jacobian.times(pull)) if self.small and anchor is not None else None
-
-    def solve(self, damping: float) -> tuple[torch.Tensor, float]:
-        """The step [free], and the descent of ½‖r‖² that the linear model promises for it."""
-        own = self.stiffness + damping
-        self.matrix.diagonal().copy_(self.diagonal + own)
-        if not self.small:
-            step = -_solve(self.matrix, self.gradient)
-        elif self.pull is None:
-            step = -self.jacobian.transposed_times(_solve(self.matrix, self.r))
-        else:
-            pull, moved = self.pull
-            inner = _solve(self.matrix, self.r - moved / own)
-            step = -(pull / own + self.jacobian.transposed_times(inner))
-        promised = (damping * (step @ step) - self.gradient @ step) / 2
-        return step, float(promised)
-
-
-def _solve(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Cholesky; a matrix that is not positive to rounding gives nan, which no step survives."""
-    factor, info = torch.linalg.cholesky_ex(matrix)
-    if int(info):
-        return torch.full_like(right, torch.nan)
-    return torch.cholesky_solve(right[:, None], factor)[:, 0]
+    def _bent(
+        self, problem: LeastSquares, x: torch.Tensor, system: NormalSystem, step: torch.Tensor
+    ) -> torch.Tensor:
+        """Half the acceleration along a step, or nothing where it is too long to be trusted."""
+        with torch.no_grad():
+            ahead = problem.residuals(x + REACH * step)
+        slope = (ahead - system.r) / REACH
+        curvature = 2 / REACH * (slope - system.jacobian.times(step))
+        bend = system.step_for(curvature) / 2
+        trusted = bend.norm() <= self.bend * step.norm()  # false for nan
+        return torch.where(trusted, bend, torch.zeros_like(bend))

@@ -1,0 +1,125 @@
+"""The damped step in residual space, in parameter space and by conjugate gradients."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from pacpde.objective.blocks import Anchor
+from pacpde.optim.normal import Krylov, NormalSystem, ParameterSpace, ResidualSpace, normal_system
+
+rng = np.random.default_rng(7)
+JACOBIAN = rng.normal(size=(6, 10))
+R = rng.normal(size=6)
+X = rng.normal(size=10)
+ANCHORS = {
+    "none": np.zeros(10),
+    "uniform": np.full(10, 0.3),
+    "some": rng.uniform(0, 1, 10) * (rng.random(10) < 0.7),
+}
+CENTRE = rng.normal(size=10)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Any matrix with the products of a Jacobian."""
+
+    dense: torch.Tensor
+    memory: int = 2**30
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return tuple(self.dense.shape)  # type: ignore[return-value]
+
+    def times(self, v: torch.Tensor) -> torch.Tensor:
+        return self.dense @ v
+
+    def transposed_times(self, y: torch.Tensor) -> torch.Tensor:
+        return self.dense.T @ y
+
+    def gram(self) -> torch.Tensor:
+        return (self.dense @ self.dense.T).tril()
+
+    def normal(self) -> torch.Tensor:
+        return (self.dense.T @ self.dense).tril()
+
+
+class Exact(Krylov):
+    """Conjugate gradients to rounding."""
+
+    accuracy = 1e-13
+
+
+def system(kind: type[NormalSystem] | None, rows: int, anchor: str, memory: int = 2**30) -> object:
+    """With rows of zeros added, which change nothing but the shape."""
+    jacobian, r = np.zeros((rows, 10)), np.zeros(rows)
+    jacobian[:6], r[:6] = JACOBIAN, R
+    pull = Anchor(torch.tensor(ANCHORS[anchor]), torch.tensor(CENTRE))
+    given = (
+        torch.tensor(r),
+        Matrix(torch.tensor(jacobian), memory),
+        None if anchor == "none" else pull,
+        torch.tensor(X),
+    )
+    return (kind or normal_system)(*given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("damping", [1e-4, 1.0])
+@pytest.mark.parametrize("anchor", ANCHORS)
+@pytest.mark.parametrize("kind", [ParameterSpace, ResidualSpace, Exact])
+@pytest.mark.parametrize("rows", [6, 20])
+def test_the_damped_step(kind: type[NormalSystem], rows: int, anchor: str, damping: float) -> None:
+    if kind is ResidualSpace and anchor == "some":
+        pytest.skip("residual space needs an anchor that is the same for all")
+    strength = ANCHORS[anchor]
+    matrix = JACOBIAN.T @ JACOBIAN + np.diag(2 * strength + damping)
+    slope = JACOBIAN.T @ R + 2 * strength * (X - CENTRE)
+    made = system(kind, rows, anchor)
+    assert isinstance(made, NormalSystem)
+    made.solve(10.0)  # another damping first: nothing of it is left behind
+    step, promised = made.solve(damping)
+    # condition number up to ~10/damping
+    np.testing.assert_allclose(step, -np.linalg.solve(matrix, slope), rtol=1e-8, atol=1e-9)
+    undamped = matrix - damping * np.eye(10)
+    descent = -(slope @ step.numpy() + step.numpy() @ undamped @ step.numpy() / 2)
+    assert promised == pytest.approx(descent, rel=1e-7)
+    other = np.zeros(rows)
+    other[:6] = np.arange(6)
+    expected = -np.linalg.solve(matrix, JACOBIAN.T @ np.arange(6))
+    np.testing.assert_allclose(made.step_for(torch.tensor(other)), expected, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("rows", "anchor", "memory", "kind"),
+    [
+        (6, "none", 2**30, ResidualSpace),
+        (6, "uniform", 2**30, ResidualSpace),
+        (6, "some", 2**30, ParameterSpace),
+        (20, "none", 2**30, ParameterSpace),
+        (6, "none", 2 * 8 * 6 * 6, ResidualSpace),
+        (6, "none", 2 * 8 * 6 * 6 - 1, Krylov),
+        (20, "none", 2 * 8 * 10 * 10 - 1, Krylov),
+    ],
+)
+def test_the_smaller_matrix_that_fits_is_chosen(
+    rows: int, anchor: str, memory: int, kind: type[NormalSystem]
+) -> None:
+    assert type(system(None, rows, anchor, memory)) is kind
+
+
+@pytest.mark.parametrize("kind", [ParameterSpace, ResidualSpace])
+def test_a_singular_matrix_gives_no_step(kind: type[NormalSystem]) -> None:
+    """Without a number, so that the caller turns the damping up."""
+    one = Matrix(torch.ones(3, 2, dtype=torch.float64))
+    made = kind(torch.ones(3).double(), one, None, torch.zeros(2).double())  # type: ignore[arg-type]
+    step, _ = made.solve(-1.0)
+    assert bool(step.isnan().all())
+
+
+def test_gradients_that_cannot_go_on_end_with_what_they_have() -> None:
+    made = system(Krylov, 6, "none")
+    assert isinstance(made, NormalSystem)
+    made.gradient = torch.zeros(10, dtype=torch.float64)
+    step, promised = made.solve(1.0)
+    assert not step.any() and promised == 0
