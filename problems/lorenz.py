@@ -19,8 +19,15 @@ class Lorenz(Problem):
     axes = (Axis("t", 0.0, 3.0),)
     fields = ("x", "y", "z")
     scales = (20.0, 20.0, 20.0)
-    horizons = 12
-    recipe = {"width": 40, "depth": 3, "activation": "sin", "frequency": 4.0, "points": 200}
+    horizons = 24
+    recipe = {
+        "width": 40,
+        "depth": 3,
+        "activation": "sin",
+        "frequency": 4.0,
+        "points": 200,
+        "tolerance": 1e-3,  # another orbit has been met with a residual of 8e-3
+    }
 
     sigma: float = coefficient(10.0, lower=0.1, upper=50.0, meaning="Prandtl number σ")
     rho: float = coefficient(15.0, lower=0.1, upper=100.0, meaning="relative Rayleigh number ρ")

@@ -68,11 +68,12 @@ class Recipe:
             return self.again(task)
         pieces = task.problem.horizons
         if pieces > 1:
-            growing = [
-                Phase(40, 5, Draw(self.points, horizon=k / pieces), enough=1e-2)
+            half = _share(self.points, 0.5)
+            longer = [
+                Phase(self.steps, 5, Draw(half, horizon=k / pieces), enough=self.tolerance)
                 for k in range(1, pieces)
             ]
-            return (*growing, *self.again(task))
+            return (*longer, *self.again(task))
         few = Draw(_share(self.points, 0.25))
         return (Phase(4 * self.steps, 3, few, enough=4e-2), *self.again(task))
 
