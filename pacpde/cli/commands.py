@@ -8,6 +8,7 @@ import typer
 from pacpde.cli import inputs, tables
 from pacpde.cli import output as printing
 from pacpde.cli.options import (
+    Changes,
     Coefficients,
     Debug,
     Depth,
@@ -160,7 +161,7 @@ def train(
 def transfer(
     source: Annotated[Path, typer.Argument(help="Folder of a trained surrogate.")],
     output: Folder,
-    coefficients: Coefficients = None,
+    coefficients: Changes = None,
     method: Annotated[str, typer.Option(help="See `pacpde methods`.")] = "pac",
     sparsity: Sparsity = None,
     strength: Strength = None,
@@ -261,10 +262,20 @@ def predict(
 def compare(
     family: Family,
     source: Annotated[
-        list[str], typer.Option(metavar="NAME=VALUE", help="Of the source; repeatable.")
+        list[str],
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Coefficient of the source; repeatable. Those not named take the family's "
+            "defaults.",
+        ),
     ],
     target: Annotated[
-        list[str], typer.Option(metavar="NAME=VALUE", help="Of the target; repeatable.")
+        list[str],
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Coefficient of the target; repeatable. Those not named take the family's "
+            "defaults, not the source's values.",
+        ),
     ],
     output: Folder = Path("runs/compare"),
     methods: Annotated[

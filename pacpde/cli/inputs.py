@@ -32,26 +32,31 @@ def assignments(words: Sequence[str], where: str) -> dict[str, str]:
 def problem(family: str, words: Sequence[str], until: float | None = None) -> Problem:
     """The problem of a family name and words such as `nu=0.01/pi`."""
     cls = families.get(family)
-    values: dict[str, float] = {}
-    for name, text in assignments(words, "coefficient").items():
-        if name not in cls.declared():
-            raise unknown(f"coefficient of {family}", name, cls.declared())
-        try:
-            values[name] = evaluate(text)
-        except PacpdeError as error:
-            raise InvalidValueError(f"{family}: {name}={text}: {error}") from error
-    return cls.from_coefficients(values, until)
+    return cls.from_coefficients(_values(cls, words), until)
 
 
 def target(source: Problem, words: Sequence[str], until: float | None) -> Problem:
-    """The target of a transfer; it covers the source's time span unless told otherwise."""
+    """The target of a transfer: the source, time span included, but for what is named."""
     if not words:
-        names = ", ".join(f"{name}=..." for name in source.declared())
+        examples = [f"{name}={about.default:.3g}" for name, about in source.declared().items()]
         raise InvalidValueError(
-            f"the target has no coefficient: after the source folder name what changes, from "
-            f"{names}."
+            "the target has no coefficient: after the source folder name what changes, as in "
+            f"{' or '.join(examples)}."
         )
-    return problem(source.name, words, source.until if until is None else until)
+    values = {**source.coefficients, **_values(type(source), words)}
+    return source.from_coefficients(values, source.until if until is None else until)
+
+
+def _values(family: type[Problem], words: Sequence[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, text in assignments(words, "coefficient").items():
+        if name not in family.declared():
+            raise unknown(f"coefficient of {family.name}", name, family.declared())
+        try:
+            found[name] = evaluate(text)
+        except PacpdeError as error:
+            raise InvalidValueError(f"{family.name}: {name}={text}: {error}") from error
+    return found
 
 
 def method_names(text: str) -> list[str]:

@@ -21,6 +21,14 @@ Coefficients = Annotated[
         help="Coefficients: arithmetic on numbers, pi and e. Those not named take their defaults.",
     ),
 ]
+Changes = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="NAME=VALUE",
+        help="Coefficients of the target: arithmetic on numbers, pi and e. Those not named keep "
+        "the source's values.",
+    ),
+]
 Family = Annotated[str, typer.Argument(help="Name of the equation; see `pacpde families`.")]
 Folder = Annotated[Path, typer.Option("-o", "--output", help="Folder for the result.")]
 Json = Annotated[

@@ -1,0 +1,30 @@
+"""Words become problems: what is not named comes from the source, or from the family."""
+
+from collections.abc import Callable
+
+import pytest
+
+from pacpde.cli import inputs
+from pacpde.errors import InvalidValueError
+from pacpde.problems import Heat, Lorenz
+
+
+def test_a_target_keeps_what_the_source_has() -> None:
+    source = Lorenz(sigma=12.0, beta=3.0, until=2.0)
+    assert inputs.target(source, ["rho=36/2"], None) == Lorenz(12.0, 18.0, 3.0, until=2.0)
+    assert inputs.target(source, ["sigma=9"], 1.0) == Lorenz(9.0, 15.0, 3.0, until=1.0)
+
+
+def test_a_problem_takes_the_defaults_of_its_family() -> None:
+    assert inputs.problem("lorenz", ["rho=18"]) == Lorenz(10.0, 18.0, 8 / 3)
+
+
+def test_a_target_without_words_is_told_what_may_change() -> None:
+    with pytest.raises(InvalidValueError, match=r"what changes, as in alpha=0\.4\.$"):
+        inputs.target(Heat(alpha=0.3), [], None)
+
+
+def test_help_says_which(call: Callable) -> None:
+    assert "keep the source's values" in " ".join(call("transfer", "--help").out.split())
+    told = " ".join(call("compare", "--help").out.split())
+    assert "defaults, not the source's values" in told
