@@ -1,7 +1,8 @@
 """The commands: parse, call, print."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,7 +34,9 @@ from pacpde.cli.options import (
     Width,
 )
 from pacpde.cli.output import complain, emit, showing
+from pacpde.cli.verdicts import verdict
 from pacpde.errors import InvalidValueError
+from pacpde.networks.surrogate import Surrogate
 from pacpde.runtime import Runtime, check_seed
 
 app = typer.Typer(
@@ -154,7 +157,7 @@ def train(
     checkpoint.save(surrogate, output)
     job.journal(output).clear()
     emit(*tables.trained(surrogate, output, seed, json))
-    _exit_for({str(problem): surrogate.outcome}, output)
+    _exit_for({str(problem): surrogate}, settings, output)
 
 
 @app.command()
@@ -212,7 +215,7 @@ def transfer(
     job.journal(output).clear()
     record = result.record()
     emit(record, json, printing.record_table(str(target), [record]), f"written to {output}")
-    _exit_for({method: result.outcome}, output)
+    _exit_for({method: result.surrogate}, settings, output)
 
 
 @app.command()
@@ -337,15 +340,12 @@ def compare(
     title = f"{plan.source} to {plan.target}"
     table = printing.record_table(title, found.records)
     emit({"records": found.records}, json, table, f"records and pictures in {output}")
-    _exit_for(found.outcomes, output)
+    _exit_for(found.fitted, plan.settings, output)
 
 
-def _exit_for(outcomes: dict[str, str], kept: Path) -> None:
+def _exit_for(fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], kept: Path) -> None:
     """End with status 1 where a fit did not converge; what it has is kept."""
-    poor = [f"{name} ended {how}" for name, how in outcomes.items() if how != "converged"]
-    if poor:
-        complain(
-            f"pacpde: {'; '.join(poor)}: the held-out residual stayed above its tolerance; what "
-            f"there is is kept in {kept}; more --steps or another --seed may help."
-        )
+    sentence = verdict(fitted, settings, kept)
+    if sentence:
+        complain(f"pacpde: {sentence}")
         raise typer.Exit(1)

@@ -71,7 +71,7 @@ class PAC(Method):
         fits = approach.run(allocated, target, ~memory.mask)
         surrogate = finish(allocated, target, recipe.again(target), fits, "calibrated")
         if kept.outcome != "converged" and surrogate.outcome == "converged":
-            surrogate = replace(surrogate, outcome=kept.outcome)
+            surrogate = replace(surrogate, outcome=f"allocate_{kept.outcome}")
         return Transferred(
             surrogate,
             int((~memory.mask).sum()),

@@ -62,11 +62,17 @@ class Comparison:
         }
 
     @property
+    def fitted(self) -> dict[str, Surrogate]:
+        """What was fitted, in words → its surrogate."""
+        found = {f"source (seed {seed})": made for seed, made in self.sources.items()}
+        for cell in self.cells:
+            found[f"{cell.record['method']} (seed {cell.record['seed']})"] = cell.surrogate
+        return found
+
+    @property
     def outcomes(self) -> dict[str, str]:
         """What was fitted, in words → how it ended."""
-        found = {f"source (seed {seed})": s.outcome for seed, s in self.sources.items()}
-        found |= {f"{r['method']} (seed {r['seed']})": r["outcome"] for r in self.records}
-        return found
+        return {name: made.outcome for name, made in self.fitted.items()}
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def test_a_fit_that_has_not_converged_is_kept(call: Callable, tmp_path: Path) ->
     ended = call("train", "heat", *SMALL, "--tolerance", "1e-14", "-o", "out", "--json", "-")
     assert ended.status == 1
     assert json.loads(ended.out)["outcome"] != "converged"
-    assert "heat(alpha=0.4) ended" in ended.err
+    assert "heat(alpha=0.4): train ended" in ended.err
     assert load(tmp_path / "out").outcome != "converged"
 
 
