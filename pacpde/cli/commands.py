@@ -113,7 +113,7 @@ def solve(
     Runtime(device)
     check_seed(seed)
     inputs.output_file(output)
-    inputs.json_target(json)
+    inputs.json_target(json, output)
     reference = datasets.reference_for(problem, tolerance=tolerance, progress=complain)
     drawn = datasets.draw_labels(reference, labels, seed=seed, noise=noise) if labels else None
     datasets.write(reference, output, drawn)
@@ -151,7 +151,7 @@ def train(
     )
     job = single.Training(problem, check_seed(seed), Runtime(device, dtype), settings)
     inputs.output_folder(output)
-    inputs.json_target(json)
+    inputs.json_target(json, output)
     with showing() as show:
         surrogate = job.run(output, show)
     checkpoint.save(surrogate, output)
@@ -207,8 +207,8 @@ def transfer(
         trained.to(runtime), target, method, check_seed(seed), labels, noise, physics,
         options[method], settings,
     )  # fmt: skip
-    inputs.output_folder(output, {"source": source})
-    inputs.json_target(json)
+    inputs.output_folder(output, source)
+    inputs.json_target(json, output, source)
     with showing() as show:
         result = job.run(output, show)
     checkpoint.save(result.surrogate, output)
@@ -252,8 +252,8 @@ def predict(
     if output is None and json == "-":
         raise InvalidValueError("--json - and the table both go to stdout: name a file with -o.")
     if output is not None:
-        inputs.output_file(output)
-    inputs.json_target(json)
+        inputs.output_file(output, folder, points)
+    inputs.json_target(json, folder, points, *([output] if output else []))
     asked = tabulated.read(points, surrogate.problem, extrapolate)
     fields = asked.fields(surrogate)
     tabulated.write(asked, fields, surrogate, output)
@@ -330,8 +330,9 @@ def compare(
         inputs.settings(steps=steps, width=width, depth=depth, points=points, tolerance=tolerance),
         Runtime(device, dtype),
     )
-    Store(output).check(plan.places())
-    inputs.json_target(json)
+    store = Store(output)
+    store.check(plan.places())
+    inputs.json_target(json, *store.taken(plan.places()))
     with showing() as show:
         found = carry_out(plan, output, progress=show, say=show.say)
     from pacpde import plots

@@ -2,13 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pacpde.cli.expressions import evaluate
 from pacpde.errors import InvalidValueError, OutputError, PacpdeError, unknown
-from pacpde.files import check_folder, check_writable
+from pacpde.files import check_writable
 from pacpde.methods import Method, methods
 from pacpde.networks import checkpoint
 from pacpde.physics import Problem, families
@@ -165,26 +165,37 @@ def settings(**values: float | str | None) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def output_file(path: Path) -> Path:
-    """A file that can be written."""
+def output_file(path: Path, *taken: Path) -> Path:
+    """A file that can be written, apart from what the command reads or writes besides."""
+    apart(path, *taken)
     if path.is_dir():
         raise OutputError(f"{str(path)!r} is a folder: give the name of a file.")
     check_writable(path)
     return path
 
 
-def output_folder(path: Path, keep: Mapping[str, Path] | None = None) -> Path:
+def output_folder(path: Path, *taken: Path) -> Path:
     """A folder for one surrogate, which may replace a surrogate and nothing else."""
-    check_folder(path, checkpoint.ABOUT)
-    for what, other in (keep or {}).items():
-        if path.resolve() == other.resolve():
-            raise OutputError(f"{str(path)!r} is the {what} itself: choose another folder.")
+    apart(path, *taken)
+    checkpoint.check_place(path)
     check_writable(path)
     return path
 
 
-def json_target(path: str | None) -> str | None:
+def json_target(path: str | None, *taken: Path) -> str | None:
     """`-`, or a file that can be written."""
     if path is not None and path != "-":
-        output_file(Path(path))
+        output_file(Path(path), *taken)
     return path
+
+
+def apart(path: Path, *taken: Path) -> None:
+    """Refuse an output that is, lies in or holds one of `taken`."""
+    here = path.resolve()
+    for other in taken:
+        there = other.resolve()
+        if here == there or there in here.parents or here in there.parents:
+            raise OutputError(
+                f"the output {str(path)!r} collides with {str(other)!r}, which this command "
+                "reads or writes too: name another place."
+            )

@@ -3,13 +3,16 @@
 import time
 from dataclasses import dataclass, replace
 
+import torch
+
 from pacpde.errors import InvalidValueError
 from pacpde.methods.approach import Approach
 from pacpde.methods.base import Context, Method, Transferred, finish
+from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Task
 from pacpde.pac import SOURCE, allocate, prune
-from pacpde.pac.mask import SCOPES, TREATMENTS, check_choice, check_sparsity
+from pacpde.pac.mask import SCOPES, TREATMENTS, check_choice, check_sparsity, magnitude_mask
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,26 @@ class PAC(Method):
         if not self.strength >= 0:
             raise InvalidValueError(f"strength (λ) is {self.strength}, expected at least 0.")
 
+    def check(self, network: MLP) -> None:
+        alike = torch.ones(network.size)  # how many are kept does not depend on the weights
+        kept = int(magnitude_mask(network, alike, self.sparsity, **self._treatment).sum())
+        if 0 < kept < network.size:
+            return
+        way, other = ("frees", "larger") if kept else ("keeps", "smaller")
+        raise InvalidValueError(
+            f"sparsity is {self.sparsity:g}, which {way} none of the {network.size} weights of "
+            f"this network: choose a {other} one."
+        )
+
+    @property
+    def _treatment(self) -> dict[str, str]:
+        return {"scope": self.scope, "biases": self.biases, "head": self.head}
+
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
         recipe = self.recipe(context)
         clock = time.perf_counter()
         start = replace(source, history=(), seconds=0.0)
-        pruned = prune(start, self.sparsity, scope=self.scope, biases=self.biases, head=self.head)
+        pruned = prune(start, self.sparsity, **self._treatment)
         pruning = time.perf_counter() - clock
         longer = replace(recipe, steps=self.allocate_steps or 2 * context.recipe.steps)
         phases = longer.restored(context.source_task)

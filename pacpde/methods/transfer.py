@@ -157,6 +157,7 @@ def transfer(
     """
     way = methods.get(method).make(options)
     check_transfer(source, target, labels, noise, physics)
+    way.check(source.network)
     runtime = runtime or source.runtime
     source = source.to(runtime)
     recipe = Recipe.of(target, **(settings or {}))

@@ -12,7 +12,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from pacpde.errors import DataFileError, PacpdeError
-from pacpde.files import atomic_folder
+from pacpde.files import atomic_folder, check_folder
 from pacpde.networks.constraints import Ansatz, PhysicsAnsatz, PlainAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Memory, Surrogate
@@ -63,6 +63,11 @@ def load(folder: str | Path, runtime: Runtime | None = None) -> Surrogate:
             f"surrogate folder {str(folder)!r} is damaged ({type(error).__name__}): train it anew."
         ) from error
     return surrogate if runtime is None else surrogate.to(runtime)
+
+
+def check_place(folder: str | Path) -> Path:
+    """`folder`, if `save` may take its place; OutputError where it holds anything else."""
+    return check_folder(folder, WEIGHTS, ABOUT, every=True)
 
 
 def exists(folder: str | Path) -> bool:

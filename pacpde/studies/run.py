@@ -11,8 +11,7 @@ import torch
 from pacpde.errors import InvalidValueError
 from pacpde.methods import Recipe, fit, methods, transfer
 from pacpde.methods.transfer import check_transfer
-from pacpde.networks.constraints import PhysicsAnsatz
-from pacpde.networks.mlp import MLP
+from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.fit import Progress, Update
 from pacpde.physics import Problem
@@ -99,12 +98,13 @@ class Plan:
     def __post_init__(self) -> None:
         if not self.names or not self.seeds:
             raise InvalidValueError("a comparison needs at least one method and one seed.")
-        for name in self.names:
-            methods.get(name).make(self.options.get(name, {}))
         for seed in self.seeds:
             check_seed(seed)
-        Recipe.of(self.source, **self.settings)
-        untrained = Surrogate(MLP(1, 1), PhysicsAnsatz(self.source), torch.zeros(0))
+        recipe, ansatz = Recipe.of(self.source, **self.settings), PhysicsAnsatz(self.source)
+        network = network_for(ansatz, recipe.width, recipe.depth, recipe.activation)
+        for name in self.names:
+            methods.get(name).make(self.options.get(name, {})).check(network)
+        untrained = Surrogate(network, ansatz, torch.zeros(0))
         check_transfer(untrained, self.target, self.labels, self.noise, self.physics)
 
     def place(self, seed: int, name: str) -> tuple[str, ...]:

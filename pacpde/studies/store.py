@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pacpde.errors import DataFileError, OutputError
-from pacpde.files import check_folder, check_writable
+from pacpde.files import check_writable
 from pacpde.networks import checkpoint
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.journal import Journal
@@ -77,7 +77,12 @@ class Store:
             raise OutputError(f"{self.folder} is a file: give the name of a folder.")
         check_writable(self.folder / "records.json")
         for place in places:
-            check_folder(self.folder.joinpath(*place), checkpoint.ABOUT)
+            checkpoint.check_place(self.folder.joinpath(*place))
+
+    def taken(self, places: Iterable[tuple[str, ...]]) -> list[Path]:
+        """Where nothing else may be put."""
+        inside = [(".cells",), (".journal",), *places]
+        return [self.folder.joinpath(*place) for place in inside]
 
     def tidy(self) -> None:
         """Remove what was left for resuming; finished cells stay."""
