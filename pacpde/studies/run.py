@@ -175,10 +175,16 @@ def carry_out(
     say: Say | None = None,
 ) -> Comparison:
     """`compare` for a plan that is made."""
-    store = None if folder is None else Store(Path(folder))
-    if store is not None:
-        store.check(plan.places())
     say = say or (lambda sentence: None)
+    if folder is None:
+        return _carry_out(plan, None, progress, say)
+    store = Store(Path(folder))
+    store.check(plan.places())
+    with store.locked():
+        return _carry_out(plan, store, progress, say)
+
+
+def _carry_out(plan: Plan, store: Store | None, progress: Progress | None, say: Say) -> Comparison:
     sources: dict[int, Surrogate] = {}
     cells: list[Compared] = []
     for seed in plan.seeds:
