@@ -20,6 +20,7 @@ from pacpde.cli.options import (
     Json,
     Labels,
     Noise,
+    OneSeed,
     Physics,
     Plugin,
     Points,
@@ -109,7 +110,7 @@ def solve(
     problem = inputs.problem(family, coefficients or [], until)
     if tolerance is not None:
         check_tolerance(tolerance)
-    inputs.check_labels(labels, noise)
+    datasets.check_labels(labels, noise)
     Runtime(device)
     check_seed(seed)
     inputs.output_file(output)
@@ -296,7 +297,7 @@ def compare(
     points: Points = None,
     tolerance: Residual = None,
     until: Until = None,
-    seed: Seed = 0,
+    seed: OneSeed = None,
     seeds: Annotated[
         str | None, typer.Option(metavar="0,1,...", help="Several seeds instead of one.")
     ] = None,

@@ -1,7 +1,6 @@
 """What the command line is given, turned into problems, options and places, or refused."""
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from pacpde.files import check_writable
 from pacpde.methods import Method, methods
 from pacpde.networks import checkpoint
 from pacpde.physics import Problem, families
+from pacpde.runtime import check_seed
 
 
 def assignments(words: Sequence[str], where: str) -> dict[str, str]:
@@ -73,31 +73,25 @@ def method_names(text: str) -> list[str]:
     return names
 
 
-def seeds(seed: int, several: str | None) -> tuple[int, ...]:
-    """The seeds of `--seed 3` or `--seeds 0,1,2`."""
+def seeds(seed: int | None, several: str | None) -> tuple[int, ...]:
+    """The seeds of `--seed 3` or `--seeds 0,1,2`; 0 without either."""
     if several is None:
-        numbers = [seed]
-    else:
-        try:
-            numbers = [int(word) for word in several.split(",")]
-        except ValueError as error:
-            raise InvalidValueError(
-                f"--seeds is {several!r}, expected whole numbers separated by commas: 0,1,2."
-            ) from error
+        return (check_seed(seed or 0),)
+    if seed is not None:
+        raise InvalidValueError(
+            f"--seed {seed} and --seeds {several} are both given: put every seed into --seeds."
+        )
+    try:
+        numbers = [int(word) for word in several.split(",")]
+    except ValueError as error:
+        raise InvalidValueError(
+            f"--seeds is {several!r}, expected whole numbers separated by commas: 0,1,2."
+        ) from error
     if min(numbers) < 0 or len(set(numbers)) != len(numbers):
         raise InvalidValueError(
-            f"seeds are {', '.join(map(str, numbers))}, expected different whole numbers of at "
-            "least 0."
+            f"--seeds is {several!r}, expected different whole numbers of at least 0."
         )
     return tuple(numbers)
-
-
-def check_labels(labels: int, noise: float) -> None:
-    """Refuse counts and noise levels that cannot be drawn."""
-    if labels < 0:
-        raise InvalidValueError(f"labels is {labels}, expected a whole number of at least 0.")
-    if not (math.isfinite(noise) and noise >= 0):
-        raise InvalidValueError(f"noise is {noise}, expected a finite number of at least 0.")
 
 
 def method_options(

@@ -38,6 +38,7 @@ Json = Annotated[
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
 Dtype = Annotated[str, typer.Option(help="float64 or float32; float32 stalls fine fits.")]
 Seed = Annotated[int, typer.Option(help="Of weights, points and labels.")]
+OneSeed = Annotated[int | None, typer.Option(help="Of weights, points and labels; default 0.")]
 Plugin = Annotated[
     list[Path],
     typer.Option(

@@ -1,5 +1,6 @@
 """PAC: prune, allocate, calibrate."""
 
+import math
 import time
 from dataclasses import dataclass, replace
 
@@ -47,8 +48,10 @@ class PAC(Method):
         check_choice("scope", self.scope, SCOPES)
         check_choice("treatment of biases", self.biases, TREATMENTS)
         check_choice("treatment of the head", self.head, TREATMENTS)
-        if not self.strength >= 0:
-            raise InvalidValueError(f"strength (λ) is {self.strength}, expected at least 0.")
+        if not 0 <= self.strength < math.inf:
+            raise InvalidValueError(
+                f"strength (λ) is {self.strength}, expected a finite number of at least 0."
+            )
 
     def check(self, network: MLP) -> None:
         alike = torch.ones(network.size)  # how many are kept does not depend on the weights

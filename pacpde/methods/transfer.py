@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pacpde.datasets import draw_labels, reference_for
+from pacpde.datasets import check_labels, draw_labels, reference_for
 from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Context, Transferred, finish, methods
 from pacpde.methods.recipe import Recipe
@@ -210,10 +210,7 @@ def check_transfer(
             f"the source solves {source.problem.name!r} and the target is {target.name!r}: "
             "transfer goes between coefficients of one family."
         )
-    if isinstance(labels, bool) or not isinstance(labels, int) or labels < 0:
-        raise InvalidValueError(f"labels is {labels!r}, expected a whole number of at least 0.")
-    if not (np.isfinite(noise) and noise >= 0):
-        raise InvalidValueError(f"noise is {noise!r}, expected a finite number of at least 0.")
+    check_labels(labels, noise)
     if not physics and labels < 2:
         raise InvalidValueError(
             f"without physics there must be at least 2 labels, got {labels}: give more labels or "

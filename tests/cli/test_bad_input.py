@@ -50,6 +50,23 @@ BAD = {
     "nothing freed": (("transfer", "SOURCE", "alpha=1", "--sparsity", "1e-6", "-o", "x"), "frees"),
     "nothing kept": (("transfer", "SOURCE", "alpha=1", "--sparsity", "0.999", "-o", "x"), "keeps"),
     "strength": (("transfer", "SOURCE", "alpha=1", "--strength", "-1", "-o", "x"), "strength"),
+    "strength inf": (("transfer", "SOURCE", "alpha=1", "--strength", "inf", "-o", "x"), "finite"),
+    "strength nan": (("transfer", "SOURCE", "alpha=1", "--strength", "nan", "-o", "x"), "finite"),
+    "noise inf": (
+        ("transfer", "SOURCE", "alpha=1", "--labels", "3", "--noise", "inf", "-o", "x"),
+        "finite",
+    ),
+    "noise alone": (
+        ("transfer", "SOURCE", "alpha=1", "--noise", "0.1", "-o", "x"),
+        "noise applies to labels",
+    ),
+    "solve noise alone": (("solve", "heat", "--noise", "0.1", "-o", "x.h5"), "applies to labels"),
+    "compare noise alone": ((*COMPARE, "alpha=1", "--noise", "0.1"), "noise applies to labels"),
+    "compare seed and seeds": (
+        (*COMPARE, "alpha=1", "--seed", "0", "--seeds", "1,2"),
+        "put every seed into --seeds",
+    ),
+    "compare seed": ((*COMPARE, "alpha=1", "--seed", "-3"), "seed is -3"),
     "labels": (("transfer", "SOURCE", "alpha=1", "--labels", "-1", "-o", "x"), "labels"),
     "noise": (("transfer", "SOURCE", "alpha=1", "--noise", "-1", "-o", "x"), "noise"),
     "nothing to fit": (("transfer", "SOURCE", "alpha=1", "--no-physics", "-o", "x"), "labels"),

@@ -93,6 +93,9 @@ def test_bad_input_is_refused_before_anything_runs(source: Surrogate) -> None:
         transfer(source, Burgers(), method="pac")
     with pytest.raises(InvalidValueError, match="labels"):
         transfer(source, Heat(), labels=-1)
+    for labels, noise in ((3, math.inf), (3, math.nan), (3, "much"), (0, 0.1)):
+        with pytest.raises(InvalidValueError, match="noise"):
+            transfer(source, Heat(), labels=labels, noise=noise)
     with pytest.raises(InvalidValueError, match="at least 2 labels"):
         transfer(source, Heat(), physics=False)
     for sparsity in (0, 1, -1, math.nan):
