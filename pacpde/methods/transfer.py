@@ -39,6 +39,7 @@ def fit(
         journal: where to keep the state, so that a killed fit resumes exactly.
         settings: see `pacpde.methods.recipe.Recipe`.
     """
+    check_problem(problem, "problem")
     runtime = runtime or Runtime()
     recipe = Recipe.of(problem, **settings)
     task = PhysicsTask(problem, hard=recipe.hard, seed=check_seed(seed), runtime=runtime)
@@ -201,10 +202,29 @@ def transfer(
     )
 
 
+def check_problem(problem: Problem, what: str) -> None:
+    """Refuse a name or a class in a problem's place."""
+    if not isinstance(problem, Problem):
+        raise InvalidValueError(
+            f"the {what} is {problem!r}, expected a problem: make one with its coefficients, as in "
+            "Heat(alpha=0.4) with Heat from pacpde.problems."
+        )
+
+
 def check_transfer(
     source: Surrogate, target: Problem, labels: int, noise: float, physics: bool
 ) -> None:
     """Refuse what cannot be transferred, before anything runs."""
+    if isinstance(source, TransferResult):
+        raise InvalidValueError(
+            "the source is the result of a transfer, expected a surrogate: give result.surrogate, "
+            "or result.recall() for the solver it came from."
+        )
+    if not isinstance(source, Surrogate):
+        raise InvalidValueError(
+            f"the source is {source!r}, expected a surrogate: make one with fit, or load one."
+        )
+    check_problem(target, "target")
     if type(source.problem) is not type(target):
         raise InvalidValueError(
             f"the source solves {source.problem.name!r} and the target is {target.name!r}: "

@@ -10,7 +10,7 @@ import torch
 
 from pacpde.errors import InvalidValueError
 from pacpde.methods import Recipe, fit, methods, transfer
-from pacpde.methods.transfer import check_transfer
+from pacpde.methods.transfer import check_problem, check_transfer
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.fit import Progress, Update
@@ -100,6 +100,7 @@ class Plan:
             raise InvalidValueError("a comparison needs at least one method and one seed.")
         for seed in self.seeds:
             check_seed(seed)
+        check_problem(self.source, "source")
         recipe, ansatz = Recipe.of(self.source, **self.settings), PhysicsAnsatz(self.source)
         network = network_for(ansatz, recipe.width, recipe.depth, recipe.activation)
         for name in self.names:

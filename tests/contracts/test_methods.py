@@ -107,6 +107,23 @@ def test_bad_input_is_refused_before_anything_runs(source: Surrogate) -> None:
         transfer(source, Heat(), sparsty=0.5)
 
 
+def test_a_name_or_a_result_in_the_wrong_place_is_refused(
+    source: Surrogate, result: TransferResult
+) -> None:
+    wrong: Any
+    for wrong in ("heat", Heat, None):
+        with pytest.raises(InvalidValueError, match=r"the problem is .* expected a problem"):
+            fit(wrong)
+        with pytest.raises(InvalidValueError, match=r"the target is .* expected a problem"):
+            transfer(source, wrong)
+    wrong = result
+    with pytest.raises(InvalidValueError, match=r"give result\.surrogate"):
+        transfer(wrong, Heat(alpha=0.2))
+    wrong = "runs/source"
+    with pytest.raises(InvalidValueError, match="the source is 'runs/source', expected a surr"):
+        transfer(wrong, Heat(alpha=0.2))
+
+
 def test_a_fit_that_has_not_converged_says_so() -> None:
     surrogate = fit(Burgers(), seed=0, width=6, depth=1, points=50, steps=2)
     assert surrogate.outcome == "not_converged"

@@ -104,6 +104,8 @@ def test_without_a_folder_nothing_is_written(
         {"noise": float("inf")},
         {"physics": False},
         {"target": Burgers()},
+        {"target": "heat"},
+        {"source": "heat"},
         {"settings": {"steps": 0}},
         {"options": {"pac": {"sparsity": 1.0}}},
     ],
