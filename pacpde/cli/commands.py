@@ -256,6 +256,9 @@ def predict(
         inputs.output_file(output, folder, points)
     inputs.json_target(json, folder, points, *([output] if output else []))
     asked = tabulated.read(points, surrogate.problem, extrapolate)
+    remark = tabulated.remark(asked, surrogate)
+    if remark:
+        complain(f"pacpde: {remark}")
     fields = asked.fields(surrogate)
     tabulated.write(asked, fields, surrogate, output)
     summary = asked.summary(surrogate, fields, output)
