@@ -89,7 +89,11 @@ def solve(
     output: Annotated[Path, typer.Option("-o", "--output", help="HDF5 file to write.")],
     coefficients: Coefficients = None,
     tolerance: Annotated[
-        float | None, typer.Option(help="Relative L2 error to certify, 1e-12 to 0.1.")
+        float | None,
+        typer.Option(
+            help="Relative L2 error to certify, 1e-12 to 0.1. Default: 1e-10; 1e-9 in two "
+            "dimensions of space or more."
+        ),
     ] = None,
     labels: Annotated[int, typer.Option(help="Also draw so many labelled points.")] = 0,
     noise: Noise = 0.0,

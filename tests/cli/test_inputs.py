@@ -6,6 +6,9 @@ import pytest
 
 from pacpde.cli import inputs
 from pacpde.errors import InvalidValueError
+from pacpde.methods import Recipe
+from pacpde.methods.pac import PAC
+from pacpde.objective.task import PhysicsTask
 from pacpde.problems import Heat, Lorenz
 
 
@@ -28,3 +31,21 @@ def test_help_says_which(call: Callable) -> None:
     assert "keep the source's values" in " ".join(call("transfer", "--help").out.split())
     told = " ".join(call("compare", "--help").out.split())
     assert "defaults, not the source's values" in told
+
+
+def test_help_tells_the_defaults(call: Callable) -> None:
+    told = " ".join(call("compare", "--help").out.split())
+    for name in ("steps", "points", "width", "depth", "tolerance"):
+        assert f"what the family declares, else {getattr(Recipe, name):g}." in told, name
+    assert f"Default: {PAC.sparsity:g}." in told
+
+
+def test_the_total_shown_counts_every_phase_as_help_says(call: Callable) -> None:
+    assert "the total shown counts the phases before it too" in " ".join(
+        call("train", "--help").out.split()
+    )
+    small = ("--width", "6", "--depth", "1", "--points", "50", "--steps", "7")
+    shown = call("train", "heat", "-o", "out", *small).err
+    last, *rest = Recipe.of(Heat(), steps=7, points=50).first(PhysicsTask(Heat()))[::-1]
+    assert last.steps == 7
+    assert f" of at most {7 + sum(phase.steps for phase in rest)}," in shown
