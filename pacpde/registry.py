@@ -11,17 +11,22 @@ import importlib.util
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from pacpde.errors import DataFileError, InvalidValueError, PacpdeError, unknown
 
 T = TypeVar("T")
 
+plugins: dict[str, str] = {}  # resolved path of every file loaded → the path as it was given
+
 
 class Registry(Generic[T]):
     """Names to things of one kind, filled by the modules of one package."""
+
+    registered: ClassVar[int] = 0  # by all registries
 
     def __init__(self, kind: str, package: str) -> None:
         self.kind = kind
@@ -38,6 +43,7 @@ class Registry(Generic[T]):
                 f"{_origin(item)}: rename one of them."
             )
         self._items[name] = item
+        Registry.registered += 1
         return item
 
     def registering(self, name: str) -> Callable[[T], T]:
@@ -86,14 +92,34 @@ def load_plugin(path: str | Path) -> None:
     if spec is None or spec.loader is None:
         raise DataFileError(f"plugin {str(path)!r} is no Python file: its name must end in .py.")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    sys.modules[name], plugins[str(file)] = module, str(path)
+    before = Registry.registered
     try:
-        spec.loader.exec_module(module)
-    except PacpdeError:
+        with _told(str(path)):
+            spec.loader.exec_module(module)
+    except BaseException:
         del sys.modules[name]
         raise
-    except Exception as error:
+    if Registry.registered == before:
         del sys.modules[name]
         raise DataFileError(
-            f"plugin {str(path)!r} failed on import with {type(error).__name__}: {error}"
+            f"plugin {str(path)!r} registers nothing: a class below Problem or Method needs a "
+            'name in it, as in name = "my_family".'
+        )
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    """Turns what an import raises into one sentence."""
+    try:
+        yield
+    except PacpdeError:
+        raise
+    except SystemExit as error:
+        raise DataFileError(
+            f"plugin {path!r} calls sys.exit on import: remove it, plugins only define classes."
+        ) from error
+    except Exception as error:
+        raise DataFileError(
+            f"plugin {path!r} failed on import with {type(error).__name__}: {error}"
         ) from error

@@ -1,13 +1,15 @@
 """The commands: parse, call, print."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from pacpde.cli import inputs, tables
 from pacpde.cli import output as printing
 from pacpde.cli.options import (
+    Changes,
     Coefficients,
     Debug,
     Depth,
@@ -18,6 +20,7 @@ from pacpde.cli.options import (
     Json,
     Labels,
     Noise,
+    OneSeed,
     Physics,
     Plugin,
     Points,
@@ -32,7 +35,9 @@ from pacpde.cli.options import (
     Width,
 )
 from pacpde.cli.output import complain, emit, showing
+from pacpde.cli.verdicts import verdict
 from pacpde.errors import InvalidValueError
+from pacpde.networks.surrogate import Surrogate
 from pacpde.runtime import Runtime, check_seed
 
 app = typer.Typer(
@@ -84,7 +89,11 @@ def solve(
     output: Annotated[Path, typer.Option("-o", "--output", help="HDF5 file to write.")],
     coefficients: Coefficients = None,
     tolerance: Annotated[
-        float | None, typer.Option(help="Relative L2 error to certify, 1e-12 to 0.1.")
+        float | None,
+        typer.Option(
+            help="Relative L2 error to certify, 1e-12 to 0.1. Default: 1e-10; 1e-9 in two "
+            "dimensions of space or more."
+        ),
     ] = None,
     labels: Annotated[int, typer.Option(help="Also draw so many labelled points.")] = 0,
     noise: Noise = 0.0,
@@ -105,11 +114,11 @@ def solve(
     problem = inputs.problem(family, coefficients or [], until)
     if tolerance is not None:
         check_tolerance(tolerance)
-    inputs.check_labels(labels, noise)
+    datasets.check_labels(labels, noise)
     Runtime(device)
     check_seed(seed)
     inputs.output_file(output)
-    inputs.json_target(json)
+    inputs.json_target(json, output)
     reference = datasets.reference_for(problem, tolerance=tolerance, progress=complain)
     drawn = datasets.draw_labels(reference, labels, seed=seed, noise=noise) if labels else None
     datasets.write(reference, output, drawn)
@@ -147,20 +156,20 @@ def train(
     )
     job = single.Training(problem, check_seed(seed), Runtime(device, dtype), settings)
     inputs.output_folder(output)
-    inputs.json_target(json)
+    inputs.json_target(json, output)
     with showing() as show:
         surrogate = job.run(output, show)
     checkpoint.save(surrogate, output)
     job.journal(output).clear()
     emit(*tables.trained(surrogate, output, seed, json))
-    _exit_for({str(problem): surrogate.outcome}, output)
+    _exit_for({str(problem): surrogate}, settings, output)
 
 
 @app.command()
 def transfer(
     source: Annotated[Path, typer.Argument(help="Folder of a trained surrogate.")],
     output: Folder,
-    coefficients: Coefficients = None,
+    coefficients: Changes = None,
     method: Annotated[str, typer.Option(help="See `pacpde methods`.")] = "pac",
     sparsity: Sparsity = None,
     strength: Strength = None,
@@ -203,15 +212,15 @@ def transfer(
         trained.to(runtime), target, method, check_seed(seed), labels, noise, physics,
         options[method], settings,
     )  # fmt: skip
-    inputs.output_folder(output, {"source": source})
-    inputs.json_target(json)
+    inputs.output_folder(output, source)
+    inputs.json_target(json, output, source)
     with showing() as show:
         result = job.run(output, show)
     checkpoint.save(result.surrogate, output)
     job.journal(output).clear()
     record = result.record()
     emit(record, json, printing.record_table(str(target), [record]), f"written to {output}")
-    _exit_for({method: result.outcome}, output)
+    _exit_for({method: result.surrogate}, settings, output)
 
 
 @app.command()
@@ -248,9 +257,12 @@ def predict(
     if output is None and json == "-":
         raise InvalidValueError("--json - and the table both go to stdout: name a file with -o.")
     if output is not None:
-        inputs.output_file(output)
-    inputs.json_target(json)
+        inputs.output_file(output, folder, points)
+    inputs.json_target(json, folder, points, *([output] if output else []))
     asked = tabulated.read(points, surrogate.problem, extrapolate)
+    remark = tabulated.remark(asked, surrogate)
+    if remark:
+        complain(f"pacpde: {remark}")
     fields = asked.fields(surrogate)
     tabulated.write(asked, fields, surrogate, output)
     summary = asked.summary(surrogate, fields, output)
@@ -261,10 +273,20 @@ def predict(
 def compare(
     family: Family,
     source: Annotated[
-        list[str], typer.Option(metavar="NAME=VALUE", help="Of the source; repeatable.")
+        list[str],
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Coefficient of the source; repeatable. Those not named take the family's "
+            "defaults.",
+        ),
     ],
     target: Annotated[
-        list[str], typer.Option(metavar="NAME=VALUE", help="Of the target; repeatable.")
+        list[str],
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Coefficient of the target; repeatable. Those not named take the family's "
+            "defaults, not the source's values.",
+        ),
     ],
     output: Folder = Path("runs/compare"),
     methods: Annotated[
@@ -282,7 +304,7 @@ def compare(
     points: Points = None,
     tolerance: Residual = None,
     until: Until = None,
-    seed: Seed = 0,
+    seed: OneSeed = None,
     seeds: Annotated[
         str | None, typer.Option(metavar="0,1,...", help="Several seeds instead of one.")
     ] = None,
@@ -316,8 +338,9 @@ def compare(
         inputs.settings(steps=steps, width=width, depth=depth, points=points, tolerance=tolerance),
         Runtime(device, dtype),
     )
-    Store(output).check(plan.places())
-    inputs.json_target(json)
+    store = Store(output)
+    store.check(plan.places())
+    inputs.json_target(json, *store.taken(plan.places()))
     with showing() as show:
         found = carry_out(plan, output, progress=show, say=show.say)
     from pacpde import plots
@@ -326,15 +349,12 @@ def compare(
     title = f"{plan.source} to {plan.target}"
     table = printing.record_table(title, found.records)
     emit({"records": found.records}, json, table, f"records and pictures in {output}")
-    _exit_for(found.outcomes, output)
+    _exit_for(found.fitted, plan.settings, output)
 
 
-def _exit_for(outcomes: dict[str, str], kept: Path) -> None:
+def _exit_for(fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], kept: Path) -> None:
     """End with status 1 where a fit did not converge; what it has is kept."""
-    poor = [f"{name} ended {how}" for name, how in outcomes.items() if how != "converged"]
-    if poor:
-        complain(
-            f"pacpde: {'; '.join(poor)}: the held-out residual stayed above its tolerance; what "
-            f"there is is kept in {kept}; more --steps or another --seed may help."
-        )
+    sentence = verdict(fitted, settings, kept)
+    if sentence:
+        complain(f"pacpde: {sentence}")
         raise typer.Exit(1)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import typer
 
 from pacpde.cli.commands import app
+from pacpde.cli.explain import explain
 from pacpde.cli.output import complain
-from pacpde.errors import PacpdeError
 
 INTERRUPTED = 130
 
@@ -26,31 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # a reader such as `head` that has seen enough
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return 0
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if "--debug" in words:
             traceback.print_exc()
-        return _explain(error)
+        sentence, status = explain(error, next(iter(words), ""))
+        complain(f"pacpde: {sentence}")
+        return status
 
 
 def _interrupted() -> int:
     complain("pacpde: interrupted; the same command again goes on where it can.")
     return INTERRUPTED
-
-
-def _explain(error: Exception) -> int:
-    """One sentence on stderr, and the exit status."""
-    if isinstance(error, PacpdeError):
-        complain(f"pacpde: {error}")
-        return error.exit_status
-    usage = getattr(error, "format_message", None)  # typer's own, of whatever version
-    if usage is not None:
-        context = getattr(error, "ctx", None)
-        command = context.command_path if context is not None else "pacpde"
-        message = " ".join(str(usage()).split()).rstrip(".")
-        complain(f"pacpde: {message}; see `{command} --help`.")
-        return int(getattr(error, "exit_code", 2))
-    complain(
-        f"pacpde: internal error, {type(error).__name__}: {' '.join(str(error).split())}; use "
-        "--debug for the traceback and report it."
-    )
-    return 1

@@ -1,17 +1,17 @@
 """What the command line is given, turned into problems, options and places, or refused."""
 
 import dataclasses
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pacpde.cli.expressions import evaluate
 from pacpde.errors import InvalidValueError, OutputError, PacpdeError, unknown
-from pacpde.files import check_folder, check_writable
+from pacpde.files import check_writable
 from pacpde.methods import Method, methods
 from pacpde.networks import checkpoint
 from pacpde.physics import Problem, families
+from pacpde.runtime import check_seed
 
 
 def assignments(words: Sequence[str], where: str) -> dict[str, str]:
@@ -32,26 +32,31 @@ def assignments(words: Sequence[str], where: str) -> dict[str, str]:
 def problem(family: str, words: Sequence[str], until: float | None = None) -> Problem:
     """The problem of a family name and words such as `nu=0.01/pi`."""
     cls = families.get(family)
-    values: dict[str, float] = {}
-    for name, text in assignments(words, "coefficient").items():
-        if name not in cls.declared():
-            raise unknown(f"coefficient of {family}", name, cls.declared())
-        try:
-            values[name] = evaluate(text)
-        except PacpdeError as error:
-            raise InvalidValueError(f"{family}: {name}={text}: {error}") from error
-    return cls.from_coefficients(values, until)
+    return cls.from_coefficients(_values(cls, words), until)
 
 
 def target(source: Problem, words: Sequence[str], until: float | None) -> Problem:
-    """The target of a transfer; it covers the source's time span unless told otherwise."""
+    """The target of a transfer: the source, time span included, but for what is named."""
     if not words:
-        names = ", ".join(f"{name}=..." for name in source.declared())
+        examples = [f"{name}={about.default:.3g}" for name, about in source.declared().items()]
         raise InvalidValueError(
-            f"the target has no coefficient: after the source folder name what changes, from "
-            f"{names}."
+            "the target has no coefficient: after the source folder name what changes, as in "
+            f"{' or '.join(examples)}."
         )
-    return problem(source.name, words, source.until if until is None else until)
+    values = {**source.coefficients, **_values(type(source), words)}
+    return source.from_coefficients(values, source.until if until is None else until)
+
+
+def _values(family: type[Problem], words: Sequence[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, text in assignments(words, "coefficient").items():
+        if name not in family.declared():
+            raise unknown(f"coefficient of {family.name}", name, family.declared())
+        try:
+            found[name] = evaluate(text)
+        except PacpdeError as error:
+            raise InvalidValueError(f"{family.name}: {name}={text}: {error}") from error
+    return found
 
 
 def method_names(text: str) -> list[str]:
@@ -68,31 +73,25 @@ def method_names(text: str) -> list[str]:
     return names
 
 
-def seeds(seed: int, several: str | None) -> tuple[int, ...]:
-    """The seeds of `--seed 3` or `--seeds 0,1,2`."""
+def seeds(seed: int | None, several: str | None) -> tuple[int, ...]:
+    """The seeds of `--seed 3` or `--seeds 0,1,2`; 0 without either."""
     if several is None:
-        numbers = [seed]
-    else:
-        try:
-            numbers = [int(word) for word in several.split(",")]
-        except ValueError as error:
-            raise InvalidValueError(
-                f"--seeds is {several!r}, expected whole numbers separated by commas: 0,1,2."
-            ) from error
+        return (check_seed(seed or 0),)
+    if seed is not None:
+        raise InvalidValueError(
+            f"--seed {seed} and --seeds {several} are both given: put every seed into --seeds."
+        )
+    try:
+        numbers = [int(word) for word in several.split(",")]
+    except ValueError as error:
+        raise InvalidValueError(
+            f"--seeds is {several!r}, expected whole numbers separated by commas: 0,1,2."
+        ) from error
     if min(numbers) < 0 or len(set(numbers)) != len(numbers):
         raise InvalidValueError(
-            f"seeds are {', '.join(map(str, numbers))}, expected different whole numbers of at "
-            "least 0."
+            f"--seeds is {several!r}, expected different whole numbers of at least 0."
         )
     return tuple(numbers)
-
-
-def check_labels(labels: int, noise: float) -> None:
-    """Refuse counts and noise levels that cannot be drawn."""
-    if labels < 0:
-        raise InvalidValueError(f"labels is {labels}, expected a whole number of at least 0.")
-    if not (math.isfinite(noise) and noise >= 0):
-        raise InvalidValueError(f"noise is {noise}, expected a finite number of at least 0.")
 
 
 def method_options(
@@ -160,26 +159,37 @@ def settings(**values: float | str | None) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def output_file(path: Path) -> Path:
-    """A file that can be written."""
+def output_file(path: Path, *taken: Path) -> Path:
+    """A file that can be written, apart from what the command reads or writes besides."""
+    apart(path, *taken)
     if path.is_dir():
         raise OutputError(f"{str(path)!r} is a folder: give the name of a file.")
     check_writable(path)
     return path
 
 
-def output_folder(path: Path, keep: Mapping[str, Path] | None = None) -> Path:
+def output_folder(path: Path, *taken: Path) -> Path:
     """A folder for one surrogate, which may replace a surrogate and nothing else."""
-    check_folder(path, checkpoint.ABOUT)
-    for what, other in (keep or {}).items():
-        if path.resolve() == other.resolve():
-            raise OutputError(f"{str(path)!r} is the {what} itself: choose another folder.")
+    apart(path, *taken)
+    checkpoint.check_place(path)
     check_writable(path)
     return path
 
 
-def json_target(path: str | None) -> str | None:
+def json_target(path: str | None, *taken: Path) -> str | None:
     """`-`, or a file that can be written."""
     if path is not None and path != "-":
-        output_file(Path(path))
+        output_file(Path(path), *taken)
     return path
+
+
+def apart(path: Path, *taken: Path) -> None:
+    """Refuse an output that is, lies in or holds one of `taken`."""
+    here = path.resolve()
+    for other in taken:
+        there = other.resolve()
+        if here == there or there in here.parents or here in there.parents:
+            raise OutputError(
+                f"the output {str(path)!r} collides with {str(other)!r}, which this command "
+                "reads or writes too: name another place."
+            )

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from pacpde.methods import Recipe
+from pacpde.methods.pac import PAC
 from pacpde.registry import load_plugin
 
 
@@ -14,11 +16,24 @@ def _load_plugins(paths: list[Path]) -> list[Path]:
     return paths
 
 
+def _else(setting: str) -> str:
+    """What holds where a setting of a fit is not given."""
+    return f"Default: what the family declares, else {getattr(Recipe, setting):g}."
+
+
 Coefficients = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="NAME=VALUE",
         help="Coefficients: arithmetic on numbers, pi and e. Those not named take their defaults.",
+    ),
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="NAME=VALUE",
+        help="Coefficients of the target: arithmetic on numbers, pi and e. Those not named keep "
+        "the source's values.",
     ),
 ]
 Family = Annotated[str, typer.Argument(help="Name of the equation; see `pacpde families`.")]
@@ -30,6 +45,7 @@ Json = Annotated[
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
 Dtype = Annotated[str, typer.Option(help="float64 or float32; float32 stalls fine fits.")]
 Seed = Annotated[int, typer.Option(help="Of weights, points and labels.")]
+OneSeed = Annotated[int | None, typer.Option(help="Of weights, points and labels; default 0.")]
 Plugin = Annotated[
     list[Path],
     typer.Option(
@@ -41,21 +57,38 @@ Plugin = Annotated[
 ]
 Until = Annotated[float | None, typer.Option(help="End of the time span, if not the family's own.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Steps = Annotated[int | None, typer.Option(help="At most so many steps of a fit's last phase.")]
-Points = Annotated[int | None, typer.Option(help="Collocation points drawn at a time.")]
-Width = Annotated[int | None, typer.Option(help="Neurons a hidden layer.")]
-Depth = Annotated[int | None, typer.Option(help="Hidden layers.")]
+Steps = Annotated[
+    int | None,
+    typer.Option(
+        help="At most so many steps of a fit's last phase, of PAC's allocate twice as many; the "
+        f"total shown counts the phases before it too. {_else('steps')}"
+    ),
+]
+Points = Annotated[
+    int | None, typer.Option(help=f"Collocation points drawn at a time. {_else('points')}")
+]
+Width = Annotated[int | None, typer.Option(help=f"Neurons a hidden layer. {_else('width')}")]
+Depth = Annotated[int | None, typer.Option(help=f"Hidden layers. {_else('depth')}")]
 Residual = Annotated[
     float | None,
-    typer.Option("--tolerance", help="Held-out residual below which a fit counts as converged."),
+    typer.Option(
+        "--tolerance",
+        help=f"Held-out residual below which a fit counts as converged. {_else('tolerance')}",
+    ),
 ]
 Labels = Annotated[int, typer.Option(help="Number of labelled points drawn of the target.")]
 Noise = Annotated[float, typer.Option(help="Noise of the labels, in spreads of each field.")]
 Physics = Annotated[bool, typer.Option("--physics/--no-physics", help="Use the target's equation.")]
 Sparsity = Annotated[
-    float | None, typer.Option(help="Share of the source's weights that is freed, between 0 and 1.")
+    float | None,
+    typer.Option(
+        help="Share of the source's weights that is freed, between 0 and 1. Default: "
+        f"{PAC.sparsity:g}."
+    ),
 ]
-Strength = Annotated[float | None, typer.Option(help="λ of the penalty λ‖w_P‖².")]
+Strength = Annotated[
+    float | None, typer.Option(help=f"λ of the penalty λ‖w_P‖². Default: {PAC.strength:g}.")
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Another option of a method; repeatable."),

@@ -58,6 +58,19 @@ class Points:
         return found
 
 
+def remark(asked: Points, surrogate: Surrogate) -> str | None:
+    """Says that a file's reference is of other coefficients than the surrogate; None if not."""
+    if asked.reference is None:
+        return None
+    held, solved = asked.reference.problem, surrogate.problem
+    if held.coefficients == solved.coefficients:
+        return None
+    return (
+        f"the file holds {held} and the surrogate solves {solved}: the error is measured between "
+        "two different problems."
+    )
+
+
 def sentence(summary: dict[str, Any]) -> str:
     text = f"{summary['points']} points written to {summary['file']}"
     if summary["error"] is None:

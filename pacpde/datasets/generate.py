@@ -34,16 +34,28 @@ def draw_labels(reference: Reference, count: int, *, seed: int = 0, noise: float
         noise: standard deviation of the noise, in standard deviations of each field over the
             output grid.
     """
-    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+    check_labels(count, noise)
+    if count < 1:
         raise InvalidValueError(f"labels is {count!r}, expected a whole number of at least 1.")
-    number = isinstance(noise, int | float | np.number) and not isinstance(noise, bool)
-    if not number or not (math.isfinite(noise) and noise >= 0):
-        raise InvalidValueError(f"noise is {noise!r}, expected a finite number of at least 0.")
     points = reference.problem.domain.sample(int(count), generator(seed, "labels"))
     exact = reference(*points.T).T
     spread = reference.values.reshape(exact.shape[1], -1).std(axis=1)
     errors = generator(seed, "label noise").standard_normal(exact.shape)
     return Labels(points, exact + noise * spread * errors, int(seed), float(noise))
+
+
+def check_labels(count: int, noise: float) -> None:
+    """Refuse counts and noise levels that cannot be drawn, and noise without labels."""
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
+        raise InvalidValueError(f"labels is {count!r}, expected a whole number of at least 0.")
+    number = isinstance(noise, int | float | np.number) and not isinstance(noise, bool)
+    if not number or not (math.isfinite(noise) and noise >= 0):
+        raise InvalidValueError(f"noise is {noise!r}, expected a finite number of at least 0.")
+    if noise > 0 and count == 0:
+        raise InvalidValueError(
+            f"noise is {noise:g} and there are no labels: noise applies to labels, so give their "
+            "number too or leave noise at 0."
+        )
 
 
 def _write_attributes(file: h5py.File, reference: Reference) -> None:

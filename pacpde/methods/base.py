@@ -9,6 +9,7 @@ import torch
 
 from pacpde.errors import InvalidValueError, unknown
 from pacpde.methods.recipe import Recipe
+from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Task
 from pacpde.optim.fit import FitResult, Monitor, Phase
@@ -76,6 +77,9 @@ class Method(ABC):
             if name not in known:
                 raise unknown(f"option of {cls.name}", name, known)
         return cls(**options)
+
+    def check(self, network: MLP) -> None:  # noqa: B027
+        """Refuse options that do not suit a network, before anything runs."""
 
     @abstractmethod
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:

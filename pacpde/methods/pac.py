@@ -1,15 +1,19 @@
 """PAC: prune, allocate, calibrate."""
 
+import math
 import time
 from dataclasses import dataclass, replace
+
+import torch
 
 from pacpde.errors import InvalidValueError
 from pacpde.methods.approach import Approach
 from pacpde.methods.base import Context, Method, Transferred, finish
+from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Task
 from pacpde.pac import SOURCE, allocate, prune
-from pacpde.pac.mask import SCOPES, TREATMENTS, check_choice, check_sparsity
+from pacpde.pac.mask import SCOPES, TREATMENTS, check_choice, check_sparsity, magnitude_mask
 
 
 @dataclass(frozen=True)
@@ -44,14 +48,31 @@ class PAC(Method):
         check_choice("scope", self.scope, SCOPES)
         check_choice("treatment of biases", self.biases, TREATMENTS)
         check_choice("treatment of the head", self.head, TREATMENTS)
-        if not self.strength >= 0:
-            raise InvalidValueError(f"strength (λ) is {self.strength}, expected at least 0.")
+        if not 0 <= self.strength < math.inf:
+            raise InvalidValueError(
+                f"strength (λ) is {self.strength}, expected a finite number of at least 0."
+            )
+
+    def check(self, network: MLP) -> None:
+        alike = torch.ones(network.size)  # how many are kept does not depend on the weights
+        kept = int(magnitude_mask(network, alike, self.sparsity, **self._treatment).sum())
+        if 0 < kept < network.size:
+            return
+        way, other = ("frees", "larger") if kept else ("keeps", "smaller")
+        raise InvalidValueError(
+            f"sparsity is {self.sparsity:g}, which {way} none of the {network.size} weights of "
+            f"this network: choose a {other} one."
+        )
+
+    @property
+    def _treatment(self) -> dict[str, str]:
+        return {"scope": self.scope, "biases": self.biases, "head": self.head}
 
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
         recipe = self.recipe(context)
         clock = time.perf_counter()
         start = replace(source, history=(), seconds=0.0)
-        pruned = prune(start, self.sparsity, scope=self.scope, biases=self.biases, head=self.head)
+        pruned = prune(start, self.sparsity, **self._treatment)
         pruning = time.perf_counter() - clock
         longer = replace(recipe, steps=self.allocate_steps or 2 * context.recipe.steps)
         phases = longer.restored(context.source_task)
@@ -71,7 +92,7 @@ class PAC(Method):
         fits = approach.run(allocated, target, ~memory.mask)
         surrogate = finish(allocated, target, recipe.again(target), fits, "calibrated")
         if kept.outcome != "converged" and surrogate.outcome == "converged":
-            surrogate = replace(surrogate, outcome=kept.outcome)
+            surrogate = replace(surrogate, outcome=f"allocate_{kept.outcome}")
         return Transferred(
             surrogate,
             int((~memory.mask).sum()),

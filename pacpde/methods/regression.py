@@ -87,6 +87,7 @@ def transfer_table(
             f"the source solves {source.problem.name!r}: use `transfer`; `transfer_table` goes "
             "from a surrogate that `fit_table` made."
         )
+    way.check(source.network)
     table = check_table(inputs, outputs, source.ansatz)
     task = TableTask(table, source.ansatz, check_seed(seed), runtime=source.runtime)
     before = replace(task, table=check_table(*source_table, source.ansatz))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pacpde.datasets import draw_labels, reference_for
+from pacpde.datasets import check_labels, draw_labels, reference_for
 from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Context, Transferred, finish, methods
 from pacpde.methods.recipe import Recipe
@@ -39,6 +39,7 @@ def fit(
         journal: where to keep the state, so that a killed fit resumes exactly.
         settings: see `pacpde.methods.recipe.Recipe`.
     """
+    check_problem(problem, "problem")
     runtime = runtime or Runtime()
     recipe = Recipe.of(problem, **settings)
     task = PhysicsTask(problem, hard=recipe.hard, seed=check_seed(seed), runtime=runtime)
@@ -157,6 +158,7 @@ def transfer(
     """
     way = methods.get(method).make(options)
     check_transfer(source, target, labels, noise, physics)
+    way.check(source.network)
     runtime = runtime or source.runtime
     source = source.to(runtime)
     recipe = Recipe.of(target, **(settings or {}))
@@ -200,19 +202,35 @@ def transfer(
     )
 
 
+def check_problem(problem: Problem, what: str) -> None:
+    """Refuse a name or a class in a problem's place."""
+    if not isinstance(problem, Problem):
+        raise InvalidValueError(
+            f"the {what} is {problem!r}, expected a problem: make one with its coefficients, as in "
+            "Heat(alpha=0.4) with Heat from pacpde.problems."
+        )
+
+
 def check_transfer(
     source: Surrogate, target: Problem, labels: int, noise: float, physics: bool
 ) -> None:
     """Refuse what cannot be transferred, before anything runs."""
+    if isinstance(source, TransferResult):
+        raise InvalidValueError(
+            "the source is the result of a transfer, expected a surrogate: give result.surrogate, "
+            "or result.recall() for the solver it came from."
+        )
+    if not isinstance(source, Surrogate):
+        raise InvalidValueError(
+            f"the source is {source!r}, expected a surrogate: make one with fit, or load one."
+        )
+    check_problem(target, "target")
     if type(source.problem) is not type(target):
         raise InvalidValueError(
             f"the source solves {source.problem.name!r} and the target is {target.name!r}: "
             "transfer goes between coefficients of one family."
         )
-    if isinstance(labels, bool) or not isinstance(labels, int) or labels < 0:
-        raise InvalidValueError(f"labels is {labels!r}, expected a whole number of at least 0.")
-    if not (np.isfinite(noise) and noise >= 0):
-        raise InvalidValueError(f"noise is {noise!r}, expected a finite number of at least 0.")
+    check_labels(labels, noise)
     if not physics and labels < 2:
         raise InvalidValueError(
             f"without physics there must be at least 2 labels, got {labels}: give more labels or "

@@ -1,6 +1,7 @@
 """Surrogates as folders: `weights.safetensors` and `surrogate.json`; no pickle anywhere."""
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +13,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from pacpde.errors import DataFileError, PacpdeError
-from pacpde.files import atomic_folder
+from pacpde.files import atomic_folder, check_folder
 from pacpde.networks.constraints import Ansatz, PhysicsAnsatz, PlainAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Memory, Surrogate
@@ -39,30 +40,33 @@ def save(surrogate: Surrogate, folder: str | Path) -> None:
         "history": list(surrogate.history),
         "versions": versions(),
     }
+    weights = save_tensors(tensors)
+    sealed = {"checksum": _checksum(about, weights), **about}
     with atomic_folder(folder) as temporary:
-        (temporary / WEIGHTS).write_bytes(save_tensors(tensors))
-        (temporary / ABOUT).write_text(json.dumps(about, indent=1))
+        (temporary / WEIGHTS).write_bytes(weights)
+        (temporary / ABOUT).write_text(json.dumps(sealed, indent=1), encoding="utf-8")
 
 
 def load(folder: str | Path, runtime: Runtime | None = None) -> Surrogate:
     """The surrogate in a folder, on the CPU in its own precision unless `runtime` says else."""
     place = Path(folder)
+    about, weights = _read(place)
+    _check_sealed(place, about, weights)
     try:
-        about = json.loads((place / ABOUT).read_text())
-        tensors = load_tensors((place / WEIGHTS).read_bytes())
-        surrogate = _assemble(about, tensors)
+        surrogate = _assemble(about, load_tensors(weights))
     except PacpdeError:
         raise
-    except FileNotFoundError as error:
+    except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise DataFileError(
-            f"{str(folder)!r} is no surrogate folder: it lacks {Path(str(error.filename)).name}; "
-            "make one with `pacpde train`."
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        raise DataFileError(
-            f"surrogate folder {str(folder)!r} is damaged ({type(error).__name__}): train it anew."
+            f"surrogate folder {str(folder)!r} is whole but of another pacpde than this one, which "
+            "cannot read it: train it anew."
         ) from error
     return surrogate if runtime is None else surrogate.to(runtime)
+
+
+def check_place(folder: str | Path) -> Path:
+    """`folder`, if `save` may take its place; OutputError where it holds anything else."""
+    return check_folder(folder, WEIGHTS, ABOUT, every=True)
 
 
 def exists(folder: str | Path) -> bool:
@@ -74,11 +78,57 @@ def remove(folder: str | Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _assemble(about: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Surrogate:
-    if about["schema"] != SCHEMA:
+def _read(place: Path) -> tuple[dict[str, Any], bytes]:
+    """What `surrogate.json` says, and the bytes of the weights."""
+    try:
+        text, weights = (place / ABOUT).read_bytes(), (place / WEIGHTS).read_bytes()
+    except FileNotFoundError as error:
+        raise DataFileError(_missing(place, Path(str(error.filename)).name)) from error
+    except OSError as error:
+        raise DataFileError(f"{str(place)!r} cannot be read ({error.strerror}).") from error
+    try:
+        about = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(place, f"{ABOUT} is no JSON") from error
+    if not isinstance(about, dict):
+        raise _damaged(place, f"{ABOUT} describes no surrogate")
+    return about, weights
+
+
+def _missing(place: Path, name: str) -> str:
+    for pattern in ("source", "seed-*/source"):
+        for inside in sorted(place.glob(f"{pattern}/{ABOUT}")):
+            return (
+                f"{str(place)!r} holds a comparison, no single surrogate: give one of its "
+                f"folders, such as {str(inside.parent)!r}."
+            )
+    return f"{str(place)!r} is no surrogate folder: it lacks {name}; make one with `pacpde train`."
+
+
+def _damaged(place: Path, why: str) -> DataFileError:
+    return DataFileError(f"surrogate folder {str(place)!r} is damaged: {why}; train it anew.")
+
+
+def _checksum(about: dict[str, Any], weights: bytes) -> str:
+    """SHA-256 of what `surrogate.json` says, its checksum left out, and of the weights file."""
+    rest = {name: value for name, value in about.items() if name != "checksum"}
+    text = json.dumps(rest, sort_keys=True).encode()
+    return f"sha256:{hashlib.sha256(text + weights).hexdigest()}"
+
+
+def _check_sealed(place: Path, about: dict[str, Any], weights: bytes) -> None:
+    if about.get("schema") != SCHEMA:
         raise DataFileError(
-            f"the surrogate has schema {about['schema']!r}, this pacpde reads {SCHEMA}."
+            f"surrogate folder {str(place)!r} has schema {about.get('schema')!r}, this pacpde "
+            f"reads {SCHEMA}: train it anew."
         )
+    if about.get("checksum") != _checksum(about, weights):
+        raise _damaged(
+            place, f"{ABOUT} or {WEIGHTS} was cut off or changed after it was written (checksum)"
+        )
+
+
+def _assemble(about: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Surrogate:
     network = MLP(**about["network"])
     weights = tensors["weights"]
     if weights.shape != (network.size,):
@@ -115,5 +165,10 @@ def _describe(ansatz: Ansatz) -> dict[str, Any]:
 def _ansatz(about: dict[str, Any]) -> Ansatz:
     if about["family"] is None:
         return PlainAnsatz(**{k: tuple(v) for k, v in about["constraints"].items()})
+    if about["family"] not in families.names():
+        raise DataFileError(
+            f"the surrogate solves {about['family']!r}, which is not known here: name the file of "
+            "that family with --plugin (in Python: pacpde.registry.load_plugin)."
+        )
     problem = families.get(about["family"]).from_coefficients(about["coefficients"], about["until"])
     return PhysicsAnsatz(problem, **about["constraints"])

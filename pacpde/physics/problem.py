@@ -74,6 +74,11 @@ class Problem(ABC):
             families.register(cls.name, cls)
 
     def __post_init__(self) -> None:
+        if not hasattr(self, "name"):
+            kind = type(self).__name__
+            raise InvalidValueError(
+                f'the family {kind} has no name: write one in its class, as in name = "mine".'
+            )
         for name, about in self.declared().items():
             value = _as_number(getattr(self, name))
             if value is None or not about.lower <= value <= about.upper:
@@ -109,6 +114,7 @@ class Problem(ABC):
     @classmethod
     def declared(cls) -> dict[str, Coefficient]:
         """The coefficients of the family, in order."""
+        _check_decorated(cls)
         return {
             field.name: field.metadata["coefficient"]
             for field in dataclasses.fields(cls)
@@ -123,6 +129,11 @@ class Problem(ABC):
         for name in values:
             if name not in cls.declared():
                 raise unknown(f"coefficient of {cls.name}", name, cls.declared())
+        missing = sorted(getattr(cls, "__abstractmethods__", ()))
+        if missing:
+            raise InvalidValueError(
+                f"family {cls.name!r} lacks {' and '.join(missing)}: define it in its class."
+            )
         return cls(**values, until=until)
 
     @property
@@ -176,6 +187,17 @@ def _as_number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         return None
     return float(value) if math.isfinite(value) else None
+
+
+def _check_decorated(cls: type[Problem]) -> None:
+    """A dataclass takes its fields off the class; those still there were never seen."""
+    for kind in cls.__mro__:
+        left = [name for name, value in vars(kind).items() if isinstance(value, dataclasses.Field)]
+        if left:
+            raise InvalidValueError(
+                f"the family {kind.__name__} is no dataclass, so that {', '.join(left)} is no "
+                "coefficient yet: write @dataclass(frozen=True) above its class."
+            )
 
 
 def _check_declaration(cls: type[Problem]) -> None:

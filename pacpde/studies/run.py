@@ -10,9 +10,8 @@ import torch
 
 from pacpde.errors import InvalidValueError
 from pacpde.methods import Recipe, fit, methods, transfer
-from pacpde.methods.transfer import check_transfer
-from pacpde.networks.constraints import PhysicsAnsatz
-from pacpde.networks.mlp import MLP
+from pacpde.methods.transfer import check_problem, check_transfer
+from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.fit import Progress, Update
 from pacpde.physics import Problem
@@ -62,11 +61,17 @@ class Comparison:
         }
 
     @property
+    def fitted(self) -> dict[str, Surrogate]:
+        """What was fitted, in words → its surrogate."""
+        found = {f"source (seed {seed})": made for seed, made in self.sources.items()}
+        for cell in self.cells:
+            found[f"{cell.record['method']} (seed {cell.record['seed']})"] = cell.surrogate
+        return found
+
+    @property
     def outcomes(self) -> dict[str, str]:
         """What was fitted, in words → how it ended."""
-        found = {f"source (seed {seed})": s.outcome for seed, s in self.sources.items()}
-        found |= {f"{r['method']} (seed {r['seed']})": r["outcome"] for r in self.records}
-        return found
+        return {name: made.outcome for name, made in self.fitted.items()}
 
 
 @dataclass(frozen=True)
@@ -93,12 +98,14 @@ class Plan:
     def __post_init__(self) -> None:
         if not self.names or not self.seeds:
             raise InvalidValueError("a comparison needs at least one method and one seed.")
-        for name in self.names:
-            methods.get(name).make(self.options.get(name, {}))
         for seed in self.seeds:
             check_seed(seed)
-        Recipe.of(self.source, **self.settings)
-        untrained = Surrogate(MLP(1, 1), PhysicsAnsatz(self.source), torch.zeros(0))
+        check_problem(self.source, "source")
+        recipe, ansatz = Recipe.of(self.source, **self.settings), PhysicsAnsatz(self.source)
+        network = network_for(ansatz, recipe.width, recipe.depth, recipe.activation)
+        for name in self.names:
+            methods.get(name).make(self.options.get(name, {})).check(network)
+        untrained = Surrogate(network, ansatz, torch.zeros(0))
         check_transfer(untrained, self.target, self.labels, self.noise, self.physics)
 
     def place(self, seed: int, name: str) -> tuple[str, ...]:
@@ -169,10 +176,16 @@ def carry_out(
     say: Say | None = None,
 ) -> Comparison:
     """`compare` for a plan that is made."""
-    store = None if folder is None else Store(Path(folder))
-    if store is not None:
-        store.check(plan.places())
     say = say or (lambda sentence: None)
+    if folder is None:
+        return _carry_out(plan, None, progress, say)
+    store = Store(Path(folder))
+    store.check(plan.places())
+    with store.locked():
+        return _carry_out(plan, store, progress, say)
+
+
+def _carry_out(plan: Plan, store: Store | None, progress: Progress | None, say: Say) -> Comparison:
     sources: dict[int, Surrogate] = {}
     cells: list[Compared] = []
     for seed in plan.seeds:

@@ -5,22 +5,28 @@ FOLDER/source, FOLDER/<method>     surrogates of this command (under seed-<n>/ f
 FOLDER/records.json                its records
 FOLDER/.cells/<hash>               every finished cell, named by its inputs
 FOLDER/.journal/<hash>             half-done fits
+FOLDER/.lock                       held while a comparison runs
 ```
 """
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from pacpde.errors import DataFileError, OutputError
-from pacpde.files import check_folder, check_writable
+from pacpde.files import check_writable
 from pacpde.networks import checkpoint
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.journal import Journal
 from pacpde.studies import records
+
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,35 @@ class Store:
             raise OutputError(f"{self.folder} is a file: give the name of a folder.")
         check_writable(self.folder / "records.json")
         for place in places:
-            check_folder(self.folder.joinpath(*place), checkpoint.ABOUT)
+            checkpoint.check_place(self.folder.joinpath(*place))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """The folder for this process alone; the system frees it when the process ends.
+
+        Raises OutputError where another process has it. Where the file system knows no locks,
+        nothing is held.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise OutputError(
+                f"another comparison is running in {self.folder}: wait for its end, or name "
+                "another output folder."
+            ) from error
+        except NotImplementedError:
+            pass
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def taken(self, places: Iterable[tuple[str, ...]]) -> list[Path]:
+        """Where nothing else may be put."""
+        inside = [(".cells",), (".journal",), (LOCK,), *places]
+        return [self.folder.joinpath(*place) for place in inside]
 
     def tidy(self) -> None:
         """Remove what was left for resuming; finished cells stay."""

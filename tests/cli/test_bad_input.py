@@ -47,7 +47,26 @@ BAD = {
     "sparsity 1": (("transfer", "SOURCE", "alpha=1", "--sparsity", "1", "-o", "x"), "sparsity"),
     "sparsity -1": (("transfer", "SOURCE", "alpha=1", "--sparsity", "-1", "-o", "x"), "sparsity"),
     "sparsity nan": (("transfer", "SOURCE", "alpha=1", "--sparsity", "nan", "-o", "x"), "sparsity"),
+    "nothing freed": (("transfer", "SOURCE", "alpha=1", "--sparsity", "1e-6", "-o", "x"), "frees"),
+    "nothing kept": (("transfer", "SOURCE", "alpha=1", "--sparsity", "0.999", "-o", "x"), "keeps"),
     "strength": (("transfer", "SOURCE", "alpha=1", "--strength", "-1", "-o", "x"), "strength"),
+    "strength inf": (("transfer", "SOURCE", "alpha=1", "--strength", "inf", "-o", "x"), "finite"),
+    "strength nan": (("transfer", "SOURCE", "alpha=1", "--strength", "nan", "-o", "x"), "finite"),
+    "noise inf": (
+        ("transfer", "SOURCE", "alpha=1", "--labels", "3", "--noise", "inf", "-o", "x"),
+        "finite",
+    ),
+    "noise alone": (
+        ("transfer", "SOURCE", "alpha=1", "--noise", "0.1", "-o", "x"),
+        "noise applies to labels",
+    ),
+    "solve noise alone": (("solve", "heat", "--noise", "0.1", "-o", "x.h5"), "applies to labels"),
+    "compare noise alone": ((*COMPARE, "alpha=1", "--noise", "0.1"), "noise applies to labels"),
+    "compare seed and seeds": (
+        (*COMPARE, "alpha=1", "--seed", "0", "--seeds", "1,2"),
+        "put every seed into --seeds",
+    ),
+    "compare seed": ((*COMPARE, "alpha=1", "--seed", "-3"), "seed is -3"),
     "labels": (("transfer", "SOURCE", "alpha=1", "--labels", "-1", "-o", "x"), "labels"),
     "noise": (("transfer", "SOURCE", "alpha=1", "--noise", "-1", "-o", "x"), "noise"),
     "nothing to fit": (("transfer", "SOURCE", "alpha=1", "--no-physics", "-o", "x"), "labels"),
@@ -64,6 +83,21 @@ BAD = {
     "compare twice": ((*COMPARE, "alpha=1", "--methods", "pac,pac"), "twice"),
     "compare coefficient": ((*COMPARE, "beta=1"), "alpha"),
     "compare sparsity": ((*COMPARE, "alpha=1", "--sparsity", "1"), "sparsity"),
+    "compare nothing freed": ((*COMPARE, "alpha=1", "--sparsity", "1e-6"), "frees none of the"),
+    "compare nothing kept": ((*COMPARE, "alpha=1", "--sparsity", "0.99999"), "keeps none of the"),
+    "compare no width": ((*COMPARE, "alpha=1", "--width", "0"), "width"),
+    "train json inside": (("train", "heat", "-o", "x", "--json", "x/about.json"), "collides"),
+    "train json around": (("train", "heat", "-o", "x/y", "--json", "x"), "collides"),
+    "train json equal": (("train", "heat", "-o", "x", "--json", "y/../x"), "collides"),
+    "solve json equal": (("solve", "heat", "-o", "x.h5", "--json", "x.h5"), "collides"),
+    "transfer json in the source": (
+        ("transfer", "SOURCE", "alpha=1", "-o", "x", "--json", "SOURCE/surrogate.json"),
+        "collides",
+    ),
+    "transfer into the source": (("transfer", "SOURCE", "alpha=1", "-o", "SOURCE/x"), "collides"),
+    "compare json equal": ((*COMPARE, "alpha=1", "--json", "out"), "collides"),
+    "compare json in a place": ((*COMPARE, "alpha=1", "--json", "out/pac"), "collides"),
+    "compare json among cells": ((*COMPARE, "alpha=1", "--json", "out/.cells/x"), "collides"),
     "compare foreign option": (
         (*COMPARE, "alpha=1", "--methods", "scratch", "--sparsity", "0.5"),
         "sparsity",
@@ -78,7 +112,7 @@ BAD = {
 def test_refused(case: str, call: Callable, source: Path, tmp_path: Path) -> None:
     words, hint = BAD[case]
     before = sorted(source.parent.rglob("*"))
-    ended = call(*(source if word == "SOURCE" else word for word in words))
+    ended = call(*(word.replace("SOURCE", str(source)) for word in words))
     assert ended.status == 2
     assert ended.out == ""
     assert ended.err.startswith("pacpde: ")
@@ -128,6 +162,32 @@ def test_a_folder_of_something_else_is_left_alone(
     assert call(*words, "-o", "out").status == 2
     found = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert found == [inside / "thesis.tex"]
+
+
+@pytest.mark.parametrize("command", ["train", "transfer", "compare"])
+def test_a_surrogate_with_a_file_beside_is_left_alone_before_any_fit(
+    command: str, call: Callable, source: Path, tmp_path: Path
+) -> None:
+    inside = tmp_path / "out" / ("pac" if command == "compare" else "")
+    shutil.copytree(source, inside)
+    (inside / "notes.txt").write_text("mine")
+    words = (source if word == "SOURCE" else word for word in OUTPUTS[command])
+    ended = call(*words, "-o", "out")
+    assert ended.status == 2
+    assert "notes.txt" in ended.err and "step" not in ended.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+@pytest.mark.parametrize("output", ["points.csv", "./points.csv", "SOURCE/out.csv"])
+def test_a_prediction_spares_what_it_reads(
+    output: str, call: Callable, source: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "points.csv").write_text("t,x\n0.5,0.5\n")
+    ended = call("predict", source, "points.csv", "-o", output.replace("SOURCE", str(source)))
+    assert ended.status == 2
+    assert "collides" in ended.err and ended.err.count("\n") == 1
+    assert (tmp_path / "points.csv").read_text() == "t,x\n0.5,0.5\n"
+    assert {path.name for path in source.iterdir()} == {"surrogate.json", "weights.safetensors"}
 
 
 @pytest.fixture(scope="session")

@@ -132,7 +132,7 @@ def test_a_fit_that_has_not_converged_is_kept(call: Callable, tmp_path: Path) ->
     ended = call("train", "heat", *SMALL, "--tolerance", "1e-14", "-o", "out", "--json", "-")
     assert ended.status == 1
     assert json.loads(ended.out)["outcome"] != "converged"
-    assert "heat(alpha=0.4) ended" in ended.err
+    assert "heat(alpha=0.4): train ended" in ended.err
     assert load(tmp_path / "out").outcome != "converged"
 
 
@@ -164,6 +164,18 @@ def test_predict_against_a_reference(call: Callable, source: Path, tmp_path: Pat
     exact = np.sin(np.pi * values[:, 1]) * np.exp(-0.4 * np.pi**2 * values[:, 0])
     error = np.linalg.norm(values[:, 2] - exact) / np.linalg.norm(exact)
     assert about["error"] == pytest.approx(error, rel=1e-3)  # the reference is good to 1e-8
+    assert ended.err == ""
+
+
+def test_predict_against_a_reference_of_another_problem_says_so(
+    call: Callable, source: Path
+) -> None:
+    call("solve", "heat", "alpha=0.3", "--tolerance", "1e-8", "-o", "heat.h5")
+    ended = call("predict", source, "heat.h5", "-o", "out.csv", "--json", "-")
+    assert ended.status == 0
+    assert json.loads(ended.out)["error"] > 0.1  # α 0.4 against 0.3
+    assert ended.err.count("\n") == 1
+    assert "the file holds heat(alpha=0.3) and the surrogate solves heat(alpha=0.4)" in ended.err
 
 
 BAD_POINTS = {

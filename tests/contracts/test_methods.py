@@ -93,6 +93,9 @@ def test_bad_input_is_refused_before_anything_runs(source: Surrogate) -> None:
         transfer(source, Burgers(), method="pac")
     with pytest.raises(InvalidValueError, match="labels"):
         transfer(source, Heat(), labels=-1)
+    for labels, noise in ((3, math.inf), (3, math.nan), (3, "much"), (0, 0.1)):
+        with pytest.raises(InvalidValueError, match="noise"):
+            transfer(source, Heat(), labels=labels, noise=noise)
     with pytest.raises(InvalidValueError, match="at least 2 labels"):
         transfer(source, Heat(), physics=False)
     for sparsity in (0, 1, -1, math.nan):
@@ -102,6 +105,23 @@ def test_bad_input_is_refused_before_anything_runs(source: Surrogate) -> None:
         transfer(source, Heat(), method="pak")
     with pytest.raises(UnknownNameError, match="sparsity"):
         transfer(source, Heat(), sparsty=0.5)
+
+
+def test_a_name_or_a_result_in_the_wrong_place_is_refused(
+    source: Surrogate, result: TransferResult
+) -> None:
+    wrong: Any
+    for wrong in ("heat", Heat, None):
+        with pytest.raises(InvalidValueError, match=r"the problem is .* expected a problem"):
+            fit(wrong)
+        with pytest.raises(InvalidValueError, match=r"the target is .* expected a problem"):
+            transfer(source, wrong)
+    wrong = result
+    with pytest.raises(InvalidValueError, match=r"give result\.surrogate"):
+        transfer(wrong, Heat(alpha=0.2))
+    wrong = "runs/source"
+    with pytest.raises(InvalidValueError, match="the source is 'runs/source', expected a surr"):
+        transfer(wrong, Heat(alpha=0.2))
 
 
 def test_a_fit_that_has_not_converged_says_so() -> None:

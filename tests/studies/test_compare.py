@@ -1,6 +1,10 @@
 """`compare` reuses the cells whose inputs are the same, and only those."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ from pacpde.optim.fit import Update
 from pacpde.problems import Burgers, Heat
 from pacpde.studies import records
 from pacpde.studies.run import Comparison, Plan, compare
+from pacpde.studies.store import Store
 
 SMALL = {"width": 8, "depth": 2, "points": 150, "steps": 10}
 T, X = np.meshgrid(np.linspace(0, 1, 20), np.linspace(0, 1, 20))
@@ -99,6 +104,8 @@ def test_without_a_folder_nothing_is_written(
         {"noise": float("inf")},
         {"physics": False},
         {"target": Burgers()},
+        {"target": "heat"},
+        {"source": "heat"},
         {"settings": {"steps": 0}},
         {"options": {"pac": {"sparsity": 1.0}}},
     ],
@@ -120,6 +127,29 @@ def test_a_folder_in_the_way_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out" / "source" / "main.c").touch()
     with pytest.raises(OutputError, match=r"main\.c"):
         small(tmp_path / "out", "scratch")
+
+
+def test_a_folder_in_use_is_refused_and_free_again_afterwards(tmp_path: Path) -> None:
+    with Store(tmp_path / "out").locked():
+        with pytest.raises(OutputError, match="another comparison is running in"):
+            small(tmp_path / "out", "scratch")
+        assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
+    assert not small(tmp_path / "out", "scratch").cells[0].reused
+
+
+def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
+    code = (
+        "import os, signal\n"
+        "from pathlib import Path\n"
+        "from pacpde.studies.store import Store\n"
+        f"with Store(Path({str(tmp_path / 'out')!r})).locked():\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    root = str(Path(__file__).resolve().parents[2])
+    killed = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": root})
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / "out" / ".lock").exists()
+    assert len(small(tmp_path / "out", "scratch").records) == 1
 
 
 def test_a_record_with_foreign_keys_is_refused() -> None:

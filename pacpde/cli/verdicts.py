@@ -1,0 +1,44 @@
+"""What is said of fits that did not converge: which stage fell short, and by how much."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pacpde.methods import Recipe
+from pacpde.networks.surrogate import Surrogate
+from pacpde.optim.fit import CONVERGED, DIVERGED, NOT_CONVERGED, STALLED
+
+
+def verdict(fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], kept: Path) -> str | None:
+    """One sentence on the fits that fell short; None if all converged."""
+    poor = {name: made for name, made in fitted.items() if made.outcome != CONVERGED}
+    if not poor:
+        return None
+    told = "; ".join(_shortfall(name, made, settings) for name, made in poor.items())
+    advice = "more --steps or another --seed"
+    if any(made.outcome.startswith("allocate") for made in poor.values()):
+        advice = "a lower --sparsity or a larger --set allocate_steps=..."
+    return f"{told}; what there is is kept in {kept}; {advice} may help."
+
+
+def _shortfall(name: str, made: Surrogate, settings: Mapping[str, Any]) -> str:
+    """Of one fit: `pac: allocate ended not_converged, held-out residual 3e-2, tolerance 1e-2`."""
+    stage, how = _parts(made.outcome)
+    entries = [entry for entry in made.history if not stage or entry["stage"] == stage]
+    if not entries:
+        return f"{name} ended {how}"
+    told = f"{name}: {entries[-1]['stage']} ended {how}"
+    held_out = float(entries[-1]["held_out"])
+    if not math.isfinite(held_out):
+        return told
+    tolerance = Recipe.of(made.problem, **settings).tolerance
+    return f"{told}, held-out residual {held_out:.1e}, tolerance {tolerance:.1e}"
+
+
+def _parts(outcome: str) -> tuple[str, str]:
+    """(stage, how) of an outcome; the stage is empty where it is the last."""
+    for how in (NOT_CONVERGED, STALLED, DIVERGED):
+        if outcome.endswith(how):
+            return outcome.removesuffix(how).rstrip("_"), how
+    return "", outcome

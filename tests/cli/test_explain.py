@@ -1,0 +1,105 @@
+"""Faults of a plugin and want of memory are told in one sentence each."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pacpde.cli.explain import explain
+from pacpde.physics import families
+
+FAMILY = """
+import sys
+from dataclasses import dataclass
+from math import sin
+from pacpde.physics import Axis, Dirichlet, Problem, coefficient
+
+@dataclass(frozen=True)
+class Plugged(Problem):
+    name = "test_plugged"
+    axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
+    edges = {"x": Dirichlet()}
+    k: float = coefficient(0.4, lower=0.1, upper=10, meaning="rate")
+    def rhs(self, u, d):
+        return self.k * d(u, "xx")
+    def initial(self, x):
+        return x * (1 - x) * (1 + x)
+"""
+DECORATOR, NAME = "@dataclass(frozen=True)\n", '    name = "test_plugged"\n'
+RATES, START = 'self.k * d(u, "xx")', "x * (1 - x) * (1 + x)"
+
+
+@pytest.fixture(autouse=True)
+def unregister() -> Iterator[None]:
+    yield
+    families._items.pop("test_plugged", None)
+
+
+def line_of(text: str, part: str) -> int:
+    return text[: text.index(part)].count("\n") + 1
+
+
+FAULTS = {
+    "math": (START, "sin(x)", "pacpde.physics.elementary"),
+    "type": (RATES, "u + 'a'", "UFunc"),
+    "key": (RATES, "{}['k']", "KeyError: 'k'."),
+    "exit": (RATES, "sys.exit(3)", "calls sys.exit"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Converting a tensor")  # torch's own remark on math.sin
+@pytest.mark.parametrize("case", FAULTS)
+@pytest.mark.parametrize("command", ["solve", "train"])
+def test_a_fault_inside_a_plugin_names_its_line(
+    case: str, command: str, call: Callable, tmp_path: Path
+) -> None:
+    old, new, words = FAULTS[case]
+    text = FAMILY.replace(old, new)
+    (tmp_path / "mine.py").write_text(text)
+    ended = call(command, "test_plugged", "-o", "out", "--plugin", "mine.py")
+    assert ended.status == 2
+    assert ended.err.count("\n") == 1
+    assert f"plugin mine.py, line {line_of(text, new)}: " in ended.err
+    assert words in ended.err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
+
+
+DECLARED = {
+    "no decorator": (DECORATOR, "", "write @dataclass(frozen=True) above its class"),
+    "no name": (NAME, "", "registers nothing"),
+    "no rhs": ("def rhs", "def lhs", "lacks rhs"),
+    "exit on import": ("import sys\n", "import sys\nsys.exit()\n", "calls sys.exit on import"),
+}
+
+
+@pytest.mark.parametrize("case", DECLARED)
+def test_a_family_that_is_incomplete_is_refused(case: str, call: Callable, tmp_path: Path) -> None:
+    old, new, words = DECLARED[case]
+    (tmp_path / "mine.py").write_text(FAMILY.replace(old, new))
+    ended = call("solve", "test_plugged", "k=1", "-o", "x.h5", "--plugin", "mine.py")
+    assert ended.status == 2
+    assert words in ended.err
+    assert ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "allocate", [lambda: np.empty(10**15), lambda: torch.empty(10**15), lambda: np.empty(10**19)]
+)
+def test_want_of_memory_says_what_to_lower(
+    allocate: Callable, call: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pacpde.studies.single.fit", lambda *a, **k: allocate())
+    ended = call("train", "heat", "-o", "out")
+    assert ended.status == 1
+    assert "not enough memory for this train: lower --points, --width" in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_what_is_not_a_plugin_is_our_own_fault() -> None:
+    try:
+        raise KeyError("x")
+    except KeyError as error:
+        sentence, status = explain(error)
+    assert (status, sentence.startswith("internal error, KeyError")) == (1, True)

@@ -1,0 +1,104 @@
+"""A surrogate folder comes back as it went, or is refused in one sentence."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from pacpde import Surrogate, load, save
+from pacpde.errors import DataFileError
+from pacpde.networks.checkpoint import ABOUT, WEIGHTS
+from pacpde.networks.constraints import PhysicsAnsatz, network_for
+from pacpde.problems import Heat
+
+
+@pytest.fixture
+def surrogate() -> Surrogate:
+    ansatz = PhysicsAnsatz(Heat(alpha=0.3))
+    network = network_for(ansatz, 4, 1, "tanh")
+    weights = torch.linspace(-1, 1, network.size, dtype=torch.float64)
+    history = ({"stage": "train", "step": 1, "seconds": 0.1, "held_out": float("nan")},)
+    return Surrogate(network, ansatz, weights, history=history, seconds=1 / 3)
+
+
+@pytest.fixture
+def folder(surrogate: Surrogate, tmp_path: Path) -> Path:
+    save(surrogate, tmp_path / "made")
+    return tmp_path / "made"
+
+
+def test_it_comes_back(surrogate: Surrogate, folder: Path) -> None:
+    back = load(folder)
+    assert torch.equal(back.weights, surrogate.weights)
+    assert (back.problem, back.seconds) == (surrogate.problem, 1 / 3)
+
+
+def change(name: str, value: object) -> Callable[[Path], object]:
+    """Sets one entry of surrogate.json."""
+
+    def edit(folder: Path) -> None:
+        about = json.loads((folder / ABOUT).read_text())
+        about[name] = value
+        (folder / ABOUT).write_text(json.dumps(about))
+
+    return edit
+
+
+def flip(folder: Path) -> None:
+    """The lowest bit of one weight: a valid file with another number in it."""
+    content = bytearray((folder / WEIGHTS).read_bytes())
+    content[-8] ^= 1
+    (folder / WEIGHTS).write_bytes(content)
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "one bit": (flip, "damaged: .* was cut off or changed"),
+    "coefficient": (change("coefficients", {"alpha": 0.31}), "changed after it was written"),
+    "outcome": (change("outcome", "converged"), "changed after it was written"),
+    "checksum": (change("checksum", None), "changed after it was written"),
+    "schema": (change("schema", 2), "has schema 2, this pacpde reads 1"),
+    "half": (
+        lambda folder: (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:-8]),
+        "cut off",
+    ),
+    "no JSON": (lambda folder: (folder / ABOUT).write_text("{"), "surrogate.json is no JSON"),
+    "bytes": (lambda folder: (folder / ABOUT).write_bytes(b"\xff\xfe\xfd"), "is no JSON"),
+    "a list": (lambda folder: (folder / ABOUT).write_text("[]"), "describes no surrogate"),
+    "no weights": (lambda folder: (folder / WEIGHTS).unlink(), "lacks weights.safetensors"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage_is_refused_in_plain_words(kind: str, folder: Path) -> None:
+    damage, words = DAMAGE[kind]
+    damage(folder)
+    with pytest.raises(DataFileError, match=words) as caught:
+        load(folder)
+    assert "Error" not in str(caught.value)
+    assert repr(str(folder)) in str(caught.value)
+
+
+def test_layout_of_the_text_is_free(surrogate: Surrogate, folder: Path) -> None:
+    about = json.loads((folder / ABOUT).read_text())
+    (folder / ABOUT).write_text(json.dumps(dict(reversed(about.items()))))
+    assert torch.equal(load(folder).weights, surrogate.weights)
+
+
+def test_other_places_are_named(surrogate: Surrogate, tmp_path: Path) -> None:
+    with pytest.raises(DataFileError, match=r"lacks surrogate\.json"):
+        load(tmp_path / "nowhere")
+    save(surrogate, tmp_path / "compared" / "seed-0" / "source")
+    with pytest.raises(DataFileError, match="compared/seed-0/source"):
+        load(tmp_path / "compared")
+
+
+def test_a_family_that_is_not_known_asks_for_its_plugin(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pacpde.physics import families
+
+    monkeypatch.delitem(families._items, "heat")
+    with pytest.raises(DataFileError, match=r"'heat'.*--plugin"):
+        load(folder)
