@@ -18,7 +18,7 @@ def test_a_stage_before_the_last(call: Callable, source: Path, tmp_path: Path) -
     assert json.loads(ended.out)["outcome"] == "allocate_not_converged"
     assert ended.status == 1
     made = load(tmp_path / "out")
-    (last,) = [entry["held_out"] for entry in made.history if entry["stage"] == "allocate"]
+    *_, last = [entry["held_out"] for entry in made.history if entry["stage"] == "allocate"]
     line = ended.err.splitlines()[-1]
     said = f"pac: allocate ended not_converged, held-out residual {last:.1e}, tolerance 2.0e-01;"
     assert said in line
