@@ -14,7 +14,6 @@ the clock, and so do imports and building the model.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -24,21 +23,19 @@ from math import pi
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # from a checkout, installed or not
-RECORD = ROOT / "benchmarks" / "results" / "burgers_vs_deepxde.json"
+from common import RESULTS, ROOT, Curve, grid_of, machine, reached, write_record
+
+RECORD = RESULTS / "burgers_vs_deepxde.json"
 NU = 0.01 / pi
 THRESHOLDS = (1e-2, 1e-3)
 RUNS = ("pacpde", "deepxde-float32", "deepxde-float64")
 GRID = 129  # points an axis, at most, that all are graded on
 CHUNK = 100  # DeepXDE iterations between two gradings
 
-Curve = list[tuple[float, float]]
 Run = dict[str, Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    from pacpde.files import atomic_write
     from pacpde.runtime import versions
 
     options = parse(arguments)
@@ -60,10 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "runs": runs,
     }
     if output is not None:
-        Path(output).parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(Path(output)) as temporary:
-            Path(temporary).write_text(json.dumps(record, indent=1) + "\n")
-        print(f"written: {output}", file=sys.stderr)
+        write_record(record, Path(output))
     print(table(runs))
     return 0
 
@@ -145,13 +139,10 @@ def write_grid(path: Path) -> None:
     """The certified reference, thinned, for every process to be graded on."""
     import numpy as np
 
-    from pacpde.datasets import reference_for
     from pacpde.problems import Burgers
 
-    reference = reference_for(Burgers(nu=NU))
-    t, x = (axis[:: max(1, len(axis) // GRID)] for axis in reference.axes.values())
-    t, x = (part.ravel() for part in np.meshgrid(t, x, indexing="ij"))
-    np.savez(path, t=t, x=x, u=reference(t, x)[0])
+    (t, x), u = grid_of(Burgers(nu=NU))
+    np.savez(path, t=t, x=x, u=u[0])
 
 
 def grader(path: Path) -> Callable[[Predict], float]:
@@ -285,11 +276,6 @@ def deepxde_run(options: argparse.Namespace, grade: Callable[[Predict], float], 
     }
 
 
-def reached(curve: Curve, threshold: float) -> float | None:
-    """Seconds until the error was first below a threshold; None where it never was."""
-    return next((seconds for seconds, error in curve if error <= threshold), None)
-
-
 def table(runs: Sequence[Run]) -> str:
     """The runs side by side, with what each takes relative to pacpde."""
     lines = [
@@ -317,21 +303,6 @@ def table(runs: Sequence[Run]) -> str:
 def shown(run: Run, threshold: str) -> str:
     seconds = run["seconds_to"][threshold]
     return f"> {run['seconds']:.0f}" if seconds is None else f"{seconds:.1f}"
-
-
-def machine(threads: int) -> dict[str, Any]:
-    """What the seconds depend on; no names of hosts or people."""
-    cpu = platform.processor() or platform.machine()
-    details = Path("/proc/cpuinfo")
-    if details.exists():
-        named = [line for line in details.read_text().splitlines() if line.startswith("model name")]
-        cpu = named[0].partition(":")[2].strip() if named else cpu
-    return {
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "system": f"{platform.system()} {platform.machine()}",
-    }
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from pacpde.cli.options import (
     Folder,
     Json,
     Labels,
+    Memory,
     Noise,
     OneSeed,
     Physics,
@@ -135,6 +136,7 @@ def train(
     depth: Depth = None,
     points: Points = None,
     tolerance: Residual = None,
+    memory: Memory = None,
     until: Until = None,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -152,7 +154,7 @@ def train(
 
     problem = inputs.problem(family, coefficients or [], until)
     settings = inputs.settings(
-        steps=steps, width=width, depth=depth, points=points, tolerance=tolerance
+        steps=steps, width=width, depth=depth, points=points, tolerance=tolerance, memory=memory
     )
     job = single.Training(problem, check_seed(seed), Runtime(device, dtype), settings)
     inputs.output_folder(output)
@@ -180,6 +182,7 @@ def transfer(
     steps: Steps = None,
     points: Points = None,
     tolerance: Residual = None,
+    memory: Memory = None,
     family: Annotated[
         str | None, typer.Option(help="Refuse a source folder of another family.")
     ] = None,
@@ -207,7 +210,7 @@ def transfer(
     target = inputs.target(trained.problem, coefficients or [], until)
     options = inputs.method_options([method], option or [], sparsity=sparsity, strength=strength)
     runtime = Runtime(device, dtype or trained.runtime.dtype)
-    settings = inputs.settings(steps=steps, points=points, tolerance=tolerance)
+    settings = inputs.settings(steps=steps, points=points, tolerance=tolerance, memory=memory)
     job = single.Transfer(
         trained.to(runtime), target, method, check_seed(seed), labels, noise, physics,
         options[method], settings,
@@ -303,6 +306,7 @@ def compare(
     depth: Depth = None,
     points: Points = None,
     tolerance: Residual = None,
+    memory: Memory = None,
     until: Until = None,
     seed: OneSeed = None,
     seeds: Annotated[
@@ -335,7 +339,9 @@ def compare(
         noise,
         physics,
         inputs.method_options(names, option or [], sparsity=sparsity, strength=strength),
-        inputs.settings(steps=steps, width=width, depth=depth, points=points, tolerance=tolerance),
+        inputs.settings(
+            steps=steps, width=width, depth=depth, points=points, tolerance=tolerance, memory=memory
+        ),
         Runtime(device, dtype),
     )
     store = Store(output)

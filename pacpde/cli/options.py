@@ -76,6 +76,13 @@ Residual = Annotated[
         help=f"Held-out residual below which a fit counts as converged. {_else('tolerance')}",
     ),
 ]
+Memory = Annotated[
+    float | None,
+    typer.Option(
+        help="GiB that the Jacobian, and its normal matrix with factor, may take each; a fit that "
+        f"needs more forms no matrix. {_else('memory')}"
+    ),
+]
 Labels = Annotated[int, typer.Option(help="Number of labelled points drawn of the target.")]
 Noise = Annotated[float, typer.Option(help="Noise of the labels, in spreads of each field.")]
 Physics = Annotated[bool, typer.Option("--physics/--no-physics", help="Use the target's equation.")]

@@ -26,6 +26,8 @@ class Recipe:
         optimiser: its name.
         hard: meet start and edges exactly, rather than by residuals.
         tolerance: root mean square held-out residual below which a fit counts as converged.
+        memory: GiB that the Jacobian, and its normal matrix with factor, may take each; a fit that
+            needs more forms no matrix.
     """
 
     width: int = 24
@@ -37,6 +39,7 @@ class Recipe:
     optimiser: str = "levenberg_marquardt"
     hard: bool = True
     tolerance: float = 1e-2
+    memory: float = 1.0
 
     @classmethod
     def of(cls, problem: Problem | None, **settings: Any) -> "Recipe":
@@ -51,11 +54,16 @@ class Recipe:
         for name in ("points", "steps"):
             if getattr(self, name) < 1:
                 raise InvalidValueError(f"{name} is {getattr(self, name)}, expected at least 1.")
-        if not self.tolerance > 0:
-            raise InvalidValueError(f"tolerance is {self.tolerance}, expected a number above 0.")
+        for name in ("tolerance", "memory"):
+            if not getattr(self, name) > 0:
+                raise InvalidValueError(
+                    f"{name} is {getattr(self, name)}, expected a number above 0."
+                )
 
     def make_optimiser(self) -> Optimiser:
-        return optimisers.get(self.optimiser)()
+        kind = optimisers.get(self.optimiser)
+        known = [option.name for option in fields(kind)]  # type: ignore[arg-type]
+        return kind(memory=self.memory) if "memory" in known else kind()  # type: ignore[call-arg]
 
     def first(self, task: Task) -> tuple[Phase, ...]:
         """Phases of a fit from random weights.

@@ -52,6 +52,17 @@ class Batch:
     def size(self) -> int:
         return len(self.coordinates)
 
+    def only(self, points: slice) -> "Batch":
+        """Some of the points."""
+        inputs = self.inputs.unflatten(1, (self.images, self.size))[:, :, points].flatten(1, 2)
+        return replace(
+            self,
+            coordinates=self.coordinates[points],
+            inputs=inputs,
+            offset=self.offset[:, points],
+            product=self.product[..., points],
+        )
+
     def fields(self, output: torch.Tensor) -> torch.Tensor:
         """Fields and derivatives [channels, points, fields] from the network's output jet."""
         if self.images == 2:

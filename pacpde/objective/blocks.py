@@ -1,7 +1,7 @@
 """Residual blocks: every loss is ½‖r‖² of a stack of them, so every optimiser takes every loss."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -21,6 +21,10 @@ class Block(Protocol):
 
     def residual(self, fields: torch.Tensor) -> torch.Tensor:
         """Weighted residuals [points, kinds] from the jet of fields [channels, points, fields]."""
+        ...
+
+    def only(self, points: slice) -> "Block":
+        """Some of the points, each with the weight it has among all."""
         ...
 
 
@@ -52,6 +56,10 @@ class PhysicsBlock:
         ]
         return torch.stack(rows, -1) * (self.weight / self.batch.size) ** 0.5
 
+    def only(self, points: slice) -> "PhysicsBlock":
+        batch = self.batch.only(points)
+        return replace(self, batch=batch, weight=self.weight * batch.size / self.batch.size)
+
 
 @dataclass(frozen=True)
 class LabelBlock:
@@ -75,6 +83,11 @@ class LabelBlock:
     def residual(self, fields: torch.Tensor) -> torch.Tensor:
         difference = (fields[0] - self.values) / self.batch.scale
         return difference * (self.weight / self.batch.size) ** 0.5
+
+    def only(self, points: slice) -> "LabelBlock":
+        batch = self.batch.only(points)
+        weight = self.weight * batch.size / self.batch.size
+        return replace(self, batch=batch, values=self.values[points], weight=weight)
 
 
 @dataclass(frozen=True)

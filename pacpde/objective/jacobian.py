@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import torch
 
@@ -43,10 +44,54 @@ def linearise(
     Args:
         weights: the whole flat vector, [size].
         free: sorted indices of the free parameters; all of them by default.
-        memory: bytes of it that may be written out at a time.
+        memory: bytes that may be taken at a time. Factors that need more are made anew, block by
+            block, whenever they are asked for: see `split`.
     """
-    parts, rows = [], []
+    streamed = Streamed(network, weights, blocks)
+    if sum(factor_bytes(network, block) for block in blocks) > memory:
+        return residuals(network, weights, blocks), Jacobian(network, streamed, free, memory)
+    made = [streamed.linearised(number) for number in range(len(blocks))]
+    parts = [part for _, part in made]
+    return torch.cat([rows for rows, _ in made]), Jacobian(network, parts, free, memory)
+
+
+def split(network: MLP, blocks: Sequence[Block], memory: int) -> list[Block]:
+    """The same residuals in blocks whose factors need an eighth of the memory at most each."""
+    parts: list[Block] = []
     for block in blocks:
+        size = block.batch.size
+        count = min(size, -(-8 * factor_bytes(network, block) // memory))
+        ends = [size * k // count for k in range(count + 1)]
+        parts += [block.only(slice(*pair)) for pair in pairwise(ends)] if count > 1 else [block]
+    return parts
+
+
+def factor_bytes(network: MLP, block: Block) -> int:
+    """Bytes of a block's factors, kinds counted as fields."""
+    widths = sum(layer.inputs + network.outputs * layer.outputs for layer in network.layers)
+    inputs = block.batch.inputs
+    return int(inputs.element_size() * inputs.shape[0] * inputs.shape[1] * widths)
+
+
+@dataclass(frozen=True)
+class Streamed(Sequence["Factors"]):
+    """The factors of every block, made anew whenever they are asked for."""
+
+    network: MLP
+    weights: torch.Tensor
+    blocks: Sequence[Block]
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    def __getitem__(self, number: Any) -> Any:
+        if number >= len(self.blocks):
+            raise IndexError(number)
+        return self.linearised(number)[1]
+
+    def linearised(self, number: int) -> tuple[torch.Tensor, "Factors"]:
+        """Residuals [rows] and factors of a block."""
+        block, network, weights = self.blocks[number], self.network, self.weights
         trace: list[Trace] = []
         names, images = block.batch.names, block.batch.images
         output = network.forward(weights, block.batch.inputs, names, trace)
@@ -65,9 +110,7 @@ def linearise(
             (_by_point(seen.inputs, images), _by_point(delta, images))
             for seen, delta in zip(trace, deltas, strict=True)
         ]
-        parts.append(Factors(layers, images))
-        rows.append(residual.detach().T.reshape(-1))
-    return torch.cat(rows), Jacobian(network, parts, free, memory)
+        return residual.detach().T.reshape(-1), Factors(layers, images)
 
 
 @dataclass(frozen=True)
@@ -153,7 +196,7 @@ class Jacobian:
     free: torch.Tensor | None = None
     memory: int = MEMORY
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, int]:
         rows = sum(part.rows for part in self.parts)
         return rows, self.network.size if self.free is None else len(self.free)
@@ -193,7 +236,7 @@ class Jacobian:
     def gram(self) -> torch.Tensor:
         """J Jᵀ, [rows, rows]; only its lower half is right."""
         rows, _ = self.shape
-        found = self.parts[0].layers[0][1].new_zeros(rows, rows)
+        found = self._like.new_zeros(rows, rows)
         waiting: list[torch.Tensor] = []
         limit = max(1, self.memory // (8 * rows))
         for number, at in self._pieces(limit):
@@ -207,7 +250,7 @@ class Jacobian:
     def normal(self) -> torch.Tensor:
         """Jᵀ J, [free, free]; only its lower half is right."""
         _, free = self.shape
-        found = self.parts[0].layers[0][1].new_zeros(free, free)
+        found = self._like.new_zeros(free, free)
         for part in self.parts:
             step = max(1, self.memory // (8 * free * part.kinds))
             for start in range(0, part.points, step):
@@ -215,6 +258,10 @@ class Jacobian:
                 pieces = [some.columns(number, at) for number, at in self._pieces(free)]
                 add_lower(found, torch.cat(pieces, 1).T)
         return found
+
+    @cached_property
+    def _like(self) -> torch.Tensor:
+        return self.parts[0].layers[0][1].new_zeros(0)
 
     def _whole(self, v: torch.Tensor) -> torch.Tensor:
         """A vector of free entries in a whole one, zero elsewhere."""
@@ -239,7 +286,7 @@ class Jacobian:
     @cached_property
     def _chosen(self) -> list[torch.Tensor]:
         """Free positions inside each layer."""
-        device = self.parts[0].layers[0][1].device
+        device = self._like.device
         if self.free is None:
             return [
                 torch.arange(layer.biases.stop - layer.start, device=device)

@@ -80,7 +80,8 @@ class FitResult:
         outcome: "converged" (held-out residual below the tolerance), "not_converged" (steps used
             up), "stalled" (no way down) or "diverged" (not a number).
         held_out: root mean square held-out residual at `weights`.
-        history: one entry a refresh: stage, step, seconds, held_out, and error where watched.
+        history: one entry a refresh: stage, step, seconds, held_out, solver where the optimiser
+            chose one, and error where watched.
     """
 
     weights: torch.Tensor
@@ -179,7 +180,7 @@ def minimise(
         position.evaluations += made.evaluations
         position.stalled = made.stalled
         position.seconds += time.perf_counter() - clock
-        _note(position, stage, total, phase.draw, measured, monitor)
+        _note(position, stage, total, phase.draw, measured, made.solver, monitor)
     return FitResult(
         position.best,
         _outcome(position, tolerance),
@@ -223,7 +224,13 @@ def _advance(
 
 
 def _note(
-    position: _Position, stage: str, total: int, draw: Draw, measured: float, monitor: Monitor
+    position: _Position,
+    stage: str,
+    total: int,
+    draw: Draw,
+    measured: float,
+    solver: str,
+    monitor: Monitor,
 ) -> None:
     """Write history, progress and journal; grading happens outside the clock."""
     entry: dict[str, Any] = {
@@ -232,6 +239,8 @@ def _note(
         "seconds": position.seconds,
         "held_out": measured,
     }
+    if solver:
+        entry["solver"] = solver
     if monitor.watch is not None:
         entry["error"] = monitor.watch(position.best, draw)
     position.history.append(entry)

@@ -4,14 +4,14 @@ Frozen weights are not in the vector, so no optimiser can move them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 
 from pacpde.networks.mlp import MLP
 from pacpde.objective.blocks import Anchor, Block
-from pacpde.objective.jacobian import Jacobian, linearise, residuals
+from pacpde.objective.jacobian import MEMORY, Jacobian, linearise, residuals, split
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class LeastSquares:
         weights: the whole vector [size]; its free entries are overwritten by x.
         free: which entries are free, bool [size].
         anchor: over the free entries, in their order.
+        memory: bytes that its Jacobian may take.
     """
 
     network: MLP
@@ -29,6 +30,11 @@ class LeastSquares:
     free: torch.Tensor
     blocks: Sequence[Block]
     anchor: Anchor | None = None
+    memory: int = MEMORY
+
+    def within(self, memory: int) -> "LeastSquares":
+        """The same problem, its Jacobian in as many pieces as `memory` (bytes) asks for."""
+        return replace(self, blocks=split(self.network, self.blocks, memory), memory=memory)
 
     @cached_property
     def indices(self) -> torch.Tensor | None:
@@ -49,7 +55,8 @@ class LeastSquares:
     def linearise(self, x: torch.Tensor) -> tuple[torch.Tensor, Jacobian]:
         """Data residuals [rows] and their Jacobian [rows, free] at x."""
         with torch.no_grad():
-            return linearise(self.network, self.insert(x), self.blocks, self.indices)
+            weights = self.insert(x)
+            return linearise(self.network, weights, self.blocks, self.indices, self.memory)
 
     def residuals(self, x: torch.Tensor) -> torch.Tensor:
         """Data residuals [rows] at x."""

@@ -25,6 +25,7 @@ class LevenbergMarquardt:
         damping: μ at the start.
         shrink, grow: factors of μ after a good step and after a refused one.
         bend: a step bent by more than this share of its length goes straight; 0 never bends.
+        memory: GiB that the Jacobian, and the normal matrix with its factor, may take each.
         least, most: bounds of μ; a step refused at `most` ends the run as stalled.
     """
 
@@ -32,12 +33,14 @@ class LevenbergMarquardt:
     shrink: float = 3.0
     grow: float = 4.0
     bend: float = 2.0
+    memory: float = 1.0
     least: float = 1e-15
     most: float = 1e10
 
     def run(
         self, problem: LeastSquares, x: torch.Tensor, steps: int, state: State | None = None
     ) -> Progress:
+        problem = problem.within(int(self.memory * 2**30))
         damping = float(state["damping"]) if state else self.damping
         loss = problem.loss(x)
         taken, evaluations, stalled, solver = 0, 1, False, ""

@@ -10,7 +10,7 @@ import torch
 from pacpde.networks.constraints import Ansatz, PhysicsAnsatz, PlainAnsatz, network_for
 from pacpde.networks.mlp import MLP
 from pacpde.objective.blocks import Block, LabelBlock, PhysicsBlock
-from pacpde.objective.jacobian import linearise, residuals
+from pacpde.objective.jacobian import Streamed, factor_bytes, linearise, residuals, split
 from pacpde.physics import Problem
 from pacpde.problems import Burgers, BurgersPeriodic, Heat2D, Lorenz
 
@@ -123,6 +123,35 @@ def test_products_are_those_of_the_matrix(made: Case, share: float, memory: int)
     torch.testing.assert_close(jacobian.transposed_times(y), matrix.T @ y, **close)
     torch.testing.assert_close(jacobian.gram().tril(), (matrix @ matrix.T).tril(), **close)
     torch.testing.assert_close(jacobian.normal().tril(), (matrix.T @ matrix).tril(), **close)
+
+
+def test_split_blocks_are_the_same_residuals(made: Case) -> None:
+    """In another order of rows, of which the normal matrix knows nothing."""
+    network, weights, blocks = made
+    r, jacobian = linearise(network, weights, blocks)
+    assert not isinstance(jacobian.parts, Streamed)
+    memory = 3 * max(factor_bytes(network, block) for block in blocks)
+    pieces = split(network, blocks, memory)
+    assert len(pieces) > len(blocks)
+    assert all(8 * factor_bytes(network, piece) <= 2 * memory for piece in pieces)
+    split_r, whole = linearise(network, weights, pieces)
+    torch.testing.assert_close(split_r @ split_r, r @ r, rtol=1e-13, atol=0)
+    expected, found = jacobian.dense(), whole.dense()
+    torch.testing.assert_close(found.T @ found, expected.T @ expected, rtol=1e-11, atol=1e-11)
+
+
+def test_factors_made_anew_are_the_same(made: Case) -> None:
+    network, weights, blocks = made
+    r, jacobian = linearise(network, weights, blocks)
+    streamed_r, streamed = linearise(network, weights, blocks, memory=1)
+    assert isinstance(streamed.parts, Streamed)
+    assert torch.equal(streamed_r, r) and streamed.shape == jacobian.shape
+    matrix = jacobian.dense()
+    y = torch.tensor(np.random.default_rng(4).normal(size=len(r)))
+    close = {"rtol": 1e-11, "atol": 1e-11}
+    torch.testing.assert_close(streamed.transposed_times(y), matrix.T @ y, **close)
+    torch.testing.assert_close(streamed.gram().tril(), (matrix @ matrix.T).tril(), **close)
+    torch.testing.assert_close(streamed.normal().tril(), (matrix.T @ matrix).tril(), **close)
 
 
 def test_nothing_is_left_attached_to_the_graph(made: Case) -> None:

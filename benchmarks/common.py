@@ -1,0 +1,78 @@
+"""What the benchmarks share: grading, thresholds, machine, records."""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+sys.path.insert(0, str(ROOT))  # from a checkout, installed or not
+
+Curve = list[tuple[float, float]]  # seconds, error
+
+
+def reached(curve: Curve, threshold: float) -> float | None:
+    """Seconds until the error was first below a threshold; None where it never was."""
+    return next((seconds for seconds, error in curve if error <= threshold), None)
+
+
+def grid_of(problem: Any, points: int = 129) -> tuple[list[Any], Any]:
+    """(coordinates, values [fields, points]) of the certified reference, thinned for grading."""
+    import numpy as np
+
+    from pacpde.datasets import reference_for
+
+    reference = reference_for(problem)
+    axes = [axis[:: max(1, len(axis) // points)] for axis in reference.axes.values()]
+    flat = [part.ravel() for part in np.meshgrid(*axes, indexing="ij")]
+    return flat, np.stack(reference(*flat))
+
+
+def watched(network: Any, task: Any, problem: Any) -> Callable[[Any, Any], float]:
+    """A `Monitor.watch` that grades weights against the reference."""
+    import numpy as np
+
+    from pacpde import Surrogate
+
+    axes, expected = grid_of(problem)
+
+    def watch(weights: Any, draw: Any) -> float:
+        found = np.reshape(Surrogate(network, task.ansatz(draw), weights)(*axes), expected.shape)
+        return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+
+    return watch
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """What the seconds depend on; no names of hosts or people."""
+    cpu = platform.processor() or platform.machine()
+    details = Path("/proc/cpuinfo")
+    if details.exists():
+        named = [line for line in details.read_text().splitlines() if line.startswith("model name")]
+        cpu = named[0].partition(":")[2].strip() if named else cpu
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def write_record(record: Mapping[str, Any], path: Path) -> None:
+    """As JSON, replaced at once."""
+    from pacpde.files import atomic_write
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as temporary:
+        Path(temporary).write_text(json.dumps(record, indent=1) + "\n")
+    print(f"written: {path}", file=sys.stderr)
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
