@@ -107,7 +107,7 @@ def finish(
         ]
         clock += made.seconds
         steps += made.steps
-    return replace(
+    ended = replace(
         start,
         ansatz=task.ansatz(phases[-1].draw),
         weights=fits[-1].weights if weights is None else weights,
@@ -116,3 +116,4 @@ def finish(
         history=tuple(history),
         seconds=clock,
     )
+    return ended.to(ended.runtime)  # a lost device leaves the weights on the CPU: masks follow

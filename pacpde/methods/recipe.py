@@ -1,6 +1,7 @@
 """How a problem is fitted: network, points and phases, from what the problem declares."""
 
 from dataclasses import dataclass, fields, replace
+from math import ceil
 from typing import Any
 
 from pacpde.errors import InvalidValueError, unknown
@@ -48,7 +49,7 @@ class Recipe:
         for name in settings:
             if name not in known:
                 raise unknown("setting of a fit", name, known)
-        return cls(**{**(problem.recipe if problem else {}), **settings})
+        return cls(**{**(_declared(problem) if problem else {}), **settings})
 
     def __post_init__(self) -> None:
         for name in ("points", "steps"):
@@ -74,8 +75,8 @@ class Recipe:
         """
         if not isinstance(task, PhysicsTask) or not task.physics:
             return self.again(task)
-        pieces = task.problem.horizons
-        if pieces > 1:
+        if task.problem.horizons > 1:
+            pieces = ceil(task.problem.horizons * task.problem.stretch)
             half = _share(self.points, 0.5)
             longer = [
                 Phase(self.steps, 5, Draw(half, horizon=k / pieces), enough=self.tolerance)
@@ -105,6 +106,17 @@ class Recipe:
         """A short fit that tells whether a step along a path can be taken."""
         (phase, *_) = self.again(task)
         return (replace(phase, steps=10, refresh=5, patience=0),)
+
+
+def _declared(problem: Problem) -> dict[str, Any]:
+    """What a problem declares; where it grows its time span, more of it for a longer one."""
+    declared = dict(problem.recipe)
+    if problem.horizons > 1 and problem.stretch > 1:
+        points = declared.get("points", Recipe.points)
+        declared["points"] = ceil(points * problem.stretch)
+        if declared.get("frequency"):
+            declared["frequency"] *= problem.stretch
+    return declared
 
 
 def _share(points: int, share: float) -> int:

@@ -19,6 +19,8 @@ from pacpde.runtime import generator
 
 CONVERGED, NOT_CONVERGED = "converged", "not_converged"
 STALLED, DIVERGED = "stalled", "diverged"
+DEVICE_LOST = "device_lost"
+LOST = (torch.AcceleratorError, torch.OutOfMemoryError)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ class FitResult:
     Attributes:
         weights: the whole vector; frozen entries keep every bit.
         outcome: "converged" (held-out residual below the tolerance), "not_converged" (steps used
-            up), "stalled" (no way down) or "diverged" (not a number).
+            up), "stalled" (no way down), "diverged" (not a number) or "device_lost" (the GPU
+            failed or ran out of memory: the best weights so far, on the CPU).
         held_out: root mean square held-out residual at `weights`.
         history: one entry a refresh: stage, step, seconds, held_out, solver where the optimiser
             chose one, and error where watched.
@@ -107,9 +110,14 @@ class _Position:
     held_out: float = math.inf
     waited: int = 0
     stalled: bool = False
+    lost: bool = False
     done: bool = False
     history: list[dict[str, Any]] = field(default_factory=list)
     state: State = field(default_factory=dict)
+    saved: torch.Tensor = field(init=False)  # the best on the CPU, out of a lost device's reach
+
+    def __post_init__(self) -> None:
+        self.saved = self.best.cpu()
 
     NUMBERS = (
         "phase", "refresh", "steps", "evaluations", "seconds", "held_out", "waited", "stalled",
@@ -166,16 +174,21 @@ def minimise(
         clock = time.perf_counter()
         phase = phases[position.phase]
         rng = generator(seed, stage, f"phase {position.phase}", f"refresh {position.refresh}")
-        problem = LeastSquares(
-            network,
-            position.weights,
-            free,
-            task.blocks(network, position.weights, phase.draw, rng),
-            _anchor(free, weights, strength),
-        )
         steps = min(phase.refresh, phase.steps - position.refresh * phase.refresh)
-        made = optimiser.run(problem, problem.start, steps, position.state or None)
-        measured = _advance(position, problem.insert(made.x), made.state, phases, task, network)
+        try:
+            problem = LeastSquares(
+                network,
+                position.weights,
+                free,
+                task.blocks(network, position.weights, phase.draw, rng),
+                _anchor(free, weights, strength),
+            )
+            made = optimiser.run(problem, problem.start, steps, position.state or None)
+            measured = _advance(position, problem.insert(made.x), made.state, phases, task, network)
+        except LOST:
+            position.best = position.saved
+            position.lost = position.done = True
+            break
         position.steps += made.steps
         position.evaluations += made.evaluations
         position.stalled = made.stalled
@@ -213,6 +226,7 @@ def _advance(
     position.waited = 0 if held_out < 0.95 * position.held_out else position.waited + 1
     if held_out < position.held_out:
         position.best, position.held_out = weights, held_out
+        position.saved = weights.cpu()
     position.refresh += 1
     over = position.refresh * phase.refresh >= phase.steps
     waited = 0 < phase.patience <= position.waited
@@ -220,6 +234,7 @@ def _advance(
         position.phase, position.refresh, position.waited = position.phase + 1, 0, 0
         if position.phase < len(phases):  # another ansatz or horizon: measure anew
             position.best, position.held_out = weights, math.inf
+            position.saved = weights.cpu()
     return held_out
 
 
@@ -251,6 +266,8 @@ def _note(
 
 
 def _outcome(position: _Position, tolerance: float) -> str:
+    if position.lost:
+        return DEVICE_LOST
     if math.isnan(position.held_out):
         return DIVERGED
     if position.held_out <= tolerance:

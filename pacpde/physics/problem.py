@@ -153,6 +153,11 @@ class Problem(ABC):
         domain = Domain(self.axes)
         return domain if self.until is None else domain.restricted("t", upper=self.until)
 
+    @property
+    def stretch(self) -> float:
+        """Length of the time span in force, in the family's own."""
+        return self.domain.axis("t").length / Domain(self.axes).axis("t").length
+
     @cached_property
     def channels(self) -> tuple[str, ...]:
         """Every derivative the residual ∂u/∂t − rhs needs, with "" for the field itself."""

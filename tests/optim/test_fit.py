@@ -1,0 +1,73 @@
+"""How a fit ends: named outcomes, and the best weights so far."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+
+from pacpde.networks.constraints import network_for
+from pacpde.objective.task import Draw, PhysicsTask
+from pacpde.optim.base import Progress, State
+from pacpde.optim.fit import FitResult, Phase, minimise
+from pacpde.optim.free import LeastSquares
+from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
+from pacpde.problems import Heat
+
+
+@dataclass
+class Failing:
+    """Levenberg–Marquardt that fails at its third call."""
+
+    error: Exception | None = None
+    value: float = 0.0
+    calls: list[torch.Tensor] = field(default_factory=list)
+
+    def run(
+        self, problem: LeastSquares, x: torch.Tensor, steps: int, state: State | None = None
+    ) -> Progress:
+        if len(self.calls) == 2:
+            if self.error is not None:
+                raise self.error
+            return Progress(x + self.value, 1.0, {}, steps, steps)
+        made = LevenbergMarquardt().run(problem, x, steps, state)
+        self.calls.append(made.x)
+        return made
+
+
+def fitted(optimiser: Failing) -> FitResult:
+    task = PhysicsTask(Heat(alpha=0.2))
+    network = network_for(task.ansatz(Draw()), 8, 1, "tanh")
+    weights = torch.as_tensor(network.start(np.random.default_rng(0)))
+    phases = [Phase(10, 2, Draw(60))]
+    return minimise(
+        network, task, weights, phases, stage="train", seed=0, tolerance=1e-9, optimiser=optimiser
+    )
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("full"), torch.AcceleratorError("gone")])
+def test_a_lost_device_leaves_the_best_weights(error: Exception) -> None:
+    optimiser = Failing(error)
+    made = fitted(optimiser)
+    assert made.outcome == "device_lost"
+    assert any(torch.equal(made.weights, x) for x in optimiser.calls)
+    assert made.weights.device.type == "cpu" and made.steps == 4 and len(made.history) == 2
+
+
+def test_a_fault_of_ours_is_not_taken_for_one_of_the_device() -> None:
+    with pytest.raises(ZeroDivisionError):
+        fitted(Failing(ZeroDivisionError()))
+
+
+def test_weights_that_are_no_numbers_end_as_diverged_with_the_best_before() -> None:
+    optimiser = Failing(value=float("nan"))
+    made = fitted(optimiser)
+    assert made.outcome == "diverged"
+    assert any(torch.equal(made.weights, x) for x in optimiser.calls)
+
+
+def test_worse_weights_do_not_replace_better_ones() -> None:
+    optimiser = Failing(value=100.0)
+    made = fitted(optimiser)
+    assert made.outcome == "not_converged"
+    assert any(torch.equal(made.weights, x) for x in optimiser.calls)
