@@ -1,0 +1,159 @@
+"""Seconds to jinns's errors on Burgers' equation: pacpde and jinns's natural gradient.
+
+The same network (3 layers of 16, tanh, float64), machine and threads, one after another. jinns
+gets a virtual environment of its own (made here, `.venv-jinns`), its notebook's losses, and 4,000
+interior points in place of 900, which miss the front. Its compilation is left out of its seconds;
+pacpde has none. Both are graded on the same grid against the certified reference.
+
+    python benchmarks/burgers_vs_jinns.py
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from math import pi
+from pathlib import Path
+from typing import Any
+
+from common import RESULTS, ROOT, Curve, grid_of, machine, markdown, reached, watched, write_record
+
+VERSION = "1.10.2"
+WIDTH, DEPTH = 16, 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    import numpy as np
+
+    from pacpde.problems import Burgers
+    from pacpde.runtime import versions
+
+    options = parse(arguments)
+    python = environment(options.venv)
+    seeds = range(options.seeds)
+    runs: dict[str, list[dict[str, Any]]] = {"pacpde": [], "jinns": []}
+    with tempfile.TemporaryDirectory() as folder:
+        grid = Path(folder) / "grid.npz"
+        (t, x), u = grid_of(Burgers(nu=0.01 / pi))
+        np.savez(grid, t=t, x=x, u=u[0])
+        for seed in seeds:
+            runs["jinns"].append(jinns_run(python, grid, seed, options))
+            runs["pacpde"].append(pacpde_run(seed, options))
+            print(f"seed {seed}: {told(runs)}", file=sys.stderr, flush=True)
+    record = {
+        "network": f"{DEPTH}x{WIDTH} tanh, float64",
+        "interior_points_of_jinns": options.points,
+        "machine": machine(options.threads),
+        "versions": versions() | runs["jinns"][0]["versions"],
+        "runs": runs,
+    }
+    write_record(record, options.output)
+    print(table(runs))
+    return 0
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--points", type=int, default=4000, help="interior, of jinns")
+    parser.add_argument("--seconds", type=float, default=120, help="jinns may train (default 120)")
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--venv", type=Path, default=ROOT / ".venv-jinns")
+    parser.add_argument("-o", "--output", type=Path, default=RESULTS / "burgers_vs_jinns.json")
+    return parser.parse_args(arguments)
+
+
+def environment(folder: Path) -> Path:
+    """The Python of jinns's environment, made if it is not there."""
+    python = folder / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        install = [python, "-m", "pip", "install", "-q", f"jinns=={VERSION}"]
+        subprocess.run(install, check=True)
+    return python
+
+
+def jinns_run(python: Path, grid: Path, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    given = {
+        "grid": str(grid), "seed": seed, "width": WIDTH, "depth": DEPTH,
+        "points": options.points, "seconds": options.seconds, "version": VERSION,
+    }  # fmt: skip
+    flags = f"--xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads={options.threads}"
+    done = subprocess.run(
+        [python, ROOT / "benchmarks" / "jinns_worker.py", json.dumps(given)],
+        stdout=subprocess.PIPE, text=True, check=True,
+        env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+    )  # fmt: skip
+    return {"seed": seed, **json.loads(done.stdout.splitlines()[-1])}
+
+
+def pacpde_run(seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    import torch
+
+    torch.set_num_threads(options.threads)
+    from pacpde.methods import Recipe
+    from pacpde.networks.constraints import network_for
+    from pacpde.objective.task import Draw, PhysicsTask
+    from pacpde.optim.fit import Monitor, minimise
+    from pacpde.problems import Burgers
+    from pacpde.runtime import generator
+
+    problem = Burgers(nu=0.01 / pi)
+    recipe = Recipe.of(problem, width=WIDTH, depth=DEPTH)
+    task = PhysicsTask(problem, seed=seed)
+    network = network_for(task.ansatz(Draw()), WIDTH, DEPTH, recipe.activation)
+    made = minimise(
+        network,
+        task,
+        torch.as_tensor(network.start(generator(seed, "weights"))),
+        recipe.first(task),
+        stage="train",
+        seed=seed,
+        tolerance=recipe.tolerance,
+        optimiser=recipe.make_optimiser(),
+        monitor=Monitor(watch=watched(network, task, problem)),
+    )
+    return {
+        "seed": seed,
+        "curve": [(entry["seconds"], entry["error"]) for entry in made.history],
+        "seconds": made.seconds,
+        "steps": made.steps,
+        "parameters": network.size,
+    }
+
+
+def best(run: dict[str, Any]) -> float:
+    return min(error for _, error in run["curve"])
+
+
+def told(runs: dict[str, list[dict[str, Any]]]) -> str:
+    return ", ".join(f"{name} {best(made[-1]):.1e}" for name, made in runs.items())
+
+
+def seconds_to(made: Sequence[dict[str, Any]], level: float) -> float:
+    """Median over seeds; infinite where more than half never got there."""
+    curves: list[Curve] = [run["curve"] for run in made]
+    times = [reached(curve, level) for curve in curves]
+    return statistics.median(float("inf") if seconds is None else seconds for seconds in times)
+
+
+def table(runs: dict[str, list[dict[str, Any]]]) -> str:
+    """Median seconds of both to 2e-3 and to jinns's best error, and their ratio."""
+    reach = statistics.median(best(run) for run in runs["jinns"])
+    rows = []
+    for name, level in (("2e-3", 2e-3), (f"jinns's best, {reach:.1e}", reach)):
+        own, peer = (seconds_to(runs[key], level) for key in ("pacpde", "jinns"))
+        rows.append([name, f"{own:.1f}", f"{peer:.1f}", f"{peer / own:.0f}"])
+    ends = [f"{name} {statistics.median(map(best, made)):.1e}" for name, made in runs.items()]
+    head = ["relative L2 error", "pacpde, s", "jinns, s", "ratio"]
+    return markdown(head, rows) + f"median best error: {', '.join(ends)}\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
