@@ -23,7 +23,7 @@ from math import pi
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, ROOT, Curve, grid_of, machine, reached, write_record
+from common import RESULTS, ROOT, Curve, fitted, grid_of, machine, reached, write_record
 
 RECORD = RESULTS / "burgers_vs_deepxde.json"
 NU = 0.01 / pi
@@ -122,7 +122,7 @@ def work(options: argparse.Namespace) -> Run:
     torch.set_num_threads(options.threads)
     grade = grader(Path(options.grid))
     if options.worker == "pacpde":
-        made = pacpde_run(options, grade)
+        made = pacpde_run(options)
     else:
         made = deepxde_run(options, grade, options.worker.removeprefix("deepxde-"))
     curve: Curve = made["curve"]
@@ -154,46 +154,19 @@ def grader(path: Path) -> Callable[[Predict], float]:
     return lambda predict: float(np.linalg.norm(predict(t, x) - u) / np.linalg.norm(u))
 
 
-def pacpde_run(options: argparse.Namespace, grade: Callable[[Predict], float]) -> Run:
+def pacpde_run(options: argparse.Namespace) -> Run:
     """`pacpde.fit` with its defaults for Burgers in this network, watched."""
-    import torch
-
-    from pacpde import Surrogate
-    from pacpde.methods import Recipe
-    from pacpde.networks.constraints import network_for
-    from pacpde.objective.task import Draw, PhysicsTask
-    from pacpde.optim.fit import Monitor, minimise
     from pacpde.problems import Burgers
-    from pacpde.runtime import generator
 
-    problem = Burgers(nu=NU)
     small = {"points": 200, "steps": 5} if options.quick else {}
-    recipe = Recipe.of(problem, width=options.width, depth=options.depth, **small)
-    task = PhysicsTask(problem, seed=options.seed)
-    network = network_for(task.ansatz(Draw()), recipe.width, recipe.depth, recipe.activation)
-    weights = torch.as_tensor(network.start(generator(options.seed, "weights"), recipe.frequency))
-
-    def watch(weights: torch.Tensor, draw: Draw) -> float:
-        return grade(Surrogate(network, task.ansatz(draw), weights))
-
-    made = minimise(
-        network,
-        task,
-        weights,
-        recipe.first(task),
-        stage="train",
-        seed=options.seed,
-        tolerance=recipe.tolerance,
-        optimiser=recipe.make_optimiser(),
-        monitor=Monitor(watch=watch),
-    )
+    made = fitted(Burgers(nu=NU), options.seed, width=options.width, depth=options.depth, **small)
     return {
-        "recipe": f"pacpde.fit: {recipe.optimiser}, {recipe.points} residual-weighted points",
+        "recipe": f"pacpde.fit: {made['optimiser']}, {made['points']} residual-weighted points",
         "dtype": "float64",
-        "parameters": network.size,
-        "iterations": made.steps,
-        "outcome": made.outcome,
-        "curve": [(entry["seconds"], entry["error"]) for entry in made.history],
+        "parameters": made["parameters"],
+        "iterations": made["steps"],
+        "outcome": made["outcome"],
+        "curve": made["curve"],
     }
 
 

@@ -47,6 +47,43 @@ def watched(network: Any, task: Any, problem: Any) -> Callable[[Any, Any], float
     return watch
 
 
+def fitted(problem: Any, seed: int, **settings: Any) -> dict[str, Any]:
+    """`pacpde.fit` from nothing, watched: its curve, and how it ended."""
+    import torch
+
+    from pacpde.methods import Recipe
+    from pacpde.networks.constraints import network_for
+    from pacpde.objective.task import Draw, PhysicsTask
+    from pacpde.optim.fit import Monitor, minimise
+    from pacpde.runtime import generator
+
+    recipe = Recipe.of(problem, **settings)
+    task = PhysicsTask(problem, hard=recipe.hard, seed=seed)
+    network = network_for(task.ansatz(Draw()), recipe.width, recipe.depth, recipe.activation)
+    made = minimise(
+        network,
+        task,
+        torch.as_tensor(network.start(generator(seed, "weights"), recipe.frequency)),
+        recipe.first(task),
+        stage="train",
+        seed=seed,
+        tolerance=recipe.tolerance,
+        optimiser=recipe.make_optimiser(),
+        monitor=Monitor(watch=watched(network, task, problem)),
+    )
+    return {
+        "curve": [(entry["seconds"], entry["error"]) for entry in made.history],
+        "seconds": made.seconds,
+        "steps": made.steps,
+        "evaluations": made.evaluations,
+        "held_out": made.held_out,
+        "outcome": made.outcome,
+        "parameters": network.size,
+        "points": recipe.points,
+        "optimiser": recipe.optimiser,
+    }
+
+
 def machine(threads: int) -> dict[str, Any]:
     """What the seconds depend on; no names of hosts or people."""
     cpu = platform.processor() or platform.machine()

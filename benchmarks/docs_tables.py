@@ -2,6 +2,7 @@
 
 import json
 
+from burgers_vs_jinns import table as jinns_table
 from common import RESULTS, ROOT
 from cost import table as cost_table
 from over_seeds import table as seeds_table
@@ -16,6 +17,9 @@ def main() -> None:
     cost = RESULTS / "cost.json"
     if cost.exists():
         write("cost", cost_table(json.loads(cost.read_text())["cells"]))
+    jinns = RESULTS / "burgers_vs_jinns.json"
+    if jinns.exists():
+        write("jinns", jinns_table(json.loads(jinns.read_text())["runs"]))
 
 
 def write(name: str, table: str) -> None:

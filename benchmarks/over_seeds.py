@@ -17,7 +17,7 @@ from math import pi
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, machine, markdown, reached, watched, write_record
+from common import RESULTS, fitted, machine, markdown, reached, write_record
 
 THRESHOLDS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 
@@ -88,44 +88,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def run(name: str, seed: int, quick: bool) -> dict[str, Any]:
     """One fit from nothing."""
-    import torch
-
-    from pacpde.methods import Recipe
-    from pacpde.networks.constraints import network_for
-    from pacpde.objective.task import Draw, PhysicsTask
-    from pacpde.optim.fit import Monitor, minimise
     from pacpde.physics.problem import families
-    from pacpde.runtime import generator
 
     family, coefficients, settings, until = CASES[name]
-    problem = families.get(family)(**coefficients, until=until)
     small = {"points": 50, "steps": 2} if quick else {}
-    recipe = Recipe.of(problem, **{**settings, **small})
-    task = PhysicsTask(problem, hard=recipe.hard, seed=seed)
-    network = network_for(task.ansatz(Draw()), recipe.width, recipe.depth, recipe.activation)
-    weights = torch.as_tensor(network.start(generator(seed, "weights"), recipe.frequency))
-    made = minimise(
-        network,
-        task,
-        weights,
-        recipe.first(task),
-        stage="train",
-        seed=seed,
-        tolerance=recipe.tolerance,
-        optimiser=recipe.make_optimiser(),
-        monitor=Monitor(watch=watched(network, task, problem)),
-    )
-    curve = [(entry["seconds"], entry["error"]) for entry in made.history]
-    return {
-        "seconds_to": {f"{level:g}": reached(curve, level) for level in THRESHOLDS},
-        "seconds": made.seconds,
-        "steps": made.steps,
-        "evaluations": made.evaluations,
-        "error": curve[-1][1],
-        "held_out": made.held_out,
-        "outcome": made.outcome,
-        "parameters": network.size,
-    }
+    made = fitted(families.get(family)(**coefficients, until=until), seed, **{**settings, **small})
+    curve = made.pop("curve")
+    to = {f"{level:g}": reached(curve, level) for level in THRESHOLDS}
+    return {"seconds_to": to, "error": curve[-1][1], **made}
 
 
 def told(run: dict[str, Any]) -> str:
