@@ -60,7 +60,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 Steps = Annotated[
     int | None,
     typer.Option(
-        help="At most so many steps of a fit's last phase, of PAC's allocate twice as many; the "
+        help="At most so many steps of a fit's last phase; the "
         f"total shown counts the phases before it too. {_else('steps')}"
     ),
 ]

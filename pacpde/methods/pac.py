@@ -27,7 +27,7 @@ class PAC(Method):
         sparsity: share of the weights taken from the source and freed for the target.
         strength: λ.
         scope, biases, head: see `pacpde.pac.magnitude_mask`.
-        allocate_steps: at most so many steps of allocate; None takes twice the recipe's.
+        allocate_steps: at most so many steps of allocate; None takes the recipe's.
         continuation: walk the coefficients where a direct calibration fails.
     """
 
@@ -74,8 +74,8 @@ class PAC(Method):
         start = replace(source, history=(), seconds=0.0)
         pruned = prune(start, self.sparsity, **self._treatment)
         pruning = time.perf_counter() - clock
-        longer = replace(recipe, steps=self.allocate_steps or 2 * context.recipe.steps)
-        phases = longer.restored(context.source_task)
+        own = replace(recipe, steps=self.allocate_steps or context.recipe.steps)
+        phases = own.restored(context.source_task)
         kept = allocate(
             pruned,
             context.source_task,
