@@ -12,8 +12,9 @@ from pacpde.methods.recipe import Recipe
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Task
-from pacpde.optim.fit import FitResult, Monitor, Phase
+from pacpde.optim.fit import FitResult, Monitor, Phase, minimise
 from pacpde.registry import Registry
+from pacpde.runtime import generator
 
 methods: Registry[type["Method"]] = Registry("method", "pacpde.methods")
 
@@ -88,6 +89,33 @@ class Method(ABC):
     def recipe(self, context: Context) -> Recipe:
         recipe = context.recipe
         return recipe if self.steps is None else replace(recipe, steps=self.steps)
+
+
+def from_nothing(
+    task: Task,
+    network: MLP,
+    recipe: Recipe,
+    seed: int,
+    monitor: Monitor | None = None,
+    stage: str = "train",
+) -> tuple[Surrogate, FitResult]:
+    """Fit a network from random weights."""
+    rng = generator(seed, "weights")
+    weights = task.runtime.tensor(network.start(rng, recipe.frequency))
+    phases = recipe.first(task)
+    made = minimise(
+        network,
+        task,
+        weights,
+        phases,
+        stage=stage,
+        seed=seed,
+        tolerance=recipe.tolerance,
+        optimiser=recipe.make_optimiser(),
+        monitor=monitor,
+    )
+    blank = Surrogate(network, task.ansatz(phases[-1].draw), weights)
+    return finish(blank, task, phases, [made], "trained"), made
 
 
 def finish(

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Context, Transferred, finish, methods
+from pacpde.methods.base import Context, Transferred, from_nothing, methods
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.constraints import PlainAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Labels, TableTask
-from pacpde.optim.fit import minimise
-from pacpde.runtime import Runtime, check_seed, generator
+from pacpde.runtime import Runtime, check_seed
 
 # Tables are smaller than solutions, and no held-out error says that noisy labels are fitted.
 TABLE = {"width": 24, "depth": 2, "tolerance": inf}
@@ -46,19 +45,7 @@ def fit_table(
         table, PlainAnsatz.of(table.points, table.values), check_seed(seed), runtime=runtime
     )
     network = network_for(task.standard, recipe.width, recipe.depth, recipe.activation)
-    weights = runtime.tensor(network.start(generator(seed, "weights"), recipe.frequency))
-    phases = recipe.first(task)
-    made = minimise(
-        network,
-        task,
-        weights,
-        phases,
-        stage="train",
-        seed=seed,
-        tolerance=recipe.tolerance,
-        optimiser=recipe.make_optimiser(),
-    )
-    return finish(Surrogate(network, task.standard, weights), task, phases, [made], "trained")
+    return from_nothing(task, network, recipe, seed)[0]
 
 
 def transfer_table(

@@ -1,12 +1,10 @@
 """From random weights, without a source."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from pacpde.methods.base import Context, Method, Transferred, finish
+from pacpde.methods.base import Context, Method, Transferred, from_nothing
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Task
-from pacpde.optim.fit import minimise
-from pacpde.runtime import generator
 
 
 @dataclass(frozen=True)
@@ -18,22 +16,9 @@ class Scratch(Method):
 
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
         recipe = self.recipe(context)
-        rng = generator(context.seed, "weights")
-        weights = source.runtime.tensor(source.network.start(rng, recipe.frequency))
-        phases = recipe.first(target)
-        made = minimise(
-            source.network,
-            target,
-            weights,
-            phases,
-            stage="scratch",
-            seed=context.seed,
-            tolerance=recipe.tolerance,
-            optimiser=recipe.make_optimiser(),
-            monitor=context.monitor,
+        surrogate, made = from_nothing(
+            target, source.network, recipe, context.seed, context.monitor, stage="scratch"
         )
-        blank = replace(source, weights=weights, memories={}, history=(), seconds=0.0)
-        surrogate = finish(blank, target, phases, [made], "trained")
         return Transferred(
             surrogate,
             source.parameters,

@@ -9,17 +9,17 @@ import torch
 
 from pacpde.datasets import check_labels, draw_labels, reference_for
 from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Context, Transferred, finish, methods
+from pacpde.methods.base import Context, Transferred, from_nothing, methods
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.constraints import network_for
 from pacpde.networks.surrogate import Surrogate, relative_l2
 from pacpde.objective.task import Draw, Labels, PhysicsTask
-from pacpde.optim.fit import Monitor, Progress, Watch, minimise
+from pacpde.optim.fit import Monitor, Progress, Watch
 from pacpde.optim.journal import Journal
 from pacpde.physics.domain import mesh
 from pacpde.physics.problem import Problem
 from pacpde.reference import Reference
-from pacpde.runtime import Runtime, check_seed, generator, versions
+from pacpde.runtime import Runtime, check_seed, versions
 
 
 def fit(
@@ -44,21 +44,7 @@ def fit(
     recipe = Recipe.of(problem, **settings)
     task = PhysicsTask(problem, hard=recipe.hard, seed=check_seed(seed), runtime=runtime)
     network = network_for(task.ansatz(Draw()), recipe.width, recipe.depth, recipe.activation)
-    weights = runtime.tensor(network.start(generator(seed, "weights"), recipe.frequency))
-    phases = recipe.first(task)
-    made = minimise(
-        network,
-        task,
-        weights,
-        phases,
-        stage="train",
-        seed=seed,
-        tolerance=recipe.tolerance,
-        optimiser=recipe.make_optimiser(),
-        monitor=Monitor(progress, journal),
-    )
-    blank = Surrogate(network, task.ansatz(phases[-1].draw), weights)
-    return finish(blank, task, phases, [made], "trained")
+    return from_nothing(task, network, recipe, seed, Monitor(progress, journal))[0]
 
 
 @dataclass(frozen=True)

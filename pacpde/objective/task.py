@@ -34,6 +34,11 @@ class Draw:
 class Task(Protocol):
     """Training blocks and the held-out measure that stops a fit."""
 
+    @property
+    def runtime(self) -> Runtime:
+        """Device and dtype of the blocks."""
+        ...
+
     def ansatz(self, draw: Draw) -> Ansatz:
         """The ansatz to fit in."""
         ...
