@@ -49,28 +49,17 @@ def watched(network: Any, task: Any, problem: Any) -> Callable[[Any, Any], float
 
 def fitted(problem: Any, seed: int, **settings: Any) -> dict[str, Any]:
     """`pacpde.fit` from nothing, watched: its curve, and how it ended."""
-    import torch
-
     from pacpde.methods import Recipe
+    from pacpde.methods.base import from_nothing
     from pacpde.networks.constraints import network_for
     from pacpde.objective.task import Draw, PhysicsTask
-    from pacpde.optim.fit import Monitor, minimise
-    from pacpde.runtime import generator
+    from pacpde.optim.fit import Monitor
 
     recipe = Recipe.of(problem, **settings)
     task = PhysicsTask(problem, hard=recipe.hard, seed=seed)
     network = network_for(task.ansatz(Draw()), recipe.width, recipe.depth, recipe.activation)
-    made = minimise(
-        network,
-        task,
-        torch.as_tensor(network.start(generator(seed, "weights"), recipe.frequency)),
-        recipe.first(task),
-        stage="train",
-        seed=seed,
-        tolerance=recipe.tolerance,
-        optimiser=recipe.make_optimiser(),
-        monitor=Monitor(watch=watched(network, task, problem)),
-    )
+    watch = watched(network, task, problem)
+    _, made = from_nothing(task, network, recipe, seed, Monitor(watch=watch))
     return {
         "curve": [(entry["seconds"], entry["error"]) for entry in made.history],
         "seconds": made.seconds,
@@ -107,6 +96,14 @@ def write_record(record: Mapping[str, Any], path: Path) -> None:
     with atomic_write(path) as temporary:
         Path(temporary).write_text(json.dumps(record, indent=1) + "\n")
     print(f"written: {path}", file=sys.stderr)
+
+
+def write_table(page: Path, name: str, table: str) -> None:
+    """Put a table between its markers in a page."""
+    start, end = f"<!-- {name} table -->\n", f"<!-- end of {name} table -->"
+    before, rest = page.read_text().split(start)
+    _, after = rest.split(end)
+    page.write_text(before + start + table + end + after)
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
