@@ -7,7 +7,7 @@ from typing import Any
 
 from pacpde.methods import Recipe
 from pacpde.networks.surrogate import Surrogate
-from pacpde.optim.fit import CONVERGED, DIVERGED, NOT_CONVERGED, STALLED
+from pacpde.optim.fit import CONVERGED, FELL_SHORT
 
 
 def verdict(fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], kept: Path) -> str | None:
@@ -38,7 +38,7 @@ def _shortfall(name: str, made: Surrogate, settings: Mapping[str, Any]) -> str:
 
 def _parts(outcome: str) -> tuple[str, str]:
     """(stage, how) of an outcome; the stage is empty where it is the last."""
-    for how in (NOT_CONVERGED, STALLED, DIVERGED):
+    for how in FELL_SHORT:
         if outcome.endswith(how):
             return outcome.removesuffix(how).rstrip("_"), how
     return "", outcome

@@ -20,6 +20,7 @@ from pacpde.runtime import generator
 CONVERGED, NOT_CONVERGED = "converged", "not_converged"
 STALLED, DIVERGED = "stalled", "diverged"
 DEVICE_LOST = "device_lost"
+FELL_SHORT = (NOT_CONVERGED, STALLED, DIVERGED, DEVICE_LOST)
 LOST = (torch.AcceleratorError, torch.OutOfMemoryError)
 
 
