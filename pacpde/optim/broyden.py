@@ -53,12 +53,11 @@ class SSBroyden:
                 inverse = updated(inverse, step, turn, length * gradient, fresh)
             x, loss, gradient = moved, new_loss, new_gradient
             taken += 1
-            value = problem.loss(x)
-            stalled = not value < lowest
+            stalled = not loss < lowest
             if not stalled:
-                best, lowest = x, value
+                best, lowest = x, loss
         kept = {} if inverse is None else {"inverse": inverse}
-        return Progress(best, lowest, kept, taken, seen.evaluations + taken + 1, stalled)
+        return Progress(best, lowest, kept, taken, seen.evaluations + 1, stalled)
 
     def _length(
         self,
