@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -67,15 +66,6 @@ def load(folder: str | Path, runtime: Runtime | None = None) -> Surrogate:
 def check_place(folder: str | Path) -> Path:
     """`folder`, if `save` may take its place; OutputError where it holds anything else."""
     return check_folder(folder, WEIGHTS, ABOUT, every=True)
-
-
-def exists(folder: str | Path) -> bool:
-    """Whether a folder holds a surrogate."""
-    return (Path(folder) / ABOUT).is_file()
-
-
-def remove(folder: str | Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _read(place: Path) -> tuple[dict[str, Any], bytes]:

@@ -1,6 +1,5 @@
 """Residual blocks: every loss is ½‖r‖² of a stack of them, so every optimiser takes every loss."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -102,11 +101,3 @@ class Anchor:
 
     strength: torch.Tensor
     centre: torch.Tensor
-
-
-@dataclass(frozen=True)
-class Objective:
-    """½‖r‖² of data blocks plus an optional anchor."""
-
-    blocks: Sequence[Block]
-    anchor: Anchor | None = None
