@@ -6,7 +6,7 @@ field scales s, and a multiplier m that vanishes there, so that every network me
 computed once for a set of points (a `Batch`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from math import pi
 from typing import Protocol
@@ -30,12 +30,14 @@ Wall = tuple[str, float, float, tuple[float, float]]
 class Batch:
     """A set of points, ready for a network.
 
+    Leading dimensions [...] are a stack of sets, for a stack of networks.
+
     Attributes:
-        coordinates: [points, axes].
+        coordinates: [..., points, axes].
         names: derivative channels carried.
-        inputs: jet of the input map, [channels, images·points, features].
-        offset: jet of g, [channels, points, fields].
-        product: [channels, channels, points], Leibniz' rule for m·N.
+        inputs: jet of the input map, [..., channels, images·points, features].
+        offset: jet of g, [..., channels, points, fields].
+        product: [..., channels, channels, points], Leibniz' rule for m·N.
         scale: typical size of each field, [fields].
         images: 1, or 2 where N is made odd from N(x) and N(−x).
     """
@@ -50,25 +52,52 @@ class Batch:
 
     @property
     def size(self) -> int:
-        return len(self.coordinates)
+        return self.coordinates.shape[-2]
 
-    def only(self, points: slice) -> "Batch":
+    def only(self, points: slice | torch.Tensor) -> "Batch":
         """Some of the points."""
-        inputs = self.inputs.unflatten(1, (self.images, self.size))[:, :, points].flatten(1, 2)
+        inputs = self.inputs.unflatten(-2, (self.images, self.size))
         return replace(
             self,
-            coordinates=self.coordinates[points],
-            inputs=inputs,
-            offset=self.offset[:, points],
+            coordinates=self.coordinates[..., points, :],
+            inputs=inputs[..., points, :].flatten(-3, -2),
+            offset=self.offset[..., points, :],
             product=self.product[..., points],
         )
 
+    @property
+    def kind(self) -> Hashable:
+        """What sets that can be stacked have in common."""
+        return self.names, self.images, self.inputs.shape, tuple(self.scale.tolist())
+
+    @classmethod
+    def stack(cls, batches: Sequence["Batch"]) -> "Batch":
+        """Sets of one kind, along a new first dimension."""
+        return replace(
+            batches[0],
+            coordinates=torch.stack([batch.coordinates for batch in batches]),
+            inputs=torch.stack([batch.inputs for batch in batches]),
+            offset=torch.stack([batch.offset for batch in batches]),
+            product=torch.stack([batch.product for batch in batches]),
+        )
+
+    def members(self, chosen: torch.Tensor) -> "Batch":
+        """Some sets of a stack."""
+        return replace(
+            self,
+            coordinates=self.coordinates[chosen],
+            inputs=self.inputs[chosen],
+            offset=self.offset[chosen],
+            product=self.product[chosen],
+        )
+
     def fields(self, output: torch.Tensor) -> torch.Tensor:
-        """Fields and derivatives [channels, points, fields] from the network's output jet."""
+        """Fields and derivatives [..., channels, points, fields] from the network's output jet."""
         if self.images == 2:
-            here, mirrored = output.split(self.size, dim=1)
+            here, mirrored = output.split(self.size, dim=-2)
             output = (here - mirrored) / 2
-        return self.offset + self.scale * torch.einsum("cdn,dnk->cnk", self.product, output)
+        product = torch.einsum("...cdn,...dnk->...cnk", self.product, output)
+        return self.offset + self.scale * product
 
 
 class Ansatz(Protocol):

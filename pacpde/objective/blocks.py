@@ -1,17 +1,22 @@
 """Residual blocks: every loss is ½‖r‖² of a stack of them, so every optimiser takes every loss."""
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, Self
 
 import torch
 
 from pacpde.networks.constraints import Ansatz, Batch
 from pacpde.physics.derivatives import ChannelDerivative
 from pacpde.physics.problem import Problem
+from pacpde.physics.stacked import members, stack, stackable
 
 
 class Block(Protocol):
-    """Residuals at a set of points; each row depends on its own point only."""
+    """Residuals at a set of points; each row depends on its own point only.
+
+    Blocks of one kind can be stacked: leading dimensions [...] everywhere.
+    """
 
     @property
     def batch(self) -> Batch:
@@ -19,17 +24,34 @@ class Block(Protocol):
         ...
 
     def residual(self, fields: torch.Tensor) -> torch.Tensor:
-        """Weighted residuals [points, kinds] from the jet of fields [channels, points, fields]."""
+        """Weighted residuals [..., points, kinds] of the jet [..., channels, points, fields]."""
         ...
 
-    def only(self, points: slice) -> "Block":
+    def only(self, points: slice) -> Self:
         """Some of the points, each with the weight it has among all."""
+        ...
+
+    @property
+    def kind(self) -> Hashable:
+        """What blocks that can be stacked have in common."""
+        ...
+
+    def stack(self, others: Sequence[Self]) -> Self:
+        """This block and others of its kind, along a new first dimension."""
+        ...
+
+    def members(self, chosen: torch.Tensor) -> Self:
+        """Some blocks of a stack."""
         ...
 
 
 @dataclass(frozen=True)
 class PhysicsBlock:
-    """(∂u/∂t − rhs) / scale at collocation points, weighted so that ½‖r‖² is half a mean square."""
+    """(∂u/∂t − rhs) / scale at collocation points, weighted so that ½‖r‖² is half a mean square.
+
+    Attributes:
+        problem: in a stack, its coefficients are columns [stack, 1].
+    """
 
     problem: Problem
     batch: Batch
@@ -44,7 +66,8 @@ class PhysicsBlock:
 
     def residual(self, fields: torch.Tensor) -> torch.Tensor:
         names = [axis.name for axis in self.problem.axes]
-        channels = {name: fields[i].unbind(-1) for i, name in enumerate(self.batch.names)}
+        jets = zip(self.batch.names, fields.unbind(-3), strict=True)
+        channels = {name: jet.unbind(-1) for name, jet in jets}
         d = ChannelDerivative(
             channels, names, dict(zip(names, self.batch.coordinates.unbind(-1), strict=True))
         )
@@ -59,13 +82,29 @@ class PhysicsBlock:
         batch = self.batch.only(points)
         return replace(self, batch=batch, weight=self.weight * batch.size / self.batch.size)
 
+    @property
+    def kind(self) -> Hashable:
+        problem = self.problem
+        alike = type(problem) if stackable(type(problem)) else problem
+        return "physics", alike, problem.until, problem.scales, self.weight, self.batch.kind
+
+    def stack(self, others: Sequence["PhysicsBlock"]) -> "PhysicsBlock":
+        blocks = [self, *others]
+        problem = stack([block.problem for block in blocks], self.batch.coordinates)
+        return replace(self, problem=problem, batch=Batch.stack([block.batch for block in blocks]))
+
+    def members(self, chosen: torch.Tensor) -> "PhysicsBlock":
+        return replace(
+            self, problem=members(self.problem, chosen), batch=self.batch.members(chosen)
+        )
+
 
 @dataclass(frozen=True)
 class LabelBlock:
     """(u − y) / scale at labelled points; also soft start and edge values.
 
     Attributes:
-        values: y, [points, fields].
+        values: y, [..., points, fields].
     """
 
     batch: Batch
@@ -80,13 +119,25 @@ class LabelBlock:
         return cls(ansatz.batch(points), values, weight)
 
     def residual(self, fields: torch.Tensor) -> torch.Tensor:
-        difference = (fields[0] - self.values) / self.batch.scale
+        difference = (fields.select(-3, 0) - self.values) / self.batch.scale
         return difference * (self.weight / self.batch.size) ** 0.5
 
     def only(self, points: slice) -> "LabelBlock":
         batch = self.batch.only(points)
         weight = self.weight * batch.size / self.batch.size
-        return replace(self, batch=batch, values=self.values[points], weight=weight)
+        return replace(self, batch=batch, values=self.values[..., points, :], weight=weight)
+
+    @property
+    def kind(self) -> Hashable:
+        return "labels", self.weight, self.batch.kind
+
+    def stack(self, others: Sequence["LabelBlock"]) -> "LabelBlock":
+        blocks = [self, *others]
+        values = torch.stack([block.values for block in blocks])
+        return replace(self, batch=Batch.stack([block.batch for block in blocks]), values=values)
+
+    def members(self, chosen: torch.Tensor) -> "LabelBlock":
+        return replace(self, batch=self.batch.members(chosen), values=self.values[chosen])
 
 
 @dataclass(frozen=True)
@@ -96,8 +147,23 @@ class Anchor:
     As residuals: √(2·strength)·(w − centre), whose Jacobian is diagonal.
 
     Attributes:
-        strength, centre: one value a free parameter, [free].
+        strength, centre: one value a free parameter, [..., free].
     """
 
     strength: torch.Tensor
     centre: torch.Tensor
+
+    @property
+    def uniform(self) -> bool:
+        """Whether it pulls every parameter alike."""
+        return bool((self.strength == self.strength[..., :1]).all())
+
+    @classmethod
+    def stack(cls, anchors: Sequence["Anchor"]) -> "Anchor":
+        return cls(
+            torch.stack([anchor.strength for anchor in anchors]),
+            torch.stack([anchor.centre for anchor in anchors]),
+        )
+
+    def members(self, chosen: torch.Tensor) -> "Anchor":
+        return Anchor(self.strength[chosen], self.centre[chosen])

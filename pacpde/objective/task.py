@@ -11,7 +11,7 @@ from pacpde.errors import InvalidValueError
 from pacpde.networks.constraints import Ansatz, PhysicsAnsatz, PlainAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.objective.blocks import Block, LabelBlock, PhysicsBlock
-from pacpde.objective.jacobian import residuals
+from pacpde.objective.factors import residuals
 from pacpde.physics.conditions import Dirichlet
 from pacpde.physics.domain import Domain
 from pacpde.physics.problem import Problem

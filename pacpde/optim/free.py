@@ -3,7 +3,7 @@
 Frozen weights are not in the vector, so no optimiser can move them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,16 +11,19 @@ import torch
 
 from pacpde.networks.mlp import MLP
 from pacpde.objective.blocks import Anchor, Block
-from pacpde.objective.jacobian import MEMORY, Jacobian, linearise, residuals, split
+from pacpde.objective.factors import residuals
+from pacpde.objective.jacobian import MEMORY, Jacobian, linearise, split
 
 
 @dataclass(frozen=True)
 class LeastSquares:
     """½‖r(x)‖² + Σ strength (x − centre)² over the free entries x of `weights`.
 
+    Leading dimensions [...] are a stack of problems, see `stack`.
+
     Attributes:
-        weights: the whole vector [size]; its free entries are overwritten by x.
-        free: which entries are free, bool [size].
+        weights: the whole vector [..., size]; its free entries are overwritten by x.
+        free: which entries are free, bool [..., size], the same number in each of a stack.
         anchor: over the free entries, in their order.
         memory: bytes that its Jacobian may take.
     """
@@ -38,34 +41,45 @@ class LeastSquares:
 
     @cached_property
     def indices(self) -> torch.Tensor | None:
-        """Positions of the free entries; None where all are free."""
-        return None if bool(self.free.all()) else self.free.nonzero()[:, 0]
+        """Positions of the free entries, one list a stack where they differ; None: all are free."""
+        if bool(self.free.all()):
+            return None
+        masks = self.free.reshape(-1, self.free.shape[-1])
+        if bool((masks == masks[0]).all()):
+            return masks[0].nonzero()[:, 0]
+        return masks.nonzero()[:, 1].reshape(len(masks), -1)
 
     @property
     def start(self) -> torch.Tensor:
-        """The free entries of `weights`, [free]."""
+        """The free entries of `weights`, [free]; not of a stack."""
         return self.weights[self.free].clone()
 
     def insert(self, x: torch.Tensor) -> torch.Tensor:
         """The whole vector with x in its free entries; frozen ones keep every bit."""
         if self.indices is None:
             return x
-        return self.weights.index_copy(0, self.indices, x)
+        if self.indices.dim() > 1:
+            return self.weights.scatter(-1, self.indices, x)
+        return self.weights.index_copy(-1, self.indices, x)
 
     def linearise(self, x: torch.Tensor) -> tuple[torch.Tensor, Jacobian]:
-        """Data residuals [rows] and their Jacobian [rows, free] at x."""
+        """Data residuals [..., rows] and their Jacobian [..., rows, free] at x."""
         with torch.no_grad():
             weights = self.insert(x)
             return linearise(self.network, weights, self.blocks, self.indices, self.memory)
 
     def residuals(self, x: torch.Tensor) -> torch.Tensor:
-        """Data residuals [rows] at x."""
+        """Data residuals [..., rows] at x."""
         return residuals(self.network, self.insert(x), self.blocks)
 
-    def loss(self, x: torch.Tensor) -> float:
-        """½‖r‖² plus the anchor at x."""
+    def losses(self, x: torch.Tensor) -> torch.Tensor:
+        """½‖r‖² plus the anchor at x [..., free], one a problem."""
         with torch.no_grad():
-            return float(self._loss(x))
+            return self._loss(x)
+
+    def loss(self, x: torch.Tensor) -> float:
+        """½‖r‖² plus the anchor at x [free]."""
+        return float(self.losses(x))
 
     def loss_and_gradient(self, x: torch.Tensor) -> tuple[float, torch.Tensor]:
         """The loss and its gradient [free] at x, by autograd."""
@@ -76,7 +90,41 @@ class LeastSquares:
 
     def _loss(self, x: torch.Tensor) -> torch.Tensor:
         r = self.residuals(x)
-        value = (r @ r) / 2
+        value = (r * r).sum(-1) / 2
         if self.anchor is not None:
-            value = value + (self.anchor.strength * (x - self.anchor.centre) ** 2).sum()
+            value = value + (self.anchor.strength * (x - self.anchor.centre) ** 2).sum(-1)
         return value
+
+    @property
+    def kind(self) -> Hashable:
+        """What problems that can be stacked have in common."""
+        anchor = None if self.anchor is None else self.anchor.uniform
+        kinds = tuple(block.kind for block in self.blocks)
+        where = str(self.weights.device), self.weights.dtype
+        return self.network, int(self.free.sum()), anchor, kinds, where
+
+    @classmethod
+    def stack(cls, problems: Sequence["LeastSquares"]) -> "LeastSquares":
+        """Problems of one kind as one, with a first dimension that runs over them."""
+        first = problems[0]
+        columns = zip(*[problem.blocks for problem in problems], strict=True)
+        anchors = [problem.anchor for problem in problems if problem.anchor is not None]
+        return replace(
+            first,
+            weights=torch.stack([problem.weights for problem in problems]),
+            free=torch.stack([problem.free for problem in problems]),
+            blocks=[block.stack(others) for block, *others in columns],
+            anchor=Anchor.stack(anchors) if anchors else None,
+        )
+
+    def members(self, chosen: torch.Tensor) -> "LeastSquares":
+        """Some problems of a stack."""
+        if len(chosen) == len(self.weights):
+            return self
+        return replace(
+            self,
+            weights=self.weights[chosen],
+            free=self.free[chosen],
+            blocks=[block.members(chosen) for block in self.blocks],
+            anchor=None if self.anchor is None else self.anchor.members(chosen),
+        )

@@ -1,7 +1,9 @@
 """Levenberg–Marquardt with geodesic acceleration."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from pacpde.optim.base import Progress, State, optimisers
@@ -40,38 +42,76 @@ class LevenbergMarquardt:
     def run(
         self, problem: LeastSquares, x: torch.Tensor, steps: int, state: State | None = None
     ) -> Progress:
-        problem = problem.within(int(self.memory * 2**30))
-        damping = float(state["damping"]) if state else self.damping
-        loss = problem.loss(x)
-        taken, evaluations, stalled, solver = 0, 1, False, ""
-        while taken < steps and not stalled:
-            system = normal_system(*problem.linearise(x), problem.anchor, x)
+        return self.run_together([problem], [x], steps, [state])[0]
+
+    def run_together(
+        self,
+        problems: Sequence[LeastSquares],
+        starts: Sequence[torch.Tensor],
+        steps: int,
+        states: Sequence[State | None],
+    ) -> list[Progress]:
+        """Every problem from its start, all of one kind, each with its own damping and stop."""
+        problem = LeastSquares.stack(problems).within(int(self.memory * 2**30))
+        x = torch.stack(list(starts))
+        many = len(problems)
+        loss = _numbers(problem.losses(x))
+        damping = np.array([float(state["damping"]) if state else self.damping for state in states])
+        taken, evaluations = np.zeros(many, int), np.ones(many, int)
+        stalled, solver = np.zeros(many, bool), ""
+        while len(trying := np.flatnonzero((taken < steps) & ~stalled)):
+            at = torch.as_tensor(trying, device=x.device)
+            now, here = problem.members(at), x[at]
+            system = normal_system(*now.linearise(here), now.anchor, here)
             solver = system.name
-            evaluations += 1
-            stalled = True
-            while damping <= self.most:
-                step, promised = system.solve(damping)
+            evaluations[trying] += 1
+            stalled[trying] = True
+            while len(trying):
+                step, promised = system.solve(torch.as_tensor(damping[trying]).to(x))
                 if self.bend > 0:
-                    step = step + self._bent(problem, x, system, step)
-                    evaluations += 1
-                trial = x + step
-                trial_loss = problem.loss(trial)
-                evaluations += 1
-                if trial_loss < loss:  # false for nan
-                    ratio = (loss - trial_loss) / promised if promised > 0 else 1.0
-                    x, loss, stalled = trial, trial_loss, False
-                    if ratio > 0.5:
-                        damping = max(damping / self.shrink, self.least)
-                    elif ratio < 0.1:
-                        damping *= 2
-                    break
-                if abs(promised) < 1e-15 * loss:
-                    break
-                damping *= self.grow
-            taken += not stalled
-        damping = min(damping, self.most)
-        kept = {"damping": torch.tensor(damping, dtype=torch.float64)}
-        return Progress(x, loss, kept, taken, evaluations, stalled, solver)
+                    step = step + self._bent(now, here, system, step)
+                    evaluations[trying] += 1
+                trial = here + step
+                evaluations[trying] += 1
+                new, hoped = _numbers(torch.stack([now.losses(trial), promised]))
+                old = loss[trying]
+                better = new < old  # false for nan
+                refused = ~better & ~(abs(hoped) < 1e-15 * old)
+                ratio = np.divide(old - new, hoped, out=np.ones_like(new), where=hoped > 0)
+                damping[trying] = self._steered(damping[trying], better, refused, ratio)
+                x[at] = torch.where(torch.as_tensor(better).to(x.device)[:, None], trial, here)
+                loss[trying] = np.where(better, new, old)
+                stalled[trying] = ~better
+                taken[trying] += better
+                again = refused & (damping[trying] <= self.most)
+                if again.all():
+                    continue
+                trying = trying[again]
+                left = torch.as_tensor(np.flatnonzero(again), device=x.device)
+                if len(trying):
+                    at, here = at[left], here[left]
+                    now, system = now.members(left), system.members(left)
+        damping = np.minimum(damping, self.most)
+        return [
+            Progress(
+                x[number],
+                float(loss[number]),
+                {"damping": torch.tensor(damping[number], dtype=torch.float64)},
+                int(taken[number]),
+                int(evaluations[number]),
+                bool(stalled[number]),
+                solver,
+            )
+            for number in range(many)
+        ]
+
+    def _steered(
+        self, damping: np.ndarray, better: np.ndarray, refused: np.ndarray, ratio: np.ndarray
+    ) -> np.ndarray:
+        """The next damping of each, by the share of the promised descent that came true."""
+        eased = np.where(better & (ratio > 0.5), damping / self.shrink, damping)
+        eased = np.where(better & (ratio < 0.1), damping * 2, eased)
+        return np.where(refused, damping * self.grow, np.maximum(eased, self.least))
 
     def _bent(
         self, problem: LeastSquares, x: torch.Tensor, system: NormalSystem, step: torch.Tensor
@@ -82,5 +122,10 @@ class LevenbergMarquardt:
         slope = (ahead - system.r) / REACH
         curvature = 2 / REACH * (slope - system.jacobian.times(step))
         bend = system.step_for(curvature) / 2
-        trusted = bend.norm() <= self.bend * step.norm()  # false for nan
-        return torch.where(trusted, bend, torch.zeros_like(bend))
+        longest = self.bend * step.norm(dim=-1, keepdim=True)
+        trusted = bend.norm(dim=-1, keepdim=True) <= longest  # false for nan
+        return torch.where(trusted, bend, 0)
+
+
+def _numbers(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.double().cpu().numpy()

@@ -2,10 +2,13 @@
 
 S = 2·strength of the anchor, g = Jᵀr + S(x − centre) the slope of the loss. They are solved
 densely in the smaller of residual and parameter space, or by conjugate gradients on products with
-J and Jᵀ where even the smaller matrix would not fit into memory.
+J and Jᵀ where even the smaller matrix would not fit into memory. Leading dimensions [...] are a
+stack of systems, each with a damping of its own.
 """
 
 from abc import ABC, abstractmethod
+from copy import copy
+from typing import Self
 
 import torch
 
@@ -17,38 +20,72 @@ class NormalSystem(ABC):
     """One linearisation, solved anew for each damping."""
 
     name: str
+    STACKED: tuple[str, ...] = ("r", "stiffness", "pull", "gradient")
 
     def __init__(
         self, r: torch.Tensor, jacobian: Jacobian, anchor: Anchor | None, x: torch.Tensor
     ) -> None:
         self.r, self.jacobian = r, jacobian
-        self.stiffness = x.new_zeros(len(x)) if anchor is None else 2 * anchor.strength
+        self.stiffness = torch.zeros_like(x) if anchor is None else 2 * anchor.strength
         self.pull = self.stiffness * (0 if anchor is None else x - anchor.centre)
         self.gradient = jacobian.transposed_times(r) + self.pull
 
-    def solve(self, damping: float) -> tuple[torch.Tensor, float]:
-        """The step [free], and the descent of the loss that the linear model promises for it."""
+    def members(self, chosen: torch.Tensor) -> Self:
+        """Some of a stack, before they are damped."""
+        some = copy(self)
+        some.jacobian = self.jacobian.members(chosen)
+        for name in self.STACKED:
+            setattr(some, name, getattr(self, name)[chosen])
+        return some
+
+    def solve(self, damping: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The step [..., free], and the descent [...] of the loss the linear model promises.
+
+        Args:
+            damping: μ, [...].
+        """
         self.damp(damping)
         step = self.step()
         # gᵀδ + ½ δᵀ(JᵀJ + S)δ, where (JᵀJ + S)δ = −g − μδ
-        promised = (damping * (step @ step) - self.gradient @ step) / 2
-        return step, float(promised)
+        promised = (damping * (step * step).sum(-1) - (self.gradient * step).sum(-1)) / 2
+        return step, promised
 
     @abstractmethod
-    def damp(self, damping: float) -> None:
+    def damp(self, damping: torch.Tensor) -> None:
         """Make ready for a damping."""
 
     @abstractmethod
     def step(self) -> torch.Tensor:
-        """−(JᵀJ + S + μI)⁻¹ g, [free]."""
+        """−(JᵀJ + S + μI)⁻¹ g, [..., free]."""
 
     @abstractmethod
     def step_for(self, r: torch.Tensor) -> torch.Tensor:
-        """−(JᵀJ + S + μI)⁻¹ Jᵀ r, [free], for other residuals."""
+        """−(JᵀJ + S + μI)⁻¹ Jᵀ r, [..., free], for other residuals."""
 
 
-class ParameterSpace(NormalSystem):
-    """By Cholesky of JᵀJ + S + μI, [free, free]."""
+class Dense(NormalSystem):
+    """By Cholesky of a matrix, [..., n, n], of which only the lower half is right."""
+
+    STACKED = (*NormalSystem.STACKED, "matrix", "diagonal")
+    matrix: torch.Tensor
+    diagonal: torch.Tensor
+
+    def factorise(self, shift: torch.Tensor) -> None:
+        """Of the matrix, its diagonal replaced."""
+        self.matrix.diagonal(dim1=-2, dim2=-1).copy_(shift)
+        # LAPACK goes down columns: it sees the transpose, and copies nothing crosswise
+        self.upper, info = torch.linalg.cholesky_ex(self.matrix.mT, upper=True)
+        self.failed = info > 0
+
+    def substitute(self, right: torch.Tensor) -> torch.Tensor:
+        """matrix⁻¹ right, [..., n]; nan, which no step survives, where it was not positive."""
+        half = torch.linalg.solve_triangular(self.upper.mT, right[..., None], upper=False)
+        found = torch.linalg.solve_triangular(self.upper, half, upper=True)[..., 0]
+        return torch.where(self.failed[..., None], torch.nan, found)
+
+
+class ParameterSpace(Dense):
+    """By Cholesky of JᵀJ + S + μI, [..., free, free]."""
 
     name = "parameter space"
 
@@ -57,21 +94,20 @@ class ParameterSpace(NormalSystem):
     ) -> None:
         super().__init__(r, jacobian, anchor, x)
         self.matrix = jacobian.normal()
-        self.diagonal = self.matrix.diagonal() + self.stiffness
+        self.diagonal = self.matrix.diagonal(dim1=-2, dim2=-1) + self.stiffness
 
-    def damp(self, damping: float) -> None:
-        self.matrix.diagonal().copy_(self.diagonal + damping)
-        self.factor = _cholesky(self.matrix)
+    def damp(self, damping: torch.Tensor) -> None:
+        self.factorise(self.diagonal + damping[..., None])
 
     def step(self) -> torch.Tensor:
-        return -_substitute(self.factor, self.gradient)
+        return -self.substitute(self.gradient)
 
     def step_for(self, r: torch.Tensor) -> torch.Tensor:
-        return -_substitute(self.factor, self.jacobian.transposed_times(r))
+        return -self.substitute(self.jacobian.transposed_times(r))
 
 
-class ResidualSpace(NormalSystem):
-    """By Cholesky of JJᵀ + sI, [rows, rows], where S = (s − μ)I.
+class ResidualSpace(Dense):
+    """By Cholesky of JJᵀ + sI, [..., rows, rows], where S = (s − μ)I.
 
     δ = −pull/s − Jᵀ(JJᵀ + sI)⁻¹(r − J pull/s).
     """
@@ -82,22 +118,22 @@ class ResidualSpace(NormalSystem):
         self, r: torch.Tensor, jacobian: Jacobian, anchor: Anchor | None, x: torch.Tensor
     ) -> None:
         super().__init__(r, jacobian, anchor, x)
-        self.pulled = None if anchor is None else jacobian.times(self.pull)
+        self.anchored = anchor is not None
         self.matrix = jacobian.gram()
-        self.diagonal = self.matrix.diagonal().clone()
+        self.diagonal = self.matrix.diagonal(dim1=-2, dim2=-1).clone()
 
-    def damp(self, damping: float) -> None:
-        self.own = self.stiffness[0] + damping
-        self.matrix.diagonal().copy_(self.diagonal + self.own)
-        self.factor = _cholesky(self.matrix)
+    def damp(self, damping: torch.Tensor) -> None:
+        self.own = (self.stiffness[..., 0] + damping)[..., None]
+        self.factorise(self.diagonal + self.own)
 
     def step(self) -> torch.Tensor:
-        if self.pulled is None:
+        if not self.anchored:
             return self.step_for(self.r)
-        return self.step_for(self.r - self.pulled / self.own) - self.pull / self.own
+        pulled = self.pull / self.own
+        return self.step_for(self.r - self.jacobian.times(pulled)) - pulled
 
     def step_for(self, r: torch.Tensor) -> torch.Tensor:
-        return -self.jacobian.transposed_times(_substitute(self.factor, r))
+        return -self.jacobian.transposed_times(self.substitute(r))
 
 
 class Krylov(NormalSystem):
@@ -112,8 +148,8 @@ class Krylov(NormalSystem):
     accuracy = 1e-3
     iterations = 200
 
-    def damp(self, damping: float) -> None:
-        self.own = self.stiffness + damping
+    def damp(self, damping: torch.Tensor) -> None:
+        self.own = self.stiffness + damping[..., None]
 
     def step(self) -> torch.Tensor:
         return self._solved(-self.gradient)
@@ -124,16 +160,17 @@ class Krylov(NormalSystem):
     def _solved(self, right: torch.Tensor) -> torch.Tensor:
         """(JᵀJ + S + μI)⁻¹ right, by Hestenes & Stiefel (1952)."""
         found, rest, way = torch.zeros_like(right), right.clone(), right.clone()
-        size = first = rest @ rest
+        size = first = (rest * rest).sum(-1, keepdim=True)
         for _ in range(self.iterations):
-            if not size > self.accuracy**2 * first:  # also where nothing is asked, or nan
+            going = size > self.accuracy**2 * first  # not where nothing is asked, or nan
+            if not bool(going.any()):
                 break
             moved = self.jacobian.times(way)
             turned = self.jacobian.transposed_times(moved) + self.own * way
-            share = size / (way @ turned)
+            share = torch.where(going, size / (way * turned).sum(-1, keepdim=True), 0)
             found += share * way
             rest -= share * turned
-            before, size = size, rest @ rest
+            before, size = size, (rest * rest).sum(-1, keepdim=True)
             way = rest + (size / before) * way
         return found
 
@@ -143,19 +180,8 @@ def normal_system(
 ) -> NormalSystem:
     """The cheapest way that fits into the Jacobian's memory."""
     rows, free = jacobian.shape
-    uniform = anchor is None or bool((anchor.strength == anchor.strength[0]).all())
-    kind = ResidualSpace if rows < free and uniform else ParameterSpace
+    kind = ResidualSpace if rows < free and (anchor is None or anchor.uniform) else ParameterSpace
     size = rows if kind is ResidualSpace else free
     if 2 * r.element_size() * size**2 > jacobian.memory:  # the matrix and its factor
         return Krylov(r, jacobian, anchor, x)
     return kind(r, jacobian, anchor, x)
-
-
-def _cholesky(matrix: torch.Tensor) -> torch.Tensor:
-    """The factor; nan, which no step survives, where the matrix is not positive to rounding."""
-    factor, info = torch.linalg.cholesky_ex(matrix)
-    return torch.full_like(matrix, torch.nan) if int(info) else factor
-
-
-def _substitute(factor: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    return torch.cholesky_solve(right[:, None], factor)[:, 0]

@@ -6,7 +6,7 @@ import torch
 
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.objective.blocks import Block, LabelBlock, PhysicsBlock
-from pacpde.objective.jacobian import residuals
+from pacpde.objective.factors import residuals
 from pacpde.physics import Problem
 from pacpde.physics.derivatives import taylor_channels
 from pacpde.problems import Burgers, Heat, Heat2D, Lorenz

@@ -10,7 +10,8 @@ import torch
 from pacpde.networks.constraints import Ansatz, PhysicsAnsatz, PlainAnsatz, network_for
 from pacpde.networks.mlp import MLP
 from pacpde.objective.blocks import Block, LabelBlock, PhysicsBlock
-from pacpde.objective.jacobian import Streamed, factor_bytes, linearise, residuals, split
+from pacpde.objective.factors import Streamed, factor_bytes, residuals
+from pacpde.objective.jacobian import linearise, split
 from pacpde.physics import Problem
 from pacpde.problems import Burgers, BurgersPeriodic, Heat2D, Lorenz
 

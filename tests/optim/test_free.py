@@ -6,7 +6,7 @@ import torch
 
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.objective.blocks import Anchor, PhysicsBlock
-from pacpde.objective.jacobian import residuals
+from pacpde.objective.factors import residuals
 from pacpde.optim.free import LeastSquares
 from pacpde.problems import Burgers
 

@@ -85,7 +85,7 @@ class TestLinear:
         problem = linear(rows, anchor)
         x = problem.start
         system = normal_system(*problem.linearise(x), problem.anchor, x)
-        step, promised = system.solve(0.3)
+        step, promised = system.solve(torch.tensor(0.3))
         assert promised > 0
         assert promised == pytest.approx(problem.loss(x) - problem.loss(x + step), rel=1e-10)
 
@@ -103,7 +103,7 @@ class TestBend:
         problem = LeastSquares(network, weights, free, [PhysicsBlock.at(family, ansatz, points)])
         x = problem.start
         system = normal_system(*problem.linearise(x), None, x)
-        step, _ = system.solve(1e-12)
+        step, _ = system.solve(torch.tensor(1e-12))
         bend = LevenbergMarquardt()._bent(problem, x, system, step)
 
         def missed(share: float, bent: bool) -> float:

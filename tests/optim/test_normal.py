@@ -77,13 +77,13 @@ def test_the_damped_step(kind: type[NormalSystem], rows: int, anchor: str, dampi
     slope = JACOBIAN.T @ R + 2 * strength * (X - CENTRE)
     made = system(kind, rows, anchor)
     assert isinstance(made, NormalSystem)
-    made.solve(10.0)  # another damping first: nothing of it is left behind
-    step, promised = made.solve(damping)
+    made.solve(torch.tensor(10.0))  # another damping first: nothing of it is left behind
+    step, promised = made.solve(torch.tensor(damping))
     # condition number up to ~10/damping
     np.testing.assert_allclose(step, -np.linalg.solve(matrix, slope), rtol=1e-8, atol=1e-9)
     undamped = matrix - damping * np.eye(10)
     descent = -(slope @ step.numpy() + step.numpy() @ undamped @ step.numpy() / 2)
-    assert promised == pytest.approx(descent, rel=1e-7)
+    assert float(promised) == pytest.approx(descent, rel=1e-7)
     other = np.zeros(rows)
     other[:6] = np.arange(6)
     expected = -np.linalg.solve(matrix, JACOBIAN.T @ np.arange(6))
@@ -113,7 +113,7 @@ def test_a_singular_matrix_gives_no_step(kind: type[NormalSystem]) -> None:
     """Without a number, so that the caller turns the damping up."""
     one = Matrix(torch.ones(3, 2, dtype=torch.float64))
     made = kind(torch.ones(3).double(), one, None, torch.zeros(2).double())  # type: ignore[arg-type]
-    step, _ = made.solve(-1.0)
+    step, _ = made.solve(torch.tensor(-1.0))
     assert bool(step.isnan().all())
 
 
@@ -121,5 +121,5 @@ def test_gradients_that_cannot_go_on_end_with_what_they_have() -> None:
     made = system(Krylov, 6, "none")
     assert isinstance(made, NormalSystem)
     made.gradient = torch.zeros(10, dtype=torch.float64)
-    step, promised = made.solve(1.0)
+    step, promised = made.solve(torch.tensor(1.0))
     assert not step.any() and promised == 0

@@ -1,0 +1,82 @@
+"""Many problems of one family as one: coefficients become columns, and `rhs` is none the wiser.
+
+Right-hand sides are plain arithmetic, so that a coefficient [stack, 1] beside fields
+[stack, points] gives every problem of the stack its own rates.
+"""
+
+import copy
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import torch
+
+from pacpde.physics.derivatives import Derivative
+from pacpde.physics.problem import Problem
+
+POINTS = 3  # at which a family is tried
+
+
+class _Tried(Derivative):
+    """Gives every derivative the values of a function that differs from field to field."""
+
+    def take(self, field: int, axes: str) -> torch.Tensor:
+        return torch.cos((field + 1) * self.fields[field] + len(axes))
+
+
+def stack(problems: Sequence[Problem], like: torch.Tensor) -> Problem:
+    """Problems of one family and time span as one, with coefficients [problems, 1]."""
+    columns = {
+        name: like.new_tensor([problem.coefficients[name] for problem in problems])[:, None]
+        for name in problems[0].declared()
+    }
+    return _with(problems[0], columns)
+
+
+def members(stacked: Problem, chosen: torch.Tensor) -> Problem:
+    """Some problems of a stack."""
+    columns = {name: getattr(stacked, name)[chosen] for name in stacked.declared()}
+    return _with(stacked, columns)
+
+
+@cache
+def stackable(family: type[Problem]) -> bool:
+    """Whether the right-hand side of a family takes coefficients in columns.
+
+    One that asks `if self.nu > 1` or calls `math.sqrt(self.nu)` does not: it is tried on two
+    problems, together and one by one.
+    """
+    first = family()
+    moved = {
+        name: about.default + (about.upper - about.default) / 3
+        for name, about in family.declared().items()
+    }
+    problems = [first, first.with_coefficients(**moved)]
+    shape = (2, len(first.axes) + len(first.fields), POINTS)
+    values = torch.tensor(np.random.default_rng(0).uniform(0.2, 0.9, shape))
+    try:
+        together = torch.stack(_rates(stack(problems, values), values), -1)
+        alone = [
+            torch.stack(_rates(problem, own), -1)
+            for problem, own in zip(problems, values, strict=True)
+        ]
+    except (TypeError, ValueError, RuntimeError):
+        return False
+    return torch.equal(together, torch.stack(alone))
+
+
+def _rates(problem: Problem, values: torch.Tensor) -> list[torch.Tensor]:
+    """Rates at some values [..., fields and axes, points]."""
+    columns = values.unbind(-2)
+    fields, coordinates = columns[: len(problem.fields)], columns[len(problem.fields) :]
+    names = [axis.name for axis in problem.axes]
+    d = _Tried(fields, names, dict(zip(names, coordinates, strict=True)))
+    return [rate + 0 * fields[0] for rate in problem.rates(d.fields, d)]
+
+
+def _with(problem: Problem, columns: dict[str, torch.Tensor]) -> Problem:
+    """A copy with other coefficients, which are not checked."""
+    made = copy.copy(problem)
+    for name, column in columns.items():
+        object.__setattr__(made, name, column)
+    return made
