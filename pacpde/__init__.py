@@ -1,6 +1,6 @@
 """pacpde: moves a trained solver of an ODE or PDE to changed coefficients."""
 
-from pacpde.methods import TransferResult, fit, transfer
+from pacpde.methods import TransferResult, fit, fit_many, transfer, transfer_many
 from pacpde.networks.checkpoint import load, save
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Problem
@@ -8,4 +8,15 @@ from pacpde.runtime import Runtime
 
 __version__ = "0.1.0"
 
-__all__ = ["Problem", "Runtime", "Surrogate", "TransferResult", "fit", "load", "save", "transfer"]
+__all__ = [
+    "Problem",
+    "Runtime",
+    "Surrogate",
+    "TransferResult",
+    "fit",
+    "fit_many",
+    "load",
+    "save",
+    "transfer",
+    "transfer_many",
+]

@@ -35,7 +35,7 @@ from pacpde.cli.options import (
     Unused,
     Width,
 )
-from pacpde.cli.output import complain, emit, showing
+from pacpde.cli.output import SIDE_BY_SIDE, complain, emit, showing
 from pacpde.cli.verdicts import verdict
 from pacpde.errors import InvalidValueError
 from pacpde.networks.surrogate import Surrogate
@@ -312,6 +312,14 @@ def compare(
     seeds: Annotated[
         str | None, typer.Option(metavar="0,1,...", help="Several seeds instead of one.")
     ] = None,
+    together: Annotated[
+        bool,
+        typer.Option(
+            "--together",
+            help="Fit all seeds and methods side by side: the same to rounding, in less time. The "
+            "seconds shown are then shares of the whole.",
+        ),
+    ] = False,
     device: Device = "cpu",
     dtype: Dtype = "float64",
     json: Json = None,
@@ -343,11 +351,12 @@ def compare(
             steps=steps, width=width, depth=depth, points=points, tolerance=tolerance, memory=memory
         ),
         Runtime(device, dtype),
+        together,
     )
     store = Store(output)
     store.check(plan.places())
     inputs.json_target(json, *store.taken(plan.places()))
-    with showing() as show:
+    with showing(SIDE_BY_SIDE if together else 1) as show:
         found = carry_out(plan, output, progress=show, say=show.say)
     from pacpde import plots
 

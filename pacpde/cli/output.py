@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pacpde.optim.fit import Update
+from pacpde.optim.update import Update
 from pacpde.studies import records
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 PLAIN_INTERVAL = 10.0  # seconds between two lines where stderr is no terminal
+SIDE_BY_SIDE = 8  # bars shown at once where fits run beside each other
 PLAIN_WIDTH = 140  # columns of a table where stdout is no terminal
 
 
@@ -31,10 +32,11 @@ def complain(sentence: str) -> None:
 class Show:
     """Progress events: transient bars on a terminal, sparse plain lines elsewhere."""
 
-    def __init__(self, bars: Progress | None) -> None:
-        self.bars = bars
+    def __init__(self, bars: Progress | None, lines: int = 1) -> None:
+        self.bars, self.lines = bars, lines
         self.tasks: dict[str, TaskID] = {}
-        self.said: tuple[str, float] = ("", 0.0)
+        self.shown: list[str] = []
+        self.said: dict[str, float] = {}
 
     def __call__(self, update: Update) -> None:
         text = f"held-out residual {update.held_out:.1e}, {update.seconds:.0f} s"
@@ -42,11 +44,19 @@ class Show:
             self._line(update, text)
             return
         if update.stage not in self.tasks:
-            for task in self.tasks.values():
-                self.bars.update(task, visible=False)
+            self._make_room(self.bars, update.stage)
             self.tasks[update.stage] = self.bars.add_task(update.stage, total=update.total)
+            self.shown.append(update.stage)
         task = self.tasks[update.stage]
         self.bars.update(task, completed=update.step, total=update.total, text=text)
+
+    def _make_room(self, bars: Progress, stage: str) -> None:
+        """Hide what the same fit did before, else the oldest."""
+        who = stage.partition(", ")[0]
+        before = [old for old in self.shown if old.partition(", ")[0] == who]
+        for old in before or self.shown[: max(0, len(self.shown) + 1 - self.lines)]:
+            bars.update(self.tasks[old], visible=False)
+            self.shown.remove(old)
 
     def say(self, sentence: str) -> None:
         """A sentence between the events."""
@@ -56,22 +66,21 @@ class Show:
             self.bars.console.print(sentence, highlight=False, markup=False)
 
     def _line(self, update: Update, text: str) -> None:
-        stage, at = self.said
         now = time.monotonic()
-        if update.stage != stage or now - at > PLAIN_INTERVAL:
-            self.said = (update.stage, now)
+        if update.stage not in self.said or now - max(self.said.values()) > PLAIN_INTERVAL:
+            self.said[update.stage] = now
             complain(f"{update.stage}: step {update.step} of at most {update.total}, {text}")
 
 
 @contextmanager
-def showing() -> Iterator[Show]:
-    """Progress on stderr while the block runs."""
+def showing(lines: int = 1) -> Iterator[Show]:
+    """Progress on stderr while the block runs, at most so many bars at once."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield Show(None)
+        yield Show(None, lines)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -80,7 +89,7 @@ def showing() -> Iterator[Show]:
         TextColumn("{task.fields[text]}"),
     )
     with Progress(*columns, console=console, transient=True) as bars:
-        yield Show(_with_text(bars))
+        yield Show(_with_text(bars), lines)
 
 
 def _with_text(bars: Progress) -> Progress:

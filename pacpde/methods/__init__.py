@@ -1,6 +1,7 @@
 """Ways to transfer: one file a method."""
 
 from pacpde.methods.base import Method, methods
+from pacpde.methods.many import fit_many, transfer_many
 from pacpde.methods.recipe import Recipe
 from pacpde.methods.regression import fit_table, transfer_table
 from pacpde.methods.transfer import TransferResult, fit, transfer
@@ -10,8 +11,10 @@ __all__ = [
     "Recipe",
     "TransferResult",
     "fit",
+    "fit_many",
     "fit_table",
     "methods",
     "transfer",
+    "transfer_many",
     "transfer_table",
 ]

@@ -14,8 +14,10 @@ from pacpde.methods.recipe import Recipe
 from pacpde.networks.constraints import network_for
 from pacpde.networks.surrogate import Surrogate, relative_l2
 from pacpde.objective.task import Draw, Labels, PhysicsTask
-from pacpde.optim.fit import Monitor, Progress, Watch
+from pacpde.optim.fit import Monitor, Watch
 from pacpde.optim.journal import Journal
+from pacpde.optim.together import Together
+from pacpde.optim.update import Progress
 from pacpde.physics.domain import mesh
 from pacpde.physics.problem import Problem
 from pacpde.reference import Reference
@@ -29,6 +31,7 @@ def fit(
     runtime: Runtime | None = None,
     progress: Progress | None = None,
     journal: Journal | None = None,
+    together: Together | None = None,
     **settings: Any,
 ) -> Surrogate:
     """Solve a problem by a network from random weights.
@@ -37,6 +40,7 @@ def fit(
         seed: of weights and points; the same seed gives the same bits on the same machine.
         progress: called with an `Update` after every refresh.
         journal: where to keep the state, so that a killed fit resumes exactly.
+        together: the fits that run beside this one; `fit_many` makes it.
         settings: see `pacpde.methods.recipe.Recipe`.
     """
     check_problem(problem, "problem")
@@ -44,7 +48,8 @@ def fit(
     recipe = Recipe.of(problem, **settings)
     task = PhysicsTask(problem, hard=recipe.hard, seed=check_seed(seed), runtime=runtime)
     network = network_for(task.ansatz(Draw()), recipe.width, recipe.depth, recipe.activation)
-    return from_nothing(task, network, recipe, seed, Monitor(progress, journal))[0]
+    monitor = Monitor(progress, journal, together=together)
+    return from_nothing(task, network, recipe, seed, monitor)[0]
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,7 @@ def transfer(
     runtime: Runtime | None = None,
     progress: Progress | None = None,
     journal: Journal | None = None,
+    together: Together | None = None,
     settings: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> TransferResult:
@@ -139,6 +145,7 @@ def transfer(
         method: its name; see `pacpde methods`.
         labels, noise: measurements of the target, and their noise relative to the fields' spread.
         physics: use the target's equation; otherwise labels alone.
+        together: the fits that run beside this one; `transfer_many` makes it.
         settings: of the fits, see `pacpde.methods.recipe.Recipe`; the network is the source's.
         options: of the method.
     """
@@ -158,7 +165,7 @@ def transfer(
         replace(task, problem=source.problem, labels=None, physics=True),
         recipe,
         seed,
-        Monitor(progress, journal, _grader(source, task, reference)),
+        Monitor(progress, journal, _grader(source, task, reference), together),
     )
     made = way.run(source, task, context)
     zero_shot = source.solving(target)

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,8 +13,11 @@ from pacpde.networks.mlp import MLP
 from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import Draw, Task
 from pacpde.optim.base import Optimiser, State, optimisers
+from pacpde.optim.base import Progress as Ran
 from pacpde.optim.free import LeastSquares
 from pacpde.optim.journal import Journal
+from pacpde.optim.together import Together
+from pacpde.optim.update import Progress, Update
 from pacpde.runtime import generator
 
 CONVERGED, NOT_CONVERGED = "converged", "not_converged"
@@ -43,35 +46,37 @@ class Phase:
     patience: int = 0
 
 
-@dataclass(frozen=True)
-class Update:
-    """A progress event."""
-
-    stage: str
-    step: int
-    total: int
-    held_out: float
-    seconds: float
-
-
-Progress = Callable[[Update], None]
 Watch = Callable[[torch.Tensor, Draw], float]
 
 
 @dataclass(frozen=True)
 class Monitor:
-    """What looks on while a fit runs: progress, a journal, and grading outside the clock.
+    """What is around a fit while it runs: who looks on, and who runs beside it.
 
-    `watch(weights, draw)` is the error against the reference; it only grades, nothing stops or
-    selects on it.
+    Attributes:
+        progress: called with an `Update` after every refresh.
+        journal: keeps its state.
+        watch: (weights, draw) → error against the reference, measured outside the clock; it only
+            grades, nothing stops or selects on it.
+        together: the fits beside it, with which its steps are computed.
     """
 
     progress: Progress | None = None
     journal: Journal | None = None
     watch: Watch | None = None
+    together: Together | None = None
 
-    def child(self, name: str) -> "Monitor":
-        return replace(self, journal=self.journal and self.journal.child(name))
+    def clock(self) -> float:
+        """Seconds; only differences mean something."""
+        return time.perf_counter() if self.together is None else self.together.clock()
+
+    def run(
+        self, optimiser: Optimiser, problem: LeastSquares, steps: int, state: State | None
+    ) -> Ran:
+        """At most `steps` steps from where a problem starts."""
+        if self.together is None:
+            return optimiser.run(problem, problem.start, steps, state)
+        return self.together.run(optimiser, problem, problem.start, steps, state)
 
 
 @dataclass(frozen=True)
@@ -172,7 +177,7 @@ def minimise(
     position = position or _Position(weights, weights)
     total = sum(phase.steps for phase in phases)
     while position.phase < len(phases) and not position.done:
-        clock = time.perf_counter()
+        clock = monitor.clock()
         phase = phases[position.phase]
         rng = generator(seed, stage, f"phase {position.phase}", f"refresh {position.refresh}")
         steps = min(phase.refresh, phase.steps - position.refresh * phase.refresh)
@@ -184,7 +189,7 @@ def minimise(
                 task.blocks(network, position.weights, phase.draw, rng),
                 _anchor(free, weights, strength),
             )
-            made = optimiser.run(problem, problem.start, steps, position.state or None)
+            made = monitor.run(optimiser, problem, steps, position.state or None)
             measured = _advance(position, problem.insert(made.x), made.state, phases, task, network)
         except LOST:
             position.best = position.saved
@@ -193,7 +198,7 @@ def minimise(
         position.steps += made.steps
         position.evaluations += made.evaluations
         position.stalled = made.stalled
-        position.seconds += time.perf_counter() - clock
+        position.seconds += monitor.clock() - clock
         _note(position, stage, total, phase.draw, measured, made.solver, monitor)
     return FitResult(
         position.best,

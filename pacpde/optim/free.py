@@ -51,8 +51,8 @@ class LeastSquares:
 
     @property
     def start(self) -> torch.Tensor:
-        """The free entries of `weights`, [free]; not of a stack."""
-        return self.weights[self.free].clone()
+        """The free entries of `weights`, [..., free]."""
+        return self.weights[self.free].reshape(*self.weights.shape[:-1], -1).clone()
 
     def insert(self, x: torch.Tensor) -> torch.Tensor:
         """The whole vector with x in its free entries; frozen ones keep every bit."""

@@ -2,18 +2,22 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
+from pacpde.datasets import reference_for
 from pacpde.errors import InvalidValueError
 from pacpde.methods import Recipe, fit, methods, transfer
 from pacpde.methods.transfer import check_problem, check_transfer
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
-from pacpde.optim.fit import Progress, Update
+from pacpde.optim.together import Together
+from pacpde.optim.update import Progress, prefixed
 from pacpde.physics import Problem
 from pacpde.runtime import Runtime, check_seed
 from pacpde.studies import records
@@ -21,6 +25,7 @@ from pacpde.studies.identity import identity
 from pacpde.studies.records import Record
 from pacpde.studies.store import Store
 
+T = TypeVar("T")
 Say = Callable[[str], None]
 
 
@@ -82,6 +87,8 @@ class Plan:
         names: methods, in the order in which they run.
         options: method → its options.
         settings: of every fit, see `pacpde.methods.Recipe`.
+        together: sources side by side, then all cells; the same to rounding, in less time, whose
+            shares are the cells' seconds.
     """
 
     source: Problem
@@ -94,6 +101,7 @@ class Plan:
     options: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     runtime: Runtime = Runtime()
+    together: bool = False
 
     def __post_init__(self) -> None:
         if not self.names or not self.seeds:
@@ -120,6 +128,7 @@ class Plan:
     def source_inputs(self, seed: int) -> dict[str, Any]:
         """All that the source surrogate of a seed depends on."""
         return {
+            **({"together": True} if self.together else {}),
             "family": self.source.name,
             "until": self.source.until,
             "source": self.source.coefficients,
@@ -186,84 +195,107 @@ def carry_out(
 
 
 def _carry_out(plan: Plan, store: Store | None, progress: Progress | None, say: Say) -> Comparison:
-    sources: dict[int, Surrogate] = {}
-    cells: list[Compared] = []
-    for seed in plan.seeds:
-        sources[seed] = _source(plan, seed, store, progress, say)
-        if store is not None:
-            store.show(sources[seed], *plan.place(seed, "source"))
-        for name in plan.names:
-            cells.append(_cell(plan, seed, name, sources[seed], store, progress, say))
-            if store is not None:
-                store.show(cells[-1].surrogate, *plan.place(seed, name))
-                records.write([cell.record for cell in cells], store.folder / "records.json")
+    work = _Work(plan, store, progress, say, Together() if plan.together else None)
+    sources = dict(zip(plan.seeds, work.each(work.source, [(s,) for s in plan.seeds]), strict=True))
+    asked = [(seed, name, sources[seed]) for seed in plan.seeds for name in plan.names]
+    cells = work.each(work.cell, asked)
     if store is not None:
         store.tidy()
     return Comparison(plan.source, plan.target, sources, cells)
 
 
-def _source(
-    plan: Plan, seed: int, store: Store | None, progress: Progress | None, say: Say
-) -> Surrogate:
-    cell = None if store is None else store.cell(plan.source_inputs(seed))
-    found = cell and cell.load()
-    if found:
-        say(f"source {plan.source}, seed {seed}: reused")
-        return found[1]
-    say(f"source {plan.source}, seed {seed}")
-    surrogate = fit(
-        plan.source,
-        seed=seed,
-        runtime=plan.runtime,
-        progress=_named("source", progress),
-        journal=None if cell is None else cell.journal,
-        **plan.settings,
-    )
-    if cell:
-        cell.save({"outcome": surrogate.outcome}, surrogate)
-    return surrogate
+@dataclass
+class _Work:
+    """Sources and cells of a plan, one after the other or side by side."""
 
+    plan: Plan
+    store: Store | None
+    progress: Progress | None
+    say: Say
+    together: Together | None
+    done: dict[tuple[int, str], Compared] = dataclasses.field(default_factory=dict)
 
-def _cell(
-    plan: Plan,
-    seed: int,
-    name: str,
-    source: Surrogate,
-    store: Store | None,
-    progress: Progress | None,
-    say: Say,
-) -> Compared:
-    cell = None if store is None else store.cell(plan.cell_inputs(seed, name))
-    found = cell and cell.load()
-    if found:
-        say(f"{name} to {plan.target}, seed {seed}: reused")
-        return Compared(found[0], found[1], reused=True)
-    say(f"{name} to {plan.target}, seed {seed}")
-    result = transfer(
-        source,
-        plan.target,
-        method=name,
-        seed=seed,
-        labels=plan.labels,
-        noise=plan.noise,
-        physics=plan.physics,
-        runtime=plan.runtime,
-        progress=_named(name, progress),
-        journal=None if cell is None else cell.journal,
-        settings=plan.settings,
-        **plan.options.get(name, {}),
-    )
-    record = dict(records.check(result.record()))
-    if cell:
-        cell.save(record, result.surrogate)
-    return Compared(record, result.surrogate)
+    def each(self, work: Callable[..., T], given: Sequence[tuple[Any, ...]]) -> list[T]:
+        if self.together is None:
+            return [work(*inputs) for inputs in given]
+        for problem in (self.plan.source, self.plan.target):
+            reference_for(problem)  # each once, before fits side by side ask for the same
+        return self.together.each([partial(work, *inputs) for inputs in given])
 
+    def source(self, seed: int) -> Surrogate:
+        plan, title = self.plan, f"source {self.plan.source}, seed {seed}"
+        cell = None if self.store is None else self.store.cell(plan.source_inputs(seed))
+        found = cell and cell.load()
+        if found:
+            self.tell(f"{title}: reused")
+            surrogate = found[1]
+        else:
+            self.tell(title)
+            surrogate = fit(
+                plan.source,
+                seed=seed,
+                runtime=plan.runtime,
+                progress=self.named("source", seed),
+                journal=None if cell is None else cell.journal,
+                together=self.together,
+                **plan.settings,
+            )
+            if cell:
+                cell.save({"outcome": surrogate.outcome}, surrogate)
+        if self.store is not None:
+            self.store.show(surrogate, *plan.place(seed, "source"))
+        return surrogate
 
-def _named(name: str, progress: Progress | None) -> Progress | None:
-    if progress is None:
-        return None
+    def cell(self, seed: int, name: str, source: Surrogate) -> Compared:
+        made = self.compared(seed, name, source)
+        if self.store is not None:
+            self.store.show(made.surrogate, *self.plan.place(seed, name))
+        with self.alone():
+            self.done[seed, name] = made
+            if self.store is not None:
+                order = [(seed, name) for seed in self.plan.seeds for name in self.plan.names]
+                found = [self.done[place].record for place in order if place in self.done]
+                records.write(found, self.store.folder / "records.json")
+        return made
 
-    def relay(update: Update) -> None:
-        progress(replace(update, stage=f"{name}, {update.stage}"))
+    def compared(self, seed: int, name: str, source: Surrogate) -> Compared:
+        plan, title = self.plan, f"{name} to {self.plan.target}, seed {seed}"
+        cell = None if self.store is None else self.store.cell(plan.cell_inputs(seed, name))
+        found = cell and cell.load()
+        if found:
+            self.tell(f"{title}: reused")
+            return Compared(found[0], found[1], reused=True)
+        self.tell(title)
+        result = transfer(
+            source,
+            plan.target,
+            method=name,
+            seed=seed,
+            labels=plan.labels,
+            noise=plan.noise,
+            physics=plan.physics,
+            runtime=plan.runtime,
+            progress=self.named(name, seed),
+            journal=None if cell is None else cell.journal,
+            together=self.together,
+            settings=plan.settings,
+            **plan.options.get(name, {}),
+        )
+        record = dict(records.check(result.record()))
+        if cell:
+            cell.save(record, result.surrogate)
+        return Compared(record, result.surrogate)
 
-    return relay
+    def named(self, name: str, seed: int) -> Progress | None:
+        """Progress whose stages start with the name of the method."""
+        if self.together is not None:
+            return self.together.relay(f"{name} (seed {seed})", self.progress)
+        return None if self.progress is None else prefixed(name, self.progress)
+
+    def tell(self, sentence: str) -> None:
+        with self.alone():
+            self.say(sentence)
+
+    def alone(self) -> AbstractContextManager[Any]:
+        """Nothing else of this kind happens meanwhile."""
+        return nullcontext() if self.together is None else self.together.lock

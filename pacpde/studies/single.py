@@ -9,8 +9,8 @@ from typing import Any
 from pacpde.methods import Recipe, TransferResult, fit, methods, transfer
 from pacpde.methods.transfer import check_transfer
 from pacpde.networks.surrogate import Surrogate
-from pacpde.optim.fit import Progress
 from pacpde.optim.journal import Journal, key_of
+from pacpde.optim.update import Progress
 from pacpde.physics import Problem
 from pacpde.runtime import Runtime
 from pacpde.studies.identity import identity

@@ -9,8 +9,9 @@ import torch
 
 from pacpde import fit, load, save, transfer
 from pacpde.optim.continuation import Follower, between, follow
-from pacpde.optim.fit import FitResult, Update
+from pacpde.optim.fit import FitResult
 from pacpde.optim.journal import Journal
+from pacpde.optim.update import Update
 from pacpde.problems import Burgers, Heat
 
 SMALL: dict[str, Any] = {"width": 8, "depth": 2, "points": 100, "steps": 12, "tolerance": 1e-9}

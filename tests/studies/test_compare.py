@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pacpde.errors import DataFileError, InvalidValueError, OutputError, UnknownNameError
-from pacpde.optim.fit import Update
+from pacpde.optim.update import Update
 from pacpde.problems import Burgers, Heat
 from pacpde.studies import records
 from pacpde.studies.run import Comparison, Plan, compare
@@ -61,6 +61,30 @@ def test_seeds_have_sources_of_their_own(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         alone.surrogates()["warm_start"](T, X), found.surrogates(1)["warm_start"](T, X)
     )
+
+
+def test_side_by_side_is_the_same_to_rounding(tmp_path: Path) -> None:
+    told: list[str] = []
+    names, seeds = ("pac", "warm_start", "scratch"), (0, 1)
+    apart = small(None, *names, seeds=seeds)
+    found = small(
+        tmp_path / "out",
+        *names,
+        seeds=seeds,
+        together=True,
+        progress=lambda update: told.append(update.stage),
+    )
+    for one, other in zip(found.records, apart.records, strict=True):
+        assert [one[key] for key in ("method", "seed", "steps")] == [
+            other[key] for key in ("method", "seed", "steps")
+        ]
+        assert one["target_error"] == pytest.approx(other["target_error"], rel=1e-4)
+        assert one["source_error"]["recalled"] == one["source_error"]["allocated"]
+    assert {"source (seed 1), train", "scratch (seed 0), scratch"} <= set(told)
+    assert len(records.read(tmp_path / "out" / "records.json")) == 6
+    again = small(tmp_path / "out", *names, seeds=seeds, together=True)
+    assert all(cell.reused for cell in again.cells)
+    assert not small(tmp_path / "out", "scratch").cells[0].reused  # alone, other last digits
 
 
 def test_a_damaged_cell_is_run_anew(tmp_path: Path) -> None:

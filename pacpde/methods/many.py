@@ -1,0 +1,105 @@
+"""`fit_many` and `transfer_many`: many fits side by side, their steps computed in batches."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from pacpde.datasets import reference_for
+from pacpde.errors import InvalidValueError
+from pacpde.methods.transfer import TransferResult, check_problem, check_transfer, fit, transfer
+from pacpde.networks.surrogate import Surrogate
+from pacpde.optim.together import Together
+from pacpde.optim.update import Progress
+from pacpde.physics.problem import Problem
+
+T = TypeVar("T")
+
+
+def fit_many(
+    problems: Sequence[Problem],
+    *,
+    seeds: int | Sequence[int] = 0,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> list[Surrogate]:
+    """`fit` of every problem, in batches: the same results to rounding, in less time.
+
+    Args:
+        seeds: one for all, or one a problem.
+        workers: batches computed at once, each by one thread; as many as torch has threads.
+        progress: called with an `Update` whose stage starts with the number of the fit.
+        settings: as of `fit`.
+    """
+    for problem in problems:
+        check_problem(problem, "problem")
+    each_seed = _each(seeds, "seeds", len(problems))
+    together = Together.of(workers)
+    return together.each(
+        [
+            partial(
+                fit,
+                problem,
+                seed=seed,
+                progress=together.relay(k, progress),
+                together=together,
+                **settings,
+            )
+            for k, (problem, seed) in enumerate(zip(problems, each_seed, strict=True))
+        ]
+    )
+
+
+def transfer_many(
+    source: Surrogate | Sequence[Surrogate],
+    targets: Sequence[Problem],
+    *,
+    seeds: int | Sequence[int] = 0,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> list[TransferResult]:
+    """`transfer` to every target, in batches: the same results to rounding, in less time.
+
+    What targets have in common is computed once: with one source and one seed, PAC allocates
+    once. `seconds` of a result are its share of the whole.
+
+    Args:
+        source: one for all, or one a target.
+        seeds: one for all, or one a target.
+        workers: batches computed at once, each by one thread; as many as torch has threads.
+        progress: called with an `Update` whose stage starts with the number of the target.
+        settings: as of `transfer`.
+    """
+    sources = _each(source, "sources", len(targets))
+    each_seed = _each(seeds, "seeds", len(targets))
+    given = {name: settings[name] for name in ("labels", "noise", "physics") if name in settings}
+    for one, target in zip(sources, targets, strict=True):
+        check_transfer(one, target, **{"labels": 0, "noise": 0.0, "physics": True, **given})
+    for problem in dict.fromkeys([*targets, *(one.problem for one in sources)]):
+        reference_for(problem)  # each once, before fits side by side ask for the same
+    together = Together.of(workers)
+    return together.each(
+        [
+            partial(
+                transfer,
+                one,
+                target,
+                seed=seed,
+                progress=together.relay(k, progress),
+                together=together,
+                **settings,
+            )
+            for k, (one, target, seed) in enumerate(zip(sources, targets, each_seed, strict=True))
+        ]
+    )
+
+
+def _each(value: T | Sequence[T], what: str, count: int) -> list[T]:
+    """One value for each, from one for all or a list of them."""
+    found: list[Any] = list(value) if isinstance(value, Sequence) else [value] * count
+    if len(found) != count:
+        raise InvalidValueError(
+            f"there are {len(found)} {what} for {count} fits: give one for all, or one for each."
+        )
+    return found

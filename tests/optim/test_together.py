@@ -1,0 +1,259 @@
+"""Fits side by side end as they do alone, whatever company they are in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pacpde.errors import InvalidValueError
+from pacpde.networks.constraints import PhysicsAnsatz, network_for
+from pacpde.networks.mlp import MLP
+from pacpde.objective.blocks import Anchor, Block, LabelBlock, PhysicsBlock
+from pacpde.objective.task import Draw, PhysicsTask
+from pacpde.optim.base import Progress, State
+from pacpde.optim.first_order import Adam
+from pacpde.optim.fit import FitResult, Monitor, Phase, minimise
+from pacpde.optim.free import LeastSquares
+from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
+from pacpde.optim.together import Together
+from pacpde.physics import Axis, Problem, coefficient
+from pacpde.physics.stacked import stackable
+from pacpde.problems import Burgers, Heat, Lorenz
+
+NETWORK = MLP(2, 1, 8, 2)
+
+
+def problem(
+    family: Problem, seed: int, *, share: float = 0.7, strength: float = 1e-4
+) -> LeastSquares:
+    """Physics at 40 points and 3 labels, with a random mask."""
+    ansatz = PhysicsAnsatz(family)
+    network = network_for(ansatz, 8, 2, "tanh")
+    rng = np.random.default_rng(seed)
+    weights = torch.tensor(network.start(rng))
+    free = torch.zeros(network.size, dtype=torch.bool)
+    free[torch.as_tensor(rng.permutation(network.size)[: round(share * network.size)])] = True
+    points = torch.tensor(family.domain.sample(40, rng))
+    values = torch.tensor(rng.normal(size=(3, len(family.fields))))
+    blocks: list[Block] = [
+        PhysicsBlock.at(family, ansatz, points),
+        LabelBlock.at(ansatz, points[:3], values, weight=0.1),
+    ]
+    size = int(free.sum())
+    held = Anchor(weights.new_full((size,), strength), weights.new_zeros(size))
+    return LeastSquares(network, weights, free, blocks, held if strength else None)
+
+
+STACKS: dict[str, list[LeastSquares]] = {
+    "coefficients, seeds and masks": [problem(Heat(alpha=0.1 + k / 5), k) for k in range(4)],
+    "more free weights than rows": [problem(Burgers(nu=0.1 + k / 5), k, share=1) for k in range(3)],
+    "one mask": [problem(Heat(alpha=0.1 + k / 5), 5) for k in range(3)],
+    "three fields": [problem(Lorenz(rho=15.0 + k), k, strength=0.0) for k in range(3)],
+}
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_a_stack_is_its_problems(name: str) -> None:
+    """Residuals, Jacobian and its products."""
+    alone = STACKS[name]
+    together = LeastSquares.stack(alone)
+    assert len({one.kind for one in alone}) == 1
+    x = torch.stack([one.start * 1.1 for one in alone])
+    r, jacobian = together.linearise(x)
+    y = torch.tensor(np.random.default_rng(0).normal(size=r.shape))
+    losses, normal, gram = together.losses(x), jacobian.normal().tril(), jacobian.gram().tril()
+    close: dict[str, Any] = {"rtol": 1e-12, "atol": 1e-12}  # the same sums in another order
+    for k, one in enumerate(alone):
+        own_r, own = one.linearise(x[k])
+        torch.testing.assert_close(r[k], own_r, **close)
+        torch.testing.assert_close(jacobian.dense()[k], own.dense(), **close)
+        torch.testing.assert_close(jacobian.times(x)[k], own.dense() @ x[k], **close)
+        torch.testing.assert_close(jacobian.transposed_times(y)[k], own.dense().T @ y[k], **close)
+        torch.testing.assert_close(normal[k], (own.dense().T @ own.dense()).tril(), **close)
+        torch.testing.assert_close(gram[k], (own.dense() @ own.dense().T).tril(), **close)
+        assert float(losses[k]) == pytest.approx(one.loss(x[k]), rel=1e-12)
+        torch.testing.assert_close(together.insert(x)[k], one.insert(x[k]), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("memory", [2**30, 20_000], ids=["held", "in factors"])
+def test_some_of_a_stack(memory: int) -> None:
+    together = LeastSquares.stack(STACKS["coefficients, seeds and masks"]).within(memory)
+    x = torch.stack([one.start * 1.1 for one in STACKS["coefficients, seeds and masks"]])
+    chosen = torch.tensor([3, 1])
+    r, whole = together.linearise(x)
+    some_r, some = together.members(chosen).linearise(x[chosen])
+    assert torch.equal(some_r, r[chosen]) and some.held == (memory == 2**30)
+    kept = whole.members(chosen)
+    for one in (some, kept):
+        torch.testing.assert_close(one.dense(), whole.dense()[chosen], rtol=1e-13, atol=1e-13)
+        expected = whole.transposed_times(r)[chosen]
+        torch.testing.assert_close(
+            one.transposed_times(r[chosen]), expected, rtol=1e-12, atol=1e-12
+        )
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_steps_of_a_stack_are_those_of_each_alone(name: str) -> None:
+    """Each with its own damping: the first starts with much more of it."""
+    problems = STACKS[name]
+    states: list[State | None] = [{"damping": torch.tensor(10.0)}, *[None] * (len(problems) - 1)]
+    starts = [one.start for one in problems]
+    optimiser = LevenbergMarquardt()
+    found = optimiser.run_together(problems, starts, 6, states)
+    for one, start, state, made in zip(problems, starts, states, found, strict=True):
+        expected = optimiser.run(one, start, 6, state)
+        assert (made.steps, made.evaluations) == (expected.steps, expected.evaluations)
+        assert float(made.state["damping"]) == float(expected.state["damping"])
+        assert made.loss == pytest.approx(expected.loss, rel=1e-6)  # rounding grows step by step
+        torch.testing.assert_close(made.x, expected.x, rtol=1e-6, atol=1e-6)
+
+
+def test_each_of_a_stack_stops_by_itself() -> None:
+    """One starts in its minimum, where no step leads down."""
+    problems = [problem(Heat(alpha=0.1 * k), k, strength=0.1) for k in (1, 2)]
+    optimiser = LevenbergMarquardt()
+    done = optimiser.run(problems[0], problems[0].start, 200)
+    starts = [done.x, problems[1].start]
+    found = optimiser.run_together(problems, starts, 10, [done.state, None])
+    assert found[0].stalled and found[0].steps < 10
+    assert not found[1].stalled and found[1].steps == 10
+    assert found[0].loss == pytest.approx(done.loss, rel=1e-12)
+
+
+PHASES = (Phase(6, 3, Draw(40)), Phase(4, 2, Draw(60)))
+
+
+def job(number: int, together: Together | None = None, **options: Any) -> FitResult:
+    """A short fit; numbers that are odd share their network and points with the one before."""
+    family = Heat(alpha=0.1 + 0.1 * number)
+    network = NETWORK if number < 4 else MLP(2, 1, 6, 1)
+    weights = torch.tensor(network.start(np.random.default_rng(number)))
+    return minimise(
+        network,
+        PhysicsTask(family, seed=number),
+        weights,
+        PHASES[: 1 + number % 2],
+        stage="train",
+        seed=number,
+        tolerance=1e-9,
+        monitor=Monitor(together=together),
+        **options,
+    )
+
+
+def test_fits_side_by_side_end_as_alone() -> None:
+    """Of two kinds, with one or two phases, more of them than workers."""
+    together = Together(2)
+    found = together.each([partial(job, number, together) for number in range(6)])
+    for number, made in enumerate(found):
+        alone = job(number)
+        torch.testing.assert_close(made.weights, alone.weights, rtol=1e-6, atol=1e-6)
+        assert (made.steps, made.evaluations) == (alone.steps, alone.evaluations)
+        assert 0 < made.seconds < 60
+        assert [entry["step"] for entry in made.history] == [e["step"] for e in alone.history]
+
+
+def test_the_same_call_gives_the_same_bits() -> None:
+    """However the threads happen to run."""
+    together = Together(2)
+    first, again = (
+        together.each([partial(job, number, together) for number in range(5)]) for _ in range(2)
+    )
+    for one, other in zip(first, again, strict=True):
+        assert torch.equal(one.weights, other.weights)
+
+
+@dataclass(frozen=True)
+class Counting(LevenbergMarquardt):
+    """Notes how many problems it was given at a time, and may have memory for few of them."""
+
+    sizes: list[int] = field(default_factory=list, compare=False)
+    most_at_once: int = 99
+
+    def run_together(
+        self,
+        problems: Sequence[LeastSquares],
+        starts: Sequence[torch.Tensor],
+        steps: int,
+        states: Sequence[State | None],
+    ) -> list[Progress]:
+        if len(problems) > self.most_at_once:
+            raise torch.OutOfMemoryError
+        self.sizes.append(len(problems))
+        return super().run_together(problems, starts, steps, states)
+
+
+def test_what_is_asked_for_twice_is_computed_once() -> None:
+    together, optimiser = Together(1), Counting()
+    found = together.each([partial(job, 1, together, optimiser=optimiser) for _ in range(5)])
+    assert optimiser.sizes == [1] * len(found[0].history)
+    assert all(torch.equal(made.weights, found[0].weights) for made in found)
+
+
+def test_a_stack_too_large_for_the_device_is_halved() -> None:
+    together, optimiser = Together(1), Counting(most_at_once=2)
+    jobs = [partial(job, number, together, optimiser=optimiser) for number in (0, 2)]
+    jobs += [partial(job, number, together, optimiser=optimiser) for number in (1, 3)]
+    found = together.each(jobs)
+    assert max(optimiser.sizes) == 2
+    torch.testing.assert_close(found[1].weights, job(2).weights, rtol=1e-6, atol=1e-6)
+
+
+def test_an_optimiser_that_knows_no_stacks() -> None:
+    together = Together(2)
+    found = together.each([partial(job, n, together, optimiser=Adam()) for n in (0, 2)])
+    assert torch.equal(found[1].weights, job(2, optimiser=Adam()).weights)
+
+
+def test_one_that_fails_leaves_the_others_alone() -> None:
+    together, ended = Together(2), []
+
+    def works(number: int) -> None:
+        ended.append(job(number, together).outcome)
+
+    def fails() -> None:
+        job(1, together)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        together.each([partial(works, 0), fails, partial(works, 2)])
+    assert ended == ["not_converged"] * 2
+
+
+def test_there_must_be_a_worker() -> None:
+    with pytest.raises(InvalidValueError, match="at least 1"):
+        Together.of(0)
+
+
+@pytest.mark.parametrize("family", [Heat, Burgers, Lorenz])
+def test_families_stack(family: type[Problem]) -> None:
+    assert stackable(family)
+
+
+@dataclass(frozen=True)
+class Asking(Problem):
+    """u' = −u or −2u: its right-hand side asks for the size of its coefficient."""
+
+    axes = (Axis("t", 0.0, 1.0),)
+
+    k: float = coefficient(1.0, lower=0.0, upper=9.0, meaning="rate")
+
+    def rhs(self, u: Any, d: Any) -> Any:
+        return -u if self.k < 2 else -2 * u
+
+    def initial(self, *space: Any) -> Any:
+        return 1.0
+
+
+Asking.name = "asking"  # too late to be registered: other tests list the families
+
+
+def test_a_family_that_does_not_stack_runs_one_by_one() -> None:
+    assert not stackable(Asking)
+    problems = [problem(Asking(k=k), 1) for k in (1.0, 3.0)]
+    assert problems[0].kind != problems[1].kind
+    assert problems[0].kind == problem(Asking(k=1.0), 2).kind
