@@ -1,11 +1,11 @@
-"""How much faster a batch is: 16 Burgers targets one at a time, and side by side.
+"""How much faster a batch is: Burgers targets one at a time, and side by side.
 
     python benchmarks/batch.py [--targets 16] [--device cpu] [--quick]
 
-Three workloads from one source at ν = 0.01/π, targets spread geometrically over 0.011/π…0.02/π:
-`calibrate`, PAC's calibration alone, from weights allocated beforehand, in the family's network;
-`small`, the same in a network of 3×16 on 300 points; `transfer`, whole PAC transfers, whose
-pruning and allocation a batch computes once. One at a time uses all threads for every fit.
+From one source at ν = 0.01/π, targets spread geometrically over 0.011/π…0.02/π: `calibrate`, PAC's
+calibration alone, from weights allocated beforehand; `transfer`, whole PAC transfers, whose pruning
+and allocation a batch computes once. And steps of Levenberg–Marquardt at fixed points in networks
+from small to the family's own. One at a time uses all threads for every fit.
 """
 
 import argparse
@@ -16,9 +16,15 @@ from math import pi
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, machine, write_record
+from common import RESULTS, machine, markdown, write_record
 
-SMALL = {"width": 16, "depth": 3, "points": 300}
+SIZES = {  # width, depth, points
+    "16x2, 100 points": (16, 2, 100),
+    "16x3, 200 points": (16, 3, 200),
+    "24x3, 500 points": (24, 3, 500),
+    "30x4, 700 points": (30, 4, 700),
+}
+WORKLOADS = (*SIZES, "calibrate", "transfer")
 
 
 def main() -> None:
@@ -27,7 +33,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=20, help="of the last phase of every fit")
-    parser.add_argument("--only", choices=("calibrate", "small", "transfer"))
+    parser.add_argument("--only", choices=WORKLOADS)
     parser.add_argument("--quick", action="store_true", help="two targets, few steps: a trial")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "batch.json")
     arguments = parser.parse_args()
@@ -47,7 +53,7 @@ def main() -> None:
         "versions": versions(),
         "workloads": {},
     }
-    for name in ("calibrate", "small", "transfer"):
+    for name in WORKLOADS:
         if arguments.only in (None, name):
             record["workloads"][name] = measured(name, arguments)
             print(name, record["workloads"][name], flush=True)
@@ -58,18 +64,16 @@ def measured(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Seconds both ways, and how far the results differ."""
     import torch
 
-    from pacpde import Runtime, Surrogate, fit
-    from pacpde.optim.fit import FitResult
     from pacpde.optim.together import Together
     from pacpde.problems import Burgers
 
-    settings = {"steps": arguments.steps, **(SMALL if name == "small" else {})}
-    runtime = Runtime(arguments.device)
-    source = fit(Burgers(nu=0.01 / pi), seed=0, runtime=runtime, **settings)
     count = arguments.targets
     targets = [Burgers(nu=0.011 / pi * (20 / 11) ** (k / max(1, count - 1))) for k in range(count)]
-    make = transfers if name == "transfer" else calibrations
-    jobs = make(source, targets, settings)
+    if name in SIZES:
+        jobs, network = steps(targets, *SIZES[name], arguments)
+    else:
+        make = transfers if name == "transfer" else calibrations
+        jobs, network = make(targets, arguments)
     jobs[0](None)  # everything is loaded
     workers = 1 if arguments.device != "cpu" else arguments.threads
 
@@ -84,14 +88,9 @@ def measured(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     together = Together(workers)
     batch, side_by_side = timed(lambda: together.each([partial(job, together) for job in jobs]))
 
-    def weights(result: Any) -> torch.Tensor:
-        assert isinstance(result, FitResult | Surrogate)
-        return result.weights
-
-    pairs = [(weights(a), weights(b)) for a, b in zip(one_by_one, side_by_side, strict=True)]
+    pairs = list(zip(one_by_one, side_by_side, strict=True))
     return {
-        "parameters": source.parameters,
-        "points": settings.get("points", Burgers.recipe["points"]),
+        "parameters": network.size,
         "one_at_a_time_s": alone,
         "batch_s": batch,
         "ratio": alone / batch,
@@ -99,13 +98,69 @@ def measured(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def calibrations(source: Any, targets: Any, settings: Any) -> list[Any]:
+def table(record: Any) -> str:
+    """Both ways, workload by workload."""
+    rows = [
+        [
+            name,
+            f"{found['parameters']:,}",
+            f"{found['one_at_a_time_s']:.1f}",
+            f"{found['batch_s']:.1f}",
+            f"{found['ratio']:.1f}",
+        ]
+        for name, found in record["workloads"].items()
+    ]
+    head = ["16 Burgers targets", "parameters", "one at a time, s", "side by side, s", "ratio"]
+    return markdown([head[0].replace("16", str(record["targets"])), *head[1:]], rows)
+
+
+def steps(targets: Any, width: int, depth: int, points: int, arguments: Any) -> tuple[Any, Any]:
+    """Levenberg–Marquardt from random weights on points that are drawn once."""
+    import torch
+
+    from pacpde import Runtime
+    from pacpde.networks.constraints import network_for
+    from pacpde.objective.task import Draw, PhysicsTask
+    from pacpde.optim.free import LeastSquares
+    from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
+    from pacpde.runtime import generator
+
+    runtime, optimiser = Runtime(arguments.device), LevenbergMarquardt()
+    tasks = [PhysicsTask(target, runtime=runtime) for target in targets]
+    network = network_for(tasks[0].ansatz(Draw()), width, depth, "tanh")
+    weights = runtime.tensor(network.start(generator(0, "weights")))
+    free = torch.ones_like(weights, dtype=torch.bool)
+    draw = Draw(points, odd=True)
+
+    def job(number: int, together: Any) -> Any:
+        rng = generator(number, "points")
+        blocks = tasks[number].blocks(network, weights, draw, rng)
+        problem = LeastSquares(network, weights, free, blocks)
+        asked = problem, problem.start, arguments.steps
+        if together is None:
+            return optimiser.run(*asked).x
+        return together.run(optimiser, *asked, None).x
+
+    return [partial(job, number) for number in range(len(targets))], network
+
+
+def source_for(arguments: Any) -> tuple[Any, dict[str, Any]]:
+    """The source, and the settings of its and all other fits."""
+    from pacpde import Runtime, fit
+    from pacpde.problems import Burgers
+
+    settings = {"steps": arguments.steps}
+    return fit(Burgers(nu=0.01 / pi), runtime=Runtime(arguments.device), **settings), settings
+
+
+def calibrations(targets: Any, arguments: Any) -> tuple[Any, Any]:
     """PAC's last stage for every target, from weights allocated once."""
     from pacpde.methods import Recipe
     from pacpde.objective.task import PhysicsTask
     from pacpde.optim.fit import Monitor
     from pacpde.pac import allocate, calibrate, prune
 
+    source, settings = source_for(arguments)
     recipe = Recipe.of(source.problem, **settings)
     own = PhysicsTask(source.problem, runtime=source.runtime)
     pruned = prune(source, 0.8)
@@ -120,20 +175,23 @@ def calibrations(source: Any, targets: Any, settings: Any) -> list[Any]:
             tolerance=recipe.tolerance,
             optimiser=recipe.make_optimiser(),
             monitor=Monitor(together=together),
-        )
+        ).weights
 
-    return [partial(job, PhysicsTask(target, runtime=source.runtime)) for target in targets]
+    tasks = [PhysicsTask(target, runtime=source.runtime) for target in targets]
+    return [partial(job, task) for task in tasks], source.network
 
 
-def transfers(source: Any, targets: Any, settings: Any) -> list[Any]:
+def transfers(targets: Any, arguments: Any) -> tuple[Any, Any]:
     """Whole transfers by PAC."""
     from pacpde import transfer
 
+    source, settings = source_for(arguments)
+
     def job(target: Any, together: Any) -> Any:
         result = transfer(source, target, method="pac", together=together, settings=settings)
-        return result.surrogate
+        return result.surrogate.weights
 
-    return [partial(job, target) for target in targets]
+    return [partial(job, target) for target in targets], source.network
 
 
 if __name__ == "__main__":

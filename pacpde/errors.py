@@ -33,6 +33,10 @@ class OutputError(PacpdeError, OSError):
     """A place that cannot be written to."""
 
 
+class MissingPackageError(PacpdeError, ImportError):
+    """An optional package that is not installed."""
+
+
 class SolverError(PacpdeError, RuntimeError):
     """A computation that ran and failed: no certificate, no descent, no memory."""
 

@@ -22,6 +22,7 @@ from pacpde.cli.options import (
     Memory,
     Noise,
     OneSeed,
+    Optimiser,
     Physics,
     Plugin,
     Points,
@@ -137,6 +138,7 @@ def train(
     points: Points = None,
     tolerance: Residual = None,
     memory: Memory = None,
+    optimiser: Optimiser = None,
     until: Until = None,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -154,7 +156,13 @@ def train(
 
     problem = inputs.problem(family, coefficients or [], until)
     settings = inputs.settings(
-        steps=steps, width=width, depth=depth, points=points, tolerance=tolerance, memory=memory
+        steps=steps,
+        width=width,
+        depth=depth,
+        points=points,
+        tolerance=tolerance,
+        memory=memory,
+        optimiser=optimiser,
     )
     job = single.Training(problem, check_seed(seed), Runtime(device, dtype), settings)
     inputs.output_folder(output)
@@ -183,6 +191,7 @@ def transfer(
     points: Points = None,
     tolerance: Residual = None,
     memory: Memory = None,
+    optimiser: Optimiser = None,
     family: Annotated[
         str | None, typer.Option(help="Refuse a source folder of another family.")
     ] = None,
@@ -210,7 +219,9 @@ def transfer(
     target = inputs.target(trained.problem, coefficients or [], until)
     options = inputs.method_options([method], option or [], sparsity=sparsity, strength=strength)
     runtime = Runtime(device, dtype or trained.runtime.dtype)
-    settings = inputs.settings(steps=steps, points=points, tolerance=tolerance, memory=memory)
+    settings = inputs.settings(
+        steps=steps, points=points, tolerance=tolerance, memory=memory, optimiser=optimiser
+    )
     job = single.Transfer(
         trained.to(runtime), target, method, check_seed(seed), labels, noise, physics,
         options[method], settings,
@@ -307,6 +318,7 @@ def compare(
     points: Points = None,
     tolerance: Residual = None,
     memory: Memory = None,
+    optimiser: Optimiser = None,
     until: Until = None,
     seed: OneSeed = None,
     seeds: Annotated[
@@ -348,7 +360,13 @@ def compare(
         physics,
         inputs.method_options(names, option or [], sparsity=sparsity, strength=strength),
         inputs.settings(
-            steps=steps, width=width, depth=depth, points=points, tolerance=tolerance, memory=memory
+            steps=steps,
+            width=width,
+            depth=depth,
+            points=points,
+            tolerance=tolerance,
+            memory=memory,
+            optimiser=optimiser,
         ),
         Runtime(device, dtype),
         together,

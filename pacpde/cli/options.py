@@ -7,6 +7,7 @@ import typer
 
 from pacpde.methods import Recipe
 from pacpde.methods.pac import PAC
+from pacpde.optim.base import optimisers
 from pacpde.registry import load_plugin
 
 
@@ -79,8 +80,15 @@ Residual = Annotated[
 Memory = Annotated[
     float | None,
     typer.Option(
-        help="GiB that the Jacobian, and its normal matrix with factor, may take each; a fit that "
-        f"needs more forms no matrix. {_else('memory')}"
+        help="GiB that a step of a fit may take, half for the Jacobian and half for its normal "
+        f"matrix; a fit that needs more forms no matrix. {_else('memory')}"
+    ),
+]
+Optimiser = Annotated[
+    str | None,
+    typer.Option(
+        help=f"One of {', '.join(optimisers.names())}; those without second-order steps need "
+        "thousands of --steps. Default: levenberg_marquardt."
     ),
 ]
 Labels = Annotated[int, typer.Option(help="Number of labelled points drawn of the target.")]

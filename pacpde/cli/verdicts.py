@@ -7,7 +7,7 @@ from typing import Any
 
 from pacpde.methods import Recipe
 from pacpde.networks.surrogate import Surrogate
-from pacpde.optim.fit import CONVERGED, FELL_SHORT
+from pacpde.optim.fit import CONVERGED, DRIFTED, FELL_SHORT
 
 
 def verdict(fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], kept: Path) -> str | None:
@@ -19,6 +19,11 @@ def verdict(fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], kept: 
     advice = "more --steps or another --seed"
     if any(made.outcome.startswith("allocate") for made in poor.values()):
         advice = "a lower --sparsity or a larger --set allocate_steps=..."
+    if any(made.outcome.endswith(DRIFTED) for made in poor.values()):
+        advice = (
+            "drifted means that the orbit makes an error above 1e-2 of a residual within the "
+            "tolerance: a smaller --tolerance, more --steps and --points or an earlier --until"
+        )
     return f"{told}; what there is is kept in {kept}; {advice} may help."
 
 

@@ -12,6 +12,10 @@ from pacpde.optim.continuation import Follower, follow
 from pacpde.optim.fit import FitResult, Monitor, Phase, minimise
 from pacpde.physics.problem import Problem
 
+# Tolerances that a point on the path may miss by: its few points leave that much noise, and a
+# false front leaves ten times more.
+ACCEPT = 4
+
 
 @dataclass(frozen=True)
 class Approach:
@@ -34,22 +38,22 @@ class Approach:
         weights = start.weights
         if self.continuation and isinstance(target, PhysicsTask) and target.physics:
             fits, reached = self._walk(start, target, free)
-            if reached:
-                weights = fits[-1].weights
+            if reached:  # as far as the path led, even where that is short of the target
+                weights = reached.weights
         phases = self.recipe.again(target)
         fits.append(self._fit(start, target, weights, free, phases, "calibrate"))
         return fits
 
     def _walk(
         self, start: Surrogate, target: PhysicsTask, free: torch.Tensor
-    ) -> tuple[list[FitResult], bool]:
+    ) -> tuple[list[FitResult], FitResult | None]:
         def correct(problem: Problem, here: FitResult | None, attempt: int) -> FitResult:
             task = replace(target, problem=problem, labels=None)
             weights = start.weights if here is None else here.weights
             phases = self.recipe.probe(task)
             return self._fit(start, task, weights, free, phases, f"calibrate.{attempt}")
 
-        follower = Follower(accept=2 * self.recipe.tolerance)
+        follower = Follower(accept=ACCEPT * self.recipe.tolerance)
         return follow(start.problem, target.problem, correct, follower)
 
     def _fit(

@@ -27,8 +27,8 @@ class Recipe:
         optimiser: its name.
         hard: meet start and edges exactly, rather than by residuals.
         tolerance: root mean square held-out residual below which a fit counts as converged.
-        memory: GiB that the Jacobian, and its normal matrix with factor, may take each; a fit that
-            needs more forms no matrix.
+        memory: GiB that a step may take, half for the Jacobian and half for its normal matrix with
+            factor; a fit that needs more forms no matrix.
     """
 
     width: int = 24
@@ -40,7 +40,7 @@ class Recipe:
     optimiser: str = "levenberg_marquardt"
     hard: bool = True
     tolerance: float = 1e-2
-    memory: float = 1.0
+    memory: float = 2.0
 
     @classmethod
     def of(cls, problem: Problem | None, **settings: Any) -> "Recipe":
@@ -52,6 +52,7 @@ class Recipe:
         return cls(**{**(_declared(problem) if problem else {}), **settings})
 
     def __post_init__(self) -> None:
+        optimisers.get(self.optimiser)  # refuses an unknown name
         for name in ("points", "steps"):
             if getattr(self, name) < 1:
                 raise InvalidValueError(f"{name} is {getattr(self, name)}, expected at least 1.")

@@ -36,8 +36,8 @@ class Surrogate:
         network, ansatz, weights: what is evaluated; weights is flat, [size].
         memories: name → solver kept inside the weights to the last bit.
         stage: how far it came: "trained", "pruned", "allocated", "calibrated".
-        outcome: how its last fit ended: "converged", "not_converged", "stalled", "diverged"
-            or "device_lost";
+        outcome: how its last fit ended: "converged", "not_converged", "stalled", "diverged",
+            "drifted" or "device_lost";
             after a stage's name, as in "allocate_not_converged", where only that stage fell short.
         history: one entry a progress point of every fit so far.
         seconds: time its fits took.

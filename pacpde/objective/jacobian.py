@@ -5,7 +5,7 @@ vectors need nothing else, and its normal matrices are added up from as many col
 time as memory allows. Columns of frozen weights are never formed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -19,6 +19,7 @@ from pacpde.objective.blocks import Block
 from pacpde.objective.factors import Columns, Factors, Streamed, factor_bytes, residuals
 
 MEMORY = 2**30  # bytes of Jacobian held at a time
+PIECE = 2**27  # bytes of it written out at a time where not all of it is held
 STRIPES = 6  # in which a symmetric product is formed, so that only its lower half is
 GATHERED = 0.4  # share of free weights below which single columns are cheaper than whole layers
 
@@ -36,15 +37,29 @@ def linearise(
         weights: the whole flat vector, [..., size].
         free: sorted indices of the free parameters, [free], or [stack, free] where they differ;
             all of them by default.
-        memory: bytes that may be taken at a time. Factors that need more are made anew, block by
-            block, whenever they are asked for: see `split`.
+        memory: bytes that may be taken at a time. What fits is kept: all of the Jacobian, or its
+            factors; else they are made anew, block by block, whenever they are asked for.
     """
     streamed = Streamed(network, weights, blocks)
-    if sum(factor_bytes(network, block) for block in blocks) > memory:
-        return residuals(network, weights, blocks), Jacobian(network, streamed, free, memory)
-    made = [streamed.linearised(number) for number in range(len(blocks))]
-    parts = [part for _, part in made]
-    return torch.cat([rows for rows, _ in made], -1), Jacobian(network, parts, free, memory)
+    rows = network.outputs * sum(block.batch.size for block in blocks)
+    jacobian = Jacobian(network, weights[..., :0], rows, streamed, free, memory)
+    if jacobian.bytes <= memory:
+        r: list[torch.Tensor] = []
+        matrix = jacobian.written(_noted(streamed, r), rows)
+        return torch.cat(r, -1), replace(jacobian, parts=(), matrix=matrix)
+    if sum(factor_bytes(network, block) for block in blocks) <= memory:
+        r = []
+        parts = list(_noted(streamed, r))
+        return torch.cat(r, -1), replace(jacobian, parts=parts)
+    return residuals(network, weights, blocks), jacobian
+
+
+def _noted(streamed: Streamed, r: list[torch.Tensor]) -> Iterator[Factors]:
+    """The factors of one block after the other; notes their residuals."""
+    for number in range(len(streamed)):
+        rows, part = streamed.linearised(number)
+        r.append(rows)
+        yield part
 
 
 def split(network: MLP, blocks: Sequence[Block], memory: int) -> list[Block]:
@@ -63,48 +78,52 @@ Piece = tuple[int, Columns]  # of one layer
 
 @dataclass(frozen=True)
 class Jacobian:
-    """∂r/∂(free parameters), [..., rows, free], in factors.
+    """∂r/∂(free parameters), [..., rows, free].
 
     Attributes:
+        like: nothing, [..., 0], of the right device, dtype and stack.
+        rows: how many.
+        parts: its factors, where they are needed.
         free: sorted indices of the free parameters, [free] or [stack, free]; None for all.
         memory: bytes of it that may be written out at a time.
+        matrix: Jᵀ, [..., free, rows], where memory holds all of it.
     """
 
     network: MLP
+    like: torch.Tensor
+    rows: int
     parts: Sequence[Factors]
     free: torch.Tensor | None = None
     memory: int = MEMORY
+    matrix: torch.Tensor | None = None
 
-    @cached_property
+    @property
     def shape(self) -> tuple[int, int]:
         """(rows, free), of every one of a stack."""
-        rows = sum(part.rows for part in self.parts)
-        return rows, self.network.size if self.free is None else self.free.shape[-1]
+        return self.rows, self.network.size if self.free is None else self.free.shape[-1]
+
+    @property
+    def bytes(self) -> int:
+        """Of all of it, and of the whole stack."""
+        return self.like.element_size() * prod(self.shape) * self._count
 
     def members(self, chosen: torch.Tensor) -> "Jacobian":
         """Some of a stack."""
         free = self.free
         if free is not None and free.dim() > 1:
             free = free[chosen]
-        some = replace(self, parts=[part.members(chosen) for part in self.parts], free=free)
-        if self.held:
-            some.__dict__["transposed"] = self.transposed[chosen]
-        return some
-
-    @property
-    def held(self) -> bool:
-        """Whether memory holds all of it, so that it is written out once and for all."""
-        return self._like.element_size() * prod(self.shape) * self._count <= self.memory
-
-    @cached_property
-    def transposed(self) -> torch.Tensor:
-        """Jᵀ, [..., free, rows]."""
-        return self._written(self.parts, self._pieces(self.shape[1]))
+        return replace(
+            self,
+            like=self.like[chosen],
+            parts=[part.members(chosen) for part in self.parts],
+            free=free,
+            matrix=None if self.matrix is None else self.matrix[chosen],
+        )
 
     def times(self, v: torch.Tensor) -> torch.Tensor:
         """J v, [..., rows], for v [..., free]."""
-        if self.held:
-            return (v.unsqueeze(-2) @ self.transposed).squeeze(-2)
+        if self.matrix is not None:
+            return (v.unsqueeze(-2) @ self.matrix).squeeze(-2)
         matrices = self.network.matrices(self._whole(v))
         found = []
         for part in self.parts:
@@ -118,8 +137,8 @@ class Jacobian:
 
     def transposed_times(self, y: torch.Tensor) -> torch.Tensor:
         """Jᵀ y, [..., free], for y [..., rows]."""
-        if self.held:
-            return (self.transposed @ y.unsqueeze(-1)).squeeze(-1)
+        if self.matrix is not None:
+            return (self.matrix @ y.unsqueeze(-1)).squeeze(-1)
         whole = y.new_zeros(*y.shape[:-1], self.network.size)
         matrices = self.network.matrices(whole)
         start = 0
@@ -136,52 +155,52 @@ class Jacobian:
 
     def dense(self) -> torch.Tensor:
         """All of it, [..., rows, free]."""
-        return self.transposed.mT
+        matrix = self.matrix
+        return (self.written(self.parts, self.rows) if matrix is None else matrix).mT
 
     def gram(self) -> torch.Tensor:
         """J Jᵀ, [..., rows, rows]; only its lower half is right."""
         rows, _ = self.shape
-        found = self._like.new_zeros(*self._like.shape[:-1], rows, rows)
-        if self.held:
-            add_lower(found, self.transposed.mT)
+        found = self.like.new_zeros(*self.like.shape[:-1], rows, rows)
+        if self.matrix is not None:
+            add_lower(found, self.matrix.mT)
             return found
-        limit = max(1, self.memory // (self._like.element_size() * rows * self._count))
+        limit = max(1, self._piece // (self.like.element_size() * rows * self._count))
         if self._differing:
             limit = self.network.size  # their columns are picked once all are written
         waiting: list[Piece] = []
         for number, at in self._pieces(limit):
             if waiting and sum(columns.count for _, columns in waiting) + at.count > limit:
-                add_lower(found, self._written(self.parts, waiting).mT)
+                add_lower(found, self.written(self.parts, rows, waiting).mT)
                 waiting = []
             waiting.append((number, at))
-        add_lower(found, self._written(self.parts, waiting).mT)
+        add_lower(found, self.written(self.parts, rows, waiting).mT)
         return found
 
     def normal(self) -> torch.Tensor:
         """Jᵀ J, [..., free, free]; only its lower half is right."""
         _, free = self.shape
-        found = self._like.new_zeros(*self._like.shape[:-1], free, free)
-        if self.held:
-            add_lower(found, self.transposed)
+        found = self.like.new_zeros(*self.like.shape[:-1], free, free)
+        if self.matrix is not None:
+            add_lower(found, self.matrix)
             return found
-        pieces = self._pieces(free)
         for part in self.parts:
-            size = self._like.element_size() * free * part.kinds * self._count
-            step = max(1, self.memory // size)
+            size = self.like.element_size() * free * part.kinds * self._count
+            step = max(1, self._piece // size)
             for start in range(0, part.points, step):
                 some = part.only(slice(start, start + step))
-                add_lower(found, self._written([some], pieces))
+                add_lower(found, self.written([some], some.rows))
         return found
-
-    @cached_property
-    def _like(self) -> torch.Tensor:
-        """Nothing, [..., 0], of the right device, dtype and stack."""
-        return self.parts[0].layers[0][1][..., 0, 0, 0, :0]
 
     @property
     def _count(self) -> int:
         """Of the stack."""
-        return prod(self._like.shape[:-1])
+        return prod(self.like.shape[:-1])
+
+    @property
+    def _piece(self) -> int:
+        """Bytes written out at a time where not all of it is."""
+        return min(self.memory, PIECE)
 
     @property
     def _differing(self) -> bool:
@@ -197,11 +216,13 @@ class Jacobian:
             return whole.scatter(-1, self.free, v)
         return whole.index_copy(-1, self.free, v)
 
-    def _written(self, parts: Sequence[Factors], pieces: Sequence[Piece]) -> torch.Tensor:
-        """Some columns of some parts, transposed: [..., columns, rows]."""
+    def written(
+        self, parts: Iterable[Factors], rows: int, pieces: Sequence[Piece] | None = None
+    ) -> torch.Tensor:
+        """Some columns, or all, of some parts of so many rows, transposed: [..., columns, rows]."""
+        pieces = self._pieces(self.shape[1]) if pieces is None else pieces
         count = sum(at.count for _, at in pieces)
-        stack, rows = self._like.shape[:-1], sum(part.rows for part in parts)
-        found = self._like.new_empty(*stack, count, rows)
+        found = self.like.new_empty(*self.like.shape[:-1], count, rows)
         row = 0
         for part in parts:
             column = 0
@@ -233,7 +254,7 @@ class Jacobian:
     def _chosen(self) -> list[torch.Tensor]:
         """Free positions inside each layer; all where they differ."""
         if self.free is None or self._differing:
-            device = self._like.device
+            device = self.like.device
             return [
                 torch.arange(layer.biases.stop - layer.start, device=device)
                 for layer in self.network.layers

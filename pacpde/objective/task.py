@@ -11,7 +11,9 @@ from pacpde.errors import InvalidValueError
 from pacpde.networks.constraints import Ansatz, PhysicsAnsatz, PlainAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.objective.blocks import Block, LabelBlock, PhysicsBlock
+from pacpde.objective.drift import drift
 from pacpde.objective.factors import residuals
+from pacpde.objective.jacobian import MEMORY, split
 from pacpde.physics.conditions import Dirichlet
 from pacpde.physics.domain import Domain
 from pacpde.physics.problem import Problem
@@ -51,6 +53,10 @@ class Task(Protocol):
 
     def held_out(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
         """Root mean square residual at points that no fit ever sees."""
+        ...
+
+    def drift(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
+        """Relative error that the residual grows into, where that can be told; else 0."""
         ...
 
 
@@ -129,6 +135,11 @@ class PhysicsTask:
         points = self.runtime.tensor(box.sample(HELD_OUT, generator(self.seed, "held-out")))
         return _norm(network, weights, PhysicsBlock.at(self.problem, ansatz, points))
 
+    def drift(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
+        if self.physics and self.hard and not self.problem.domain.space:
+            return drift(network, weights, self.ansatz(draw))
+        return 0.0
+
     @cached_property
     def _split(self) -> tuple[Labels, Labels]:
         assert self.labels is not None
@@ -155,7 +166,9 @@ class PhysicsTask:
         candidates = self.runtime.tensor(self._box(draw).sample(POOL * draw.points, rng))
         block = PhysicsBlock.at(self.problem, ansatz, candidates)
         with torch.no_grad():
-            r = residuals(network, weights, [block]).view(-1, len(candidates)).norm(dim=0)
+            few = split(network, [block], MEMORY)  # a pool may be larger than what is fitted
+            parts = [residuals(network, weights, [b]).view(-1, b.batch.size) for b in few]
+            r = torch.cat(parts, 1).norm(dim=0)
         density = np.nan_to_num(r.double().cpu().numpy(), nan=0.0, posinf=0.0)
         density = 1 + density / max(density.mean(), np.finfo(float).tiny)
         chosen = rng.choice(len(candidates), draw.points, replace=False, p=density / density.sum())
@@ -209,6 +222,9 @@ class TableTask:
 
     def held_out(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
         return _norm(network, weights, self._block(self._split[1]))
+
+    def drift(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
+        return 0.0
 
     @cached_property
     def _split(self) -> tuple[Labels, Labels]:

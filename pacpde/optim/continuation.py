@@ -43,15 +43,15 @@ Corrector = Callable[[Problem, FitResult | None, int], FitResult]
 
 def follow(
     source: Problem, target: Problem, correct: Corrector, follower: Follower
-) -> tuple[list[FitResult], bool]:
-    """Correct at points from source to target, and whether the target was reached.
+) -> tuple[list[FitResult], FitResult | None]:
+    """Correct at points from source to target.
 
     Args:
         correct: (problem, the last accepted fit or None at the source, number of the attempt) →
             fit of that problem, started there.
 
     Returns:
-        Every attempt, the accepted last one last, and False where the path was lost.
+        Every attempt, and the last accepted one: at the target unless the path was lost.
     """
     attempts: list[FitResult] = []
     here: FitResult | None = None
@@ -64,6 +64,4 @@ def follow(
             here, share, step = tried, ahead, 2 * step
         else:
             step /= 2
-    if here is not None and attempts[-1] is not here:
-        attempts.append(here)
-    return attempts, share >= 1
+    return attempts, here

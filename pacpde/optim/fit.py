@@ -22,8 +22,9 @@ from pacpde.runtime import generator
 
 CONVERGED, NOT_CONVERGED = "converged", "not_converged"
 STALLED, DIVERGED = "stalled", "diverged"
-DEVICE_LOST = "device_lost"
-FELL_SHORT = (NOT_CONVERGED, STALLED, DIVERGED, DEVICE_LOST)
+DRIFTED, DEVICE_LOST = "drifted", "device_lost"
+FELL_SHORT = (NOT_CONVERGED, STALLED, DIVERGED, DRIFTED, DEVICE_LOST)
+DRIFT = 1e-2  # relative error into which the residual of a converged solution may grow
 LOST = (torch.AcceleratorError, torch.OutOfMemoryError)
 
 
@@ -86,8 +87,10 @@ class FitResult:
     Attributes:
         weights: the whole vector; frozen entries keep every bit.
         outcome: "converged" (held-out residual below the tolerance), "not_converged" (steps used
-            up), "stalled" (no way down), "diverged" (not a number) or "device_lost" (the GPU
-            failed or ran out of memory: the best weights so far, on the CPU).
+            up), "stalled" (no way down), "diverged" (not a number), "drifted" (below the
+            tolerance, but along an orbit on which even that grows into an error above 1e-2) or
+            "device_lost" (the GPU failed or ran out of memory: the best weights so far, on the
+            CPU).
         held_out: root mean square held-out residual at `weights`.
         history: one entry a refresh: stage, step, seconds, held_out, solver where the optimiser
             chose one, and error where watched.
@@ -200,9 +203,12 @@ def minimise(
         position.stalled = made.stalled
         position.seconds += monitor.clock() - clock
         _note(position, stage, total, phase.draw, measured, made.solver, monitor)
+    outcome = _outcome(position, tolerance)
+    if outcome == CONVERGED and not task.drift(network, position.best, phases[-1].draw) <= DRIFT:
+        outcome = DRIFTED
     return FitResult(
         position.best,
-        _outcome(position, tolerance),
+        outcome,
         position.held_out,
         position.steps,
         position.evaluations,

@@ -25,7 +25,7 @@ class LeastSquares:
         weights: the whole vector [..., size]; its free entries are overwritten by x.
         free: which entries are free, bool [..., size], the same number in each of a stack.
         anchor: over the free entries, in their order.
-        memory: bytes that its Jacobian may take.
+        memory: bytes that its Jacobian may take; a normal matrix with its factor as many.
     """
 
     network: MLP

@@ -27,7 +27,7 @@ class LevenbergMarquardt:
         damping: μ at the start.
         shrink, grow: factors of μ after a good step and after a refused one.
         bend: a step bent by more than this share of its length goes straight; 0 never bends.
-        memory: GiB that the Jacobian, and the normal matrix with its factor, may take each.
+        memory: GiB that a step may take: half for the Jacobian, half for its normal matrix.
         least, most: bounds of μ; a step refused at `most` ends the run as stalled.
     """
 
@@ -35,7 +35,7 @@ class LevenbergMarquardt:
     shrink: float = 3.0
     grow: float = 4.0
     bend: float = 2.0
-    memory: float = 1.0
+    memory: float = 2.0
     least: float = 1e-15
     most: float = 1e10
 
@@ -52,7 +52,7 @@ class LevenbergMarquardt:
         states: Sequence[State | None],
     ) -> list[Progress]:
         """Every problem from its start, all of one kind, each with its own damping and stop."""
-        problem = LeastSquares.stack(problems).within(int(self.memory * 2**30))
+        problem = LeastSquares.stack(problems).within(int(self.memory * 2**29))
         x = torch.stack(list(starts))
         many = len(problems)
         loss = _numbers(problem.losses(x))

@@ -103,7 +103,7 @@ def test_the_follower_halves_refused_steps_and_doubles_accepted_ones() -> None:
         return FitResult(torch.zeros(1), "", 0.0 if good else 1.0, 1, 1, 0.0, ())
 
     attempts, reached = follow(source, target, correct, Follower(accept=0.5))
-    assert reached
+    assert reached is attempts[-1]
     assert attempts[-1].held_out == 0.0
     np.testing.assert_allclose(shares, [1, 0.5, 0.25, 0.75, 0.5, 1.0, 0.75, 1.0], atol=1e-9)
 
@@ -113,5 +113,20 @@ def test_a_lost_path_says_so() -> None:
         return FitResult(torch.zeros(1), "", 1.0, 1, 1, 0.0, ())
 
     attempts, reached = follow(Burgers(nu=0.01), Burgers(nu=0.005), correct, Follower())
-    assert not reached
+    assert reached is None
     assert len(attempts) == 7  # 1, 1/2, ... 1/64
+
+
+def test_a_path_that_ends_halfway_leads_that_far() -> None:
+    """The full fit starts there, which is nearer to the target than the source."""
+    shares: list[float] = []
+
+    def correct(problem: Any, fitted: FitResult | None, attempt: int) -> FitResult:
+        shares.append(float(np.log(problem.nu / 0.01) / np.log(0.25)))
+        held_out = 0.0 if shares[-1] <= 0.6 else 1.0
+        return FitResult(torch.zeros(1), "", held_out, 1, 1, 0.0, ())
+
+    attempts, reached = follow(Burgers(nu=0.01), Burgers(nu=0.0025), correct, Follower(accept=0.5))
+    assert reached is not None and reached is not attempts[-1]
+    place = next(number for number, made in enumerate(attempts) if made is reached)
+    assert shares[place] == max(share for share in shares if share <= 0.6)

@@ -1,20 +1,27 @@
-"""Adam against its paper, and what its state does."""
+"""Adam and SOAP against their papers, and what their state does."""
+
+import sys
 
 import numpy as np
 import pytest
 import torch
 
+from pacpde.errors import MissingPackageError
 from pacpde.networks.constraints import PlainAnsatz, network_for
 from pacpde.objective.blocks import LabelBlock
-from pacpde.optim.first_order import Adam
+from pacpde.optim.first_order import SOAP, Adam
 from pacpde.optim.free import LeastSquares
 
 
 @pytest.fixture
 def problem() -> LeastSquares:
     """A regression of 20 points on 17 weights."""
+    return regression(2, 1)
+
+
+def regression(columns: int, targets: int) -> LeastSquares:
     rng = np.random.default_rng(4)
-    inputs, outputs = rng.normal(size=(20, 2)), rng.normal(3, 2, size=(20, 1))
+    inputs, outputs = rng.normal(size=(20, columns)), rng.normal(3, 2, size=(20, targets))
     ansatz = PlainAnsatz.of(inputs, outputs)
     network = network_for(ansatz, 4, 1, "tanh")
     weights = torch.tensor(rng.normal(0, 1, network.size))
@@ -60,3 +67,56 @@ def test_another_point_than_the_one_it_returned_is_started_from(problem: LeastSq
     # one step is at most lr·(1 − β₁)/√(1 − β₂) = 3.2 lr a weight (section 2.1)
     assert float((moved.state["iterate"] - elsewhere).abs().max()) < 3.2e-3
     assert float(moved.state["step"]) == 11
+
+
+def soap_by_the_paper(problem: LeastSquares, steps: int, lr: float) -> np.ndarray:
+    """Vyas et al., algorithm 3, in the eigenbases of the first gradient, which moves nothing."""
+    beta = 0.95
+    layers = problem.network.layers
+    x = problem.start.numpy()
+
+    def gradients(x: np.ndarray) -> list[np.ndarray]:
+        g = problem.loss_and_gradient(torch.tensor(x))[1].numpy()
+        return [
+            np.hstack([g[y.weights].reshape(y.outputs, y.inputs), g[y.biases][:, None]])
+            for y in layers
+        ]
+
+    first = gradients(x)
+    bases = [[np.linalg.eigh(a)[1] for a in (g @ g.T, g.T @ g)] for g in first]
+    m, v = [np.zeros_like(g) for g in first], [np.zeros_like(g) for g in first]
+    for t in range(1, steps):
+        rate = lr * np.sqrt(1 - beta**t) / (1 - beta**t)
+        for k, g in enumerate(gradients(x)):
+            left, right = bases[k]
+            m[k] = beta * m[k] + (1 - beta) * g
+            v[k] = beta * v[k] + (1 - beta) * (left.T @ g @ right) ** 2
+            turned = left @ ((left.T @ m[k] @ right) / (np.sqrt(v[k]) + 1e-8)) @ right.T
+            x[layers[k].weights] -= rate * turned[:, :-1].ravel()
+            x[layers[k].biases] -= rate * turned[:, -1]
+    return x
+
+
+def test_soap_is_the_algorithm_of_the_paper() -> None:
+    """On square gradients: others have null spaces, in which eigenvectors are arbitrary."""
+    problem = regression(3, 5)
+    made = SOAP(lr=0.01, frequency=1000).run(problem, problem.start, 25)
+    expected = soap_by_the_paper(problem, 25, 0.01)
+    # eigenvectors are as exact as rounding by the smallest gap of eigenvalues; measured: 1e-8
+    np.testing.assert_allclose(made.state["iterate"].numpy(), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_soap_turns_its_bases(problem: LeastSquares) -> None:
+    made = SOAP(frequency=5).run(problem, problem.start, 30)
+    basis = made.state["0/Q0"]
+    np.testing.assert_allclose(basis.T @ basis, np.eye(4), atol=1e-5)  # made in float32
+    still = SOAP(frequency=1000).run(problem, problem.start, 30).state["0/Q0"]
+    assert float((basis - still).abs().max()) > 0.1
+
+
+def test_a_package_that_is_missing_is_named(
+    problem: LeastSquares, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'pacpde\[soap\]'"):
+        SOAP().run(problem, problem.start, 3)

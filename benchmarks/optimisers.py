@@ -1,0 +1,144 @@
+"""Every optimiser under the same contract, the same loss and the same seconds: Burgers 0.01/π.
+
+A fit from nothing in the family's network and phases (`Recipe.first`), each phase with as many
+steps as the clock allows; and SOAP or Adam for some seconds before Levenberg–Marquardt, on the
+points of its first phase.
+
+    python benchmarks/optimisers.py [--seconds 60] [--seeds 2]
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from math import pi
+from pathlib import Path
+from typing import Any
+
+from common import RESULTS, machine, markdown, reached, watched, write_record
+
+ALONE = ("levenberg_marquardt", "ssbroyden", "lbfgs", "soap", "adam")
+FIRST = {"soap": 2.0, "adam": 2.0}  # seconds before Levenberg–Marquardt
+REFRESH = {"levenberg_marquardt": None, "ssbroyden": 200, "lbfgs": 200, "soap": 100, "adam": 100}
+THRESHOLDS = (1e-1, 1e-2, 1e-3, 1e-4)
+
+
+class TimeIsUpError(Exception):
+    """The clock ends a fit."""
+
+
+@dataclass
+class Clock:
+    """A `Monitor.watch` that grades outside its own time, and ends the fit when that is up."""
+
+    grade: Callable[[Any, Any], float]
+    limit: float = 0.0
+    used: float = 0.0
+    latest: Any = None
+    curve: list[tuple[float, float]] = field(default_factory=list)
+    since: float = 0.0
+
+    def start(self, seconds: float) -> None:
+        self.limit, self.since = self.used + seconds, time.perf_counter()
+
+    def __call__(self, weights: Any, draw: Any) -> float:
+        self.used += time.perf_counter() - self.since
+        self.latest = weights
+        self.curve.append((self.used, self.grade(weights, draw)))
+        if self.used > self.limit:
+            raise TimeIsUpError
+        self.since = time.perf_counter()
+        return self.curve[-1][1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("-o", "--output", type=Path, default=RESULTS / "optimisers.json")
+    arguments = parser.parse_args()
+    import torch
+
+    torch.set_num_threads(arguments.threads)
+    from pacpde.runtime import versions
+
+    record: dict[str, Any] = {
+        "what": "optimisers from nothing on Burgers 0.01/pi",
+        "seconds": arguments.seconds,
+        "machine": machine(arguments.threads),
+        "versions": versions(),
+        "runs": [],
+    }
+    schedules = [(name,) for name in ALONE]
+    schedules += [(name, "levenberg_marquardt") for name in FIRST]
+    for schedule in schedules:
+        for seed in range(arguments.seeds):
+            curve = run(schedule, seed, arguments.seconds)
+            record["runs"].append({"schedule": schedule, "seed": seed, "curve": curve})
+            print(schedule, seed, min(error for _, error in curve), flush=True)
+            write_record(record, arguments.output)
+    print(table(record))
+
+
+def run(schedule: tuple[str, ...], seed: int, seconds: float) -> list[tuple[float, float]]:
+    """(seconds, error) of one schedule."""
+    import torch
+
+    from pacpde.methods import Recipe
+    from pacpde.networks.constraints import network_for
+    from pacpde.objective.task import Draw, PhysicsTask
+    from pacpde.optim.base import optimisers
+    from pacpde.optim.fit import Monitor, minimise
+    from pacpde.problems import Burgers
+    from pacpde.runtime import generator
+
+    problem = Burgers(nu=0.01 / pi)
+    recipe, task = Recipe.of(problem), PhysicsTask(problem, seed=seed)
+    network = network_for(task.ansatz(Draw()), recipe.width, recipe.depth, recipe.activation)
+    weights = torch.as_tensor(network.start(generator(seed, "weights")))
+    clock = Clock(watched(network, task, problem))
+    for place, name in enumerate(schedule):
+        phases = recipe.first(task)
+        last = place == len(schedule) - 1
+        if REFRESH[name] is not None:  # many cheap steps between two draws of points
+            long = replace(phases[-1], steps=10**6, refresh=REFRESH[name], patience=0)
+            first = replace(phases[0], steps=10**6, refresh=REFRESH[name])
+            phases = (first, long) if last else (replace(first, enough=0.0),)
+        clock.start(seconds if last else FIRST[name])
+        with suppress(TimeIsUpError):
+            minimise(
+                network,
+                task,
+                weights,
+                phases,
+                stage=f"{place} {name}",
+                seed=seed,
+                tolerance=recipe.tolerance,
+                optimiser=optimisers.get(name)(),
+                monitor=Monitor(watch=clock),
+            )
+        weights = clock.latest
+    return clock.curve
+
+
+def table(record: Any) -> str:
+    """Medians over the seeds."""
+    rows = []
+    for schedule in dict.fromkeys(tuple(run["schedule"]) for run in record["runs"]):
+        curves = [r["curve"] for r in record["runs"] if tuple(r["schedule"]) == schedule]
+        cells = []
+        for threshold in THRESHOLDS:
+            found = [reached(curve, threshold) for curve in curves]
+            seconds = [value for value in found if value is not None]
+            cells.append(f"{max(seconds):.1f}" if len(seconds) == len(found) else "never")
+        best = statistics.median(min(error for _, error in curve) for curve in curves)
+        rows.append([", then ".join(schedule), *cells, f"{best:.1e}"])
+    head = ["optimiser", *[f"{threshold:g}, s" for threshold in THRESHOLDS], "best error"]
+    return markdown(head, rows)
+
+
+if __name__ == "__main__":
+    main()

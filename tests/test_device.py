@@ -1,0 +1,55 @@
+"""The same fits on every device that is there, and the same bits kept on each."""
+
+from math import pi
+
+import numpy as np
+import pytest
+import torch
+
+from pacpde import Runtime, fit, load, save, transfer, transfer_many
+from pacpde.problems import Heat
+
+SMALL = {"width": 10, "depth": 2, "points": 200, "steps": 15}
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request: pytest.FixtureRequest) -> str:
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    return str(request.param)
+
+
+@pytest.mark.parametrize("optimiser", ["levenberg_marquardt", "ssbroyden", "lbfgs", "soap"])
+def test_a_fit_stays_on_its_device_and_solves(device: str, optimiser: str) -> None:
+    steps = 15 if optimiser == "levenberg_marquardt" else 150
+    settings = {**SMALL, "steps": steps, "optimiser": optimiser, "points": 100}
+    made = fit(Heat(alpha=0.2), runtime=Runtime(device), **settings)
+    assert made.weights.device.type == device
+    t, x = np.meshgrid(np.linspace(0, 1, 11), np.linspace(0, 1, 11))
+    exact = np.exp(-0.2 * pi**2 * t) * np.sin(pi * x)
+    error = np.linalg.norm(made(t, x) - exact) / np.linalg.norm(exact)
+    assert error < (1e-3 if optimiser == "levenberg_marquardt" else 0.2)
+
+
+def test_pac_keeps_the_source_to_the_last_bit(device: str, tmp_path: object) -> None:
+    source = fit(Heat(alpha=0.2), runtime=Runtime(device), **SMALL)
+    result = transfer(source, Heat(alpha=0.3), method="pac", sparsity=0.5, settings={"steps": 5})
+    assert result.surrogate.weights.device.type == device
+    assert result.source_error["recalled"] == result.source_error["allocated"]
+    place = f"{tmp_path}/kept"
+    save(result.surrogate, place)
+    again = load(place)
+    assert torch.equal(again.weights.cpu(), result.surrogate.weights.cpu())
+
+
+def test_targets_side_by_side(device: str) -> None:
+    source = fit(Heat(alpha=0.2), runtime=Runtime(device), **SMALL)
+    targets = [Heat(alpha=0.2 + 0.02 * k) for k in (1, 2, 3)]
+    settings = {"method": "warm_start", "settings": {"steps": 5}}
+    workers = 1 if device == "cuda" else 2
+    found = transfer_many(source, targets, workers=workers, **settings)
+    for target, made in zip(targets, found, strict=True):
+        alone = transfer(source, target, **settings)
+        assert made.surrogate.weights.device.type == device
+        assert made.target_error == pytest.approx(alone.target_error, rel=1e-3)
+        assert made.target_error < 1e-3
