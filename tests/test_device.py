@@ -46,8 +46,7 @@ def test_targets_side_by_side(device: str) -> None:
     source = fit(Heat(alpha=0.2), runtime=Runtime(device), **SMALL)
     targets = [Heat(alpha=0.2 + 0.02 * k) for k in (1, 2, 3)]
     settings = {"method": "warm_start", "settings": {"steps": 5}}
-    workers = 1 if device == "cuda" else 2
-    found = transfer_many(source, targets, workers=workers, **settings)
+    found = transfer_many(source, targets, **settings)
     for target, made in zip(targets, found, strict=True):
         alone = transfer(source, target, **settings)
         assert made.surrogate.weights.device.type == device

@@ -11,6 +11,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.together import Together
 from pacpde.optim.update import Progress
 from pacpde.physics.problem import Problem
+from pacpde.runtime import Runtime
 
 T = TypeVar("T")
 
@@ -27,14 +28,15 @@ def fit_many(
 
     Args:
         seeds: one for all, or one a problem.
-        workers: batches computed at once, each by one thread; as many as torch has threads.
+        workers: batches computed at once, each by one thread; as many as torch has threads, and
+            one on a GPU.
         progress: called with an `Update` whose stage starts with the number of the fit.
         settings: as of `fit`.
     """
     for problem in problems:
         check_problem(problem, "problem")
     each_seed = _each(seeds, "seeds", len(problems))
-    together = Together.of(workers)
+    together = Together.of(workers, (settings.get("runtime") or Runtime()).device)
     return together.each(
         [
             partial(
@@ -67,7 +69,8 @@ def transfer_many(
     Args:
         source: one for all, or one a target.
         seeds: one for all, or one a target.
-        workers: batches computed at once, each by one thread; as many as torch has threads.
+        workers: batches computed at once, each by one thread; as many as torch has threads, and
+            one on a GPU.
         progress: called with an `Update` whose stage starts with the number of the target.
         settings: as of `transfer`.
     """
@@ -78,7 +81,8 @@ def transfer_many(
         check_transfer(one, target, **{"labels": 0, "noise": 0.0, "physics": True, **given})
     for problem in dict.fromkeys([*targets, *(one.problem for one in sources)]):
         reference_for(problem)  # each once, before fits side by side ask for the same
-    together = Together.of(workers)
+    devices = {(settings.get("runtime") or one.runtime).device for one in sources}
+    together = Together.of(workers, "cpu" if devices <= {"cpu"} else "cuda")
     return together.each(
         [
             partial(

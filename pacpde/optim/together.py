@@ -85,11 +85,13 @@ class Together:
     _stopped: bool = field(default=False, init=False)
 
     @classmethod
-    def of(cls, workers: int | None) -> "Together":
-        """With as many workers as torch has threads, if no number is given."""
-        if workers is not None and workers < 1:
+    def of(cls, workers: int | None, device: str) -> "Together":
+        """If no number is given: one on a GPU, else as many as torch has threads."""
+        if workers is None:
+            return cls() if device == "cpu" else cls(1)
+        if workers < 1:
             raise InvalidValueError(f"workers is {workers}, expected at least 1.")
-        return cls() if workers is None else cls(workers)
+        return cls(workers)
 
     def relay(self, name: object, told: Told | None) -> Told | None:
         """`told` for one of the fits: the stage starts with its name, and calls come singly."""

@@ -195,7 +195,13 @@ def carry_out(
 
 
 def _carry_out(plan: Plan, store: Store | None, progress: Progress | None, say: Say) -> Comparison:
-    work = _Work(plan, store, progress, say, Together() if plan.together else None)
+    work = _Work(
+        plan,
+        store,
+        progress,
+        say,
+        Together.of(None, plan.runtime.device) if plan.together else None,
+    )
     sources = dict(zip(plan.seeds, work.each(work.source, [(s,) for s in plan.seeds]), strict=True))
     asked = [(seed, name, sources[seed]) for seed in plan.seeds for name in plan.names]
     cells = work.each(work.cell, asked)

@@ -227,7 +227,9 @@ def test_one_that_fails_leaves_the_others_alone() -> None:
 
 def test_there_must_be_a_worker() -> None:
     with pytest.raises(InvalidValueError, match="at least 1"):
-        Together.of(0)
+        Together.of(0, "cpu")
+    assert Together.of(None, "cuda:1").workers == 1
+    assert Together.of(None, "cpu").workers == torch.get_num_threads()
 
 
 @pytest.mark.parametrize("family", [Heat, Burgers, Lorenz])
