@@ -1,5 +1,6 @@
 """Tasks: what a fit is to meet, as residual blocks drawn when it asks for them."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
@@ -118,8 +119,7 @@ class PhysicsTask:
         ansatz = self.ansatz(draw)
         blocks: list[Block] = []
         if self.physics:
-            points = self._collocation(network, weights, ansatz, draw, rng)
-            blocks.append(PhysicsBlock.at(self.problem, ansatz, points))
+            blocks.append(self._collocation(network, weights, draw, rng))
         if not self.hard:
             blocks += self._conditions(ansatz, draw, rng)
         if self.labels is not None:
@@ -128,12 +128,10 @@ class PhysicsTask:
         return blocks
 
     def held_out(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
-        ansatz = self.ansatz(draw)
-        if not self.physics:
-            return _norm(network, weights, self._labelled(ansatz, self._split[1]))
-        box = self._box(draw)
-        points = self.runtime.tensor(box.sample(HELD_OUT, generator(self.seed, "held-out")))
-        return _norm(network, weights, PhysicsBlock.at(self.problem, ansatz, points))
+        kind = draw.odd, draw.horizon
+        if kind not in self._held_out:
+            self._held_out[kind] = self._held_out_block(draw)
+        return _norm(network, weights, self._held_out[kind])
 
     def drift(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
         if self.physics and self.hard and not self.problem.domain.space:
@@ -144,6 +142,17 @@ class PhysicsTask:
     def _split(self) -> tuple[Labels, Labels]:
         assert self.labels is not None
         return self.labels.split(HELD_OUT_LABELS, self.seed)
+
+    @cached_property
+    def _held_out(self) -> dict[Hashable, Block]:
+        """By symmetry and horizon, made once."""
+        return {}
+
+    def _held_out_block(self, draw: Draw) -> Block:
+        if not self.physics:
+            return self._labelled(self.ansatz(draw), self._split[1])
+        points = self._box(draw).sample(HELD_OUT, generator(self.seed, "held-out"))
+        return PhysicsBlock.at(self.problem, self.ansatz(draw), self.runtime.tensor(points))
 
     def _box(self, draw: Draw) -> Domain:
         """Where points are drawn: half the box where the ansatz is odd, up to the horizon."""
@@ -159,20 +168,21 @@ class PhysicsTask:
         self,
         network: MLP,
         weights: torch.Tensor,
-        ansatz: Ansatz,
         draw: Draw,
         rng: np.random.Generator,
-    ) -> torch.Tensor:
-        candidates = self.runtime.tensor(self._box(draw).sample(POOL * draw.points, rng))
-        block = PhysicsBlock.at(self.problem, ansatz, candidates)
+    ) -> Block:
+        """The residual at points chosen from a pool by its size there."""
+        pool = self.runtime.tensor(self._box(draw).sample(POOL * draw.points, rng))
+        block = PhysicsBlock.at(self.problem, self.ansatz(draw), pool)
         with torch.no_grad():
             few = split(network, [block], MEMORY)  # a pool may be larger than what is fitted
             parts = [residuals(network, weights, [b]).view(-1, b.batch.size) for b in few]
             r = torch.cat(parts, 1).norm(dim=0)
         density = np.nan_to_num(r.double().cpu().numpy(), nan=0.0, posinf=0.0)
         density = 1 + density / max(density.mean(), np.finfo(float).tiny)
-        chosen = rng.choice(len(candidates), draw.points, replace=False, p=density / density.sum())
-        return candidates[torch.as_tensor(np.sort(chosen), device=candidates.device)]
+        chosen = rng.choice(len(pool), draw.points, replace=False, p=density / density.sum())
+        points = torch.as_tensor(np.sort(chosen), device=pool.device)
+        return replace(block, batch=block.batch.only(points))
 
     def _labelled(self, ansatz: Ansatz, labels: Labels) -> LabelBlock:
         return LabelBlock.at(
