@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=20, help="of the last phase of every fit")
-    parser.add_argument("--only", choices=WORKLOADS)
+    parser.add_argument("--only", choices=WORKLOADS, action="append", help="may be repeated")
     parser.add_argument("--quick", action="store_true", help="two targets, few steps: a trial")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "batch.json")
     arguments = parser.parse_args()
@@ -54,7 +54,7 @@ def main() -> None:
         "workloads": {},
     }
     for name in WORKLOADS:
-        if arguments.only in (None, name):
+        if name in (arguments.only or WORKLOADS):
             record["workloads"][name] = measured(name, arguments)
             print(name, record["workloads"][name], flush=True)
             write_record(record, arguments.output)
@@ -132,16 +132,19 @@ def steps(targets: Any, width: int, depth: int, points: int, arguments: Any) -> 
     free = torch.ones_like(weights, dtype=torch.bool)
     draw = Draw(points, odd=True)
 
-    def job(number: int, together: Any) -> Any:
+    def problem(number: int) -> LeastSquares:
         rng = generator(number, "points")
-        blocks = tasks[number].blocks(network, weights, draw, rng)
-        problem = LeastSquares(network, weights, free, blocks)
+        return LeastSquares(
+            network, weights, free, tasks[number].blocks(network, weights, draw, rng)
+        )
+
+    def job(problem: LeastSquares, together: Any) -> Any:
         asked = problem, problem.start, arguments.steps
         if together is None:
             return optimiser.run(*asked).x
         return together.run(optimiser, *asked, None).x
 
-    return [partial(job, number) for number in range(len(targets))], network
+    return [partial(job, problem(number)) for number in range(len(targets))], network
 
 
 def source_for(arguments: Any) -> tuple[Any, dict[str, Any]]:

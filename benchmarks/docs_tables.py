@@ -8,6 +8,7 @@ from common import RESULTS, ROOT, write_table
 from cost import table as cost_table
 from optimisers import table as optimisers_table
 from over_seeds import table as seeds_table
+from phases import table as phases_table
 from transfers import table as transfers_table
 
 PAGE = ROOT / "docs" / "engine.md"
@@ -20,6 +21,7 @@ def main() -> None:
     for name, file, table in (
         ("batch", "batch", batch_table),
         ("optimisers", "optimisers", optimisers_table),
+        ("phases", "phases", phases_table),
         ("transfers", "transfers", transfers_table),
         ("cost", "cost", lambda record: cost_table(record["cells"])),
         ("jinns", "burgers_vs_jinns", lambda record: jinns_table(record["runs"])),

@@ -33,8 +33,7 @@ CASES: dict[str, tuple[str, dict[str, float], dict[str, Any], float | None]] = {
     "lorenz": ("lorenz", {"rho": 15.0}, {}, None),
     "lorenz_28": ("lorenz", {"rho": 28.0}, {}, None),
     "lorenz_28_fine": ("lorenz", {"rho": 28.0}, {"points": 400, "steps": 600}, None),
-    "lorenz_28_long": ("lorenz", {"rho": 28.0}, {}, 5.5),
-    "lorenz_28_too_long": ("lorenz", {"rho": 28.0}, {}, 6.0),
+    "lorenz_28_long": ("lorenz", {"rho": 28.0}, {}, 5.0),
 }
 
 

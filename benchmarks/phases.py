@@ -150,7 +150,8 @@ def main() -> None:
     for seed in range(options.seeds):
         for name in VARIANTS:
             curve = run(name, seed, options.seconds)
-            record["runs"].append({"variant": name, "seed": seed, "curve": curve})
+            short = [(round(used, 3), float(f"{error:.3g}")) for used, error in curve]
+            record["runs"].append({"variant": name, "seed": seed, "curve": short})
             used, error = curve[-1]
             print(f"{name}, seed {seed}: {error:.1e} after {used:.1f} s", flush=True)
         write_record(record, options.output)
