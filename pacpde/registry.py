@@ -81,11 +81,14 @@ def _origin(item: object) -> str:
 
 
 def load_plugin(path: str | Path) -> None:
-    """Import a user's own `my_family.py`, so that what it defines registers itself."""
+    """Import a user's own `my_family.py`, so that what it defines registers itself.
+
+    The same file in two places is one plugin: its module is named by its content.
+    """
     file = Path(path).resolve()
     if not file.is_file():
         raise DataFileError(f"plugin {str(path)!r} is not a file: give the path of a .py file.")
-    name = f"pacpde_plugin_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    name = f"pacpde_plugin_{file.stem}_{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}"
     if name in sys.modules:
         return
     spec = importlib.util.spec_from_file_location(name, file)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pacpde.cli.expressions import evaluate
 from pacpde.errors import InvalidValueError, OutputError, PacpdeError, unknown
+from pacpde.expressions import evaluate
 from pacpde.files import check_writable
 from pacpde.methods import Method, methods
 from pacpde.networks import checkpoint

@@ -9,7 +9,7 @@ from typing import Any
 import pacpde
 from pacpde.runtime import versions
 
-IRRELEVANT = ("cli", "_expressions", "plots", "report", "interop", "studies")
+IRRELEVANT = ("cli", "expressions", "plots", "report", "interop", "studies")
 
 
 def identity(*classes: type) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacpde.cli.expressions import evaluate
 from pacpde.errors import InvalidValueError
+from pacpde.expressions import evaluate
 
 numbers = (
     st.floats(0.01, 100).map(repr) | st.integers(0, 99).map(str) | st.sampled_from(["pi", "e"])
