@@ -37,6 +37,7 @@ from pacpde.cli.options import (
     Width,
 )
 from pacpde.cli.output import SIDE_BY_SIDE, complain, emit, showing
+from pacpde.cli.study import study
 from pacpde.cli.verdicts import verdict
 from pacpde.errors import InvalidValueError
 from pacpde.networks.surrogate import Surrogate
@@ -51,6 +52,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+
+app.add_typer(study, name="study")
 
 
 @app.command()

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,11 @@ class Training:
             "runtime": dataclasses.asdict(self.runtime),
             "made_by": identity(type(self.problem)),
         }
+
+    @cached_property
+    def key(self) -> str:
+        """A name for these inputs; any that changes makes another source."""
+        return key_of(self.inputs())
 
     def journal(self, output: Path) -> Journal:
         """Beside the folder, which is replaced whole at the end."""

@@ -48,6 +48,11 @@ class Cell:
     def journal(self) -> Journal:
         return Journal(self.store.folder / ".journal" / self.key, self.key)
 
+    @property
+    def finished(self) -> bool:
+        """Whether it was carried out to its end."""
+        return (self.folder / "about.json").is_file()
+
     def load(self) -> tuple[dict[str, Any], Surrogate] | None:
         """(about, surrogate) of a finished cell; None if it is unfinished or damaged."""
         try:
@@ -98,7 +103,7 @@ class Store:
             lock.acquire(timeout=0)
         except Timeout as error:
             raise OutputError(
-                f"another comparison is running in {self.folder}: wait for its end, or name "
+                f"another run of pacpde is at work in {self.folder}: wait for its end, or name "
                 "another output folder."
             ) from error
         except NotImplementedError:

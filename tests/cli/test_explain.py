@@ -1,5 +1,6 @@
 """Faults of a plugin and want of memory are told in one sentence each."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,6 +36,8 @@ RATES, START = 'self.k * d(u, "xx")', "x * (1 - x) * (1 + x)"
 def unregister() -> Iterator[None]:
     yield
     families._items.pop("test_plugged", None)
+    for name in [name for name in sys.modules if name.startswith("pacpde_plugin_mine")]:
+        del sys.modules[name]
 
 
 def line_of(text: str, part: str) -> int:
@@ -103,3 +106,8 @@ def test_what_is_not_a_plugin_is_our_own_fault() -> None:
     except KeyError as error:
         sentence, status = explain(error)
     assert (status, sentence.startswith("internal error, KeyError")) == (1, True)
+
+
+def test_a_package_of_an_extra_is_named() -> None:
+    sentence, status = explain(ModuleNotFoundError("No module named 'pyarrow'", name="pyarrow"))
+    assert status == 2 and "pip install 'pacpde[studies]'" in sentence

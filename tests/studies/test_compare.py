@@ -155,7 +155,7 @@ def test_a_folder_in_the_way_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_in_use_is_refused_and_free_again_afterwards(tmp_path: Path) -> None:
     with Store(tmp_path / "out").locked():
-        with pytest.raises(OutputError, match="another comparison is running in"):
+        with pytest.raises(OutputError, match="another run of pacpde is at work in"):
             small(tmp_path / "out", "scratch")
         assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
     assert not small(tmp_path / "out", "scratch").cells[0].reused

@@ -1,0 +1,207 @@
+"""`pacpde study`: check, run, status."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pacpde.cli import inputs
+from pacpde.cli.options import Debug, Device, Folder, Json, Plugin, Unused
+from pacpde.cli.output import PLAIN_INTERVAL, Number, complain, emit, table
+from pacpde.runtime import Runtime
+
+study = typer.Typer(
+    help="Grids of transfers: many families, sources, targets, methods, seeds, labels.\n\n"
+    "A study is a TOML file; see docs/studies.md. `check` counts its cells and estimates the time, "
+    "`run` carries them out and resumes, `status` tells how far it is.",
+    rich_markup_mode=None,
+)
+
+File = Annotated[Path, typer.Argument(metavar="STUDY.TOML", help="The study file.")]
+
+
+@study.command()
+def check(
+    file: File,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder in which some may be done.")
+    ] = None,
+    device: Device = "cpu",
+    seed: Unused = "0",
+    json: Json = None,
+    plugin: Plugin = [],  # noqa: B006
+    debug: Debug = False,
+) -> None:
+    """Check a study file, count its cells and estimate the time, before anything runs.
+
+    Example: pacpde study check study.toml
+    """
+    from pacpde.studies.conduct import standing
+    from pacpde.studies.estimate import estimate
+    from pacpde.studies.ledger import Ledger
+    from pacpde.studies.study import Study
+
+    Runtime(device)
+    inputs.json_target(json, file)
+    found = Study.read(file, device=device)
+    now = standing(found, output) if output is not None else None
+    ledger = Ledger(output) if output is not None else None
+    kept = ledger.keys() if ledger else set()
+    left = [cell for cell in found.cells if cell.key not in kept]
+    guess = estimate(left, ledger.rows() if ledger else ())
+    families: dict[str, int] = {}
+    for cell in found.cells:
+        families[cell.source.name] = families.get(cell.source.name, 0) + 1
+    content: dict[str, Any] = {
+        "cells": len(found.cells),
+        "done": now.done if now else 0,
+        "sources": len({cell.training.key for cell in found.cells}),
+        "families": families,
+        "variants": sorted({cell.variant for cell in found.cells}),
+        "seconds": guess.sources + guess.cells,
+    }
+    rows = [
+        [name, Number(count), ", ".join(sorted({c.variant for c in found.cells
+                                                if c.source.name == name}))]
+        for name, count in families.items()
+    ]  # fmt: skip
+    emit(
+        content,
+        json,
+        table(f"Study {file}", ["family", "cells", "methods"], rows),
+        f"{content['cells']} cells from {content['sources']} sources"
+        + (f", {now.done} of them done" if now and now.done else "")
+        + f"; at most about {_span(content['seconds'])} of fitting in one process, divided by the "
+        "workers.",
+    )
+
+
+@study.command()
+def run(
+    file: File,
+    output: Folder,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Of a Dask scheduler, as in tcp://host:8786."),
+    ] = None,
+    local: Annotated[
+        int | None, typer.Option(metavar="N", help="So many worker processes on this machine.")
+    ] = None,
+    device: Device = "cpu",
+    seed: Unused = "0",
+    json: Json = None,
+    plugin: Plugin = [],  # noqa: B006
+    debug: Debug = False,
+) -> None:
+    """Carry out a study. After any interruption the same command does only what is missing.
+
+    Without --local or --scheduler it runs in this process, several fits in one batch.
+
+    Example: pacpde study run study.toml -o runs/study --local 4
+    """
+    from pacpde.studies import records
+    from pacpde.studies.conduct import conduct
+    from pacpde.studies.ledger import Ledger, record
+    from pacpde.studies.study import Study
+    from pacpde.studies.workers import Here, cluster
+
+    Runtime(device)
+    inputs.json_target(json, output, file)
+    found = Study.read(file, device=device)
+    plugins = [*found.plugins, *plugin]
+    where: Any = nullcontext(Here(device))
+    if scheduler is not None or local is not None:
+        where = cluster(scheduler, local, plugins)
+    with _counting() as tell, where as workers:
+        now = conduct(found, output, workers, tell=tell)
+    keys = {cell.key for cell in found.cells}
+    rows = [row for row in Ledger(output).rows() if row["cell"] in keys]
+    content = {"records": [records.check(record(row)) for row in rows]}
+    emit(content, json, f"{now.done} of {now.cells} cells in {output}")
+    faults = [row["fault"] for row in rows if row["fault"]]
+    if faults:
+        complain(
+            f"pacpde: {len(faults)} of {now.cells} cells have no result, the first for this "
+            f"reason: {faults[0]} The same command tries them again."
+        )
+        raise typer.Exit(1)
+
+
+@study.command()
+def status(
+    folder: Annotated[Path, typer.Argument(help="Folder of a study.")],
+    device: Unused = "cpu",
+    seed: Unused = "0",
+    json: Json = None,
+    plugin: Plugin = [],  # noqa: B006
+    debug: Debug = False,
+) -> None:
+    """Tell how far a study is; it may be running.
+
+    Example: pacpde study status runs/study
+    """
+    from pacpde.studies.ledger import Ledger
+    from pacpde.studies.study import Study
+
+    inputs.json_target(json, folder)
+    found = Study.kept(folder)
+    rows = {row["cell"]: row for row in Ledger(folder).rows()}
+    counts: dict[str, list[int]] = {}
+    for cell in found.cells:
+        row = rows.get(cell.key)
+        line = counts.setdefault(cell.variant, [0, 0, 0, 0])
+        line[0] += 1
+        if row is not None:
+            line[1] += row["fault"] is None
+            line[2] += row["fault"] is None and row["outcome"] != "converged"
+            line[3] += row["fault"] is not None
+    done = sum(line[1] for line in counts.values())
+    headings = ["method", "cells", "done", "of these not converged", "without result"]
+    shown = [[name, *map(Number, line)] for name, line in counts.items()]
+    content = {"cells": len(found.cells), "done": done,
+               "failed": sum(line[3] for line in counts.values())}  # fmt: skip
+    emit(content, json, table(f"{done} of {len(found.cells)} cells", headings, shown))
+
+
+@contextmanager
+def _counting() -> Iterator[Any]:
+    """Cells done, failures and time left: a bar on a terminal, sparse lines elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+
+    console = Console(stderr=True)
+    said = [0.0]
+
+    def text(now: Any) -> str:
+        parts = [f"{now.trained} of {now.sources} sources"]
+        if now.failed:
+            parts.append(f"{now.failed} failed")
+        return ", ".join(parts)
+
+    if not console.is_terminal:
+
+        def line(now: Any) -> None:
+            if time.monotonic() - said[0] > PLAIN_INTERVAL or not now.left:
+                said[0] = time.monotonic()
+                complain(f"{now.done} of {now.cells} cells, {text(now)}")
+
+        yield line
+        return
+    columns = (TextColumn("cells"), BarColumn(bar_width=32), MofNCompleteColumn(), TimeLeft(),
+               TextColumn("{task.fields[text]}"))  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as bars:
+        task = bars.add_task("cells", total=None, text="")
+        yield lambda now: bars.update(
+            task, total=now.cells, completed=now.done + now.failed, text=text(now)
+        )
+
+
+def _span(seconds: float) -> str:
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

@@ -1,0 +1,173 @@
+"""Carries out a study into a folder, as far as it is not there yet.
+
+```
+FOLDER/study.toml           the file; study.json and plugins/ hold what else makes its cells
+FOLDER/records/             the ledger: a row a cell
+FOLDER/.cells/<hash>        sources, each trained once
+FOLDER/surrogates/<key>     of the targets, for each way and pair of problems from one seed
+FOLDER/.lock                held while a study runs
+```
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pacpde.networks import checkpoint
+from pacpde.networks.surrogate import Surrogate
+from pacpde.studies import work
+from pacpde.studies.grid import Cell, trainings
+from pacpde.studies.ledger import Ledger
+from pacpde.studies.single import Training
+from pacpde.studies.store import Store
+from pacpde.studies.study import Study
+from pacpde.studies.workers import Fault, Here, Job, Workers
+
+Train = Callable[..., Surrogate]
+CarryOut = Callable[..., Any]
+
+
+@dataclass
+class Standing:
+    """How far a study is.
+
+    Attributes:
+        cells, sources: of the study.
+        done, trained: of them finished, in this run or before.
+        failed: cells that were tried in this run and have no result.
+    """
+
+    cells: int
+    sources: int
+    done: int = 0
+    trained: int = 0
+    failed: int = 0
+
+    @property
+    def left(self) -> int:
+        return self.cells - self.done
+
+
+Tell = Callable[[Standing], None]
+
+
+def standing(study: Study, folder: str | Path) -> Standing:
+    """How far a study is in a folder; reads only."""
+    store, kept = Store(Path(folder)), Ledger(Path(folder)).keys()
+    sources = trainings(study.cells)
+    there = sum(store.cell(training.inputs()).finished for training in sources.values())
+    done = sum(cell.key in kept for cell in study.cells)
+    return Standing(len(study.cells), len(sources), done, there)
+
+
+def conduct(
+    study: Study,
+    folder: str | Path,
+    workers: Workers | None = None,
+    *,
+    tell: Tell | None = None,
+    train: Train = work.train,
+    carry_out: CarryOut = work.carry_out,
+) -> Standing:
+    """Carry out what is missing of a study; the same call again goes on where it stopped.
+
+    Args:
+        workers: where; in this process by default.
+        tell: called with the standing after every source and cell.
+        train: (training) → source surrogate.
+        carry_out: (cell, source) → (row, target surrogate).
+    """
+    place = Path(folder)
+    store = Store(place)
+    store.check([])
+    with store.locked():
+        study.keep(place)
+        run = _Run(study, place, store, workers or Here(), tell or (lambda now: None))
+        return run.whole(train, carry_out)
+
+
+@dataclass
+class _Run:
+    study: Study
+    folder: Path
+    store: Store
+    workers: Workers
+    tell: Tell
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.folder)
+        kept = self.ledger.keys()
+        self.missing = [cell for cell in self.study.cells if cell.key not in kept]
+        sources = trainings(self.study.cells)
+        self.now = Standing(
+            len(self.study.cells),
+            len(sources),
+            len(self.study.cells) - len(self.missing),
+            len(sources) - len(trainings(self.missing)),
+        )
+        self.shown = _shown(self.study.cells)
+        self.faults: dict[str, Fault] = {}
+
+    def whole(self, train: Train, carry_out: CarryOut) -> Standing:
+        self.tell(self.now)
+        try:
+            needed = trainings(self.missing).values()
+            absent = [(t,) for t in needed if not self.store.cell(t.inputs()).finished]
+            self.now.trained += len(needed) - len(absent)
+            self.workers.each(train, absent, self._trained)
+            self.workers.each(carry_out, self._jobs(), self._carried_out)
+        finally:
+            self.ledger.flush()
+        self.ledger.tidy()
+        return self.now
+
+    def _trained(self, job: Job, made: Any) -> None:
+        training: Training = job[0]
+        if isinstance(made, Fault):
+            self.faults[training.key] = made
+        else:
+            self.store.cell(training.inputs()).save({"outcome": made.outcome}, made)
+            self.now.trained += 1
+        self.tell(self.now)
+
+    def _jobs(self) -> Iterator[Job]:
+        """The missing cells with their sources, each source read once."""
+        key, source = "", None
+        for cell in self.missing:
+            training = cell.training
+            if training.key != key and training.key not in self.faults:
+                key, kept = training.key, self.store.cell(training.inputs())
+                found = kept.load()
+                if found is None:
+                    self.faults[key] = Fault(f"{kept.folder} is damaged, remove it")
+                else:
+                    source = replace(found[1], history=())
+            if training.key in self.faults:
+                told = self.faults[training.key].told
+                self._carried_out((cell,), Fault(f"its source has no result: {told}"))
+            else:
+                yield cell, source
+
+    def _carried_out(self, job: Job, made: Any) -> None:
+        cell: Cell = job[0]
+        if isinstance(made, Fault):
+            self.ledger.add(work.failed(cell, made.told))
+            self.now.failed += 1
+        else:
+            row, surrogate = made
+            if cell.key in self.shown and surrogate is not None:
+                checkpoint.save(surrogate, self.folder / "surrogates" / cell.key)
+            self.ledger.add(row)
+            self.now.done += 1
+        self.tell(self.now)
+
+
+def _shown(cells: Sequence[Cell]) -> set[str]:
+    """The first cell of each way and pair of problems: what a report shows of it."""
+    first: dict[Any, str] = {}
+    for cell in cells:
+        what = (str(cell.source), str(cell.target), cell.target.until, cell.variant,
+                cell.labels, cell.noise, cell.physics)  # fmt: skip
+        first.setdefault(what, cell.key)
+    return set(first.values())

@@ -1,0 +1,89 @@
+"""How long a study will take, told before it runs: from its records, else from a step's time."""
+
+import statistics
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from pacpde.methods import Recipe
+from pacpde.networks.constraints import network_for
+from pacpde.objective.task import PhysicsTask
+from pacpde.optim.free import LeastSquares
+from pacpde.runtime import generator
+from pacpde.studies.grid import Cell, trainings
+from pacpde.studies.ledger import Row
+from pacpde.studies.single import Training
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of fitting in one process, if no fit ends before its last step.
+
+    Attributes:
+        sources, cells: seconds of all sources, and of all cells.
+        measured: cells whose seconds are those of finished ones like them.
+    """
+
+    sources: float
+    cells: float
+    measured: int
+
+
+def estimate(cells: Iterable[Cell], rows: Iterable[Row] = ()) -> Estimate:
+    """Of these cells and the sources they need."""
+    cells = list(cells)
+    needed = trainings(cells)
+    fits: dict[str, float] = {}
+    for training in needed.values():
+        fits.setdefault(_shape(training), 0.0)
+    for training in needed.values():
+        if not fits[_shape(training)]:
+            fits[_shape(training)] = _seconds(training)
+    known = _known(rows)
+    each = [known.get((cell.source.name, cell.variant)) for cell in cells]
+    return Estimate(
+        sum(fits[_shape(training)] for training in needed.values()),
+        sum(
+            fits[_shape(cell.training)] if found is None else found
+            for cell, found in zip(cells, each, strict=True)
+        ),
+        sum(found is not None for found in each),
+    )
+
+
+def _known(rows: Iterable[Row]) -> Mapping[tuple[str, str], float]:
+    """(family, variant) → median seconds of finished cells."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        if row["seconds"]["total"] is not None:
+            what = row["family"], row["variant"]
+            found.setdefault(what, []).append(row["seconds"]["total"])
+    return {what: statistics.median(seconds) for what, seconds in found.items()}
+
+
+def _shape(training: Training) -> str:
+    """What the time of a fit depends on."""
+    recipe = Recipe.of(training.problem, **training.settings)
+    return f"{training.problem.name} {recipe} {training.runtime}"
+
+
+def _seconds(training: Training) -> float:
+    """Of a fit that takes every step, from one of its steps on the points of its last phase."""
+    problem = training.problem
+    recipe, task = Recipe.of(problem, **training.settings), PhysicsTask(problem)
+    phases = recipe.first(task)
+    network = network_for(task.ansatz(phases[-1].draw), recipe.width, recipe.depth,
+                          recipe.activation)  # fmt: skip
+    rng = generator(0, "estimate")
+    weights = torch.as_tensor(network.start(rng, recipe.frequency))
+    blocks = task.blocks(network, weights, phases[-1].draw, rng)
+    free = torch.ones_like(weights, dtype=torch.bool)
+    ready, optimiser = LeastSquares(network, weights, free, blocks), recipe.make_optimiser()
+    optimiser.run(ready, weights, 1)
+    clock = time.perf_counter()
+    optimiser.run(ready, weights, 1)
+    step = time.perf_counter() - clock
+    last = phases[-1].draw.points
+    return step * sum(phase.steps * (phase.draw.points / last) ** 1.5 for phase in phases)

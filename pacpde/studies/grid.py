@@ -1,0 +1,103 @@
+"""Cells: one transfer each, and everything that its record depends on."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import torch
+
+from pacpde.methods import Recipe, methods
+from pacpde.methods.transfer import check_transfer
+from pacpde.networks.constraints import PhysicsAnsatz, network_for
+from pacpde.networks.surrogate import Surrogate
+from pacpde.physics import Problem
+from pacpde.studies.identity import identity
+from pacpde.studies.records import cell_hash
+from pacpde.studies.single import Training
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A source to train, and one way to transfer it; checked when it is made.
+
+    Attributes:
+        training: of the source; its seed, runtime and settings are the transfer's too.
+        options: of the method.
+    """
+
+    training: Training
+    target: Problem
+    method: str = "pac"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    labels: int = 0
+    noise: float = 0.0
+    physics: bool = True
+
+    def __post_init__(self) -> None:
+        source = self.training.problem
+        recipe, ansatz = Recipe.of(source, **self.training.settings), PhysicsAnsatz(source)
+        network = network_for(ansatz, recipe.width, recipe.depth, recipe.activation)
+        methods.get(self.method).make(self.options).check(network)
+        untrained = Surrogate(network, ansatz, torch.zeros(0))
+        check_transfer(untrained, self.target, self.labels, self.noise, self.physics)
+
+    @property
+    def source(self) -> Problem:
+        return self.training.problem
+
+    @property
+    def seed(self) -> int:
+        return self.training.seed
+
+    def inputs(self) -> dict[str, Any]:
+        """All that the record depends on."""
+        return {
+            "source": self.training.key,
+            "target": self.target.coefficients,
+            "until": self.target.until,
+            "method": self.method,
+            "options": dataclasses.asdict(methods.get(self.method).make(self.options)),
+            "labels": self.labels,
+            "noise": self.noise,
+            "physics": self.physics,
+            "fit": dataclasses.asdict(Recipe.of(self.target, **self.training.settings)),
+            "made_by": identity(type(self.target), methods.get(self.method)),
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """A name for these inputs; any that changes makes another cell."""
+        return cell_hash(self.inputs())
+
+    @property
+    def variant(self) -> str:
+        """The method, with the options that were given."""
+        given = ", ".join(f"{name}={_short(value)}" for name, value in self.options.items())
+        return f"{self.method} ({given})" if given else self.method
+
+    def __str__(self) -> str:
+        return f"{self.variant}, {self.source} to {self.target}, seed {self.seed}"
+
+
+def trainings(cells: Iterable[Cell]) -> dict[str, Training]:
+    """Every source that cells need, once: its key → how it is trained."""
+    return {cell.training.key: cell.training for cell in cells}
+
+
+def variants(options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Options, some of which are lists of values, as every combination of them."""
+    columns = [value if isinstance(value, list) else [value] for value in options.values()]
+    return [dict(zip(options, values, strict=True)) for values in product(*columns)]
+
+
+def several(value: Any) -> Sequence[Any]:
+    """A list, or the one value as a list."""
+    return value if isinstance(value, list) else [value]
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else json.dumps(value)

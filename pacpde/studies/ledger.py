@@ -1,0 +1,147 @@
+"""The ledger of a study: one row a finished cell, in Parquet files that only ever get more.
+
+```
+FOLDER/records/part-000001-3f2a9c.parquet    rows, in the order in which they finished
+```
+
+A Parquet file cannot grow, so rows are written in parts, each whole or not at all; a reader takes
+the folder as one table (`pandas.read_parquet(FOLDER / "records")` does).
+"""
+
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pacpde.errors import DataFileError
+from pacpde.files import atomic_write
+from pacpde.studies.records import CLOCKS, KEYS, MOMENTS, Record
+
+ROWS = 500  # in memory at most before a part is written
+SECONDS = 2.0  # a finished row waits at most, if others follow
+PARTS = 64  # at the end of a run more of them become one
+
+_numbers = pa.map_(pa.string(), pa.float64())
+_TYPES: dict[str, pa.DataType] = {
+    "family": pa.string(),
+    "method": pa.string(),
+    "seed": pa.int64(),
+    "source": _numbers,
+    "target": _numbers,
+    "labels": pa.int64(),
+    "noise": pa.float64(),
+    "physics": pa.bool_(),
+    "zero_shot_error": pa.float64(),
+    "target_error": pa.float64(),
+    "source_error": pa.struct([(name, pa.float64()) for name in MOMENTS]),
+    "free_parameters": pa.int64(),
+    "total_parameters": pa.int64(),
+    "steps": pa.int64(),
+    "evaluations": pa.int64(),
+    "seconds": pa.struct([(name, pa.float64()) for name in CLOCKS]),
+    "outcome": pa.string(),
+    "device": pa.string(),
+    "dtype": pa.string(),
+    "versions": pa.map_(pa.string(), pa.string()),
+}
+# What a study keeps of a cell beside its record.
+EXTRAS: dict[str, pa.DataType] = {
+    "cell": pa.string(),  # its key
+    "variant": pa.string(),  # the method with the options that were given
+    "until": pa.float64(),  # null: the family's own time span
+    "distance": pa.float64(),  # ‖u_T − u_S‖ / ‖u_T‖
+    "reference_seconds": pa.float64(),  # of scipy on the target
+    "reference_error": pa.float64(),  # certified
+    "held_out": pa.float64(),
+    "seconds_to": _numbers,  # error, as text → seconds on the target until it; absent: never
+    "fault": pa.string(),  # why there is no result
+}
+SCHEMA = pa.schema([(name, _TYPES[name]) for name in KEYS] + list(EXTRAS.items()))
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Ledger:
+    """Rows of a study's folder; one process writes at a time."""
+
+    folder: Path
+    _waiting: list[Row] = field(default_factory=list, init=False)
+    _since: float = field(default=0.0, init=False)
+
+    @property
+    def place(self) -> Path:
+        return self.folder / "records"
+
+    def parts(self) -> list[Path]:
+        return sorted(self.place.glob("part-*.parquet"))
+
+    def keys(self) -> set[str]:
+        """Of the cells that are there and have a result."""
+        found: dict[str, str | None] = {}
+        for part in self.parts():
+            columns = _read(part, ["cell", "fault"]).to_pydict()
+            found.update(zip(columns["cell"], columns["fault"], strict=True))
+        return {key for key, fault in found.items() if fault is None}
+
+    def rows(self) -> list[Row]:
+        """The latest row of every cell."""
+        found: dict[str, Row] = {}
+        for part in self.parts():
+            for row in _read(part).to_pylist(maps_as_pydicts="strict"):
+                found[row["cell"]] = row
+        return list(found.values())
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Keep a row; it is on the disk within seconds, or after `flush`."""
+        if not self._waiting:
+            self._since = time.monotonic()
+        self._waiting.append(dict(row))
+        if len(self._waiting) >= ROWS or time.monotonic() - self._since > SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._waiting:
+            self._write(self._waiting)
+            self._waiting = []
+
+    def tidy(self) -> None:
+        """One part instead of many. Killed in between, it leaves rows twice, which count once."""
+        parts = self.parts()
+        if len(parts) > PARTS:
+            self._write(self.rows())
+            for part in parts:
+                part.unlink()
+
+    def _write(self, rows: Iterable[Row]) -> None:
+        table = pa.Table.from_pylist(list(rows), SCHEMA)
+        last = max((int(part.name.split("-")[1]) for part in self.parts()), default=0)
+        name = f"part-{last + 1:06d}-{secrets.token_hex(3)}.parquet"
+        with atomic_write(self.place / name) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
+
+
+def record(row: Row) -> Record:
+    """What of a row is its record."""
+    return {key: row[key] for key in KEYS}
+
+
+def _read(part: Path, columns: list[str] | None = None) -> pa.Table:
+    try:
+        found = pq.read_table(part, columns=columns, partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        raise DataFileError(
+            f"the record file {str(part)!r} is cut short or damaged. The other files of its folder "
+            "are not: move it away, and the same command makes its cells anew."
+        ) from error
+    if columns is None and not found.schema.equals(SCHEMA):
+        raise DataFileError(
+            f"the record file {str(part)!r} was written by another pacpde: name another folder."
+        )
+    return found

@@ -1,0 +1,269 @@
+"""Study files: TOML that says what varies, turned into cells or refused with file, key and line."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from pacpde.errors import DataFileError, InvalidValueError, PacpdeError
+from pacpde.expressions import evaluate
+from pacpde.files import atomic_write
+from pacpde.physics import Problem
+from pacpde.physics.problem import families
+from pacpde.registry import load_plugin
+from pacpde.runtime import Runtime
+from pacpde.studies.grid import Cell, several, variants
+from pacpde.studies.records import write_json
+from pacpde.studies.single import Training
+
+Place = tuple[str | int, ...]
+FILE, ABOUT, PLUGINS = "study.toml", "study.json", "plugins"  # in the folder of a study
+
+
+def _number(value: Any) -> float:
+    """A number, or arithmetic such as "0.01/pi"."""
+    if isinstance(value, str):
+        return evaluate(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidValueError(f"{value!r} is no number: write 0.02, or arithmetic as '0.01/pi'.")
+    return float(value)
+
+
+def _listed(value: Any) -> list[Any]:
+    found = list(several(value))
+    if not found:
+        raise InvalidValueError("the list is empty: give at least one value, or leave it out.")
+    if len({repr(part) for part in found}) < len(found):
+        raise InvalidValueError(f"{value} names something twice: name it once.")
+    return found
+
+
+def _seeds(value: Any) -> Any:
+    """`5` stands for 0, 1, 2, 3, 4."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 1:
+            raise InvalidValueError(f"seeds is {value}: give how many, or a list as [0, 3].")
+        return list(range(value))
+    return _listed(value)
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+Coefficients = dict[str, Number]
+Seeds = Annotated[list[Annotated[int, Field(ge=0, strict=True)]], BeforeValidator(_seeds)]
+Names = Annotated[list[str], BeforeValidator(_listed)]
+Counts = Annotated[list[Annotated[int, Field(strict=True)]], BeforeValidator(_listed)]
+Numbers = Annotated[list[Number], BeforeValidator(_listed)]
+Choices = Annotated[list[Annotated[bool, Field(strict=True)]], BeforeValidator(_listed)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Transfers(_Table):
+    """From one source to some targets; what it leaves out is the study's."""
+
+    family: str
+    source: Coefficients = {}
+    targets: Annotated[list[Coefficients], Field(min_length=1)]
+    until: Number | None = None
+    methods: Names | None = None
+    seeds: Seeds | None = None
+    labels: Counts | None = None
+    noise: Numbers | None = None
+    physics: Choices | None = None
+    settings: dict[str, Any] = {}
+
+
+class Settings(_Table):
+    """A whole study file."""
+
+    methods: Names = ["pac", "warm_start", "scratch"]
+    seeds: Seeds = [0]
+    labels: Counts = [0]
+    noise: Numbers = [0.0]
+    physics: Choices = [True]
+    dtype: str = "float64"
+    plugins: list[str] = []
+    options: dict[str, dict[str, Any]] = {}
+    settings: dict[str, Any] = {}
+    transfers: Annotated[list[Transfers], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Study:
+    """Cells, in the order in which the file names them.
+
+    Attributes:
+        text: of the file.
+        plugins: files with families or methods that it needs.
+        device: that its fits run on.
+    """
+
+    cells: Sequence[Cell]
+    text: str
+    plugins: Sequence[Path] = ()
+    device: str = "cpu"
+
+    @classmethod
+    def read(cls, file: str | Path, *, device: str = "cpu") -> "Study":
+        """The study in a TOML file, all of whose fits run on `device`."""
+        path = Path(file)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no text"
+            raise DataFileError(f"study file {str(file)!r} cannot be read ({reason}).") from error
+        try:
+            content = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise InvalidValueError(f"{path}: this is not TOML: {error}.") from error
+        try:
+            settings = Settings.model_validate(content)
+        except ValidationError as error:
+            raise InvalidValueError(_told(path, text, error)) from error
+        plugins = [_plugin(path.parent, name) for name in settings.plugins]
+        for number, plugin in enumerate(plugins):
+            with _located(path, text, ("plugins", number)):
+                load_plugin(plugin)
+        cells: dict[str, Cell] = {}
+        for number, part in enumerate(settings.transfers):
+            for cell in _cells(path, text, settings, part, ("transfers", number), device):
+                cells.setdefault(cell.key, cell)
+        return cls(list(cells.values()), text, plugins, device)
+
+    @classmethod
+    def kept(cls, folder: str | Path) -> "Study":
+        """The study that was carried out in a folder."""
+        place = Path(folder)
+        try:
+            about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
+            return cls.read(place / FILE, device=about["device"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            if isinstance(error, PacpdeError):
+                raise
+            raise DataFileError(
+                f"{str(folder)!r} holds no study: give the folder of a `pacpde study run`."
+            ) from error
+
+    def keep(self, folder: Path) -> None:
+        """Write down beside its records what the study is."""
+        for plugin in self.plugins:
+            with atomic_write(folder / PLUGINS / plugin.name) as temporary:
+                Path(temporary).write_bytes(plugin.read_bytes())
+        with atomic_write(folder / FILE) as temporary:
+            Path(temporary).write_text(self.text, encoding="utf-8")
+        write_json({"device": self.device}, folder / ABOUT)
+
+
+def _cells(
+    path: Path, text: str, settings: Settings, part: Transfers, place: Place, device: str
+) -> Iterator[Cell]:
+    """The cells of one table of transfers."""
+    with _located(path, text, (*place, "family")):
+        family = families.get(part.family)
+    with _located(path, text, (*place, "source")):
+        source = family.from_coefficients(part.source, part.until)
+    targets: list[Problem] = []
+    for number, changes in enumerate(part.targets):
+        with _located(path, text, (*place, "targets", number)):
+            targets.append(family.from_coefficients({**part.source, **changes}, part.until))
+    with _located(path, text, ("dtype",)):
+        runtime = Runtime(device, settings.dtype)
+    own = {**settings.settings, **part.settings}
+    for seed, target, name, labels, noise, physics in product(
+        part.seeds or settings.seeds,
+        targets,
+        part.methods or settings.methods,
+        part.labels or settings.labels,
+        part.noise or settings.noise,
+        part.physics or settings.physics,
+    ):
+        if noise and not labels:
+            noise = 0.0  # there is nothing to be noisy
+        for options in variants(settings.options.get(name, {})):
+            with _located(path, text, place):
+                training = Training(source, seed, runtime, own)
+                yield Cell(training, target, name, options, labels, noise, physics)
+
+
+def _plugin(folder: Path, name: str) -> Path:
+    """A plugin beside the study file, or kept in the folder of a study."""
+    kept = folder / PLUGINS / Path(name).name
+    return kept if kept.is_file() and not (folder / name).is_file() else folder / name
+
+
+def line_of(text: str, place: Place) -> int | None:
+    """The line on which a key of a TOML text stands, or the nearest above it that can be found."""
+    best: int | None = None
+    table: list[str | int] = []
+    seen: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        several = re.match(r"\s*\[\[\s*([\w.\-\"']+)\s*\]\]", line)
+        single = re.match(r"\s*\[\s*([\w.\-\"']+)\s*\]\s*(#.*)?$", line)
+        key = re.match(r"\s*([\w\-\"']+)\s*=", line)
+        if several:
+            name = several[1]
+            seen[name] = seen.get(name, -1) + 1
+            table = [*name.split("."), seen[name]]
+            found = table
+        elif single:
+            table = [part for name in single[1].split(".") for part in _with_number(name, seen)]
+            found = table
+        elif key:
+            found = [*table, key[1].strip("\"'")]
+        else:
+            continue
+        if found and tuple(found) == place[: len(found)]:
+            best = number
+    return best
+
+
+def _with_number(name: str, seen: Mapping[str, int]) -> list[str | int]:
+    """A name, and which of its tables it is where there are several."""
+    name = name.strip("\"'")
+    return [name, seen[name]] if name in seen else [name]
+
+
+@contextmanager
+def _located(path: Path, text: str, place: Place) -> Iterator[None]:
+    """Says in an error where in the file its cause stands."""
+    try:
+        yield
+    except PacpdeError as error:
+        raise InvalidValueError(f"{_where(path, text, place)}: {error}") from error
+
+
+def _told(path: Path, text: str, error: ValidationError) -> str:
+    """Every fault that pydantic found, one a line."""
+    lines = []
+    for fault in error.errors(include_url=False):
+        cause = fault.get("ctx", {}).get("error")
+        message = str(cause) if cause is not None else _sentence(fault)
+        lines.append(f"{_where(path, text, fault['loc'])}: {message}")
+    return "\n".join(dict.fromkeys(lines))
+
+
+def _sentence(fault: Any) -> str:
+    kind, last = fault["type"], fault["loc"][-1]
+    if kind == "extra_forbidden":
+        owner = Transfers if fault["loc"][0] == "transfers" else Settings
+        return f"unknown key {last!r}: choose from {', '.join(owner.model_fields)}."
+    if kind == "missing":
+        return f"{last!r} is missing: add it."
+    return f"{fault['msg']}, got {fault['input']!r}."
+
+
+def _where(path: Path, text: str, place: Place) -> str:
+    line = line_of(text, place)
+    named = ""
+    for part in place:
+        named += f"[{part}]" if isinstance(part, int) else f"{'.' if named else ''}{part}"
+    return f"{path}{f', line {line}' if line else ''}{f', {named}' if named else ''}"

@@ -1,0 +1,119 @@
+"""What a worker does: train a source, or carry out a cell. Nothing here knows where it runs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pacpde.datasets import reference_for
+from pacpde.methods import TransferResult, fit, transfer
+from pacpde.networks.surrogate import Surrogate
+from pacpde.optim.together import Together
+from pacpde.physics.domain import mesh
+from pacpde.reference import Reference
+from pacpde.runtime import versions
+from pacpde.studies.grid import Cell
+from pacpde.studies.ledger import Row
+from pacpde.studies.records import CLOCKS, MOMENTS, check
+from pacpde.studies.single import Training
+
+THRESHOLDS = (1e-2, 1e-3, 1e-4)
+FAILED = "failed"  # the outcome of a cell that has no result
+
+
+def train(training: Training, together: Together | None = None) -> Surrogate:
+    """The source surrogate."""
+    return fit(
+        training.problem,
+        seed=training.seed,
+        runtime=training.runtime,
+        together=together,
+        **training.settings,
+    )
+
+
+def carry_out(
+    cell: Cell, source: Surrogate, together: Together | None = None
+) -> tuple[Row, Surrogate]:
+    """The row of a cell, and the surrogate of its target."""
+    result = transfer(
+        source,
+        cell.target,
+        method=cell.method,
+        seed=cell.seed,
+        labels=cell.labels,
+        noise=cell.noise,
+        physics=cell.physics,
+        runtime=cell.training.runtime,
+        together=together,
+        settings=cell.training.settings,
+        **cell.options,
+    )
+    reference, apart = reference_for(cell.target), reference_for(cell.source)
+    held_out = result.history[-1]["held_out"] if result.history else None
+    row = {
+        **check(result.record()),
+        **_named(cell),
+        "distance": distance(apart, reference),
+        "reference_seconds": reference.seconds,
+        "reference_error": reference.certified_error,
+        "held_out": held_out,
+        "seconds_to": seconds_to(result),
+        "fault": None,
+    }
+    return row, result.surrogate
+
+
+def failed(cell: Cell, why: str) -> Row:
+    """The row of a cell that has no result."""
+    nothing = dict.fromkeys(
+        ("zero_shot_error", "target_error", "free_parameters", "total_parameters", "steps",
+         "evaluations", "distance", "reference_seconds", "reference_error", "held_out")
+    )  # fmt: skip
+    return {
+        **nothing,
+        **_named(cell),
+        "family": cell.source.name,
+        "method": cell.method,
+        "seed": cell.seed,
+        "source": cell.source.coefficients,
+        "target": cell.target.coefficients,
+        "labels": cell.labels,
+        "noise": cell.noise,
+        "physics": cell.physics,
+        "source_error": dict.fromkeys(MOMENTS),
+        "seconds": dict.fromkeys(CLOCKS),
+        "outcome": FAILED,
+        "device": cell.training.runtime.device,
+        "dtype": cell.training.runtime.dtype,
+        "versions": versions(),
+        "seconds_to": {},
+        "fault": why,
+    }
+
+
+def distance(source: Reference, target: Reference) -> float:
+    """‖u_T − u_S‖ / ‖u_T‖ on the target's grid, where the source's solution reaches."""
+    axes = list(target.axes.values())
+    inside = axes[0] <= source.problem.domain.axis("t").upper
+    points = mesh([axes[0][inside], *axes[1:]])
+    there = source(*np.moveaxis(points, -1, 0))
+    here = target.values[:, inside]
+    return float(np.linalg.norm(here - there) / np.linalg.norm(here))
+
+
+def seconds_to(
+    result: TransferResult, thresholds: Sequence[float] = THRESHOLDS
+) -> Mapping[str, float]:
+    """Error, as text → seconds of fitting the target until it; one never reached is absent."""
+    before = max((e["seconds"] for e in result.history if e.get("error") is None), default=0.0)
+    found: dict[str, float] = {}
+    for entry in result.history:
+        for threshold in thresholds:
+            if entry.get("error") is not None and entry["error"] <= threshold:
+                found.setdefault(f"{threshold:g}", entry["seconds"] - before)
+    return found
+
+
+def _named(cell: Cell) -> dict[str, Any]:
+    return {"cell": cell.key, "variant": cell.variant, "until": cell.target.until}

@@ -1,0 +1,185 @@
+"""Where the jobs of a study run: in this process, in batches, or on the workers of a Dask cluster.
+
+Both take jobs from an iterator as they go, so that memory does not grow with their number, and
+hand back each result, or the fault in its place, as soon as it is there.
+"""
+
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from pacpde.errors import InvalidValueError, PacpdeError, SolverError
+from pacpde.optim.together import StoppedError, Together
+from pacpde.registry import load_plugin
+
+AHEAD = 8  # jobs a Dask thread that wait at the scheduler
+PATIENCE = 30  # seconds for a scheduler to answer
+
+
+@dataclass(frozen=True)
+class Fault:
+    """In place of a result: what a job raised."""
+
+    told: str
+
+
+Job = tuple[Any, ...]
+Done = Callable[[Job, Any], None]
+
+
+class Workers(Protocol):
+    """Something that carries out jobs."""
+
+    def each(self, function: Callable[..., Any], jobs: Iterable[Job], done: Done) -> None:
+        """Call `done(job, result or Fault)` once for each job, in any order, one at a time."""
+        ...
+
+
+@dataclass(frozen=True)
+class Here:
+    """In this process, so many fits side by side that their steps are computed in batches.
+
+    Attributes:
+        device: that the fits run on.
+        side_by_side: fits at a time.
+    """
+
+    device: str = "cpu"
+    side_by_side: int = 16
+
+    def each(self, function: Callable[..., Any], jobs: Iterable[Job], done: Done) -> None:
+        for some in _batched(jobs, self.side_by_side):
+            together = Together.of(None, self.device)
+
+            def work(job: Job, together: Together = together) -> None:
+                made = _made(function, (*job, together))
+                with together.lock:
+                    done(job, made)
+
+            together.each([partial(work, job) for job in some])
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """On Dask workers.
+
+    Attributes:
+        client: a `distributed.Client`.
+        plugins: files with families or methods, that workers find under the same paths.
+    """
+
+    client: Any
+    plugins: Sequence[Path] = ()
+    _submitted: dict[str, Job] = field(default_factory=dict, init=False)
+
+    def each(self, function: Callable[..., Any], jobs: Iterable[Job], done: Done) -> None:
+        from distributed import as_completed
+
+        waiting, finished = iter(jobs), as_completed(loop=self.client.loop)
+        self._submitted.clear()
+        with _connected():
+            room = AHEAD * max(1, sum(self.client.nthreads().values()))
+            self._submit(function, islice(waiting, room), finished)
+            while self._submitted:
+                batch = finished.next_batch(block=True)
+                for future in batch:
+                    done(self._submitted.pop(future.key), _result(future))
+                free = max(room - len(self._submitted), 0)
+                self._submit(function, islice(waiting, free), finished)
+
+    def _submit(self, function: Callable[..., Any], jobs: Iterable[Job], finished: Any) -> None:
+        plugins = tuple(str(plugin.resolve()) for plugin in self.plugins)
+        for job in jobs:
+            blob = pickle.dumps((function, job))
+            future = self.client.submit(_remote, plugins, blob, pure=False)
+            self._submitted[future.key] = job
+            finished.add(future)
+
+
+@contextmanager
+def cluster(
+    scheduler: str | None = None, local: int | None = None, plugins: Sequence[Path] = ()
+) -> Iterator[Cluster]:
+    """Workers of the cluster at an address, or of one of so many processes on this machine."""
+    from distributed import Client, LocalCluster
+
+    if (scheduler is None) == (local is None):
+        raise InvalidValueError("give either the address of a scheduler or a number of workers.")
+    if local is not None and local < 1:
+        raise InvalidValueError(f"the number of local workers is {local}, expected at least 1.")
+    own = None
+    try:
+        if scheduler is None:
+            own = LocalCluster(
+                n_workers=local, threads_per_worker=1, dashboard_address=None, silence_logs="ERROR"
+            )
+        client = Client(own or scheduler, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise InvalidValueError(
+            f"no Dask scheduler answers at {scheduler!r} ({error}): start one with `dask "
+            "scheduler`, and give the address that it prints."
+        ) from error
+    try:
+        yield Cluster(client, plugins)
+    finally:
+        client.close()
+        if own is not None:
+            own.close()
+
+
+def _remote(plugins: Sequence[str], blob: bytes) -> Any:
+    """On a worker: a function's result, or its fault. One thread, so that bits do not differ."""
+    torch.set_num_threads(1)
+    for plugin in plugins:
+        load_plugin(plugin)
+    function, job = pickle.loads(blob)
+    return _made(function, job)
+
+
+def _made(function: Callable[..., Any], job: Job) -> Any:
+    try:
+        return function(*job)
+    except StoppedError:
+        raise
+    except Exception as error:
+        return Fault(f"{type(error).__name__}: {error}")
+
+
+def _result(future: Any) -> Any:
+    """Of a finished Dask job; the fault where the worker itself was lost again and again."""
+    if future.status == "error":
+        error = future.exception()
+        return Fault(f"{type(error).__name__}: {error}")
+    if future.status != "finished":
+        raise _lost()
+    return future.result()
+
+
+@contextmanager
+def _connected() -> Iterator[None]:
+    """Says in one sentence that the scheduler is gone."""
+    try:
+        yield
+    except PacpdeError:
+        raise
+    except OSError as error:  # Dask's own CommClosedError and TimeoutError are some, too
+        raise _lost() from error
+
+
+def _lost() -> SolverError:
+    return SolverError(
+        "the Dask scheduler is gone: what is finished is kept; start it again and give the same "
+        "command."
+    )
+
+
+def _batched(jobs: Iterable[Job], size: int) -> Iterator[tuple[Job, ...]]:
+    left = iter(jobs)
+    return iter(lambda: tuple(islice(left, size)), ())

@@ -1,0 +1,185 @@
+"""Studies end to end: in one process and on Dask workers, undisturbed, killed and resumed."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pacpde.errors import OutputError, SolverError
+from pacpde.networks import checkpoint
+from pacpde.networks.surrogate import Surrogate
+from pacpde.studies import work
+from pacpde.studies import workers as workers_module
+from pacpde.studies.conduct import Standing, conduct, standing
+from pacpde.studies.grid import Cell
+from pacpde.studies.ledger import Ledger
+from pacpde.studies.records import cell_hash
+from pacpde.studies.study import Study
+from pacpde.studies.workers import cluster
+
+SMALL = """
+methods = ["warm_start", "scratch"]
+seeds = 2
+[settings]
+width = 6
+depth = 2
+points = 60
+steps = 3
+[[transfers]]
+family = "heat"
+source = { alpha = 0.4 }
+targets = [{ alpha = 0.3 }, { alpha = 0.2 }]
+"""
+TIMES = ("seconds", "seconds_to", "reference_seconds")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PACPDE_CACHE", str(tmp_path_factory.getbasetemp() / "study-cache"))
+
+
+def study(tmp_path: Path, text: str = SMALL) -> Study:
+    file = tmp_path / "study.toml"
+    file.write_text(text)
+    return Study.read(file)
+
+
+def content(folder: Path) -> dict[str, str]:
+    """cell → hash of all of its row but what a clock says."""
+    return {
+        row["cell"]: cell_hash({key: value for key, value in row.items() if key not in TIMES})
+        for row in Ledger(folder).rows()
+    }
+
+
+def test_it_does_only_what_is_missing(tmp_path: Path) -> None:
+    found, out, told = study(tmp_path), tmp_path / "out", []
+    first = conduct(found, out, tell=lambda now: told.append((now.trained, now.done)))
+    assert first == Standing(8, 2, 8, 2, 0)
+    assert told[0] == (0, 0) and told[-1] == (2, 8)
+    rows = Ledger(out).rows()
+    assert {row["cell"] for row in rows} == {cell.key for cell in found.cells}
+    assert all(row["distance"] > 0.1 and row["target_error"] < 1 for row in rows)
+    before = content(out)
+
+    def never(*given: Any) -> Any:
+        raise AssertionError("it ran again")
+
+    assert conduct(found, out, train=never, carry_out=never) == first
+    more = study(tmp_path, SMALL.replace("seeds = 2", "seeds = 3"))
+    assert standing(more, out) == Standing(12, 3, 8, 2, 0)
+    assert conduct(more, out).done == 12
+    assert {key: content(out)[key] for key in before} == before
+
+
+def test_surrogates_of_the_first_seed_are_kept(tmp_path: Path) -> None:
+    found, out = study(tmp_path), tmp_path / "out"
+    conduct(found, out)
+    kept = {place.name for place in (out / "surrogates").iterdir()}
+    assert kept == {cell.key for cell in found.cells if cell.seed == 0}
+    for cell in found.cells:
+        if cell.seed == 0:
+            made = checkpoint.load(out / "surrogates" / cell.key)
+            assert made.problem == cell.target
+
+
+def test_a_cell_that_raises_leaves_a_row_and_the_others_run(tmp_path: Path) -> None:
+    found, out = study(tmp_path), tmp_path / "out"
+
+    def fails(cell: Cell, source: Surrogate, *rest: Any) -> Any:
+        if cell.method == "scratch" and cell.seed == 1:
+            raise ValueError("on purpose")
+        return work.carry_out(cell, source, *rest)
+
+    assert conduct(found, out, carry_out=fails) == Standing(8, 2, 6, 2, 2)
+    faults = [row["fault"] for row in Ledger(out).rows() if row["fault"]]
+    assert faults == ["ValueError: on purpose"] * 2
+    assert conduct(found, out) == Standing(8, 2, 8, 2, 0)
+    assert not any(row["fault"] for row in Ledger(out).rows())
+
+
+def test_a_source_that_raises_fails_its_cells_alone(tmp_path: Path) -> None:
+    def fails(training: Any, *rest: Any) -> Surrogate:
+        if training.seed == 1:
+            raise ValueError("on purpose")
+        return work.train(training, *rest)
+
+    assert conduct(study(tmp_path), tmp_path / "out", train=fails) == Standing(8, 2, 4, 1, 4)
+    faults = {row["fault"] for row in Ledger(tmp_path / "out").rows() if row["fault"]}
+    assert faults == {"its source has no result: ValueError: on purpose"}
+
+
+def test_a_folder_at_work_is_refused(tmp_path: Path) -> None:
+    found, out = study(tmp_path), tmp_path / "out"
+
+    def again(*given: Any) -> Any:
+        with pytest.raises(OutputError, match="another run of pacpde is at work"):
+            conduct(found, out)
+        return work.train(*given)
+
+    assert conduct(found, out, train=again).done == 8
+
+
+def start(*words: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.fixture
+def scheduler() -> Iterator[tuple[str, "subprocess.Popen[str]", list["subprocess.Popen[str]"]]]:
+    """(address, scheduler, two workers), each a process of its own."""
+    port = 20_000 + os.getpid() % 20_000
+    address = f"tcp://127.0.0.1:{port}"
+    head = start("-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1",
+                 "--port", str(port), "--no-dashboard")  # fmt: skip
+    hands = [
+        start("-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard",
+              "--no-nanny")
+        for _ in range(2)
+    ]  # fmt: skip
+    yield address, head, hands
+    for process in (*hands, head):
+        process.kill()
+        process.wait()
+
+
+def test_on_dask_workers_one_of_which_is_killed(tmp_path: Path, scheduler: Any) -> None:
+    address, _, hands = scheduler
+    found = study(tmp_path, SMALL.replace("seeds = 2", "seeds = 3"))
+    with cluster(address) as workers:
+
+        def tell(now: Standing) -> None:
+            if now.done == 3 and hands[0].poll() is None:
+                hands[0].send_signal(signal.SIGKILL)
+                hands[0].wait()
+
+        made = conduct(found, tmp_path / "out", workers, tell=tell)
+    assert made == Standing(12, 3, 12, 3, 0)
+    conduct(found, tmp_path / "here")
+    ours = {row["cell"]: row["target_error"] for row in Ledger(tmp_path / "here").rows()}
+    for row in Ledger(tmp_path / "out").rows():
+        assert row["target_error"] == pytest.approx(ours[row["cell"]], rel=1e-3)
+
+
+def test_a_scheduler_that_is_gone_ends_in_one_sentence(
+    tmp_path: Path, scheduler: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers_module, "PATIENCE", 4)
+    address, head, _ = scheduler
+    found, out = study(tmp_path), tmp_path / "out"
+
+    def tell(now: Standing) -> None:
+        if now.done == 2:
+            head.send_signal(signal.SIGKILL)
+            head.wait()
+
+    with pytest.raises(SolverError, match="scheduler is gone"), cluster(address) as workers:
+        conduct(found, out, workers, tell=tell)
+    assert 2 <= len(Ledger(out).keys()) < 8
+    assert conduct(found, out).done == 8

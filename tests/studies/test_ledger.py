@@ -1,0 +1,86 @@
+"""The ledger: rows that are there once, or a clear word about what is not."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pacpde.errors import DataFileError, OutputError
+from pacpde.problems import Heat
+from pacpde.studies import ledger as module
+from pacpde.studies import records, work
+from pacpde.studies.grid import Cell
+from pacpde.studies.ledger import Ledger, record
+from pacpde.studies.single import Training
+
+
+def row(seed: int, fault: str | None = None) -> dict[str, Any]:
+    cell = Cell(Training(Heat(alpha=0.4), seed), Heat(alpha=0.2), "pac", {"sparsity": 0.5})
+    made = work.failed(cell, "broken")
+    if fault is None:
+        made |= {"fault": None, "outcome": "converged", "target_error": 0.1 + seed,
+                 "seconds_to": {"0.01": 1.5}, "cell": f"cell {seed}"}  # fmt: skip
+    return made | {"cell": f"cell {seed}"}
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    assert ledger.rows() == [] and ledger.keys() == set()
+    for seed in range(3):
+        ledger.add(row(seed))
+    assert ledger.rows() == []
+    ledger.flush()
+    found = ledger.rows()
+    assert [one["target_error"] for one in found] == [0.1, 1.1, 2.1]
+    assert found[0]["source"] == {"alpha": 0.4} and found[0]["seconds_to"] == {"0.01": 1.5}
+    assert found[0]["variant"] == "pac (sparsity=0.5)"
+    assert set(record(found[0])) == set(records.KEYS)
+    records.check(record(found[0]))
+    assert list(pd.read_parquet(ledger.place)["seed"]) == [0, 1, 2]
+
+
+def test_a_cell_without_result_is_tried_again_and_replaced(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.add(row(0, "fault"))
+    ledger.add(row(1))
+    ledger.flush()
+    assert ledger.keys() == {"cell 1"}
+    ledger.add(row(0))
+    ledger.flush()
+    assert ledger.keys() == {"cell 0", "cell 1"}
+    assert [one["fault"] for one in ledger.rows()] == [None, None]
+
+
+def test_many_parts_become_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PARTS", 3)
+    ledger = Ledger(tmp_path)
+    for seed in range(5):
+        ledger.add(row(seed))
+        ledger.flush()
+    before = ledger.rows()
+    assert len(ledger.parts()) == 5
+    ledger.tidy()
+    assert len(ledger.parts()) == 1
+    assert ledger.rows() == before
+
+
+def test_a_part_cut_short_is_named_and_the_others_stay(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    for seed in range(2):
+        ledger.add(row(seed))
+        ledger.flush()
+    _, second = ledger.parts()
+    second.write_bytes(second.read_bytes()[:-20])
+    with pytest.raises(DataFileError, match=second.name):
+        ledger.keys()
+    second.rename(tmp_path / "away")
+    assert ledger.keys() == {"cell 0"}
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "records").write_text("a file")
+    ledger = Ledger(tmp_path)
+    ledger.add(row(0))
+    with pytest.raises(OutputError, match="cannot write"):
+        ledger.flush()

@@ -1,0 +1,144 @@
+"""Study files: what they mean, and what is said of those that are wrong."""
+
+from math import pi
+from pathlib import Path
+
+import pytest
+
+from pacpde.errors import DataFileError, InvalidValueError
+from pacpde.studies.study import Study, line_of
+
+WHOLE = """
+methods = ["warm_start", "pac"]
+seeds = 2
+labels = [0, 5]
+noise = [0.0, 0.1]
+
+[options.pac]
+sparsity = [0.5, 0.8]
+
+[settings]
+width = 8
+depth = 2
+
+[[transfers]]
+family = "burgers"
+source = { nu = "0.05/pi" }
+targets = [{ nu = "0.06/pi" }, { nu = 0.03 }]
+
+[[transfers]]
+family = "heat"
+targets = [{ alpha = 0.2 }]
+methods = ["scratch"]
+seeds = [7]
+labels = 0
+settings = { width = 6 }
+"""
+
+
+def read(tmp_path: Path, text: str) -> Study:
+    file = tmp_path / "study.toml"
+    file.write_text(text)
+    return Study.read(file)
+
+
+def test_the_grid_is_the_product_of_what_varies(tmp_path: Path) -> None:
+    study = read(tmp_path, WHOLE)
+    burgers = [cell for cell in study.cells if cell.source.name == "burgers"]
+    # 2 seeds × 2 targets × (warm start + 2 sparsities) × (no labels + 5 labels × 2 noises)
+    assert len(burgers) == 2 * 2 * 3 * 3
+    assert {cell.variant for cell in burgers} == {
+        "warm_start", "pac (sparsity=0.5)", "pac (sparsity=0.8)",
+    }  # fmt: skip
+    assert {cell.source.coefficients["nu"] for cell in burgers} == {0.05 / pi}
+    assert {cell.target.coefficients["nu"] for cell in burgers} == {0.06 / pi, 0.03}
+    assert len({cell.training.key for cell in burgers}) == 2  # one source a seed
+    (heat,) = (cell for cell in study.cells if cell.source.name == "heat")
+    assert (heat.seed, heat.method, heat.labels) == (7, "scratch", 0)
+    assert heat.training.settings == {"width": 6, "depth": 2}
+    assert heat.source.coefficients == {"alpha": 0.4}
+    assert len({cell.key for cell in study.cells}) == len(study.cells)
+
+
+def test_a_cell_is_named_by_its_inputs(tmp_path: Path) -> None:
+    first = [cell.key for cell in read(tmp_path, WHOLE).cells]
+    assert [cell.key for cell in read(tmp_path, "# a remark\n" + WHOLE).cells] == first
+    other = [cell.key for cell in read(tmp_path, WHOLE.replace("width = 8", "width = 9")).cells]
+    assert set(first) & set(other) == {first[-1]}  # heat has a width of its own
+
+
+@pytest.mark.parametrize(
+    "old, new, told",
+    [
+        ('"heat"', '"heta"', r"line 20, transfers\[1\].family: unknown family 'heta'.*heat"),
+        ("alpha = 0.2", "alpha = -1", r"line 21, transfers\[1\].targets\[0\]: heat: alpha is -1"),
+        ("alpha = 0.2", "beta = 1", r"line 21, .*unknown coefficient of heat 'beta'"),
+        ("0.05/pi", "0.05/tau", r"line 16, transfers\[0\].source.nu: .* is not arithmetic"),
+        ("labels = 0", 'label = 0', r"line 24, transfers\[1\].label: unknown key 'label'.*labels"),
+        ("seeds = 2", "seeds = 0", r"line 3, seeds: seeds is 0"),
+        ("seeds = 2", "seeds = [1, 1]", r"line 3, seeds: .* twice"),
+        ("seeds = 2", "seeds = [-1]", r"line 3, seeds\[0\]: .* greater than or equal to 0"),
+        ("sparsity = ", "sparsty = ", r"transfers\[0\]: unknown option of pac 'sparsty'"),
+        ('"pac"]', '"pca"]', r"transfers\[0\]: unknown method 'pca'"),
+        ("width = 8", "wdth = 8", r"transfers\[0\]: unknown setting of a fit 'wdth'"),
+        ('family = "heat"', "", r"line 19, transfers\[1\].family: 'family' is missing"),
+        ("[settings]", "[settings", "this is not TOML"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_told_with_file_line_and_key(
+    tmp_path: Path, old: str, new: str, told: str
+) -> None:
+    assert old in WHOLE
+    with pytest.raises(InvalidValueError, match=f"study.toml.*{told}"):
+        read(tmp_path, WHOLE.replace(old, new))
+
+
+def test_no_file_and_no_study(tmp_path: Path) -> None:
+    with pytest.raises(DataFileError, match="cannot be read"):
+        Study.read(tmp_path / "none.toml")
+    with pytest.raises(DataFileError, match="holds no study"):
+        Study.kept(tmp_path)
+    with pytest.raises(InvalidValueError, match="'transfers' is missing"):
+        read(tmp_path, "seeds = 1")
+
+
+def test_lines_are_found_in_tables_of_tables() -> None:
+    text = "a = 1\n[b]\nc = 2\n[[d]]\ne = 3\n[[d]]\ne = 4\n[d.f]\ng = 5\n"
+    assert line_of(text, ("a",)) == 1
+    assert line_of(text, ("b", "c")) == 3
+    assert line_of(text, ("d", 0, "e")) == 5
+    assert line_of(text, ("d", 1, "e")) == 7
+    assert line_of(text, ("d", 1, "f", "g")) == 9
+    assert line_of(text, ("d", 1, "x")) == 6
+    assert line_of(text, ("z",)) is None
+
+
+def test_it_is_read_back_from_its_folder(tmp_path: Path) -> None:
+    plugin = tmp_path / "family" / "mine.py"
+    plugin.parent.mkdir()
+    plugin.write_text(PLUGIN)
+    text = 'plugins = ["family/mine.py"]\n[[transfers]]\nfamily = "of_test_study"\n'
+    study = read(tmp_path, text + "targets = [{ k = 2 }]\n")
+    study.keep(tmp_path / "out")
+    kept = Study.kept(tmp_path / "out")
+    assert kept.plugins[0].read_text() == PLUGIN
+    assert [cell.key for cell in kept.cells] == [cell.key for cell in study.cells]
+
+
+PLUGIN = """
+from dataclasses import dataclass
+from pacpde.physics import Axis, Problem, coefficient
+
+@dataclass(frozen=True)
+class Mine(Problem):
+    \"\"\"u' = -k u.\"\"\"
+    name = "of_test_study"
+    axes = (Axis("t", 0.0, 1.0),)
+    k: float = coefficient(1.0, lower=0.0, upper=5.0, meaning="rate")
+
+    def rhs(self, u, d):
+        return -self.k * u
+
+    def initial(self):
+        return 1.0
+"""
