@@ -1,0 +1,190 @@
+"""Pictures of a study, from its groups of rows: what transfer is worth, and where."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.stats import studentized_range
+
+from pacpde.networks.surrogate import Surrogate
+from pacpde.plots.style import figure, looks, readable, styled
+from pacpde.studies.statistics import Group, ranks, spread
+
+KEPT, FREED = "#0072B2", "#E69F00"  # weights of the source, and those given to the target
+
+
+def error_against_distance(found: Sequence[Group], family: str) -> Figure:
+    """Median target error, with quartiles, over the distance between the solutions."""
+    with styled():
+        mine = [g for g in found if g.family == family and g.distance is not None]
+        mine.sort(key=lambda group: group.distance or 0)
+        made = figure(8.0, 5.2)
+        ax = made.subplots()
+        for name, (colour, marker) in looks(_variants(mine)).items():
+            points = [
+                (group.distance, spread(list(group.rows[name].values())))
+                for group in mine
+                if name in group.rows
+            ]
+            shown = [(x, s) for x, s in points if math.isfinite(s.median)]
+            if not shown:
+                continue
+            x, y = [x for x, _ in shown], np.array([s.median for _, s in shown])
+            low = y - np.array([s.low for _, s in shown])
+            high = np.array([s.high if math.isfinite(s.high) else s.median for _, s in shown]) - y
+            ax.errorbar(x, y, yerr=[low, high], color=colour, marker=marker, lw=1.5, ms=6,
+                        capsize=3, label=readable(name))  # fmt: skip
+        ax.set_yscale("log")
+        ax.set_xlabel("distance between the solutions, ‖u_T − u_S‖ / ‖u_T‖")
+        ax.set_ylabel("relative L2 error on the target")
+        ax.set_title(f"{family}: median over seeds, quartiles as bars")
+        ax.grid(alpha=0.3, which="major")
+        made.legend(loc="outside lower center", ncols=3)
+        return made
+
+
+def gain_over_scratch(found: Sequence[Group], scratch: str = "scratch") -> Figure:
+    """Error from scratch over error by transfer, seed by seed: above 1 transfer won."""
+    with styled():
+        shown = [group for group in found if scratch in group.rows]
+        names = [name for name in _variants(shown) if name != scratch]
+        made = figure(9.0, 1.6 + 0.42 * len(shown) * max(1, len(names) / 3))
+        ax = made.subplots()
+        style = looks(names)
+        for k, group in enumerate(shown):
+            for j, name in enumerate(names):
+                mine, theirs = group.pairs(name, scratch)
+                if not len(mine):
+                    continue
+                place = k + 0.7 * ((j + 0.5) / len(names) - 0.5)
+                colour, marker = style[name]
+                gain = theirs / mine
+                ax.plot(gain, np.full(len(gain), place), marker=marker, color=colour, ls="none",
+                        ms=4, alpha=0.5)  # fmt: skip
+                ax.plot(np.median(gain), place, marker=marker, color=colour, ms=8, mec="black",
+                        ls="none", label=readable(name) if k == 0 else None)  # fmt: skip
+        ax.axvline(1, color="black", lw=1)
+        ax.set_xscale("log")
+        ax.set_yticks(range(len(shown)), [group.name for group in shown])
+        ax.invert_yaxis()
+        ax.set_xlabel("error from scratch / error by transfer (right of the line transfer wins)")
+        ax.set_title("Gain over scratch; small marks are seeds, large ones medians")
+        ax.grid(alpha=0.3, axis="x")
+        made.legend(loc="outside lower center", ncols=3)
+        return made
+
+
+def transfer_matrix(found: Sequence[Group], variant: str, family: str) -> Figure:
+    """Median target error of one variant, source by target."""
+    with styled():
+        mine = [g for g in found if g.family == family and variant in g.rows]
+        sources = sorted({_words(group.source, mine) for group in mine})
+        targets = sorted({_words(group.target, mine) for group in mine})
+        values = np.full((len(sources), len(targets)), np.nan)
+        for group in mine:
+            place = (
+                sources.index(_words(group.source, mine)),
+                targets.index(_words(group.target, mine)),
+            )
+            values[place] = spread(list(group.rows[variant].values())).median
+        made = figure(2.6 + 1.15 * len(targets), 1.8 + 0.7 * len(sources))
+        ax = made.subplots()
+        logs = np.log10(np.where(np.isfinite(values), values, np.nan))
+        drawn = ax.imshow(logs, cmap="cividis", aspect="auto")
+        for (row, column), value in np.ndenumerate(values):
+            if not np.isnan(value):
+                text = "failed" if math.isinf(value) else f"{value:.1e}"
+                light = np.isfinite(value) and logs[row, column] < np.nanmean(logs)
+                ax.text(column, row, text, ha="center", va="center", fontsize=9,
+                        color="white" if light else "black")  # fmt: skip
+        ax.set_xticks(range(len(targets)), targets, rotation=30, ha="right")
+        ax.set_yticks(range(len(sources)), sources)
+        ax.set_xlabel("target")
+        ax.set_ylabel("source")
+        ax.set_title(f"{family}, {readable(variant)}: median error on the target")
+        made.colorbar(drawn, label="log10 of the relative L2 error")
+        return made
+
+
+def critical_difference(found: Sequence[Group], alpha: float = 0.05) -> Figure:
+    """Mean ranks over groups; a bar joins variants that Nemenyi's test does not tell apart.
+
+    Demšar (2006), "Statistical comparisons of classifiers over multiple data sets", section 3.2.2.
+    """
+    with styled():
+        mean = ranks(found)
+        whole = [g for g in found if set(g.rows) == set(mean)]
+        made = figure(8.5, 1.6 + 0.34 * max(1, len(mean)))
+        ax = made.subplots()
+        count, names = len(mean), list(mean)
+        gap = math.inf
+        if count > 1 and whole:
+            q = float(studentized_range.ppf(1 - alpha, count, np.inf)) / math.sqrt(2)
+            gap = q * math.sqrt(count * (count + 1) / (6 * len(whole)))
+        style = looks(names)
+        for k, (name, rank) in enumerate(mean.items()):
+            colour, marker = style[name]
+            ax.plot(rank, k, marker=marker, color=colour, ms=9, ls="none")
+            ax.plot([rank, rank + min(gap, count)], [k, k], color=colour, lw=2, alpha=0.35)
+            ax.annotate(f"{rank:.2f}", (rank, k), xytext=(0, 7), textcoords="offset points",
+                        ha="center", fontsize=9)  # fmt: skip
+        ax.set_yticks(range(count), [readable(name) for name in names])
+        ax.set_ylim(count - 0.4, -0.8)
+        ax.set_xlim(0.8, count + 0.2)
+        ax.set_xlabel("mean rank of the median error (1 is best)")
+        told = f"{gap:.2f}" if math.isfinite(gap) else "–"
+        ax.set_title(
+            f"Ranks over {len(whole)} transfers; what begins within a bar (critical difference "
+            f"{told})\nis not told apart from its owner at {alpha:.0%} (Nemenyi)"
+        )
+        ax.grid(alpha=0.3, axis="x")
+        return made
+
+
+def masks(surrogate: Surrogate, memory: str = "source") -> Figure:
+    """Which weights belong to the source, layer by layer; the last column are the biases."""
+    with styled():
+        mask = surrogate.memories[memory].mask.cpu()
+        layers = surrogate.network.layers
+        made = figure(2.4 * len(layers), 3.6)
+        panels = made.subplots(1, len(layers), squeeze=False)[0]
+        for number, (ax, layer) in enumerate(zip(panels, layers, strict=True)):
+            kept = np.concatenate(
+                [
+                    mask[layer.weights].reshape(layer.outputs, layer.inputs).numpy(),
+                    mask[layer.biases].numpy()[:, None],
+                ],
+                axis=1,
+            )
+            _mask(ax, kept)
+            ax.set_title(f"layer {number + 1}: {kept.mean():.0%}", fontsize=11)
+        panels[0].set_ylabel("neuron")
+        made.supxlabel("input, the bias last")
+        made.suptitle(f"Kept for the {memory} (dark), given to the target (light)")
+        return made
+
+
+def _mask(ax: Axes, kept: np.ndarray) -> None:
+    from matplotlib.colors import ListedColormap
+
+    ax.imshow(kept, cmap=ListedColormap([FREED, KEPT]), vmin=0, vmax=1, aspect="auto",
+              interpolation="nearest")  # fmt: skip
+    ax.set_xticks([])
+    ax.set_yticks([])
+
+
+def _variants(found: Sequence[Group]) -> list[str]:
+    return list(dict.fromkeys(name for group in found for name in group.rows))
+
+
+def _words(values: object, found: Sequence[Group]) -> str:
+    """The coefficients that vary among groups."""
+    varying = {
+        name
+        for name in found[0].source
+        if len({g.source[name] for g in found} | {g.target[name] for g in found}) > 1
+    }
+    assert hasattr(values, "items")
+    return ", ".join(f"{name}={value:.4g}" for name, value in values.items() if name in varying)
