@@ -26,8 +26,9 @@ NAMES = {"pac": "PAC", "l2sp": "L2-SP", "transtailor": "TransTailor", "lora": "L
 
 
 def readable(method: str) -> str:
-    """`warm_start` as a person writes it."""
-    return NAMES.get(method, method.replace("_", " "))
+    """`warm_start` as a person writes it; options in parentheses stay."""
+    name, *options = method.split(" (", 1)
+    return " (".join([NAMES.get(name, name.replace("_", " ")), *options])
 
 
 def looks(methods: Sequence[str]) -> dict[str, tuple[str, str]]:

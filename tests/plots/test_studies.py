@@ -1,0 +1,80 @@
+"""Pictures of a study hold the numbers of its rows."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pacpde.networks.constraints import PhysicsAnsatz
+from pacpde.networks.mlp import MLP
+from pacpde.networks.surrogate import Memory, Surrogate
+from pacpde.plots import studies
+from pacpde.problems import Heat
+from pacpde.studies.statistics import Group, groups
+
+
+def row(variant: str, seed: int, error: float | None, alpha: float = 0.2) -> dict[str, Any]:
+    seconds = {"source": 10.0, "prune": 0.0, "allocate": None, "calibrate": 5.0, "total": 5.0}
+    return {
+        "family": "heat", "source": {"alpha": 0.4}, "target": {"alpha": alpha}, "until": None,
+        "labels": 0, "noise": 0.0, "physics": True, "variant": variant, "seed": seed,
+        "target_error": error, "outcome": "converged", "seconds": seconds, "seconds_to": {},
+        "distance": abs(alpha - 0.4), "reference_seconds": 0.1,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def found() -> list[Group]:
+    rows = []
+    for alpha in (0.2, 0.3):
+        for seed in range(3):
+            rows += [
+                row("scratch", seed, 1e-3 * (1 + seed), alpha),
+                row("pac", seed, 1e-4 * (1 + seed), alpha),
+                row("last_layer", seed, None if alpha == 0.2 else 1e-2, alpha),
+            ]
+    return groups(rows)
+
+
+def test_error_against_distance(found: list[Group]) -> None:
+    (ax,) = studies.error_against_distance(found, "heat").axes
+    drawn = {bars.get_label(): bars.lines[0].get_xydata() for bars in ax.containers}
+    np.testing.assert_allclose(drawn["PAC"], [[0.1, 2e-4], [0.2, 2e-4]])
+    np.testing.assert_allclose(drawn["last layer"], [[0.1, 1e-2]])  # the failed one has no place
+
+
+def test_gain_over_scratch(found: list[Group]) -> None:
+    (ax,) = studies.gain_over_scratch(found).axes
+    gains = [line.get_xdata() for line in ax.lines if line.get_label() == "PAC"]
+    assert gains[0] == pytest.approx([10.0])
+    assert [text.get_text() for text in ax.get_yticklabels()] == [g.name for g in found]
+
+
+def test_transfer_matrix(found: list[Group]) -> None:
+    ax = studies.transfer_matrix(found, "last_layer", "heat").axes[0]
+    assert [text.get_text() for text in ax.texts] == ["failed", "1.0e-02"]
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["alpha=0.2", "alpha=0.3"]
+
+
+def test_critical_difference(found: list[Group]) -> None:
+    (ax,) = studies.critical_difference(found).axes
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["PAC", "scratch", "last layer"]
+    assert [text.get_text() for text in ax.texts] == ["1.00", "2.00", "3.00"]
+    # Demšar's table 5: q of 3 classifiers at 0.05 is 2.343
+    assert f"{2.343 * np.sqrt(3 * 4 / (6 * 2)):.2f}" in ax.get_title()
+
+
+def test_masks() -> None:
+    network = MLP(2, 1, width=3, depth=1)
+    mask = torch.zeros(network.size, dtype=torch.bool)
+    mask[0] = mask[-1] = True
+    ansatz = PhysicsAnsatz(Heat())
+    surrogate = Surrogate(
+        network, ansatz, torch.zeros(network.size), {"source": Memory(ansatz, mask)}
+    )
+    first, last = studies.masks(surrogate).axes
+    np.testing.assert_array_equal(
+        np.asarray(first.images[0].get_array()), [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
+    )
+    np.testing.assert_array_equal(np.asarray(last.images[0].get_array()), [[0, 0, 0, 1]])
