@@ -21,6 +21,7 @@ from pacpde.errors import DataFileError, InvalidValueError, PacpdeError, unknown
 T = TypeVar("T")
 
 plugins: dict[str, str] = {}  # resolved path of every file loaded → the path as it was given
+_copies: dict[str, str] = {}  # content of every file loaded, hashed → name of its module
 
 
 class Registry(Generic[T]):
@@ -83,13 +84,14 @@ def _origin(item: object) -> str:
 def load_plugin(path: str | Path) -> None:
     """Import a user's own `my_family.py`, so that what it defines registers itself.
 
-    The same file in two places is one plugin: its module is named by its content.
+    A copy of a file that was imported already is the same plugin, and is not imported again.
     """
     file = Path(path).resolve()
     if not file.is_file():
         raise DataFileError(f"plugin {str(path)!r} is not a file: give the path of a .py file.")
-    name = f"pacpde_plugin_{file.stem}_{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}"
-    if name in sys.modules:
+    name = f"pacpde_plugin_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    content = hashlib.sha256(file.read_bytes()).hexdigest()
+    if name in sys.modules or _copies.get(content) in sys.modules:
         return
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
@@ -109,6 +111,7 @@ def load_plugin(path: str | Path) -> None:
             f"plugin {str(path)!r} registers nothing: a class below Problem or Method needs a "
             'name in it, as in name = "my_family".'
         )
+    _copies[content] = name
 
 
 @contextmanager
