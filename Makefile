@@ -58,5 +58,5 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	@mkdir -p $(VENV) && touch $(UNFINISHED) && rm -f $(STAMP)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -c constraints.txt setuptools torch==2.13.0
-	$(BIN)/python -m pip install -c constraints.txt --no-build-isolation -e '.[deepxde,soap,studies,dev]'
+	$(BIN)/python -m pip install -c constraints.txt --no-build-isolation -e '.[deepxde,soap,studies,report,dev]'
 	@mv $(UNFINISHED) $(STAMP)

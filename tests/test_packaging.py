@@ -75,7 +75,7 @@ def test_wheel_holds_the_tree_and_nothing_else(tree: Path, tmp_path: Path) -> No
 
     package = {f"pacpde/{name}" for name in modules(ROOT / "pacpde")}
     families = {f"pacpde/problems/{name}" for name in modules(ROOT / "problems")}
-    assert shipped == package | families | {"pacpde/py.typed"}
+    assert shipped == package | families | {"pacpde/py.typed", "pacpde/report/page.html"}
 
 
 def test_problems_is_a_relative_link() -> None:

@@ -37,7 +37,7 @@ from pacpde.cli.options import (
     Width,
 )
 from pacpde.cli.output import SIDE_BY_SIDE, complain, emit, showing
-from pacpde.cli.study import study
+from pacpde.cli.study import report, study
 from pacpde.cli.verdicts import verdict
 from pacpde.errors import InvalidValueError
 from pacpde.networks.surrogate import Surrogate
@@ -55,6 +55,7 @@ app = typer.Typer(
 
 
 app.add_typer(study, name="study")
+app.command()(report)
 
 
 @app.command()

@@ -16,7 +16,9 @@ TOO_LARGE = re.compile(
 OTHER_KIND = re.compile(  # math on arrays, numpy on tensors, torch on numpy arrays
     r"converted to Python scalars|numpy\(\) on Tensor|must be Tensor|must be real number"
 )
-STUDIES = ("pydantic", "pyarrow", "dask", "distributed")  # packages of the extra
+# package → the extra it comes with
+EXTRAS = dict.fromkeys(("pydantic", "pyarrow", "dask", "distributed", "cloudpickle"), "studies")
+EXTRAS |= dict.fromkeys(("jinja2", "plotly"), "report")
 SMALLER = {"solve": "lower --labels", "predict": "give fewer points"}
 
 
@@ -27,8 +29,9 @@ def explain(error: BaseException, command: str = "") -> tuple[str, int]:
     usage = getattr(error, "format_message", None)  # typer's own, of whatever version
     if usage is not None:
         return _usage(error, str(usage()))
-    if isinstance(error, ModuleNotFoundError) and error.name in STUDIES:
-        return f"studies need the package {error.name}: pip install 'pacpde[studies]'.", 2
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+        extra = EXTRAS[error.name]
+        return f"the package {error.name} is missing: pip install 'pacpde[{extra}]'.", 2
     if isinstance(error, MemoryError) or TOO_LARGE.search(str(error)):
         smaller = SMALLER.get(command, "lower --points, --width, --depth or --labels")
         return f"not enough memory for this {command or 'command'}: {smaller}.", 1

@@ -166,6 +166,40 @@ def status(
     emit(content, json, table(f"{done} of {len(found.cells)} cells", headings, shown))
 
 
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a `pacpde study run`.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="HTML file to write.")] = Path(
+        "report.html"
+    ),
+    title: Annotated[str | None, typer.Option(help="Of the page.")] = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option(help="Folder for every picture as PDF and PNG, in print quality."),
+    ] = None,
+    device: Unused = "cpu",
+    seed: Unused = "0",
+    json: Json = None,
+    plugin: Plugin = [],  # noqa: B006
+    debug: Debug = False,
+) -> None:
+    """Write one self-contained HTML page of a study: summary, tables, pictures, a slider.
+
+    It opens without a network. Nothing is fitted: all comes from records and kept surrogates.
+
+    Example: pacpde report runs/study -o report.html
+    """
+    from pacpde.report import write
+
+    inputs.output_file(output, folder / "records", folder / "study.toml")
+    inputs.json_target(json, folder, output)
+    made = write(folder, output, title, plots)
+    emit(
+        made,
+        json,
+        f"{made['cells']} of {made['planned']} cells in {output}, {made['bytes'] / 1e6:.1f} MB",
+    )
+
+
 @contextmanager
 def _counting() -> Iterator[Any]:
     """Cells done, failures and time left: a bar on a terminal, sparse lines elsewhere."""

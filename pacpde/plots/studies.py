@@ -22,7 +22,7 @@ def error_against_distance(found: Sequence[Group], family: str) -> Figure:
         mine.sort(key=lambda group: group.distance or 0)
         made = figure(8.0, 5.2)
         ax = made.subplots()
-        for name, (colour, marker) in looks(_variants(mine)).items():
+        for name, (colour, marker) in looks(_variants(found)).items():
             points = [
                 (group.distance, spread(list(group.rows[name].values())))
                 for group in mine
@@ -31,7 +31,8 @@ def error_against_distance(found: Sequence[Group], family: str) -> Figure:
             shown = [(x, s) for x, s in points if math.isfinite(s.median)]
             if not shown:
                 continue
-            x, y = [x for x, _ in shown], np.array([s.median for _, s in shown])
+            x = np.array([x for x, _ in shown], float)
+            y = np.array([s.median for _, s in shown])
             low = y - np.array([s.low for _, s in shown])
             high = np.array([s.high if math.isfinite(s.high) else s.median for _, s in shown]) - y
             ax.errorbar(x, y, yerr=[low, high], color=colour, marker=marker, lw=1.5, ms=6,
@@ -52,19 +53,22 @@ def gain_over_scratch(found: Sequence[Group], scratch: str = "scratch") -> Figur
         names = [name for name in _variants(shown) if name != scratch]
         made = figure(9.0, 1.6 + 0.42 * len(shown) * max(1, len(names) / 3))
         ax = made.subplots()
-        style = looks(names)
+        style, told = looks(_variants(found)), set[str]()
         for k, group in enumerate(shown):
             for j, name in enumerate(names):
                 mine, theirs = group.pairs(name, scratch)
-                if not len(mine):
-                    continue
+                gain = theirs / mine  # 0 and infinite, where one of the two failed
+                middle = np.median(gain) if len(gain) else 0.0
                 place = k + 0.7 * ((j + 0.5) / len(names) - 0.5)
                 colour, marker = style[name]
-                gain = theirs / mine
-                ax.plot(gain, np.full(len(gain), place), marker=marker, color=colour, ls="none",
+                seeds = gain[np.isfinite(gain) & (gain > 0)]
+                ax.plot(seeds, np.full(len(seeds), place), marker=marker, color=colour, ls="none",
                         ms=4, alpha=0.5)  # fmt: skip
-                ax.plot(np.median(gain), place, marker=marker, color=colour, ms=8, mec="black",
-                        ls="none", label=readable(name) if k == 0 else None)  # fmt: skip
+                if np.isfinite(middle) and middle > 0:
+                    label = None if name in told else readable(name)
+                    ax.plot(middle, place, marker=marker, color=colour, ms=8, mec="black",
+                            ls="none", label=label)  # fmt: skip
+                    told.add(name)
         ax.axvline(1, color="black", lw=1)
         ax.set_xscale("log")
         ax.set_yticks(range(len(shown)), [group.name for group in shown])
@@ -123,7 +127,7 @@ def critical_difference(found: Sequence[Group], alpha: float = 0.05) -> Figure:
         if count > 1 and whole:
             q = float(studentized_range.ppf(1 - alpha, count, np.inf)) / math.sqrt(2)
             gap = q * math.sqrt(count * (count + 1) / (6 * len(whole)))
-        style = looks(names)
+        style = looks(_variants(found))
         for k, (name, rank) in enumerate(mean.items()):
             colour, marker = style[name]
             ax.plot(rank, k, marker=marker, color=colour, ms=9, ls="none")

@@ -54,7 +54,7 @@ def figure(width: float, height: float) -> Figure:
     return made
 
 
-def save(figure: Figure, path: str | Path) -> None:
-    """A PNG, whole or not at all."""
+def save(figure: Figure, path: str | Path, dpi: int = 130) -> None:
+    """A PNG, PDF or SVG by the suffix, whole or not at all."""
     with atomic_write(Path(path)) as temporary, styled():
-        figure.savefig(temporary, format="png", dpi=130)
+        figure.savefig(temporary, format=Path(path).suffix[1:] or "png", dpi=dpi)

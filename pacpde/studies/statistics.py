@@ -6,7 +6,7 @@ pair is one seed of two methods of a group: they share source, collocation and l
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from pacpde.studies.ledger import Row
 
 RESAMPLES = 10_000
 COVERAGE = 0.95
+FEWEST = 5  # pairs for a test
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,14 @@ class Group:
         return [row for seeds in self.rows.values() for row in seeds.values()]
 
     def pairs(self, one: str, other: str) -> tuple[np.ndarray, np.ndarray]:
-        """Target errors of two variants over the seeds that both have a result for."""
+        """Target errors of two variants over the seeds of both; infinite for a failure.
+
+        Seeds for which both failed are left out.
+        """
         here, there = self.rows.get(one, {}), self.rows.get(other, {})
-        seeds = [s for s in here if s in there and _error(here[s]) and _error(there[s])]
-        return (
-            np.array([_error(here[seed]) for seed in seeds], float),
-            np.array([_error(there[seed]) for seed in seeds], float),
-        )
+        both = [(_error(here[seed]), _error(there[seed])) for seed in here if seed in there]
+        known = np.array([pair for pair in both if np.isfinite(pair).any()], float).reshape(-1, 2)
+        return known[:, 0], known[:, 1]
 
 
 @dataclass(frozen=True)
@@ -103,11 +105,13 @@ class Ratio:
     """Error of one variant over another's, paired by seed.
 
     Attributes:
-        ratio: exp of the mean log ratio; below 1 the first is better.
+        ratio: exp of the mean log ratio over pairs of results; below 1 the first is better.
         low, high: its bootstrap interval over seeds, see `COVERAGE`.
-        p: of the Wilcoxon signed-rank test, after Holm's correction; None with too few pairs.
+        p: of the Wilcoxon signed-rank test over all pairs, a failure as the largest difference,
+            after Holm's correction; None with too few pairs.
         pairs: how many.
-        wins: of them the first is better in so many.
+        wins: of them the first is better in so many, the failures of the second among them.
+        failures: pairs in which one of the two failed: in `wins` and `p`, not in `ratio`.
     """
 
     one: str
@@ -118,6 +122,7 @@ class Ratio:
     p: float | None
     pairs: int
     wins: int
+    failures: int = 0
 
 
 def groups(rows: Iterable[Row]) -> list[Group]:
@@ -145,7 +150,7 @@ def groups(rows: Iterable[Row]) -> list[Group]:
 
 def spread(rows: Sequence[Row], thresholds: Sequence[str] = ("0.01", "0.001")) -> Spread:
     """Median and quartiles of the error (of its logarithm), failures counted as infinite."""
-    errors = [_error(row) or math.inf for row in rows]
+    errors = [_error(row) for row in rows]
     low, median, high = (_quantile(errors, share) for share in (0.25, 0.5, 0.75))
     seconds = [row["seconds"]["total"] for row in rows if row["seconds"]["total"] is not None]
     return Spread(
@@ -235,18 +240,21 @@ def break_even(rows: Sequence[Row], scratch: Sequence[Row], threshold: str) -> f
 
 
 def _ratio(one: str, other: str, here: np.ndarray, there: np.ndarray) -> Ratio:
-    if not len(here):
-        return Ratio(one, other, math.nan, math.nan, math.nan, None, 0, 0)
-    logs = np.log(here / there)
-    rng = np.random.default_rng(0)
-    means = logs[rng.integers(len(logs), size=(RESAMPLES, len(logs)))].mean(1)
-    low, high = np.quantile(means, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
+    logs = np.log(here) - np.log(there)
+    known = logs[np.isfinite(logs)]
+    ratio = low = high = math.nan
+    if len(known):
+        rng = np.random.default_rng(0)
+        means = known[rng.integers(len(known), size=(RESAMPLES, len(known)))].mean(1)
+        low, high = np.exp(np.quantile(means, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2]))
+        ratio = np.exp(known.mean())
     p = None
-    if len(logs) >= 5 and np.any(logs):
-        p = float(wilcoxon(logs).pvalue)
+    if len(logs) >= FEWEST and np.any(logs):
+        most = 1 + np.abs(known).max(initial=0)
+        p = float(wilcoxon(np.clip(logs, -most, most)).pvalue)
     return Ratio(
-        one, other, float(np.exp(logs.mean())), float(np.exp(low)), float(np.exp(high)), p,
-        len(logs), int((logs < 0).sum()),
+        one, other, float(ratio), float(low), float(high), p,
+        len(logs), int((logs < 0).sum()), len(logs) - len(known),
     )  # fmt: skip
 
 
@@ -258,10 +266,7 @@ def _holm(found: Sequence[Ratio]) -> list[Ratio]:
         assert one.p is not None
         highest = max(highest, min(1.0, one.p * (len(order) - k)))
         corrected[one.one] = highest
-    return [
-        Ratio(r.one, r.other, r.ratio, r.low, r.high, corrected.get(r.one), r.pairs, r.wins)
-        for r in found
-    ]
+    return [replace(ratio, p=corrected.get(ratio.one)) for ratio in found]
 
 
 def _quantile(errors: Sequence[float], share: float) -> float:
@@ -275,10 +280,10 @@ def _quantile(errors: Sequence[float], share: float) -> float:
     return float(np.exp((1 - weight) * np.log(below) + weight * np.log(above)))
 
 
-def _error(row: Row) -> float | None:
-    """A finite target error."""
+def _error(row: Row) -> float:
+    """On the target; infinite without a result."""
     error = row["target_error"]
-    return error if error is not None and math.isfinite(error) and error > 0 else None
+    return error if error is not None and math.isfinite(error) else math.inf
 
 
 def _items(values: Mapping[str, float]) -> tuple[tuple[str, float], ...]:

@@ -95,9 +95,11 @@ class Cluster:
                 self._submit(function, islice(waiting, free), finished)
 
     def _submit(self, function: Callable[..., Any], jobs: Iterable[Job], finished: Any) -> None:
+        import cloudpickle
+
         plugins = tuple(str(plugin.resolve()) for plugin in self.plugins)
         for job in jobs:
-            blob = pickle.dumps((function, job))
+            blob = cloudpickle.dumps((function, job))
             future = self.client.submit(_remote, plugins, blob, pure=False)
             self._submitted[future.key] = job
             finished.add(future)

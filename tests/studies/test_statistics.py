@@ -62,6 +62,19 @@ def test_ratio_interval_and_test_are_paired_by_seed() -> None:
     assert found.p == pytest.approx(wilcoxon(logs).pvalue)
 
 
+def test_a_pair_with_one_failure_is_won_by_the_other() -> None:
+    rows = [row("base", k, 1e-3 * (k + 1)) for k in range(6)]
+    rows += [row("mine", k, 2e-3 * (k + 1) ** 1.1) for k in range(4)]
+    rows += [row("mine", k, None) for k in (4, 5)]
+    rows += [row("base", 9, None), row("mine", 9, None)]  # says nothing of either
+    (group,) = groups(rows)
+    (found,) = statistics.ratios(group, "base")
+    assert (found.pairs, found.wins, found.failures) == (6, 0, 2)
+    logs = np.log([2 * (k + 1) ** 0.1 for k in range(4)])
+    assert math.log(found.ratio) == pytest.approx(logs.mean())
+    assert found.p == pytest.approx(wilcoxon([*logs, 100, 100]).pvalue)
+
+
 def test_holm() -> None:
     given = {"a": 0.04, "b": 0.01, "c": 0.03}
     made = [statistics.Ratio(name, "x", 1, 1, 1, p, 9, 0) for name, p in given.items()]

@@ -1,0 +1,201 @@
+"""The page: tables, pictures and a slider in one HTML file that opens without a network."""
+
+import base64
+import json
+import math
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pacpde.errors import InvalidValueError
+from pacpde.files import atomic_write
+from pacpde.plots.style import readable
+from pacpde.report import slider, words
+from pacpde.report.pictures import pictures
+from pacpde.report.words import plain
+from pacpde.studies.ledger import Ledger, Row
+from pacpde.studies.records import as_json
+from pacpde.studies.statistics import Group, Ratio, break_even, groups, ranks, ratios, spread
+from pacpde.studies.study import Study
+
+CELLS = (
+    "family", "variant", "seed", "source", "target", "labels", "noise", "physics", "distance",
+    "zero_shot_error", "target_error", "seconds", "steps", "outcome",
+)  # fmt: skip
+
+
+def write(
+    folder: str | Path,
+    output: str | Path,
+    title: str | None = None,
+    plots: str | Path | None = None,
+) -> dict[str, Any]:
+    """The page of a study's folder as `output`; returns what it counts.
+
+    Args:
+        plots: a folder that gets every picture as PDF and PNG, in print quality.
+
+    Raises InvalidValueError where there is no record yet.
+    """
+    from jinja2 import Environment
+    from plotly.offline import get_plotlyjs
+
+    place = Path(folder)
+    study = Study.kept(place)
+    keys = [cell.key for cell in study.cells]
+    known = {row["cell"]: row for row in Ledger(place).rows()}
+    rows = [known[key] for key in keys if key in known]
+    if not rows:
+        raise InvalidValueError(f"{folder} has no record yet: run the study first.")
+    found = groups(rows)
+    frames = slider.frames(study.cells, place)
+    shown = pictures(found, study.cells, place)
+    names = {row["variant"]: readable(row["variant"]) for row in rows}
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(files(__package__).joinpath("page.html").read_text("utf-8"))
+    page = template.render(
+        title=title or f"Transfer study {place.name}",
+        sentences=words.summary(found, rows, len(keys)),
+        tables=[_table(group) for group in found],
+        headings=HEADINGS,
+        families=list(dict.fromkeys(group.family for group in found)),
+        variants=[{"name": name, "shown": shown} for name, shown in names.items()],
+        pictures=[{"told": p.told, "image": base64.b64encode(p.png()).decode()}
+                  for p in shown if p.on_page],
+        ranks=ranks(found),
+        frames=bool(frames),
+        cells_count=len(rows),
+        data=_script({"frames": frames, "cells": _cells(rows), "columns": list(CELLS),
+                      "readable": names}),
+        plotly=get_plotlyjs() if frames else "",
+        toml=study.text,
+        versions=rows[0]["versions"],
+        machine=sorted({f"{row['device']}, {row['dtype']}" for row in rows}),
+        command=f"pacpde study run study.toml -o {place.name}",
+    )  # fmt: skip
+    with atomic_write(output) as temporary:
+        Path(temporary).write_text(page, encoding="utf-8")
+    for picture in shown if plots is not None else ():
+        picture.save(Path(plots or ""))
+    return {
+        "cells": len(rows), "planned": len(keys), "transfers": len(found),
+        "failed": sum(row["fault"] is not None for row in rows), "bytes": len(page.encode()),
+        "file": str(output),
+    }  # fmt: skip
+
+
+HEADINGS = (
+    ("transfer", "text"), ("method", "text"), ("error", "number"), ("quartiles", "text"),
+    ("zero-shot", "number"), ("ratio", "number"), ("interval", "text"), ("p", "number"),
+    ("wins", "text"), ("seconds", "number"), ("to 1e-2, s", "number"), ("to 1e-3, s", "number"),
+    ("pays from", "number"), ("source kept", "number"), ("free", "text"), ("failed", "number"),
+)  # fmt: skip
+
+
+def _table(group: Group) -> dict[str, Any]:
+    """Lines of one transfer: (text, number to sort by) a cell."""
+    base = words.base_of([group])
+    against: dict[str, Ratio] = {r.one: r for r in ratios(group, base)} if base else {}
+    scratch = list(group.rows[base].values()) if base else []
+    lines = []
+    for name, seeds in group.rows.items():
+        rows = list(seeds.values())
+        s, r = spread(rows), against.get(name)
+        (soon, n_soon), (late, n_late) = s.to["0.01"], s.to["0.001"]
+        pays = break_even(rows, scratch, "0.01") if name != base else None
+        kept = [x for row in rows if (x := row["source_error"]["recalled"]) is not None]
+        free = next((row for row in rows if row["total_parameters"]), None)
+        lines.append(
+            {
+                "variant": name,
+                "cells": [
+                    (group.name, None),
+                    (readable(name), None),
+                    _error(s.median),
+                    (f"{_error(s.low)[0]} – {_error(s.high)[0]}", None),
+                    _error(_median(row["zero_shot_error"] for row in rows)),
+                    (plain(r.ratio), r.ratio) if r and r.pairs else ("–", None),
+                    (f"{plain(r.low)} – {plain(r.high)}", None) if r and r.pairs else ("–", None),
+                    (f"{r.p:.2g}", r.p) if r and r.p is not None else ("–", None),
+                    (f"{r.wins} of {r.pairs}", None) if r and r.pairs else ("–", None),
+                    _seconds(s.seconds),
+                    _reached(soon, n_soon, s.tried),
+                    _reached(late, n_late, s.tried),
+                    (f"{pays:.1f}", pays) if pays is not None else ("–", None),
+                    _error(_median(kept)),
+                    (f"{free['free_parameters']} / {free['total_parameters']}", None)
+                    if free
+                    else ("–", None),
+                    (str(s.failed), s.failed),
+                ],
+            }
+        )
+    return {"family": group.family, "name": group.name, "base": base, "lines": lines}
+
+
+def _cells(rows: Sequence[Row]) -> list[list[Any]]:
+    """Every cell, short enough for a page."""
+    varying = _varying(rows)
+
+    def words_of(row: Row, key: str) -> str:
+        told = [f"{n}={v:.4g}" for n, v in row[key].items() if n in varying[row["family"]]]
+        return ", ".join(told)
+
+    def short(value: Any) -> Any:
+        return float(f"{value:.3g}") if isinstance(value, float) and math.isfinite(value) else value
+
+    return [
+        [
+            words_of(row, key) if key in ("source", "target")
+            else short(row[key]["total"]) if key == "seconds"
+            else (row["fault"] or row[key]) if key == "outcome"
+            else short(row[key])
+            for key in CELLS
+        ]
+        for row in rows
+    ]  # fmt: skip
+
+
+def _varying(rows: Sequence[Row]) -> dict[str, set[str]]:
+    """family → the coefficients that are not the same everywhere; all, if every one is."""
+    seen: dict[str, dict[str, set[float]]] = {}
+    for row in rows:
+        for name, value in [*row["source"].items(), *row["target"].items()]:
+            seen.setdefault(row["family"], {}).setdefault(name, set()).add(value)
+    return {
+        family: {name for name, values in found.items() if len(values) > 1} or set(found)
+        for family, found in seen.items()
+    }
+
+
+def _script(data: Any) -> str:
+    """JSON that may stand inside a script element."""
+    compact = json.dumps(json.loads(as_json(data)), separators=(",", ":"))
+    return compact.replace("<", "\\u003c")
+
+
+Shown = tuple[str, float | None]
+
+
+def _error(value: float | None) -> Shown:
+    if value is None:
+        return "–", None
+    return ("failed", 1e300) if math.isinf(value) else (f"{value:.1e}", value)
+
+
+def _seconds(value: float | None) -> Shown:
+    return ("–", None) if value is None else (plain(value), value)
+
+
+def _reached(seconds: float | None, there: int, tried: int) -> Shown:
+    if seconds is None:
+        return (f"{there} of {tried}", 1e300)
+    return (plain(seconds) + ("" if there == tried else f" ({there} of {tried})"), seconds)
+
+
+def _median(values: Any) -> float | None:
+    import numpy as np
+
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None

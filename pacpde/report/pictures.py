@@ -1,0 +1,142 @@
+"""Which pictures a study has: for the page, and more of them as files for print."""
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from pacpde.datasets import reference_for
+from pacpde.networks import checkpoint
+from pacpde.networks.surrogate import Surrogate
+from pacpde.plots import error_against_seconds, maps, save, source_error
+from pacpde.plots import studies as drawn
+from pacpde.plots.style import readable, styled
+from pacpde.report.words import base_of
+from pacpde.studies.grid import Cell
+from pacpde.studies.statistics import Group, ranks
+
+PRINT = 300  # dots an inch
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure, drawn when it is asked for.
+
+    Attributes:
+        name: of its file, without a suffix.
+        told: what it shows.
+        on_page: whether the page shows it; the others are behind its slider.
+    """
+
+    name: str
+    told: str
+    draw: Callable[[], Figure]
+    on_page: bool = True
+
+    def png(self, dpi: int = 100) -> bytes:
+        image = io.BytesIO()
+        with styled():
+            self.draw().savefig(image, format="png", dpi=dpi)
+        return image.getvalue()
+
+    def save(self, folder: Path) -> None:
+        """As PDF and PNG, in print quality."""
+        figure = self.draw()
+        save(figure, folder / f"{self.name}.pdf")
+        figure.set_layout_engine("none")  # once is enough
+        save(figure, folder / f"{self.name}.png", PRINT)
+
+
+def pictures(found: Sequence[Group], cells: Sequence[Cell], place: Path) -> list[Picture]:
+    """Every picture that the rows and the kept surrogates of a study's folder allow."""
+    made: list[Picture] = []
+    for family in dict.fromkeys(group.family for group in found):
+        made += _of_family(found, family, cells, place)
+    base = base_of(found)
+    if base is not None and len(_names(found)) > 1:
+        told = f"Error of {readable(base)} over that of each method, seed by seed."
+        made.append(Picture("gain", told, partial(drawn.gain_over_scratch, found, base)))
+    if len(ranks(found)) > 1:
+        told = "Mean rank of every method over the transfers, with the critical difference."
+        made.append(Picture("ranks", told, partial(drawn.critical_difference, found)))
+    return [*made, *_masks(cells, place)]
+
+
+def _of_family(
+    found: Sequence[Group], family: str, cells: Sequence[Cell], place: Path
+) -> Iterator[Picture]:
+    mine = [group for group in found if group.family == family]
+    apart = [group for group in mine if group.distance is not None]
+    if not apart:
+        return
+    yield Picture(
+        f"error-distance-{family}",
+        f"{family}: median target error of every method over the distance between the solutions "
+        "of source and target.",
+        partial(drawn.error_against_distance, found, family),
+    )
+    if len({str(group.source) for group in mine}) > 1:
+        for name in _names(mine):
+            yield Picture(
+                f"matrix-{family}-{name}".replace(" ", "-"),
+                f"{family}: median target error of {readable(name)}, source by target.",
+                partial(drawn.transfer_matrix, found, name, family),
+            )
+    farthest = max(apart, key=lambda group: group.distance or 0)
+    kept = _kept(farthest, cells, place)
+    if not kept:
+        return
+    seed = min(seed for seeds in farthest.rows.values() for seed in seeds)
+    rows = [{**r[seed], "method": n} for n, r in farthest.rows.items() if seed in r]
+    histories = {name: kept[name].history if name in kept else () for name in _names(found)}
+    target = next(iter(kept.values())).problem
+    yield Picture(
+        f"error-seconds-{family}",
+        f"{farthest.name}, seed {seed}: target error over seconds of fitting the target.",
+        partial(
+            error_against_seconds,
+            histories,
+            zero_shot=next((row["zero_shot_error"] for row in rows), None),
+            title=f"{farthest.name}, seed {seed}",
+        ),
+    )
+    yield Picture(
+        f"source-error-{family}",
+        f"{farthest.name}, seed {seed}: error on the source through the stages.",
+        partial(source_error, rows, title=f"Error on the source\n{farthest.name}, seed {seed}"),
+    )
+    yield Picture(
+        f"solutions-{family}",
+        f"{farthest.name}, seed {seed}: reference, predictions and errors.",
+        lambda: maps(reference_for(target), kept),
+        on_page=False,
+    )
+
+
+def _masks(cells: Sequence[Cell], place: Path) -> Iterator[Picture]:
+    """Of the first surrogate that remembers its source by a mask."""
+    for cell in cells:
+        folder = place / "surrogates" / cell.key
+        if cell.method == "pac" and folder.is_dir():
+            surrogate = checkpoint.load(folder)
+            if "source" in surrogate.memories:
+                told = f"Weights kept for the source, layer by layer: {cell}."
+                yield Picture("masks", told, partial(drawn.masks, surrogate))
+                return
+
+
+def _kept(group: Group, cells: Sequence[Cell], place: Path) -> dict[str, Surrogate]:
+    """The surrogates of a group that its folder keeps, by variant."""
+    keys = {row["cell"] for seeds in group.rows.values() for row in seeds.values()}
+    return {
+        cell.variant: checkpoint.load(place / "surrogates" / cell.key)
+        for cell in cells
+        if cell.key in keys and (place / "surrogates" / cell.key).is_dir()
+    }
+
+
+def _names(found: Sequence[Group]) -> list[str]:
+    return list(dict.fromkeys(name for group in found for name in group.rows))

@@ -1,0 +1,87 @@
+"""Numbers behind the slider: reference and error of every kept surrogate, small for a page."""
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pacpde.datasets import reference_for
+from pacpde.errors import DataFileError
+from pacpde.networks import checkpoint
+from pacpde.physics.domain import mesh
+from pacpde.reference import Reference
+from pacpde.studies.grid import Cell
+
+POINTS = 49  # an axis
+LINE = 401  # for an ODE
+
+
+def frames(cells: Sequence[Cell], folder: Path) -> list[dict[str, Any]]:
+    """One a family and source, with a step a target and a prediction a variant.
+
+    Arrays are float32 in base64. Families with more than one space axis are left out.
+    """
+    found: dict[Any, dict[str, Any]] = {}
+    for cell in cells:
+        place = folder / "surrogates" / cell.key
+        if not place.is_dir() or len(cell.target.axes) > 2:
+            continue
+        what = str(cell.source), cell.target.until, cell.labels, cell.noise, cell.physics
+        frame = found.setdefault(what, _frame(cell))
+        target = ", ".join(f"{k}={v:.4g}" for k, v in cell.target.coefficients.items())
+        steps = frame["steps"]
+        if target not in steps:
+            order = list(cell.target.coefficients.values())
+            steps[target] = {**_step(reference_for(cell.target)), "order": order}
+        try:
+            surrogate = checkpoint.load(place)
+        except DataFileError:
+            continue
+        points, expected = steps[target]["_grid"]
+        predicted = np.asarray(surrogate(*points)).reshape(expected.shape)
+        steps[target]["errors"][cell.variant] = _packed(predicted - expected)
+        size = float(np.linalg.norm(expected))
+        steps[target]["sizes"][cell.variant] = float(np.linalg.norm(predicted - expected)) / size
+    for frame in found.values():
+        for step in frame["steps"].values():
+            del step["_grid"]
+        steps = sorted(frame["steps"].items(), key=lambda item: item[1].pop("order"))
+        frame["steps"] = [{"target": name, **step} for name, step in steps]
+    return list(found.values())
+
+
+def _frame(cell: Cell) -> dict[str, Any]:
+    labels = f", {cell.labels} labels" if cell.labels else ""
+    physics = "" if cell.physics else ", no physics"
+    return {
+        "name": f"from {cell.source}{labels}{physics}",
+        "axes": [axis.name for axis in cell.target.axes],
+        "fields": list(cell.target.fields),
+        "steps": {},
+    }
+
+
+def _step(reference: Reference) -> dict[str, Any]:
+    count = POINTS if len(reference.axes) > 1 else LINE
+    axes = [np.linspace(values[0], values[-1], count) for values in reference.axes.values()]
+    points = np.moveaxis(mesh(axes), -1, 0)
+    expected = np.asarray(reference(*points))
+    return {
+        "axes": [_packed(axis) for axis in axes],
+        "shape": list(expected.shape),
+        "reference": _packed(expected),
+        "errors": {},
+        "sizes": {},
+        "_grid": (points, expected),
+    }
+
+
+def _packed(values: np.ndarray) -> str:
+    return base64.b64encode(np.asarray(values, "<f4").tobytes()).decode()
+
+
+def unpacked(text: str) -> np.ndarray:
+    """What was packed, flat."""
+    return np.frombuffer(base64.b64decode(text), "<f4")
