@@ -117,7 +117,7 @@ def run(
         where = cluster(scheduler, local, plugins)
     with _counting() as tell, where as workers:
         now = conduct(found, output, workers, tell=tell)
-    keys = {cell.key for cell in found.cells}
+    keys = set(found.names)
     rows = [row for row in Ledger(output).rows() if row["cell"] in keys]
     content = {"records": [records.check(record(row)) for row in rows]}
     emit(content, json, f"{now.done} of {now.cells} cells in {output}")
@@ -150,8 +150,8 @@ def status(
     found = Study.kept(folder)
     rows = {row["cell"]: row for row in Ledger(folder).rows()}
     counts: dict[str, list[int]] = {}
-    for cell in found.cells:
-        row = rows.get(cell.key)
+    for name, cell in zip(found.names, found.cells, strict=True):
+        row = rows.get(name)
         line = counts.setdefault(cell.variant, [0, 0, 0, 0])
         line[0] += 1
         if row is not None:
@@ -164,6 +164,11 @@ def status(
     content = {"cells": len(found.cells), "done": done,
                "failed": sum(line[3] for line in counts.values())}  # fmt: skip
     emit(content, json, table(f"{done} of {len(found.cells)} cells", headings, shown))
+    if found.outdated:
+        complain(
+            "Made by another version of pacpde or of what it stands on: `pacpde study run` into "
+            "this folder would carry out every cell anew."
+        )
 
 
 def report(

@@ -43,20 +43,20 @@ def write(
 
     place = Path(folder)
     study = Study.kept(place)
-    keys = [cell.key for cell in study.cells]
     known = {row["cell"]: row for row in Ledger(place).rows()}
-    rows = [known[key] for key in keys if key in known]
+    rows = [known[name] for name in study.names if name in known]
+    cells = dict(zip(study.names, study.cells, strict=True))
     if not rows:
         raise InvalidValueError(f"{folder} has no record yet: run the study first.")
     found = groups(rows)
-    frames = slider.frames(study.cells, place)
-    shown = pictures(found, study.cells, place)
+    frames = slider.frames(cells, place)
+    shown = pictures(found, cells, place)
     names = {row["variant"]: readable(row["variant"]) for row in rows}
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(files(__package__).joinpath("page.html").read_text("utf-8"))
     page = template.render(
         title=title or f"Transfer study {place.name}",
-        sentences=words.summary(found, rows, len(keys)),
+        sentences=words.summary(found, rows, len(cells)),
         tables=[_table(group) for group in found],
         headings=HEADINGS,
         families=list(dict.fromkeys(group.family for group in found)),
@@ -79,7 +79,7 @@ def write(
     for picture in shown if plots is not None else ():
         picture.save(Path(plots or ""))
     return {
-        "cells": len(rows), "planned": len(keys), "transfers": len(found),
+        "cells": len(rows), "planned": len(cells), "transfers": len(found),
         "failed": sum(row["fault"] is not None for row in rows), "bytes": len(page.encode()),
         "file": str(output),
     }  # fmt: skip

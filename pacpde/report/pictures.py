@@ -1,7 +1,7 @@
 """Which pictures a study has: for the page, and more of them as files for print."""
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -50,8 +50,12 @@ class Picture:
         save(figure, folder / f"{self.name}.png", PRINT)
 
 
-def pictures(found: Sequence[Group], cells: Sequence[Cell], place: Path) -> list[Picture]:
-    """Every picture that the rows and the kept surrogates of a study's folder allow."""
+def pictures(found: Sequence[Group], cells: Mapping[str, Cell], place: Path) -> list[Picture]:
+    """Every picture that the rows and the kept surrogates of a study's folder allow.
+
+    Args:
+        cells: name → cell.
+    """
     made: list[Picture] = []
     for family in dict.fromkeys(group.family for group in found):
         made += _of_family(found, family, cells, place)
@@ -66,7 +70,7 @@ def pictures(found: Sequence[Group], cells: Sequence[Cell], place: Path) -> list
 
 
 def _of_family(
-    found: Sequence[Group], family: str, cells: Sequence[Cell], place: Path
+    found: Sequence[Group], family: str, cells: Mapping[str, Cell], place: Path
 ) -> Iterator[Picture]:
     mine = [group for group in found if group.family == family]
     apart = [group for group in mine if group.distance is not None]
@@ -116,10 +120,10 @@ def _of_family(
     )
 
 
-def _masks(cells: Sequence[Cell], place: Path) -> Iterator[Picture]:
+def _masks(cells: Mapping[str, Cell], place: Path) -> Iterator[Picture]:
     """Of the first surrogate that remembers its source by a mask."""
-    for cell in cells:
-        folder = place / "surrogates" / cell.key
+    for name, cell in cells.items():
+        folder = place / "surrogates" / name
         if cell.method == "pac" and folder.is_dir():
             surrogate = checkpoint.load(folder)
             if "source" in surrogate.memories:
@@ -128,13 +132,13 @@ def _masks(cells: Sequence[Cell], place: Path) -> Iterator[Picture]:
                 return
 
 
-def _kept(group: Group, cells: Sequence[Cell], place: Path) -> dict[str, Surrogate]:
+def _kept(group: Group, cells: Mapping[str, Cell], place: Path) -> dict[str, Surrogate]:
     """The surrogates of a group that its folder keeps, by variant."""
     keys = {row["cell"] for seeds in group.rows.values() for row in seeds.values()}
     return {
-        cell.variant: checkpoint.load(place / "surrogates" / cell.key)
-        for cell in cells
-        if cell.key in keys and (place / "surrogates" / cell.key).is_dir()
+        cell.variant: checkpoint.load(place / "surrogates" / name)
+        for name, cell in cells.items()
+        if name in keys and (place / "surrogates" / name).is_dir()
     }
 
 

@@ -1,7 +1,7 @@
 """Numbers behind the slider: reference and error of every kept surrogate, small for a page."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,22 @@ POINTS = 49  # an axis
 LINE = 401  # for an ODE
 
 
-def frames(cells: Sequence[Cell], folder: Path) -> list[dict[str, Any]]:
+def frames(cells: Mapping[str, Cell], folder: Path) -> list[dict[str, Any]]:
     """One a family and source, with a step a target and a prediction a variant.
 
     Arrays are float32 in base64. Families with more than one space axis are left out.
+
+    Args:
+        cells: name → cell.
     """
     found: dict[Any, dict[str, Any]] = {}
-    for cell in cells:
-        place = folder / "surrogates" / cell.key
+    for name, cell in cells.items():
+        place = folder / "surrogates" / name
         if not place.is_dir() or len(cell.target.axes) > 2:
             continue
         what = str(cell.source), cell.target.until, cell.labels, cell.noise, cell.physics
         frame = found.setdefault(what, _frame(cell))
-        target = ", ".join(f"{k}={v:.4g}" for k, v in cell.target.coefficients.items())
+        target = _words(cell)
         steps = frame["steps"]
         if target not in steps:
             order = list(cell.target.coefficients.values())
@@ -52,11 +55,19 @@ def frames(cells: Sequence[Cell], folder: Path) -> list[dict[str, Any]]:
     return list(found.values())
 
 
+def _words(cell: Cell) -> str:
+    """Where the target differs from its source."""
+    given = cell.source.coefficients
+    changed = {k: v for k, v in cell.target.coefficients.items() if v != given[k]} or given
+    return ", ".join(f"{name}={value:.4g}" for name, value in changed.items())
+
+
 def _frame(cell: Cell) -> dict[str, Any]:
     labels = f", {cell.labels} labels" if cell.labels else ""
+    noise = f", {cell.noise:.0%} noise" if cell.noise else ""
     physics = "" if cell.physics else ", no physics"
     return {
-        "name": f"from {cell.source}{labels}{physics}",
+        "name": f"from {cell.source}{labels}{noise}{physics}",
         "axes": [axis.name for axis in cell.target.axes],
         "fields": list(cell.target.fields),
         "steps": {},

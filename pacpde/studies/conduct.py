@@ -57,7 +57,7 @@ def standing(study: Study, folder: str | Path) -> Standing:
     store, kept = Store(Path(folder)), Ledger(Path(folder)).keys()
     sources = trainings(study.cells)
     there = sum(store.cell(training.inputs()).finished for training in sources.values())
-    done = sum(cell.key in kept for cell in study.cells)
+    done = sum(name in kept for name in study.names)
     return Standing(len(study.cells), len(sources), done, there)
 
 

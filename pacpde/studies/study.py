@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
@@ -105,12 +105,24 @@ class Study:
         text: of the file.
         plugins: files with families or methods that it needs.
         device: that its fits run on.
+        names: of the cells, as their rows have them. A study read back from a folder has those
+            under which it was carried out, which today's code might not give them.
     """
 
     cells: Sequence[Cell]
     text: str
     plugins: Sequence[Path] = ()
     device: str = "cpu"
+    names: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if not self.names:
+            object.__setattr__(self, "names", tuple(cell.key for cell in self.cells))
+
+    @property
+    def outdated(self) -> bool:
+        """Whether other code or versions would make its cells today."""
+        return any(c.key != name for c, name in zip(self.cells, self.names, strict=True))
 
     @classmethod
     def read(cls, file: str | Path, *, device: str = "cpu") -> "Study":
@@ -145,7 +157,14 @@ class Study:
         place = Path(folder)
         try:
             about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
-            return cls.read(place / FILE, device=about["device"])
+            found = cls.read(place / FILE, device=about["device"])
+            if len(about["cells"]) != len(found.cells):
+                raise DataFileError(
+                    f"{str(folder)!r} holds the records of {len(about['cells'])} cells, and its "
+                    f"study.toml makes {len(found.cells)}: it was edited since, or another pacpde "
+                    "wrote it."
+                )
+            return replace(found, names=tuple(about["cells"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, PacpdeError):
                 raise
@@ -160,7 +179,7 @@ class Study:
                 Path(temporary).write_bytes(plugin.read_bytes())
         with atomic_write(folder / FILE) as temporary:
             Path(temporary).write_text(self.text, encoding="utf-8")
-        write_json({"device": self.device}, folder / ABOUT)
+        write_json({"device": self.device, "cells": self.names}, folder / ABOUT)
 
 
 def _cells(

@@ -72,6 +72,25 @@ def test_help_teaches_by_example(command: str, call: Callable) -> None:
         assert option in ended.out
 
 
+def test_report_writes_a_page(call: Callable, file: Path) -> None:
+    assert call("study", "run", file, "-o", "out").status == 0
+    made = json.loads(call("report", "out", "-o", "page.html", "--json", "-").out)
+    assert made["cells"] == made["planned"] == 4 and made["failed"] == 0
+    assert made["bytes"] == Path("page.html").stat().st_size
+    assert "<h1>Transfer study out</h1>" in Path("page.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["none"], ["."], ["out", "-o", "out"], ["out", "-o", "none/page.html"], ["out", "--json", "out"]],
+)  # fmt: skip
+def test_report_refuses(call: Callable, file: Path, words: list[str]) -> None:
+    Path("out").mkdir()
+    ended = call("report", *words)
+    assert ended.status == 2 and ended.err
+    assert [path.name for path in Path().iterdir() if path.name != file.name] == ["out"]
+
+
 @pytest.mark.parametrize(
     "words, told",
     [

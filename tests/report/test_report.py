@@ -1,0 +1,251 @@
+"""The page: its numbers against the records', its size, and how it behaves in a real browser."""
+
+import base64
+import json
+import math
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pacpde.errors import DataFileError, InvalidValueError
+from pacpde.networks import checkpoint
+from pacpde.problems import Heat
+from pacpde.report import words, write
+from pacpde.studies.conduct import conduct
+from pacpde.studies.ledger import Ledger
+from pacpde.studies.statistics import groups
+from pacpde.studies.study import Study
+from pacpde.studies.work import carry_out
+
+STUDY = """
+methods = ["pac", "warm_start", "scratch"]
+seeds = 2
+[settings]
+width = 6
+depth = 2
+points = 60
+steps = 3
+[[transfers]]
+family = "heat"
+source = { alpha = 0.4 }
+targets = [{ alpha = 0.3 }, { alpha = 0.2 }]
+[[transfers]]
+family = "lorenz"
+targets = [{ rho = 16 }]
+until = 0.2
+"""
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next((path for path in map(shutil.which, BROWSERS) if path), None)
+
+
+def fails_once(cell: Any, *rest: Any) -> Any:
+    """Carried out, but for one cell, whose fault is hostile to a page."""
+    if (cell.source.name, cell.method, cell.seed) == ("lorenz", "pac", 1):
+        raise ValueError("</script><b>on purpose</b>")
+    return carry_out(cell, *rest)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    place = tmp_path_factory.mktemp("report")
+    (place / "study.toml").write_text(STUDY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PACPDE_CACHE", str(place / "cache"))
+        conduct(Study.read(place / "study.toml"), place / "out", carry_out=fails_once)
+        yield place / "out"
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Path:
+    made = write(folder, folder.parent / "report.html", "A <title>", folder.parent / "plots")
+    assert (made["cells"], made["planned"], made["transfers"], made["failed"]) == (18, 18, 3, 1)
+    return folder.parent / "report.html"
+
+
+def test_the_page_is_small_and_loads_nothing(page: Path) -> None:
+    text = page.read_text()
+    assert len(text.encode()) < 8e6
+    own = re.sub(r"<script>/\*\*.*?</script>", "", text, flags=re.S)  # without plotly
+    assert not re.search(r"<(script|link|img)[^>]*(src|href)=[\"']?(https?:)?//", own)
+
+
+def test_its_cells_are_the_records(page: Path, folder: Path) -> None:
+    data = embedded(page)
+    shown = [dict(zip(data["columns"], cell, strict=True)) for cell in data["cells"]]
+    rows = {row["cell"]: row for row in Ledger(folder).rows()}
+    named = [rows[cell.key] for cell in Study.kept(folder).cells]
+    for cell, row in zip(shown, named, strict=True):
+        if row["fault"]:
+            assert cell["outcome"] == "ValueError: </script><b>on purpose</b>"
+        else:
+            assert cell["target_error"] == pytest.approx(row["target_error"], rel=6e-3)
+    assert shown[0]["source"] == "alpha=0.4" and shown[-1]["target"] == "rho=16"
+
+
+def test_the_slider_holds_reference_and_prediction(page: Path, folder: Path) -> None:
+    heat, lorenz = embedded(page)["frames"]
+    assert [step["target"] for step in heat["steps"]] == ["alpha=0.2", "alpha=0.3"]
+    step = heat["steps"][0]
+    x, t = (unpacked(axis) for axis in (step["axes"][1], step["axes"][0]))
+    reference = unpacked(step["reference"]).reshape(step["shape"])
+    T, X = np.meshgrid(t, x, indexing="ij")
+    np.testing.assert_allclose(reference[0], Heat(alpha=0.2).exact(T, X)[0], atol=1e-6)
+    cell = next(
+        c for c in Study.kept(folder).cells
+        if (c.method, c.seed, c.target) == ("scratch", 0, Heat(alpha=0.2))
+    )  # fmt: skip
+    surrogate = checkpoint.load(folder / "surrogates" / cell.key)
+    error = unpacked(step["errors"]["scratch"]).reshape(step["shape"])
+    np.testing.assert_allclose((reference + error)[0], surrogate(T, X), atol=1e-6)
+    assert lorenz["fields"] == ["x", "y", "z"] and len(lorenz["axes"]) == 1
+
+
+def test_a_summary_is_made_from_its_numbers(folder: Path) -> None:
+    rows = Ledger(folder).rows()
+    said = words.summary(groups(rows), rows, 20)
+    assert said[0].startswith("18 of 20 cells: 3 transfers, 3 methods, 2 seeds")
+    assert said[0].endswith("1 have no result and count as the worst.")
+    assert any("too few pairs for a test" in sentence for sentence in said)
+    one = groups([row for row in rows if row["family"] == "lorenz"])
+    mine, theirs = one[0].pairs("warm_start", "scratch")
+    ratio = math.exp(np.log(mine / theirs).mean())
+    (sentence,) = [s for s in said if s.startswith("lorenz: warm start")]
+    assert f"its error is {words.plain(ratio)} times as large" in sentence
+
+
+def test_pictures_for_print(page: Path) -> None:
+    made = {path.name for path in (page.parent / "plots").iterdir()}
+    for name in ("error-distance-heat", "error-seconds-lorenz", "source-error-heat",
+                 "solutions-heat", "solutions-lorenz", "gain", "ranks", "masks"):  # fmt: skip
+        assert {f"{name}.pdf", f"{name}.png"} <= made
+
+
+def test_a_folder_without_records_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataFileError, match="holds no study"):
+        write(tmp_path, tmp_path / "report.html")
+    (tmp_path / "study.toml").write_text(STUDY)
+    Study.read(tmp_path / "study.toml").keep(tmp_path / "out")
+    with pytest.raises(InvalidValueError, match="has no record yet"):
+        write(tmp_path / "out", tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_records_of_another_version_are_shown(folder: Path, tmp_path: Path) -> None:
+    """Names of cells depend on the code; a report of what was once made does not."""
+    shutil.copytree(folder, tmp_path / "old")
+    about = tmp_path / "old" / "study.json"
+    content = json.loads(about.read_text())
+    first, content["cells"][0] = content["cells"][0], "0" * 16
+    about.write_text(json.dumps(content))
+    ledger = Ledger(tmp_path / "old")
+    row = next(row for row in ledger.rows() if row["cell"] == first)
+    ledger.add({**row, "cell": "0" * 16})
+    ledger.flush()
+    assert Study.kept(tmp_path / "old").outdated and not Study.kept(folder).outdated
+    assert write(tmp_path / "old", tmp_path / "report.html")["cells"] == 18
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    """A headless Chromium that counts what a page complains of."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed (on Debian: apt install chromium)")
+    with playwright.sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+def opened(browser: Any, page: Path, width: int = 1280) -> tuple[Any, list[str]]:
+    said: list[str] = []
+    tab = browser.new_page(viewport={"width": width, "height": 844}, offline=True)
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    local = ("file:", "data:", "blob:")
+    tab.on("request", lambda r: None if r.url.startswith(local) else said.append(r.url))
+    tab.goto(page.as_uri())
+    return tab, said
+
+
+def test_in_a_browser_it_filters_sorts_and_slides(browser: Any, page: Path) -> None:
+    tab, said = opened(browser, page)
+    lines = "#table tbody tr:visible"
+    assert tab.title() == "A <title>" and tab.locator(lines).count() == 9
+    tab.select_option("#family", "heat")
+    tab.select_option("#variant", "pac")
+    assert tab.locator(lines).count() == 2 and tab.inner_text("#shown") == "2 of 9 lines"
+    tab.select_option("#family", "")
+    tab.select_option("#variant", "")
+    tab.fill("#find", "rho=15→16")
+    assert tab.locator(lines).count() == 3
+    tab.fill("#find", "")
+
+    head = tab.locator("#table th", has_text="error").first
+    for direction in ("ascending", "descending"):
+        head.locator("button").press("Enter")
+        assert head.get_attribute("aria-sort") == direction
+        errors = [
+            math.inf if text == "failed" else float(text)
+            for text in tab.locator("#table tbody td:nth-child(3)").all_inner_texts()
+        ]
+        assert errors == sorted(errors, reverse=direction == "descending")
+    tab.fill("#cell-find", "on purpose")
+    assert tab.inner_text("#cell-shown") == "1 of 18"
+    assert tab.locator("b", has_text="on purpose").count() == 0
+
+    sizes = {step["target"]: step["sizes"] for step in embedded(page)["frames"][0]["steps"]}
+    tab.select_option("#method", "scratch")
+    for target in sizes:
+        size = tab.inner_text("#told").rpartition(" ")[2]
+        assert tab.locator("#told").inner_text().startswith(target)
+        assert float(size) == pytest.approx(sizes[target]["scratch"], rel=0.06)
+        tab.locator("#target").press("ArrowRight")
+    assert tab.locator("#view .heatmaplayer image").count() == 3
+    tab.select_option("#frame", "1")
+    tab.select_option("#field", "2")
+    assert tab.locator("#view .scatterlayer .trace").count() == 3
+    assert said == []
+
+
+def test_in_a_browser_it_fits_a_phone(browser: Any, page: Path) -> None:
+    tab, said = opened(browser, page, width=390)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    tab.locator("#target").press("ArrowRight")
+    assert tab.locator("#view").bounding_box()["width"] <= 390
+    assert said == []
+
+
+def test_in_a_browser_everything_has_a_name(browser: Any, page: Path) -> None:
+    tab, _ = opened(browser, page)
+    unnamed = """() => {
+      const named = e => e.labels?.length || e.textContent.trim() || e.ariaLabel || e.alt;
+      const all = "input, select, button, img, [role=region], [role=img]";
+      return [...document.querySelectorAll(all)].filter(e => !named(e)).map(e => e.outerHTML);
+    }"""
+    assert tab.evaluate(unnamed) == []
+    assert tab.evaluate("document.documentElement.lang") == "en"
+    assert tab.locator("main").count() == 1 and tab.locator("h1").count() == 1
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.textContent") == "Skip to the summary"
+    reached = set()
+    for _ in range(60):
+        tab.keyboard.press("Tab")
+        reached.add(tab.evaluate("document.activeElement.id"))
+    wanted = {"family", "variant", "find", "frame", "method", "field", "target", "cell-find"}
+    assert wanted <= reached
+
+
+def embedded(page: Path) -> Any:
+    found = re.search(r'<script id="data" type="application/json">(.*?)</script>', page.read_text())
+    assert found
+    return json.loads(found[1])
+
+
+def unpacked(text: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text), "<f4")
