@@ -93,9 +93,13 @@ class Ledger:
         """The latest row of every cell."""
         found: dict[str, Row] = {}
         for part in self.parts():
-            for row in _read(part).to_pylist(maps_as_pydicts="strict"):
-                found[row["cell"]] = row
+            found.update((row["cell"], row) for row in self.read(part))
         return list(found.values())
+
+    @staticmethod
+    def read(part: Path) -> list[Row]:
+        """The rows of one file."""
+        return _read(part).to_pylist(maps_as_pydicts="strict")
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Keep a row; it is on the disk within seconds, or after `flush`."""
