@@ -124,13 +124,17 @@ def table(cells: Sequence[dict[str, Any]]) -> str:
     rows = []
     for made in cells:
         if made["outcome"] != "ended":
-            rows.append([f"width {made['width']}", f"{made['points']:,}", made["outcome"], "", ""])
+            rows.append(
+                [f"width {made['width']}", f"{made['points']:,}", made["outcome"], *3 * [""]]
+            )
             continue
+        taken = made["peak_gib"] - made["before_gib"]
         rows.append(
             [f"{made['parameters']:,}", f"{made['points']:,}", f"{made['seconds_a_step']:.2f}",
-             f"{made['peak_gib'] - made['before_gib']:.2f}", made["solver"]]
+             f"{made['evaluations_a_step']:g}", f"{taken:.2f}", made["solver"]]
         )  # fmt: skip
-    return markdown(["parameters", "points", "seconds a step", "GiB", "solved in"], rows)
+    headings = ["parameters", "points", "seconds a step", "evaluations a step", "GiB", "solved in"]
+    return markdown(headings, rows)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from nothing, one seed after another. Grading against the certified reference ha
 clock. The record keeps every curve's crossings; nothing is dropped.
 
     python benchmarks/over_seeds.py --cases burgers,heat,lorenz --seeds 10
-    python benchmarks/over_seeds.py --cases burgers_fine --seeds 3
+    python benchmarks/over_seeds.py --cases heat_fine --seeds 3
 """
 
 import argparse

@@ -41,7 +41,7 @@ from pacpde.cli.study import report, study
 from pacpde.cli.verdicts import verdict
 from pacpde.errors import InvalidValueError
 from pacpde.networks.surrogate import Surrogate
-from pacpde.runtime import Runtime, check_seed
+from pacpde.runtime import Runtime, check_seed, versions
 
 app = typer.Typer(
     help="Move a trained ODE or PDE solver to changed coefficients: prune, allocate, calibrate.\n\n"
@@ -54,8 +54,20 @@ app = typer.Typer(
 )
 
 
-app.add_typer(study, name="study")
-app.command()(report)
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(", ".join(f"{name} {version}" for name, version in versions().items()))
+        raise typer.Exit
+
+
+@app.callback()
+def everywhere(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Versions, and no more."),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -172,11 +184,12 @@ def train(
     job = single.Training(problem, check_seed(seed), Runtime(device, dtype), settings)
     inputs.output_folder(output)
     inputs.json_target(json, output)
+    reference = inputs.reference(problem)
     with showing() as show:
         surrogate = job.run(output, show)
     checkpoint.save(surrogate, output)
     job.journal(output).clear()
-    emit(*tables.trained(surrogate, output, seed, json))
+    emit(*tables.trained(surrogate, reference, output, seed, json))
     _exit_for({str(problem): surrogate}, settings, output)
 
 
@@ -333,8 +346,8 @@ def compare(
         bool,
         typer.Option(
             "--together",
-            help="Fit all seeds and methods side by side: the same to rounding, in less time. The "
-            "seconds shown are then shares of the whole.",
+            help="Fit all seeds and methods side by side: the same to rounding, in less time "
+            "where networks are small. The seconds shown are then shares of the whole.",
         ),
     ] = False,
     device: Device = "cpu",
@@ -396,3 +409,7 @@ def _exit_for(fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], kept
     if sentence:
         complain(f"pacpde: {sentence}")
         raise typer.Exit(1)
+
+
+app.add_typer(study, name="study")
+app.command()(report)

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pacpde.errors import InvalidValueError, OutputError, PacpdeError, unknown
+from pacpde.cli.output import complain
+from pacpde.datasets import reference_for
+from pacpde.errors import InvalidValueError, OutputError, PacpdeError, SolverError, unknown
 from pacpde.expressions import evaluate
 from pacpde.files import check_writable
 from pacpde.methods import Method, methods
 from pacpde.networks import checkpoint
 from pacpde.physics import Problem, families
+from pacpde.reference import Reference
 from pacpde.runtime import check_seed
 
 
@@ -157,6 +160,15 @@ def option_table(cls: type[Method]) -> dict[str, Any]:
 def settings(**values: float | str | None) -> dict[str, Any]:
     """Those that were given."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+def reference(problem: Problem) -> Reference | None:
+    """Of a problem that is about to be fitted; without one, it is said that nothing is graded."""
+    try:
+        return reference_for(problem)
+    except SolverError as error:
+        complain(f"pacpde: {error} The fit goes on; its error will not be known.")
+        return None
 
 
 def output_file(path: Path, *taken: Path) -> Path:

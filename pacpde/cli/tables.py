@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from pacpde.cli.inputs import option_table
 from pacpde.cli.output import Number, number, table, words
-from pacpde.datasets import reference_for
 from pacpde.methods import methods as known_methods
 from pacpde.methods.transfer import error_of
 from pacpde.networks.surrogate import Surrogate
@@ -71,10 +70,12 @@ def solved(
     return content, json, sentence
 
 
-def trained(surrogate: Surrogate, folder: Path, seed: int, json: str | None) -> Shown:
+def trained(
+    surrogate: Surrogate, reference: Reference | None, folder: Path, seed: int, json: str | None
+) -> Shown:
     problem = surrogate.problem
     last = surrogate.history[-1] if surrogate.history else {"held_out": None, "step": 0}
-    graded = error_of(surrogate, reference_for(problem))
+    graded = None if reference is None else error_of(surrogate, reference)
     content = {
         "family": problem.name,
         "coefficients": problem.coefficients,
@@ -90,8 +91,9 @@ def trained(surrogate: Surrogate, folder: Path, seed: int, json: str | None) -> 
         "dtype": surrogate.runtime.dtype,
         "folder": str(folder),
     }
+    error = "–" if graded is None else f"{graded:.2e}"
     rows = [[
-        problem.name, words(problem.coefficients), Number(f"{graded:.2e}"),
+        problem.name, words(problem.coefficients), Number(error),
         Number(surrogate.parameters), Number(last["step"]), Number(f"{surrogate.seconds:.1f}"),
         surrogate.outcome,
     ]]  # fmt: skip

@@ -1,6 +1,6 @@
 """`fit_many` and `transfer_many`: many fits side by side, their steps computed in batches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def fit_many(
-    problems: Sequence[Problem],
+    problems: Iterable[Problem],
     *,
     seeds: int | Sequence[int] = 0,
     workers: int | None = None,
@@ -33,6 +33,7 @@ def fit_many(
         progress: called with an `Update` whose stage starts with the number of the fit.
         settings: as of `fit`.
     """
+    problems = _listed(problems, "problems", settings)
     for problem in problems:
         check_problem(problem, "problem")
     each_seed = _each(seeds, "seeds", len(problems))
@@ -54,7 +55,7 @@ def fit_many(
 
 def transfer_many(
     source: Surrogate | Sequence[Surrogate],
-    targets: Sequence[Problem],
+    targets: Iterable[Problem],
     *,
     seeds: int | Sequence[int] = 0,
     workers: int | None = None,
@@ -74,6 +75,7 @@ def transfer_many(
         progress: called with an `Update` whose stage starts with the number of the target.
         settings: as of `transfer`.
     """
+    targets = _listed(targets, "targets", settings)
     sources = _each(source, "sources", len(targets))
     each_seed = _each(seeds, "seeds", len(targets))
     given = {name: settings[name] for name in ("labels", "noise", "physics") if name in settings}
@@ -97,6 +99,14 @@ def transfer_many(
             for k, (one, target, seed) in enumerate(zip(sources, targets, each_seed, strict=True))
         ]
     )
+
+
+def _listed(problems: Iterable[Problem], what: str, settings: Mapping[str, Any]) -> list[Problem]:
+    if "seed" in settings:
+        raise InvalidValueError("seed is for one fit: give seeds, one for all or one for each.")
+    if isinstance(problems, Problem) or not isinstance(problems, Iterable):
+        raise InvalidValueError(f"the {what} are {problems!r}, expected a list of problems.")
+    return list(problems)
 
 
 def _each(value: T | Sequence[T], what: str, count: int) -> list[T]:

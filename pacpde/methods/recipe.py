@@ -1,7 +1,8 @@
 """How a problem is fitted: network, points and phases, from what the problem declares."""
 
 from dataclasses import dataclass, fields, replace
-from math import ceil
+from math import ceil, inf
+from numbers import Integral, Real
 from typing import Any
 
 from pacpde.errors import InvalidValueError, unknown
@@ -13,6 +14,8 @@ from pacpde.physics.problem import Problem
 # A fit starts on few points and ends on many: a step costs their square, and far from the solution
 # the few, drawn anew more often, show the way as well.
 GROWING = ((0.35, 5), (0.6, 10))  # share of the points, steps before they are drawn anew
+LEAST = 0.01  # GiB: a smaller budget cuts a step into pieces that take minutes
+TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class Recipe:
         optimiser: its name.
         hard: meet start and edges exactly, rather than by residuals.
         tolerance: root mean square held-out residual below which a fit counts as converged.
-        memory: GiB that a step may take, half for the Jacobian and half for its normal matrix with
-            factor; a fit that needs more forms no matrix.
+        memory: GiB (2³⁰ bytes) that a step may take, at least 0.01, half for the Jacobian and half
+            for its normal matrix with factor; a fit that needs more forms no matrix.
     """
 
     width: int = 24
@@ -53,14 +56,15 @@ class Recipe:
 
     def __post_init__(self) -> None:
         optimisers.get(self.optimiser)  # refuses an unknown name
-        for name in ("points", "steps"):
-            if getattr(self, name) < 1:
-                raise InvalidValueError(f"{name} is {getattr(self, name)}, expected at least 1.")
-        for name in ("tolerance", "memory"):
-            if not getattr(self, name) > 0:
-                raise InvalidValueError(
-                    f"{name} is {getattr(self, name)}, expected a number above 0."
-                )
+        for name in ("width", "depth", "points", "steps"):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+                raise InvalidValueError(f"{name} is {value!r}, expected a whole number from 1.")
+        for name, least in (("tolerance", 0.0), ("memory", LEAST)):
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not max(least, TINY) <= float(value) < inf:
+                expected = f"a number, at least {least:g} (GiB)" if least else "a number above 0"
+                raise InvalidValueError(f"{name} is {value!r}, expected {expected}.")
 
     def make_optimiser(self) -> Optimiser:
         kind = optimisers.get(self.optimiser)

@@ -76,7 +76,14 @@ class Surrogate:
         several.
         """
         as_torch = any(isinstance(value, torch.Tensor) for value in coordinates)
-        tensors = torch.broadcast_tensors(*[self.runtime.tensor(value) for value in coordinates])
+        try:
+            given = [self.runtime.tensor(value) for value in coordinates]
+            tensors = torch.broadcast_tensors(*given)
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise InvalidValueError(
+                f"{self.problem} was given coordinates that are no numbers, or whose shapes do not "
+                f"broadcast ({error}): expected {', '.join(self.problem.domain.names)}."
+            ) from error
         expected = len(getattr(getattr(self.ansatz, "problem", None), "axes", coordinates))
         if len(tensors) != expected:
             raise InvalidValueError(
@@ -84,7 +91,7 @@ class Surrogate:
                 f"{', '.join(self.problem.domain.names)}."
             )
         fields = self.at(torch.stack([value.reshape(-1) for value in tensors], -1))
-        shaped = fields.T.reshape(-1, *tensors[0].shape)
+        shaped = fields.T.reshape(fields.shape[-1], *tensors[0].shape)
         result = shaped[0] if len(shaped) == 1 else shaped
         return result if as_torch else result.cpu().numpy()
 

@@ -152,7 +152,13 @@ class PhysicsTask:
         if not self.physics:
             return self._labelled(self.ansatz(draw), self._split[1])
         points = self._box(draw).sample(HELD_OUT, generator(self.seed, "held-out"))
-        return PhysicsBlock.at(self.problem, self.ansatz(draw), self.runtime.tensor(points))
+        block = PhysicsBlock.at(self.problem, self.ansatz(draw), self.runtime.tensor(points))
+        if not block.batch.offset[block.batch.names.index("")].isfinite().all():
+            raise InvalidValueError(
+                f"{self.problem}: its start or its edges are not finite everywhere: look for what "
+                "divides by zero or is nan in them."
+            )
+        return block
 
     def _box(self, draw: Draw) -> Domain:
         """Where points are drawn: half the box where the ansatz is odd, up to the horizon."""

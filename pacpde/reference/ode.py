@@ -73,11 +73,16 @@ def _run(
 ) -> Integrated:
     options: dict[str, Any] = {} if method == "DOP853" else {"jac": _finite(system.jacobian)}
     options["max_step"] = (system.span[1] - system.span[0]) * rtol**0.125 / 2
-    with np.errstate(all="ignore"):
-        found = solve_ivp(
-            _counted(system.rates, limit), system.span, system.start, method=method,
-            rtol=rtol, atol=rtol * system.scale, dense_output=True, **options,
-        )  # fmt: skip
+    if not np.isfinite(system.start).all():
+        raise IntegrationError("the start is not finite everywhere")
+    try:
+        with np.errstate(all="ignore"):
+            found = solve_ivp(
+                _counted(system.rates, limit), system.span, system.start, method=method,
+                rtol=rtol, atol=rtol * system.scale, dense_output=True, **options,
+            )  # fmt: skip
+    except ValueError as error:  # of scipy's linear algebra
+        raise IntegrationError(f"the equation gives what is not finite ({error})") from error
     if not found.success or found.sol is None or not np.isfinite(found.y).all():
         raise IntegrationError(
             f"{method} stopped at t = {found.t[-1]:.6g}, where the solution reached "

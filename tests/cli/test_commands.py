@@ -13,6 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from pacpde import load
@@ -278,3 +279,13 @@ def test_compare_goes_on_after_a_kill(call: Callable, tmp_path: Path) -> None:
         {k: v for k, v in record.items() if k not in timed} for record in whole
     ]
     assert not (tmp_path / "cut" / ".journal").exists()
+
+
+def test_version_and_module(call: Callable) -> None:
+    ended = call("--version")
+    assert ended.status == 0 and f"torch {torch.__version__}" in ended.out
+    root = Path(__file__).resolve().parents[2]
+    called = subprocess.run(
+        [sys.executable, "-m", "pacpde", "--version"], capture_output=True, text=True, cwd=root
+    )
+    assert called.stdout == ended.out

@@ -1,5 +1,6 @@
 """Faults of a plugin and want of memory are told in one sentence each."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -67,6 +68,31 @@ def test_a_fault_inside_a_plugin_names_its_line(
     assert f"plugin mine.py, line {line_of(text, new)}: " in ended.err
     assert words in ended.err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
+
+
+UNSOLVED = {
+    "a start that is nan": (START, "x * float('nan')", 2, "start or its edges are not finite"),
+    "an equation that is nan": (RATES, "d(u, 'xx') * float('nan')", 1, "has no reference"),
+    "a solution that blows up": (RATES, "d(u, 'xx') + 500 * u**2", 1, "grows without bound"),
+}
+
+
+@pytest.mark.parametrize("case", UNSOLVED)
+def test_a_fit_without_a_reference_is_kept_and_not_graded(
+    case: str, call: Callable, tmp_path: Path
+) -> None:
+    old, new, status, words = UNSOLVED[case]
+    (tmp_path / "mine.py").write_text(FAMILY.replace(old, new))
+    small = ["--width", "5", "--depth", "1", "--points", "20", "--steps", "2"]
+    ended = call("train", "test_plugged", "-o", "out", "--plugin", "mine.py", "--json", "out.json",
+                 *small)  # fmt: skip
+    assert ended.status == status and words in ended.err
+    assert "internal error" not in ended.err
+    if status == 1:
+        assert "will not be known" in ended.err and "kept in out" in ended.err
+        assert json.loads((tmp_path / "out.json").read_text())["error"] is None
+    else:
+        assert not (tmp_path / "out").exists()
 
 
 DECLARED = {

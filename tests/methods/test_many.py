@@ -1,5 +1,7 @@
 """Many fits in one call."""
 
+import re
+
 import pytest
 import torch
 
@@ -52,5 +54,33 @@ def test_what_does_not_fit_together_is_refused_before_anything_runs(source: Surr
         transfer_many(source, [Heat(alpha=0.3), Burgers()])
     with pytest.raises(InvalidValueError, match="expected at least 1"):
         fit_many([Heat()], workers=0)
+    with pytest.raises(InvalidValueError, match="expected a list"):
+        fit_many(Heat())
+    with pytest.raises(InvalidValueError, match="give seeds"):
+        fit_many([Heat()], seed=1)
+
+
+@pytest.mark.parametrize(
+    "setting", [("steps", 2.5), ("steps", "3"), ("width", True), ("depth", 0), ("points", -1),
+                ("tolerance", float("inf")), ("tolerance", "x"), ("memory", "2GB"),
+                ("memory", 1e-5), ("memory", float("nan"))],
+)  # fmt: skip
+def test_settings_that_are_no_such_numbers_are_refused(setting: tuple[str, object]) -> None:
+    name, value = setting
+    with pytest.raises(InvalidValueError, match=f"{name} is {re.escape(repr(value))}, expected"):
+        fit(Heat(), **{name: value})
+
+
+def test_any_iterable_of_problems() -> None:
+    settings = {"width": 4, "depth": 1, "points": 20, "steps": 1}
+    found = fit_many((Heat(alpha=alpha) for alpha in (0.3, 0.4)), **settings)
+    assert [made.problem.alpha for made in found] == [0.3, 0.4]
+
+
+def test_coordinates_that_do_not_fit_are_refused(source: Surrogate) -> None:
+    for given in (([0.1, 0.2], [0.1, 0.2, 0.3]), ("a", 0.2)):
+        with pytest.raises(InvalidValueError, match="expected t, x"):
+            source(*given)
+    assert source([], []).shape == (0,)
     with pytest.raises(UnknownNameError, match="pac"):
         transfer_many(source, [Heat(alpha=0.3)], method="pca")
