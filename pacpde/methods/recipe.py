@@ -14,7 +14,7 @@ from pacpde.physics.problem import Problem
 # A fit starts on few points and ends on many: a step costs their square, and far from the solution
 # the few, drawn anew more often, show the way as well.
 GROWING = ((0.35, 5), (0.6, 10))  # share of the points, steps before they are drawn anew
-LEAST = 0.01  # GiB: a smaller budget cuts a step into pieces that take minutes
+LEAST, MOST = 0.01, 2.0**20  # GiB: a smaller budget cuts a step into pieces that take minutes
 TINY = 1e-300
 
 
@@ -60,10 +60,10 @@ class Recipe:
             value = getattr(self, name)
             if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
                 raise InvalidValueError(f"{name} is {value!r}, expected a whole number from 1.")
-        for name, least in (("tolerance", 0.0), ("memory", LEAST)):
+        for name, least, most in (("tolerance", TINY, inf), ("memory", LEAST, MOST)):
             value = getattr(self, name)
-            if not isinstance(value, Real) or not max(least, TINY) <= float(value) < inf:
-                expected = f"a number, at least {least:g} (GiB)" if least else "a number above 0"
+            if not isinstance(value, Real) or not least <= float(value) <= most:
+                expected = f"GiB from {LEAST:g}" if name == "memory" else "a number above 0"
                 raise InvalidValueError(f"{name} is {value!r}, expected {expected}.")
 
     def make_optimiser(self) -> Optimiser:
