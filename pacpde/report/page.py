@@ -60,7 +60,8 @@ def write(
         tables=[_table(group) for group in found],
         headings=HEADINGS,
         families=list(dict.fromkeys(group.family for group in found)),
-        variants=[{"name": name, "shown": shown} for name, shown in names.items()],
+        variants=[{"name": name, "shown": shown} for name, shown in
+                  {**names, "scipy": "scipy"}.items()],
         pictures=[{"told": p.told, "image": base64.b64encode(p.png()).decode()}
                   for p in shown if p.on_page],
         ranks=ranks(found),
@@ -131,6 +132,11 @@ def _table(group: Group) -> dict[str, Any]:
                 ],
             }
         )
+    if group.reference_error is not None:
+        cells: list[Shown] = [("–", None)] * len(HEADINGS)
+        cells[0], cells[1] = (group.name, None), ("scipy", None)
+        cells[2], cells[9] = _error(group.reference_error), _seconds(group.reference_seconds)
+        lines.append({"variant": "scipy", "cells": cells})
     return {"family": group.family, "name": group.name, "base": base, "lines": lines}
 
 

@@ -63,6 +63,12 @@ class Group:
         known = [r["reference_seconds"] for r in self._all if r["reference_seconds"] is not None]
         return float(np.median(known)) if known else None
 
+    @cached_property
+    def reference_error(self) -> float | None:
+        """The certificate of scipy's solution of the target."""
+        known = [r["reference_error"] for r in self._all if r["reference_error"] is not None]
+        return known[0] if known else None
+
     @property
     def _all(self) -> list[Row]:
         return [row for seeds in self.rows.values() for row in seeds.values()]

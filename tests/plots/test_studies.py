@@ -20,7 +20,7 @@ def row(variant: str, seed: int, error: float | None, alpha: float = 0.2) -> dic
         "family": "heat", "source": {"alpha": 0.4}, "target": {"alpha": alpha}, "until": None,
         "labels": 0, "noise": 0.0, "physics": True, "variant": variant, "seed": seed,
         "target_error": error, "outcome": "converged", "seconds": seconds, "seconds_to": {},
-        "distance": abs(alpha - 0.4), "reference_seconds": 0.1,
+        "distance": abs(alpha - 0.4), "reference_seconds": 0.1, "reference_error": 1e-11,
     }  # fmt: skip
 
 

@@ -176,14 +176,17 @@ def opened(browser: Any, page: Path, width: int = 1280) -> tuple[Any, list[str]]
 def test_in_a_browser_it_filters_sorts_and_slides(browser: Any, page: Path) -> None:
     tab, said = opened(browser, page)
     lines = "#table tbody tr:visible"
-    assert tab.title() == "A <title>" and tab.locator(lines).count() == 9
+    assert tab.title() == "A <title>" and tab.locator(lines).count() == 12
     tab.select_option("#family", "heat")
     tab.select_option("#variant", "pac")
-    assert tab.locator(lines).count() == 2 and tab.inner_text("#shown") == "2 of 9 lines"
+    assert tab.locator(lines).count() == 2 and tab.inner_text("#shown") == "2 of 12 lines"
     tab.select_option("#family", "")
     tab.select_option("#variant", "")
     tab.fill("#find", "rho=15→16")
-    assert tab.locator(lines).count() == 3
+    assert tab.locator(lines).count() == 4
+    tab.select_option("#variant", "scipy")
+    assert tab.locator(lines).count() == 1
+    tab.select_option("#variant", "")
     tab.fill("#find", "")
 
     head = tab.locator("#table th", has_text="error").first

@@ -17,7 +17,7 @@ def row(variant: str, seed: int, error: float | None, **more: Any) -> dict[str, 
         "family": "heat", "source": {"alpha": 0.4}, "target": {"alpha": 0.2}, "until": None,
         "labels": 0, "noise": 0.0, "physics": True, "variant": variant, "seed": seed,
         "target_error": error, "outcome": "converged", "seconds": seconds, "seconds_to": {},
-        "distance": 0.5, "reference_seconds": 0.1, **more,
+        "distance": 0.5, "reference_seconds": 0.1, "reference_error": 1e-11, **more,
     }  # fmt: skip
 
 
