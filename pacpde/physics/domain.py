@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import qmc
 
 from pacpde.errors import InvalidValueError
 
@@ -67,6 +66,8 @@ class Domain:
 
     def sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
         """`size` scrambled Sobol points (Owen 1998) in the box, shape [size, axes]."""
+        from scipy.stats import qmc  # it takes most of a second to import
+
         engine = qmc.Sobol(len(self.axes), scramble=True, rng=rng)
         unit = engine.random_base2(max(int(size) - 1, 1).bit_length())[:size]
         return self.from_unit(unit)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from pacpde.plots.style import figure, looks, readable, styled
+from pacpde.plots.style import figure, logarithmic, looks, readable, styled
 
 THRESHOLDS = (1e-2, 1e-3)
 Histories = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -50,9 +50,9 @@ def error_against_seconds(
             )  # fmt: skip
         if zero_shot is not None:
             ax.axhline(zero_shot, color="black", lw=1.1, ls="--", label="source, untouched")
-        ax.set_xscale("log")
-        ax.set_yscale("log")
         ax.margins(x=0.09)
+        logarithmic(ax.xaxis)
+        logarithmic(ax.yaxis)
         ax.set_xlabel("seconds of fitting the target (stages on the source left out)")
         ax.set_ylabel("relative L2 error on the target")
         ax.set_title(title)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from scipy.stats import studentized_range
 
 from pacpde.networks.surrogate import Surrogate
-from pacpde.plots.style import figure, looks, readable, styled
+from pacpde.plots.style import figure, logarithmic, looks, readable, styled
 from pacpde.studies.statistics import Group, ranks, spread
 
 KEPT, FREED = "#0072B2", "#E69F00"  # weights of the source, and those given to the target
@@ -37,7 +37,7 @@ def error_against_distance(found: Sequence[Group], family: str) -> Figure:
             high = np.array([s.high if math.isfinite(s.high) else s.median for _, s in shown]) - y
             ax.errorbar(x, y, yerr=[low, high], color=colour, marker=marker, lw=1.5, ms=6,
                         capsize=3, label=readable(name))  # fmt: skip
-        ax.set_yscale("log")
+        logarithmic(ax.yaxis)
         ax.set_xlabel("distance between the solutions, ‖u_T − u_S‖ / ‖u_T‖")
         ax.set_ylabel("relative L2 error on the target")
         ax.set_title(f"{family}: median over seeds, quartiles as bars")
@@ -70,7 +70,7 @@ def gain_over_scratch(found: Sequence[Group], scratch: str = "scratch") -> Figur
                             ls="none", label=label)  # fmt: skip
                     told.add(name)
         ax.axvline(1, color="black", lw=1)
-        ax.set_xscale("log")
+        logarithmic(ax.xaxis)
         ax.set_yticks(range(len(shown)), [group.name for group in shown])
         ax.invert_yaxis()
         ax.set_xlabel("error from scratch / error by transfer (right of the line transfer wins)")

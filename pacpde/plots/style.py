@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from pacpde.files import atomic_write
 
@@ -52,6 +54,28 @@ def figure(width: float, height: float) -> Figure:
     made = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(made)
     return made
+
+
+def logarithmic(axis: Axis) -> None:
+    """A logarithmic axis with few, plain ticks: 1e-3, 1e-2; more of a decade where it is short.
+
+    They cost a fraction of matplotlib's own, and read as the tables do. To be called once all is
+    drawn.
+    """
+    scale = axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale  # type: ignore[attr-defined]
+    scale("log")
+    low, high = axis.get_view_interval()
+    short = high < 30 * low
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if short else (1.0,)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, place: _plain(value)))
+
+
+def _plain(value: float) -> str:
+    if 0.01 <= value < 1000:
+        return f"{value:g}"
+    mantissa, exponent = f"{value:.0e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
 
 
 def save(figure: Figure, path: str | Path, dpi: int = 130) -> None:

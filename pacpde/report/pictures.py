@@ -111,6 +111,7 @@ def _of_family(
         f"source-error-{family}",
         f"{farthest.name}, seed {seed}: error on the source through the stages.",
         partial(source_error, rows, title=f"Error on the source\n{farthest.name}, seed {seed}"),
+        on_page=family == found[0].family,  # one example is enough
     )
     yield Picture(
         f"solutions-{family}",

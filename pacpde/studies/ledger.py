@@ -138,7 +138,8 @@ def record(row: Row) -> Record:
 
 def _read(part: Path, columns: list[str] | None = None) -> pa.Table:
     try:
-        found = pq.read_table(part, columns=columns, partitioning=None)
+        with pq.ParquetFile(part) as file:  # `read_table` imports pandas
+            found = file.read(columns=columns)
     except (OSError, pa.ArrowException) as error:
         raise DataFileError(
             f"the record file {str(part)!r} is cut short or damaged. The other files of its folder "
