@@ -7,6 +7,7 @@ import torch
 
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import PhysicsTask, Task
 from pacpde.optim.continuation import Follower, follow
 from pacpde.optim.fit import FitResult, Monitor, Phase, minimise
@@ -23,14 +24,14 @@ class Approach:
 
     Attributes:
         continuation: walk; otherwise fit the target straight.
-        strength: λ of λ‖free weights‖².
+        anchor: over the free weights.
     """
 
     recipe: Recipe
     seed: int
     monitor: Monitor
     continuation: bool = True
-    strength: float = 0.0
+    anchor: Anchor | None = None
 
     def run(self, start: Surrogate, target: Task, free: torch.Tensor) -> list[FitResult]:
         """Every fit on the way, the last one the target's."""
@@ -75,6 +76,6 @@ class Approach:
             tolerance=self.recipe.tolerance,
             free=free,
             optimiser=self.recipe.make_optimiser(),
-            strength=self.strength,
+            anchor=self.anchor,
             monitor=self.monitor,
         )

@@ -1,5 +1,6 @@
 """What every way to transfer does, and the registry of them."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -53,11 +54,13 @@ class Method(ABC):
     """A way to transfer; its dataclass fields are its options.
 
     Attributes:
+        partial: it moves so little that the contract asks for some gain over the source only.
         steps: at most so many steps of the last fit to the target; None takes the recipe's.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    partial: ClassVar[bool] = False
 
     steps: int | None = None
 
@@ -89,6 +92,12 @@ class Method(ABC):
     def recipe(self, context: Context) -> Recipe:
         recipe = context.recipe
         return recipe if self.steps is None else replace(recipe, steps=self.steps)
+
+
+def check_strength(option: str, value: float) -> None:
+    """Refuse what cannot weigh a penalty."""
+    if not 0 <= value < math.inf:
+        raise InvalidValueError(f"{option} is {value}, expected a finite number of at least 0.")
 
 
 def from_nothing(

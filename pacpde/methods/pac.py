@@ -1,19 +1,23 @@
 """PAC: prune, allocate, calibrate."""
 
-import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
 from pacpde.errors import InvalidValueError
 from pacpde.methods.approach import Approach
-from pacpde.methods.base import Context, Method, Transferred, finish
+from pacpde.methods.base import Context, Method, Transferred, check_strength, finish
+from pacpde.methods.recipe import Recipe
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import Task
+from pacpde.optim.fit import FitResult
 from pacpde.pac import SOURCE, allocate, prune
-from pacpde.pac.mask import SCOPES, TREATMENTS, check_choice, check_sparsity, magnitude_mask
+from pacpde.pac.mask import SCOPES, TREATMENTS, check_choice, check_sparsity, mask_of
+from pacpde.pac.scores import SCORES
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,14 @@ class PAC(Method):
     Attributes:
         sparsity: share of the weights taken from the source and freed for the target.
         strength: λ.
-        scope, biases, head: see `pacpde.pac.magnitude_mask`.
-        allocate_steps: at most so many steps of allocate; None takes the recipe's.
+        scope, biases, head: see `pacpde.pac.mask_of`.
+        mask: what decides which weights are kept: "magnitude", "sensitivity", or as controls
+            "random" and "inverted"; see `pacpde.pac.scores`.
+        rounds: prune in so many rounds, each a like share of what is left, with an allocate after
+            each (Han et al. 2015, arXiv 1506.02626).
+        lose: end the rounds before the source's held-out residual is so many times what it was;
+            `sparsity` is then the most that is pruned. None for no such limit.
+        allocate_steps: at most so many steps of an allocate; None takes the recipe's.
         continuation: walk the coefficients where a direct calibration fails.
     """
 
@@ -39,6 +49,9 @@ class PAC(Method):
     scope: str = "global"
     biases: str = "prune"
     head: str = "prune"
+    mask: str = "magnitude"
+    rounds: int = 1
+    lose: float | None = None
     allocate_steps: int | None = None
     continuation: bool = True
 
@@ -48,60 +61,108 @@ class PAC(Method):
         check_choice("scope", self.scope, SCOPES)
         check_choice("treatment of biases", self.biases, TREATMENTS)
         check_choice("treatment of the head", self.head, TREATMENTS)
-        if not 0 <= self.strength < math.inf:
+        check_choice("mask", self.mask, tuple(SCORES))
+        check_strength("strength (λ)", self.strength)
+        if self.rounds < 1:
+            raise InvalidValueError(f"rounds is {self.rounds}, expected at least 1.")
+        if self.lose is not None and self.rounds == 1:
+            raise InvalidValueError("lose needs rounds above 1: the last one before it is kept.")
+        if self.lose is not None and not self.lose > 1:
             raise InvalidValueError(
-                f"strength (λ) is {self.strength}, expected a finite number of at least 0."
+                f"lose is {self.lose}, expected a number above 1: by how many times the source's "
+                "held-out residual may grow."
             )
 
     def check(self, network: MLP) -> None:
         alike = torch.ones(network.size)  # how many are kept does not depend on the weights
-        kept = int(magnitude_mask(network, alike, self.sparsity, **self._treatment).sum())
-        if 0 < kept < network.size:
-            return
-        way, other = ("frees", "larger") if kept else ("keeps", "smaller")
-        raise InvalidValueError(
-            f"sparsity is {self.sparsity:g}, which {way} none of the {network.size} weights of "
-            f"this network: choose a {other} one."
-        )
+        for sparsity in self._sparsities:
+            kept = int(mask_of(network, alike, sparsity, **self._treatment).sum())
+            if 0 < kept < network.size:
+                continue
+            way, other = ("frees", "larger") if kept else ("keeps", "smaller")
+            raise InvalidValueError(
+                f"sparsity is {sparsity:g}, which {way} none of the {network.size} weights of "
+                f"this network: choose a {other} one."
+            )
 
     @property
     def _treatment(self) -> dict[str, str]:
         return {"scope": self.scope, "biases": self.biases, "head": self.head}
 
+    @property
+    def _sparsities(self) -> list[float]:
+        """Of every round; each takes the same share of what is left."""
+        left = 1 - self.sparsity
+        return [*(1 - left ** (k / self.rounds) for k in range(1, self.rounds)), self.sparsity]
+
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
         recipe = self.recipe(context)
-        clock = time.perf_counter()
-        start = replace(source, history=(), seconds=0.0)
-        pruned = prune(start, self.sparsity, **self._treatment)
-        pruning = time.perf_counter() - clock
-        own = replace(recipe, steps=self.allocate_steps or context.recipe.steps)
-        phases = own.restored(context.source_task)
-        kept = allocate(
-            pruned,
-            context.source_task,
-            phases,
-            seed=context.seed,
-            tolerance=recipe.tolerance,
-            optimiser=recipe.make_optimiser(),
-            monitor=replace(context.monitor, watch=None),
-        )
-        allocated = finish(pruned, context.source_task, phases, [kept], "allocated")
-        memory = replace(allocated.memories[SOURCE], ansatz=allocated.ansatz)
-        allocated = replace(allocated, memories={SOURCE: memory})
-        approach = Approach(recipe, context.seed, context.monitor, self.continuation, self.strength)
-        fits = approach.run(allocated, target, ~memory.mask)
+        kept = self._keep(replace(source, history=(), seconds=0.0), context, recipe)
+        allocated, free = kept.allocated, ~kept.allocated.memories[SOURCE].mask
+        anchor = Anchor.at(torch.zeros_like(source.weights[free]), self.strength)
+        approach = Approach(recipe, context.seed, context.monitor, self.continuation, anchor)
+        fits = approach.run(allocated, target, free)
         surrogate = finish(allocated, target, recipe.again(target), fits, "calibrated")
-        if kept.outcome != "converged" and surrogate.outcome == "converged":
-            surrogate = replace(surrogate, outcome=f"allocate_{kept.outcome}")
+        if allocated.outcome != "converged" and surrogate.outcome == "converged":
+            surrogate = replace(surrogate, outcome=f"allocate_{allocated.outcome}")
+        every = [*kept.fits, *fits]
         return Transferred(
             surrogate,
-            int((~memory.mask).sum()),
-            kept.steps + sum(made.steps for made in fits),
-            kept.evaluations + sum(made.evaluations for made in fits),
+            int(free.sum()),
+            sum(made.steps for made in every),
+            sum(made.evaluations for made in every),
             {
-                "prune": pruning,
-                "allocate": kept.seconds,
+                "prune": kept.pruning,
+                "allocate": sum(made.seconds for made in kept.fits),
                 "calibrate": sum(made.seconds for made in fits),
             },
-            {"trained": source, "pruned": pruned, "allocated": allocated},
+            {"trained": source, "pruned": kept.pruned, "allocated": allocated},
         )
+
+    def _keep(self, source: Surrogate, context: Context, recipe: Recipe) -> "_Kept":
+        """Prune and allocate, round by round."""
+        own = replace(recipe, steps=self.allocate_steps or context.recipe.steps)
+        task, phases = context.source_task, own.restored(context.source_task)
+        before = task.held_out(source.network, source.weights, phases[-1].draw)
+        found: _Kept | None = None
+        latest, fits, pruning = source, [], 0.0
+        for number, sparsity in enumerate(self._sparsities, 1):
+            clock = time.perf_counter()
+            scores = SCORES[self.mask](latest, task, context.seed)
+            if number > 1:  # what was pruned once stays so
+                scores = torch.where(latest.memories[SOURCE].mask, scores, -torch.inf)
+            pruned = prune(latest, sparsity, scores=scores, **self._treatment)
+            pruning += time.perf_counter() - clock
+            kept = allocate(
+                pruned,
+                task,
+                phases,
+                stage="allocate" if number == self.rounds else f"allocate.{number}",
+                seed=context.seed,
+                tolerance=recipe.tolerance,
+                optimiser=recipe.make_optimiser(),
+                monitor=replace(context.monitor, watch=None),
+            )
+            fits.append(kept)
+            latest = finish(pruned, task, phases, [kept], "allocated")
+            memory = replace(latest.memories[SOURCE], ansatz=latest.ansatz)
+            latest = replace(latest, memories={SOURCE: memory})
+            if found and self.lose is not None and not kept.held_out <= self.lose * before:
+                # the clock and the history go on; the weights are those of the round before
+                found = replace(found, allocated=replace(
+                    found.allocated, history=latest.history, seconds=latest.seconds
+                ))  # fmt: skip
+                break
+            found = _Kept(latest, pruned)
+        assert found is not None
+        return replace(found, fits=fits, pruning=pruning)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What is left of the source after the last round, and what it took."""
+
+    allocated: Surrogate
+    pruned: Surrogate
+    fits: Sequence[FitResult] = ()
+    pruning: float = 0.0

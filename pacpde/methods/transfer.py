@@ -112,7 +112,7 @@ class TransferResult:
             "target_error": self.target_error,
             "source_error": dict(self.source_error),
             "free_parameters": self.made.free_parameters,
-            "total_parameters": self.surrogate.parameters,
+            "total_parameters": self.surrogate.stored,
             "steps": self.made.steps,
             "evaluations": self.made.evaluations,
             "seconds": {"source": self.source.seconds, **spent, "total": total},

@@ -28,6 +28,8 @@ def save(surrogate: Surrogate, folder: str | Path) -> None:
     tensors = {"weights": surrogate.weights.cpu()}
     for name, memory in surrogate.memories.items():
         tensors[f"mask/{name}"] = memory.mask.cpu()
+        if memory.weights is not None:
+            tensors[f"weights/{name}"] = memory.weights.cpu()
     about = {
         "schema": SCHEMA,
         **_describe(surrogate.ansatz),
@@ -124,7 +126,7 @@ def _assemble(about: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Surrog
     if weights.shape != (network.size,):
         raise ValueError("weights do not fit the network")
     memories = {
-        name: Memory(_ansatz(described), tensors[f"mask/{name}"])
+        name: Memory(_ansatz(described), tensors[f"mask/{name}"], tensors.get(f"weights/{name}"))
         for name, described in about["memories"].items()
     }
     return Surrogate(

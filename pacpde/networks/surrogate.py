@@ -22,10 +22,17 @@ class Memory:
 
     Attributes:
         mask: True where a weight belongs to it, bool [size]; all others count as 0.
+        weights: a second set of weights, [size], for a solver that shares none.
     """
 
     ansatz: Ansatz
     mask: torch.Tensor
+    weights: torch.Tensor | None = None
+
+    @classmethod
+    def apart(cls, ansatz: Ansatz, weights: torch.Tensor) -> "Memory":
+        """A solver beside the weights."""
+        return cls(ansatz, torch.ones_like(weights, dtype=torch.bool), weights)
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,12 @@ class Surrogate:
     def parameters(self) -> int:
         """Number of weights."""
         return self.network.size
+
+    @property
+    def stored(self) -> int:
+        """Numbers that are kept: the weights, and those of solvers beside them."""
+        beside = [m.weights for m in self.memories.values() if m.weights is not None]
+        return self.parameters + sum(len(weights) for weights in beside)
 
     @property
     def runtime(self) -> Runtime:
@@ -110,10 +123,11 @@ class Surrogate:
         if name not in self.memories:
             raise unknown("memory", name, self.memories or ["(none kept)"])
         memory = self.memories[name]
+        kept = self.weights if memory.weights is None else memory.weights
         return replace(
             self,
             ansatz=memory.ansatz,
-            weights=torch.where(memory.mask, self.weights, torch.zeros_like(self.weights)),
+            weights=torch.where(memory.mask, kept, torch.zeros_like(kept)),
             memories={name: memory},
             stage="recalled",
         )
@@ -129,7 +143,11 @@ class Surrogate:
             self,
             weights=runtime.tensor(self.weights),
             memories={
-                name: replace(memory, mask=memory.mask.to(runtime.torch_device))
+                name: replace(
+                    memory,
+                    mask=memory.mask.to(runtime.torch_device),
+                    weights=None if memory.weights is None else runtime.tensor(memory.weights),
+                )
                 for name, memory in self.memories.items()
             },
         )

@@ -153,6 +153,11 @@ class Anchor:
     strength: torch.Tensor
     centre: torch.Tensor
 
+    @classmethod
+    def at(cls, centre: torch.Tensor, strength: float) -> "Anchor | None":
+        """One strength for all; none where it is 0."""
+        return cls(torch.full_like(centre, strength), centre) if strength else None
+
     @property
     def uniform(self) -> bool:
         """Whether it pulls every parameter alike."""

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from pacpde.networks.mlp import MLP
+from pacpde.networks.reparametrised import Reparametrised
 from pacpde.objective.blocks import Block
 from pacpde.objective.factors import Columns, Factors, Streamed, factor_bytes, residuals
 
@@ -40,6 +41,8 @@ def linearise(
         memory: bytes that may be taken at a time. What fits is kept: all of the Jacobian, or its
             factors; else they are made anew, block by block, whenever they are asked for.
     """
+    if isinstance(network, Reparametrised):
+        return _pulled(network, weights, blocks, free, memory)
     streamed = Streamed(network, weights, blocks)
     rows = network.outputs * sum(block.batch.size for block in blocks)
     jacobian = Jacobian(network, weights[..., :0], rows, streamed, free, memory)
@@ -52,6 +55,27 @@ def linearise(
         parts = list(_noted(streamed, r))
         return torch.cat(r, -1), replace(jacobian, parts=parts)
     return residuals(network, weights, blocks), jacobian
+
+
+def _pulled(
+    network: Reparametrised,
+    weights: torch.Tensor,
+    blocks: Sequence[Block],
+    free: torch.Tensor | None,
+    memory: int,
+) -> tuple[torch.Tensor, "Jacobian"]:
+    """Through the effective weights, whose Jacobian is written out whole."""
+    effective = network.effective(weights)
+    r, jacobian = linearise(network.inner, effective, blocks, None, memory)
+    whole = network.pull(jacobian.dense(), weights)
+    if free is None:
+        free = torch.arange(network.size, device=weights.device)
+    if free.dim() > 1:
+        matrix = whole.take_along_dim(free[..., None, :], -1)
+    else:
+        matrix = whole[..., free]
+    matrix = matrix.mT.contiguous()
+    return r, replace(jacobian, network=network, parts=(), free=free, matrix=matrix)
 
 
 def _noted(streamed: Streamed, r: list[torch.Tensor]) -> Iterator[Factors]:

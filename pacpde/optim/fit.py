@@ -160,7 +160,7 @@ def minimise(
     tolerance: float,
     free: torch.Tensor | None = None,
     optimiser: Optimiser | None = None,
-    strength: float = 0.0,
+    anchor: Anchor | None = None,
     monitor: Monitor | None = None,
 ) -> FitResult:
     """Fit the free entries of `weights` [size] to a task.
@@ -169,7 +169,7 @@ def minimise(
         stage: names the fit in progress, journal and random numbers.
         tolerance: held-out residual below which it counts as converged.
         free: which entries may move, bool [size]; all by default.
-        strength: λ of λ‖free entries‖², pulling them to 0.
+        anchor: over the free entries, in their order.
     """
     monitor = monitor or Monitor()
     optimiser = optimiser or optimisers.get("levenberg_marquardt")()
@@ -190,7 +190,7 @@ def minimise(
                 position.weights,
                 free,
                 task.blocks(network, position.weights, phase.draw, rng),
-                _anchor(free, weights, strength),
+                anchor,
             )
             made = monitor.run(optimiser, problem, steps, position.state or None)
             measured = _advance(position, problem.insert(made.x), made.state, phases, task, network)
@@ -285,10 +285,3 @@ def _outcome(position: _Position, tolerance: float) -> str:
     if position.held_out <= tolerance:
         return CONVERGED
     return STALLED if position.stalled else NOT_CONVERGED
-
-
-def _anchor(free: torch.Tensor, weights: torch.Tensor, strength: float) -> Anchor | None:
-    if strength == 0:
-        return None
-    size = int(free.sum())
-    return Anchor(weights.new_full((size,), strength), weights.new_zeros(size))

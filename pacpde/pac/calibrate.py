@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+import torch
+
 from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import Task
 from pacpde.optim.base import Optimiser
 from pacpde.optim.fit import FitResult, Monitor, Phase, minimise
@@ -29,6 +32,7 @@ def calibrate(
         strength: λ, without a ½. PAC-Net's 0.01 is for its own losses; ours are mean squared
             residuals that end near 1e-7, and 1e-9 is our choice.
     """
+    free = ~surrogate.memories[SOURCE].mask
     return minimise(
         surrogate.network,
         target,
@@ -37,8 +41,8 @@ def calibrate(
         stage=stage,
         seed=seed,
         tolerance=tolerance,
-        free=~surrogate.memories[SOURCE].mask,
+        free=free,
         optimiser=optimiser,
-        strength=strength,
+        anchor=Anchor.at(torch.zeros_like(surrogate.weights[free]), strength),
         monitor=monitor,
     )

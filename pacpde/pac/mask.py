@@ -1,4 +1,4 @@
-"""Magnitude masks: which weights the source keeps."""
+"""Masks: which weights the source keeps."""
 
 import torch
 
@@ -25,19 +25,28 @@ def check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def magnitude_mask(
+    network: MLP, weights: torch.Tensor, sparsity: float, **treatment: str
+) -> torch.Tensor:
+    """True where a weight is kept: the largest |w|, bool [size]; see `mask_of`.
+
+    PAC-Net prunes by magnitude; one threshold over all weights ("global") is how we read it, and
+    the treatment of biases and head, which the paper does not state, is an option of ours.
+    """
+    return mask_of(network, weights.abs(), sparsity, **treatment)
+
+
+def mask_of(
     network: MLP,
-    weights: torch.Tensor,
+    scores: torch.Tensor,
     sparsity: float,
     scope: str = "global",
     biases: str = "prune",
     head: str = "prune",
 ) -> torch.Tensor:
-    """True where a weight is kept: the largest |w|, bool [size].
-
-    PAC-Net prunes by magnitude; one threshold over all weights ("global") is how we read it, and
-    the treatment of biases and head, which the paper does not state, is an option of ours.
+    """True where a weight is kept: those of the largest scores, bool [size].
 
     Args:
+        scores: one a weight, [size]; see `pacpde.pac.scores`.
         sparsity: share removed of the weights that are pruned.
         scope: one threshold for all of them, or one a "layer".
         biases, head: "prune" them like weights, "keep" them all, or "free" them all. The head is
@@ -54,8 +63,8 @@ def magnitude_mask(
     treatment[last.weights.start : last.biases.stop] = [
         own if head == "prune" else head for own in treatment[last.weights.start : last.biases.stop]
     ]
-    keep = torch.tensor([t == "keep" for t in treatment], device=weights.device)
-    pruned = torch.tensor([t == "prune" for t in treatment], device=weights.device)
+    keep = torch.tensor([t == "keep" for t in treatment], device=scores.device)
+    pruned = torch.tensor([t == "prune" for t in treatment], device=scores.device)
     groups = [pruned]
     if scope == "layer":
         groups = [pruned & _within(layer.weights.start, layer.biases.stop, pruned)
@@ -63,7 +72,7 @@ def magnitude_mask(
     for group in groups:
         indices = group.nonzero()[:, 0]
         count = round((1 - sparsity) * len(indices))
-        largest = weights[indices].abs().argsort(descending=True, stable=True)[:count]
+        largest = scores[indices].argsort(descending=True, stable=True)[:count]
         keep[indices[largest]] = True
     return keep
 

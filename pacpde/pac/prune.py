@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from pacpde.networks.surrogate import Memory, Surrogate
-from pacpde.pac.mask import magnitude_mask
+from pacpde.pac.mask import mask_of
 
 SOURCE = "source"
 
@@ -17,12 +17,17 @@ def prune(
     scope: str = "global",
     biases: str = "prune",
     head: str = "prune",
+    scores: torch.Tensor | None = None,
 ) -> Surrogate:
     """m_i = 1 where |w_i| is among the largest, and w ← w ⊙ m (PAC-Net, stage 1).
 
-    The kept weights become the memory "source". Options: see `magnitude_mask`.
+    The kept weights become the memory "source". Options: see `mask_of`.
+
+    Args:
+        scores: what decides instead of |w|, [size].
     """
-    mask = magnitude_mask(surrogate.network, surrogate.weights, sparsity, scope, biases, head)
+    scores = surrogate.weights.abs() if scores is None else scores
+    mask = mask_of(surrogate.network, scores, sparsity, scope, biases, head)
     weights = torch.where(mask, surrogate.weights, torch.zeros_like(surrogate.weights))
     return replace(
         surrogate,

@@ -46,8 +46,11 @@ def test_a_record_has_every_key_of_the_contract(result: TransferResult) -> None:
 def test_it_beats_zero_shot(result: TransferResult) -> None:
     # from α 0.4 to 0.3 the untouched source is off by ~0.2; ten steps gain two digits
     assert result.zero_shot_error > 0.1
-    assert result.target_error < 1e-2
-    assert result.target_error < result.zero_shot_error / 10
+    if methods.get(result.method).partial:
+        assert result.target_error <= result.zero_shot_error
+    else:
+        assert result.target_error < 1e-2
+        assert result.target_error < result.zero_shot_error / 10
 
 
 def test_target_error_is_the_error_of_the_surrogate_it_hands_over(result: TransferResult) -> None:
@@ -84,7 +87,8 @@ def test_history_runs_forward(result: TransferResult) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_labels_alone_improve_on_zero_shot_or_say_so(method: str, source: Surrogate) -> None:
     made = transfer(source, Heat(alpha=0.3), method=method, labels=60, physics=False, settings=FIT)
-    assert made.target_error < 0.5 * made.zero_shot_error
+    gain = 1.0 if methods.get(method).partial else 0.5
+    assert made.target_error <= gain * made.zero_shot_error
     assert made.record()["labels"] == 60
 
 

@@ -1,0 +1,35 @@
+"""Elastic weight consolidation: held where the source is sensitive."""
+
+from dataclasses import dataclass
+
+from pacpde.methods.base import Context, check_strength
+from pacpde.methods.fine_tuning import FineTuning
+from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.blocks import Anchor
+from pacpde.pac.sensitivity import curvature
+
+
+@dataclass(frozen=True)
+class EWC(FineTuning):
+    """min over w of L_T(w) + (λ/2) Σ F_i (w_i − w_S,i)², from w_S.
+
+    Kirkpatrick et al. 2017 (arXiv 1612.00796). F is the diagonal of the Fisher information of the
+    source task. For regression with errors of unit size that is the diagonal of the Gauss–Newton
+    matrix: here JᵀJ of the source's own residuals.
+
+    Attributes:
+        strength: λ, which "must be tuned".
+    """
+
+    name = "ewc"
+    summary = "min L_T(w) + (λ/2) Σ F_i (w_i − w_S,i)², F the curvature of the source's loss"
+
+    strength: float = 1e-4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_strength("strength (λ)", self.strength)
+
+    def anchor(self, source: Surrogate, context: Context) -> Anchor | None:
+        fisher = curvature(source, context.source_task, context.seed)
+        return Anchor(self.strength / 2 * fisher, source.weights)

@@ -1,0 +1,48 @@
+"""Fine-tuning: some of the source's weights, or all of them, go on to the target."""
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from pacpde.methods.approach import Approach
+from pacpde.methods.base import Context, Method, Transferred, finish
+from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.blocks import Anchor
+from pacpde.objective.task import Task
+
+
+@dataclass(frozen=True)
+class FineTuning(Method):
+    """min over the free w of L_T(w) + penalty, from w_S; the source is forgotten.
+
+    A subclass says which weights are free, and where they are held.
+
+    Attributes:
+        continuation: walk the coefficients where a direct fit fails, as PAC does.
+    """
+
+    continuation: bool = True
+
+    def free(self, source: Surrogate) -> torch.Tensor:
+        """Which weights move, bool [size]."""
+        return torch.ones_like(source.weights, dtype=torch.bool)
+
+    def anchor(self, source: Surrogate, context: Context) -> Anchor | None:
+        """Where each weight, free or not, [size], is held, if anywhere."""
+        return None
+
+    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+        recipe, free = self.recipe(context), self.free(source)
+        held = self.anchor(source, context)
+        anchor = None if held is None else held.members(free)
+        approach = Approach(recipe, context.seed, context.monitor, self.continuation, anchor)
+        start = replace(source, memories={}, history=(), seconds=0.0)
+        fits = approach.run(start, target, free)
+        return Transferred(
+            finish(start, target, recipe.again(target), fits, "calibrated"),
+            int(free.sum()),
+            sum(made.steps for made in fits),
+            sum(made.evaluations for made in fits),
+            {"calibrate": sum(made.seconds for made in fits)},
+            {"trained": source},
+        )

@@ -1,0 +1,81 @@
+"""LoRA: a low-rank change of every layer."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from pacpde.errors import InvalidValueError
+from pacpde.methods.approach import Approach
+from pacpde.methods.base import Context, Method, Transferred, finish
+from pacpde.networks.mlp import MLP
+from pacpde.networks.reparametrised import LowRank
+from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.task import Task
+from pacpde.runtime import generator
+
+
+@dataclass(frozen=True)
+class LoRA(Method):
+    """min over A, B of L_T(W_S + B A) in every layer, from B = 0; W_S and the biases stay.
+
+    Hu et al., ICLR 2022 (arXiv 2106.09685), with α/r = 1; for networks of physics Wang et al. 2025
+    (arXiv 2502.00782). A starts normal with the spread 1/√inputs. The adapters are added into the
+    weights in the end.
+
+    Attributes:
+        rank: of B A; None takes an eighth of the width.
+        biases: whether they are free as well, as in many uses of LoRA; our default, since a dense
+            network of physics has few other ways to move a front.
+        continuation: walk the coefficients where a direct fit fails, as PAC does.
+    """
+
+    name = "lora"
+    summary = "min L_T(W_S + B A) over low-rank A, B in every layer; the weights themselves stay"
+
+    rank: int | None = None
+    biases: bool = True
+    continuation: bool = True
+
+    def check(self, network: MLP) -> None:
+        if not 1 <= self._rank(network) <= network.width:
+            raise InvalidValueError(
+                f"rank is {self.rank}, expected a whole number from 1 to {network.width}, the "
+                "width of this network."
+            )
+
+    def _rank(self, network: MLP) -> int:
+        return max(1, network.width // 8) if self.rank is None else self.rank
+
+    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+        recipe = self.recipe(context)
+        network = LowRank.of(source.network, rank=self._rank(source.network))
+        weights, free = self._start(network, source, context.seed)
+        changes: dict[str, Any] = {"memories": {}, "history": (), "seconds": 0.0}
+        start = replace(source, network=network, weights=weights, **changes)
+        approach = Approach(recipe, context.seed, context.monitor, self.continuation)
+        fits = approach.run(start, target, free)
+        ended = finish(start, target, recipe.again(target), fits, "calibrated")
+        merged = network.effective(ended.weights)
+        return Transferred(
+            replace(ended, network=source.network, weights=merged),
+            int(free.sum()),
+            sum(made.steps for made in fits),
+            sum(made.evaluations for made in fits),
+            {"calibrate": sum(made.seconds for made in fits)},
+            {"trained": source},
+        )
+
+    def _start(
+        self, network: LowRank, source: Surrogate, seed: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The vector with its adapters, and what of it is free."""
+        rng = generator(seed, "adapters")
+        weights = torch.cat([source.weights, source.weights.new_zeros(network.others)])
+        free = torch.zeros_like(weights, dtype=torch.bool)
+        free[source.network.size :] = True
+        for layer, at_a, _ in network.adapters:
+            drawn = rng.normal(0, layer.inputs**-0.5, network.rank * layer.inputs)
+            weights[at_a] = source.runtime.tensor(drawn)
+            free[layer.biases] = self.biases
+        return weights, free

@@ -1,0 +1,77 @@
+"""Piggyback: a mask over weights that never move."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from pacpde.errors import InvalidValueError
+from pacpde.methods.approach import Approach
+from pacpde.methods.base import Context, Method, Transferred, finish
+from pacpde.methods.recipe import Recipe
+from pacpde.networks.reparametrised import Masked
+from pacpde.networks.surrogate import Memory, Surrogate
+from pacpde.objective.task import Task
+from pacpde.pac import SOURCE
+
+STEPS = 2000  # of Adam
+
+
+@dataclass(frozen=True)
+class Piggyback(Method):
+    """min over scores s of L_T(W_S ⊙ 1[s > τ]), by Adam straight through the step; W_S stays.
+
+    Mallya, Davis & Lazebnik, ECCV 2018 (arXiv 1801.06519), with their τ and start. They train a
+    head and a bias besides; here biases stay, and the head is masked like every layer. A step
+    function has no curvature, so Adam alone makes sense. A mask can only leave weights out: it
+    picks a solver from those that the source contains, and need not contain the target.
+
+    Attributes:
+        steps: of Adam; None takes 2000.
+        threshold: τ.
+        start: of every score.
+    """
+
+    name = "piggyback"
+    summary = "min L_T(W_S ⊙ 1[s > τ]) over scores s; the weights themselves stay"
+    partial = True
+
+    threshold: float = 5e-3
+    start: float = 1e-2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.start > self.threshold:
+            raise InvalidValueError(
+                f"start is {self.start}, expected a number above the threshold {self.threshold}: "
+                "every weight is there in the beginning."
+            )
+
+    def recipe(self, context: Context) -> Recipe:
+        return replace(context.recipe, optimiser="adam", steps=self.steps or STEPS)
+
+    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+        recipe = self.recipe(context)
+        network = Masked.of(source.network, threshold=self.threshold)
+        scores = torch.full_like(source.weights[:1], self.start).expand(network.others)
+        weights = torch.cat([source.weights, scores])
+        free = torch.zeros_like(weights, dtype=torch.bool)
+        free[source.network.size :] = True
+        changes: dict[str, Any] = {"memories": {}, "history": (), "seconds": 0.0}
+        start = replace(source, network=network, weights=weights, **changes)
+        fits = Approach(recipe, context.seed, context.monitor, False).run(start, target, free)
+        ended = finish(start, target, recipe.again(target), fits, "calibrated")
+        masked = replace(
+            ended,
+            network=source.network,
+            weights=network.effective(ended.weights),
+            memories={SOURCE: Memory.apart(source.ansatz, source.weights)},
+        )
+        return Transferred(
+            masked,
+            int(free.sum()),
+            sum(made.steps for made in fits),
+            sum(made.evaluations for made in fits),
+            {"calibrate": sum(made.seconds for made in fits)},
+            {"trained": source, "allocated": source},
+        )

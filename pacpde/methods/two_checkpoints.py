@@ -1,0 +1,29 @@
+"""A warm start, with the source's weights kept in a second file."""
+
+from dataclasses import dataclass, replace
+
+from pacpde.methods.base import Context, Transferred
+from pacpde.methods.warm_start import WarmStart
+from pacpde.networks.surrogate import Memory, Surrogate
+from pacpde.objective.task import Task
+from pacpde.pac import SOURCE
+
+
+@dataclass(frozen=True)
+class TwoCheckpoints(WarmStart):
+    """Warm start beside an untouched copy of w_S: nothing is forgotten, at twice the storage.
+
+    What PAC has to beat where a second set of weights is no trouble.
+    """
+
+    name = "two_checkpoints"
+    summary = "warm start beside an untouched copy of the source: nothing forgotten, twice the size"
+
+    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+        made = super().run(source, target, context)
+        memories = {SOURCE: Memory.apart(source.ansatz, source.weights)}
+        return replace(
+            made,
+            surrogate=replace(made.surrogate, memories=memories),
+            snapshots={**made.snapshots, "allocated": source},
+        )

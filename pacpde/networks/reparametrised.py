@@ -1,0 +1,173 @@
+"""Networks whose weights are a function of others: adapters, masks, factors.
+
+The flat vector holds the dense network's own weights first, then what acts on them. A subclass says
+what the effective weights are, and how a Jacobian in them becomes one in the vector.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from pacpde.networks.mlp import MLP, Layer, Trace
+
+
+@dataclass(frozen=True)
+class Reparametrised(MLP, ABC):
+    """A dense network evaluated at `effective(v)` for a vector v = [weights, others]."""
+
+    @classmethod
+    def of(cls, network: MLP, **options: int | float) -> "Reparametrised":
+        """Over a dense network."""
+        return cls(
+            network.inputs, network.outputs, network.width, network.depth, network.activation,
+            **options,  # type: ignore[arg-type]
+        )  # fmt: skip
+
+    @cached_property
+    def inner(self) -> MLP:
+        """The dense network."""
+        return MLP(self.inputs, self.outputs, self.width, self.depth, self.activation)
+
+    @property
+    @abstractmethod
+    def others(self) -> int:
+        """Entries of the vector that come after the weights."""
+
+    @property
+    def size(self) -> int:
+        return self.inner.size + self.others
+
+    @abstractmethod
+    def effective(self, v: torch.Tensor) -> torch.Tensor:
+        """The dense network's weights [..., inner size]; differentiable in v [..., size]."""
+
+    @abstractmethod
+    def pull(self, jacobian: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        """∂r/∂v [..., rows, size] from ∂r/∂(effective weights) [..., rows, inner size]."""
+
+    def matrices(self, weights: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        return self.inner.matrices(self.effective(weights))
+
+    def deltas(
+        self,
+        weights: torch.Tensor,
+        trace: Sequence[Trace],
+        names: Sequence[str],
+        gradient: torch.Tensor,
+    ) -> list[torch.Tensor]:
+        return self.inner.deltas(self.effective(weights), trace, names, gradient)
+
+
+@dataclass(frozen=True)
+class LowRank(Reparametrised):
+    """W + B A for every layer, with A [rank, inputs] and B [outputs, rank]; biases as they are.
+
+    Hu et al. 2022 (arXiv 2106.09685), their α/r being 1.
+    """
+
+    rank: int = 4
+
+    @cached_property
+    def adapters(self) -> tuple[tuple[Layer, slice, slice], ...]:
+        """(layer, where its A lies, where its B lies) in the vector."""
+        found, start = [], self.inner.size
+        for layer in self.layers:
+            middle = start + self.rank * layer.inputs
+            end = middle + layer.outputs * self.rank
+            found.append((layer, slice(start, middle), slice(middle, end)))
+            start = end
+        return tuple(found)
+
+    @property
+    def others(self) -> int:
+        return sum(self.rank * (layer.inputs + layer.outputs) for layer in self.layers)
+
+    def effective(self, v: torch.Tensor) -> torch.Tensor:
+        parts = []
+        for layer, at_a, at_b in self.adapters:
+            a = v[..., at_a].unflatten(-1, (self.rank, layer.inputs))
+            b = v[..., at_b].unflatten(-1, (layer.outputs, self.rank))
+            parts += [v[..., layer.weights] + (b @ a).flatten(-2), v[..., layer.biases]]
+        return torch.cat(parts, -1)
+
+    def pull(self, jacobian: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        parts = [jacobian]
+        for layer, at_a, at_b in self.adapters:
+            a = v[..., at_a].unflatten(-1, (self.rank, layer.inputs)).unsqueeze(-3)
+            b = v[..., at_b].unflatten(-1, (layer.outputs, self.rank)).unsqueeze(-3)
+            slope = jacobian[..., layer.weights].unflatten(-1, (layer.outputs, layer.inputs))
+            parts += [(b.mT @ slope).flatten(-2), (slope @ a.mT).flatten(-2)]
+        return torch.cat(parts, -1)
+
+
+@dataclass(frozen=True)
+class Masked(Reparametrised):
+    """W ⊙ 1[s > threshold] with a score s a weight; biases as they are.
+
+    The slope in s is that of the masked weight times W, as if the step were the identity (Mallya,
+    Davis & Lazebnik 2018, arXiv 1801.06519).
+    """
+
+    threshold: float = 5e-3
+
+    @property
+    def others(self) -> int:
+        return sum(layer.inputs * layer.outputs for layer in self.layers)
+
+    def effective(self, v: torch.Tensor) -> torch.Tensor:
+        parts = []
+        for layer, score in zip(self.layers, self._scores(v), strict=True):
+            hard = (score > self.threshold).to(v)
+            parts += [
+                v[..., layer.weights] * (hard + (score - score.detach())),
+                v[..., layer.biases],
+            ]
+        return torch.cat(parts, -1)
+
+    def pull(self, jacobian: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        own, others = jacobian.clone(), []
+        for layer, score in zip(self.layers, self._scores(v), strict=True):
+            others.append(jacobian[..., layer.weights] * v[..., layer.weights].unsqueeze(-2))
+            own[..., layer.weights] *= (score > self.threshold).to(v).unsqueeze(-2)
+        return torch.cat([own, *others], -1)
+
+    def _scores(self, v: torch.Tensor) -> list[torch.Tensor]:
+        """Of each layer's weights, [..., weights]."""
+        sizes = [layer.inputs * layer.outputs for layer in self.layers]
+        return list(v[..., self.inner.size :].split(sizes, -1))
+
+
+@dataclass(frozen=True)
+class Scaled(Reparametrised):
+    """Every hidden unit's output times a factor of its own: W ⊙ factors of its inputs."""
+
+    @property
+    def others(self) -> int:
+        return self.width * self.depth
+
+    def factors(self, v: torch.Tensor) -> torch.Tensor:
+        """[..., depth, width]."""
+        return v[..., self.inner.size :].unflatten(-1, (self.depth, self.width))
+
+    def effective(self, v: torch.Tensor) -> torch.Tensor:
+        return v[..., : self.inner.size] * self._spread(v)
+
+    def pull(self, jacobian: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        slope = jacobian * v[..., None, : self.inner.size]
+        others = [
+            slope[..., layer.weights].unflatten(-1, (layer.outputs, layer.inputs)).sum(-2)
+            for layer in self.layers[1:]
+        ]
+        return torch.cat([jacobian * self._spread(v).unsqueeze(-2), *others], -1)
+
+    def _spread(self, v: torch.Tensor) -> torch.Tensor:
+        """The factor of every weight and bias, [..., inner size]."""
+        factors, parts = self.factors(v), []
+        for number, layer in enumerate(self.layers):
+            shape = (*v.shape[:-1], layer.outputs, layer.inputs)
+            own = factors[..., number - 1, None, :] if number else v.new_ones(())
+            parts += [own.expand(shape).flatten(-2), v.new_ones(*v.shape[:-1], layer.outputs)]
+        return torch.cat(parts, -1)

@@ -1,0 +1,148 @@
+"""What sets the ways to transfer apart: which weights move, and where they are held."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from pacpde import Surrogate, fit, transfer
+from pacpde.errors import InvalidValueError
+from pacpde.networks import checkpoint
+from pacpde.problems import Heat
+
+SETTINGS = {"points": 100, "steps": 6}
+TARGET = Heat(alpha=0.3)
+
+
+@pytest.fixture(scope="module")
+def source() -> Surrogate:
+    return fit(Heat(alpha=0.4), seed=0, width=8, depth=2, points=100, steps=8)
+
+
+def moved(source: Surrogate, method: str, **options: Any) -> torch.Tensor:
+    made = transfer(source, TARGET, method=method, seed=0, settings=SETTINGS, **options)
+    return made.surrogate.weights - source.weights
+
+
+def test_the_last_layer_alone_moves(source: Surrogate) -> None:
+    change = moved(source, "last_layer")
+    head = source.network.layers[-1].start
+    assert not change[:head].any() and change[head:].all()
+
+
+def test_the_head_of_a_linear_equation_is_solved_in_closed_form(source: Surrogate) -> None:
+    """Heat is linear: more steps on the same points find no lower loss."""
+    few = transfer(source, TARGET, method="last_layer", settings=SETTINGS, steps=20)
+    many = transfer(source, TARGET, method="last_layer", settings=SETTINGS, steps=60)
+    assert many.history[-1]["held_out"] == pytest.approx(few.history[-1]["held_out"], rel=0.2)
+
+
+def test_biases_alone_move(source: Surrogate) -> None:
+    change = moved(source, "bias_only")
+    for layer in source.network.layers:
+        assert not change[layer.weights].any() and change[layer.biases].all()
+
+
+def test_a_change_of_low_rank(source: Surrogate) -> None:
+    change = moved(source, "lora", rank=2)
+    for layer in source.network.layers:
+        weight = change[layer.weights].reshape(layer.outputs, layer.inputs)
+        assert 0 < int(torch.linalg.matrix_rank(weight)) <= 2
+    assert not any(
+        moved(source, "lora", biases=False)[layer.biases].any() for layer in source.network.layers
+    )
+    with pytest.raises(InvalidValueError, match="rank is 9"):
+        transfer(source, TARGET, method="lora", rank=9)
+
+
+def test_l2_sp_holds_the_body_at_the_source_and_the_head_at_zero(source: Surrogate) -> None:
+    head = source.network.layers[-1].start
+    loose, tight = (moved(source, "l2sp", alpha=alpha) for alpha in (0.0, 10.0))
+    assert tight[:head].norm() < 1e-2 * loose[:head].norm()
+    strong = moved(source, "l2sp", beta=1e6) + source.weights
+    assert strong[head:].norm() < 1e-2 * source.weights[head:].norm()
+
+
+def test_ewc_holds_what_the_source_is_sensitive_to(source: Surrogate) -> None:
+    free, held = (
+        transfer(source, TARGET, method="ewc", strength=strength, settings=SETTINGS)
+        for strength in (0.0, 1e3)
+    )
+    assert held.source_error["unmasked"] < 0.2 * free.source_error["unmasked"]
+    assert held.target_error > free.target_error
+
+
+def test_piggyback_leaves_out_what_does_harm_and_changes_nothing_else() -> None:
+    solved = fit(TARGET, seed=0, width=8, depth=2, points=100, steps=20)
+    weights = solved.weights.clone()
+    head = solved.network.layers[-1].weights
+    worst = head.start + int(weights[head].abs().argmin())
+    weights[worst] = 1.0
+    spoilt = replace(solved.solving(Heat(alpha=0.4)), weights=weights)
+    made = transfer(spoilt, TARGET, method="piggyback", steps=300, settings=SETTINGS)
+    found = made.surrogate.weights
+    assert bool(((found == weights) | (found == 0)).all()) and found[worst] == 0
+    assert made.target_error < 0.5 * made.zero_shot_error
+
+
+@pytest.mark.parametrize("method", ["two_checkpoints", "piggyback"])
+def test_a_second_set_of_weights_is_kept_and_counted(
+    method: str, source: Surrogate, tmp_path: Any
+) -> None:
+    made = transfer(source, TARGET, method=method, steps=4, settings=SETTINGS)
+    checkpoint.save(made.surrogate, tmp_path / "kept")
+    kept = checkpoint.load(tmp_path / "kept").recall("source")
+    assert torch.equal(kept.weights, source.weights) and kept.problem == source.problem
+    assert made.source_error["recalled"] == made.source_error["trained"]
+    assert made.record()["total_parameters"] == 2 * source.parameters
+
+
+def test_scratch_with_the_sources_budget_may_take_its_steps(source: Surrogate) -> None:
+    plain = transfer(source, TARGET, method="scratch", settings=SETTINGS)
+    longer = transfer(source, TARGET, method="scratch_budget", settings=SETTINGS)
+    assert longer.made.steps > plain.made.steps
+
+
+def test_packnet_prunes_every_layer_and_keeps_its_biases(source: Surrogate) -> None:
+    made = transfer(source, TARGET, method="packnet", settings=SETTINGS)
+    mask = made.surrogate.memories["source"].mask
+    for layer in source.network.layers:
+        assert bool(mask[layer.biases].all())
+        kept = int(mask[layer.weights].sum())
+        assert kept == round(0.25 * layer.inputs * layer.outputs) or layer.outputs == 1
+
+
+@pytest.mark.parametrize("mask", ["sensitivity", "random", "inverted"])
+def test_masks_of_pac(mask: str, source: Surrogate) -> None:
+    found = [
+        transfer(source, TARGET, sparsity=0.5, mask=kind, settings=SETTINGS)
+        for kind in ("magnitude", mask)
+    ]
+    first, second = (made.surrogate.memories["source"].mask for made in found)
+    assert int(first.sum()) == int(second.sum()) and not torch.equal(first, second)
+    for made in found:
+        assert made.source_error["recalled"] == made.source_error["allocated"]
+    if mask == "inverted":
+        assert not bool((first & second).any())
+        assert found[1].source_error["pruned"] > found[0].source_error["pruned"]
+
+
+def test_pruning_in_rounds_frees_more_and_more(source: Surrogate) -> None:
+    made = transfer(source, TARGET, sparsity=0.64, rounds=2, settings=SETTINGS)
+    mask = made.surrogate.memories["source"].mask
+    assert int(mask.sum()) == round(0.36 * source.parameters)
+    stages = list(dict.fromkeys(entry["stage"] for entry in made.history))
+    assert stages[:2] == ["allocate.1", "allocate"]
+    assert not made.made.snapshots["allocated"].weights[~mask].any()
+
+
+def test_rounds_end_before_the_source_is_lost(source: Surrogate) -> None:
+    made = transfer(source, TARGET, sparsity=0.97, rounds=6, lose=3.0, settings=SETTINGS)
+    kept = int(made.surrogate.memories["source"].mask.sum())
+    assert kept > round(0.03 * source.parameters)
+    assert made.source_error["recalled"] == made.source_error["allocated"]
+    everything = transfer(source, TARGET, sparsity=0.97, rounds=6, settings=SETTINGS)
+    assert made.source_error["recalled"] < everything.source_error["recalled"]
+    with pytest.raises(InvalidValueError, match="rounds above 1"):
+        transfer(source, TARGET, lose=3.0)
