@@ -97,6 +97,19 @@ class MLP:
             flat[first.biases] = -(weights * centres).sum(1)
         return flat
 
+    def places(self, larger: "MLP") -> np.ndarray:
+        """Where every parameter of this network lies in a larger one, [size].
+
+        It is the corner of each matrix of first inputs and outputs; the depth is the same.
+        """
+        found = np.zeros(self.size, int)
+        for own, other in zip(self.layers, larger.layers, strict=True):
+            rows, columns = np.arange(own.outputs), np.arange(own.inputs)
+            corner = other.start + rows[:, None] * other.inputs + columns
+            found[own.weights] = corner.ravel()
+            found[own.biases] = other.biases.start + rows
+        return found
+
     def matrices(self, weights: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """(W [..., outputs, inputs], b [..., outputs]) of every layer, as views of the vector."""
         return [

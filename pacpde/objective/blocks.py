@@ -23,6 +23,11 @@ class Block(Protocol):
         """The points."""
         ...
 
+    @property
+    def kinds(self) -> int:
+        """Rows a point."""
+        ...
+
     def residual(self, fields: torch.Tensor) -> torch.Tensor:
         """Weighted residuals [..., points, kinds] of the jet [..., channels, points, fields]."""
         ...
@@ -83,6 +88,10 @@ class PhysicsBlock:
         return replace(self, batch=batch, weight=self.weight * batch.size / self.batch.size)
 
     @property
+    def kinds(self) -> int:
+        return len(self.problem.fields)
+
+    @property
     def kind(self) -> Hashable:
         problem = self.problem
         alike = type(problem) if stackable(type(problem)) else problem
@@ -119,13 +128,18 @@ class LabelBlock:
         return cls(ansatz.batch(points), values, weight)
 
     def residual(self, fields: torch.Tensor) -> torch.Tensor:
-        difference = (fields.select(-3, 0) - self.values) / self.batch.scale
+        found = fields.select(-3, 0)[..., : self.kinds]
+        difference = (found - self.values) / self.batch.scale
         return difference * (self.weight / self.batch.size) ** 0.5
 
     def only(self, points: slice) -> "LabelBlock":
         batch = self.batch.only(points)
         weight = self.weight * batch.size / self.batch.size
         return replace(self, batch=batch, values=self.values[..., points, :], weight=weight)
+
+    @property
+    def kinds(self) -> int:
+        return self.values.shape[-1]
 
     @property
     def kind(self) -> Hashable:

@@ -44,7 +44,7 @@ def linearise(
     if isinstance(network, Reparametrised):
         return _pulled(network, weights, blocks, free, memory)
     streamed = Streamed(network, weights, blocks)
-    rows = network.outputs * sum(block.batch.size for block in blocks)
+    rows = sum(block.kinds * block.batch.size for block in blocks)
     jacobian = Jacobian(network, weights[..., :0], rows, streamed, free, memory)
     if jacobian.bytes <= memory:
         r: list[torch.Tensor] = []

@@ -152,7 +152,7 @@ class PhysicsTask:
         if not self.physics:
             return self._labelled(self.ansatz(draw), self._split[1])
         points = self._box(draw).sample(HELD_OUT, generator(self.seed, "held-out"))
-        block = PhysicsBlock.at(self.problem, self.ansatz(draw), self.runtime.tensor(points))
+        block = self._physics(self.ansatz(draw), self.runtime.tensor(points))
         if not block.batch.offset[block.batch.names.index("")].isfinite().all():
             raise InvalidValueError(
                 f"{self.problem}: its start or its edges are not finite everywhere: look for what "
@@ -179,7 +179,7 @@ class PhysicsTask:
     ) -> Block:
         """The residual at points chosen from a pool by its size there."""
         pool = self.runtime.tensor(self._box(draw).sample(POOL * draw.points, rng))
-        block = PhysicsBlock.at(self.problem, self.ansatz(draw), pool)
+        block = self._physics(self.ansatz(draw), pool)
         with torch.no_grad():
             few = split(network, [block], MEMORY)  # a pool may be larger than what is fitted
             parts = [residuals(network, weights, [b]).view(-1, b.batch.size) for b in few]
@@ -189,6 +189,9 @@ class PhysicsTask:
         chosen = rng.choice(len(pool), draw.points, replace=False, p=density / density.sum())
         points = torch.as_tensor(np.sort(chosen), device=pool.device)
         return replace(block, batch=block.batch.only(points))
+
+    def _physics(self, ansatz: Ansatz, points: torch.Tensor) -> PhysicsBlock:
+        return PhysicsBlock.at(self.problem, ansatz, points)
 
     def _labelled(self, ansatz: Ansatz, labels: Labels) -> LabelBlock:
         return LabelBlock.at(

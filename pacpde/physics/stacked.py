@@ -30,13 +30,13 @@ def stack(problems: Sequence[Problem], like: torch.Tensor) -> Problem:
         name: like.new_tensor([problem.coefficients[name] for problem in problems])[:, None]
         for name in problems[0].declared()
     }
-    return _with(problems[0], columns)
+    return with_columns(problems[0], columns)
 
 
 def members(stacked: Problem, chosen: torch.Tensor) -> Problem:
     """Some problems of a stack."""
     columns = {name: getattr(stacked, name)[chosen] for name in stacked.declared()}
-    return _with(stacked, columns)
+    return with_columns(stacked, columns)
 
 
 @cache
@@ -74,7 +74,7 @@ def _rates(problem: Problem, values: torch.Tensor) -> list[torch.Tensor]:
     return [rate + 0 * fields[0] for rate in problem.rates(d.fields, d)]
 
 
-def _with(problem: Problem, columns: dict[str, torch.Tensor]) -> Problem:
+def with_columns(problem: Problem, columns: dict[str, torch.Tensor]) -> Problem:
     """A copy with other coefficients, which are not checked."""
     made = copy.copy(problem)
     for name, column in columns.items():

@@ -1,0 +1,233 @@
+"""Unknown coefficients from measurements: by a surrogate with its equation, and by scipy alone."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy.optimize import least_squares
+
+from pacpde.errors import InvalidValueError, SolverError
+from pacpde.errors import unknown as unknown_name
+from pacpde.methods.base import finish
+from pacpde.methods.recipe import Recipe
+from pacpde.networks.surrogate import Surrogate
+from pacpde.networks.unknowns import extend
+from pacpde.objective.identification import IdentificationTask, logarithmic, to_constant
+from pacpde.objective.task import Labels
+from pacpde.optim.fit import CONVERGED, Monitor, minimise
+from pacpde.optim.update import Progress
+from pacpde.physics.problem import Problem
+from pacpde.physics.stacked import stackable
+from pacpde.reference import solve
+from pacpde.runtime import check_seed
+
+# Weights of the labels, one fit after the other: the equation must not bend to their noise, and a
+# start far from the target needs their pull.
+WEIGHTS = (1.0, 1e-2, 1e-4)
+POINTS = 2000  # at which the equation's slopes are taken for standard errors
+REFERENCE = 1e-6  # tolerance of scipy's solutions
+
+
+@dataclass(frozen=True)
+class Identified:
+    """Coefficients from measurements.
+
+    Attributes:
+        problem: with the coefficients that were found.
+        estimates: coefficient → (value, standard error). The error is that of least squares with
+            independent noise of one size, which is estimated from what the fit leaves.
+        noise: that size, in scales of the fields.
+        surrogate: of the problem; None from scipy.
+        seconds: it took.
+        outcome: as of a fit; for scipy "converged" or "not_converged".
+    """
+
+    problem: Problem
+    estimates: Mapping[str, tuple[float, float]]
+    noise: float
+    surrogate: Surrogate | None
+    seconds: float
+    outcome: str
+
+
+def identify(
+    source: Surrogate,
+    points: np.ndarray,
+    values: np.ndarray,
+    /,
+    *,
+    unknown: Sequence[str] | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    weights: Sequence[float] = WEIGHTS,
+    **settings: object,
+) -> Identified:
+    """Find coefficients of the source's equation from measurements of another solution.
+
+    The unknown coefficients join the weights in one least-squares problem of equation and labels
+    (Raissi, Perdikaris & Karniadakis 2019, doi:10.1016/j.jcp.2018.10.045), from the source's.
+
+    Args:
+        points: where it was measured, [labels, axes].
+        values: [labels, fields], or [labels] for one field.
+        unknown: names of the coefficients; all by default.
+        weights: of the labels' mean square beside the equation's, one fit after the other.
+        settings: see `pacpde.methods.recipe.Recipe`.
+    """
+    problem, labels = source.problem, _labels(source.problem, points, values)
+    names = _names(problem, unknown, len(labels.points) * len(problem.fields))
+    recipe = Recipe.of(problem, **settings)
+    constants = torch.tensor([to_constant(problem, name) for name in names])
+    network, start, own, places = extend(source.network, source.weights, constants)
+    free = torch.zeros_like(start, dtype=torch.bool)
+    free[own] = free[places] = True
+    began, fits, task = time.perf_counter(), [], None
+    for number, weight in enumerate(weights):
+        task = IdentificationTask(
+            problem, labels, hard=recipe.hard, seed=check_seed(seed), runtime=source.runtime,
+            unknown=names, weight=weight,
+        )  # fmt: skip
+        phases = recipe.again(task)
+        fits.append(
+            minimise(
+                network,
+                task,
+                fits[-1].weights if fits else start,
+                phases,
+                stage=f"identify.{number}",
+                seed=seed,
+                tolerance=recipe.tolerance,
+                free=free,
+                optimiser=recipe.make_optimiser(),
+                monitor=Monitor(progress),
+            )
+        )
+    if task is None:
+        raise InvalidValueError("weights is empty: give at least one weight of the labels.")
+    last, draw = fits[-1].weights, phases[-1].draw
+    order = torch.cat([own.sort().values, places])
+    r, slopes = task.sensitivity(network, last, order, draw, POINTS)
+    noise, errors = standard_errors(r.cpu().numpy(), slopes.cpu().numpy())
+    found = task.fitted(last[places])
+    blank = replace(source, memories={}, history=(), seconds=0.0).solving(found)
+    surrogate = finish(blank, task, phases, fits, "identified", weights=last[own])
+    surrogate = replace(surrogate, ansatz=task.ansatz(draw).ansatz).solving(found)
+    return Identified(
+        found,
+        _estimates(found, names, errors),
+        noise,
+        surrogate,
+        time.perf_counter() - began,
+        surrogate.outcome,
+    )
+
+
+def identify_by_scipy(
+    problem: Problem,
+    points: np.ndarray,
+    values: np.ndarray,
+    /,
+    *,
+    unknown: Sequence[str] | None = None,
+    tolerance: float = REFERENCE,
+) -> Identified:
+    """The same by `scipy.optimize.least_squares` through the reference solver, from `problem`."""
+    labels = _labels(problem, points, values)
+    names = _names(problem, unknown, len(labels.points) * len(problem.fields))
+    scales = np.asarray(problem.scales)
+    began = time.perf_counter()
+
+    def at(constants: np.ndarray) -> Problem:
+        pairs = zip(names, constants, strict=True)
+        return problem.with_coefficients(
+            **{n: float(np.exp(c)) if logarithmic(problem, n) else float(c) for n, c in pairs}
+        )
+
+    def misfit(constants: np.ndarray) -> np.ndarray:
+        solution = solve(at(constants), tolerance=tolerance)
+        return ((solution(*labels.points.T).T - labels.values) / scales).ravel()
+
+    start = [to_constant(problem, name) for name in names]
+    bounds = np.array([_bounds(problem, name) for name in names]).T
+    # steps of the differences well above the error of a solution
+    made = least_squares(misfit, start, bounds=tuple(bounds), diff_step=tolerance**0.5)
+    noise, errors = standard_errors(made.fun, made.jac)
+    found = at(made.x)
+    return Identified(
+        found,
+        _estimates(found, names, errors),
+        noise,
+        None,
+        time.perf_counter() - began,
+        CONVERGED if made.success else "not_converged",
+    )
+
+
+def standard_errors(r: np.ndarray, slopes: np.ndarray) -> tuple[float, np.ndarray]:
+    """Noise and standard errors from residuals [rows] and slopes [rows, constants]."""
+    rows, count = slopes.shape
+    noise = float(np.sqrt((r**2).sum() / max(1, rows - count)))
+    covariance = noise**2 * np.linalg.pinv(slopes.T @ slopes)
+    return noise, np.sqrt(np.diag(covariance))
+
+
+def _estimates(
+    found: Problem, names: Sequence[str], errors: np.ndarray
+) -> dict[str, tuple[float, float]]:
+    estimates = {}
+    for name, error in zip(names, errors, strict=True):
+        value = found.coefficients[name]
+        spread = value * error if logarithmic(found, name) else error
+        estimates[name] = (value, float(spread))
+    return estimates
+
+
+def _labels(problem: Problem, points: np.ndarray, values: np.ndarray) -> Labels:
+    at, found = np.asarray(points, float), np.asarray(values, float)
+    found = found[:, None] if found.ndim == 1 else found
+    axes, fields = len(problem.axes), len(problem.fields)
+    if at.ndim != 2 or at.shape[1] != axes or found.shape != (len(at), fields):
+        raise InvalidValueError(
+            f"the measurements have points {at.shape} and values {found.shape}, expected "
+            f"[labels, {axes}] ({', '.join(problem.domain.names)}) and [labels, {fields}]."
+        )
+    if not (np.isfinite(at).all() and np.isfinite(found).all()):
+        raise InvalidValueError("the measurements hold nan or inf: remove those rows.")
+    for axis, column in zip(problem.axes, at.T, strict=True):
+        lower, upper = problem.domain.axis(axis.name).lower, problem.domain.axis(axis.name).upper
+        if len(column) and (column.min() < lower or column.max() > upper):
+            raise InvalidValueError(
+                f"a measurement lies outside the domain: {axis.name} goes from {lower:g} to "
+                f"{upper:g}."
+            )
+    return Labels(at, found)
+
+
+def _names(problem: Problem, unknown: Sequence[str] | None, rows: int) -> tuple[str, ...]:
+    known = list(problem.declared())
+    names = tuple(known if unknown is None else unknown)
+    for name in names:
+        if name not in known:
+            raise unknown_name(f"coefficient of {problem.name}", name, known)
+    if not names or len(set(names)) < len(names):
+        raise InvalidValueError(f"unknown is {list(names)}, expected some names, each once.")
+    if rows <= len(names):
+        raise InvalidValueError(
+            f"{rows} measured numbers cannot tell {len(names)} coefficients and their errors: "
+            "measure more."
+        )
+    if not stackable(type(problem)):
+        raise SolverError(
+            f"the right-hand side of {problem.name!r} does not take its coefficients as arrays "
+            "(an `if` or a function of `math` on one of them): write it as plain arithmetic."
+        )
+    return names
+
+
+def _bounds(problem: Problem, name: str) -> tuple[float, float]:
+    about = problem.declared()[name]
+    if logarithmic(problem, name):
+        return float(np.log(about.lower)), float(np.log(about.upper))
+    return about.lower, about.upper
