@@ -1,0 +1,195 @@
+"""Many targets in one backbone: each in weights of its own, beside those of all before it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from pacpde.datasets import reference_for
+from pacpde.errors import InvalidValueError
+from pacpde.methods.approach import Approach
+from pacpde.methods.base import check_strength, finish
+from pacpde.methods.recipe import Recipe
+from pacpde.methods.transfer import check_problem, check_transfer, error_of
+from pacpde.networks.surrogate import Memory, Surrogate
+from pacpde.objective.blocks import Anchor
+from pacpde.objective.task import PhysicsTask
+from pacpde.optim.fit import FitResult, Monitor, minimise
+from pacpde.optim.update import Progress
+from pacpde.pac import SOURCE, allocate, prune
+from pacpde.pac.mask import check_sparsity, mask_of
+from pacpde.physics.problem import Problem
+from pacpde.runtime import check_seed
+
+
+@dataclass(frozen=True)
+class Held:
+    """One target in the backbone.
+
+    Attributes:
+        name: under which it is recalled.
+        own: weights that are its own.
+        error: relative L2 against the certified reference of what is recalled.
+    """
+
+    name: str
+    problem: Problem
+    own: int
+    error: float
+    outcome: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A source and targets in one set of weights.
+
+    Attributes:
+        surrogate: of the last target; its memories are "source", "target 1", "target 2", ...
+        held: the source, then every target.
+    """
+
+    surrogate: Surrogate
+    held: Sequence[Held]
+
+    @property
+    def free(self) -> int:
+        """Weights that belong to nobody yet."""
+        return self.surrogate.parameters - int(_taken(self.surrogate).sum())
+
+    def recall(self, name: str = SOURCE) -> Surrogate:
+        """The solver kept under a name, to the last bit."""
+        return self.surrogate.recall(name)
+
+
+def transfer_in_turn(
+    source: Surrogate,
+    targets: Iterable[Problem],
+    *,
+    sparsity: float = 0.8,
+    share: float | None = None,
+    strength: float = 1e-9,
+    seed: int = 0,
+    progress: Progress | None = None,
+    settings: dict[str, Any] | None = None,
+) -> Backbone:
+    """PAC target after target, each into the weights that are still free.
+
+    A target is calibrated in all of them, from the solver before it; then its smallest weights are
+    freed again and its own are calibrated once more without them (Mallya & Lazebnik 2018, arXiv
+    1711.05769, for tasks in a row). What is held is never among the free parameters, so that every
+    solver can be recalled to the last bit. Targets that are near each other should follow each
+    other.
+
+    Args:
+        sparsity: share of the weights taken from the source.
+        share: of the weights that are free after the source, what each target keeps; an equal part
+            by default.
+        strength: λ of λ‖free weights‖².
+        settings: of the fits, see `pacpde.methods.recipe.Recipe`.
+    """
+    wanted = list(targets)
+    for target in wanted:
+        check_problem(target, "target")
+        check_transfer(source, target, 0, 0.0, True)
+    if not wanted:
+        raise InvalidValueError("there are no targets: give at least one problem.")
+    share = 1 / len(wanted) if share is None else share
+    if not 0 < share <= 1:
+        raise InvalidValueError(f"share is {share}, expected a number above 0 and at most 1.")
+    check_sparsity(sparsity)
+    check_strength("strength (λ)", strength)
+    work = _Work(share, strength, check_seed(seed), progress, settings or {})
+    surrogate = work.source(source, sparsity)
+    size = source.parameters - int(_taken(surrogate).sum())
+    held = [_held(surrogate, SOURCE, surrogate.seconds)]
+    for number, target in enumerate(wanted, 1):
+        name = f"target {number}"
+        room = source.parameters - int(_taken(surrogate).sum())
+        if room == 0:
+            raise InvalidValueError(
+                f"there is no weight left for {name}, {target}: lower share ({share:g})."
+            )
+        before = surrogate.seconds
+        surrogate = work.target(surrogate, target, name, min(room, max(1, round(share * size))))
+        held.append(_held(surrogate, name, surrogate.seconds - before))
+    return Backbone(surrogate, held)
+
+
+def _taken(surrogate: Surrogate) -> torch.Tensor:
+    """Weights that some solver needs, bool [size]."""
+    taken = torch.zeros_like(surrogate.weights, dtype=torch.bool)
+    for memory in surrogate.memories.values():
+        taken |= memory.mask
+    return taken
+
+
+def _held(surrogate: Surrogate, name: str, seconds: float) -> Held:
+    memory = surrogate.memories[name]
+    others = [m.mask for key, m in surrogate.memories.items() if key != name]
+    own = memory.mask.clone()
+    for mask in others:
+        own &= ~mask
+    recalled = surrogate.recall(name)
+    error = error_of(recalled, reference_for(recalled.problem))
+    return Held(name, recalled.problem, int(own.sum()), error, surrogate.outcome, seconds)
+
+
+@dataclass(frozen=True)
+class _Work:
+    share: float
+    strength: float
+    seed: int
+    progress: Progress | None
+    settings: dict[str, Any]
+
+    def source(self, source: Surrogate, sparsity: float) -> Surrogate:
+        """Pruned and allocated."""
+        recipe, task = self._for(source, source.problem)
+        start = replace(source, memories={}, history=(), seconds=0.0)
+        pruned = prune(start, sparsity)
+        phases = recipe.restored(task)
+        kept = allocate(
+            pruned, task, phases, seed=self.seed, tolerance=recipe.tolerance,
+            optimiser=recipe.make_optimiser(), monitor=self._monitor(SOURCE),
+        )  # fmt: skip
+        made = finish(pruned, task, phases, [kept], "allocated")
+        memory = replace(made.memories[SOURCE], ansatz=made.ansatz)
+        return replace(made, memories={SOURCE: memory})
+
+    def target(self, before: Surrogate, target: Problem, name: str, count: int) -> Surrogate:
+        """Calibrated in all free weights, then in so many that it keeps."""
+        recipe, task = self._for(before, target)
+        free = ~_taken(before)
+        anchor = Anchor.at(torch.zeros_like(before.weights[free]), self.strength)
+        approach = Approach(recipe, self.seed, self._monitor(name), True, anchor)
+        fits: list[FitResult] = approach.run(before, task, free)
+        weights, own = fits[-1].weights, free
+        phases = recipe.again(task)
+        if count < int(free.sum()):
+            scores = torch.where(free, weights.abs(), -torch.inf)
+            own = mask_of(before.network, scores, 1 - count / len(weights))
+            weights = torch.where(free & ~own, torch.zeros_like(weights), weights)
+            held = Anchor.at(torch.zeros_like(weights[own]), self.strength)
+            kept = minimise(
+                before.network, task, weights, phases, stage="keep", seed=self.seed,
+                tolerance=recipe.tolerance, free=own, optimiser=recipe.make_optimiser(),
+                anchor=held, monitor=self._monitor(name),
+            )  # fmt: skip
+            fits.append(kept)
+        made = finish(before, task, phases, fits, "calibrated")
+        memory = Memory(made.ansatz, _taken(before) | own)
+        return replace(made, memories={**before.memories, name: memory})
+
+    def _for(self, surrogate: Surrogate, problem: Problem) -> tuple[Recipe, PhysicsTask]:
+        recipe = Recipe.of(problem, **self.settings)
+        runtime = surrogate.runtime
+        return recipe, PhysicsTask(problem, hard=recipe.hard, seed=self.seed, runtime=runtime)
+
+    def _monitor(self, name: str) -> Monitor:
+        def told(update: Any) -> None:
+            if self.progress is not None:
+                self.progress(replace(update, stage=f"{name}, {update.stage}"))
+
+        return Monitor(told)
