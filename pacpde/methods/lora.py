@@ -38,14 +38,15 @@ class LoRA(Method):
     continuation: bool = True
 
     def check(self, network: MLP) -> None:
-        if not 1 <= self._rank(network) <= network.width:
+        most = max(network.widths)
+        if not 1 <= self._rank(network) <= most:
             raise InvalidValueError(
-                f"rank is {self.rank}, expected a whole number from 1 to {network.width}, the "
+                f"rank is {self.rank}, expected a whole number from 1 to {most}, the "
                 "width of this network."
             )
 
     def _rank(self, network: MLP) -> int:
-        return max(1, network.width // 8) if self.rank is None else self.rank
+        return max(1, max(network.widths) // 8) if self.rank is None else self.rank
 
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
         recipe = self.recipe(context)

@@ -121,7 +121,10 @@ def _check_sealed(place: Path, about: dict[str, Any], weights: bytes) -> None:
 
 
 def _assemble(about: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Surrogate:
-    network = MLP(**about["network"])
+    described = dict(about["network"])
+    if isinstance(described["width"], list):
+        described["width"] = tuple(described["width"])
+    network = MLP(**described)
     weights = tensors["weights"]
     if weights.shape != (network.size,):
         raise ValueError("weights do not fit the network")

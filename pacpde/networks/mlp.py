@@ -44,33 +44,46 @@ class MLP:
 
     Attributes:
         inputs, outputs: widths of the ends.
-        width, depth: width and number of hidden layers.
+        width, depth: width and number of hidden layers; a width each where they differ.
         activation: "tanh" or "sin".
     """
 
     inputs: int
     outputs: int
-    width: int = 24
+    width: int | tuple[int, ...] = 24
     depth: int = 4
     activation: str = "tanh"
 
     def __post_init__(self) -> None:
         for name in ("inputs", "outputs", "width", "depth"):
-            if getattr(self, name) < 1:
-                raise InvalidValueError(
-                    f"{name} of a network is {getattr(self, name)}, expected at least 1."
-                )
+            value = getattr(self, name)
+            if (min(value, default=0) if isinstance(value, tuple) else value) < 1:
+                raise InvalidValueError(f"{name} of a network is {value}, expected at least 1.")
+        if isinstance(self.width, tuple) and len(self.width) != self.depth:
+            raise InvalidValueError(
+                f"the network has {self.depth} hidden layers and {len(self.width)} widths."
+            )
         if self.activation not in ACTIVATIONS:
             raise unknown("activation", self.activation, ACTIVATIONS)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        sizes = [self.inputs, *[self.width] * self.depth, self.outputs]
+        sizes = [self.inputs, *self.widths, self.outputs]
         layers, start = [], 0
         for inputs, outputs in pairwise(sizes):
             layers.append(Layer(inputs, outputs, start))
             start = layers[-1].biases.stop
         return tuple(layers)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Of the hidden layers."""
+        return self.width if isinstance(self.width, tuple) else (self.width,) * self.depth
+
+    @property
+    def flops(self) -> int:
+        """Multiplications and additions of one evaluation at one point, activations left out."""
+        return sum(2 * layer.inputs * layer.outputs for layer in self.layers)
 
     @property
     def size(self) -> int:

@@ -146,11 +146,11 @@ class Scaled(Reparametrised):
 
     @property
     def others(self) -> int:
-        return self.width * self.depth
+        return sum(self.widths)
 
-    def factors(self, v: torch.Tensor) -> torch.Tensor:
-        """[..., depth, width]."""
-        return v[..., self.inner.size :].unflatten(-1, (self.depth, self.width))
+    def factors(self, v: torch.Tensor) -> list[torch.Tensor]:
+        """Of each hidden layer, [..., width]."""
+        return list(v[..., self.inner.size :].split(list(self.widths), -1))
 
     def effective(self, v: torch.Tensor) -> torch.Tensor:
         return v[..., : self.inner.size] * self._spread(v)
@@ -168,6 +168,6 @@ class Scaled(Reparametrised):
         factors, parts = self.factors(v), []
         for number, layer in enumerate(self.layers):
             shape = (*v.shape[:-1], layer.outputs, layer.inputs)
-            own = factors[..., number - 1, None, :] if number else v.new_ones(())
+            own = factors[number - 1].unsqueeze(-2) if number else v.new_ones(())
             parts += [own.expand(shape).flatten(-2), v.new_ones(*v.shape[:-1], layer.outputs)]
         return torch.cat(parts, -1)
