@@ -1,6 +1,6 @@
 """The approach to a target that warm start and PAC share: continuation, then the full fit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,6 +25,7 @@ class Approach:
     Attributes:
         continuation: walk; otherwise fit the target straight.
         anchor: over the free weights.
+        wrap: what is fitted in place of a task, on the way as well as in the end.
     """
 
     recipe: Recipe
@@ -32,6 +33,7 @@ class Approach:
     monitor: Monitor
     continuation: bool = True
     anchor: Anchor | None = None
+    wrap: Callable[[Task], Task] = lambda task: task
 
     def run(self, start: Surrogate, target: Task, free: torch.Tensor) -> list[FitResult]:
         """Every fit on the way, the last one the target's."""
@@ -68,7 +70,7 @@ class Approach:
     ) -> FitResult:
         return minimise(
             start.network,
-            task,
+            self.wrap(task),
             weights,
             phases,
             stage=stage,

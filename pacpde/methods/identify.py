@@ -12,8 +12,8 @@ from pacpde.errors import InvalidValueError, SolverError
 from pacpde.errors import unknown as unknown_name
 from pacpde.methods.base import finish
 from pacpde.methods.recipe import Recipe
+from pacpde.networks.outputs import widen
 from pacpde.networks.surrogate import Surrogate
-from pacpde.networks.unknowns import extend
 from pacpde.objective.identification import IdentificationTask, logarithmic, to_constant
 from pacpde.objective.task import Labels
 from pacpde.optim.fit import CONVERGED, Monitor, minimise
@@ -80,7 +80,9 @@ def identify(
     names = _names(problem, unknown, len(labels.points) * len(problem.fields))
     recipe = Recipe.of(problem, **settings)
     constants = torch.tensor([to_constant(problem, name) for name in names])
-    network, start, own, places = extend(source.network, source.weights, constants)
+    none = torch.zeros(len(names), source.network.widths[-1])  # constants depend on no feature
+    wide = widen(source.network, source.weights, none, constants)
+    network, start, own, places = wide.network, wide.weights, wide.own, wide.constants
     free = torch.zeros_like(start, dtype=torch.bool)
     free[own] = free[places] = True
     began, fits, task = time.perf_counter(), [], None

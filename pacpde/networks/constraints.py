@@ -68,7 +68,7 @@ class Batch:
     @property
     def kind(self) -> Hashable:
         """What sets that can be stacked have in common."""
-        return self.names, self.images, self.inputs.shape, tuple(self.scale.tolist())
+        return type(self), self.names, self.images, self.inputs.shape, tuple(self.scale.tolist())
 
     @classmethod
     def stack(cls, batches: Sequence["Batch"]) -> "Batch":

@@ -8,7 +8,7 @@ import torch
 
 from pacpde.networks.constraints import Ansatz
 from pacpde.networks.mlp import MLP
-from pacpde.networks.unknowns import Extended
+from pacpde.networks.outputs import Extended
 from pacpde.objective.blocks import Block, LabelBlock, PhysicsBlock
 from pacpde.objective.factors import residuals
 from pacpde.objective.task import Draw, Labels, PhysicsTask

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -146,3 +147,48 @@ def test_rounds_end_before_the_source_is_lost(source: Surrogate) -> None:
     assert made.source_error["recalled"] < everything.source_error["recalled"]
     with pytest.raises(InvalidValueError, match="rounds above 1"):
         transfer(source, TARGET, lose=3.0)
+
+
+def test_a_second_head_goes_on_answering_for_the_source(source: Surrogate) -> None:
+    loose, tight = (
+        transfer(source, TARGET, method="lwf", strength=strength, settings=SETTINGS)
+        for strength in (0.0, 1.0)
+    )
+    assert tight.source_error["recalled"] < 0.2 * loose.source_error["recalled"]
+    for made in (loose, tight):  # both heads share every hidden layer
+        head = source.network.layers[-1].start
+        body = made.recall("source").weights[:head]
+        assert torch.equal(body, made.surrogate.weights[:head])
+        assert made.target_error < 0.1 * made.zero_shot_error
+
+
+def features(surrogate: Surrogate, points: torch.Tensor) -> torch.Tensor:
+    """Hidden units of the last layer, [points, units]."""
+    network, jet = surrogate.network, surrogate.ansatz.batch(points).inputs
+    for weight, bias in network.matrices(surrogate.weights)[:-1]:
+        jet = torch.tanh(jet @ weight.T + bias)
+    return jet[0, : len(points)]
+
+
+POINTS = torch.tensor(TARGET.domain.sample(200, np.random.default_rng(0)))
+
+
+def test_delta_holds_features_at_the_sources(source: Surrogate) -> None:
+    expected = features(source, POINTS)
+    loose, tight = (
+        transfer(source, TARGET, method="delta", alpha=alpha, settings=SETTINGS).surrogate
+        for alpha in (0.0, 1.0)
+    )
+    moved = [float((features(made, POINTS) - expected).norm()) for made in (loose, tight)]
+    assert moved[1] < 0.1 * moved[0]
+
+
+def test_bss_shrinks_the_direction_that_features_use_least(source: Surrogate) -> None:
+    loose, tight = (
+        transfer(source, TARGET, method="bss", strength=strength, settings=SETTINGS).surrogate
+        for strength in (0.0, 1.0)
+    )
+    least = [float(torch.linalg.svdvals(features(made, POINTS))[-1]) for made in (loose, tight)]
+    assert least[1] < 0.2 * least[0]
+    with pytest.raises(InvalidValueError, match="smallest is 9"):
+        transfer(source, TARGET, method="bss", smallest=9)

@@ -1,0 +1,66 @@
+"""Batch spectral shrinkage: directions that features hardly use are given up."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from pacpde.errors import InvalidValueError
+from pacpde.methods.base import Context, check_strength
+from pacpde.methods.beside import FineTuningBeside, points_of
+from pacpde.methods.delta import with_features
+from pacpde.networks.mlp import MLP
+from pacpde.networks.outputs import Widened, as_raw
+from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.beside import More
+from pacpde.objective.blocks import Block
+from pacpde.objective.features import SpectralBlock
+from pacpde.objective.task import Draw, Task
+
+POINTS = 256  # a batch of features
+
+
+@dataclass(frozen=True)
+class BSS(FineTuningBeside):
+    """min over w of L_T(w) + η Σ of the k smallest σ_i²(F), F the features of a batch, from w_S.
+
+    Chen et al., NeurIPS 2019. Features are the units of the last hidden layer at points of the
+    target, drawn anew with its collocation points. η = 0.001 and k = 1 are theirs.
+
+    Attributes:
+        strength: η.
+        smallest: k.
+    """
+
+    name = "bss"
+    summary = "min L_T + η Σ of the k smallest σ²(F): directions that features hardly use shrink"
+
+    strength: float = 1e-3
+    smallest: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_strength("strength (η)", self.strength)
+
+    def check(self, network: MLP) -> None:
+        if not 1 <= self.smallest <= network.widths[-1]:
+            raise InvalidValueError(
+                f"smallest is {self.smallest}, expected a whole number from 1 to "
+                f"{network.widths[-1]}, the features of this network."
+            )
+
+    def wide(self, source: Surrogate) -> tuple[Widened, torch.Tensor]:
+        return with_features(source)
+
+    def more(self, source: Surrogate, wide: Widened, target: Task, context: Context) -> More:
+        first = source.network.outputs
+
+        def blocks(weights: torch.Tensor, draw: Draw, rng: np.random.Generator) -> list[Block]:
+            points = target.runtime.tensor(points_of(target, POINTS, rng))
+            batch = as_raw(source.ansatz.batch(points), first)
+            output = wide.network.forward(weights, batch.inputs, batch.names)
+            features = batch.fields(output)[0]
+            _, _, vectors = torch.linalg.svd(features, full_matrices=False)
+            return [SpectralBlock(batch, vectors[-self.smallest :].mT, 2 * self.strength)]
+
+        return blocks

@@ -1,0 +1,85 @@
+"""DELTA: features of the last hidden layer, held at the source's where the source needs them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from pacpde.methods.base import Context, check_strength
+from pacpde.methods.beside import FineTuningBeside, points_of
+from pacpde.networks.outputs import Widened, as_raw, widen
+from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.beside import More
+from pacpde.objective.blocks import Anchor, Block
+from pacpde.objective.features import FeatureBlock
+from pacpde.objective.task import Draw, Task
+
+POINTS = 64  # at which features are compared; every feature is a row at each
+
+
+@dataclass(frozen=True)
+class DELTA(FineTuningBeside):
+    """min over w of L_T(w) + (α/2) Σ_c W_c mean (F_c(w) − F_c(w_S))² + (β/2)‖w_head‖², from w_S.
+
+    Li et al., ICLR 2019 (arXiv 1901.09229). F are feature maps; here the units of the last hidden
+    layer, at points of the target. W_c is by how much the source's loss rises without the feature;
+    the softmax that makes it attention in their classifier is replaced by each feature's share of
+    all rises, times their number. α and β are ours, see `L2SP`.
+
+    Attributes:
+        alpha, beta: α and β.
+    """
+
+    name = "delta"
+    summary = "min L_T + (α/2) Σ W_c (F_c − F_c,S)²: features held where the source needs them"
+
+    alpha: float = 1e-6
+    beta: float = 1e-10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_strength("alpha (α)", self.alpha)
+        check_strength("beta (β)", self.beta)
+
+    def wide(self, source: Surrogate) -> tuple[Widened, torch.Tensor]:
+        return with_features(source)
+
+    def anchor(self, source: Surrogate, wide: Widened) -> Anchor | None:
+        strength = torch.zeros_like(wide.weights)
+        head = source.network.layers[-1].start
+        strength[wide.own[head:]] = self.beta / 2
+        return Anchor(strength, torch.zeros_like(wide.weights))
+
+    def more(self, source: Surrogate, wide: Widened, target: Task, context: Context) -> More:
+        attention = _attention(source, context.source_task, context.seed) * self.alpha
+        first = source.network.outputs
+
+        def blocks(weights: torch.Tensor, draw: Draw, rng: np.random.Generator) -> list[Block]:
+            points = target.runtime.tensor(points_of(target, POINTS, rng))
+            batch = as_raw(source.ansatz.batch(points), first)
+            output = wide.network.forward(wide.weights, batch.inputs, batch.names)
+            return [FeatureBlock(batch, batch.fields(output)[0], attention)]
+
+        return blocks
+
+
+def with_features(source: Surrogate) -> tuple[Widened, torch.Tensor]:
+    """The network with its last hidden units as outputs, whose weights are not free."""
+    units = source.network.widths[-1]
+    wide = widen(source.network, source.weights, torch.eye(units), torch.zeros(units))
+    free = torch.zeros_like(wide.weights, dtype=torch.bool)
+    free[wide.own] = True
+    return wide, free
+
+
+def _attention(source: Surrogate, task: Task, seed: int) -> torch.Tensor:
+    """How much the source needs each feature, [features], 1 on average."""
+    draw = Draw(odd=bool(getattr(source.ansatz, "odd", False)))
+    before = task.held_out(source.network, source.weights, draw) ** 2
+    rises = []
+    for unit in range(source.network.widths[-1]):
+        weights = source.weights.clone()
+        source.network.matrices(weights)[-1][0][:, unit] = 0
+        rises.append(max(task.held_out(source.network, weights, draw) ** 2 - before, 0.0))
+    found = source.weights.new_tensor(rises)
+    return found / found.mean() if bool(found.any()) else torch.ones_like(found)

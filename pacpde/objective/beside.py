@@ -1,0 +1,53 @@
+"""A task on the first outputs of a wider network, with other blocks beside it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from pacpde.networks.constraints import Ansatz
+from pacpde.networks.mlp import MLP
+from pacpde.networks.outputs import Widened, as_head
+from pacpde.objective.blocks import Block
+from pacpde.objective.task import Draw, Task
+from pacpde.runtime import Runtime
+
+# (weights of the wider network, draw, random numbers) → blocks
+More = Callable[[torch.Tensor, Draw, np.random.Generator], list[Block]]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Blocks of a task, and others beside them; it is held out by the task alone.
+
+    Attributes:
+        network: the task's own, whose weights lie inside the wider one's.
+        wide: the wider network.
+        more: the other blocks.
+    """
+
+    task: Task
+    network: MLP
+    wide: Widened
+    more: More
+
+    @property
+    def runtime(self) -> Runtime:
+        return self.task.runtime
+
+    def ansatz(self, draw: Draw) -> Ansatz:
+        return self.task.ansatz(draw)
+
+    def blocks(
+        self, network: MLP, weights: torch.Tensor, draw: Draw, rng: np.random.Generator
+    ) -> list[Block]:
+        own = self.task.blocks(self.network, weights[self.wide.own], draw, rng)
+        first = [replace(block, batch=as_head(block.batch, 0)) for block in own]  # type: ignore[type-var]
+        return [*first, *self.more(weights, draw, rng)]
+
+    def held_out(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
+        return self.task.held_out(self.network, weights[self.wide.own], draw)
+
+    def drift(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
+        return self.task.drift(self.network, weights[self.wide.own], draw)

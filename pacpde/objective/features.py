@@ -1,0 +1,83 @@
+"""Blocks on hidden features: outputs of a network that pass on its last hidden layer."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from pacpde.networks.constraints import Batch
+
+
+@dataclass(frozen=True)
+class FeatureBlock:
+    """½ Σ_c weight_c · mean over points of (F_c − target_c)²: features held where they were.
+
+    Attributes:
+        values: target features, [..., points, features].
+        weights: one a feature, [features].
+    """
+
+    batch: Batch
+    values: torch.Tensor
+    weights: torch.Tensor
+
+    def residual(self, fields: torch.Tensor) -> torch.Tensor:
+        difference = fields.select(-3, 0) - self.values
+        return difference * (self.weights / self.batch.size).sqrt()
+
+    @property
+    def kinds(self) -> int:
+        return self.values.shape[-1]
+
+    def only(self, points: slice) -> "FeatureBlock":
+        batch = self.batch.only(points)
+        weights = self.weights * batch.size / self.batch.size
+        return replace(self, batch=batch, values=self.values[..., points, :], weights=weights)
+
+    @property
+    def kind(self) -> Hashable:
+        return "features", id(self), self.batch.kind  # never stacked
+
+    def stack(self, others: Sequence["FeatureBlock"]) -> "FeatureBlock":
+        assert not others
+        return replace(self, batch=Batch.stack([self.batch]), values=self.values[None])
+
+    def members(self, chosen: torch.Tensor) -> "FeatureBlock":
+        return replace(self, batch=self.batch.members(chosen), values=self.values[chosen])
+
+
+@dataclass(frozen=True)
+class SpectralBlock:
+    """½ weight · Σ over k of σ_k² of a batch of features [points, features].
+
+    σ² = ‖F v‖² with the right singular vector v, and d(σ²) = 2 (F v)ᵀ dF v: the vectors of the
+    features at hand give value and slope.
+
+    Attributes:
+        vectors: right singular vectors of the smallest values, [features, k].
+    """
+
+    batch: Batch
+    vectors: torch.Tensor
+    weight: float
+
+    def residual(self, fields: torch.Tensor) -> torch.Tensor:
+        return fields.select(-3, 0) @ self.vectors * self.weight**0.5
+
+    @property
+    def kinds(self) -> int:
+        return self.vectors.shape[-1]
+
+    def only(self, points: slice) -> "SpectralBlock":
+        return replace(self, batch=self.batch.only(points))
+
+    @property
+    def kind(self) -> Hashable:
+        return "spectral", id(self), self.batch.kind  # never stacked
+
+    def stack(self, others: Sequence["SpectralBlock"]) -> "SpectralBlock":
+        assert not others
+        return replace(self, batch=Batch.stack([self.batch]))
+
+    def members(self, chosen: torch.Tensor) -> "SpectralBlock":
+        return replace(self, batch=self.batch.members(chosen))
