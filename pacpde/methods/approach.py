@@ -9,7 +9,7 @@ from pacpde.methods.recipe import Recipe
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import PhysicsTask, Task
-from pacpde.optim.continuation import Follower, follow
+from pacpde.optim.continuation import Follower, between, follow
 from pacpde.optim.fit import FitResult, Monitor, Phase, minimise
 from pacpde.physics.problem import Problem
 
@@ -24,6 +24,7 @@ class Approach:
 
     Attributes:
         continuation: walk; otherwise fit the target straight.
+        stations: walk in so many equal steps, whatever comes of them, rather than by residuals.
         anchor: over the free weights.
         wrap: what is fitted in place of a task, on the way as well as in the end.
     """
@@ -32,6 +33,7 @@ class Approach:
     seed: int
     monitor: Monitor
     continuation: bool = True
+    stations: int | None = None
     anchor: Anchor | None = None
     wrap: Callable[[Task], Task] = lambda task: task
 
@@ -56,6 +58,12 @@ class Approach:
             phases = self.recipe.probe(task)
             return self._fit(start, task, weights, free, phases, f"calibrate.{attempt}")
 
+        if self.stations is not None:
+            fits: list[FitResult] = []
+            for k in range(1, self.stations):
+                ahead = between(start.problem, target.problem, k / self.stations)
+                fits.append(correct(ahead, fits[-1] if fits else None, k))
+            return fits, fits[-1] if fits else None
         follower = Follower(accept=ACCEPT * self.recipe.tolerance)
         return follow(start.problem, target.problem, correct, follower)
 

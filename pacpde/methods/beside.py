@@ -55,8 +55,8 @@ class FineTuningBeside(Method):
             context.seed,
             replace(context.monitor, watch=self._watch(context, wide)),
             self.continuation,
-            None if held is None else held.members(free),
-            lambda task: Beside(task, source.network, wide, more),
+            anchor=None if held is None else held.members(free),
+            wrap=lambda task: Beside(task, source.network, wide, more),
         )
         changes: dict[str, Any] = {"memories": {}, "history": (), "seconds": 0.0}
         start = replace(source, network=wide.network, weights=wide.weights, **changes)

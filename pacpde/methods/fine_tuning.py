@@ -23,6 +23,11 @@ class FineTuning(Method):
 
     continuation: bool = True
 
+    @property
+    def fixed(self) -> int | None:
+        """Equal steps to walk in; None to choose them by residuals."""
+        return None
+
     def free(self, source: Surrogate) -> torch.Tensor:
         """Which weights move, bool [size]."""
         return torch.ones_like(source.weights, dtype=torch.bool)
@@ -35,7 +40,9 @@ class FineTuning(Method):
         recipe, free = self.recipe(context), self.free(source)
         held = self.anchor(source, context)
         anchor = None if held is None else held.members(free)
-        approach = Approach(recipe, context.seed, context.monitor, self.continuation, anchor)
+        approach = Approach(
+            recipe, context.seed, context.monitor, self.continuation, self.fixed, anchor
+        )
         start = replace(source, memories={}, history=(), seconds=0.0)
         fits = approach.run(start, target, free)
         return Transferred(

@@ -16,7 +16,7 @@ from pacpde.networks.outputs import widen
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.identification import IdentificationTask, logarithmic, to_constant
 from pacpde.objective.task import Labels
-from pacpde.optim.fit import CONVERGED, Monitor, minimise
+from pacpde.optim.fit import CONVERGED, FitResult, Monitor, minimise
 from pacpde.optim.update import Progress
 from pacpde.physics.problem import Problem
 from pacpde.physics.stacked import stackable
@@ -85,7 +85,8 @@ def identify(
     network, start, own, places = wide.network, wide.weights, wide.own, wide.constants
     free = torch.zeros_like(start, dtype=torch.bool)
     free[own] = free[places] = True
-    began, fits, task = time.perf_counter(), [], None
+    began, task = time.perf_counter(), None
+    fits: list[FitResult] = []
     for number, weight in enumerate(weights):
         task = IdentificationTask(
             problem, labels, hard=recipe.hard, seed=check_seed(seed), runtime=source.runtime,
@@ -155,7 +156,7 @@ def identify_by_scipy(
     bounds = np.array([_bounds(problem, name) for name in names]).T
     # steps of the differences well above the error of a solution
     made = least_squares(misfit, start, bounds=tuple(bounds), diff_step=tolerance**0.5)
-    noise, errors = standard_errors(made.fun, made.jac)
+    noise, errors = standard_errors(made.fun, np.asarray(made.jac))
     found = at(made.x)
     return Identified(
         found,

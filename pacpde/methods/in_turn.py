@@ -163,7 +163,7 @@ class _Work:
         recipe, task = self._for(before, target)
         free = ~_taken(before)
         anchor = Anchor.at(torch.zeros_like(before.weights[free]), self.strength)
-        approach = Approach(recipe, self.seed, self._monitor(name), True, anchor)
+        approach = Approach(recipe, self.seed, self._monitor(name), anchor=anchor)
         fits: list[FitResult] = approach.run(before, task, free)
         weights, own = fits[-1].weights, free
         phases = recipe.again(task)

@@ -100,7 +100,7 @@ class PAC(Method):
         kept = self._keep(replace(source, history=(), seconds=0.0), context, recipe)
         allocated, free = kept.allocated, ~kept.allocated.memories[SOURCE].mask
         anchor = Anchor.at(torch.zeros_like(source.weights[free]), self.strength)
-        approach = Approach(recipe, context.seed, context.monitor, self.continuation, anchor)
+        approach = Approach(recipe, context.seed, context.monitor, self.continuation, anchor=anchor)
         fits = approach.run(allocated, target, free)
         surrogate = finish(allocated, target, recipe.again(target), fits, "calibrated")
         if allocated.outcome != "converged" and surrogate.outcome == "converged":

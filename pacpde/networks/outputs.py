@@ -6,6 +6,7 @@ stands beside the fields is fitted, held or frozen with the weights, by any opti
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 
@@ -92,7 +93,7 @@ def as_raw(batch: Batch, first: int) -> RawBatch:
     return RawBatch(**_content(batch), first=first)
 
 
-def _content(batch: Batch) -> dict[str, object]:
+def _content(batch: Batch) -> dict[str, Any]:
     return {entry.name: getattr(batch, entry.name) for entry in fields(Batch)}
 
 

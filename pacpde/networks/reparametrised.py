@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Self
 
 import torch
 
@@ -19,11 +20,11 @@ class Reparametrised(MLP, ABC):
     """A dense network evaluated at `effective(v)` for a vector v = [weights, others]."""
 
     @classmethod
-    def of(cls, network: MLP, **options: int | float) -> "Reparametrised":
+    def of(cls, network: MLP, **options: Any) -> Self:
         """Over a dense network."""
         return cls(
             network.inputs, network.outputs, network.width, network.depth, network.activation,
-            **options,  # type: ignore[arg-type]
+            **options,
         )  # fmt: skip
 
     @cached_property

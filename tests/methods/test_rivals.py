@@ -9,7 +9,9 @@ import torch
 
 from pacpde import Surrogate, fit, transfer
 from pacpde.errors import InvalidValueError
+from pacpde.methods.coefficient_input import AtShare, fold
 from pacpde.networks import checkpoint
+from pacpde.networks.constraints import PhysicsAnsatz
 from pacpde.problems import Heat
 
 SETTINGS = {"points": 100, "steps": 6}
@@ -192,3 +194,34 @@ def test_bss_shrinks_the_direction_that_features_use_least(source: Surrogate) ->
     assert least[1] < 0.2 * least[0]
     with pytest.raises(InvalidValueError, match="smallest is 9"):
         transfer(source, TARGET, method="bss", smallest=9)
+
+
+def test_continuation_in_equal_steps(source: Surrogate) -> None:
+    made = transfer(source, TARGET, method="continuation", stations=3, settings=SETTINGS)
+    stages = list(dict.fromkeys(entry["stage"] for entry in made.history))
+    assert stages == ["calibrate.1", "calibrate.2", "calibrate"]
+    straight = transfer(source, TARGET, method="continuation", stations=1, settings=SETTINGS)
+    assert {entry["stage"] for entry in straight.history} == {"calibrate"}
+
+
+def test_the_place_on_the_way_is_an_input_that_is_folded_away(source: Surrogate) -> None:
+    network = replace(source.network, inputs=source.network.inputs + 1)
+    weights = torch.tensor(network.start(np.random.default_rng(0)))
+    base = PhysicsAnsatz(TARGET)
+    inner = Surrogate(source.network, base, fold(network, weights, 0.7))
+    batch = AtShare(base, 0.7).batch(POINTS)
+    expected = batch.fields(network.forward(weights, batch.inputs, batch.names))[0]
+    torch.testing.assert_close(inner.at(POINTS), expected)
+    made = transfer(source, TARGET, method="coefficient_input", settings=SETTINGS)
+    assert made.surrogate.network == source.network
+    assert made.target_error < 0.05
+
+
+def test_random_features_solve_a_linear_equation_without_a_source(source: Surrogate) -> None:
+    settings = {"points": 800, "steps": 6}
+    found = [
+        transfer(source, TARGET, method="random_features", features=count, settings=settings)
+        for count in (20, 200)
+    ]
+    assert found[1].target_error < 1e-4 < found[0].target_error
+    assert found[1].made.free_parameters == 201

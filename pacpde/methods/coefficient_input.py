@@ -1,0 +1,147 @@
+"""The coefficient as an input: one network for the whole way from source to target."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from pacpde.errors import InvalidValueError
+from pacpde.methods.base import Context, Method, Transferred, finish
+from pacpde.methods.scratch import Scratch
+from pacpde.networks.constraints import Batch, PhysicsAnsatz
+from pacpde.networks.mlp import MLP
+from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.blocks import Block
+from pacpde.objective.task import Draw, PhysicsTask, Task
+from pacpde.optim.continuation import between
+from pacpde.optim.fit import minimise
+from pacpde.runtime import generator
+
+
+@dataclass(frozen=True)
+class CoefficientInput(Method):
+    """min over w of Σ_k L_k(u(·, s_k; w)) over problems k from source to target, s_k ∈ [0, 1].
+
+    The way in between is one more input of a network that is trained from nothing; the target is
+    s = 1. For many queries along the way this is what transfer has to beat; for one query it pays
+    for all. The points are shared among the problems. In the end s = 1 is added into the biases,
+    which leaves a network like the source's. Labels alone know one coefficient: there it is
+    scratch.
+
+    Attributes:
+        stations: problems, source and target among them.
+    """
+
+    name = "coefficient_input"
+    summary = "min Σ L over problems from source to target, their place on the way as an input"
+
+    stations: int = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.stations < 2:
+            raise InvalidValueError(f"stations is {self.stations}, expected at least 2.")
+
+    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+        if not isinstance(target, PhysicsTask) or not target.physics:
+            return Scratch(self.steps).run(source, target, context)
+        recipe = self.recipe(context)
+        task = AlongTask.of(source, target, self.stations)
+        network = replace(source.network, inputs=source.network.inputs + 1)
+        rng = generator(context.seed, "weights")
+        weights = target.runtime.tensor(network.start(rng, recipe.frequency))
+        phases = recipe.first(task)
+        made = minimise(
+            network,
+            task,
+            weights,
+            phases,
+            stage="along",
+            seed=context.seed,
+            tolerance=recipe.tolerance,
+            optimiser=recipe.make_optimiser(),
+            monitor=replace(context.monitor, watch=None),
+        )
+        folded = fold(network, made.weights, 1.0)
+        blank = Surrogate(source.network, target.ansatz(phases[-1].draw), folded)
+        return Transferred(
+            finish(blank, target, phases, [made], "calibrated", weights=folded),
+            source.parameters,  # once folded
+            made.steps,
+            made.evaluations,
+            {"calibrate": made.seconds},
+        )
+
+
+def fold(network: MLP, weights: torch.Tensor, value: float) -> torch.Tensor:
+    """The weights of the network without its last input, which has a fixed value."""
+    smaller = replace(network, inputs=network.inputs - 1)
+    (first, bias), *rest = network.matrices(weights)
+    parts = [first[:, :-1].flatten(), bias + value * first[:, -1]]
+    parts += [part.flatten() for pair in rest for part in pair]
+    folded = torch.cat(parts)
+    assert len(folded) == smaller.size
+    return folded
+
+
+@dataclass(frozen=True)
+class AtShare:
+    """An ansatz whose network gets one more input, the same everywhere."""
+
+    ansatz: PhysicsAnsatz
+    share: float
+
+    @property
+    def inputs(self) -> int:
+        return self.ansatz.inputs + 1
+
+    @property
+    def outputs(self) -> int:
+        return self.ansatz.outputs
+
+    def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
+        made = self.ansatz.batch(points, names)
+        more = torch.zeros_like(made.inputs[..., :1])
+        more[made.names.index("")] = self.share
+        return replace(made, inputs=torch.cat([made.inputs, more], -1))
+
+
+@dataclass(frozen=True)
+class AlongTask(PhysicsTask):
+    """The problem at a share of the way, and others along it; held out at its own share.
+
+    Attributes:
+        share: of its own problem.
+        others: the rest of the way.
+    """
+
+    share: float = 1.0
+    others: tuple["AlongTask", ...] = ()
+
+    @classmethod
+    def of(cls, source: Surrogate, target: PhysicsTask, stations: int) -> "AlongTask":
+        shares = [k / (stations - 1) for k in range(stations)]
+        along = [
+            cls(between(source.problem, target.problem, share), None, True, target.hard,
+                target.seed, target.runtime, share)
+            for share in shares
+        ]  # fmt: skip
+        return replace(along[-1], labels=target.labels, others=tuple(along[:-1]))
+
+    def ansatz(self, draw: Draw) -> AtShare:  # type: ignore[override]
+        return AtShare(super().ansatz(draw), self.share)
+
+    def drift(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
+        smaller = replace(network, inputs=network.inputs - 1)
+        plain = PhysicsTask(self.problem, hard=self.hard, seed=self.seed, runtime=self.runtime)
+        return plain.drift(smaller, fold(network, weights, self.share), draw)
+
+    def blocks(
+        self, network: MLP, weights: torch.Tensor, draw: Draw, rng: np.random.Generator
+    ) -> list[Block]:
+        own = replace(draw, points=max(1, draw.points // (1 + len(self.others))))
+        found = super().blocks(network, weights, own, rng)
+        for other in self.others:
+            found += other.blocks(network, weights, own, rng)
+        return found

@@ -1,0 +1,72 @@
+"""Random features: no source, and only a linear layer to fit."""
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from pacpde.errors import InvalidValueError
+from pacpde.methods.base import Context, Method, Transferred, finish
+from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.task import Task
+from pacpde.optim.fit import minimise
+from pacpde.runtime import generator
+
+
+@dataclass(frozen=True)
+class RandomFeatures(Method):
+    """min over the head of L_T(head ∘ tanh(V x + c)) with random V, c: least squares where linear.
+
+    Extreme learning machines (Huang, Zhu & Siew 2006; for equations Dong & Li 2021,
+    doi:10.1016/j.cma.2021.114129). A control: where it wins, the problem needs no network that was
+    trained, and no source.
+
+    Attributes:
+        features: hidden units, in one layer.
+        spread: standard deviation of V, for inputs that run over an interval of length 2; the units
+            are centred all over them.
+    """
+
+    name = "random_features"
+    summary = "min L_T over a linear layer on random features; no source, a control"
+    partial = True
+
+    features: int = 300
+    spread: float = 2.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.features < 1:
+            raise InvalidValueError(f"features is {self.features}, expected at least 1.")
+        if not self.spread > 0:
+            raise InvalidValueError(f"spread is {self.spread}, expected a number above 0.")
+
+    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+        recipe = self.recipe(context)
+        network = replace(source.network, width=self.features, depth=1)
+        rng = generator(context.seed, "random features")
+        weights = target.runtime.tensor(network.start(rng, self.spread))
+        head = network.layers[-1].start
+        weights[head:] = 0
+        free = torch.zeros_like(weights, dtype=torch.bool)
+        free[head:] = True
+        phases = recipe.again(target)
+        made = minimise(
+            network,
+            target,
+            weights,
+            phases,
+            stage="features",
+            seed=context.seed,
+            tolerance=recipe.tolerance,
+            free=free,
+            optimiser=recipe.make_optimiser(),
+            monitor=replace(context.monitor, watch=None),
+        )
+        blank = Surrogate(network, target.ansatz(phases[-1].draw), weights)
+        return Transferred(
+            finish(blank, target, phases, [made], "calibrated"),
+            int(free.sum()),
+            made.steps,
+            made.evaluations,
+            {"calibrate": made.seconds},
+        )
