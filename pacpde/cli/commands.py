@@ -8,6 +8,7 @@ import typer
 
 from pacpde.cli import inputs, tables
 from pacpde.cli import output as printing
+from pacpde.cli.identify import identify
 from pacpde.cli.options import (
     Changes,
     Coefficients,
@@ -411,5 +412,6 @@ def _exit_for(fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], kept
         raise typer.Exit(1)
 
 
+app.command()(identify)
 app.add_typer(study, name="study")
 app.command()(report)

@@ -101,6 +101,22 @@ def read(path: Path, problem: Problem, extrapolate: bool) -> Points:
     return points
 
 
+def measurements(path: Path, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """Measured fields: (points [rows, axes], values [rows, fields]) of a CSV or HDF5 file."""
+    axes, fields = problem.domain.names, tuple(problem.fields)
+    if path.suffix in (".h5", ".hdf5"):
+        held = load(path)
+        if held.reference.problem.name != problem.name or held.labels is None:
+            raise DataFileError(
+                f"{path} holds no labels of {problem.name!r}: make them with `pacpde solve "
+                f"{problem.name} --labels 25 -o {path}`."
+            )
+        return held.labels.points, held.labels.values
+    read = _of_csv(path, (*axes, *fields))
+    count = len(axes)
+    return read.at[:, :count], read.at[:, count:]
+
+
 def _of_dataset(path: Path, problem: Problem) -> Points:
     reference = load(path).reference
     if reference.problem.name != problem.name:

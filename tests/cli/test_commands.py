@@ -289,3 +289,45 @@ def test_version_and_module(call: Callable) -> None:
         [sys.executable, "-m", "pacpde", "--version"], capture_output=True, text=True, cwd=root
     )
     assert called.stdout == ended.out
+
+
+def test_identify(call: Callable, source: Path, tmp_path: Path) -> None:
+    """From a CSV and from an HDF5 file, the same labels and so the same numbers."""
+    words = ["heat", "alpha=0.3", "--labels", "25", "--noise", "0.01", "-o", "measured.h5"]
+    assert call("solve", *words).status == 0
+    with h5py.File("measured.h5") as file:
+        points, values = file["labels/points"][:], file["labels/values"][:]
+    rows = np.column_stack([values, points])[:, [0, 2, 1]]  # u, x, t
+    np.savetxt("measured.csv", rows, delimiter=",", header="u,x,t", comments="", fmt="%.17g")
+    small = ["--points", "200", "--steps", "15", "--json", "-"]
+    made = call("identify", source, "measured.csv", "--unknown", "alpha", "-o", "found",
+                "--beside-scipy", *small)  # fmt: skip
+    assert made.status == 0
+    content = json.loads(made.out)
+    ours, theirs = (content[way]["estimates"]["alpha"] for way in ("surrogate", "scipy"))
+    assert ours["value"] == pytest.approx(theirs["value"], abs=0.2 * theirs["standard_error"])
+    assert abs(ours["value"] - 0.3) < 4 * ours["standard_error"] < 0.04
+    again = json.loads(call("identify", source, "measured.h5", "-o", "again", *small).out)
+    assert again["surrogate"]["estimates"]["alpha"] == ours
+    assert load("found").problem.coefficients["alpha"] == ours["value"]
+
+
+@pytest.mark.parametrize(
+    "words, told",
+    [
+        (["none.csv"], "cannot be read"),
+        (["half.csv"], "has the columns"),
+        (["good.csv", "--unknown", "nu"], "'nu'"),
+        (["far.csv"], "outside the domain"),
+        (["good.csv", "--steps", "0"], "steps"),
+    ],
+)
+def test_identify_refuses(
+    words: list[str], told: str, call: Callable, source: Path, tmp_path: Path
+) -> None:
+    Path("half.csv").write_text("t,x\n0.1,0.2\n")
+    Path("good.csv").write_text("t,x,u\n0.1,0.2,0.3\n0.2,0.2,0.3\n")
+    Path("far.csv").write_text("t,x,u\n0.1,0.2,0.3\n9,0.2,0.3\n")
+    ended = call("identify", source, *words, "-o", "found")
+    assert ended.status == 2 and told in ended.err
+    assert not Path("found").exists()
