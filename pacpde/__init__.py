@@ -1,6 +1,15 @@
 """pacpde: moves a trained solver of an ODE or PDE to changed coefficients."""
 
-from pacpde.methods import TransferResult, fit, fit_many, transfer, transfer_many
+from pacpde.methods import (
+    TransferResult,
+    fit,
+    fit_many,
+    identify,
+    identify_by_scipy,
+    transfer,
+    transfer_in_turn,
+    transfer_many,
+)
 from pacpde.networks.checkpoint import load, save
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Problem
@@ -15,8 +24,11 @@ __all__ = [
     "TransferResult",
     "fit",
     "fit_many",
+    "identify",
+    "identify_by_scipy",
     "load",
     "save",
     "transfer",
+    "transfer_in_turn",
     "transfer_many",
 ]

@@ -62,8 +62,8 @@ def identify(
     Example: pacpde identify runs/source measured.csv --unknown nu -o runs/found
     """
     from pacpde.cli.points import measurements
-    from pacpde.methods.identify import identify as by_surrogate
-    from pacpde.methods.identify import identify_by_scipy
+    from pacpde.methods.identification import identify as by_surrogate
+    from pacpde.methods.identification import identify_by_scipy
     from pacpde.networks import checkpoint
 
     trained = checkpoint.load(source)

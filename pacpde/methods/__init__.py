@@ -1,20 +1,27 @@
 """Ways to transfer: one file a method."""
 
 from pacpde.methods.base import Method, methods
+from pacpde.methods.identification import Identified, identify, identify_by_scipy
+from pacpde.methods.in_turn import Backbone, transfer_in_turn
 from pacpde.methods.many import fit_many, transfer_many
 from pacpde.methods.recipe import Recipe
 from pacpde.methods.regression import fit_table, transfer_table
 from pacpde.methods.transfer import TransferResult, fit, transfer
 
 __all__ = [
+    "Backbone",
+    "Identified",
     "Method",
     "Recipe",
     "TransferResult",
     "fit",
     "fit_many",
     "fit_table",
+    "identify",
+    "identify_by_scipy",
     "methods",
     "transfer",
+    "transfer_in_turn",
     "transfer_many",
     "transfer_table",
 ]

@@ -18,6 +18,7 @@ from pacpde.optim.fit import FitResult
 from pacpde.pac import SOURCE, allocate, prune
 from pacpde.pac.mask import SCOPES, TREATMENTS, check_choice, check_sparsity, mask_of
 from pacpde.pac.scores import SCORES
+from pacpde.runtime import generator
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class PAC(Method):
             each (Han et al. 2015, arXiv 1506.02626).
         lose: end the rounds before the source's held-out residual is so many times what it was;
             `sparsity` is then the most that is pruned. None for no such limit.
+        grow: neurons that every hidden layer gets for the target, all of their weights free. The
+            source does not see them; what is stored and evaluated grows.
         allocate_steps: at most so many steps of an allocate; None takes the recipe's.
         continuation: walk the coefficients where a direct calibration fails.
     """
@@ -52,6 +55,7 @@ class PAC(Method):
     mask: str = "magnitude"
     rounds: int = 1
     lose: float | None = None
+    grow: int = 0
     allocate_steps: int | None = None
     continuation: bool = True
 
@@ -63,8 +67,10 @@ class PAC(Method):
         check_choice("treatment of the head", self.head, TREATMENTS)
         check_choice("mask", self.mask, tuple(SCORES))
         check_strength("strength (λ)", self.strength)
-        if self.rounds < 1:
-            raise InvalidValueError(f"rounds is {self.rounds}, expected at least 1.")
+        for name, least in (("rounds", 1), ("grow", 0)):
+            if getattr(self, name) < least:
+                value = getattr(self, name)
+                raise InvalidValueError(f"{name} is {value}, expected at least {least}.")
         if self.lose is not None and self.rounds == 1:
             raise InvalidValueError("lose needs rounds above 1: the last one before it is kept.")
         if self.lose is not None and not self.lose > 1:
@@ -98,8 +104,9 @@ class PAC(Method):
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
         recipe = self.recipe(context)
         kept = self._keep(replace(source, history=(), seconds=0.0), context, recipe)
-        allocated, free = kept.allocated, ~kept.allocated.memories[SOURCE].mask
-        anchor = Anchor.at(torch.zeros_like(source.weights[free]), self.strength)
+        allocated = grown(kept.allocated, self.grow, context.seed)
+        free = ~allocated.memories[SOURCE].mask
+        anchor = Anchor.at(torch.zeros_like(allocated.weights[free]), self.strength)
         approach = Approach(recipe, context.seed, context.monitor, self.continuation, anchor=anchor)
         fits = approach.run(allocated, target, free)
         surrogate = finish(allocated, target, recipe.again(target), fits, "calibrated")
@@ -156,6 +163,31 @@ class PAC(Method):
             found = _Kept(latest, pruned)
         assert found is not None
         return replace(found, fits=fits, pruning=pruning)
+
+
+def grown(surrogate: Surrogate, more: int, seed: int) -> Surrogate:
+    """The same function and memories with more neurons a hidden layer.
+
+    What reaches the new neurons is drawn as at the start of a fit; nothing leaves them yet.
+    """
+    if more == 0:
+        return surrogate
+    small = surrogate.network
+    network = replace(small, width=tuple(width + more for width in small.widths))
+    places = torch.as_tensor(small.places(network), device=surrogate.weights.device)
+    drawn = surrogate.runtime.tensor(network.start(generator(seed, "grown")))
+    weights = torch.zeros_like(drawn)
+    for (own, _), (new, _), width in zip(
+        network.matrices(weights), network.matrices(drawn), small.widths, strict=False
+    ):
+        own[width:] = new[width:]
+    weights[places] = surrogate.weights
+    memories = {}
+    for name, memory in surrogate.memories.items():
+        mask = torch.zeros_like(weights, dtype=torch.bool)
+        mask[places] = memory.mask
+        memories[name] = replace(memory, mask=mask)
+    return replace(surrogate, network=network, weights=weights, memories=memories)
 
 
 @dataclass(frozen=True)

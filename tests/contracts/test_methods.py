@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,12 @@ def test_history_runs_forward(result: TransferResult) -> None:
     seconds = [entry["seconds"] for entry in result.history]
     assert seconds == sorted(seconds)
     assert all(math.isfinite(entry["held_out"]) for entry in result.history)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_it_is_described(method: str) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "methods.md"
+    assert f"`{method}`" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -6,7 +6,7 @@ import pytest
 from pacpde import Surrogate, fit
 from pacpde.datasets import draw_labels, reference_for
 from pacpde.errors import InvalidValueError, UnknownNameError
-from pacpde.methods.identify import identify, identify_by_scipy, standard_errors
+from pacpde.methods.identification import identify, identify_by_scipy, standard_errors
 from pacpde.problems import Heat, Lorenz
 
 SETTINGS = {"points": 300, "steps": 20}

@@ -225,3 +225,20 @@ def test_random_features_solve_a_linear_equation_without_a_source(source: Surrog
     ]
     assert found[1].target_error < 1e-4 < found[0].target_error
     assert found[1].made.free_parameters == 201
+
+
+def test_neurons_for_the_target_leave_the_source_as_it_was(source: Surrogate) -> None:
+    plain = transfer(source, TARGET, sparsity=0.5, settings=SETTINGS)
+    made = transfer(source, TARGET, sparsity=0.5, grow=4, settings=SETTINGS)
+    assert made.surrogate.network.widths == (12, 12)
+    assert made.source_error["recalled"] == made.source_error["allocated"]
+    small, large = plain.made.snapshots["allocated"], made.made.snapshots["allocated"]
+    torch.testing.assert_close(large.at(POINTS), small.at(POINTS))  # nothing leaves them yet
+    torch.testing.assert_close(made.recall("source").at(POINTS), small.at(POINTS))
+    assert made.made.free_parameters == made.surrogate.parameters - int(
+        plain.surrogate.memories["source"].mask.sum()
+    )
+    before, after = (network.layers[1] for network in (small.network, large.network))
+    incoming = large.weights[after.weights].reshape(12, 12)
+    assert incoming[8:].all() and not incoming[:8, 8:].any()
+    assert before.inputs == 8
