@@ -41,6 +41,7 @@ from pacpde.cli.output import SIDE_BY_SIDE, complain, emit, showing
 from pacpde.cli.study import report, study
 from pacpde.cli.verdicts import verdict
 from pacpde.errors import InvalidValueError
+from pacpde.methods import nearest
 from pacpde.networks.surrogate import Surrogate
 from pacpde.runtime import Runtime, check_seed, versions
 
@@ -211,6 +212,14 @@ def transfer(
     tolerance: Residual = None,
     memory: Memory = None,
     optimiser: Optimiser = None,
+    among: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Another source; repeatable. The one whose residual on the target is smallest "
+            "is taken.",
+        ),
+    ] = None,
     family: Annotated[
         str | None, typer.Option(help="Refuse a source folder of another family.")
     ] = None,
@@ -236,6 +245,11 @@ def transfer(
             "family."
         )
     target = inputs.target(trained.problem, coefficients or [], until)
+    if among:
+        folders = {source: trained, **{folder: checkpoint.load(folder) for folder in among}}
+        trained = nearest(list(folders.values()), target, seed=check_seed(seed))
+        source = next(folder for folder, made in folders.items() if made is trained)
+        complain(f"pacpde: starting from {source}, {trained.problem}.")
     options = inputs.method_options([method], option or [], sparsity=sparsity, strength=strength)
     runtime = Runtime(device, dtype or trained.runtime.dtype)
     settings = inputs.settings(

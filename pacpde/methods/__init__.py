@@ -4,6 +4,7 @@ from pacpde.methods.base import Method, methods
 from pacpde.methods.identification import Identified, identify, identify_by_scipy
 from pacpde.methods.in_turn import Backbone, transfer_in_turn
 from pacpde.methods.many import fit_many, transfer_many
+from pacpde.methods.nearest import nearest
 from pacpde.methods.recipe import Recipe
 from pacpde.methods.regression import fit_table, transfer_table
 from pacpde.methods.transfer import TransferResult, fit, transfer
@@ -20,6 +21,7 @@ __all__ = [
     "identify",
     "identify_by_scipy",
     "methods",
+    "nearest",
     "transfer",
     "transfer_in_turn",
     "transfer_many",

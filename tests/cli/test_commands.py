@@ -331,3 +331,14 @@ def test_identify_refuses(
     ended = call("identify", source, *words, "-o", "found")
     assert ended.status == 2 and told in ended.err
     assert not Path("found").exists()
+
+
+def test_transfer_from_the_nearest_of_several_sources(
+    call: Callable, source: Path, tmp_path: Path
+) -> None:
+    assert call("train", "heat", "alpha=0.2", *SMALL, "-o", "other").status == 0
+    words = ["--method", "warm_start", "--steps", "5", "--points", "100", "--json", "-"]
+    ended = call("transfer", source, "alpha=0.19", "--among", "other", *words, "-o", "made")
+    assert ended.status == 0
+    assert json.loads(ended.out)["source"] == {"alpha": 0.2}
+    assert "starting from other, heat(alpha=0.2)" in ended.err

@@ -1,0 +1,30 @@
+"""Which of several sources to start from."""
+
+from collections.abc import Sequence
+
+from pacpde.errors import InvalidValueError
+from pacpde.methods.transfer import check_transfer
+from pacpde.networks.constraints import PhysicsAnsatz
+from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.task import Draw, PhysicsTask
+from pacpde.physics.problem import Problem
+
+
+def nearest(sources: Sequence[Surrogate], target: Problem, *, seed: int = 0) -> Surrogate:
+    """The source that, untouched, has the smallest held-out residual on the target.
+
+    No reference is asked: the distance in the coefficient says little where solutions saturate.
+    """
+    if not sources:
+        raise InvalidValueError("there are no sources: give at least one surrogate.")
+    for source in sources:
+        check_transfer(source, target, 0, 0.0, True)
+    return min(sources, key=lambda source: zero_shot_residual(source, target, seed))
+
+
+def zero_shot_residual(source: Surrogate, target: Problem, seed: int = 0) -> float:
+    """Root mean square residual of a source taken as a solver of the target."""
+    ansatz = source.ansatz
+    assert isinstance(ansatz, PhysicsAnsatz)
+    task = PhysicsTask(target, hard=ansatz.hard, seed=seed, runtime=source.runtime)
+    return task.held_out(source.network, source.weights, Draw(odd=ansatz.odd))
