@@ -28,19 +28,19 @@ class BSS(FineTuningBeside):
     target, drawn anew with its collocation points. η = 0.001 and k = 1 are theirs.
 
     Attributes:
-        strength: η.
+        shrink: η.
         smallest: k.
     """
 
     name = "bss"
     summary = "min L_T + η Σ of the k smallest σ²(F): directions that features hardly use shrink"
 
-    strength: float = 1e-3
+    shrink: float = 1e-3
     smallest: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_strength("strength (η)", self.strength)
+        check_strength("shrink (η)", self.shrink)
 
     def check(self, network: MLP) -> None:
         if not 1 <= self.smallest <= network.widths[-1]:
@@ -61,6 +61,6 @@ class BSS(FineTuningBeside):
             output = wide.network.forward(weights, batch.inputs, batch.names)
             features = batch.fields(output)[0]
             _, _, vectors = torch.linalg.svd(features, full_matrices=False)
-            return [SpectralBlock(batch, vectors[-self.smallest :].mT, 2 * self.strength)]
+            return [SpectralBlock(batch, vectors[-self.smallest :].mT, 2 * self.shrink)]
 
         return blocks

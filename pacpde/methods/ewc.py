@@ -18,18 +18,18 @@ class EWC(FineTuning):
     matrix: here JᵀJ of the source's own residuals.
 
     Attributes:
-        strength: λ, which "must be tuned".
+        hold: λ, which "must be tuned".
     """
 
     name = "ewc"
     summary = "min L_T(w) + (λ/2) Σ F_i (w_i − w_S,i)², F the curvature of the source's loss"
 
-    strength: float = 1e-4
+    hold: float = 1e-4
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_strength("strength (λ)", self.strength)
+        check_strength("hold (λ)", self.hold)
 
     def anchor(self, source: Surrogate, context: Context) -> Anchor | None:
         fisher = curvature(source, context.source_task, context.seed)
-        return Anchor(self.strength / 2 * fisher, source.weights)
+        return Anchor(self.hold / 2 * fisher, source.weights)

@@ -25,8 +25,8 @@ class LoRA(Method):
 
     Attributes:
         rank: of B A; None takes an eighth of the width.
-        biases: whether they are free as well, as in many uses of LoRA; our default, since a dense
-            network of physics has few other ways to move a front.
+        tune_biases: whether they are free as well, as in many uses of LoRA; our default, since a
+            dense network of physics has few other ways to move a front.
         continuation: walk the coefficients where a direct fit fails, as PAC does.
     """
 
@@ -34,7 +34,7 @@ class LoRA(Method):
     summary = "min L_T(W_S + B A) over low-rank A, B in every layer; the weights themselves stay"
 
     rank: int | None = None
-    biases: bool = True
+    tune_biases: bool = True
     continuation: bool = True
 
     def check(self, network: MLP) -> None:
@@ -78,5 +78,5 @@ class LoRA(Method):
         for layer, at_a, _ in network.adapters:
             drawn = rng.normal(0, layer.inputs**-0.5, network.rank * layer.inputs)
             weights[at_a] = source.runtime.tensor(drawn)
-            free[layer.biases] = self.biases
+            free[layer.biases] = self.tune_biases
         return weights, free

@@ -23,17 +23,17 @@ class LwF(FineTuningBeside):
     source's values are distilled at points of its own domain, drawn anew with the target's.
 
     Attributes:
-        strength: λ; 1 is theirs. Ours weighs mean squared values in scales of the fields.
+        distil: λ; 1 is theirs. Ours weighs mean squared values in scales of the fields.
     """
 
     name = "lwf"
     summary = "min L_T + λ mean (u_S-head − u_S)²: a second head goes on answering for the source"
 
-    strength: float = 1e-3
+    distil: float = 1e-3
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_strength("strength (λ)", self.strength)
+        check_strength("distil (λ)", self.distil)
 
     def wide(self, source: Surrogate) -> tuple[Widened, torch.Tensor]:
         weight, bias = source.network.matrices(source.weights)[-1]
@@ -45,7 +45,7 @@ class LwF(FineTuningBeside):
             points = target.runtime.tensor(points_of(context.source_task, draw.points, rng))
             values = source.at(points)
             batch = as_head(source.ansatz.batch(points), 1)
-            return [LabelBlock(batch, values, 2 * self.strength)]  # a loss is ½ mean r²
+            return [LabelBlock(batch, values, 2 * self.distil)]  # a loss is ½ mean r²
 
         return blocks
 

@@ -1,7 +1,7 @@
 """What every registered method must do, on fits small enough for a test."""
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,15 @@ def test_history_runs_forward(result: TransferResult) -> None:
     seconds = [entry["seconds"] for entry in result.history]
     assert seconds == sorted(seconds)
     assert all(math.isfinite(entry["held_out"]) for entry in result.history)
+
+
+def test_an_option_means_the_same_in_every_method() -> None:
+    """A word on the command line goes to all the methods that have it."""
+    hints: dict[str, set[str]] = {}
+    for method in methods:
+        for option in fields(method):
+            hints.setdefault(option.name, set()).add(str(option.type))
+    assert {name for name, found in hints.items() if len(found) > 1} == set()
 
 
 @pytest.mark.parametrize("method", METHODS)

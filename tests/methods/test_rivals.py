@@ -53,7 +53,8 @@ def test_a_change_of_low_rank(source: Surrogate) -> None:
         weight = change[layer.weights].reshape(layer.outputs, layer.inputs)
         assert 0 < int(torch.linalg.matrix_rank(weight)) <= 2
     assert not any(
-        moved(source, "lora", biases=False)[layer.biases].any() for layer in source.network.layers
+        moved(source, "lora", tune_biases=False)[layer.biases].any()
+        for layer in source.network.layers
     )
     with pytest.raises(InvalidValueError, match="rank is 9"):
         transfer(source, TARGET, method="lora", rank=9)
@@ -69,8 +70,7 @@ def test_l2_sp_holds_the_body_at_the_source_and_the_head_at_zero(source: Surroga
 
 def test_ewc_holds_what_the_source_is_sensitive_to(source: Surrogate) -> None:
     free, held = (
-        transfer(source, TARGET, method="ewc", strength=strength, settings=SETTINGS)
-        for strength in (0.0, 1e3)
+        transfer(source, TARGET, method="ewc", hold=hold, settings=SETTINGS) for hold in (0.0, 1e3)
     )
     assert held.source_error["unmasked"] < 0.2 * free.source_error["unmasked"]
     assert held.target_error > free.target_error
@@ -153,8 +153,8 @@ def test_rounds_end_before_the_source_is_lost(source: Surrogate) -> None:
 
 def test_a_second_head_goes_on_answering_for_the_source(source: Surrogate) -> None:
     loose, tight = (
-        transfer(source, TARGET, method="lwf", strength=strength, settings=SETTINGS)
-        for strength in (0.0, 1.0)
+        transfer(source, TARGET, method="lwf", distil=distil, settings=SETTINGS)
+        for distil in (0.0, 1.0)
     )
     assert tight.source_error["recalled"] < 0.2 * loose.source_error["recalled"]
     for made in (loose, tight):  # both heads share every hidden layer
@@ -187,8 +187,8 @@ def test_delta_holds_features_at_the_sources(source: Surrogate) -> None:
 
 def test_bss_shrinks_the_direction_that_features_use_least(source: Surrogate) -> None:
     loose, tight = (
-        transfer(source, TARGET, method="bss", strength=strength, settings=SETTINGS).surrogate
-        for strength in (0.0, 1.0)
+        transfer(source, TARGET, method="bss", shrink=shrink, settings=SETTINGS).surrogate
+        for shrink in (0.0, 1.0)
     )
     least = [float(torch.linalg.svdvals(features(made, POINTS))[-1]) for made in (loose, tight)]
     assert least[1] < 0.2 * least[0]
