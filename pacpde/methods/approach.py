@@ -1,10 +1,16 @@
-"""The approach to a target that warm start and PAC share: continuation, then the full fit."""
+"""The approach to a target that PAC and its rivals share: how the free weights get there.
+
+Weights that solve the source are a good start for a near target. For a far one they may be worse
+than random ones: a steep front, or another orbit, is then fitted in the wrong place, and stays
+there.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
+from pacpde.errors import unknown
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Anchor
@@ -13,18 +19,27 @@ from pacpde.optim.continuation import Follower, between, follow
 from pacpde.optim.fit import FitResult, Monitor, Phase, minimise
 from pacpde.physics.problem import Problem
 
-# Tolerances that a point on the path may miss by: its few points leave that much noise, and a
-# false front leaves ten times more.
+WAYS = ("grow", "walk", "straight")
+# Tolerances that a probe, or a point on the path, may miss by: its few points leave that much
+# noise, and a false front leaves ten times more.
 ACCEPT = 4
+
+
+def check_way(way: str) -> None:
+    if way not in WAYS:
+        raise unknown("approach", way, WAYS)
 
 
 @dataclass(frozen=True)
 class Approach:
-    """Fits the free weights to a target, walking the coefficients where a direct fit fails.
+    """Fits the free weights to a target.
 
     Attributes:
-        continuation: walk; otherwise fit the target straight.
-        stations: walk in so many equal steps, whatever comes of them, rather than by residuals.
+        way: what follows where a short probe of the target fails. "grow": the phases of a fit from
+            random weights, from the source's: few points first, drawn anew often, the plain
+            ansatz, a time span that grows. "walk": continuation in the coefficients, with steps
+            chosen by residuals. "straight": nothing, and no probe.
+        stations: walk in so many equal steps, whatever comes of them, instead.
         anchor: over the free weights.
         wrap: what is fitted in place of a task, on the way as well as in the end.
     """
@@ -32,7 +47,7 @@ class Approach:
     recipe: Recipe
     seed: int
     monitor: Monitor
-    continuation: bool = True
+    way: str = "grow"
     stations: int | None = None
     anchor: Anchor | None = None
     wrap: Callable[[Task], Task] = lambda task: task
@@ -40,23 +55,40 @@ class Approach:
     def run(self, start: Surrogate, target: Task, free: torch.Tensor) -> list[FitResult]:
         """Every fit on the way, the last one the target's."""
         fits: list[FitResult] = []
-        weights = start.weights
-        if self.continuation and isinstance(target, PhysicsTask) and target.physics:
-            fits, reached = self._walk(start, target, free)
-            if reached:  # as far as the path led, even where that is short of the target
-                weights = reached.weights
-        phases = self.recipe.again(target)
+        weights, phases = start.weights, self.recipe.again(target)
+        if isinstance(target, PhysicsTask) and target.physics:
+            if self.way == "walk" or self.stations is not None:
+                fits, reached = self._walk(start, target, free)
+                if reached:  # as far as the path led, even where that is short of the target
+                    weights = reached.weights
+            elif self.way == "grow":
+                fits = [self._probe(start, target, weights, free, "calibrate.0")]
+                if fits[0].held_out <= ACCEPT * self.recipe.tolerance:
+                    weights = fits[0].weights
+                else:
+                    phases = self.recipe.first(target)
         fits.append(self._fit(start, target, weights, free, phases, "calibrate"))
         return fits
+
+    def _probe(
+        self,
+        start: Surrogate,
+        target: PhysicsTask,
+        weights: torch.Tensor,
+        free: torch.Tensor,
+        stage: str,
+    ) -> FitResult:
+        """A short fit to the equation alone."""
+        task = replace(target, labels=None)
+        return self._fit(start, task, weights, free, self.recipe.probe(task), stage)
 
     def _walk(
         self, start: Surrogate, target: PhysicsTask, free: torch.Tensor
     ) -> tuple[list[FitResult], FitResult | None]:
         def correct(problem: Problem, here: FitResult | None, attempt: int) -> FitResult:
-            task = replace(target, problem=problem, labels=None)
             weights = start.weights if here is None else here.weights
-            phases = self.recipe.probe(task)
-            return self._fit(start, task, weights, free, phases, f"calibrate.{attempt}")
+            there = replace(target, problem=problem)
+            return self._probe(start, there, weights, free, f"calibrate.{attempt}")
 
         if self.stations is not None:
             fits: list[FitResult] = []

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pacpde.methods.approach import Approach
+from pacpde.methods.approach import Approach, check_way
 from pacpde.methods.base import Context, Method, Transferred, finish
 from pacpde.networks.outputs import Widened
 from pacpde.networks.surrogate import Memory, Surrogate
@@ -22,10 +22,14 @@ class FineTuningBeside(Method):
     """min over w of L_T(w) + what stands beside it, from w_S, in a network with more outputs.
 
     Attributes:
-        continuation: walk the coefficients where a direct fit fails, as PAC does.
+        approach: what follows where a direct fit fails, as in PAC; see `Approach`.
     """
 
-    continuation: bool = True
+    approach: str = "grow"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_way(self.approach)
 
     @abstractmethod
     def wide(self, source: Surrogate) -> tuple[Widened, torch.Tensor]:
@@ -54,7 +58,7 @@ class FineTuningBeside(Method):
             recipe,
             context.seed,
             replace(context.monitor, watch=self._watch(context, wide)),
-            self.continuation,
+            self.approach,
             anchor=None if held is None else held.members(free),
             wrap=lambda task: Beside(task, source.network, wide, more),
         )

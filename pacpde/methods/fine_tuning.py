@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from pacpde.methods.approach import Approach
+from pacpde.methods.approach import Approach, check_way
 from pacpde.methods.base import Context, Method, Transferred, finish
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Anchor
@@ -18,10 +18,14 @@ class FineTuning(Method):
     A subclass says which weights are free, and where they are held.
 
     Attributes:
-        continuation: walk the coefficients where a direct fit fails, as PAC does.
+        approach: what follows where a direct fit fails, as in PAC; see `Approach`.
     """
 
-    continuation: bool = True
+    approach: str = "grow"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_way(self.approach)
 
     @property
     def fixed(self) -> int | None:
@@ -41,7 +45,7 @@ class FineTuning(Method):
         held = self.anchor(source, context)
         anchor = None if held is None else held.members(free)
         approach = Approach(
-            recipe, context.seed, context.monitor, self.continuation, self.fixed, anchor
+            recipe, context.seed, context.monitor, self.approach, self.fixed, anchor
         )
         start = replace(source, memories={}, history=(), seconds=0.0)
         fits = approach.run(start, target, free)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.approach import Approach
+from pacpde.methods.approach import Approach, check_way
 from pacpde.methods.base import Context, Method, Transferred, finish
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import LowRank
@@ -27,7 +27,7 @@ class LoRA(Method):
         rank: of B A; None takes an eighth of the width.
         tune_biases: whether they are free as well, as in many uses of LoRA; our default, since a
             dense network of physics has few other ways to move a front.
-        continuation: walk the coefficients where a direct fit fails, as PAC does.
+        approach: what follows where a direct fit fails, as in PAC; see `Approach`.
     """
 
     name = "lora"
@@ -35,7 +35,11 @@ class LoRA(Method):
 
     rank: int | None = None
     tune_biases: bool = True
-    continuation: bool = True
+    approach: str = "grow"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_way(self.approach)
 
     def check(self, network: MLP) -> None:
         most = max(network.widths)
@@ -54,7 +58,7 @@ class LoRA(Method):
         weights, free = self._start(network, source, context.seed)
         changes: dict[str, Any] = {"memories": {}, "history": (), "seconds": 0.0}
         start = replace(source, network=network, weights=weights, **changes)
-        approach = Approach(recipe, context.seed, context.monitor, self.continuation)
+        approach = Approach(recipe, context.seed, context.monitor, self.approach)
         fits = approach.run(start, target, free)
         ended = finish(start, target, recipe.again(target), fits, "calibrated")
         merged = network.effective(ended.weights)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.approach import Approach
+from pacpde.methods.approach import Approach, check_way
 from pacpde.methods.base import Context, Method, Transferred, check_strength, finish
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.mlp import MLP
@@ -25,7 +25,7 @@ from pacpde.runtime import generator
 class PAC(Method):
     """w_U ← argmin L_S(w ⊙ m); then min over w_P of L_T(w_U + w_P) + λ‖w_P‖².
 
-    Myung et al., ICML 2022 (arXiv 2206.05703). Masks, tolerances and the continuation are our
+    Myung et al., ICML 2022 (arXiv 2206.05703). Masks, tolerances and the approach are our
     choices where the paper is silent; no number of theirs is claimed.
 
     Attributes:
@@ -41,7 +41,8 @@ class PAC(Method):
         grow: neurons that every hidden layer gets for the target, all of their weights free. The
             source does not see them; what is stored and evaluated grows.
         allocate_steps: at most so many steps of an allocate; None takes the recipe's.
-        continuation: walk the coefficients where a direct calibration fails.
+        approach: what follows where a direct calibration fails: "grow", "walk" or "straight"; see
+            `pacpde.methods.approach.Approach`.
     """
 
     name = "pac"
@@ -57,7 +58,7 @@ class PAC(Method):
     lose: float | None = None
     grow: int = 0
     allocate_steps: int | None = None
-    continuation: bool = True
+    approach: str = "grow"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -67,6 +68,7 @@ class PAC(Method):
         check_choice("treatment of the head", self.head, TREATMENTS)
         check_choice("mask", self.mask, tuple(SCORES))
         check_strength("strength (λ)", self.strength)
+        check_way(self.approach)
         for name, least in (("rounds", 1), ("grow", 0)):
             if getattr(self, name) < least:
                 value = getattr(self, name)
@@ -107,7 +109,7 @@ class PAC(Method):
         allocated = grown(kept.allocated, self.grow, context.seed)
         free = ~allocated.memories[SOURCE].mask
         anchor = Anchor.at(torch.zeros_like(allocated.weights[free]), self.strength)
-        approach = Approach(recipe, context.seed, context.monitor, self.continuation, anchor=anchor)
+        approach = Approach(recipe, context.seed, context.monitor, self.approach, anchor=anchor)
         fits = approach.run(allocated, target, free)
         surrogate = finish(allocated, target, recipe.again(target), fits, "calibrated")
         if allocated.outcome != "converged" and surrogate.outcome == "converged":

@@ -59,7 +59,7 @@ class Piggyback(Method):
         free[source.network.size :] = True
         changes: dict[str, Any] = {"memories": {}, "history": (), "seconds": 0.0}
         start = replace(source, network=network, weights=weights, **changes)
-        fits = Approach(recipe, context.seed, context.monitor, False).run(start, target, free)
+        fits = Approach(recipe, context.seed, context.monitor, "straight").run(start, target, free)
         ended = finish(start, target, recipe.again(target), fits, "calibrated")
         masked = replace(
             ended,

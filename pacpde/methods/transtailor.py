@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.approach import Approach
+from pacpde.methods.approach import Approach, check_way
 from pacpde.methods.base import Context, Method, Transferred, finish
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.mlp import MLP
@@ -43,6 +43,7 @@ class TransTailor(Method):
             accuracy.
         rounds: at most.
         factor_steps: at most so many steps for the factors.
+        approach: what follows where a direct fit fails; see `Approach`.
     """
 
     name = "transtailor"
@@ -52,10 +53,11 @@ class TransTailor(Method):
     tau: float = 0.3
     rounds: int = 10
     factor_steps: int = 10
-    continuation: bool = True
+    approach: str = "grow"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_way(self.approach)
         if not 0 < self.flops < 1:
             raise InvalidValueError(f"flops is {self.flops}, expected a share between 0 and 1.")
         if not self.tau >= 0:
@@ -67,7 +69,7 @@ class TransTailor(Method):
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
         recipe = self.recipe(context)
         start = replace(source, memories={}, history=(), seconds=0.0)
-        approach = Approach(recipe, context.seed, context.monitor, self.continuation)
+        approach = Approach(recipe, context.seed, context.monitor, self.approach)
         everything = torch.ones_like(source.weights, dtype=torch.bool)
         fits: list[FitResult] = approach.run(start, target, everything)
         phases = recipe.again(target)
