@@ -40,7 +40,7 @@ class Burgers(Problem):
     odd = ("x",)
     recipe = {"width": 30, "depth": 4, "points": 2000}
 
-    nu: float = coefficient(0.01 / pi, lower=1e-3, upper=1.0, meaning="viscosity ν")
+    nu: float = coefficient(0.01 / pi, lower=5e-4, upper=1.0, meaning="viscosity ν")
 
     def rhs(self, u: Any, d: Derivative) -> Any:
         return -u * d(u, "x") + self.nu * d(u, "xx")

@@ -6,6 +6,7 @@ hand back each result, or the fault in its place, as soon as it is there.
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -155,13 +156,18 @@ def _made(function: Callable[..., Any], job: Job) -> Any:
 
 
 def _result(future: Any) -> Any:
-    """Of a finished Dask job; the fault where the worker itself was lost again and again."""
-    if future.status == "error":
-        error = future.exception()
+    """Of a finished Dask job; the fault where the worker itself was lost again and again.
+
+    A result that was lost with its worker before it got here is made anew while this waits.
+    """
+    try:
+        return future.result()
+    except CancelledError as error:  # by a client that lost its scheduler
+        raise _lost() from error
+    except OSError:
+        raise
+    except Exception as error:
         return Fault(f"{type(error).__name__}: {error}")
-    if future.status != "finished":
-        raise _lost()
-    return future.result()
 
 
 @contextmanager
