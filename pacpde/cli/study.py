@@ -201,7 +201,8 @@ def report(
     emit(
         made,
         json,
-        f"{made['cells']} of {made['planned']} cells in {output}, {made['bytes'] / 1e6:.1f} MB",
+        f"{made['cells']} of {made['planned']} cells in {output}, {made['bytes'] / 1e6:.1f} MB"
+        + (f"; {made['failed']} have no result" if made["failed"] else ""),
     )
 
 

@@ -49,7 +49,7 @@ def write(
     if not rows:
         raise InvalidValueError(f"{folder} has no record yet: run the study first.")
     found = groups(rows)
-    frames = slider.frames(cells, place)
+    frames = slider.frames(cells, place, known)
     shown = pictures(found, cells, place)
     names = {row["variant"]: readable(row["variant"]) for row in rows}
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -87,10 +87,11 @@ def write(
 
 
 HEADINGS = (
-    ("transfer", "text"), ("method", "text"), ("error", "number"), ("quartiles", "text"),
-    ("zero-shot", "number"), ("ratio", "number"), ("interval", "text"), ("p", "number"),
-    ("wins", "text"), ("seconds", "number"), ("to 1e-2, s", "number"), ("to 1e-3, s", "number"),
-    ("pays from", "number"), ("source kept", "number"), ("free", "text"), ("failed", "number"),
+    ("transfer", "text"), ("method", "text"), ("error", "number"), ("quartiles", "number"),
+    ("zero-shot", "number"), ("ratio", "number"), ("interval", "number"), ("p", "number"),
+    ("wins", "number"), ("seconds", "number"), ("to 1e-2, s", "number"),
+    ("to 1e-3, s", "number"), ("pays from", "number"), ("source kept", "number"),
+    ("free", "number"), ("not converged", "number"), ("failed", "number"),
 )  # fmt: skip
 
 
@@ -114,20 +115,24 @@ def _table(group: Group) -> dict[str, Any]:
                     (group.name, None),
                     (readable(name), None),
                     _error(s.median),
-                    (f"{_error(s.low)[0]} – {_error(s.high)[0]}", None),
+                    (f"{_error(s.low)[0]} – {_error(s.high)[0]}", _error(s.low)[1]),
                     _error(_median(row["zero_shot_error"] for row in rows)),
                     (plain(r.ratio), r.ratio) if r and r.pairs else ("–", None),
-                    (f"{plain(r.low)} – {plain(r.high)}", None) if r and r.pairs else ("–", None),
+                    (f"{plain(r.low)} – {plain(r.high)}", r.low) if r and r.pairs else ("–", None),
                     (f"{r.p:.2g}", r.p) if r and r.p is not None else ("–", None),
-                    (f"{r.wins} of {r.pairs}", None) if r and r.pairs else ("–", None),
+                    (f"{r.wins} of {r.pairs}", r.wins) if r and r.pairs else ("–", None),
                     _seconds(s.seconds),
                     _reached(soon, n_soon, s.tried),
                     _reached(late, n_late, s.tried),
-                    (f"{pays:.1f}", pays) if pays is not None else ("–", None),
+                    (f"{math.ceil(pays)}", pays) if pays is not None else ("–", None),
                     _error(_median(kept)),
-                    (f"{free['free_parameters']} / {free['total_parameters']}", None)
+                    (
+                        f"{free['free_parameters']} / {free['total_parameters']}",
+                        free["free_parameters"],
+                    )
                     if free
                     else ("–", None),
+                    (str(short := s.tried - s.failed - s.converged), short),
                     (str(s.failed), s.failed),
                 ],
             }

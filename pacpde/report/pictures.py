@@ -9,6 +9,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from pacpde.datasets import reference_for
+from pacpde.errors import DataFileError
 from pacpde.networks import checkpoint
 from pacpde.networks.surrogate import Surrogate
 from pacpde.plots import error_against_seconds, maps, save, source_error
@@ -124,23 +125,26 @@ def _of_family(
 def _masks(cells: Mapping[str, Cell], place: Path) -> Iterator[Picture]:
     """Of the first surrogate that remembers its source by a mask."""
     for name, cell in cells.items():
-        folder = place / "surrogates" / name
-        if cell.method == "pac" and folder.is_dir():
-            surrogate = checkpoint.load(folder)
-            if "source" in surrogate.memories:
-                told = f"Weights kept for the source, layer by layer: {cell}."
-                yield Picture("masks", told, partial(drawn.masks, surrogate))
-                return
+        surrogate = _loaded(place, name) if cell.method == "pac" else None
+        if surrogate is not None and "source" in surrogate.memories:
+            told = f"Weights kept for the source, layer by layer: {cell}."
+            yield Picture("masks", told, partial(drawn.masks, surrogate))
+            return
 
 
 def _kept(group: Group, cells: Mapping[str, Cell], place: Path) -> dict[str, Surrogate]:
     """The surrogates of a group that its folder keeps, by variant."""
     keys = {row["cell"] for seeds in group.rows.values() for row in seeds.values()}
-    return {
-        cell.variant: checkpoint.load(place / "surrogates" / name)
-        for name, cell in cells.items()
-        if name in keys and (place / "surrogates" / name).is_dir()
-    }
+    loaded = [(cell.variant, _loaded(place, name)) for name, cell in cells.items() if name in keys]
+    return {variant: made for variant, made in loaded if made is not None}
+
+
+def _loaded(place: Path, name: str) -> Surrogate | None:
+    """The surrogate of a cell; None where the folder keeps none, or a damaged one."""
+    try:
+        return checkpoint.load(place / "surrogates" / name)
+    except DataFileError:
+        return None
 
 
 def _names(found: Sequence[Group]) -> list[str]:

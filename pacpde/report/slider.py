@@ -18,18 +18,21 @@ POINTS = 49  # an axis
 LINE = 401  # for an ODE
 
 
-def frames(cells: Mapping[str, Cell], folder: Path) -> list[dict[str, Any]]:
+def frames(
+    cells: Mapping[str, Cell], folder: Path, rows: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """One a family and source, with a step a target and a prediction a variant.
 
     Arrays are float32 in base64. Families with more than one space axis are left out.
 
     Args:
         cells: name → cell.
+        rows: name → row, which has the error that is told.
     """
     found: dict[Any, dict[str, Any]] = {}
     for name, cell in cells.items():
         place = folder / "surrogates" / name
-        if not place.is_dir() or len(cell.target.axes) > 2:
+        if name not in rows or not place.is_dir() or len(cell.target.axes) > 2:
             continue
         what = str(cell.source), cell.target.until, cell.labels, cell.noise, cell.physics
         frame = found.setdefault(what, _frame(cell))
@@ -45,8 +48,7 @@ def frames(cells: Mapping[str, Cell], folder: Path) -> list[dict[str, Any]]:
         points, expected = steps[target]["_grid"]
         predicted = np.asarray(surrogate(*points)).reshape(expected.shape)
         steps[target]["errors"][cell.variant] = _packed(predicted - expected)
-        size = float(np.linalg.norm(expected))
-        steps[target]["sizes"][cell.variant] = float(np.linalg.norm(predicted - expected)) / size
+        steps[target]["sizes"][cell.variant] = rows[name]["target_error"]
     for frame in found.values():
         for step in frame["steps"].values():
             del step["_grid"]

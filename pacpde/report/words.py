@@ -81,8 +81,9 @@ def _compared(family: str, r: Ratio) -> str:
     p = "too few pairs for a test" if r.p is None else f"p = {r.p:.2g} after Holm"
     failures = f", {r.failures} of them with one failure" if r.failures else ""
     return (
-        f"{family}: {readable(r.one)} {verdict}: its error is {plain(r.ratio)} times as large "
-        f"(95 % interval {plain(r.low)} to {plain(r.high)}), smaller in {r.wins} of {r.pairs} pairs"
+        f"{family}: {readable(r.one)} {verdict}: its error is {plain(r.ratio)} times as large in "
+        f"the geometric mean (95 % interval {plain(r.low)} to {plain(r.high)}), "
+        f"{plain(r.median)} times in the median, smaller in {r.wins} of {r.pairs} pairs"
         f"{failures}; {p}."
     )
 
@@ -108,7 +109,11 @@ def _kept(rows: Sequence[Row]) -> str:
 
 def _scipy(found: Sequence[Group], rows: Sequence[Row]) -> str:
     known = [g.reference_seconds for g in found if g.reference_seconds is not None]
-    spent = [row["seconds"]["total"] for row in rows if row["seconds"]["total"] is not None]
+    spent = [
+        row["seconds"]["total"]
+        for row in rows
+        if row["seconds"]["total"] is not None and row["source_error"]["trained"] is not None
+    ]
     if not known or not spent:
         return ""
     return (

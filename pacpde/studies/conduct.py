@@ -99,12 +99,12 @@ class _Run:
         self.ledger = Ledger(self.folder)
         kept = self.ledger.keys()
         self.missing = [cell for cell in self.study.cells if cell.key not in kept]
-        sources = trainings(self.study.cells)
+        sources, needed = trainings(self.study.cells), trainings(self.missing)
         self.now = Standing(
             len(self.study.cells),
             len(sources),
             len(self.study.cells) - len(self.missing),
-            len(sources) - len(trainings(self.missing)),
+            sum(key not in needed or self._there(training) for key, training in sources.items()),
         )
         self.shown = _shown(self.study.cells)
         self.faults: dict[str, Fault] = {}
@@ -113,14 +113,16 @@ class _Run:
         self.tell(self.now)
         try:
             needed = trainings(self.missing).values()
-            absent = [(t,) for t in needed if not self.store.cell(t.inputs()).finished]
-            self.now.trained += len(needed) - len(absent)
+            absent = [(training,) for training in needed if not self._there(training)]
             self.workers.each(train, absent, self._trained)
             self.workers.each(carry_out, self._jobs(), self._carried_out)
         finally:
             self.ledger.flush()
         self.ledger.tidy()
         return self.now
+
+    def _there(self, training: Training) -> bool:
+        return self.store.cell(training.inputs()).finished
 
     def _trained(self, job: Job, made: Any) -> None:
         training: Training = job[0]

@@ -112,6 +112,7 @@ class Ratio:
 
     Attributes:
         ratio: exp of the mean log ratio over pairs of results; below 1 the first is better.
+        median: of the ratios, those of failures among them.
         low, high: its bootstrap interval over seeds, see `COVERAGE`.
         p: of the Wilcoxon signed-rank test over all pairs, a failure as the largest difference,
             after Holm's correction; None with too few pairs.
@@ -129,6 +130,7 @@ class Ratio:
     pairs: int
     wins: int
     failures: int = 0
+    median: float = math.nan
 
 
 def groups(rows: Iterable[Row]) -> list[Group]:
@@ -261,6 +263,7 @@ def _ratio(one: str, other: str, here: np.ndarray, there: np.ndarray) -> Ratio:
     return Ratio(
         one, other, float(ratio), float(low), float(high), p,
         len(logs), int((logs < 0).sum()), len(logs) - len(known),
+        float(np.exp(np.median(logs))) if len(logs) else math.nan,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,7 @@ from pacpde.studies.records import write_json
 from pacpde.studies.single import Training
 
 Place = tuple[str | int, ...]
+MOST = 100_000  # cells
 FILE, ABOUT, PLUGINS = "study.toml", "study.json", "plugins"  # in the folder of a study
 
 
@@ -50,6 +52,8 @@ def _seeds(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         if value < 1:
             raise InvalidValueError(f"seeds is {value}: give how many, or a list as [0, 3].")
+        if value > MOST:
+            raise InvalidValueError(f"seeds is {value:,}, expected at most {MOST:,}.")
         return list(range(value))
     return _listed(value)
 
@@ -59,7 +63,9 @@ Coefficients = dict[str, Number]
 Seeds = Annotated[list[Annotated[int, Field(ge=0, strict=True)]], BeforeValidator(_seeds)]
 Names = Annotated[list[str], BeforeValidator(_listed)]
 Counts = Annotated[list[Annotated[int, Field(strict=True)]], BeforeValidator(_listed)]
-Numbers = Annotated[list[Number], BeforeValidator(_listed)]
+Noise = Annotated[
+    list[Annotated[Number, Field(ge=0, allow_inf_nan=False)]], BeforeValidator(_listed)
+]
 Choices = Annotated[list[Annotated[bool, Field(strict=True)]], BeforeValidator(_listed)]
 
 
@@ -77,7 +83,7 @@ class Transfers(_Table):
     methods: Names | None = None
     seeds: Seeds | None = None
     labels: Counts | None = None
-    noise: Numbers | None = None
+    noise: Noise | None = None
     physics: Choices | None = None
     settings: dict[str, Any] = {}
 
@@ -88,7 +94,7 @@ class Settings(_Table):
     methods: Names = ["pac", "warm_start", "scratch"]
     seeds: Seeds = [0]
     labels: Counts = [0]
-    noise: Numbers = [0.0]
+    noise: Noise = [0.0]
     physics: Choices = [True]
     dtype: str = "float64"
     plugins: list[str] = []
@@ -141,6 +147,7 @@ class Study:
             settings = Settings.model_validate(content)
         except ValidationError as error:
             raise InvalidValueError(_told(path, text, error)) from error
+        _check_size(path, settings)
         plugins = [_plugin(path.parent, name) for name in settings.plugins]
         for number, plugin in enumerate(plugins):
             with _located(path, text, ("plugins", number)):
@@ -149,6 +156,7 @@ class Study:
         for number, part in enumerate(settings.transfers):
             for cell in _cells(path, text, settings, part, ("transfers", number), device):
                 cells.setdefault(cell.key, cell)
+        _check_options(path, settings)
         return cls(list(cells.values()), text, plugins, device)
 
     @classmethod
@@ -168,6 +176,11 @@ class Study:
         except (OSError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, PacpdeError):
                 raise
+            if (place / FILE).is_file() and (place / "records").is_dir():
+                raise DataFileError(
+                    f"{str(place / ABOUT)!r} is missing or damaged: give the same `pacpde study "
+                    "run` again, which writes it anew and keeps the records."
+                ) from error
             raise DataFileError(
                 f"{str(folder)!r} holds no study: give the folder of a `pacpde study run`."
             ) from error
@@ -180,6 +193,38 @@ class Study:
         with atomic_write(folder / FILE) as temporary:
             Path(temporary).write_text(self.text, encoding="utf-8")
         write_json({"device": self.device, "cells": self.names}, folder / ABOUT)
+
+
+def _check_size(path: Path, settings: Settings) -> None:
+    """Count the cells without making one; refuse grids that no run would get through."""
+    count = 0
+    for part in settings.transfers:
+        ways = 0
+        for name in part.methods or settings.methods:
+            options = settings.options.get(name, {})
+            if any(isinstance(value, list) and not value for value in options.values()):
+                raise InvalidValueError(f"{path}: an option of {name} is an empty list.")
+            ways += prod(len(several(value)) for value in options.values())
+        others = (
+            part.seeds or settings.seeds, part.labels or settings.labels,
+            part.noise or settings.noise, part.physics or settings.physics, part.targets,
+        )  # fmt: skip
+        count += ways * prod(len(values) for values in others)
+    if count > MOST:
+        raise InvalidValueError(
+            f"{path}: this grid has {count:,} cells, expected at most {MOST:,}: split it into "
+            "several studies."
+        )
+
+
+def _check_options(path: Path, settings: Settings) -> None:
+    used = {name for part in settings.transfers for name in part.methods or settings.methods}
+    for name in settings.options:
+        if name not in used:
+            raise InvalidValueError(
+                f"{path}: there are options of {name!r}, which no transfer uses: name it among the "
+                "methods."
+            )
 
 
 def _cells(

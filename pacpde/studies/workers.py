@@ -5,6 +5,7 @@ hand back each result, or the fault in its place, as soon as it is there.
 """
 
 import pickle
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from pacpde.optim.together import StoppedError, Together
 from pacpde.registry import load_plugin
 
 AHEAD = 8  # jobs a Dask thread that wait at the scheduler
+ADDRESS = re.compile(r"(\w+://)?[^/\s]+:\d+/?")
 PATIENCE = 30  # seconds for a scheduler to answer
 
 
@@ -115,6 +117,11 @@ def cluster(
 
     if (scheduler is None) == (local is None):
         raise InvalidValueError("give either the address of a scheduler or a number of workers.")
+    if scheduler is not None and not ADDRESS.fullmatch(scheduler):
+        raise InvalidValueError(
+            f"the scheduler's address is {scheduler!r}, expected one like tcp://host:8786: start "
+            "one with `dask scheduler`, and give the address that it prints."
+        )
     if local is not None and local < 1:
         raise InvalidValueError(f"the number of local workers is {local}, expected at least 1.")
     own = None

@@ -99,7 +99,7 @@ def test_report_refuses(call: Callable, file: Path, words: str) -> None:
         (["run", "study.toml", "-o", "study.toml"], "is a file"),
         (["run", "study.toml", "-o", "out", "--local", "0"], "at least 1"),
         (["run", "study.toml", "-o", "out", "--local", "1", "--scheduler", "x"], "give either"),
-        (["run", "study.toml", "-o", "out", "--scheduler", "nowhere"], "no Dask scheduler"),
+        (["run", "study.toml", "-o", "out", "--scheduler", "nowhere"], "expected one like tcp"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_in_a_sentence(

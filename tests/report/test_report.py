@@ -252,3 +252,14 @@ def embedded(page: Path) -> Any:
 
 def unpacked(text: str) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), "<f4")
+
+
+def test_a_damaged_surrogate_is_left_out(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "out")
+    kept = sorted((tmp_path / "out" / "surrogates").iterdir())
+    (kept[0] / "weights.safetensors").write_bytes(b"no weights")
+    shutil.rmtree(kept[1])
+    assert write(tmp_path / "out", tmp_path / "page.html")["cells"] == 18
+    frames = embedded(tmp_path / "page.html")["frames"]
+    shown = sum(len(step["errors"]) for frame in frames for step in frame["steps"])
+    assert shown == len(kept) - 2

@@ -71,6 +71,11 @@ def test_it_does_only_what_is_missing(tmp_path: Path) -> None:
         raise AssertionError("it ran again")
 
     assert conduct(found, out, train=never, carry_out=never) == first
+    other = study(
+        tmp_path, SMALL.replace("[settings]", "[options.warm_start]\nsteps = 2\n[settings]")
+    )
+    conduct(other, out, train=never, tell=lambda now: told.append((now.trained, now.done)))
+    assert told[-5:] == [(2, 4), (2, 5), (2, 6), (2, 7), (2, 8)]
     more = study(tmp_path, SMALL.replace("seeds = 2", "seeds = 3"))
     assert standing(more, out) == Standing(12, 3, 8, 2, 0)
     assert conduct(more, out).done == 12

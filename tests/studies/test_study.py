@@ -1,5 +1,6 @@
 """Study files: what they mean, and what is said of those that are wrong."""
 
+import time
 from math import pi
 from pathlib import Path
 
@@ -142,3 +143,33 @@ class Mine(Problem):
     def initial(self):
         return 1.0
 """
+
+
+def test_a_huge_grid_is_counted_and_not_made(tmp_path: Path) -> None:
+    file = tmp_path / "study.toml"
+    targets = ", ".join(f"{{ alpha = {0.1 + k / 1000} }}" for k in range(500))
+    text = f'seeds = 1000\n[[transfers]]\nfamily = "heat"\ntargets = [{targets}]\n'
+    file.write_text(text)
+    began = time.monotonic()
+    with pytest.raises(InvalidValueError, match="1,500,000 cells, expected at most 100,000"):
+        Study.read(file)
+    file.write_text(text.replace("1000\n", "1000000000\n", 1))
+    with pytest.raises(InvalidValueError, match="expected at most 100,000"):
+        Study.read(file)
+    assert time.monotonic() - began < 10  # making the cells would take minutes
+
+
+@pytest.mark.parametrize(
+    "line, told",
+    [
+        ("[options.pac]\nsparsity = []", "an option of pac is an empty list"),
+        ("[options.l2sp]\nalpha = 1", "which no transfer uses"),
+        ("noise = [nan]", "noise"),
+        ("noise = -0.1", "noise"),
+    ],
+)
+def test_what_would_vanish_is_refused(line: str, told: str, tmp_path: Path) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text(f'{line}\n[[transfers]]\nfamily = "heat"\ntargets = [{{ alpha = 0.3 }}]\n')
+    with pytest.raises(InvalidValueError, match=told):
+        Study.read(file)
