@@ -34,7 +34,7 @@ def test_families(call: Callable) -> None:
     burgers = content["families"][0]
     assert set(burgers) == {"name", "coefficients"}
     assert burgers["coefficients"]["nu"] == {
-        "default": pytest.approx(0.01 / np.pi), "lower": 1e-3, "upper": 1.0,
+        "default": pytest.approx(0.01 / np.pi), "lower": 5e-4, "upper": 1.0,
         "meaning": "viscosity ν",
     }  # fmt: skip
     assert "burgers" in call("families").out

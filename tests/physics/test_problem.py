@@ -25,7 +25,7 @@ def unregister() -> Iterator[None]:
     "value", [0.0, -0.1, 2.0, math.nan, math.inf, -math.inf, True, "0.1", None, [0.1]]
 )
 def test_a_coefficient_outside_its_bounds_is_refused(value: object) -> None:
-    with pytest.raises(InvalidValueError, match=r"burgers: nu is .* expected a number from 0.001"):
+    with pytest.raises(InvalidValueError, match=r"burgers: nu is .* expected a number from 0.0005"):
         Burgers(nu=value)
 
 
