@@ -37,8 +37,8 @@ class Approach:
     Attributes:
         way: what follows where a short probe of the target fails. "grow": the phases of a fit from
             random weights, from the source's: few points first, drawn anew often, the plain
-            ansatz, a time span that grows. "walk": continuation in the coefficients, with steps
-            chosen by residuals. "straight": nothing, and no probe.
+            ansatz, a time span that grows; where that fails too, walk. "walk": continuation in the
+            coefficients, with steps chosen by residuals. "straight": nothing, and no probe.
         stations: walk in so many equal steps, whatever comes of them, instead.
         anchor: over the free weights.
         wrap: what is fitted in place of a task, on the way as well as in the end.
@@ -55,20 +55,40 @@ class Approach:
     def run(self, start: Surrogate, target: Task, free: torch.Tensor) -> list[FitResult]:
         """Every fit on the way, the last one the target's."""
         fits: list[FitResult] = []
-        weights, phases = start.weights, self.recipe.again(target)
+        weights = start.weights
         if isinstance(target, PhysicsTask) and target.physics:
             if self.way == "walk" or self.stations is not None:
-                fits, reached = self._walk(start, target, free)
+                fits, reached = self._walk(start, target, free, Follower(accept=self._accept))
                 if reached:  # as far as the path led, even where that is short of the target
                     weights = reached.weights
             elif self.way == "grow":
-                fits = [self._probe(start, target, weights, free, "calibrate.0")]
-                if fits[0].held_out <= ACCEPT * self.recipe.tolerance:
-                    weights = fits[0].weights
-                else:
-                    phases = self.recipe.first(target)
+                fits, reached = self._grow(start, target, free)
+                if reached is None:
+                    return fits
+                weights = reached.weights
+        phases = self.recipe.again(target)
         fits.append(self._fit(start, target, weights, free, phases, "calibrate"))
         return fits
+
+    @property
+    def _accept(self) -> float:
+        return ACCEPT * self.recipe.tolerance
+
+    def _grow(
+        self, start: Surrogate, target: PhysicsTask, free: torch.Tensor
+    ) -> tuple[list[FitResult], FitResult | None]:
+        """The fits that were tried, and the one to go on from; None where the last did it all."""
+        probe = self._probe(start, target, start.weights, free, "calibrate.0")
+        if probe.held_out <= self._accept:
+            return [probe], probe
+        phases = self.recipe.first(target)
+        grown = self._fit(start, target, start.weights, free, phases, "calibrate.grow")
+        if grown.held_out <= self._accept:
+            return [probe, grown], None
+        half = Follower(first=0.5, accept=self._accept)
+        walked, reached = self._walk(start, target, free, half)
+        better = reached if walked and walked[-1] is reached else None  # at the target itself
+        return [probe, grown, *walked], better or grown
 
     def _probe(
         self,
@@ -83,12 +103,12 @@ class Approach:
         return self._fit(start, task, weights, free, self.recipe.probe(task), stage)
 
     def _walk(
-        self, start: Surrogate, target: PhysicsTask, free: torch.Tensor
+        self, start: Surrogate, target: PhysicsTask, free: torch.Tensor, follower: Follower
     ) -> tuple[list[FitResult], FitResult | None]:
         def correct(problem: Problem, here: FitResult | None, attempt: int) -> FitResult:
             weights = start.weights if here is None else here.weights
             there = replace(target, problem=problem)
-            return self._probe(start, there, weights, free, f"calibrate.{attempt}")
+            return self._probe(start, there, weights, free, f"calibrate.walk.{attempt}")
 
         if self.stations is not None:
             fits: list[FitResult] = []
@@ -96,7 +116,6 @@ class Approach:
                 ahead = between(start.problem, target.problem, k / self.stations)
                 fits.append(correct(ahead, fits[-1] if fits else None, k))
             return fits, fits[-1] if fits else None
-        follower = Follower(accept=ACCEPT * self.recipe.tolerance)
         return follow(start.problem, target.problem, correct, follower)
 
     def _fit(

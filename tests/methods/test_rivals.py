@@ -199,7 +199,7 @@ def test_bss_shrinks_the_direction_that_features_use_least(source: Surrogate) ->
 def test_continuation_in_equal_steps(source: Surrogate) -> None:
     made = transfer(source, TARGET, method="continuation", stations=3, settings=SETTINGS)
     stages = list(dict.fromkeys(entry["stage"] for entry in made.history))
-    assert stages == ["calibrate.1", "calibrate.2", "calibrate"]
+    assert stages == ["calibrate.walk.1", "calibrate.walk.2", "calibrate"]
     straight = transfer(source, TARGET, method="continuation", stations=1, settings=SETTINGS)
     assert {entry["stage"] for entry in straight.history} == {"calibrate"}
 
