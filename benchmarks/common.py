@@ -32,16 +32,14 @@ def grid_of(problem: Any, points: int = 129) -> tuple[list[Any], Any]:
     return flat, np.stack(reference(*flat))
 
 
-def watched(network: Any, task: Any, problem: Any) -> Callable[[Any, Any], float]:
-    """A `Monitor.watch` that grades weights against the reference."""
+def watched(problem: Any) -> Callable[[Any], float]:
+    """A `Monitor.watch` that grades surrogates against the reference."""
     import numpy as np
-
-    from pacpde import Surrogate
 
     axes, expected = grid_of(problem)
 
-    def watch(weights: Any, draw: Any) -> float:
-        found = np.reshape(Surrogate(network, task.ansatz(draw), weights)(*axes), expected.shape)
+    def watch(made: Any) -> float:
+        found = np.reshape(made(*axes), expected.shape)
         return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
 
     return watch
@@ -58,8 +56,8 @@ def fitted(problem: Any, seed: int, **settings: Any) -> dict[str, Any]:
     recipe = Recipe.of(problem, **settings)
     task = PhysicsTask(problem, hard=recipe.hard, seed=seed)
     network = network_for(task.ansatz(Draw()), recipe.width, recipe.depth, recipe.activation)
-    watch = watched(network, task, problem)
-    _, made = from_nothing(task, network, recipe, seed, Monitor(watch=watch))
+    monitor = Monitor(watch=watched(problem))
+    _, made = from_nothing(task, network, recipe, seed, monitor)
     return {
         "curve": [(entry["seconds"], entry["error"]) for entry in made.history],
         "seconds": made.seconds,

@@ -33,7 +33,7 @@ class TimeIsUpError(Exception):
 class Clock:
     """A `Monitor.watch` that grades outside its own time, and ends the fit when that is up."""
 
-    grade: Callable[[Any, Any], float]
+    grade: Callable[[Any], float]
     limit: float = 0.0
     used: float = 0.0
     latest: Any = None
@@ -43,10 +43,10 @@ class Clock:
     def start(self, seconds: float) -> None:
         self.limit, self.since = self.used + seconds, time.perf_counter()
 
-    def __call__(self, weights: Any, draw: Any) -> float:
+    def __call__(self, made: Any) -> float:
         self.used += time.perf_counter() - self.since
-        self.latest = weights
-        self.curve.append((self.used, self.grade(weights, draw)))
+        self.latest = made.weights
+        self.curve.append((self.used, self.grade(made)))
         if self.used > self.limit:
             raise TimeIsUpError
         self.since = time.perf_counter()
@@ -99,7 +99,7 @@ def run(schedule: tuple[str, ...], seed: int, seconds: float) -> list[tuple[floa
     recipe, task = Recipe.of(problem), PhysicsTask(problem, seed=seed)
     network = network_for(task.ansatz(Draw()), recipe.width, recipe.depth, recipe.activation)
     weights = torch.as_tensor(network.start(generator(seed, "weights")))
-    clock = Clock(watched(network, task, problem))
+    clock = Clock(watched(problem))
     for place, name in enumerate(schedule):
         phases = recipe.first(task)
         last = place == len(schedule) - 1

@@ -33,17 +33,17 @@ class OverError(Exception):
 class Watch:
     """A `Monitor.watch` that grades outside its own time, and ends the run."""
 
-    grade: Callable[[Any, Any], float]
+    grade: Callable[[Any], float]
     seconds: float
     used: float = 0.0
     since: float = field(default_factory=time.perf_counter)
     curve: list[tuple[float, float]] = field(default_factory=list)
     latest: Any = None
 
-    def __call__(self, weights: Any, draw: Any) -> float:
+    def __call__(self, made: Any) -> float:
         self.used += time.perf_counter() - self.since
-        self.latest = weights
-        self.curve.append((self.used, self.grade(weights, draw)))
+        self.latest = made.weights
+        self.curve.append((self.used, self.grade(made)))
         if self.used > self.seconds or self.curve[-1][1] <= THRESHOLDS[-1]:
             raise OverError
         self.since = time.perf_counter()
@@ -176,7 +176,7 @@ def run(name: str, seed: int, seconds: float) -> list[tuple[float, float]]:
     network = network_for(task.ansatz(Draw()), recipe.width, recipe.depth, recipe.activation)
     start = torch.as_tensor(network.start(generator(seed, "weights"), recipe.frequency))
     phases = variant.phases(recipe.first(task))
-    grade = watched(network, task, problem)
+    grade = watched(problem)
 
     def fit(weights: Any, phases: Sequence[Any], optimiser: Any, watch: Watch) -> None:
         with suppress(OverError):

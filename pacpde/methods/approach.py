@@ -7,10 +7,12 @@ there.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
 from pacpde.errors import unknown
+from pacpde.methods.base import Context, Method
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Anchor
@@ -23,11 +25,6 @@ WAYS = ("grow", "walk", "straight")
 # Tolerances that a probe, or a point on the path, may miss by: its few points leave that much
 # noise, and a false front leaves ten times more.
 ACCEPT = 4
-
-
-def check_way(way: str) -> None:
-    if way not in WAYS:
-        raise unknown("approach", way, WAYS)
 
 
 @dataclass(frozen=True)
@@ -140,3 +137,29 @@ class Approach:
             anchor=self.anchor,
             monitor=self.monitor,
         )
+
+
+@dataclass(frozen=True)
+class Approaching(Method):
+    """A way to transfer that fits free weights to the target from where they are.
+
+    Attributes:
+        approach: what follows where a direct fit fails: "grow", "walk" or "straight"; see
+            `Approach`.
+    """
+
+    approach: str = "grow"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.approach not in WAYS:
+            raise unknown("approach", self.approach, WAYS)
+
+    def fits(
+        self, start: Surrogate, target: Task, free: torch.Tensor, context: Context, **others: Any
+    ) -> list[FitResult]:
+        """Every fit on the way; `others` are attributes of `Approach`."""
+        approach = Approach(
+            self.recipe(context), context.seed, context.monitor, self.approach, **others
+        )
+        return approach.run(start, target, free)

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
-import torch
-
 from pacpde.errors import InvalidValueError, unknown
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.mlp import MLP
@@ -47,6 +45,20 @@ class Transferred:
     evaluations: int
     seconds: Mapping[str, float]
     snapshots: Mapping[str, Surrogate] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, surrogate: Surrogate, free: int, fits: Sequence[FitResult], **snapshots: Surrogate
+    ) -> "Transferred":
+        """What fits to the target, and nothing else, led to."""
+        return cls(
+            surrogate,
+            free,
+            sum(made.steps for made in fits),
+            sum(made.evaluations for made in fits),
+            {"calibrate": sum(made.seconds for made in fits)},
+            snapshots,
+        )
 
 
 @dataclass(frozen=True)
@@ -133,9 +145,12 @@ def finish(
     phases: Sequence[Phase],
     fits: Sequence[FitResult],
     stage: str,
-    weights: torch.Tensor | None = None,
 ) -> Surrogate:
-    """The surrogate that a chain of fits ends in, with their history on one clock."""
+    """The surrogate that a chain of fits ends in, with their history on one clock.
+
+    Args:
+        start: whose network the fits were of, and whose memories and history go on.
+    """
     history, clock, steps = list(start.history), start.seconds, 0
     for made in fits:
         history += [
@@ -144,10 +159,12 @@ def finish(
         ]
         clock += made.seconds
         steps += made.steps
+    solver = task.solver(start.network, fits[-1].weights, phases[-1].draw)
     ended = replace(
         start,
-        ansatz=task.ansatz(phases[-1].draw),
-        weights=fits[-1].weights if weights is None else weights,
+        network=solver.network,
+        ansatz=solver.ansatz,
+        weights=solver.weights,
         stage=stage,
         outcome=fits[-1].outcome,
         history=tuple(history),

@@ -2,13 +2,12 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 
-from pacpde.methods.approach import Approach, check_way
-from pacpde.methods.base import Context, Method, Transferred, finish
+from pacpde.methods.approach import Approaching
+from pacpde.methods.base import Context, Transferred, finish
 from pacpde.networks.outputs import Widened
 from pacpde.networks.surrogate import Memory, Surrogate
 from pacpde.objective.beside import Beside, More
@@ -18,18 +17,8 @@ from pacpde.pac import SOURCE
 
 
 @dataclass(frozen=True)
-class FineTuningBeside(Method):
-    """min over w of L_T(w) + what stands beside it, from w_S, in a network with more outputs.
-
-    Attributes:
-        approach: what follows where a direct fit fails, as in PAC; see `Approach`.
-    """
-
-    approach: str = "grow"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_way(self.approach)
+class FineTuningBeside(Approaching):
+    """min over w of L_T(w) + what stands beside it, from w_S, in a network with more outputs."""
 
     @abstractmethod
     def wide(self, source: Surrogate) -> tuple[Widened, torch.Tensor]:
@@ -50,41 +39,25 @@ class FineTuningBeside(Method):
         return None
 
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
-        recipe = self.recipe(context)
         wide, free = self.wide(source)
         more = self.more(source, wide, target, context)
         held = self.anchor(source, wide)
-        approach = Approach(
-            recipe,
-            context.seed,
-            replace(context.monitor, watch=self._watch(context, wide)),
-            self.approach,
-            anchor=None if held is None else held.members(free),
-            wrap=lambda task: Beside(task, source.network, wide, more),
-        )
-        changes: dict[str, Any] = {"memories": {}, "history": (), "seconds": 0.0}
-        start = replace(source, network=wide.network, weights=wide.weights, **changes)
-        fits = approach.run(start, target, free)
-        ended = finish(start, target, recipe.again(target), fits, "calibrated")
-        own = replace(ended, network=source.network, weights=ended.weights[wide.own])
-        snapshots = {"trained": source}
-        kept = self.remembered(source, wide, ended.weights)
-        if kept is not None:
-            own = replace(own, memories={SOURCE: Memory.apart(kept.ansatz, kept.weights)})
-            snapshots["allocated"] = kept
-        return Transferred(
-            own,
-            int(free[wide.own].sum()),
-            sum(made.steps for made in fits),
-            sum(made.evaluations for made in fits),
-            {"calibrate": sum(made.seconds for made in fits)},
-            snapshots,
-        )
 
-    def _watch(self, context: Context, wide: Widened) -> Any:
-        """Grades the weights of the target's own network."""
-        watch = context.monitor.watch
-        return None if watch is None else lambda weights, draw: watch(weights[wide.own], draw)
+        def beside(task: Task) -> Beside:
+            return Beside(task, source.network, wide, more)
+
+        start = source.fresh(network=wide.network, weights=wide.weights)
+        anchor = None if held is None else held.members(free)
+        fits = self.fits(start, target, free, context, anchor=anchor, wrap=beside)
+        phases = self.recipe(context).again(target)
+        surrogate = finish(start, beside(target), phases, fits, "calibrated")
+        snapshots = {"trained": source}
+        kept = self.remembered(source, wide, fits[-1].weights)
+        if kept is not None:
+            memories = {SOURCE: Memory.apart(kept.ansatz, kept.weights)}
+            surrogate = replace(surrogate, memories=memories)
+            snapshots["allocated"] = kept
+        return Transferred.of(surrogate, int(free[wide.own].sum()), fits, **snapshots)
 
 
 def points_of(task: Task, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Context, Method, Transferred, finish
+from pacpde.methods.base import Context, Method, Transferred, from_nothing
 from pacpde.methods.scratch import Scratch
 from pacpde.networks.constraints import Batch, PhysicsAnsatz
 from pacpde.networks.mlp import MLP
@@ -15,8 +15,6 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Block
 from pacpde.objective.task import Draw, PhysicsTask, Task
 from pacpde.optim.continuation import between
-from pacpde.optim.fit import minimise
-from pacpde.runtime import generator
 
 
 @dataclass(frozen=True)
@@ -49,29 +47,11 @@ class CoefficientInput(Method):
         recipe = self.recipe(context)
         task = AlongTask.of(source, target, self.stations)
         network = replace(source.network, inputs=source.network.inputs + 1)
-        rng = generator(context.seed, "weights")
-        weights = target.runtime.tensor(network.start(rng, recipe.frequency))
-        phases = recipe.first(task)
-        made = minimise(
-            network,
-            task,
-            weights,
-            phases,
-            stage="along",
-            seed=context.seed,
-            tolerance=recipe.tolerance,
-            optimiser=recipe.make_optimiser(),
-            monitor=replace(context.monitor, watch=None),
+        surrogate, made = from_nothing(
+            task, network, recipe, context.seed, context.monitor, stage="along"
         )
-        folded = fold(network, made.weights, 1.0)
-        blank = Surrogate(source.network, target.ansatz(phases[-1].draw), folded)
-        return Transferred(
-            finish(blank, target, phases, [made], "calibrated", weights=folded),
-            source.parameters,  # once folded
-            made.steps,
-            made.evaluations,
-            {"calibrate": made.seconds},
-        )
+        folded = replace(surrogate, stage="calibrated")
+        return Transferred.of(folded, source.parameters, [made])
 
 
 def fold(network: MLP, weights: torch.Tensor, value: float) -> torch.Tensor:
@@ -132,10 +112,14 @@ class AlongTask(PhysicsTask):
     def ansatz(self, draw: Draw) -> AtShare:  # type: ignore[override]
         return AtShare(super().ansatz(draw), self.share)
 
-    def drift(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
+    def solver(self, network: MLP, weights: torch.Tensor, draw: Draw) -> Surrogate:
         smaller = replace(network, inputs=network.inputs - 1)
+        return Surrogate(smaller, super().ansatz(draw), fold(network, weights, self.share))
+
+    def drift(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
         plain = PhysicsTask(self.problem, hard=self.hard, seed=self.seed, runtime=self.runtime)
-        return plain.drift(smaller, fold(network, weights, self.share), draw)
+        solver = self.solver(network, weights, draw)
+        return plain.drift(solver.network, solver.weights, draw)
 
     def blocks(
         self, network: MLP, weights: torch.Tensor, draw: Draw, rng: np.random.Generator

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,7 +14,12 @@ from pacpde.methods.base import finish
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.outputs import widen
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.identification import IdentificationTask, logarithmic, to_constant
+from pacpde.objective.identification import (
+    IdentificationTask,
+    logarithmic,
+    to_constant,
+    with_constants,
+)
 from pacpde.objective.task import Labels
 from pacpde.optim.fit import CONVERGED, FitResult, Monitor, minimise
 from pacpde.optim.update import Progress
@@ -113,10 +118,9 @@ def identify(
     order = torch.cat([own.sort().values, places])
     r, slopes = task.sensitivity(network, last, order, draw, POINTS)
     noise, errors = standard_errors(r.cpu().numpy(), slopes.cpu().numpy())
-    found = task.fitted(last[places])
-    blank = replace(source, memories={}, history=(), seconds=0.0).solving(found)
-    surrogate = finish(blank, task, phases, fits, "identified", weights=last[own])
-    surrogate = replace(surrogate, ansatz=task.ansatz(draw).ansatz).solving(found)
+    blank = source.fresh(network=network)
+    surrogate = finish(blank, task, phases, fits, "identified")
+    found = surrogate.problem
     return Identified(
         found,
         _estimates(found, names, errors),
@@ -143,10 +147,7 @@ def identify_by_scipy(
     began = time.perf_counter()
 
     def at(constants: np.ndarray) -> Problem:
-        pairs = zip(names, constants, strict=True)
-        return problem.with_coefficients(
-            **{n: float(np.exp(c)) if logarithmic(problem, n) else float(c) for n, c in pairs}
-        )
+        return with_constants(problem, names, torch.as_tensor(constants))
 
     def misfit(constants: np.ndarray) -> np.ndarray:
         solution = solve(at(constants), tolerance=tolerance)

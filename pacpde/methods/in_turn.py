@@ -10,6 +10,7 @@ from pacpde.datasets import reference_for
 from pacpde.errors import InvalidValueError
 from pacpde.methods.approach import Approach
 from pacpde.methods.base import check_strength, finish
+from pacpde.methods.pac import remembered
 from pacpde.methods.recipe import Recipe
 from pacpde.methods.transfer import check_problem, check_transfer, error_of
 from pacpde.networks.surrogate import Memory, Surrogate
@@ -17,7 +18,7 @@ from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import PhysicsTask
 from pacpde.optim.fit import FitResult, Monitor, minimise
 from pacpde.optim.update import Progress
-from pacpde.pac import SOURCE, allocate, prune
+from pacpde.pac import SOURCE, prune
 from pacpde.pac.mask import check_sparsity, mask_of
 from pacpde.physics.problem import Problem
 from pacpde.runtime import check_seed
@@ -147,16 +148,12 @@ class _Work:
     def source(self, source: Surrogate, sparsity: float) -> Surrogate:
         """Pruned and allocated."""
         recipe, task = self._for(source, source.problem)
-        start = replace(source, memories={}, history=(), seconds=0.0)
-        pruned = prune(start, sparsity)
-        phases = recipe.restored(task)
-        kept = allocate(
-            pruned, task, phases, seed=self.seed, tolerance=recipe.tolerance,
-            optimiser=recipe.make_optimiser(), monitor=self._monitor(SOURCE),
-        )  # fmt: skip
-        made = finish(pruned, task, phases, [kept], "allocated")
-        memory = replace(made.memories[SOURCE], ansatz=made.ansatz)
-        return replace(made, memories={SOURCE: memory})
+        pruned = prune(source.fresh(), sparsity)
+        monitor = self._monitor(SOURCE)
+        made, _ = remembered(
+            pruned, task, recipe, stage="allocate", seed=self.seed, monitor=monitor
+        )
+        return made
 
     def target(self, before: Surrogate, target: Problem, name: str, count: int) -> Surrogate:
         """Calibrated in all free weights, then in so many that it keeps."""

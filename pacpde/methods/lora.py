@@ -1,13 +1,12 @@
 """LoRA: a low-rank change of every layer."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.approach import Approach, check_way
-from pacpde.methods.base import Context, Method, Transferred, finish
+from pacpde.methods.approach import Approaching
+from pacpde.methods.base import Context, Transferred, finish
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import LowRank
 from pacpde.networks.surrogate import Surrogate
@@ -16,7 +15,7 @@ from pacpde.runtime import generator
 
 
 @dataclass(frozen=True)
-class LoRA(Method):
+class LoRA(Approaching):
     """min over A, B of L_T(W_S + B A) in every layer, from B = 0; W_S and the biases stay.
 
     Hu et al., ICLR 2022 (arXiv 2106.09685), with α/r = 1; for networks of physics Wang et al. 2025
@@ -27,7 +26,6 @@ class LoRA(Method):
         rank: of B A; None takes an eighth of the width.
         tune_biases: whether they are free as well, as in many uses of LoRA; our default, since a
             dense network of physics has few other ways to move a front.
-        approach: what follows where a direct fit fails, as in PAC; see `Approach`.
     """
 
     name = "lora"
@@ -35,11 +33,6 @@ class LoRA(Method):
 
     rank: int | None = None
     tune_biases: bool = True
-    approach: str = "grow"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_way(self.approach)
 
     def check(self, network: MLP) -> None:
         most = max(network.widths)
@@ -53,23 +46,12 @@ class LoRA(Method):
         return max(1, max(network.widths) // 8) if self.rank is None else self.rank
 
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
-        recipe = self.recipe(context)
         network = LowRank.of(source.network, rank=self._rank(source.network))
         weights, free = self._start(network, source, context.seed)
-        changes: dict[str, Any] = {"memories": {}, "history": (), "seconds": 0.0}
-        start = replace(source, network=network, weights=weights, **changes)
-        approach = Approach(recipe, context.seed, context.monitor, self.approach)
-        fits = approach.run(start, target, free)
-        ended = finish(start, target, recipe.again(target), fits, "calibrated")
-        merged = network.effective(ended.weights)
-        return Transferred(
-            replace(ended, network=source.network, weights=merged),
-            int(free.sum()),
-            sum(made.steps for made in fits),
-            sum(made.evaluations for made in fits),
-            {"calibrate": sum(made.seconds for made in fits)},
-            {"trained": source},
-        )
+        start = source.fresh(network=network, weights=weights)
+        fits = self.fits(start, target, free, context)
+        surrogate = finish(start, target, self.recipe(context).again(target), fits, "calibrated")
+        return Transferred.of(surrogate, int(free.sum()), fits, trained=source)
 
     def _start(
         self, network: LowRank, source: Surrogate, seed: int

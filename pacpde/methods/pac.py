@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.approach import Approach, check_way
-from pacpde.methods.base import Context, Method, Transferred, check_strength, finish
+from pacpde.methods.approach import Approaching
+from pacpde.methods.base import Context, Transferred, check_strength, finish
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import Task
-from pacpde.optim.fit import FitResult
+from pacpde.optim.fit import FitResult, Monitor
 from pacpde.pac import SOURCE, allocate, prune
 from pacpde.pac.mask import SCOPES, TREATMENTS, check_choice, check_sparsity, mask_of
 from pacpde.pac.scores import SCORES
@@ -22,7 +22,7 @@ from pacpde.runtime import generator
 
 
 @dataclass(frozen=True)
-class PAC(Method):
+class PAC(Approaching):
     """w_U ← argmin L_S(w ⊙ m); then min over w_P of L_T(w_U + w_P) + λ‖w_P‖².
 
     Myung et al., ICML 2022 (arXiv 2206.05703). Masks, tolerances and the approach are our
@@ -41,8 +41,6 @@ class PAC(Method):
         grow: neurons that every hidden layer gets for the target, all of their weights free. The
             source does not see them; what is stored and evaluated grows.
         allocate_steps: at most so many steps of an allocate; None takes the recipe's.
-        approach: what follows where a direct calibration fails: "grow", "walk" or "straight"; see
-            `pacpde.methods.approach.Approach`.
     """
 
     name = "pac"
@@ -58,7 +56,6 @@ class PAC(Method):
     lose: float | None = None
     grow: int = 0
     allocate_steps: int | None = None
-    approach: str = "grow"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,7 +65,6 @@ class PAC(Method):
         check_choice("treatment of the head", self.head, TREATMENTS)
         check_choice("mask", self.mask, tuple(SCORES))
         check_strength("strength (λ)", self.strength)
-        check_way(self.approach)
         for name, least in (("rounds", 1), ("grow", 0)):
             if getattr(self, name) < least:
                 value = getattr(self, name)
@@ -105,12 +101,11 @@ class PAC(Method):
 
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
         recipe = self.recipe(context)
-        kept = self._keep(replace(source, history=(), seconds=0.0), context, recipe)
+        kept = self._keep(source.fresh(), context, recipe)
         allocated = grown(kept.allocated, self.grow, context.seed)
         free = ~allocated.memories[SOURCE].mask
         anchor = Anchor.at(torch.zeros_like(allocated.weights[free]), self.strength)
-        approach = Approach(recipe, context.seed, context.monitor, self.approach, anchor=anchor)
-        fits = approach.run(allocated, target, free)
+        fits = self.fits(allocated, target, free, context, anchor=anchor)
         surrogate = finish(allocated, target, recipe.again(target), fits, "calibrated")
         if allocated.outcome != "converged" and surrogate.outcome == "converged":
             surrogate = replace(surrogate, outcome=f"allocate_{allocated.outcome}")
@@ -131,8 +126,10 @@ class PAC(Method):
     def _keep(self, source: Surrogate, context: Context, recipe: Recipe) -> "_Kept":
         """Prune and allocate, round by round."""
         own = replace(recipe, steps=self.allocate_steps or context.recipe.steps)
-        task, phases = context.source_task, own.restored(context.source_task)
-        before = task.held_out(source.network, source.weights, phases[-1].draw)
+        task, most = context.source_task, None
+        if self.lose is not None:
+            draw = own.restored(task)[-1].draw
+            most = self.lose * task.held_out(source.network, source.weights, draw)
         found: _Kept | None = None
         latest, fits, pruning = source, [], 0.0
         for number, sparsity in enumerate(self._sparsities, 1):
@@ -142,21 +139,16 @@ class PAC(Method):
                 scores = torch.where(latest.memories[SOURCE].mask, scores, -torch.inf)
             pruned = prune(latest, sparsity, scores=scores, **self._treatment)
             pruning += time.perf_counter() - clock
-            kept = allocate(
+            latest, kept = remembered(
                 pruned,
                 task,
-                phases,
+                own,
                 stage="allocate" if number == self.rounds else f"allocate.{number}",
                 seed=context.seed,
-                tolerance=recipe.tolerance,
-                optimiser=recipe.make_optimiser(),
                 monitor=replace(context.monitor, watch=None),
             )
             fits.append(kept)
-            latest = finish(pruned, task, phases, [kept], "allocated")
-            memory = replace(latest.memories[SOURCE], ansatz=latest.ansatz)
-            latest = replace(latest, memories={SOURCE: memory})
-            if found and self.lose is not None and not kept.held_out <= self.lose * before:
+            if found and most is not None and not kept.held_out <= most:
                 # the clock and the history go on; the weights are those of the round before
                 found = replace(found, allocated=replace(
                     found.allocated, history=latest.history, seconds=latest.seconds
@@ -165,6 +157,26 @@ class PAC(Method):
             found = _Kept(latest, pruned)
         assert found is not None
         return replace(found, fits=fits, pruning=pruning)
+
+
+def remembered(
+    pruned: Surrogate, task: Task, recipe: Recipe, *, stage: str, seed: int, monitor: Monitor
+) -> tuple[Surrogate, FitResult]:
+    """A pruned source allocated, its memory solved by the ansatz in which it was."""
+    phases = recipe.restored(task)
+    kept = allocate(
+        pruned,
+        task,
+        phases,
+        stage=stage,
+        seed=seed,
+        tolerance=recipe.tolerance,
+        optimiser=recipe.make_optimiser(),
+        monitor=monitor,
+    )
+    made = finish(pruned, task, phases, [kept], "allocated")
+    memory = replace(made.memories[SOURCE], ansatz=made.ansatz)
+    return replace(made, memories={SOURCE: memory}), kept
 
 
 def grown(surrogate: Surrogate, more: int, seed: int) -> Surrogate:

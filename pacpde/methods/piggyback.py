@@ -1,7 +1,6 @@
 """Piggyback: a mask over weights that never move."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 
@@ -57,21 +56,10 @@ class Piggyback(Method):
         weights = torch.cat([source.weights, scores])
         free = torch.zeros_like(weights, dtype=torch.bool)
         free[source.network.size :] = True
-        changes: dict[str, Any] = {"memories": {}, "history": (), "seconds": 0.0}
-        start = replace(source, network=network, weights=weights, **changes)
+        start = source.fresh(network=network, weights=weights)
         fits = Approach(recipe, context.seed, context.monitor, "straight").run(start, target, free)
         ended = finish(start, target, recipe.again(target), fits, "calibrated")
-        masked = replace(
-            ended,
-            network=source.network,
-            weights=network.effective(ended.weights),
-            memories={SOURCE: Memory.apart(source.ansatz, source.weights)},
-        )
-        return Transferred(
-            masked,
-            int(free.sum()),
-            sum(made.steps for made in fits),
-            sum(made.evaluations for made in fits),
-            {"calibrate": sum(made.seconds for made in fits)},
-            {"trained": source, "allocated": source},
+        kept = {SOURCE: Memory.apart(source.ansatz, source.weights)}
+        return Transferred.of(
+            replace(ended, memories=kept), int(free.sum()), fits, trained=source, allocated=source
         )

@@ -60,13 +60,8 @@ class RandomFeatures(Method):
             tolerance=recipe.tolerance,
             free=free,
             optimiser=recipe.make_optimiser(),
-            monitor=replace(context.monitor, watch=None),
+            monitor=context.monitor,
         )
         blank = Surrogate(network, target.ansatz(phases[-1].draw), weights)
-        return Transferred(
-            finish(blank, target, phases, [made], "calibrated"),
-            int(free.sum()),
-            made.steps,
-            made.evaluations,
-            {"calibrate": made.seconds},
-        )
+        surrogate = finish(blank, target, phases, [made], "calibrated")
+        return Transferred.of(surrogate, int(free.sum()), [made])

@@ -19,10 +19,4 @@ class Scratch(Method):
         surrogate, made = from_nothing(
             target, source.network, recipe, context.seed, context.monitor, stage="scratch"
         )
-        return Transferred(
-            surrogate,
-            source.parameters,
-            made.steps,
-            made.evaluations,
-            {"calibrate": made.seconds},
-        )
+        return Transferred.of(surrogate, source.parameters, [made])

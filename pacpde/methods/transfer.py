@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from pacpde.datasets import check_labels, draw_labels, reference_for
 from pacpde.errors import InvalidValueError
@@ -165,7 +164,7 @@ def transfer(
         replace(task, problem=source.problem, labels=None, physics=True),
         recipe,
         seed,
-        Monitor(progress, journal, _grader(source, task, reference), together),
+        Monitor(progress, journal, _grader(target, runtime, reference), together),
     )
     made = way.run(source, task, context)
     zero_shot = source.solving(target)
@@ -239,15 +238,14 @@ def error_of(surrogate: Surrogate, reference: Reference) -> float:
     return relative_l2(fields.cpu().numpy(), expected)
 
 
-def _grader(source: Surrogate, task: PhysicsTask, reference: Reference) -> Watch:
-    """Error of weights as a solver of the target, on a thinned grid of the reference."""
+def _grader(target: Problem, runtime: Runtime, reference: Reference) -> Watch:
+    """Error of a surrogate as a solver of the target, on a thinned grid of the reference."""
     thin = [slice(None, None, max(1, len(axis) // 65)) for axis in reference.axes.values()]
     points = mesh([axis[cut] for axis, cut in zip(reference.axes.values(), thin, strict=True)])
     expected = np.stack([field[tuple(thin)].ravel() for field in reference.fields.values()], -1)
-    flat = source.runtime.tensor(points.reshape(-1, points.shape[-1]))
+    flat = runtime.tensor(points.reshape(-1, points.shape[-1]))
 
-    def watch(weights: torch.Tensor, draw: Draw) -> float:
-        surrogate = Surrogate(source.network, task.ansatz(draw), weights)
-        return relative_l2(surrogate.at(flat).cpu().numpy(), expected)
+    def watch(made: Surrogate) -> float:
+        return relative_l2(made.solving(target).at(flat).cpu().numpy(), expected)
 
     return watch

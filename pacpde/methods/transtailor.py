@@ -4,13 +4,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.approach import Approach, check_way
-from pacpde.methods.base import Context, Method, Transferred, finish
+from pacpde.methods.approach import Approaching
+from pacpde.methods.base import Context, Transferred, finish
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import Scaled
@@ -22,7 +21,7 @@ from pacpde.runtime import generator
 
 
 @dataclass(frozen=True)
-class TransTailor(Method):
+class TransTailor(Approaching):
     """Rounds of: α* = argmin L_T(W ⊙ α), β = |∂L/∂α · α|, remove the least β, fine-tune W ⊙ β.
 
     Liu et al., AAAI 2021 (arXiv 2103.01542), whose filters are hidden neurons here. First W is
@@ -43,7 +42,6 @@ class TransTailor(Method):
             accuracy.
         rounds: at most.
         factor_steps: at most so many steps for the factors.
-        approach: what follows where a direct fit fails; see `Approach`.
     """
 
     name = "transtailor"
@@ -53,11 +51,9 @@ class TransTailor(Method):
     tau: float = 0.3
     rounds: int = 10
     factor_steps: int = 10
-    approach: str = "grow"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_way(self.approach)
         if not 0 < self.flops < 1:
             raise InvalidValueError(f"flops is {self.flops}, expected a share between 0 and 1.")
         if not self.tau >= 0:
@@ -68,10 +64,9 @@ class TransTailor(Method):
 
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
         recipe = self.recipe(context)
-        start = replace(source, memories={}, history=(), seconds=0.0)
-        approach = Approach(recipe, context.seed, context.monitor, self.approach)
+        start = source.fresh()
         everything = torch.ones_like(source.weights, dtype=torch.bool)
-        fits: list[FitResult] = approach.run(start, target, everything)
+        fits = self.fits(start, target, everything, context)
         phases = recipe.again(target)
         best = finish(start, target, phases, fits, "calibrated")
         first = fits[-1].held_out
@@ -84,20 +79,15 @@ class TransTailor(Method):
             if kept is None:
                 break
             smaller, weights, factors = shrunk(best, importance, kept)
-            made, tuned = tuning.tune(smaller, weights, factors, number)
+            scaled = Scaled.of(smaller)
+            made = tuning.tune(scaled, weights, factors, number)
             fits += [factored, made]
             if not made.held_out <= (1 + self.tau) * first:
                 break
-            own: dict[str, Any] = {"network": smaller, "weights": tuned}
-            best = finish(replace(best, **own), target, phases, [made], "calibrated", tuned)
-        return Transferred(
-            best,
-            best.parameters,
-            sum(made.steps for made in fits),
-            sum(made.evaluations for made in fits),
-            {"calibrate": sum(made.seconds for made in fits) + deciding},
-            {"trained": source},
-        )
+            best = finish(replace(best, network=scaled), target, phases, [made], "calibrated")
+        made_of = Transferred.of(best, best.parameters, fits, trained=source)
+        spent = made_of.seconds["calibrate"] + deciding
+        return replace(made_of, seconds={"calibrate": spent})
 
 
 def least_removed(
@@ -171,15 +161,13 @@ class _Tuning:
         return _importance(network, made.weights, self.target, draw, self.context.seed), made
 
     def tune(
-        self, network: MLP, weights: torch.Tensor, factors: torch.Tensor, number: int
-    ) -> tuple[FitResult, torch.Tensor]:
-        """The fit of the weights under fixed factors, and the weights with them multiplied in."""
-        scaled = Scaled.of(network)
+        self, network: Scaled, weights: torch.Tensor, factors: torch.Tensor, number: int
+    ) -> FitResult:
+        """The fit of the weights under fixed factors."""
         vector = torch.cat([weights, factors])
         free = torch.ones_like(vector, dtype=torch.bool)
-        free[network.size :] = False
-        made = self._fit(scaled, vector, free, self.recipe, f"tailor.{number}")
-        return made, scaled.effective(made.weights)
+        free[network.inner.size :] = False
+        return self._fit(network, vector, free, self.recipe, f"tailor.{number}")
 
     def _fit(
         self, network: MLP, vector: torch.Tensor, free: torch.Tensor, recipe: Recipe, stage: str
@@ -194,7 +182,7 @@ class _Tuning:
             tolerance=recipe.tolerance,
             free=free,
             optimiser=recipe.make_optimiser(),
-            monitor=replace(self.context.monitor, watch=None),
+            monitor=self.context.monitor,
         )
 
 

@@ -110,6 +110,10 @@ class MLP:
             flat[first.biases] = -(weights * centres).sum(1)
         return flat
 
+    def plain(self, weights: torch.Tensor) -> "tuple[MLP, torch.Tensor]":
+        """The dense network that this one evaluates as, and its weights [size]."""
+        return self, weights
+
     def places(self, larger: "MLP") -> np.ndarray:
         """Where every parameter of this network lies in a larger one, [size].
 

@@ -5,14 +5,13 @@ what the effective weights are, and how a Jacobian in them becomes one in the ve
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
 import torch
 
-from pacpde.networks.mlp import MLP, Layer, Trace
+from pacpde.networks.mlp import MLP, Layer
 
 
 @dataclass(frozen=True)
@@ -52,14 +51,8 @@ class Reparametrised(MLP, ABC):
     def matrices(self, weights: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
         return self.inner.matrices(self.effective(weights))
 
-    def deltas(
-        self,
-        weights: torch.Tensor,
-        trace: Sequence[Trace],
-        names: Sequence[str],
-        gradient: torch.Tensor,
-    ) -> list[torch.Tensor]:
-        return self.inner.deltas(self.effective(weights), trace, names, gradient)
+    def plain(self, weights: torch.Tensor) -> tuple[MLP, torch.Tensor]:
+        return self.inner, self.effective(weights)
 
 
 @dataclass(frozen=True)

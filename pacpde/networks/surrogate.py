@@ -132,6 +132,10 @@ class Surrogate:
             stage="recalled",
         )
 
+    def fresh(self, **changes: Any) -> "Surrogate":
+        """The same, with changes, as a start for other fits: no memories, history and seconds."""
+        return replace(self, **{"memories": {}, "history": (), "seconds": 0.0, **changes})
+
     def solving(self, problem: Problem) -> "Surrogate":
         """The same weights taken as a solver of another problem of the family."""
         assert isinstance(self.ansatz, PhysicsAnsatz)

@@ -9,6 +9,7 @@ import torch
 from pacpde.networks.constraints import Ansatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.outputs import Widened, as_head
+from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Block
 from pacpde.objective.task import Draw, Task
 from pacpde.runtime import Runtime
@@ -38,6 +39,9 @@ class Beside:
 
     def ansatz(self, draw: Draw) -> Ansatz:
         return self.task.ansatz(draw)
+
+    def solver(self, network: MLP, weights: torch.Tensor, draw: Draw) -> Surrogate:
+        return self.task.solver(self.network, weights[self.wide.own], draw)
 
     def blocks(
         self, network: MLP, weights: torch.Tensor, draw: Draw, rng: np.random.Generator

@@ -9,8 +9,10 @@ import torch
 from pacpde.networks.constraints import Ansatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.outputs import Extended
+from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Block, LabelBlock, PhysicsBlock
 from pacpde.objective.factors import residuals
+from pacpde.objective.jacobian import linearise
 from pacpde.objective.task import Draw, Labels, PhysicsTask
 from pacpde.physics.problem import Problem
 from pacpde.physics.stacked import with_columns
@@ -30,6 +32,13 @@ def to_constant(problem: Problem, name: str) -> float:
 def to_coefficient(problem: Problem, name: str, constant: torch.Tensor) -> torch.Tensor:
     """A coefficient from the number that is fitted in its place."""
     return constant.exp() if logarithmic(problem, name) else constant
+
+
+def with_constants(problem: Problem, names: Sequence[str], constants: torch.Tensor) -> Problem:
+    """A problem with the coefficients that stand for some constants."""
+    pairs = zip(names, constants, strict=True)
+    found = {name: float(to_coefficient(problem, name, value)) for name, value in pairs}
+    return problem.with_coefficients(**found)
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,13 @@ class IdentificationTask(PhysicsTask):
     def ansatz(self, draw: Draw) -> Extended:  # type: ignore[override]
         return Extended(super().ansatz(draw), len(self.unknown))
 
+    def solver(self, network: MLP, weights: torch.Tensor, draw: Draw) -> Surrogate:
+        """Of the problem with the coefficients among the weights."""
+        known = replace(network, outputs=len(self.problem.fields))
+        found = replace(self, problem=self.fitted(weights[-len(self.unknown) :]))
+        own = torch.as_tensor(known.places(network), device=weights.device)
+        return Surrogate(known, super(IdentificationTask, found).ansatz(draw), weights[own])
+
     def held_out(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
         equation = super().held_out(network, weights, draw)
         assert self.labels is not None
@@ -87,9 +103,7 @@ class IdentificationTask(PhysicsTask):
 
     def fitted(self, constants: torch.Tensor) -> Problem:
         """The problem with the coefficients that were found."""
-        pairs = zip(self.unknown, constants, strict=True)
-        found = {name: float(to_coefficient(self.problem, name, value)) for name, value in pairs}
-        return self.problem.with_coefficients(**found)
+        return with_constants(self.problem, self.unknown, constants)
 
     def _physics(self, ansatz: Ansatz, points: torch.Tensor) -> PhysicsBlock:
         batch = ansatz.batch(points, self.problem.channels)
@@ -111,8 +125,6 @@ class IdentificationTask(PhysicsTask):
         Returns:
             Label residuals (u − y) / scale, [rows], and their slopes, [rows, constants].
         """
-        from pacpde.objective.jacobian import linearise
-
         rng = np.random.default_rng(self.seed)
         pool = self.runtime.tensor(self._box(draw).sample(points, rng))
         blocks: Sequence[Block] = [self._physics(self.ansatz(draw), pool)]

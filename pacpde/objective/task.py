@@ -11,6 +11,7 @@ import torch
 from pacpde.errors import InvalidValueError
 from pacpde.networks.constraints import Ansatz, PhysicsAnsatz, PlainAnsatz
 from pacpde.networks.mlp import MLP
+from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Block, LabelBlock, PhysicsBlock
 from pacpde.objective.drift import drift
 from pacpde.objective.factors import residuals
@@ -44,6 +45,10 @@ class Task(Protocol):
 
     def ansatz(self, draw: Draw) -> Ansatz:
         """The ansatz to fit in."""
+        ...
+
+    def solver(self, network: MLP, weights: torch.Tensor, draw: Draw) -> Surrogate:
+        """What weights are worth: a surrogate in a plain dense network."""
         ...
 
     def blocks(
@@ -112,6 +117,9 @@ class PhysicsTask:
 
     def ansatz(self, draw: Draw) -> PhysicsAnsatz:
         return PhysicsAnsatz(self.problem, hard=self.hard).with_odd(draw.odd)
+
+    def solver(self, network: MLP, weights: torch.Tensor, draw: Draw) -> Surrogate:
+        return _plain(network, weights, self.ansatz(draw))
 
     def blocks(
         self, network: MLP, weights: torch.Tensor, draw: Draw, rng: np.random.Generator
@@ -234,6 +242,9 @@ class TableTask:
     def ansatz(self, draw: Draw) -> PlainAnsatz:
         return self.standard
 
+    def solver(self, network: MLP, weights: torch.Tensor, draw: Draw) -> Surrogate:
+        return _plain(network, weights, self.standard)
+
     def blocks(
         self, network: MLP, weights: torch.Tensor, draw: Draw, rng: np.random.Generator
     ) -> list[Block]:
@@ -253,6 +264,11 @@ class TableTask:
         return LabelBlock.at(
             self.standard, self.runtime.tensor(labels.points), self.runtime.tensor(labels.values)
         )
+
+
+def _plain(network: MLP, weights: torch.Tensor, ansatz: Ansatz) -> Surrogate:
+    dense, own = network.plain(weights)
+    return Surrogate(dense, ansatz, own)
 
 
 def _norm(network: MLP, weights: torch.Tensor, block: Block) -> float:

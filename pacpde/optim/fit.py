@@ -10,6 +10,7 @@ import torch
 
 from pacpde.errors import InvalidValueError
 from pacpde.networks.mlp import MLP
+from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import Draw, Task
 from pacpde.optim.base import Optimiser, State, optimisers
@@ -47,7 +48,7 @@ class Phase:
     patience: int = 0
 
 
-Watch = Callable[[torch.Tensor, Draw], float]
+Watch = Callable[[Surrogate], float]
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Monitor:
     Attributes:
         progress: called with an `Update` after every refresh.
         journal: keeps its state.
-        watch: (weights, draw) → error against the reference, measured outside the clock; it only
+        watch: surrogate → error against the reference, measured outside the clock; it only
             grades, nothing stops or selects on it.
         together: the fits beside it, with which its steps are computed.
     """
@@ -202,7 +203,10 @@ def minimise(
         position.evaluations += made.evaluations
         position.stalled = made.stalled
         position.seconds += monitor.clock() - clock
-        _note(position, stage, total, phase.draw, measured, made.solver, monitor)
+        error = None
+        if monitor.watch is not None:
+            error = monitor.watch(task.solver(network, position.best, phase.draw))
+        _note(position, stage, total, measured, made.solver, error, monitor)
     outcome = _outcome(position, tolerance)
     if outcome == CONVERGED and not task.drift(network, position.best, phases[-1].draw) <= DRIFT:
         outcome = DRIFTED
@@ -254,12 +258,12 @@ def _note(
     position: _Position,
     stage: str,
     total: int,
-    draw: Draw,
     measured: float,
     solver: str,
+    error: float | None,
     monitor: Monitor,
 ) -> None:
-    """Write history, progress and journal; grading happens outside the clock."""
+    """Write history, progress and journal."""
     entry: dict[str, Any] = {
         "stage": stage,
         "step": position.steps,
@@ -268,8 +272,8 @@ def _note(
     }
     if solver:
         entry["solver"] = solver
-    if monitor.watch is not None:
-        entry["error"] = monitor.watch(position.best, draw)
+    if error is not None:
+        entry["error"] = error
     position.history.append(entry)
     if monitor.journal is not None:
         position.save(monitor.journal, stage)
