@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from pacpde.plots.style import figure, logarithmic, looks, readable, styled
 
@@ -51,22 +50,14 @@ def error_against_seconds(
         if zero_shot is not None:
             ax.axhline(zero_shot, color="black", lw=1.1, ls="--", label="source, untouched")
         ax.margins(x=0.09)
-        logarithmic(ax.xaxis)
+        logarithmic(ax.xaxis, fine=True)
         logarithmic(ax.yaxis)
         ax.set_xlabel("seconds of fitting the target (stages on the source left out)")
         ax.set_ylabel("relative L2 error on the target")
         ax.set_title(title)
         ax.grid(alpha=0.3, which="major")
-        _plain_seconds(ax)
         made.legend(loc="outside lower center", ncols=2)
         return made
-
-
-def _plain_seconds(ax: Axes) -> None:
-    """0.1, 0.2, 0.5, 1, 2, ... rather than powers of ten."""
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def target_part(

@@ -10,7 +10,7 @@ from scipy.stats import studentized_range
 
 from pacpde.networks.surrogate import Surrogate
 from pacpde.plots.style import figure, logarithmic, looks, readable, styled
-from pacpde.studies.statistics import Group, ranks, spread
+from pacpde.studies.statistics import Group, ranks, spread, variant_names
 
 KEPT, FREED = "#0072B2", "#E69F00"  # weights of the source, and those given to the target
 
@@ -22,7 +22,7 @@ def error_against_distance(found: Sequence[Group], family: str) -> Figure:
         mine.sort(key=lambda group: group.distance or 0)
         made = figure(8.0, 5.2)
         ax = made.subplots()
-        for name, (colour, marker) in looks(_variants(found)).items():
+        for name, (colour, marker) in looks(variant_names(found)).items():
             points = [
                 (group.distance, spread(list(group.rows[name].values())))
                 for group in mine
@@ -50,10 +50,10 @@ def gain_over_scratch(found: Sequence[Group], scratch: str = "scratch") -> Figur
     """Error from scratch over error by transfer, seed by seed: above 1 transfer won."""
     with styled():
         shown = [group for group in found if scratch in group.rows]
-        names = [name for name in _variants(shown) if name != scratch]
+        names = [name for name in variant_names(shown) if name != scratch]
         made = figure(9.0, 1.6 + 0.42 * len(shown) * max(1, len(names) / 3))
         ax = made.subplots()
-        style, told = looks(_variants(found)), set[str]()
+        style, told = looks(variant_names(found)), set[str]()
         for k, group in enumerate(shown):
             for j, name in enumerate(names):
                 mine, theirs = group.pairs(name, scratch)
@@ -127,7 +127,7 @@ def critical_difference(found: Sequence[Group], alpha: float = 0.05) -> Figure:
         if count > 1 and whole:
             q = float(studentized_range.ppf(1 - alpha, count, np.inf)) / math.sqrt(2)
             gap = q * math.sqrt(count * (count + 1) / (6 * len(whole)))
-        style = looks(_variants(found))
+        style = looks(variant_names(found))
         for k, (name, rank) in enumerate(mean.items()):
             colour, marker = style[name]
             ax.plot(rank, k, marker=marker, color=colour, ms=9, ls="none")
@@ -177,10 +177,6 @@ def _mask(ax: Axes, kept: np.ndarray) -> None:
               interpolation="nearest")  # fmt: skip
     ax.set_xticks([])
     ax.set_yticks([])
-
-
-def _variants(found: Sequence[Group]) -> list[str]:
-    return list(dict.fromkeys(name for group in found for name in group.rows))
 
 
 def _words(values: object, found: Sequence[Group]) -> str:

@@ -56,8 +56,8 @@ def figure(width: float, height: float) -> Figure:
     return made
 
 
-def logarithmic(axis: Axis) -> None:
-    """A logarithmic axis with few, plain ticks: 1e-3, 1e-2; more of a decade where it is short.
+def logarithmic(axis: Axis, fine: bool = False) -> None:
+    """A logarithmic axis with few, plain ticks: 1e-3, 1e-2; 1, 2, 5 where it is `fine` or short.
 
     They cost a fraction of matplotlib's own, and read as the tables do. To be called once all is
     drawn.
@@ -65,8 +65,8 @@ def logarithmic(axis: Axis) -> None:
     scale = axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale  # type: ignore[attr-defined]
     scale("log")
     low, high = axis.get_view_interval()
-    short = high < 30 * low
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if short else (1.0,)))
+    subs = (1.0, 2.0, 5.0) if fine or high < 30 * low else (1.0,)
+    axis.set_major_locator(LogLocator(subs=subs))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, place: _plain(value)))
 

@@ -8,15 +8,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pacpde.errors import InvalidValueError
 from pacpde.files import atomic_write
 from pacpde.plots.style import readable
 from pacpde.report import slider, words
 from pacpde.report.pictures import pictures
 from pacpde.report.words import plain
+from pacpde.studies.conduct import kept_surrogates
 from pacpde.studies.ledger import Ledger, Row
 from pacpde.studies.records import as_json
-from pacpde.studies.statistics import Group, Ratio, break_even, groups, ranks, ratios, spread
+from pacpde.studies.statistics import Group, Ratio, break_even, groups, ratios, spread
 from pacpde.studies.study import Study
 
 CELLS = (
@@ -49,8 +52,9 @@ def write(
     if not rows:
         raise InvalidValueError(f"{folder} has no record yet: run the study first.")
     found = groups(rows)
-    frames = slider.frames(cells, place, known)
-    shown = pictures(found, cells, place)
+    kept = kept_surrogates(place, cells)
+    frames = slider.frames(cells, kept, known)
+    shown = pictures(found, cells, kept)
     names = {row["variant"]: readable(row["variant"]) for row in rows}
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(files(__package__).joinpath("page.html").read_text("utf-8"))
@@ -64,7 +68,6 @@ def write(
                   {**names, "scipy": "scipy"}.items()],
         pictures=[{"told": p.told, "image": base64.b64encode(p.png()).decode()}
                   for p in shown if p.on_page],
-        ranks=ranks(found),
         frames=bool(frames),
         cells_count=len(rows),
         data=_script({"frames": frames, "cells": _cells(rows), "columns": list(CELLS),
@@ -206,7 +209,5 @@ def _reached(seconds: float | None, there: int, tried: int) -> Shown:
 
 
 def _median(values: Any) -> float | None:
-    import numpy as np
-
     known = [value for value in values if value is not None]
     return float(np.median(known)) if known else None

@@ -9,15 +9,13 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from pacpde.datasets import reference_for
-from pacpde.errors import DataFileError
-from pacpde.networks import checkpoint
 from pacpde.networks.surrogate import Surrogate
 from pacpde.plots import error_against_seconds, maps, save, source_error
 from pacpde.plots import studies as drawn
 from pacpde.plots.style import readable, styled
 from pacpde.report.words import base_of
 from pacpde.studies.grid import Cell
-from pacpde.studies.statistics import Group, ranks
+from pacpde.studies.statistics import Group, ranks, variant_names
 
 PRINT = 300  # dots an inch
 
@@ -51,27 +49,30 @@ class Picture:
         save(figure, folder / f"{self.name}.png", PRINT)
 
 
-def pictures(found: Sequence[Group], cells: Mapping[str, Cell], place: Path) -> list[Picture]:
+def pictures(
+    found: Sequence[Group], cells: Mapping[str, Cell], kept: Mapping[str, Surrogate]
+) -> list[Picture]:
     """Every picture that the rows and the kept surrogates of a study's folder allow.
 
     Args:
         cells: name → cell.
+        kept: name → surrogate of its target.
     """
     made: list[Picture] = []
     for family in dict.fromkeys(group.family for group in found):
-        made += _of_family(found, family, cells, place)
+        made += _of_family(found, family, cells, kept)
     base = base_of(found)
-    if base is not None and len(_names(found)) > 1:
+    if base is not None and len(variant_names(found)) > 1:
         told = f"Error of {readable(base)} over that of each method, seed by seed."
         made.append(Picture("gain", told, partial(drawn.gain_over_scratch, found, base)))
     if len(ranks(found)) > 1:
         told = "Mean rank of every method over the transfers, with the critical difference."
         made.append(Picture("ranks", told, partial(drawn.critical_difference, found)))
-    return [*made, *_masks(cells, place)]
+    return [*made, *_masks(cells, kept)]
 
 
 def _of_family(
-    found: Sequence[Group], family: str, cells: Mapping[str, Cell], place: Path
+    found: Sequence[Group], family: str, cells: Mapping[str, Cell], kept: Mapping[str, Surrogate]
 ) -> Iterator[Picture]:
     mine = [group for group in found if group.family == family]
     apart = [group for group in mine if group.distance is not None]
@@ -84,20 +85,22 @@ def _of_family(
         partial(drawn.error_against_distance, found, family),
     )
     if len({str(group.source) for group in mine}) > 1:
-        for name in _names(mine):
+        for name in variant_names(mine):
             yield Picture(
                 f"matrix-{family}-{name}".replace(" ", "-"),
                 f"{family}: median target error of {readable(name)}, source by target.",
                 partial(drawn.transfer_matrix, found, name, family),
             )
     farthest = max(apart, key=lambda group: group.distance or 0)
-    kept = _kept(farthest, cells, place)
-    if not kept:
+    shown = _shown(farthest, cells, kept)
+    if not shown:
         return
     seed = min(seed for seeds in farthest.rows.values() for seed in seeds)
     rows = [{**r[seed], "method": n} for n, r in farthest.rows.items() if seed in r]
-    histories = {name: kept[name].history if name in kept else () for name in _names(found)}
-    target = next(iter(kept.values())).problem
+    histories = {
+        name: shown[name].history if name in shown else () for name in variant_names(found)
+    }
+    target = next(iter(shown.values())).problem
     yield Picture(
         f"error-seconds-{family}",
         f"{farthest.name}, seed {seed}: target error over seconds of fitting the target.",
@@ -117,35 +120,23 @@ def _of_family(
     yield Picture(
         f"solutions-{family}",
         f"{farthest.name}, seed {seed}: reference, predictions and errors.",
-        lambda: maps(reference_for(target), kept),
+        lambda: maps(reference_for(target), shown),
         on_page=False,
     )
 
 
-def _masks(cells: Mapping[str, Cell], place: Path) -> Iterator[Picture]:
-    """Of the first surrogate that remembers its source by a mask."""
-    for name, cell in cells.items():
-        surrogate = _loaded(place, name) if cell.method == "pac" else None
-        if surrogate is not None and "source" in surrogate.memories:
-            told = f"Weights kept for the source, layer by layer: {cell}."
+def _masks(cells: Mapping[str, Cell], kept: Mapping[str, Surrogate]) -> Iterator[Picture]:
+    """Of the first surrogate of PAC, which remembers its source by a mask."""
+    for name, surrogate in kept.items():
+        if cells[name].method == "pac":
+            told = f"Weights kept for the source, layer by layer: {cells[name]}."
             yield Picture("masks", told, partial(drawn.masks, surrogate))
             return
 
 
-def _kept(group: Group, cells: Mapping[str, Cell], place: Path) -> dict[str, Surrogate]:
-    """The surrogates of a group that its folder keeps, by variant."""
+def _shown(
+    group: Group, cells: Mapping[str, Cell], kept: Mapping[str, Surrogate]
+) -> dict[str, Surrogate]:
+    """The surrogates of a group, by variant."""
     keys = {row["cell"] for seeds in group.rows.values() for row in seeds.values()}
-    loaded = [(cell.variant, _loaded(place, name)) for name, cell in cells.items() if name in keys]
-    return {variant: made for variant, made in loaded if made is not None}
-
-
-def _loaded(place: Path, name: str) -> Surrogate | None:
-    """The surrogate of a cell; None where the folder keeps none, or a damaged one."""
-    try:
-        return checkpoint.load(place / "surrogates" / name)
-    except DataFileError:
-        return None
-
-
-def _names(found: Sequence[Group]) -> list[str]:
-    return list(dict.fromkeys(name for group in found for name in group.rows))
+    return {cells[name].variant: made for name, made in kept.items() if name in keys}

@@ -2,14 +2,12 @@
 
 import base64
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pacpde.datasets import reference_for
-from pacpde.errors import DataFileError
-from pacpde.networks import checkpoint
+from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.domain import mesh
 from pacpde.reference import Reference
 from pacpde.studies.grid import Cell
@@ -19,7 +17,9 @@ LINE = 401  # for an ODE
 
 
 def frames(
-    cells: Mapping[str, Cell], folder: Path, rows: Mapping[str, Mapping[str, Any]]
+    cells: Mapping[str, Cell],
+    kept: Mapping[str, Surrogate],
+    rows: Mapping[str, Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
     """One a family and source, with a step a target and a prediction a variant.
 
@@ -27,12 +27,13 @@ def frames(
 
     Args:
         cells: name → cell.
+        kept: name → surrogate of its target.
         rows: name → row, which has the error that is told.
     """
     found: dict[Any, dict[str, Any]] = {}
-    for name, cell in cells.items():
-        place = folder / "surrogates" / name
-        if name not in rows or not place.is_dir() or len(cell.target.axes) > 2:
+    for name, surrogate in kept.items():
+        cell = cells[name]
+        if name not in rows or len(cell.target.axes) > 2:
             continue
         what = str(cell.source), cell.target.until, cell.labels, cell.noise, cell.physics
         frame = found.setdefault(what, _frame(cell))
@@ -41,10 +42,6 @@ def frames(
         if target not in steps:
             order = list(cell.target.coefficients.values())
             steps[target] = {**_step(reference_for(cell.target)), "order": order}
-        try:
-            surrogate = checkpoint.load(place)
-        except DataFileError:
-            continue
         points, expected = steps[target]["_grid"]
         predicted = np.asarray(surrogate(*points)).reshape(expected.shape)
         steps[target]["errors"][cell.variant] = _packed(predicted - expected)

@@ -7,7 +7,7 @@ import numpy as np
 
 from pacpde.plots.style import readable
 from pacpde.studies.ledger import Row
-from pacpde.studies.statistics import Group, Ratio, overall, spread
+from pacpde.studies.statistics import Group, Ratio, overall, spread, variant_names
 
 SURE = 0.05
 
@@ -24,7 +24,7 @@ def summary(found: Sequence[Group], rows: Sequence[Row], planned: int) -> list[s
 
 def base_of(found: Sequence[Group]) -> str | None:
     """What the others are compared with: scratch, else warm start, else what comes first."""
-    names = list(dict.fromkeys(name for group in found for name in group.rows))
+    names = variant_names(found)
     for wanted in ("scratch", "warm_start"):
         for name in names:
             if name.partition(" (")[0] == wanted:

@@ -9,11 +9,13 @@ FOLDER/.lock                held while a study runs
 ```
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pacpde.errors import DataFileError
 from pacpde.networks import checkpoint
 from pacpde.networks.surrogate import Surrogate
 from pacpde.studies import work
@@ -23,6 +25,8 @@ from pacpde.studies.single import Training
 from pacpde.studies.store import Store
 from pacpde.studies.study import Study
 from pacpde.studies.workers import Fault, Here, Job, Workers
+
+SURROGATES = "surrogates"
 
 Train = Callable[..., Surrogate]
 CarryOut = Callable[..., Any]
@@ -59,6 +63,17 @@ def standing(study: Study, folder: str | Path) -> Standing:
     there = sum(store.cell(training.inputs()).finished for training in sources.values())
     done = sum(name in kept for name in study.names)
     return Standing(len(study.cells), len(sources), done, there)
+
+
+def kept_surrogates(folder: Path, names: Iterable[str]) -> dict[str, Surrogate]:
+    """Name of a cell → the surrogate of its target, where a study's folder keeps it undamaged."""
+    found = {}
+    for name in names:
+        place = folder / SURROGATES / name
+        if place.is_dir():
+            with suppress(DataFileError):
+                found[name] = checkpoint.load(place)
+    return found
 
 
 def conduct(
@@ -159,7 +174,7 @@ class _Run:
         else:
             row, surrogate = made
             if cell.key in self.shown and surrogate is not None:
-                checkpoint.save(surrogate, self.folder / "surrogates" / cell.key)
+                checkpoint.save(surrogate, self.folder / SURROGATES / cell.key)
             self.ledger.add(row)
             self.now.done += 1
         self.tell(self.now)

@@ -156,6 +156,11 @@ def groups(rows: Iterable[Row]) -> list[Group]:
     ]
 
 
+def variant_names(found: Iterable[Group]) -> list[str]:
+    """In the order of their first appearance."""
+    return list(dict.fromkeys(name for group in found for name in group.rows))
+
+
 def spread(rows: Sequence[Row], thresholds: Sequence[str] = ("0.01", "0.001")) -> Spread:
     """Median and quartiles of the error (of its logarithm), failures counted as infinite."""
     errors = [_error(row) for row in rows]
@@ -207,7 +212,7 @@ def ratios(group: Group, base: str) -> list[Ratio]:
 
 def overall(found: Sequence[Group], base: str) -> list[Ratio]:
     """Every variant against `base` over all groups that have both, pairs of all groups pooled."""
-    names = dict.fromkeys(name for group in found for name in group.rows if name != base)
+    names = [name for name in variant_names(found) if name != base]
     made = []
     for name in names:
         pairs = [group.pairs(name, base) for group in found]
@@ -220,7 +225,7 @@ def overall(found: Sequence[Group], base: str) -> list[Ratio]:
 
 def ranks(found: Sequence[Group]) -> dict[str, float]:
     """Mean rank of the median error over the groups that have every variant; 1 is best."""
-    names = list(dict.fromkeys(name for group in found for name in group.rows))
+    names = variant_names(found)
     whole = [group for group in found if set(group.rows) == set(names)]
     if not whole:
         return {}

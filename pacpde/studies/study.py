@@ -195,21 +195,29 @@ class Study:
         write_json({"device": self.device, "cells": self.names}, folder / ABOUT)
 
 
+def _methods(settings: Settings, part: Transfers) -> list[str]:
+    return part.methods or settings.methods
+
+
+def _varied(settings: Settings, part: Transfers) -> tuple[list[Any], ...]:
+    """Seeds, labels, noise and physics of a table of transfers."""
+    return (
+        part.seeds or settings.seeds, part.labels or settings.labels,
+        part.noise or settings.noise, part.physics or settings.physics,
+    )  # fmt: skip
+
+
 def _check_size(path: Path, settings: Settings) -> None:
     """Count the cells without making one; refuse grids that no run would get through."""
     count = 0
     for part in settings.transfers:
         ways = 0
-        for name in part.methods or settings.methods:
+        for name in _methods(settings, part):
             options = settings.options.get(name, {})
             if any(isinstance(value, list) and not value for value in options.values()):
                 raise InvalidValueError(f"{path}: an option of {name} is an empty list.")
             ways += prod(len(several(value)) for value in options.values())
-        others = (
-            part.seeds or settings.seeds, part.labels or settings.labels,
-            part.noise or settings.noise, part.physics or settings.physics, part.targets,
-        )  # fmt: skip
-        count += ways * prod(len(values) for values in others)
+        count += ways * len(part.targets) * prod(map(len, _varied(settings, part)))
     if count > MOST:
         raise InvalidValueError(
             f"{path}: this grid has {count:,} cells, expected at most {MOST:,}: split it into "
@@ -218,7 +226,7 @@ def _check_size(path: Path, settings: Settings) -> None:
 
 
 def _check_options(path: Path, settings: Settings) -> None:
-    used = {name for part in settings.transfers for name in part.methods or settings.methods}
+    used = {name for part in settings.transfers for name in _methods(settings, part)}
     for name in settings.options:
         if name not in used:
             raise InvalidValueError(
@@ -242,13 +250,9 @@ def _cells(
     with _located(path, text, ("dtype",)):
         runtime = Runtime(device, settings.dtype)
     own = {**settings.settings, **part.settings}
+    seeds, *others = _varied(settings, part)
     for seed, target, name, labels, noise, physics in product(
-        part.seeds or settings.seeds,
-        targets,
-        part.methods or settings.methods,
-        part.labels or settings.labels,
-        part.noise or settings.noise,
-        part.physics or settings.physics,
+        seeds, targets, _methods(settings, part), *others
     ):
         if noise and not labels:
             noise = 0.0  # there is nothing to be noisy
