@@ -67,12 +67,14 @@ class Method(ABC):
 
     Attributes:
         partial: it moves so little that the contract asks for some gain over the source only.
+        labels_suffice: it can do without the equation.
         steps: at most so many steps of the last fit to the target; None takes the recipe's.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     partial: ClassVar[bool] = False
+    labels_suffice: ClassVar[bool] = True
 
     steps: int | None = None
 
@@ -96,6 +98,15 @@ class Method(ABC):
 
     def check(self, network: MLP) -> None:  # noqa: B027
         """Refuse options that do not suit a network, before anything runs."""
+
+    @classmethod
+    def check_physics(cls, physics: bool) -> None:
+        """Refuse labels alone where they do not suffice, before anything runs."""
+        if not physics and not cls.labels_suffice:
+            raise InvalidValueError(
+                f"{cls.name} solves the target's equation, which is left out: leave physics on, or "
+                "take another method."
+            )
 
     @abstractmethod
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:

@@ -18,11 +18,6 @@ class FineTuning(Approaching):
     A subclass says which weights are free, and where they are held.
     """
 
-    @property
-    def fixed(self) -> int | None:
-        """Equal steps to walk in; None to approach as `approach` says."""
-        return None
-
     def free(self, source: Surrogate) -> torch.Tensor:
         """Which weights move, bool [size]."""
         return torch.ones_like(source.weights, dtype=torch.bool)
@@ -35,6 +30,6 @@ class FineTuning(Approaching):
         free, held = self.free(source), self.anchor(source, context)
         anchor = None if held is None else held.members(free)
         start = source.fresh()
-        fits = self.fits(start, target, free, context, stations=self.fixed, anchor=anchor)
+        fits = self.fits(start, target, free, context, anchor=anchor)
         surrogate = finish(start, target, self.recipe(context).again(target), fits, "calibrated")
         return Transferred.of(surrogate, int(free.sum()), fits, trained=source)

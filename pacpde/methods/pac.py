@@ -16,6 +16,7 @@ from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import Task
 from pacpde.optim.fit import FitResult, Monitor
 from pacpde.pac import SOURCE, allocate, prune
+from pacpde.pac.idle import woken
 from pacpde.pac.mask import SCOPES, TREATMENTS, check_choice, check_sparsity, mask_of
 from pacpde.pac.scores import SCORES
 from pacpde.runtime import generator
@@ -40,6 +41,8 @@ class PAC(Approaching):
             `sparsity` is then the most that is pruned. None for no such limit.
         grow: neurons that every hidden layer gets for the target, all of their weights free. The
             source does not see them; what is stored and evaluated grows.
+        wake: start the freed weights into neurons that the source no longer uses at random rather
+            than at 0, see `pacpde.pac.idle`; the function is the same.
         allocate_steps: at most so many steps of an allocate; None takes the recipe's.
     """
 
@@ -55,6 +58,7 @@ class PAC(Approaching):
     rounds: int = 1
     lose: float | None = None
     grow: int = 0
+    wake: bool = True
     allocate_steps: int | None = None
 
     def __post_init__(self) -> None:
@@ -103,6 +107,8 @@ class PAC(Approaching):
         recipe = self.recipe(context)
         kept = self._keep(source.fresh(), context, recipe)
         allocated = grown(kept.allocated, self.grow, context.seed)
+        if self.wake:
+            allocated = woken(allocated, context.seed, recipe.frequency)
         free = ~allocated.memories[SOURCE].mask
         anchor = Anchor.at(torch.zeros_like(allocated.weights[free]), self.strength)
         fits = self.fits(allocated, target, free, context, anchor=anchor)

@@ -1,6 +1,6 @@
 """How a problem is fitted: network, points and phases, from what the problem declares."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from math import ceil, inf
 from numbers import Integral, Real
 from typing import Any
@@ -107,10 +107,10 @@ class Recipe:
         ]
         return (*growing, Phase(self.steps, 20, Draw(self.points, odd=odd), 1e-5, patience=4))
 
-    def probe(self, task: Task) -> tuple[Phase, ...]:
-        """A short fit that tells whether a step along a path can be taken."""
-        (phase, *_) = self.again(task)
-        return (replace(phase, steps=10, refresh=5, patience=0),)
+    def correction(self, task: PhysicsTask, share: float, enough: float) -> Phase:
+        """A short fit on a share of the points, from weights that are nearly there."""
+        draw = Draw(_share(self.points, share), odd=bool(task.problem.odd))
+        return Phase(10, 5, draw, enough)
 
 
 def _declared(problem: Problem) -> dict[str, Any]:

@@ -151,6 +151,7 @@ def transfer(
     way = methods.get(method).make(options)
     check_transfer(source, target, labels, noise, physics)
     way.check(source.network)
+    way.check_physics(physics)
     runtime = runtime or source.runtime
     source = source.to(runtime)
     recipe = Recipe.of(target, **(settings or {}))
@@ -179,7 +180,9 @@ def transfer(
         error_of(made.surrogate.recall("source"), source_reference) if kept else None
     )
     unmasked = replace(made.surrogate, ansatz=source.ansatz)
-    source_error["unmasked"] = error_of(unmasked, source_reference)
+    source_error["unmasked"] = (
+        error_of(unmasked, source_reference) if made.free_parameters else None
+    )
     return TransferResult(
         method,
         source,

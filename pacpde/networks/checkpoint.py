@@ -15,6 +15,7 @@ from pacpde.errors import DataFileError, PacpdeError
 from pacpde.files import atomic_folder, check_folder
 from pacpde.networks.constraints import Ansatz, PhysicsAnsatz, PlainAnsatz
 from pacpde.networks.mlp import MLP
+from pacpde.networks.solved import SolvedAnsatz
 from pacpde.networks.surrogate import Memory, Surrogate
 from pacpde.physics.problem import families
 from pacpde.runtime import Runtime, versions
@@ -147,11 +148,12 @@ def _assemble(about: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Surrog
 def _describe(ansatz: Ansatz) -> dict[str, Any]:
     if isinstance(ansatz, PhysicsAnsatz):
         problem = ansatz.problem
+        settings = {field.name: getattr(ansatz, field.name) for field in dataclasses.fields(ansatz)}
         return {
             "family": problem.name,
             "coefficients": problem.coefficients,
             "until": problem.until,
-            "constraints": {"hard": ansatz.hard, "odd": ansatz.odd},
+            "constraints": {k: value for k, value in settings.items() if k != "problem"},
         }
     assert isinstance(ansatz, PlainAnsatz)
     return {"family": None, "constraints": dataclasses.asdict(ansatz)}
@@ -166,4 +168,5 @@ def _ansatz(about: dict[str, Any]) -> Ansatz:
             "that family with --plugin (in Python: pacpde.registry.load_plugin)."
         )
     problem = families.get(about["family"]).from_coefficients(about["coefficients"], about["until"])
-    return PhysicsAnsatz(problem, **about["constraints"])
+    kind = SolvedAnsatz if "tolerance" in about["constraints"] else PhysicsAnsatz
+    return kind(problem, **about["constraints"])

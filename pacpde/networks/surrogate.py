@@ -44,7 +44,7 @@ class Surrogate:
         memories: name → solver kept inside the weights to the last bit.
         stage: how far it came: "trained", "pruned", "allocated", "calibrated".
         outcome: how its last fit ended: "converged", "not_converged", "stalled", "diverged",
-            "drifted" or "device_lost";
+            "drifted", "device_lost" or "path_lost" (no steps in the coefficients led there);
             after a stage's name, as in "allocate_not_converged", where only that stage fell short.
         history: one entry a progress point of every fit so far.
         seconds: time its fits took.

@@ -1,14 +1,22 @@
 """Continuation in the coefficients: walk from a solved problem to another, step by step.
 
-A steep target fitted at once ends in a wrong minimum; walked to, it does not. Steps are halved
-when the corrector misses its held-out residual, and doubled when it meets it.
+A steep target fitted at once ends in a wrong minimum; walked to, it does not. Each step starts
+from the tangent of the path. It is halved where even the prediction is far off, or where the
+corrector misses its held-out residual, and doubled where that is met (Allgower & Georg 1990,
+"Numerical Continuation Methods", chapters 2 and 6). A corrector that nearly meets it needs more
+points rather than a shorter step.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
+
+import torch
 
 from pacpde.optim.fit import FitResult
 from pacpde.physics.problem import Problem
+
+NEAR = 3  # times what is accepted: a correction that ends there wants points, not a shorter step
 
 
 @dataclass(frozen=True)
@@ -18,12 +26,38 @@ class Follower:
     Attributes:
         first: length of the first step, as a share of the way.
         least: a step below this ends the path as lost.
+        reach: held-out residual of a prediction above which a step is too long to be tried.
         accept: held-out residual at which a point on the path counts as reached.
     """
 
     first: float = 1.0
     least: float = 1 / 64
+    reach: float = 0.5
     accept: float = 2e-2
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Weights ahead on the path, and their held-out residual there."""
+
+    weights: torch.Tensor
+    held_out: float
+
+
+class Path(Protocol):
+    """What finds the solutions along a path."""
+
+    def tangent(self, here: FitResult | None, problem: Problem) -> Callable[[Problem], Prediction]:
+        """What predicts, from the last accepted fit and its problem; None at the source."""
+        ...
+
+    def correct(self, start: torch.Tensor, problem: Problem, attempt: int) -> FitResult:
+        """A fit of a problem from these weights; `attempt` is its number."""
+        ...
+
+    def harder(self) -> bool:
+        """Whether the next correction takes more effort; False once there is no more to take."""
+        ...
 
 
 def between(source: Problem, target: Problem, share: float) -> Problem:
@@ -38,30 +72,29 @@ def between(source: Problem, target: Problem, share: float) -> Problem:
     return target.with_coefficients(**values)
 
 
-Corrector = Callable[[Problem, FitResult | None, int], FitResult]
-
-
 def follow(
-    source: Problem, target: Problem, correct: Corrector, follower: Follower
+    source: Problem, target: Problem, path: Path, follower: Follower
 ) -> tuple[list[FitResult], FitResult | None]:
-    """Correct at points from source to target.
-
-    Args:
-        correct: (problem, the last accepted fit or None at the source, number of the attempt) →
-            fit of that problem, started there.
+    """Predict and correct at points from source to target.
 
     Returns:
         Every attempt, and the last accepted one: at the target unless the path was lost.
     """
     attempts: list[FitResult] = []
     here: FitResult | None = None
-    share, step = 0.0, follower.first
+    share, step, predict = 0.0, follower.first, path.tangent(None, source)
     while share < 1 and step >= follower.least:
         ahead = min(share + step, 1.0)
-        tried = correct(between(source, target, ahead), here, len(attempts))
+        problem = between(source, target, ahead)
+        predicted = predict(problem)
+        if predicted.held_out > follower.reach and step > follower.least:
+            step /= 2
+            continue
+        tried = path.correct(predicted.weights, problem, len(attempts))
         attempts.append(tried)
         if tried.held_out <= follower.accept:
             here, share, step = tried, ahead, 2 * step
-        else:
+            predict = path.tangent(here, problem)
+        elif tried.held_out > NEAR * follower.accept or not path.harder():
             step /= 2
     return attempts, here

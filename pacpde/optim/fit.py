@@ -24,7 +24,8 @@ from pacpde.runtime import generator
 CONVERGED, NOT_CONVERGED = "converged", "not_converged"
 STALLED, DIVERGED = "stalled", "diverged"
 DRIFTED, DEVICE_LOST = "drifted", "device_lost"
-FELL_SHORT = (NOT_CONVERGED, STALLED, DIVERGED, DRIFTED, DEVICE_LOST)
+PATH_LOST = "path_lost"  # of continuation in the coefficients
+FELL_SHORT = (NOT_CONVERGED, STALLED, DIVERGED, DRIFTED, DEVICE_LOST, PATH_LOST)
 DRIFT = 1e-2  # relative error into which the residual of a converged solution may grow
 LOST = (torch.AcceleratorError, torch.OutOfMemoryError)
 

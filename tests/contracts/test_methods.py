@@ -41,7 +41,8 @@ def test_a_record_has_every_key_of_the_contract(result: TransferResult) -> None:
     assert set(record["seconds"]) == {"source", "prune", "allocate", "calibrate", "total"}
     assert record["source"] == {"alpha": 0.4}
     assert record["target"] == {"alpha": 0.3}
-    assert 0 < record["free_parameters"] <= record["total_parameters"]
+    assert 0 <= record["free_parameters"] <= record["total_parameters"]
+    assert (record["free_parameters"] > 0) == (record["steps"] > 0)  # scipy takes none of both
 
 
 def test_it_beats_zero_shot(result: TransferResult) -> None:
@@ -64,7 +65,8 @@ def test_target_error_is_the_error_of_the_surrogate_it_hands_over(result: Transf
     t, x = np.meshgrid(np.linspace(0, 1, 101), np.linspace(0, 1, 513), indexing="ij")
     exact = Heat(alpha=0.3).exact(t, x)[0]
     error = np.linalg.norm(result.surrogate(t, x) - exact) / np.linalg.norm(exact)
-    assert math.isclose(error, result.target_error, rel_tol=1e-6)
+    # the reference that graded it is certified to 1e-10
+    assert math.isclose(error, result.target_error, rel_tol=1e-6, abs_tol=1e-10)
 
 
 def test_what_it_remembers_it_remembers_to_the_last_bit(result: TransferResult) -> None:
@@ -108,6 +110,10 @@ def test_it_is_described(method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_labels_alone_improve_on_zero_shot_or_say_so(method: str, source: Surrogate) -> None:
+    if not methods.get(method).labels_suffice:
+        with pytest.raises(InvalidValueError, match=f"{method} solves the target's equation"):
+            transfer(source, Heat(alpha=0.3), method=method, labels=60, physics=False)
+        return
     made = transfer(source, Heat(alpha=0.3), method=method, labels=60, physics=False, settings=FIT)
     gain = 1.0 if methods.get(method).partial else 0.5
     assert made.target_error <= gain * made.zero_shot_error

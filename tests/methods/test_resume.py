@@ -8,11 +8,9 @@ import pytest
 import torch
 
 from pacpde import fit, load, save, transfer
-from pacpde.optim.continuation import Follower, between, follow
-from pacpde.optim.fit import FitResult
 from pacpde.optim.journal import Journal
 from pacpde.optim.update import Update
-from pacpde.problems import Burgers, Heat
+from pacpde.problems import Heat
 
 SMALL: dict[str, Any] = {"width": 8, "depth": 2, "points": 100, "steps": 12, "tolerance": 1e-9}
 
@@ -80,53 +78,3 @@ def test_a_surrogate_folder_holds_everything(tmp_path: Path) -> None:
     assert back.problem == made.surrogate.problem
     assert back.recall("source").problem == source.problem
     assert back.history == made.surrogate.history
-
-
-def test_the_path_is_geometric_and_ends_at_the_target() -> None:
-    source, target = Burgers(nu=0.01), Burgers(nu=0.0025)
-    assert between(source, target, 0.5).nu == pytest.approx(0.005)  # type: ignore[attr-defined]
-    assert between(source, target, 1.0) == target
-
-
-def test_the_follower_halves_refused_steps_and_doubles_accepted_ones() -> None:
-    """A corrector that can only go a quarter of the way at a time walks there and arrives."""
-    source, target = Burgers(nu=0.01), Burgers(nu=0.0025)
-    shares: list[float] = []
-    here = 0.0
-
-    def correct(problem: Any, fitted: FitResult | None, attempt: int) -> FitResult:
-        nonlocal here
-        share = float(np.log(problem.nu / 0.01) / np.log(0.25))
-        shares.append(share)
-        good = share - here <= 0.2501
-        here = share if good else here
-        return FitResult(torch.zeros(1), "", 0.0 if good else 1.0, 1, 1, 0.0, ())
-
-    attempts, reached = follow(source, target, correct, Follower(accept=0.5))
-    assert reached is attempts[-1]
-    assert attempts[-1].held_out == 0.0
-    np.testing.assert_allclose(shares, [1, 0.5, 0.25, 0.75, 0.5, 1.0, 0.75, 1.0], atol=1e-9)
-
-
-def test_a_lost_path_says_so() -> None:
-    def correct(problem: Any, fitted: FitResult | None, attempt: int) -> FitResult:
-        return FitResult(torch.zeros(1), "", 1.0, 1, 1, 0.0, ())
-
-    attempts, reached = follow(Burgers(nu=0.01), Burgers(nu=0.005), correct, Follower())
-    assert reached is None
-    assert len(attempts) == 7  # 1, 1/2, ... 1/64
-
-
-def test_a_path_that_ends_halfway_leads_that_far() -> None:
-    """The full fit starts there, which is nearer to the target than the source."""
-    shares: list[float] = []
-
-    def correct(problem: Any, fitted: FitResult | None, attempt: int) -> FitResult:
-        shares.append(float(np.log(problem.nu / 0.01) / np.log(0.25)))
-        held_out = 0.0 if shares[-1] <= 0.6 else 1.0
-        return FitResult(torch.zeros(1), "", held_out, 1, 1, 0.0, ())
-
-    attempts, reached = follow(Burgers(nu=0.01), Burgers(nu=0.0025), correct, Follower(accept=0.5))
-    assert reached is not None and reached is not attempts[-1]
-    place = next(number for number, made in enumerate(attempts) if made is reached)
-    assert shares[place] == max(share for share in shares if share <= 0.6)

@@ -1,0 +1,77 @@
+"""Incremental PINNs: a subnetwork for each equation, which may overlap."""
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from pacpde.errors import InvalidValueError
+from pacpde.methods.base import Context, Transferred, finish
+from pacpde.methods.packnet import PackNet
+from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.blocks import Anchor
+from pacpde.objective.task import Task
+from pacpde.optim.fit import minimise
+from pacpde.pac import SOURCE
+from pacpde.pac.mask import mask_of
+
+
+@dataclass(frozen=True)
+class IncrementalPINN(PackNet):
+    """PackNet's stages, then the target too gets a subnetwork of the largest |w_U + w_P|.
+
+    Dekhovich et al. 2023 (arXiv 2304.04854): what was pruned away for the target is zero in its
+    solver, weights of the source among it, and the freed weights that stay are retrained. There
+    importance is a signal over data; here it is the magnitude, as for the source. The source is
+    kept beside the weights, for the target's solver may lack some of its own.
+
+    Attributes:
+        overlap: share of all weights in the target's subnetwork, the source's among them.
+    """
+
+    name = "ipinn"
+    summary = "PackNet, then a subnetwork for the target as well, which may overlap the source's"
+
+    overlap: float = 0.75
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.overlap < 1:
+            raise InvalidValueError(f"overlap is {self.overlap}, expected a share between 0 and 1.")
+
+    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+        made = super().run(source, target, context)
+        whole, recipe = made.surrogate, self.recipe(context)
+        memory, allocated = whole.memories[SOURCE], made.snapshots["allocated"]
+        own = mask_of(whole.network, whole.weights.abs(), 1 - self.overlap)
+        free = own & ~memory.mask
+        start = replace(
+            whole,
+            weights=torch.where(own, whole.weights, 0),
+            memories={SOURCE: replace(memory, weights=allocated.weights)},
+        )
+        phases = recipe.again(target)
+        anchor = Anchor.at(torch.zeros_like(start.weights[free]), self.strength)
+        kept = minimise(
+            start.network,
+            target,
+            start.weights,
+            phases,
+            stage="overlap",
+            seed=context.seed,
+            tolerance=recipe.tolerance,
+            free=free,
+            optimiser=recipe.make_optimiser(),
+            anchor=anchor,
+            monitor=context.monitor,
+        )
+        surrogate = finish(start, target, phases, [kept], "calibrated")
+        if surrogate.outcome == "converged":
+            surrogate = replace(surrogate, outcome=whole.outcome)
+        return replace(
+            made,
+            surrogate=surrogate,
+            free_parameters=int(free.sum()),
+            steps=made.steps + kept.steps,
+            evaluations=made.evaluations + kept.evaluations,
+            seconds={**made.seconds, "calibrate": made.seconds["calibrate"] + kept.seconds},
+        )

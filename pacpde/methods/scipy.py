@@ -1,0 +1,59 @@
+"""scipy on the target: no network at all."""
+
+import time
+from dataclasses import dataclass, replace
+
+import torch
+
+from pacpde.errors import InvalidValueError
+from pacpde.methods.base import Context, Method, Transferred
+from pacpde.networks.mlp import MLP
+from pacpde.networks.solved import SolvedAnsatz
+from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.task import PhysicsTask, Task
+from pacpde.optim.fit import CONVERGED
+from pacpde.reference.certificate import check_tolerance
+
+
+@dataclass(frozen=True)
+class Scipy(Method):
+    """`solve_ivp` by the method of lines, refined until two solutions agree; no source, no network.
+
+    Virtanen et al. 2020, doi:10.1038/s41592-019-0686-2. What every surrogate of a small problem has
+    to be measured against. Its seconds count every refinement; `total_parameters` is that of the
+    network in whose place it stands, which has no say.
+
+    Attributes:
+        accuracy: relative L2 to which the solution is certified.
+    """
+
+    name = "scipy"
+    summary = "solve_ivp on the target to a certified tolerance: no source and no network"
+    labels_suffice = False
+
+    accuracy: float = 1e-6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_tolerance(self.accuracy)
+
+    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+        if not isinstance(target, PhysicsTask) or not target.physics:
+            raise InvalidValueError("scipy solves an equation, and here there is none to solve.")
+        clock = time.perf_counter()
+        ansatz = SolvedAnsatz(target.problem, target.hard, tolerance=self.accuracy)
+        reference = ansatz.reference
+        seconds = time.perf_counter() - clock
+        network = MLP(ansatz.inputs, ansatz.outputs, width=1, depth=1)
+        weights = target.runtime.tensor(torch.zeros(network.size))
+        solved = Surrogate(network, ansatz, weights, {}, "solved", CONVERGED, (), seconds)
+        entry = {
+            "stage": "solve",
+            "step": 0,
+            "seconds": seconds,
+            "held_out": reference.certified_error,
+        }
+        if context.monitor.watch is not None:
+            entry["error"] = context.monitor.watch(solved)
+        solved = replace(solved, history=(entry,))
+        return Transferred(solved, 0, 0, 0, {"calibrate": seconds})

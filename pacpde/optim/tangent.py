@@ -1,0 +1,60 @@
+"""The tangent of a path of solutions: where the weights go when the coefficients do."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from pacpde.networks.mlp import MLP
+from pacpde.objective.blocks import PhysicsBlock
+from pacpde.objective.factors import residuals
+from pacpde.objective.jacobian import linearise
+from pacpde.objective.task import Draw, Task
+from pacpde.optim.continuation import Prediction
+from pacpde.optim.normal import normal_system
+from pacpde.physics.problem import Problem
+
+DAMPINGS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # of residuals whose mean square is the loss
+
+
+def tangent(
+    network: MLP,
+    weights: torch.Tensor,
+    free: torch.Tensor,
+    here: Task,
+    draw: Draw,
+    rng: np.random.Generator,
+) -> Callable[[Problem, Task], Prediction]:
+    """What predicts the weights for other coefficients from those that solve `here`.
+
+    Along the path of solutions r(φ, μ) = 0 it is J dφ = −(∂r/∂μ) dμ, solved by damped least squares
+    with J at `here`; (∂r/∂μ) dμ is taken over the whole step, as the difference of the equations'
+    residuals. Of several dampings, and no step at all, that of the least held-out residual ahead is
+    taken.
+
+    Args:
+        free: which entries may move, bool [size].
+        draw, rng: of the points at which residuals are taken.
+
+    Returns:
+        (problem ahead, its task) → prediction.
+    """
+    blocks = here.blocks(network, weights, draw, rng)
+    physics = [block for block in blocks if isinstance(block, PhysicsBlock)]
+    places = free.nonzero()[:, 0]
+    r, jacobian = linearise(network, weights, physics, places)
+
+    def predict(problem: Problem, ahead: Task) -> Prediction:
+        there = residuals(network, weights, [replace(block, problem=problem) for block in physics])
+        system = normal_system(there - r, jacobian, None, weights[places])
+        best = Prediction(weights, ahead.held_out(network, weights, draw))
+        for damping in DAMPINGS:
+            step, _ = system.solve(weights.new_tensor(damping))
+            moved = weights.index_add(0, places, step)
+            held_out = ahead.held_out(network, moved, draw)
+            if held_out < best.held_out:  # false for nan
+                best = Prediction(moved, held_out)
+        return best
+
+    return predict

@@ -1,0 +1,67 @@
+"""Masks of whole neurons, and the neurons that a mask leaves idle."""
+
+import numpy as np
+import pytest
+import torch
+
+from pacpde import Surrogate, fit
+from pacpde.networks.mlp import MLP
+from pacpde.pac import SOURCE, mask_of, prune
+from pacpde.pac.idle import idle_neurons, woken
+from pacpde.problems import Heat
+
+NETWORK = MLP(2, 1, 6, 3)
+
+
+def rising() -> torch.Tensor:
+    return torch.linspace(0.01, 1.0, NETWORK.size, dtype=torch.float64)
+
+
+def test_a_neuron_mask_keeps_a_smaller_dense_network() -> None:
+    mask = mask_of(NETWORK, rising(), 0.5, scope="neuron")
+    small = MLP(2, 1, 4, 3)  # of width 4 it has 57 weights of 109; of width 3 it has 37
+    assert int(mask.sum()) == MLP(2, 1, 3, 3).size < 0.5 * NETWORK.size < small.size
+    for layer in NETWORK.layers[:-1]:
+        rows = mask[layer.weights].reshape(layer.outputs, layer.inputs).any(1)
+        assert torch.equal(rows, mask[layer.biases])
+        assert rows[-3:].all() and not rows[:-3].any()  # scores rise with the row
+
+
+def test_what_was_pruned_before_is_not_taken_up_again() -> None:
+    first = mask_of(NETWORK, rising(), 0.4, scope="neuron")
+    scores = torch.where(first, -rising(), -torch.inf)  # as if a round had turned all round
+    second = mask_of(NETWORK, scores, 0.8, scope="neuron")
+    assert second.any() and not (second & ~first).any()
+
+
+def test_idle_neurons_are_those_that_no_output_hears() -> None:
+    mask = torch.ones(NETWORK.size, dtype=torch.bool)
+    assert not any(layer.any() for layer in idle_neurons(NETWORK, mask))
+    head, last = NETWORK.layers[3], NETWORK.layers[2]
+    mask[head.weights.start + 1] = False  # neuron 1 of the last hidden layer is heard by nobody
+    for row in (0, 2, 3, 4, 5):  # and only it hears neuron 4 of the one before
+        mask[last.weights.start + row * 6 + 4] = False
+    first, second, third = idle_neurons(NETWORK, mask)
+    assert not first.any()
+    assert second.tolist() == [False] * 4 + [True, False]
+    assert third.tolist() == [False, True] + [False] * 4
+
+
+@pytest.fixture(scope="module")
+def source() -> Surrogate:
+    return fit(Heat(alpha=0.4), seed=0, width=8, depth=2, points=60, steps=6)
+
+
+@pytest.mark.parametrize("scope", ["global", "neuron"])
+def test_waking_changes_nothing_but_the_slopes(source: Surrogate, scope: str) -> None:
+    pruned = prune(source, 0.8, scope=scope)
+    awake = woken(pruned, 0)
+    t, x = np.linspace(0, 1, 30), np.linspace(0, 1, 30)
+    np.testing.assert_allclose(awake(t, x), pruned(t, x), rtol=1e-13, atol=1e-15)
+    assert np.array_equal(awake.recall()(t, x), pruned.recall()(t, x))
+    idle = idle_neurons(source.network, pruned.memories[SOURCE].mask)
+    assert any(layer.any() for layer in idle)
+    for sleepers, (weight, _) in zip(idle, source.network.matrices(awake.weights), strict=False):
+        assert weight[
+            sleepers
+        ].all()  # fed by all, so that the slopes in what leaves them are not 0
