@@ -86,6 +86,16 @@ def machine(threads: int) -> dict[str, Any]:
     }
 
 
+def begun(what: str, threads: int) -> dict[str, Any]:
+    """A record without runs, and torch set to so many threads."""
+    import torch
+
+    from pacpde.runtime import versions
+
+    torch.set_num_threads(threads)
+    return {"what": what, "machine": machine(threads), "versions": versions(), "runs": []}
+
+
 def write_record(record: Mapping[str, Any], path: Path) -> None:
     """As JSON, replaced at once."""
     from pacpde.files import atomic_write

@@ -11,7 +11,7 @@ from math import pi
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, machine, markdown, reached, write_record
+from common import RESULTS, begun, markdown, reached, write_record
 
 # target, method → the error asked for
 ASKED = {
@@ -29,17 +29,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "transfers.json")
     arguments = parser.parse_args()
-    import torch
-
-    torch.set_num_threads(arguments.threads)
-    from pacpde.runtime import versions
-
-    record: dict[str, Any] = {
-        "what": "Burgers 0.01/pi to other viscosities, from a stored source",
-        "machine": machine(arguments.threads),
-        "versions": versions(),
-        "runs": [],
-    }
+    record = begun("Burgers 0.01/pi to other viscosities, from a stored source", arguments.threads)
     for seed in range(arguments.seeds):
         record["runs"] += of_seed(seed)
         write_record(record, arguments.output)

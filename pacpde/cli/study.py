@@ -171,6 +171,55 @@ def status(
         )
 
 
+@study.command()
+def choose(
+    folder: Annotated[Path, typer.Argument(help="Folder of a study that was carried out.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="TOML file to write.")] = Path(
+        "tuned.toml"
+    ),
+    device: Unused = "cpu",
+    seed: Unused = "0",
+    json: Json = None,
+    plugin: Plugin = [],  # noqa: B006
+    debug: Debug = False,
+) -> None:
+    """Write the best options of each method, for the studies that say `tuned = "FILE"`.
+
+    The study's [options] list what is tried. For each family and method the options of the lowest
+    median held-out residual are chosen; errors against the reference have no say. Tune on
+    coefficients that are not among those to be compared.
+
+    Example: pacpde study choose runs/tuning -o tuned.toml
+    """
+    from pacpde.studies.ledger import Ledger
+    from pacpde.studies.study import Study
+    from pacpde.studies.tuning import choose, write_tuned
+
+    inputs.output_file(output, folder / "records", folder / "study.toml")
+    inputs.json_target(json, folder, output)
+    found, rows = Study.kept(folder), Ledger(folder).rows()
+    choices = choose(found, rows)
+    write_tuned(choices, output)
+    missing = set(found.names) - {row["cell"] for row in rows}
+    content = {
+        "cells": len(found.cells),
+        "done": len(found.cells) - len(missing),
+        "chosen": [vars(choice) for choice in choices],
+    }
+    shown = [
+        [c.family, c.method, ", ".join(f"{k}={v}" for k, v in c.options.items()) or "nothing",
+         Number(c.trials), f"{c.held_out:.1e}"]
+        for c in choices
+    ]  # fmt: skip
+    headings = ["family", "method", "chosen", "trials", "held-out residual"]
+    emit(content, json, table(f"Written to {output}", headings, shown))
+    if missing:
+        complain(
+            f"{len(missing)} of {len(found.cells)} cells are missing and count as failures: "
+            "`pacpde study run` does them."
+        )
+
+
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder of a `pacpde study run`.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="HTML file to write.")] = Path(

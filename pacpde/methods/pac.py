@@ -14,7 +14,7 @@ from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import Task
-from pacpde.optim.fit import FitResult, Monitor
+from pacpde.optim.fit import FitResult, Monitor, minimise
 from pacpde.pac import SOURCE, allocate, prune
 from pacpde.pac.idle import woken
 from pacpde.pac.mask import SCOPES, TREATMENTS, check_choice, check_sparsity, mask_of
@@ -43,6 +43,9 @@ class PAC(Approaching):
             source does not see them; what is stored and evaluated grows.
         wake: start the freed weights into neurons that the source no longer uses at random rather
             than at 0, see `pacpde.pac.idle`; the function is the same.
+        restore: let the freed weights first learn the source too, the kept ones held, so that the
+            target is approached from a whole network's source solver (the dense end of Han et al.
+            2017, arXiv 1607.04381). It depends on no target, and counts as allocation.
         allocate_steps: at most so many steps of an allocate; None takes the recipe's.
     """
 
@@ -59,6 +62,7 @@ class PAC(Approaching):
     lose: float | None = None
     grow: int = 0
     wake: bool = True
+    restore: bool = True
     allocate_steps: int | None = None
 
     def __post_init__(self) -> None:
@@ -111,11 +115,15 @@ class PAC(Approaching):
             allocated = woken(allocated, context.seed, recipe.frequency)
         free = ~allocated.memories[SOURCE].mask
         anchor = Anchor.at(torch.zeros_like(allocated.weights[free]), self.strength)
-        fits = self.fits(allocated, target, free, context, anchor=anchor)
-        surrogate = finish(allocated, target, recipe.again(target), fits, "calibrated")
+        start, preparing = allocated, list(kept.fits)
+        if self.restore:
+            start, made = self._restored(allocated, context, recipe, free, anchor)
+            preparing.append(made)
+        fits = self.fits(start, target, free, context, anchor=anchor)
+        surrogate = finish(start, target, recipe.again(target), fits, "calibrated")
         if allocated.outcome != "converged" and surrogate.outcome == "converged":
             surrogate = replace(surrogate, outcome=f"allocate_{allocated.outcome}")
-        every = [*kept.fits, *fits]
+        every = [*preparing, *fits]
         return Transferred(
             surrogate,
             int(free.sum()),
@@ -123,11 +131,37 @@ class PAC(Approaching):
             sum(made.evaluations for made in every),
             {
                 "prune": kept.pruning,
-                "allocate": sum(made.seconds for made in kept.fits),
+                "allocate": sum(made.seconds for made in preparing),
                 "calibrate": sum(made.seconds for made in fits),
             },
             {"trained": source, "pruned": kept.pruned, "allocated": allocated},
         )
+
+    def _restored(
+        self,
+        allocated: Surrogate,
+        context: Context,
+        recipe: Recipe,
+        free: torch.Tensor,
+        anchor: Anchor | None,
+    ) -> tuple[Surrogate, FitResult]:
+        """The source once more, in the freed weights beside the kept ones."""
+        task = context.source_task
+        phases = recipe.again(task)
+        made = minimise(
+            allocated.network,
+            task,
+            allocated.weights,
+            phases,
+            stage="restore",
+            seed=context.seed,
+            tolerance=recipe.tolerance,
+            free=free,
+            optimiser=recipe.make_optimiser(),
+            anchor=anchor,
+            monitor=replace(context.monitor, watch=None),
+        )
+        return finish(allocated, task, phases, [made], "restored"), made
 
     def _keep(self, source: Surrogate, context: Context, recipe: Recipe) -> "_Kept":
         """Prune and allocate, round by round."""

@@ -25,6 +25,7 @@ from pacpde.studies.records import write_json
 from pacpde.studies.single import Training
 
 Place = tuple[str | int, ...]
+Tuned = Mapping[str, Mapping[str, Mapping[str, Any]]]  # family → method → options
 MOST = 100_000  # cells
 FILE, ABOUT, PLUGINS = "study.toml", "study.json", "plugins"  # in the folder of a study
 
@@ -98,6 +99,7 @@ class Settings(_Table):
     physics: Choices = [True]
     dtype: str = "float64"
     plugins: list[str] = []
+    tuned: str | None = None
     options: dict[str, dict[str, Any]] = {}
     settings: dict[str, Any] = {}
     transfers: Annotated[list[Transfers], Field(min_length=1)]
@@ -110,6 +112,7 @@ class Study:
     Attributes:
         text: of the file.
         plugins: files with families or methods that it needs.
+        tuned: the file that `pacpde study choose` wrote, whose options it takes.
         device: that its fits run on.
         names: of the cells, as their rows have them. A study read back from a folder has those
             under which it was carried out, which today's code might not give them.
@@ -120,6 +123,7 @@ class Study:
     plugins: Sequence[Path] = ()
     device: str = "cpu"
     names: Sequence[str] = ()
+    tuned: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.names:
@@ -148,16 +152,19 @@ class Study:
         except ValidationError as error:
             raise InvalidValueError(_told(path, text, error)) from error
         _check_size(path, settings)
-        plugins = [_plugin(path.parent, name) for name in settings.plugins]
+        plugins = [_beside(path.parent, name) for name in settings.plugins]
         for number, plugin in enumerate(plugins):
             with _located(path, text, ("plugins", number)):
                 load_plugin(plugin)
+        with _located(path, text, ("tuned",)):
+            tuned = _beside(path.parent, settings.tuned) if settings.tuned else None
+            chosen = read_tuned(tuned) if tuned else {}
         cells: dict[str, Cell] = {}
         for number, part in enumerate(settings.transfers):
-            for cell in _cells(path, text, settings, part, ("transfers", number), device):
+            for cell in _cells(path, text, settings, chosen, part, ("transfers", number), device):
                 cells.setdefault(cell.key, cell)
         _check_options(path, settings)
-        return cls(list(cells.values()), text, plugins, device)
+        return cls(list(cells.values()), text, plugins, device, tuned=tuned)
 
     @classmethod
     def kept(cls, folder: str | Path) -> "Study":
@@ -187,12 +194,30 @@ class Study:
 
     def keep(self, folder: Path) -> None:
         """Write down beside its records what the study is."""
-        for plugin in self.plugins:
-            with atomic_write(folder / PLUGINS / plugin.name) as temporary:
-                Path(temporary).write_bytes(plugin.read_bytes())
+        for file in (*self.plugins, *([self.tuned] if self.tuned else [])):
+            content = file.read_bytes()
+            with atomic_write(folder / PLUGINS / file.name) as temporary:
+                Path(temporary).write_bytes(content)
         with atomic_write(folder / FILE) as temporary:
             Path(temporary).write_text(self.text, encoding="utf-8")
         write_json({"device": self.device, "cells": self.names}, folder / ABOUT)
+
+
+def read_tuned(file: Path) -> Tuned:
+    """Family → method → options, as `pacpde study choose` wrote them."""
+    try:
+        found = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise DataFileError(f"{str(file)!r} cannot be read ({reason}).") from error
+    except tomllib.TOMLDecodeError as error:
+        raise DataFileError(f"{file}: this is not TOML: {error}.") from error
+    if not all(
+        isinstance(part, dict) and all(isinstance(options, dict) for options in part.values())
+        for part in found.values()
+    ):
+        raise DataFileError(f"{file}: expected tables named [family.method] with options.")
+    return found
 
 
 def _methods(settings: Settings, part: Transfers) -> list[str]:
@@ -236,7 +261,13 @@ def _check_options(path: Path, settings: Settings) -> None:
 
 
 def _cells(
-    path: Path, text: str, settings: Settings, part: Transfers, place: Place, device: str
+    path: Path,
+    text: str,
+    settings: Settings,
+    tuned: Tuned,
+    part: Transfers,
+    place: Place,
+    device: str,
 ) -> Iterator[Cell]:
     """The cells of one table of transfers."""
     with _located(path, text, (*place, "family")):
@@ -256,14 +287,15 @@ def _cells(
     ):
         if noise and not labels:
             noise = 0.0  # there is nothing to be noisy
-        for options in variants(settings.options.get(name, {})):
+        given = {**tuned.get(part.family, {}).get(name, {}), **settings.options.get(name, {})}
+        for options in variants(given):
             with _located(path, text, place):
                 training = Training(source, seed, runtime, own)
                 yield Cell(training, target, name, options, labels, noise, physics)
 
 
-def _plugin(folder: Path, name: str) -> Path:
-    """A plugin beside the study file, or kept in the folder of a study."""
+def _beside(folder: Path, name: str) -> Path:
+    """A file beside the study file, or kept in the folder of a study."""
     kept = folder / PLUGINS / Path(name).name
     return kept if kept.is_file() and not (folder / name).is_file() else folder / name
 

@@ -130,3 +130,15 @@ def test_a_killed_run_goes_on(call: Callable, file: Path) -> None:
     after = {row["cell"]: row for row in ledger.rows()}
     assert len(after) == 80
     assert {key: after[key] for key in before} == before
+
+
+def test_choose_writes_what_a_study_can_use(call: Callable, file: Path) -> None:
+    file.write_text(STUDY + "[options.warm_start]\nsteps = [1, 3]\n")
+    assert call("study", "run", file, "-o", "out").status == 0
+    ended = call("study", "choose", "out", "-o", "tuned.toml", "--json", "-")
+    content = json.loads(ended.out)
+    assert ended.status == 0 and content["cells"] == content["done"] == 6
+    assert [c["options"] for c in content["chosen"]] == [{"steps": 3}, {}]
+    file.write_text('tuned = "tuned.toml"\n' + STUDY)
+    told = json.loads(call("study", "check", file, "--json", "-").out)
+    assert told["variants"] == ["scratch", "warm_start (steps=3)"]

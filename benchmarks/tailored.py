@@ -1,0 +1,81 @@
+"""TransTailor on a source of 4×64: what it removes, beside a warm start of the whole network.
+
+python benchmarks/tailored.py [--seeds 3]
+"""
+
+import argparse
+import statistics
+from math import pi
+from pathlib import Path
+from typing import Any
+
+from common import RESULTS, begun, markdown, write_record
+
+SOURCE, TARGET = 0.01 / pi, 0.02 / pi
+NETWORK = {"width": 64, "depth": 4}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--points", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("-o", "--output", type=Path, default=RESULTS / "tailored.json")
+    arguments = parser.parse_args()
+    record = begun("TransTailor on 4x64, Burgers 0.01/pi to 0.02/pi", arguments.threads)
+    settings = {"points": arguments.points, "steps": arguments.steps}
+    for seed in range(arguments.seeds):
+        record["runs"].append(of_seed(seed, settings))
+        write_record(record, arguments.output)
+    print(table(record["runs"]))
+
+
+def of_seed(seed: int, settings: dict[str, Any]) -> dict[str, Any]:
+    """Both from one source."""
+    from pacpde import fit, transfer
+    from pacpde.problems import Burgers
+
+    source = fit(Burgers(nu=SOURCE), seed=seed, **NETWORK, **settings)
+    found: dict[str, Any] = {"seed": seed, "flops": source.network.flops}
+    for method in ("warm_start", "transtailor"):
+        made = transfer(source, Burgers(nu=TARGET), method=method, seed=seed, settings=settings)
+        network = made.surrogate.network
+        found[method] = {
+            "error": made.target_error,
+            "outcome": made.outcome,
+            "widths": list(network.widths),
+            "parameters": network.size,
+            "flops": network.flops,
+            "seconds": made.made.seconds["calibrate"],
+        }
+    print(found, flush=True)
+    return found
+
+
+def table(runs: list[dict[str, Any]]) -> str:
+    """A row a seed."""
+    rows = []
+    for run in runs:
+        warm, tailored = run["warm_start"], run["transtailor"]
+        rows.append(
+            [
+                str(run["seed"]),
+                "–".join(map(str, tailored["widths"])),
+                f"{1 - tailored['flops'] / run['flops']:.0%}",
+                f"{1 - tailored['parameters'] / warm['parameters']:.0%}",
+                f"{warm['error']:.1e}",
+                f"{tailored['error']:.1e}",
+                f"{tailored['error'] / warm['error']:.2f}",
+                f"{warm['seconds']:.0f}",
+                f"{tailored['seconds']:.0f}",
+            ]
+        )
+    head = ["seed", "widths left", "FLOPs removed", "weights removed", "warm start's error",
+            "its error", "ratio", "warm start's s", "its s"]  # fmt: skip
+    middle = statistics.median(r["transtailor"]["error"] / r["warm_start"]["error"] for r in runs)
+    return markdown(head, rows) + f"\nMedian ratio of errors {middle:.2f}.\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Fair tuning: of as many trials of every method, the one that held-out residuals prefer.
+
+A tuning study gives each method's options as lists; its coefficients are not those of the tables it
+is for. `choose` picks, for each family and method, the options of the lowest median held-out
+residual. The reference has no say.
+
+```toml
+[burgers.pac]              # 6 trials, held-out residual 2.1e-05
+sparsity = 0.8
+```
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pacpde.files import atomic_write
+from pacpde.studies.ledger import Row
+from pacpde.studies.study import Study
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a family's trials of one method led to.
+
+    Attributes:
+        options: of the trial that was chosen.
+        held_out: its median held-out residual over targets and seeds; a failure counts as infinite.
+        trials: how many there were.
+        cells: of each trial.
+    """
+
+    family: str
+    method: str
+    options: Mapping[str, Any]
+    held_out: float
+    trials: int
+    cells: int
+
+
+def choose(study: Study, rows: Sequence[Row]) -> list[Choice]:
+    """The best trial of each family and method of a study that was carried out."""
+    kept = {row["cell"]: row for row in rows}
+    found: dict[tuple[str, str], dict[str, tuple[Mapping[str, Any], list[float]]]] = {}
+    for name, cell in zip(study.names, study.cells, strict=True):
+        trials = found.setdefault((cell.source.name, cell.method), {})
+        _, measured = trials.setdefault(cell.variant, (cell.options, []))
+        value = kept[name]["held_out"] if name in kept else None
+        measured.append(value if value is not None and np.isfinite(value) else np.inf)
+    choices = []
+    for (family, method), trials in found.items():
+        best = min(trials.values(), key=lambda trial: float(np.median(trial[1])))
+        options, measured = best
+        choices.append(
+            Choice(family, method, options, float(np.median(measured)), len(trials), len(measured))
+        )
+    return choices
+
+
+def write_tuned(choices: Sequence[Choice], file: Path) -> None:
+    """As TOML, which `tuned = "FILE"` in a study takes up."""
+    lines = ["# Written by `pacpde study choose`: of each method's trials, the one of the lowest",
+             "# median held-out residual."]  # fmt: skip
+    for choice in choices:
+        told = f"{choice.trials} trials of {choice.cells} cells"
+        lines += ["", f"[{choice.family}.{choice.method}]  # {told}, {choice.held_out:.1e}"]
+        lines += [f"{name} = {json.dumps(value)}" for name, value in choice.options.items()]
+    with atomic_write(file) as temporary:
+        Path(temporary).write_text("\n".join(lines) + "\n", encoding="utf-8")
