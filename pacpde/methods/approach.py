@@ -42,6 +42,7 @@ class Approach:
         stations: equal steps.
         anchor: over the free weights.
         wrap: what is fitted in place of a task, on the way as well as in the end.
+        stage: names its fits, see `minimise`.
     """
 
     recipe: Recipe
@@ -51,10 +52,13 @@ class Approach:
     stations: int = 3
     anchor: Anchor | None = None
     wrap: Callable[[Task], Task] = lambda task: task
+    stage: str = "calibrate"
 
     def run(self, start: Surrogate, target: Task, free: torch.Tensor) -> list[FitResult]:
         """Every fit on the way, the last one the target's."""
-        fitter = Fitter(start, free, self.recipe, self.seed, self.monitor, self.anchor, self.wrap)
+        fitter = Fitter(
+            start, free, self.recipe, self.seed, self.monitor, self.anchor, self.wrap, self.stage
+        )
         if not isinstance(target, PhysicsTask) or not target.physics or self.way == "straight":
             return [self._last(fitter, target)]
         if self.way == "grow":
@@ -86,11 +90,11 @@ class Approach:
 
     def _last(self, fitter: Fitter, target: Task, after: FitResult | None = None) -> FitResult:
         weights = after.weights if after else fitter.start.weights
-        return fitter.fit(target, weights, self.recipe.again(target), "calibrate")
+        return fitter.fit(target, weights, self.recipe.again(target), fitter.stage)
 
     def _grown(self, fitter: Fitter, target: PhysicsTask) -> FitResult:
         phases = self.recipe.first(target)
-        return fitter.fit(target, fitter.start.weights, phases, "calibrate.grow")
+        return fitter.fit(target, fitter.start.weights, phases, f"{fitter.stage}.grow")
 
     def _steps(self, source: Problem, target: Problem, path: SolutionPath) -> list[FitResult]:
         """Equal steps, whatever comes of them; the last one, to the target, is left out."""

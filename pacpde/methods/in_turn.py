@@ -10,7 +10,7 @@ from pacpde.datasets import reference_for
 from pacpde.errors import InvalidValueError
 from pacpde.methods.approach import Approach
 from pacpde.methods.base import check_strength, finish
-from pacpde.methods.pac import remembered
+from pacpde.methods.memory import remembered
 from pacpde.methods.recipe import Recipe
 from pacpde.methods.transfer import check_problem, check_transfer, error_of
 from pacpde.networks.surrogate import Memory, Surrogate

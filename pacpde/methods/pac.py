@@ -9,17 +9,19 @@ import torch
 from pacpde.errors import InvalidValueError
 from pacpde.methods.approach import Approaching
 from pacpde.methods.base import Context, Transferred, check_strength, finish
+from pacpde.methods.memory import remembered
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import Task
-from pacpde.optim.fit import FitResult, Monitor, minimise
-from pacpde.pac import SOURCE, allocate, prune
-from pacpde.pac.idle import woken
+from pacpde.optim.fit import FitResult
+from pacpde.pac import SOURCE, prune
 from pacpde.pac.mask import SCOPES, TREATMENTS, check_choice, check_sparsity, mask_of
+from pacpde.pac.room import grown, woken
 from pacpde.pac.scores import SCORES
-from pacpde.runtime import generator
+
+LADDER = (0.0, 1e-9, 1e-7, 1e-5, 1e-3)  # of λ
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class PAC(Approaching):
     Attributes:
         sparsity: share of the weights taken from the source and freed for the target.
         strength: λ.
+        choose: calibrate with each λ of `LADDER` instead, and keep the one of the lowest held-out
+            residual; all of them count.
         scope, biases, head: see `pacpde.pac.mask_of`.
         mask: what decides which weights are kept: "magnitude", "sensitivity", or as controls
             "random" and "inverted"; see `pacpde.pac.scores`.
@@ -42,10 +46,7 @@ class PAC(Approaching):
         grow: neurons that every hidden layer gets for the target, all of their weights free. The
             source does not see them; what is stored and evaluated grows.
         wake: start the freed weights into neurons that the source no longer uses at random rather
-            than at 0, see `pacpde.pac.idle`; the function is the same.
-        restore: let the freed weights first learn the source too, the kept ones held, so that the
-            target is approached from a whole network's source solver (the dense end of Han et al.
-            2017, arXiv 1607.04381). It depends on no target, and counts as allocation.
+            than at 0, see `pacpde.pac.room`; the function is the same.
         allocate_steps: at most so many steps of an allocate; None takes the recipe's.
     """
 
@@ -58,11 +59,11 @@ class PAC(Approaching):
     biases: str = "prune"
     head: str = "prune"
     mask: str = "magnitude"
+    choose: bool = False
     rounds: int = 1
     lose: float | None = None
     grow: int = 0
     wake: bool = True
-    restore: bool = True
     allocate_steps: int | None = None
 
     def __post_init__(self) -> None:
@@ -114,16 +115,17 @@ class PAC(Approaching):
         if self.wake:
             allocated = woken(allocated, context.seed, recipe.frequency)
         free = ~allocated.memories[SOURCE].mask
-        anchor = Anchor.at(torch.zeros_like(allocated.weights[free]), self.strength)
-        start, preparing = allocated, list(kept.fits)
-        if self.restore:
-            start, made = self._restored(allocated, context, recipe, free, anchor)
-            preparing.append(made)
-        fits = self.fits(start, target, free, context, anchor=anchor)
-        surrogate = finish(start, target, recipe.again(target), fits, "calibrated")
+        fits: list[FitResult] = []
+        for number, strength in enumerate(LADDER if self.choose else (self.strength,)):
+            anchor = Anchor.at(torch.zeros_like(allocated.weights[free]), strength)
+            stage = f"calibrate.{number}" if self.choose else "calibrate"
+            made = self.fits(allocated, target, free, context, anchor=anchor, stage=stage)
+            better = not fits or made[-1].held_out < fits[-1].held_out
+            fits = [*fits, *made] if better else [*made, *fits]
+        surrogate = finish(allocated, target, recipe.again(target), fits, "calibrated")
         if allocated.outcome != "converged" and surrogate.outcome == "converged":
             surrogate = replace(surrogate, outcome=f"allocate_{allocated.outcome}")
-        every = [*preparing, *fits]
+        every = [*kept.fits, *fits]
         return Transferred(
             surrogate,
             int(free.sum()),
@@ -131,37 +133,11 @@ class PAC(Approaching):
             sum(made.evaluations for made in every),
             {
                 "prune": kept.pruning,
-                "allocate": sum(made.seconds for made in preparing),
+                "allocate": sum(made.seconds for made in kept.fits),
                 "calibrate": sum(made.seconds for made in fits),
             },
             {"trained": source, "pruned": kept.pruned, "allocated": allocated},
         )
-
-    def _restored(
-        self,
-        allocated: Surrogate,
-        context: Context,
-        recipe: Recipe,
-        free: torch.Tensor,
-        anchor: Anchor | None,
-    ) -> tuple[Surrogate, FitResult]:
-        """The source once more, in the freed weights beside the kept ones."""
-        task = context.source_task
-        phases = recipe.again(task)
-        made = minimise(
-            allocated.network,
-            task,
-            allocated.weights,
-            phases,
-            stage="restore",
-            seed=context.seed,
-            tolerance=recipe.tolerance,
-            free=free,
-            optimiser=recipe.make_optimiser(),
-            anchor=anchor,
-            monitor=replace(context.monitor, watch=None),
-        )
-        return finish(allocated, task, phases, [made], "restored"), made
 
     def _keep(self, source: Surrogate, context: Context, recipe: Recipe) -> "_Kept":
         """Prune and allocate, round by round."""
@@ -187,8 +163,8 @@ class PAC(Approaching):
                 seed=context.seed,
                 monitor=replace(context.monitor, watch=None),
             )
-            fits.append(kept)
-            if found and most is not None and not kept.held_out <= most:
+            fits += kept
+            if found and most is not None and not kept[-1].held_out <= most:
                 # the clock and the history go on; the weights are those of the round before
                 found = replace(found, allocated=replace(
                     found.allocated, history=latest.history, seconds=latest.seconds
@@ -197,51 +173,6 @@ class PAC(Approaching):
             found = _Kept(latest, pruned)
         assert found is not None
         return replace(found, fits=fits, pruning=pruning)
-
-
-def remembered(
-    pruned: Surrogate, task: Task, recipe: Recipe, *, stage: str, seed: int, monitor: Monitor
-) -> tuple[Surrogate, FitResult]:
-    """A pruned source allocated, its memory solved by the ansatz in which it was."""
-    phases = recipe.restored(task)
-    kept = allocate(
-        pruned,
-        task,
-        phases,
-        stage=stage,
-        seed=seed,
-        tolerance=recipe.tolerance,
-        optimiser=recipe.make_optimiser(),
-        monitor=monitor,
-    )
-    made = finish(pruned, task, phases, [kept], "allocated")
-    memory = replace(made.memories[SOURCE], ansatz=made.ansatz)
-    return replace(made, memories={SOURCE: memory}), kept
-
-
-def grown(surrogate: Surrogate, more: int, seed: int) -> Surrogate:
-    """The same function and memories with more neurons a hidden layer.
-
-    What reaches the new neurons is drawn as at the start of a fit; nothing leaves them yet.
-    """
-    if more == 0:
-        return surrogate
-    small = surrogate.network
-    network = replace(small, width=tuple(width + more for width in small.widths))
-    places = torch.as_tensor(small.places(network), device=surrogate.weights.device)
-    drawn = surrogate.runtime.tensor(network.start(generator(seed, "grown")))
-    weights = torch.zeros_like(drawn)
-    for (own, _), (new, _), width in zip(
-        network.matrices(weights), network.matrices(drawn), small.widths, strict=False
-    ):
-        own[width:] = new[width:]
-    weights[places] = surrogate.weights
-    memories = {}
-    for name, memory in surrogate.memories.items():
-        mask = torch.zeros_like(weights, dtype=torch.bool)
-        mask[places] = memory.mask
-        memories[name] = replace(memory, mask=mask)
-    return replace(surrogate, network=network, weights=weights, memories=memories)
 
 
 @dataclass(frozen=True)

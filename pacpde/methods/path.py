@@ -26,6 +26,7 @@ class Fitter:
         free: which weights may move, bool [size].
         anchor: over the free weights.
         wrap: what is fitted in place of a task.
+        stage: names the last of them, and begins the names of those before it.
     """
 
     start: Surrogate
@@ -35,6 +36,7 @@ class Fitter:
     monitor: Monitor
     anchor: Anchor | None = None
     wrap: Callable[[Task], Task] = lambda task: task
+    stage: str = "calibrate"
 
     def fit(
         self, task: Task, weights: torch.Tensor, phases: Sequence[Phase], stage: str
@@ -82,7 +84,7 @@ class SolutionPath:
         return lambda ahead: predict(ahead, fitter.wrap(self._task(ahead)))
 
     def correct(self, start: torch.Tensor, problem: Problem, attempt: int) -> FitResult:
-        stage = f"calibrate.walk.{attempt}"
+        stage = f"{self.fitter.stage}.walk.{attempt}"
         return self.fitter.fit(self._task(problem), start, [self._phase], stage)
 
     def harder(self) -> bool:

@@ -3,8 +3,15 @@
 from typing import Any
 
 import pytest
+import torch
 
 from pacpde import Surrogate, fit, transfer
+from pacpde.methods import Recipe
+from pacpde.methods.memory import remembered
+from pacpde.methods.pac import LADDER
+from pacpde.objective.task import PhysicsTask
+from pacpde.optim.fit import FitResult, Monitor
+from pacpde.pac import prune
 from pacpde.problems import Heat
 
 SMALL: dict[str, Any] = {"points": 150, "steps": 20}
@@ -27,3 +34,48 @@ def test_an_allocation_that_fell_short_is_named(source: Surrogate) -> None:
 def test_a_calibration_that_fell_short_is_plain(source: Surrogate) -> None:
     made = transfer(source, Heat(alpha=0.3), settings={**SMALL, "tolerance": 1e-12})
     assert made.outcome == "not_converged"
+
+
+def ends(made: Any) -> dict[str, float]:
+    """Stage → the lowest held-out residual that was measured in it."""
+    found: dict[str, float] = {}
+    for entry in made.history:
+        found[entry["stage"]] = min(entry["held_out"], found.get(entry["stage"], float("inf")))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("residuals", "taken"), [([0.001], 0), ([0.5, 0.1], 1), ([0.1, 0.5], 0), ([0.5, 0.001], 1)]
+)
+def test_an_allocation_that_falls_short_starts_again_on_few_points(
+    source: Surrogate, monkeypatch: pytest.MonkeyPatch, residuals: list[float], taken: int
+) -> None:
+    stages: list[str] = []
+
+    def allocated(surrogate: Surrogate, *given: Any, stage: str, **settings: Any) -> FitResult:
+        held_out = residuals[len(stages)]
+        stages.append(stage)
+        outcome = "converged" if held_out < 0.01 else "not_converged"
+        weights = surrogate.weights + (len(stages) - 1)
+        return FitResult(weights, outcome, held_out, 7, 9, 1.0, ())
+
+    monkeypatch.setattr("pacpde.methods.memory.allocate", allocated)
+    pruned = prune(source.fresh(), 0.8)
+    task, recipe = PhysicsTask(source.problem), Recipe.of(source.problem, **SMALL)
+    made, fits = remembered(pruned, task, recipe, stage="allocate", seed=0, monitor=Monitor())
+    assert stages == ["allocate", "allocate.grow"][: len(residuals)]
+    assert torch.equal(made.weights, pruned.weights + taken)
+    assert made.seconds == len(fits) == len(residuals)
+    assert made.outcome == ("converged" if min(residuals) < 0.01 else "not_converged")
+
+
+def test_lambda_is_chosen_on_held_out_labels(source: Surrogate) -> None:
+    options: dict[str, Any] = {"labels": 40, "noise": 0.2, "physics": False, "settings": SMALL}
+    made = transfer(source, Heat(alpha=0.3), choose=True, **options)
+    reached = {stage: end for stage, end in ends(made).items() if stage.startswith("calibrate")}
+    assert set(reached) == {f"calibrate.{number}" for number in range(len(LADDER))}
+    assert len(set(reached.values())) == len(LADDER)
+    best = LADDER[int(min(reached, key=lambda stage: reached[stage]).rpartition(".")[2])]
+    alone = transfer(source, Heat(alpha=0.3), strength=best, **options)
+    assert alone.target_error == pytest.approx(made.target_error, rel=0.3)
+    assert made.made.seconds["calibrate"] > 0 and made.made.steps > alone.made.steps

@@ -1,4 +1,4 @@
-"""Neurons that the kept weights leave idle: what they compute is the target's to choose."""
+"""Room for the target: neurons that the kept weights leave idle, and new ones."""
 
 from dataclasses import replace
 
@@ -44,3 +44,28 @@ def woken(surrogate: Surrogate, seed: int, frequency: float | None = None) -> Su
         rows[layer.biases] = sleepers
         weights = torch.where(rows & ~mask, drawn, weights)
     return replace(surrogate, weights=weights)
+
+
+def grown(surrogate: Surrogate, more: int, seed: int) -> Surrogate:
+    """The same function and memories with more neurons a hidden layer.
+
+    What reaches the new neurons is drawn as at the start of a fit; nothing leaves them yet.
+    """
+    if more == 0:
+        return surrogate
+    small = surrogate.network
+    network = replace(small, width=tuple(width + more for width in small.widths))
+    places = torch.as_tensor(small.places(network), device=surrogate.weights.device)
+    drawn = surrogate.runtime.tensor(network.start(generator(seed, "grown")))
+    weights = torch.zeros_like(drawn)
+    for (own, _), (new, _), width in zip(
+        network.matrices(weights), network.matrices(drawn), small.widths, strict=False
+    ):
+        own[width:] = new[width:]
+    weights[places] = surrogate.weights
+    memories = {}
+    for name, memory in surrogate.memories.items():
+        mask = torch.zeros_like(weights, dtype=torch.bool)
+        mask[places] = memory.mask
+        memories[name] = replace(memory, mask=mask)
+    return replace(surrogate, network=network, weights=weights, memories=memories)

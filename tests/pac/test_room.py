@@ -7,7 +7,7 @@ import torch
 from pacpde import Surrogate, fit
 from pacpde.networks.mlp import MLP
 from pacpde.pac import SOURCE, mask_of, prune
-from pacpde.pac.idle import idle_neurons, woken
+from pacpde.pac.room import idle_neurons, woken
 from pacpde.problems import Heat
 
 NETWORK = MLP(2, 1, 6, 3)

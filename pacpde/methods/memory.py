@@ -1,0 +1,43 @@
+"""A pruned source allocated: what PAC keeps of it."""
+
+from dataclasses import replace
+
+from pacpde.methods.base import finish
+from pacpde.methods.recipe import Recipe
+from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.task import Task
+from pacpde.optim.fit import CONVERGED, FitResult, Monitor
+from pacpde.pac import SOURCE, allocate
+
+
+def remembered(
+    pruned: Surrogate, task: Task, recipe: Recipe, *, stage: str, seed: int, monitor: Monitor
+) -> tuple[Surrogate, list[FitResult]]:
+    """A pruned source allocated, its memory solved by the ansatz in which it was.
+
+    Where the kept weights do not find back from where pruning left them, they are fitted by the
+    phases of a fit from random weights.
+
+    Returns:
+        The surrogate, and every fit that was tried, the one it is of last.
+    """
+    fits: list[FitResult] = []
+    for name, way in ((stage, recipe.restored), (f"{stage}.grow", recipe.first)):
+        phases = way(task)
+        made = allocate(
+            pruned,
+            task,
+            phases,
+            stage=name,
+            seed=seed,
+            tolerance=recipe.tolerance,
+            optimiser=recipe.make_optimiser(),
+            monitor=monitor,
+        )
+        better = not fits or made.held_out < fits[-1].held_out
+        fits = [*fits, made] if better else [made, *fits]
+        if made.outcome == CONVERGED or phases == recipe.first(task):
+            break
+    surrogate = finish(pruned, task, phases, fits, "allocated")
+    memory = replace(surrogate.memories[SOURCE], ansatz=surrogate.ansatz)
+    return replace(surrogate, memories={SOURCE: memory}), fits
