@@ -19,6 +19,7 @@ WAYS = ("follow", "straight", "steps", "grow")
 METHODS: Mapping[str, Mapping[str, Any]] = {"warm_start": {}, "pac": {}}
 TARGETS = ("burgers 0.005/pi", "burgers 0.0025/pi", "lorenz 28")
 THRESHOLDS = (1e-2, 1e-3, 1e-4)
+BUDGETS = (5, 10, 20, 40)  # seconds on the target
 
 
 def main() -> None:
@@ -90,7 +91,8 @@ def table(runs: list[dict[str, Any]]) -> str:
                 if some:
                     rows.append([target, method, way, *_numbers(some)])
     errors = [f"s to {error:g}" for error in THRESHOLDS]
-    head = ["target", "method", "approach", "converged", *errors, "error", "worst", "s in all"]
+    after = [f"after {budget} s" for budget in BUDGETS]
+    head = ["target", "method", "approach", "converged", *errors, *after, "end", "worst", "s"]
     return markdown(head, rows)
 
 
@@ -101,14 +103,21 @@ def _numbers(runs: list[dict[str, Any]]) -> list[str]:
         taken = [run["seconds_to"][f"{error:g}"] for run in runs]
         middle = statistics.median(float("inf") if t is None else t for t in taken)
         seconds.append("never" if middle == float("inf") else f"{middle:.1f}")
+    after = [statistics.median(_least(run["curve"], budget) for run in runs) for budget in BUDGETS]
     converged = sum(run["outcome"] == "converged" for run in runs)
     return [
         f"{converged} of {len(runs)}",
         *seconds,
+        *(f"{error:.1e}" for error in after),
         f"{statistics.median(ends):.1e}",
         f"{max(ends):.1e}",
         f"{statistics.median(run['calibrate'] for run in runs):.0f}",
     ]
+
+
+def _least(curve: list[Any], budget: float) -> float:
+    """The error of the last weights that there were after so many seconds."""
+    return [error for seconds, error in curve if seconds <= budget or seconds == curve[0][0]][-1]
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pacpde.errors import InvalidValueError
 from pacpde.methods.approach import Approach
 from pacpde.methods.base import check_strength, finish
 from pacpde.methods.memory import remembered
+from pacpde.methods.pac import PAC
 from pacpde.methods.recipe import Recipe
 from pacpde.methods.transfer import check_problem, check_transfer, error_of
 from pacpde.networks.surrogate import Memory, Surrogate
@@ -20,6 +21,8 @@ from pacpde.optim.fit import FitResult, Monitor, minimise
 from pacpde.optim.update import Progress
 from pacpde.pac import SOURCE, prune
 from pacpde.pac.mask import check_sparsity, mask_of
+from pacpde.pac.room import woken
+from pacpde.pac.scores import SCORES
 from pacpde.physics.problem import Problem
 from pacpde.runtime import check_seed
 
@@ -70,18 +73,18 @@ def transfer_in_turn(
     *,
     sparsity: float = 0.8,
     share: float | None = None,
-    strength: float = 1e-9,
+    strength: float = PAC.strength,
     seed: int = 0,
     progress: Progress | None = None,
     settings: dict[str, Any] | None = None,
 ) -> Backbone:
     """PAC target after target, each into the weights that are still free.
 
-    A target is calibrated in all of them, from the solver before it; then its smallest weights are
-    freed again and its own are calibrated once more without them (Mallya & Lazebnik 2018, arXiv
-    1711.05769, for tasks in a row). What is held is never among the free parameters, so that every
-    solver can be recalled to the last bit. Targets that are near each other should follow each
-    other.
+    A target is calibrated in all of them, from the solver before it; then the weights that it
+    depends on least are freed again and its own are calibrated once more without them (Mallya &
+    Lazebnik 2018, arXiv 1711.05769, for tasks in a row). What is held is never among the free
+    parameters, so that every solver can be recalled to the last bit. Targets that are near each
+    other should follow each other.
 
     Args:
         sparsity: share of the weights taken from the source.
@@ -148,7 +151,8 @@ class _Work:
     def source(self, source: Surrogate, sparsity: float) -> Surrogate:
         """Pruned and allocated."""
         recipe, task = self._for(source, source.problem)
-        pruned = prune(source.fresh(), sparsity)
+        scores = SCORES["sensitivity"](source, task, self.seed)
+        pruned = prune(source.fresh(), sparsity, scope="neuron", scores=scores)
         monitor = self._monitor(SOURCE)
         made, _ = remembered(
             pruned, task, recipe, stage="allocate", seed=self.seed, monitor=monitor
@@ -158,14 +162,17 @@ class _Work:
     def target(self, before: Surrogate, target: Problem, name: str, count: int) -> Surrogate:
         """Calibrated in all free weights, then in so many that it keeps."""
         recipe, task = self._for(before, target)
-        free = ~_taken(before)
+        taken = _taken(before)
+        before, free = woken(before, taken, self.seed, PAC.wake, recipe.frequency), ~taken
         anchor = Anchor.at(torch.zeros_like(before.weights[free]), self.strength)
         approach = Approach(recipe, self.seed, self._monitor(name), anchor=anchor)
         fits: list[FitResult] = approach.run(before, task, free)
         weights, own = fits[-1].weights, free
         phases = recipe.again(task)
         if count < int(free.sum()):
-            scores = torch.where(free, weights.abs(), -torch.inf)
+            reached = task.solver(before.network, weights, phases[-1].draw)
+            scores = SCORES["sensitivity"](reached, task, self.seed)
+            scores = torch.where(free, scores, -torch.inf)
             own = mask_of(before.network, scores, 1 - count / len(weights))
             weights = torch.where(free & ~own, torch.zeros_like(weights), weights)
             held = Anchor.at(torch.zeros_like(weights[own]), self.strength)

@@ -28,8 +28,9 @@ LADDER = (0.0, 1e-9, 1e-7, 1e-5, 1e-3)  # of λ
 class PAC(Approaching):
     """w_U ← argmin L_S(w ⊙ m); then min over w_P of L_T(w_U + w_P) + λ‖w_P‖².
 
-    Myung et al., ICML 2022 (arXiv 2206.05703). Masks, tolerances and the approach are our
-    choices where the paper is silent; no number of theirs is claimed.
+    Myung et al., ICML 2022 (arXiv 2206.05703), with what was measured to serve it best: whole
+    neurons are kept, those that the source's loss depends on most, and the others start the target
+    awake. `pac_net` is closer to the paper; no number of theirs is claimed.
 
     Attributes:
         sparsity: share of the weights taken from the source and freed for the target.
@@ -45,8 +46,9 @@ class PAC(Approaching):
             `sparsity` is then the most that is pruned. None for no such limit.
         grow: neurons that every hidden layer gets for the target, all of their weights free. The
             source does not see them; what is stored and evaluated grows.
-        wake: start the freed weights into neurons that the source no longer uses at random rather
-            than at 0, see `pacpde.pac.room`; the function is the same.
+        wake: spread, in that of a fit's start, of the freed weights into neurons that the source no
+            longer uses, where the target's fit starts; see `pacpde.pac.room.woken`. 0 leaves them
+            at 0, as PAC-Net does.
         allocate_steps: at most so many steps of an allocate; None takes the recipe's.
     """
 
@@ -54,16 +56,16 @@ class PAC(Approaching):
     summary = "prune, allocate on the source, then min L_T(w_U + w_P) + λ‖w_P‖² over the freed w_P"
 
     sparsity: float = 0.8
-    strength: float = 1e-9
-    scope: str = "global"
+    strength: float = 1e-12
+    scope: str = "neuron"
     biases: str = "prune"
     head: str = "prune"
-    mask: str = "magnitude"
+    mask: str = "sensitivity"
     choose: bool = False
     rounds: int = 1
     lose: float | None = None
     grow: int = 0
-    wake: bool = True
+    wake: float = 1.5
     allocate_steps: int | None = None
 
     def __post_init__(self) -> None:
@@ -74,6 +76,7 @@ class PAC(Approaching):
         check_choice("treatment of the head", self.head, TREATMENTS)
         check_choice("mask", self.mask, tuple(SCORES))
         check_strength("strength (λ)", self.strength)
+        check_strength("wake", self.wake)
         for name, least in (("rounds", 1), ("grow", 0)):
             if getattr(self, name) < least:
                 value = getattr(self, name)
@@ -112,9 +115,10 @@ class PAC(Approaching):
         recipe = self.recipe(context)
         kept = self._keep(source.fresh(), context, recipe)
         allocated = grown(kept.allocated, self.grow, context.seed)
+        mask = allocated.memories[SOURCE].mask
         if self.wake:
-            allocated = woken(allocated, context.seed, recipe.frequency)
-        free = ~allocated.memories[SOURCE].mask
+            allocated = woken(allocated, mask, context.seed, self.wake, recipe.frequency)
+        free = ~mask
         fits: list[FitResult] = []
         for number, strength in enumerate(LADDER if self.choose else (self.strength,)):
             anchor = Anchor.at(torch.zeros_like(allocated.weights[free]), strength)

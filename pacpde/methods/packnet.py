@@ -22,3 +22,5 @@ class PackNet(PAC):
     strength: float = 0.0
     scope: str = "layer"
     biases: str = "keep"
+    mask: str = "magnitude"
+    wake: float = 0.0

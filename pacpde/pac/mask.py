@@ -1,6 +1,7 @@
 """Masks: which weights the source keeps."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 
@@ -51,7 +52,8 @@ def mask_of(
         scores: one a weight, [size]; see `pacpde.pac.scores`.
         sparsity: share removed of the weights that are pruned.
         scope: one threshold for all of them, or one a "layer"; or whole neurons, a like share of
-            every hidden layer, which leaves a smaller dense network ("neuron").
+            every hidden layer, which leaves a smaller dense network, and of one neuron more in each
+            what makes up the number ("neuron").
         biases, head: "prune" them like weights, "keep" them all, or "free" them all. The head is
             the last layer with its biases; its treatment goes before that of biases.
     """
@@ -69,7 +71,7 @@ def mask_of(
     keep = torch.tensor([t == "keep" for t in treatment], device=scores.device)
     pruned = torch.tensor([t == "prune" for t in treatment], device=scores.device)
     if scope == "neuron":
-        return keep | (pruned & _of_neurons(network, scores, sparsity))
+        scores = _by_neuron(network, scores, pruned, round((1 - sparsity) * int(pruned.sum())))
     groups = [pruned]
     if scope == "layer":
         groups = [pruned & _within(layer.weights.start, layer.biases.stop, pruned)
@@ -88,29 +90,37 @@ def _within(start: int, stop: int, like: torch.Tensor) -> torch.Tensor:
     return inside
 
 
-def _of_neurons(network: MLP, scores: torch.Tensor, sparsity: float) -> torch.Tensor:
-    """True for the weights among the neurons of the largest mean score of what enters and leaves.
+def _by_neuron(
+    network: MLP, scores: torch.Tensor, pruned: torch.Tensor, count: int
+) -> torch.Tensor:
+    """Scores by which the `count` largest of the weights to prune belong to few neurons.
 
-    As many of them as hold at most 1 − sparsity of the weights; one a layer at least.
+    They are the neurons of the largest mean score of what enters and leaves, a like share of every
+    layer; of the last one in each, as many weights as are left.
     """
-    means = _means(network, scores)
-    counts = [1] * network.depth
-    for count in range(1, max(network.widths) + 1):
-        more = [max(1, round(count * width / max(network.widths))) for width in network.widths]
-        if replace(network, width=tuple(more)).size > (1 - sparsity) * network.size:
+    orders = [means.argsort(descending=True, stable=True) for means in _means(network, scores)]
+    inner = outer = torch.zeros_like(pruned)
+    for share in range(1, max(network.widths) + 1):
+        inner, outer = outer, _among(network, orders, share / max(network.widths))
+        if int((outer & pruned).sum()) > count:
             break
-        counts = more
-    kept = [torch.ones(network.inputs, dtype=torch.bool, device=scores.device)]
-    for mean, count in zip(means, counts, strict=True):
-        chosen = torch.zeros_like(mean, dtype=torch.bool)
-        chosen[mean.argsort(descending=True, stable=True)[:count]] = True
+    whole = torch.where(inner & scores.isfinite(), torch.inf, scores)
+    return torch.where(outer, whole, -torch.inf)
+
+
+def _among(network: MLP, orders: Sequence[torch.Tensor], share: float) -> torch.Tensor:
+    """True for the weights between the first neurons of each hidden layer's order, bool [size]."""
+    device = orders[0].device
+    kept = [torch.ones(network.inputs, dtype=torch.bool, device=device)]
+    for order in orders:
+        chosen = torch.zeros_like(order, dtype=torch.bool)
+        chosen[order[: max(1, round(share * len(order)))]] = True
         kept.append(chosen)
-    kept.append(torch.ones(network.outputs, dtype=torch.bool, device=scores.device))
-    mask = torch.zeros_like(scores, dtype=torch.bool)
-    for layer, columns, rows in zip(network.layers, kept[:-1], kept[1:], strict=True):
-        mask[layer.weights] = (rows[:, None] & columns).flatten()
-        mask[layer.biases] = rows
-    return mask
+    kept.append(torch.ones(network.outputs, dtype=torch.bool, device=device))
+    parts = []
+    for columns, rows in pairwise(kept):
+        parts += [(rows[:, None] & columns).flatten(), rows]
+    return torch.cat(parts)
 
 
 def _means(network: MLP, scores: torch.Tensor) -> list[torch.Tensor]:

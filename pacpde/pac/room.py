@@ -6,7 +6,6 @@ import torch
 
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
-from pacpde.pac.prune import SOURCE
 from pacpde.runtime import generator
 
 
@@ -28,21 +27,31 @@ def idle_neurons(network: MLP, mask: torch.Tensor) -> list[torch.Tensor]:
     return idle
 
 
-def woken(surrogate: Surrogate, seed: int, frequency: float | None = None) -> Surrogate:
+def woken(
+    surrogate: Surrogate,
+    kept: torch.Tensor,
+    seed: int,
+    spread: float = 1.0,
+    frequency: float | None = None,
+) -> Surrogate:
     """The same function, its idle neurons fed by random weights rather than none.
 
     Where all that enters and all that leaves a neuron is 0, so are the slopes of the loss in both,
     and no step ever moves them. Freed weights into idle neurons are drawn as at the start of a fit;
-    those from there to the others stay 0.
+    those from there to the others have to be 0.
+
+    Args:
+        kept: True where a weight is no longer free, bool [size].
+        spread: of the drawn weights, in that of a fit's start.
     """
-    network, mask = surrogate.network, surrogate.memories[SOURCE].mask
-    drawn = surrogate.runtime.tensor(network.start(generator(seed, "woken"), frequency))
-    weights = surrogate.weights.clone()
-    for layer, sleepers in zip(network.layers, idle_neurons(network, mask), strict=False):
-        rows = torch.zeros_like(mask)
+    network = surrogate.network
+    drawn = surrogate.runtime.tensor(network.start(generator(seed, "woken"), frequency)) * spread
+    weights = surrogate.weights
+    for layer, sleepers in zip(network.layers, idle_neurons(network, kept), strict=False):
+        rows = torch.zeros_like(kept)
         rows[layer.weights] = sleepers[:, None].expand(-1, layer.inputs).flatten()
         rows[layer.biases] = sleepers
-        weights = torch.where(rows & ~mask, drawn, weights)
+        weights = torch.where(rows & ~kept, drawn, weights)
     return replace(surrogate, weights=weights)
 
 

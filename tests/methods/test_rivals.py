@@ -119,7 +119,7 @@ def test_packnet_prunes_every_layer_and_keeps_its_biases(source: Surrogate) -> N
 @pytest.mark.parametrize("mask", ["sensitivity", "random", "inverted"])
 def test_masks_of_pac(mask: str, source: Surrogate) -> None:
     found = [
-        transfer(source, TARGET, sparsity=0.5, mask=kind, settings=SETTINGS)
+        transfer(source, TARGET, method="pac_net", sparsity=0.5, mask=kind, settings=SETTINGS)
         for kind in ("magnitude", mask)
     ]
     first, second = (made.surrogate.memories["source"].mask for made in found)
@@ -137,7 +137,7 @@ def test_pruning_in_rounds_frees_more_and_more(source: Surrogate) -> None:
     assert int(mask.sum()) == round(0.36 * source.parameters)
     stages = list(dict.fromkeys(entry["stage"] for entry in made.history))
     assert stages[:2] == ["allocate.1", "allocate"]
-    assert not made.made.snapshots["allocated"].weights[~mask].any()
+    assert not made.recall("source").weights[~mask].any()
 
 
 def test_rounds_end_before_the_source_is_lost(source: Surrogate) -> None:
@@ -228,8 +228,8 @@ def test_random_features_solve_a_linear_equation_without_a_source(source: Surrog
 
 
 def test_neurons_for_the_target_leave_the_source_as_it_was(source: Surrogate) -> None:
-    plain = transfer(source, TARGET, sparsity=0.5, settings=SETTINGS)
-    made = transfer(source, TARGET, sparsity=0.5, grow=4, settings=SETTINGS)
+    plain = transfer(source, TARGET, sparsity=0.5, wake=0, settings=SETTINGS)
+    made = transfer(source, TARGET, sparsity=0.5, grow=4, wake=0, settings=SETTINGS)
     assert made.surrogate.network.widths == (12, 12)
     assert made.source_error["recalled"] == made.source_error["allocated"]
     small, large = plain.made.snapshots["allocated"], made.made.snapshots["allocated"]

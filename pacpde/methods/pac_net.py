@@ -1,0 +1,22 @@
+"""PAC-Net: PAC as it was published."""
+
+from dataclasses import dataclass
+
+from pacpde.methods.pac import PAC
+
+
+@dataclass(frozen=True)
+class PACNet(PAC):
+    """PAC by magnitude: m_i = 1 where |w_i| is among the largest, and w_P starts at 0.
+
+    Myung et al., ICML 2022 (arXiv 2206.05703). One threshold for all weights, biases and head
+    among them, is how we read it; λ is ours, since their 0.01 is for losses of another size.
+    """
+
+    name = "pac_net"
+    summary = "PAC as published: the largest |w| are kept, and the freed weights start at 0"
+
+    strength: float = 1e-9
+    scope: str = "global"
+    mask: str = "magnitude"
+    wake: float = 0.0
