@@ -1,8 +1,11 @@
 """The source that is nearest by its residual on the target."""
 
-import pytest
+from pathlib import Path
 
-from pacpde import fit, nearest
+import pytest
+import torch
+
+from pacpde import fit, load, nearest, save, transfer
 from pacpde.errors import InvalidValueError
 from pacpde.methods.nearest import zero_shot_residual
 from pacpde.problems import Burgers, Heat
@@ -25,3 +28,17 @@ def test_bad_input_is_refused() -> None:
         nearest([], Heat())
     with pytest.raises(InvalidValueError, match="one family"):
         nearest([fit(Heat(), seed=0, **{**SETTINGS, "steps": 1})], Burgers())
+
+
+def test_as_a_method_it_starts_from_the_nearest_of_a_library(tmp_path: Path) -> None:
+    far = fit(Heat(alpha=0.9), seed=0, **SETTINGS)
+    for alpha in (0.1, 0.3):
+        save(fit(Heat(alpha=alpha), seed=0, **SETTINGS), tmp_path / f"{alpha}")
+    one = {"points": 100, "steps": 1}
+    target = Heat(alpha=0.29)
+    made = transfer(far, target, method="nearest_source", among=str(tmp_path), settings=one)
+    expected = transfer(load(tmp_path / "0.3"), target, method="warm_start", settings=one)
+    assert torch.equal(made.surrogate.weights, expected.surrogate.weights)
+    assert made.target_error < transfer(far, target, method="warm_start", settings=one).target_error
+    with pytest.raises(InvalidValueError, match="holds no surrogate folders"):
+        transfer(far, target, method="nearest_source", among=str(tmp_path / "0.1"), settings=one)

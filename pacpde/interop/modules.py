@@ -1,0 +1,245 @@
+"""TransTailor for torch networks: filters of convolutions and neurons of dense layers.
+
+The same algorithm as `pacpde.methods.transtailor`, for a plain chain of torch modules and whatever
+loss it has, by first-order steps.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from pacpde.errors import InvalidValueError
+
+Losses = Callable[[nn.Module], torch.Tensor]  # one number a sample, [samples]
+Optimisers = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+CHAINED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+@dataclass(frozen=True)
+class Tailored:
+    """A smaller network for the target.
+
+    Attributes:
+        model: really smaller; its `Scale` layers hold the importance β.
+        flops, parameters: of one evaluation of the example, and of the whole model.
+        rounds: (FLOPs, held-out loss) at the start and after every round, the one that was given
+            up last included.
+    """
+
+    model: nn.Sequential
+    flops: int
+    parameters: int
+    rounds: Sequence[tuple[int, float]]
+
+
+class Scale(nn.Module):
+    """Multiplies every channel, [samples, channels, ...], by a factor of its own."""
+
+    factor: torch.Tensor
+
+    def __init__(self, factor: torch.Tensor) -> None:
+        super().__init__()
+        self.register_buffer("factor", factor)
+
+    def take(self, factor: torch.Tensor) -> None:
+        """Another factor, which may be asked for its slope."""
+        del self.factor
+        self.factor = factor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x [samples, channels, ...]; factor [channels] or [samples, channels]."""
+        samples = self.factor if self.factor.dim() == 2 else self.factor[None]
+        return x * samples.reshape(*samples.shape, *[1] * (x.dim() - 2))
+
+
+def tailor(
+    model: nn.Sequential,
+    losses: Losses,
+    held_out: Callable[[nn.Module], float],
+    example: torch.Tensor,
+    *,
+    flops: float = 0.1,
+    tau: float = 0.3,
+    rounds: int = 10,
+    steps: int = 200,
+    factor_steps: int = 50,
+    optimiser: Optimisers | None = None,
+) -> Tailored:
+    """Fine-tune, then remove the filters that the target needs least, round by round.
+
+    Liu et al., AAAI 2021 (arXiv 2103.01542); what it leaves open is read as in
+    `pacpde.methods.transtailor.TransTailor`.
+
+    Args:
+        model: `nn.Sequential` of dense layers, convolutions and modules without parameters.
+        losses: model → the target's loss of every sample, [samples].
+        held_out: model → a loss on target data that `losses` does not see.
+        example: one input of the model, by which FLOPs are counted.
+        flops: share of the FLOPs that a round removes.
+        tau: share by which the held-out loss may grow.
+        rounds: at most.
+        steps, factor_steps: of a fine-tuning, and of a fit of the factors.
+        optimiser: parameters → torch optimiser; Adam at 1e-3 by default.
+    """
+    make = optimiser or (lambda parameters: torch.optim.Adam(parameters, 1e-3))
+    best = _with_scales(deepcopy(model))
+    _train(best, _weights(best), losses, make, steps)
+    first = held_out(best)
+    told = [(count_flops(best, example), first)]
+    for _ in range(rounds):
+        importance = _importance(best, losses, make, factor_steps)
+        kept = _least_removed(best, importance, (1 - flops) * told[-1][0], example)
+        if kept is None:
+            break
+        smaller = _shrunk(best, kept)
+        for scale, values, mask in zip(_scales(smaller), importance, kept, strict=True):
+            scale.factor = values[mask] / values[mask].mean()
+        _train(smaller, _weights(smaller), losses, make, steps)
+        told.append((count_flops(smaller, example), held_out(smaller)))
+        if not told[-1][1] <= (1 + tau) * first:
+            break
+        best = smaller
+    size = sum(parameter.numel() for parameter in best.parameters())
+    return Tailored(best, count_flops(best, example), size, told)
+
+
+def count_flops(model: nn.Module, example: torch.Tensor) -> int:
+    """Multiplications and additions of one evaluation, as torch counts them."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(example)
+    return int(counter.get_total_flops())
+
+
+def _with_scales(model: nn.Sequential) -> nn.Sequential:
+    """A scale of ones after the activation that follows each layer, the last layer excepted."""
+    modules = list(model)
+    for module in modules:
+        own = sum(1 for _ in module.parameters()) + sum(1 for _ in module.buffers())
+        if own and not isinstance(module, (*CHAINED, Scale)):
+            raise InvalidValueError(
+                f"the model holds {type(module).__name__}, expected dense layers, convolutions and "
+                "modules without parameters: fold it into its neighbours first."
+            )
+        if getattr(module, "groups", 1) != 1:
+            raise InvalidValueError("a convolution in groups has no filters that can go alone.")
+    layers = [number for number, module in enumerate(modules) if isinstance(module, CHAINED)]
+    if len(layers) < 2:
+        raise InvalidValueError("the model has no hidden layer whose filters could go.")
+    found: list[nn.Module] = []
+    for number, module in enumerate(modules):
+        found.append(module)
+        if isinstance(module, CHAINED) and number != layers[-1]:
+            found.append(Scale(_like(module).new_ones(len(_like(module)))))
+    return nn.Sequential(*_after_activations(found))
+
+
+def _after_activations(modules: Sequence[nn.Module]) -> list[nn.Module]:
+    """Scales moved behind the activation, where there is one: that is a filter's output."""
+    found = list(modules)
+    for number in range(len(found) - 1):
+        after = found[number + 1]
+        if isinstance(found[number], Scale) and type(after).__module__.endswith("activation"):
+            found[number : number + 2] = [after, found[number]]
+    return found
+
+
+def _like(layer: nn.Module) -> torch.Tensor:
+    weight = layer.weight
+    assert isinstance(weight, torch.Tensor)
+    return weight.detach()
+
+
+def _weights(model: nn.Module) -> list[nn.Parameter]:
+    return list(model.parameters())
+
+
+def _scales(model: nn.Sequential) -> list[Scale]:
+    return [module for module in model if isinstance(module, Scale)]
+
+
+def _train(
+    model: nn.Module, moved: Sequence[Any], losses: Losses, make: Optimisers, steps: int
+) -> None:
+    optimiser = make(moved)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        losses(model).mean().backward()
+        optimiser.step()
+
+
+def _importance(
+    model: nn.Sequential, losses: Losses, make: Optimisers, steps: int
+) -> list[torch.Tensor]:
+    """Mean over samples of |∂ℓ/∂α · α| at α* for the filters of each layer, [channels]."""
+    trial = deepcopy(model)
+    for parameter in trial.parameters():
+        parameter.requires_grad_(False)
+    scales = _scales(trial)
+    factors = [nn.Parameter(scale.factor.clone()) for scale in scales]
+    for scale, parameter in zip(scales, factors, strict=True):
+        scale.take(parameter)
+    _train(trial, factors, losses, make, steps)
+    with torch.no_grad():
+        samples = len(losses(trial))
+    own = [factor.detach().expand(samples, -1).clone().requires_grad_() for factor in factors]
+    for scale, factor in zip(scales, own, strict=True):
+        scale.take(factor)
+    slopes = torch.autograd.grad(losses(trial).sum(), own)
+    return [
+        (slope * factor.detach()).abs().mean(0) for slope, factor in zip(slopes, own, strict=True)
+    ]
+
+
+def _least_removed(
+    model: nn.Sequential, importance: Sequence[torch.Tensor], most: float, example: torch.Tensor
+) -> list[torch.Tensor] | None:
+    """Which filters stay once the least important are gone and at most so many FLOPs are left."""
+    kept = [torch.ones_like(layer, dtype=torch.bool) for layer in importance]
+    order = sorted(
+        (float(value), layer, filter)
+        for layer, values in enumerate(importance)
+        for filter, value in enumerate(values)
+    )
+    for _, layer, filter in order:
+        if count_flops(_shrunk(model, kept), example) <= most:
+            return kept
+        if int(kept[layer].sum()) > 1:
+            kept[layer][filter] = False
+    return None
+
+
+def _shrunk(model: nn.Sequential, kept: Sequence[torch.Tensor]) -> nn.Sequential:
+    """The model of the filters that stay."""
+    modules = list(deepcopy(model))
+    masks, number, before = list(kept), 0, None
+    for module in modules:
+        if isinstance(module, Scale):
+            module.factor = module.factor[masks[number - 1]]
+        if not isinstance(module, CHAINED):
+            continue
+        after = masks[number] if number < len(masks) else None
+        _cut(module, before, after)
+        before, number = after, number + 1
+    return nn.Sequential(*modules)
+
+
+def _cut(layer: nn.Module, inputs: torch.Tensor | None, outputs: torch.Tensor | None) -> None:
+    """Keep some inputs and outputs of a layer; a flattened channel is several inputs."""
+    weight, bias = _like(layer), layer.bias
+    if inputs is not None:
+        weight = weight[:, inputs.repeat_interleave(weight.shape[1] // len(inputs))]
+    if outputs is not None:
+        weight = weight[outputs]
+        if isinstance(bias, torch.Tensor):
+            layer.bias = nn.Parameter(bias.detach()[outputs].clone())
+    layer.weight = nn.Parameter(weight.clone())
+    first, second = ("in_features", "out_features")
+    if not isinstance(layer, nn.Linear):
+        first, second = "in_channels", "out_channels"
+    setattr(layer, second, weight.shape[0])
+    setattr(layer, first, weight.shape[1])

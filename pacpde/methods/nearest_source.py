@@ -1,0 +1,46 @@
+"""The nearest source out of a library of sources."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pacpde.errors import InvalidValueError
+from pacpde.methods.base import Context, Transferred
+from pacpde.methods.nearest import nearest
+from pacpde.methods.warm_start import WarmStart
+from pacpde.networks import checkpoint
+from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.task import PhysicsTask, Task
+
+
+@dataclass(frozen=True)
+class NearestSource(WarmStart):
+    """Warm start from that source of a library whose residual on the target is the smallest.
+
+    What a user with many solved problems would do before anything else. The seconds of training
+    the library are not among the record's.
+
+    Attributes:
+        among: folder of surrogate folders, which join the given source; without it this is a plain
+            warm start.
+    """
+
+    name = "nearest_source"
+    summary = "warm start from the source of a library with the smallest residual on the target"
+
+    among: str = ""
+
+    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+        if self.among and isinstance(target, PhysicsTask):
+            library = [place.to(source.runtime) for place in self._library()]
+            source = nearest([source, *library], target.problem, seed=context.seed)
+        return super().run(source, target, context)
+
+    def _library(self) -> list[Surrogate]:
+        folder = Path(self.among)
+        places = sorted(file.parent for file in folder.glob(f"*/{checkpoint.ABOUT}"))
+        if not places:
+            raise InvalidValueError(
+                f"among is {self.among!r}, which holds no surrogate folders: give the folder that "
+                "`pacpde train` wrote several into."
+            )
+        return [checkpoint.load(place) for place in places]
