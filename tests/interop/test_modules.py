@@ -72,17 +72,17 @@ def test_a_narrow_target_is_solved_by_a_smaller_network() -> None:
     source = net()
     before = [parameter.clone() for parameter in source.parameters()]
     made = tailor(
-        source, losses, held_out, IMAGES[:1], flops=0.25, tau=2.0, rounds=4, steps=120,
+        source, losses, held_out, IMAGES[:1], flops=0.25, tau=2.0, rounds=2, steps=120,
         optimiser=lambda parameters: torch.optim.Adam(parameters, 1e-2),
     )  # fmt: skip
-    assert made.flops < 0.6 * made.rounds[0][0] and len(made.rounds) >= 3
+    assert made.flops <= 0.75**2 * made.rounds[0][0] and len(made.rounds) == 3
     assert made.parameters < sum(p.numel() for p in source.parameters())
     first = made.rounds[0][1]
     assert held_out(made.model) <= 3 * first and first < 0.3 * held_out(source)
     assert all(torch.equal(a, b) for a, b in zip(before, source.parameters(), strict=True))
     factors = [m.factor for m in made.model if isinstance(m, Scale)]
-    for factor in factors:  # β, over its mean, stays in the network
-        assert float(factor.mean()) == pytest.approx(1) and float(factor.std()) > 0
+    assert all(float(factor.mean()) == pytest.approx(1) for factor in factors)  # β over its mean
+    assert any(float(factor.std(correction=0)) > 0 for factor in factors)  # stays in the network
 
 
 def test_what_cannot_be_tailored_is_refused() -> None:
