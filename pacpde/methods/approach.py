@@ -71,10 +71,11 @@ class Approach:
         lost = not fits or fits[-1] is not here
         if lost and self.way == "follow":
             fits.append(self._grown(fitter, target))
-            if here is None or fits[-1].held_out <= self._accept:
+            if fits[-1].held_out <= self._accept:
                 return fits
-        # as far as the path led, even where that is short of the target
-        fits.append(self._last(fitter, target, here))
+        if here is not None or self.way == "walk":
+            # as far as the path led, even where that is short of the target
+            fits.append(self._last(fitter, target, here))
         if lost and fits[-1].outcome != CONVERGED:
             fits[-1] = replace(fits[-1], outcome=PATH_LOST)
         return fits

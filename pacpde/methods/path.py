@@ -80,6 +80,7 @@ class SolutionPath:
             fitter.wrap(self._task(problem)),
             self._phase.draw,
             generator(fitter.seed, "tangent"),
+            int(fitter.recipe.memory * 2**29),
         )
         return lambda ahead: predict(ahead, fitter.wrap(self._task(ahead)))
 

@@ -9,7 +9,7 @@ import torch
 from pacpde.networks.mlp import MLP
 from pacpde.objective.blocks import PhysicsBlock
 from pacpde.objective.factors import residuals
-from pacpde.objective.jacobian import linearise
+from pacpde.objective.jacobian import MEMORY, linearise
 from pacpde.objective.task import Draw, Task
 from pacpde.optim.continuation import Prediction
 from pacpde.optim.normal import normal_system
@@ -25,29 +25,34 @@ def tangent(
     here: Task,
     draw: Draw,
     rng: np.random.Generator,
+    memory: int = MEMORY,
 ) -> Callable[[Problem, Task], Prediction]:
     """What predicts the weights for other coefficients from those that solve `here`.
 
     Along the path of solutions r(φ, μ) = 0 it is J dφ = −(∂r/∂μ) dμ, solved by damped least squares
     with J at `here`; (∂r/∂μ) dμ is taken over the whole step, as the difference of the equations'
-    residuals. Of several dampings, and no step at all, that of the least held-out residual ahead is
-    taken.
+    residuals; all others, as of edges, are to stay what they are. Of several dampings, and no step
+    at all, that of the least held-out residual ahead is taken.
 
     Args:
         free: which entries may move, bool [size].
         draw, rng: of the points at which residuals are taken.
+        memory: bytes that the Jacobian may take.
 
     Returns:
         (problem ahead, its task) → prediction.
     """
     blocks = here.blocks(network, weights, draw, rng)
-    physics = [block for block in blocks if isinstance(block, PhysicsBlock)]
     places = free.nonzero()[:, 0]
-    r, jacobian = linearise(network, weights, physics, places)
+    r, jacobian = linearise(network, weights, blocks, places, memory)
 
     def predict(problem: Problem, ahead: Task) -> Prediction:
-        there = residuals(network, weights, [replace(block, problem=problem) for block in physics])
-        system = normal_system(there - r, jacobian, None, weights[places])
+        there = [
+            replace(block, problem=problem) if isinstance(block, PhysicsBlock) else block
+            for block in blocks
+        ]
+        change = residuals(network, weights, there) - r
+        system = normal_system(change, jacobian, None, weights[places])
         best = Prediction(weights, ahead.held_out(network, weights, draw))
         for damping in DAMPINGS:
             step, _ = system.solve(weights.new_tensor(damping))
