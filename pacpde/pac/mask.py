@@ -52,8 +52,8 @@ def mask_of(
         scores: one a weight, [size]; see `pacpde.pac.scores`.
         sparsity: share removed of the weights that are pruned.
         scope: one threshold for all of them, or one a "layer"; or whole neurons, a like share of
-            every hidden layer, which leaves a smaller dense network, and of one neuron more in each
-            what makes up the number ("neuron").
+            every hidden layer, which leaves a smaller dense network ("neuron"); weights into other
+            neurons, which no output hears, make up the number.
         biases, head: "prune" them like weights, "keep" them all, or "free" them all. The head is
             the last layer with its biases; its treatment goes before that of biases.
     """
@@ -93,34 +93,59 @@ def _within(start: int, stop: int, like: torch.Tensor) -> torch.Tensor:
 def _by_neuron(
     network: MLP, scores: torch.Tensor, pruned: torch.Tensor, count: int
 ) -> torch.Tensor:
-    """Scores by which the `count` largest of the weights to prune belong to few neurons.
+    """Scores by which the `count` largest of the weights to prune make up whole neurons.
 
     They are the neurons of the largest mean score of what enters and leaves, a like share of every
-    layer; of the last one in each, as many weights as are left.
+    layer. What is left of the number goes to weights into neurons that none of them hears: a
+    neuron that is kept in part would be heard, and in the way of the target.
     """
     orders = [means.argsort(descending=True, stable=True) for means in _means(network, scores)]
-    inner = outer = torch.zeros_like(pruned)
+
+    def fits(counts: Sequence[int]) -> bool:
+        return int((_among(network, orders, counts) & pruned).sum()) <= count
+
+    counts = [0] * network.depth
     for share in range(1, max(network.widths) + 1):
-        inner, outer = outer, _among(network, orders, share / max(network.widths))
-        if int((outer & pruned).sum()) > count:
+        more = [max(1, round(share * width / max(network.widths))) for width in network.widths]
+        if not fits(more):
             break
+        counts = more
+    for number in range(network.depth):
+        more = [*counts[:number], counts[number] + 1, *counts[number + 1 :]]
+        counts = more if all(counts) and fits(more) else counts
+    inner, heard = _among(network, orders, counts), _heard(network, orders, counts)
     whole = torch.where(inner & scores.isfinite(), torch.inf, scores)
-    return torch.where(outer, whole, -torch.inf)
+    return torch.where(inner | ~heard, whole, -torch.inf)
 
 
-def _among(network: MLP, orders: Sequence[torch.Tensor], share: float) -> torch.Tensor:
+def _among(network: MLP, orders: Sequence[torch.Tensor], counts: Sequence[int]) -> torch.Tensor:
     """True for the weights between the first neurons of each hidden layer's order, bool [size]."""
-    device = orders[0].device
-    kept = [torch.ones(network.inputs, dtype=torch.bool, device=device)]
-    for order in orders:
-        chosen = torch.zeros_like(order, dtype=torch.bool)
-        chosen[order[: max(1, round(share * len(order)))]] = True
-        kept.append(chosen)
-    kept.append(torch.ones(network.outputs, dtype=torch.bool, device=device))
+    chosen = _first(orders, counts)
+    ends = [torch.ones(width, dtype=torch.bool, device=chosen[0].device)
+            for width in (network.inputs, network.outputs)]  # fmt: skip
     parts = []
-    for columns, rows in pairwise(kept):
+    for columns, rows in pairwise([ends[0], *chosen, ends[1]]):
         parts += [(rows[:, None] & columns).flatten(), rows]
     return torch.cat(parts)
+
+
+def _heard(network: MLP, orders: Sequence[torch.Tensor], counts: Sequence[int]) -> torch.Tensor:
+    """True for the weights into those neurons, and into the outputs, bool [size]."""
+    heard = torch.ones(network.size, dtype=torch.bool, device=orders[0].device)
+    for layer, rows in zip(network.layers, _first(orders, counts), strict=False):
+        heard[layer.weights] = rows[:, None].expand(-1, layer.inputs).flatten()
+        heard[layer.biases] = rows
+    return heard
+
+
+def _first(orders: Sequence[torch.Tensor], counts: Sequence[int]) -> list[torch.Tensor]:
+    """The first so many of each order, bool [width]."""
+    found = []
+    for order, count in zip(orders, counts, strict=True):
+        chosen = torch.zeros_like(order, dtype=torch.bool)
+        chosen[order[:count]] = True
+        found.append(chosen)
+    return found
 
 
 def _means(network: MLP, scores: torch.Tensor) -> list[torch.Tensor]:

@@ -19,14 +19,18 @@ def rising() -> torch.Tensor:
 
 def test_a_neuron_mask_keeps_a_smaller_dense_network() -> None:
     three, four = MLP(2, 1, 3, 3).size, MLP(2, 1, 4, 3).size
-    for kept in (three, four, 45):
+    for kept in (three, four, 40, 45, 50):
         mask = mask_of(NETWORK, rising(), 1 - kept / NETWORK.size, scope="neuron")
         assert int(mask.sum()) == kept  # to the weight
-        for layer in NETWORK.layers[:-1]:
-            rows = mask[layer.biases].nonzero()[:, 0].tolist()
-            assert rows[-3:] == [3, 4, 5] and set(rows) <= {2, 3, 4, 5}  # scores rise with the row
-            inner = mask[layer.weights].reshape(layer.outputs, layer.inputs)
-            assert inner[3:, -3:].all() and not inner[:2].any()
+        idle = idle_neurons(NETWORK, mask)
+        for heard, layer, before in zip(idle, NETWORK.layers, [None, *idle], strict=False):
+            rows = (~heard).nonzero()[:, 0].tolist()
+            assert rows in ([3, 4, 5], [2, 3, 4, 5])  # scores rise with the row
+            matrix = mask[layer.weights].reshape(layer.outputs, layer.inputs)
+            columns = slice(None) if before is None else ~before
+            assert matrix[rows][:, columns].all() and mask[layer.biases][rows].all()
+            if before is not None:
+                assert not matrix[rows][:, before].any()  # they hear no other
 
 
 def test_what_was_pruned_before_is_not_taken_up_again() -> None:
