@@ -4,9 +4,11 @@ Seconds and errors are of the fit to the target; graded outside the clock. What 
 it, and what is recalled after it, stands beside.
 
     python benchmarks/approaches.py [--seeds 3] [--threads 1]
+    python benchmarks/approaches.py --join SOME.json OTHERS.json
 """
 
 import argparse
+import json
 import statistics
 from collections.abc import Mapping
 from math import pi
@@ -27,15 +29,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first", type=int, default=0, help="seed to begin with")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--table", action="store_true", help="print the table of what there is")
+    parser.add_argument("--join", type=Path, nargs="+", help="records of some seeds each, as one")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "approaches.json")
     arguments = parser.parse_args()
-    if arguments.table:
-        import json
-
-        print(table(json.loads(arguments.output.read_text())["runs"]))
-        return
     record = begun("three far targets, reached in several ways", arguments.threads)
+    if arguments.join:
+        parts = [json.loads(file.read_text()) for file in arguments.join]
+        record = {**parts[0], "runs": [run for part in parts for run in part["runs"]]}
+        write_record(record, arguments.output)
+        print(table(record["runs"]))
+        return
     for seed in range(arguments.first, arguments.first + arguments.seeds):
         sources: dict[str, Any] = {}
         for target in TARGETS:

@@ -110,9 +110,6 @@ def _by_neuron(
         if not fits(more):
             break
         counts = more
-    for number in range(network.depth):
-        more = [*counts[:number], counts[number] + 1, *counts[number + 1 :]]
-        counts = more if all(counts) and fits(more) else counts
     inner, heard = _among(network, orders, counts), _heard(network, orders, counts)
     whole = torch.where(inner & scores.isfinite(), torch.inf, scores)
     return torch.where(inner | ~heard, whole, -torch.inf)
