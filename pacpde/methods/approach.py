@@ -19,7 +19,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import PhysicsTask, Task
 from pacpde.optim.continuation import Follower, between, follow
-from pacpde.optim.fit import CONVERGED, PATH_LOST, FitResult, Monitor
+from pacpde.optim.fit import NOT_CONVERGED, PATH_LOST, STALLED, FitResult, Monitor
 from pacpde.physics.problem import Problem
 
 WAYS = ("follow", "walk", "grow", "steps", "straight")
@@ -76,13 +76,13 @@ class Approach:
         if here is not None or self.way == "walk":
             # as far as the path led, even where that is short of the target
             fits.append(self._last(fitter, target, here))
-        if lost and fits[-1].outcome != CONVERGED:
+        if lost and fits[-1].outcome in (NOT_CONVERGED, STALLED):
             fits[-1] = replace(fits[-1], outcome=PATH_LOST)
         return fits
 
     @property
     def _accept(self) -> float:
-        return ACCEPT * self.recipe.tolerance
+        return ACCEPT * max(self.recipe.tolerance, Recipe.tolerance)
 
     def _follower(self, target: PhysicsTask) -> Follower:
         """An orbit that parts from the source's is not found by ever shorter steps."""

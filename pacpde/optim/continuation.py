@@ -95,6 +95,6 @@ def follow(
         if tried.held_out <= follower.accept:
             here, share, step = tried, ahead, 2 * step
             predict = path.tangent(here, problem)
-        elif tried.held_out > NEAR * follower.accept or not path.harder():
+        elif not tried.held_out <= NEAR * follower.accept or not path.harder():
             step /= 2
     return attempts, here

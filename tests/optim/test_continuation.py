@@ -140,9 +140,20 @@ def test_the_tangent_moves_free_weights_alone(source: Surrogate) -> None:
 
 
 def test_a_path_that_leads_nowhere_has_an_outcome_of_its_own(source: Surrogate) -> None:
-    settings = {"points": 60, "steps": 1, "tolerance": 1e-12}
-    made = transfer(
-        source, Heat(alpha=0.05), method="warm_start", approach="walk", settings=settings
-    )
-    assert made.outcome == "path_lost"
-    assert math.isfinite(made.target_error)
+    settings = {"points": 2, "steps": 1}  # two points tell nothing of the way
+    for approach in ("walk", "follow"):
+        made = transfer(
+            source, Heat(alpha=5.0), method="warm_start", approach=approach, settings=settings
+        )
+        assert made.outcome == "path_lost"
+        assert math.isfinite(made.target_error)
+
+
+def test_a_finer_tolerance_makes_no_finer_steps(source: Surrogate) -> None:
+    """The path has to be kept, not met to the last digit."""
+    found = []
+    for tolerance in (1e-2, 1e-9):
+        settings = {"points": 300, "steps": 5, "tolerance": tolerance}
+        made = transfer(source, Heat(alpha=0.2), method="warm_start", settings=settings)
+        found.append([e["stage"] for e in made.history if "walk" in e["stage"]])
+    assert found[0] == found[1]
