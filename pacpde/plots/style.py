@@ -24,7 +24,20 @@ FONTS: Any = {  # rcParams, whose names matplotlib types one by one
     "figure.titlesize": 14.0,
     "axes.axisbelow": True,
 }
-NAMES = {"pac": "PAC", "l2sp": "L2-SP", "transtailor": "TransTailor", "lora": "LoRA"}
+NAMES = {
+    "pac": "PAC",
+    "pac_net": "PAC-Net",
+    "packnet": "PackNet",
+    "ipinn": "iPINN",
+    "l2sp": "L2-SP",
+    "ewc": "EWC",
+    "bss": "BSS",
+    "delta": "DELTA",
+    "lwf": "LwF",
+    "lora": "LoRA",
+    "piggyback": "Piggyback",
+    "transtailor": "TransTailor",
+}
 
 
 def readable(method: str) -> str:
