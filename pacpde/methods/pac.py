@@ -65,7 +65,7 @@ class PAC(Approaching):
     rounds: int = 1
     lose: float | None = None
     grow: int = 0
-    wake: float = 2.0
+    wake: float = 1.0
     allocate_steps: int | None = None
 
     def __post_init__(self) -> None:

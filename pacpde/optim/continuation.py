@@ -3,8 +3,8 @@
 A steep target fitted at once ends in a wrong minimum; walked to, it does not. Each step starts
 from the tangent of the path. It is halved where even the prediction is far off, or where the
 corrector misses its held-out residual, and doubled where that is met (Allgower & Georg 1990,
-"Numerical Continuation Methods", chapters 2 and 6). A corrector that nearly meets it needs more
-points rather than a shorter step.
+"Numerical Continuation Methods", chapters 2 and 6). A corrector that nearly meets it goes on
+with more points rather than from a shorter step.
 """
 
 from collections.abc import Callable
@@ -92,9 +92,12 @@ def follow(
             continue
         tried = path.correct(predicted.weights, problem, len(attempts))
         attempts.append(tried)
+        while follower.accept < tried.held_out <= NEAR * follower.accept and path.harder():
+            tried = path.correct(tried.weights, problem, len(attempts))
+            attempts.append(tried)
         if tried.held_out <= follower.accept:
             here, share, step = tried, ahead, 2 * step
             predict = path.tangent(here, problem)
-        elif not tried.held_out <= NEAR * follower.accept or not path.harder():
+        else:
             step /= 2
     return attempts, here
