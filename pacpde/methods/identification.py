@@ -31,6 +31,7 @@ from pacpde.runtime import check_seed
 # Weights of the labels, one fit after the other: the equation must not bend to their noise, and a
 # start far from the target needs their pull.
 WEIGHTS = (1.0, 1e-2, 1e-4)
+STEPS = 20  # of the last phase by default: noise hides a solver's last digits
 POINTS = 2000  # at which the equation's slopes are taken for standard errors
 REFERENCE = 1e-6  # tolerance of scipy's solutions
 
@@ -79,11 +80,11 @@ def identify(
         values: [labels, fields], or [labels] for one field.
         unknown: names of the coefficients; all by default.
         weights: of the labels' mean square beside the equation's, one fit after the other.
-        settings: see `pacpde.methods.recipe.Recipe`.
+        settings: see `pacpde.methods.recipe.Recipe`; at most 20 steps of the last phase by default.
     """
     problem, labels = source.problem, _labels(source.problem, points, values)
     names = _names(problem, unknown, len(labels.points) * len(problem.fields))
-    recipe = Recipe.of(problem, **settings)
+    recipe = Recipe.of(problem, **{"steps": STEPS, **settings})
     constants = torch.tensor([to_constant(problem, name) for name in names])
     none = torch.zeros(len(names), source.network.widths[-1])  # constants depend on no feature
     wide = widen(source.network, source.weights, none, constants)
@@ -97,7 +98,8 @@ def identify(
             problem, labels, hard=recipe.hard, seed=check_seed(seed), runtime=source.runtime,
             unknown=names, weight=weight,
         )  # fmt: skip
-        phases = recipe.again(task)
+        last = number == len(weights) - 1
+        phases = recipe.again(task) if last else (recipe.correction(task, 0.35, 0.0),)
         fits.append(
             minimise(
                 network,
@@ -114,9 +116,9 @@ def identify(
         )
     if task is None:
         raise InvalidValueError("weights is empty: give at least one weight of the labels.")
-    last, draw = fits[-1].weights, phases[-1].draw
+    ended, draw = fits[-1].weights, phases[-1].draw
     order = torch.cat([own.sort().values, places])
-    r, slopes = task.sensitivity(network, last, order, draw, POINTS)
+    r, slopes = task.sensitivity(network, ended, order, draw, POINTS)
     noise, errors = standard_errors(r.cpu().numpy(), slopes.cpu().numpy())
     blank = source.fresh(network=network)
     surrogate = finish(blank, task, phases, fits, "identified")
