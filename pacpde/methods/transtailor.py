@@ -19,6 +19,8 @@ from pacpde.objective.task import Draw, Task
 from pacpde.optim.fit import FitResult, minimise
 from pacpde.runtime import generator
 
+SMALLEST = 1e-3  # importance by which is divided
+
 
 @dataclass(frozen=True)
 class TransTailor(Approaching):
@@ -34,7 +36,9 @@ class TransTailor(Approaching):
     What the paper leaves open, and a regression asks for: α starts at 1; β is the mean over points
     of |∂(½r²)/∂α · α|, which does not vanish at α*, where the slope of the whole loss does; it is
     divided by its mean over a layer, so that a layer's outputs keep their size; held-out residuals
-    take the place of accuracy.
+    take the place of accuracy. Classes survive when all outputs are multiplied by β, six digits do
+    not: what leaves a neuron is divided by its β first, so that fine-tuning starts from the
+    function of the pruned network, and β says how fast each neuron moves.
 
     Attributes:
         flops: share of the FLOPs that a round removes; 0.1 is the paper's.
@@ -42,6 +46,7 @@ class TransTailor(Approaching):
             accuracy.
         rounds: at most.
         factor_steps: at most so many steps for the factors.
+        divide: by β first; without it fine-tuning starts from W ⊙ β, as the paper has it.
     """
 
     name = "transtailor"
@@ -51,6 +56,7 @@ class TransTailor(Approaching):
     tau: float = 0.3
     rounds: int = 10
     factor_steps: int = 10
+    divide: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,6 +85,8 @@ class TransTailor(Approaching):
             if kept is None:
                 break
             smaller, weights, factors = shrunk(best, importance, kept)
+            if self.divide:
+                weights = divided(smaller, weights, factors)
             scaled = Scaled.of(smaller)
             made = tuning.tune(scaled, weights, factors, number)
             fits += [factored, made]
@@ -131,6 +139,15 @@ def shrunk(
         values[mask] / values[mask].mean() for values, mask in zip(importance, kept, strict=True)
     ]
     return smaller, torch.cat(parts), torch.cat(factors)
+
+
+def divided(network: MLP, weights: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+    """The weights whose function, once neurons are multiplied by factors, is that of `weights`."""
+    found = weights.clone()
+    parts = factors.split(list(network.widths))
+    for (matrix, _), own in zip(network.matrices(found)[1:], parts, strict=True):
+        matrix /= own.clamp(min=SMALLEST)
+    return found
 
 
 def _flops(network: MLP, kept: Sequence[torch.Tensor]) -> int:

@@ -8,7 +8,7 @@ import torch
 
 from pacpde import Surrogate, fit, transfer
 from pacpde.errors import InvalidValueError
-from pacpde.methods.transtailor import _importance, least_removed, shrunk
+from pacpde.methods.transtailor import _importance, divided, least_removed, shrunk
 from pacpde.networks import checkpoint
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import Scaled
@@ -88,3 +88,13 @@ def test_it_stops_before_it_loses_too_much(source: Surrogate) -> None:
     for option, value in (("flops", 0), ("tau", -1), ("rounds", 0), ("factor_steps", 0)):
         with pytest.raises(InvalidValueError, match=option):
             transfer(source, target, method="transtailor", **{option: value})
+
+
+def test_dividing_keeps_the_function_under_the_factors(source: Surrogate) -> None:
+    factors = torch.linspace(0.2, 3.0, 20, dtype=torch.float64)
+    weights = divided(source.network, source.weights, factors)
+    scaled = Scaled.of(source.network)
+    network, plain = scaled.plain(torch.cat([weights, factors]))
+    again = Surrogate(network, source.ansatz, plain)
+    np.testing.assert_allclose(again(T, X), source(T, X), atol=1e-13)
+    assert not torch.allclose(weights, source.weights)
