@@ -17,7 +17,7 @@ from math import pi
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, machine, markdown, reached, watched, write_record
+from common import RESULTS, begun, markdown, reached, watched, write_record
 
 ALONE = ("levenberg_marquardt", "ssbroyden", "lbfgs", "soap", "adam")
 FIRST = {"soap": 2.0, "adam": 2.0}  # seconds before Levenberg–Marquardt
@@ -60,18 +60,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "optimisers.json")
     arguments = parser.parse_args()
-    import torch
-
-    torch.set_num_threads(arguments.threads)
-    from pacpde.runtime import versions
-
-    record: dict[str, Any] = {
-        "what": "optimisers from nothing on Burgers 0.01/pi",
-        "seconds": arguments.seconds,
-        "machine": machine(arguments.threads),
-        "versions": versions(),
-        "runs": [],
-    }
+    record = begun("optimisers from nothing on Burgers 0.01/pi", arguments.threads)
+    record["seconds"] = arguments.seconds
     schedules = [(name,) for name in ALONE]
     schedules += [(name, "levenberg_marquardt") for name in FIRST]
     for schedule in schedules:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from common import RESULTS, machine, markdown, reached, watched, write_record
+from common import RESULTS, begun, markdown, reached, watched, write_record
 
 from pacpde.optim import normal
 
@@ -135,18 +135,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "phases.json")
     options = parser.parse_args()
-    import torch
-
-    torch.set_num_threads(options.threads)
-    from pacpde.runtime import versions
-
-    record: dict[str, Any] = {
-        "what": "parts of a fit's schedule on Burgers 0.01/pi",
-        "seconds": options.seconds,
-        "machine": machine(options.threads),
-        "versions": versions(),
-        "runs": [],
-    }
+    record = begun("parts of a fit's schedule on Burgers 0.01/pi", options.threads)
+    record["seconds"] = options.seconds
     for seed in range(options.seeds):
         for name in VARIANTS:
             curve = run(name, seed, options.seconds)

@@ -7,6 +7,7 @@ loss it has, by first-order steps.
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pacpde.errors import InvalidValueError
+from pacpde.methods.transtailor import remaining
 
 Losses = Callable[[nn.Module], torch.Tensor]  # one number a sample, [samples]
 Optimisers = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -93,7 +95,8 @@ def tailor(
     told = [(count_flops(best, example), first)]
     for _ in range(rounds):
         importance = _importance(best, losses, make, factor_steps)
-        kept = _least_removed(best, importance, (1 - flops) * told[-1][0], example)
+        most = (1 - flops) * told[-1][0]
+        kept = remaining(importance, most, partial(_flops_left, best, example))
         if kept is None:
             break
         smaller = _shrunk(best, kept)
@@ -113,6 +116,10 @@ def count_flops(model: nn.Module, example: torch.Tensor) -> int:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(example)
     return int(counter.get_total_flops())
+
+
+def _flops_left(model: nn.Sequential, example: torch.Tensor, kept: list[torch.Tensor]) -> int:
+    return count_flops(_shrunk(model, kept), example)
 
 
 def _with_scales(model: nn.Sequential) -> nn.Sequential:
@@ -193,24 +200,6 @@ def _importance(
     return [
         (slope * factor.detach()).abs().mean(0) for slope, factor in zip(slopes, own, strict=True)
     ]
-
-
-def _least_removed(
-    model: nn.Sequential, importance: Sequence[torch.Tensor], most: float, example: torch.Tensor
-) -> list[torch.Tensor] | None:
-    """Which filters stay once the least important are gone and at most so many FLOPs are left."""
-    kept = [torch.ones_like(layer, dtype=torch.bool) for layer in importance]
-    order = sorted(
-        (float(value), layer, filter)
-        for layer, values in enumerate(importance)
-        for filter, value in enumerate(values)
-    )
-    for _, layer, filter in order:
-        if count_flops(_shrunk(model, kept), example) <= most:
-            return kept
-        if int(kept[layer].sum()) > 1:
-            kept[layer][filter] = False
-    return None
 
 
 def _shrunk(model: nn.Sequential, kept: Sequence[torch.Tensor]) -> nn.Sequential:

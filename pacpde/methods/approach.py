@@ -5,7 +5,6 @@ than random ones: a steep front, or another orbit, is then fitted in the wrong p
 there.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,13 +12,13 @@ import torch
 
 from pacpde.errors import InvalidValueError, unknown
 from pacpde.methods.base import Context, Method
-from pacpde.methods.path import Fitter, SolutionPath
+from pacpde.methods.fitter import Fitter
+from pacpde.methods.path import SolutionPath
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import PhysicsTask, Task
 from pacpde.optim.continuation import Follower, between, follow
-from pacpde.optim.fit import NOT_CONVERGED, PATH_LOST, STALLED, FitResult, Monitor
+from pacpde.optim.fit import NOT_CONVERGED, PATH_LOST, STALLED, FitResult
 from pacpde.physics.problem import Problem
 
 WAYS = ("follow", "walk", "grow", "steps", "straight")
@@ -40,62 +39,51 @@ class Approach:
             source's: few points first, drawn anew often, the plain ansatz, a time span that grows.
             "steps": equal steps along the path, whatever comes of each. "straight": nothing.
         stations: equal steps.
-        anchor: over the free weights.
-        wrap: what is fitted in place of a task, on the way as well as in the end.
-        stage: names its fits, see `minimise`.
     """
 
-    recipe: Recipe
-    seed: int
-    monitor: Monitor
+    fitter: Fitter
     way: str = "follow"
     stations: int = 3
-    anchor: Anchor | None = None
-    wrap: Callable[[Task], Task] = lambda task: task
-    stage: str = "calibrate"
 
-    def run(self, start: Surrogate, target: Task, free: torch.Tensor) -> list[FitResult]:
+    def run(self, target: Task) -> list[FitResult]:
         """Every fit on the way, the last one the target's."""
-        fitter = Fitter(
-            start, free, self.recipe, self.seed, self.monitor, self.anchor, self.wrap, self.stage
-        )
         if not isinstance(target, PhysicsTask) or not target.physics or self.way == "straight":
-            return [self._last(fitter, target)]
+            return [self._last(target)]
         if self.way == "grow":
-            return [self._grown(fitter, target)]
-        path = SolutionPath(fitter, target, self._accept)
+            return [self._grown(target)]
+        source, path = self.fitter.start.problem, SolutionPath(self.fitter, target, self._accept)
         if self.way == "steps":
-            fits = self._steps(start.problem, target.problem, path)
-            return [*fits, self._last(fitter, target, fits[-1] if fits else None)]
-        fits, here = follow(start.problem, target.problem, path, self._follower(target))
+            fits = self._steps(source, target.problem, path)
+            return [*fits, self._last(target, fits[-1] if fits else None)]
+        fits, here = follow(source, target.problem, path, self._follower(target))
         lost = not fits or fits[-1] is not here
         if lost and self.way == "follow":
-            fits.append(self._grown(fitter, target))
+            fits.append(self._grown(target))
             if fits[-1].held_out <= self._accept:
                 return fits
         if here is not None or self.way == "walk":
             # as far as the path led, even where that is short of the target
-            fits.append(self._last(fitter, target, here))
+            fits.append(self._last(target, here))
         if lost and fits[-1].outcome in (NOT_CONVERGED, STALLED):
             fits[-1] = replace(fits[-1], outcome=PATH_LOST)
         return fits
 
     @property
     def _accept(self) -> float:
-        return ACCEPT * max(self.recipe.tolerance, Recipe.tolerance)
+        return ACCEPT * max(self.fitter.recipe.tolerance, Recipe.tolerance)
 
     def _follower(self, target: PhysicsTask) -> Follower:
         """An orbit that parts from the source's is not found by ever shorter steps."""
         least = ORBIT_STEP if target.problem.horizons > 1 else Follower.least
         return Follower(least=least, accept=self._accept)
 
-    def _last(self, fitter: Fitter, target: Task, after: FitResult | None = None) -> FitResult:
-        weights = after.weights if after else fitter.start.weights
-        return fitter.fit(target, weights, self.recipe.again(target), fitter.stage)
+    def _last(self, target: Task, after: FitResult | None = None) -> FitResult:
+        weights = after.weights if after else None
+        return self.fitter.fit(target, self.fitter.recipe.again(target), weights=weights)
 
-    def _grown(self, fitter: Fitter, target: PhysicsTask) -> FitResult:
-        phases = self.recipe.first(target)
-        return fitter.fit(target, fitter.start.weights, phases, f"{fitter.stage}.grow")
+    def _grown(self, target: PhysicsTask) -> FitResult:
+        phases = self.fitter.recipe.first(target)
+        return self.fitter.fit(target, phases, f"{self.fitter.stage}.grow")
 
     def _steps(self, source: Problem, target: Problem, path: SolutionPath) -> list[FitResult]:
         """Equal steps, whatever comes of them; the last one, to the target, is left out."""
@@ -129,13 +117,6 @@ class Approaching(Method):
     def fits(
         self, start: Surrogate, target: Task, free: torch.Tensor, context: Context, **others: Any
     ) -> list[FitResult]:
-        """Every fit on the way; `others` are attributes of `Approach`."""
-        approach = Approach(
-            self.recipe(context),
-            context.seed,
-            context.monitor,
-            self.approach,
-            self.stations,
-            **others,
-        )
-        return approach.run(start, target, free)
+        """Every fit on the way; `others` are attributes of `Fitter`."""
+        fitter = Fitter(start, self.recipe(context), context.seed, context.monitor, free, **others)
+        return Approach(fitter, self.approach, self.stations).run(target)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from pacpde.errors import InvalidValueError, unknown
+from pacpde.methods.fitter import Fitter
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Task
-from pacpde.optim.fit import FitResult, Monitor, Phase, minimise
+from pacpde.optim.fit import FitResult, Monitor, Phase
 from pacpde.registry import Registry
 from pacpde.runtime import generator
 
@@ -96,17 +97,21 @@ class Method(ABC):
                 raise unknown(f"option of {cls.name}", name, known)
         return cls(**options)
 
-    def check(self, network: MLP) -> None:  # noqa: B027
-        """Refuse options that do not suit a network, before anything runs."""
+    def check(self, network: MLP, physics: bool = True) -> None:
+        """Refuse what does not suit, before anything runs.
 
-    @classmethod
-    def check_physics(cls, physics: bool) -> None:
-        """Refuse labels alone where they do not suffice, before anything runs."""
-        if not physics and not cls.labels_suffice:
+        Args:
+            physics: whether the target's equation is used.
+        """
+        if not physics and not self.labels_suffice:
             raise InvalidValueError(
-                f"{cls.name} solves the target's equation, which is left out: leave physics on, or "
-                "take another method."
+                f"{self.name} solves the target's equation, which is left out: leave physics on, "
+                "or take another method."
             )
+        self.check_network(network)
+
+    def check_network(self, network: MLP) -> None:  # noqa: B027
+        """Refuse options that do not suit a network."""
 
     @abstractmethod
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
@@ -135,18 +140,8 @@ def from_nothing(
     rng = generator(seed, "weights")
     weights = task.runtime.tensor(network.start(rng, recipe.frequency))
     phases = recipe.first(task)
-    made = minimise(
-        network,
-        task,
-        weights,
-        phases,
-        stage=stage,
-        seed=seed,
-        tolerance=recipe.tolerance,
-        optimiser=recipe.make_optimiser(),
-        monitor=monitor,
-    )
     blank = Surrogate(network, task.ansatz(phases[-1].draw), weights)
+    made = Fitter(blank, recipe, seed, monitor).fit(task, phases, stage)
     return finish(blank, task, phases, [made], "trained"), made
 
 

@@ -42,7 +42,7 @@ class BSS(FineTuningBeside):
         super().__post_init__()
         check_strength("shrink (η)", self.shrink)
 
-    def check(self, network: MLP) -> None:
+    def check_network(self, network: MLP) -> None:
         if not 1 <= self.smallest <= network.widths[-1]:
             raise InvalidValueError(
                 f"smallest is {self.smallest}, expected a whole number from 1 to "

@@ -11,6 +11,7 @@ from scipy.optimize import least_squares
 from pacpde.errors import InvalidValueError, SolverError
 from pacpde.errors import unknown as unknown_name
 from pacpde.methods.base import finish
+from pacpde.methods.fitter import Fitter
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.outputs import widen
 from pacpde.networks.surrogate import Surrogate
@@ -21,7 +22,7 @@ from pacpde.objective.identification import (
     with_constants,
 )
 from pacpde.objective.task import Labels
-from pacpde.optim.fit import CONVERGED, FitResult, Monitor, minimise
+from pacpde.optim.fit import CONVERGED, FitResult, Monitor
 from pacpde.optim.update import Progress
 from pacpde.physics.problem import Problem
 from pacpde.physics.stacked import stackable
@@ -91,6 +92,8 @@ def identify(
     network, start, own, places = wide.network, wide.weights, wide.own, wide.constants
     free = torch.zeros_like(start, dtype=torch.bool)
     free[own] = free[places] = True
+    blank = source.fresh(network=network, weights=start)
+    fitter = Fitter(blank, recipe, check_seed(seed), Monitor(progress), free)
     began, task = time.perf_counter(), None
     fits: list[FitResult] = []
     for number, weight in enumerate(weights):
@@ -100,27 +103,14 @@ def identify(
         )  # fmt: skip
         last = number == len(weights) - 1
         phases = recipe.again(task) if last else (recipe.correction(task, 0.35, 0.0),)
-        fits.append(
-            minimise(
-                network,
-                task,
-                fits[-1].weights if fits else start,
-                phases,
-                stage=f"identify.{number}",
-                seed=seed,
-                tolerance=recipe.tolerance,
-                free=free,
-                optimiser=recipe.make_optimiser(),
-                monitor=Monitor(progress),
-            )
-        )
+        reached = fits[-1].weights if fits else None
+        fits.append(fitter.fit(task, phases, f"identify.{number}", reached))
     if task is None:
         raise InvalidValueError("weights is empty: give at least one weight of the labels.")
     ended, draw = fits[-1].weights, phases[-1].draw
     order = torch.cat([own.sort().values, places])
     r, slopes = task.sensitivity(network, ended, order, draw, POINTS)
     noise, errors = standard_errors(r.cpu().numpy(), slopes.cpu().numpy())
-    blank = source.fresh(network=network)
     surrogate = finish(blank, task, phases, fits, "identified")
     found = surrogate.problem
     return Identified(

@@ -10,6 +10,7 @@ from pacpde.datasets import reference_for
 from pacpde.errors import InvalidValueError
 from pacpde.methods.approach import Approach
 from pacpde.methods.base import check_strength, finish
+from pacpde.methods.fitter import Fitter
 from pacpde.methods.memory import remembered
 from pacpde.methods.pac import PAC
 from pacpde.methods.recipe import Recipe
@@ -17,7 +18,7 @@ from pacpde.methods.transfer import check_problem, check_transfer, error_of
 from pacpde.networks.surrogate import Memory, Surrogate
 from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import PhysicsTask
-from pacpde.optim.fit import FitResult, Monitor, minimise
+from pacpde.optim.fit import Monitor
 from pacpde.optim.update import Progress
 from pacpde.pac import SOURCE, prune
 from pacpde.pac.mask import check_sparsity, mask_of
@@ -165,8 +166,8 @@ class _Work:
         taken = _taken(before)
         before, free = woken(before, taken, self.seed, PAC.wake, recipe.frequency), ~taken
         anchor = Anchor.at(torch.zeros_like(before.weights[free]), self.strength)
-        approach = Approach(recipe, self.seed, self._monitor(name), anchor=anchor)
-        fits: list[FitResult] = approach.run(before, task, free)
+        fitter = Fitter(before, recipe, self.seed, self._monitor(name), free, anchor)
+        fits = Approach(fitter).run(task)
         weights, own = fits[-1].weights, free
         phases = recipe.again(task)
         if count < int(free.sum()):
@@ -176,12 +177,8 @@ class _Work:
             own = mask_of(before.network, scores, 1 - count / len(weights))
             weights = torch.where(free & ~own, torch.zeros_like(weights), weights)
             held = Anchor.at(torch.zeros_like(weights[own]), self.strength)
-            kept = minimise(
-                before.network, task, weights, phases, stage="keep", seed=self.seed,
-                tolerance=recipe.tolerance, free=own, optimiser=recipe.make_optimiser(),
-                anchor=held, monitor=self._monitor(name),
-            )  # fmt: skip
-            fits.append(kept)
+            fitter = replace(fitter, free=own, anchor=held, stage="keep")
+            fits.append(fitter.fit(task, phases, weights=weights))
         made = finish(before, task, phases, fits, "calibrated")
         memory = Memory(made.ansatz, _taken(before) | own)
         return replace(made, memories={**before.memories, name: memory})

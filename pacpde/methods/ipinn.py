@@ -6,11 +6,11 @@ import torch
 
 from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Context, Transferred, finish
+from pacpde.methods.fitter import Fitter
 from pacpde.methods.packnet import PackNet
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import Task
-from pacpde.optim.fit import minimise
 from pacpde.pac import SOURCE
 from pacpde.pac.mask import mask_of
 
@@ -51,19 +51,8 @@ class IncrementalPINN(PackNet):
         )
         phases = recipe.again(target)
         anchor = Anchor.at(torch.zeros_like(start.weights[free]), self.strength)
-        kept = minimise(
-            start.network,
-            target,
-            start.weights,
-            phases,
-            stage="overlap",
-            seed=context.seed,
-            tolerance=recipe.tolerance,
-            free=free,
-            optimiser=recipe.make_optimiser(),
-            anchor=anchor,
-            monitor=context.monitor,
-        )
+        fitter = Fitter(start, recipe, context.seed, context.monitor, free, anchor)
+        kept = fitter.fit(target, phases, "overlap")
         surrogate = finish(start, target, phases, [kept], "calibrated")
         if surrogate.outcome == "converged":
             surrogate = replace(surrogate, outcome=whole.outcome)

@@ -34,7 +34,7 @@ class LoRA(Approaching):
     rank: int | None = None
     tune_biases: bool = True
 
-    def check(self, network: MLP) -> None:
+    def check_network(self, network: MLP) -> None:
         most = max(network.widths)
         if not 1 <= self._rank(network) <= most:
             raise InvalidValueError(

@@ -89,7 +89,7 @@ class PAC(Approaching):
                 "held-out residual may grow."
             )
 
-    def check(self, network: MLP) -> None:
+    def check_network(self, network: MLP) -> None:
         alike = torch.ones(network.size)  # how many are kept does not depend on the weights
         for sparsity in self._sparsities:
             kept = int(mask_of(network, alike, sparsity, **self._treatment).sum())

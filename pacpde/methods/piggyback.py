@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.approach import Approach
 from pacpde.methods.base import Context, Method, Transferred, finish
+from pacpde.methods.fitter import Fitter
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.reparametrised import Masked
 from pacpde.networks.surrogate import Memory, Surrogate
@@ -57,7 +57,8 @@ class Piggyback(Method):
         free = torch.zeros_like(weights, dtype=torch.bool)
         free[source.network.size :] = True
         start = source.fresh(network=network, weights=weights)
-        fits = Approach(recipe, context.seed, context.monitor, "straight").run(start, target, free)
+        fitter = Fitter(start, recipe, context.seed, context.monitor, free)
+        fits = [fitter.fit(target, recipe.again(target))]
         ended = finish(start, target, recipe.again(target), fits, "calibrated")
         kept = {SOURCE: Memory.apart(source.ansatz, source.weights)}
         return Transferred.of(

@@ -6,9 +6,9 @@ import torch
 
 from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Context, Method, Transferred, finish
+from pacpde.methods.fitter import Fitter
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Task
-from pacpde.optim.fit import minimise
 from pacpde.runtime import generator
 
 
@@ -50,18 +50,8 @@ class RandomFeatures(Method):
         free = torch.zeros_like(weights, dtype=torch.bool)
         free[head:] = True
         phases = recipe.again(target)
-        made = minimise(
-            network,
-            target,
-            weights,
-            phases,
-            stage="features",
-            seed=context.seed,
-            tolerance=recipe.tolerance,
-            free=free,
-            optimiser=recipe.make_optimiser(),
-            monitor=context.monitor,
-        )
         blank = Surrogate(network, target.ansatz(phases[-1].draw), weights)
+        fitter = Fitter(blank, recipe, context.seed, context.monitor, free)
+        made = fitter.fit(target, phases, "features")
         surrogate = finish(blank, target, phases, [made], "calibrated")
         return Transferred.of(surrogate, int(free.sum()), [made])

@@ -150,8 +150,7 @@ def transfer(
     """
     way = methods.get(method).make(options)
     check_transfer(source, target, labels, noise, physics)
-    way.check(source.network)
-    way.check_physics(physics)
+    way.check(source.network, physics)
     runtime = runtime or source.runtime
     source = source.to(runtime)
     recipe = Recipe.of(target, **(settings or {}))

@@ -1,8 +1,9 @@
 """TransTailor: prune what the target does not need, and use how much it needs the rest."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -10,13 +11,14 @@ import torch
 from pacpde.errors import InvalidValueError
 from pacpde.methods.approach import Approaching
 from pacpde.methods.base import Context, Transferred, finish
+from pacpde.methods.fitter import Fitter
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import Scaled
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.jacobian import linearise
 from pacpde.objective.task import Draw, Task
-from pacpde.optim.fit import FitResult, minimise
+from pacpde.optim.fit import FitResult
 from pacpde.runtime import generator
 
 SMALLEST = 1e-3  # importance by which is divided
@@ -101,10 +103,19 @@ class TransTailor(Approaching):
 def least_removed(
     network: MLP, importance: Sequence[torch.Tensor], share: float
 ) -> list[torch.Tensor] | None:
-    """Which neurons stay once the least important, of all layers, hold a share of the FLOPs.
+    """Which neurons stay once the least important hold a share of the FLOPs; see `remaining`."""
+    return remaining(importance, (1 - share) * network.flops, partial(_flops, network))
+
+
+def remaining(
+    importance: Sequence[torch.Tensor], most: float, flops: Callable[[list[torch.Tensor]], int]
+) -> list[torch.Tensor] | None:
+    """Which neurons stay once the least important, of all layers, are gone.
 
     Args:
         importance: of the neurons of each hidden layer, [width].
+        most: FLOPs that may be left.
+        flops: which neurons stay → FLOPs of what they make up.
 
     Returns:
         bool [width] a hidden layer, each with one neuron at least; None where no more can go.
@@ -116,7 +127,7 @@ def least_removed(
         for neuron, value in enumerate(values)
     )
     for _, layer, neuron in order:
-        if _flops(network, kept) <= (1 - share) * network.flops:
+        if flops(kept) <= most:
             return kept
         if int(kept[layer].sum()) > 1:
             kept[layer][neuron] = False
@@ -189,18 +200,9 @@ class _Tuning:
     def _fit(
         self, network: MLP, vector: torch.Tensor, free: torch.Tensor, recipe: Recipe, stage: str
     ) -> FitResult:
-        return minimise(
-            network,
-            self.target,
-            vector,
-            recipe.again(self.target),
-            stage=stage,
-            seed=self.context.seed,
-            tolerance=recipe.tolerance,
-            free=free,
-            optimiser=recipe.make_optimiser(),
-            monitor=self.context.monitor,
-        )
+        start = Surrogate(network, self.target.ansatz(Draw()), vector)
+        fitter = Fitter(start, recipe, self.context.seed, self.context.monitor, free)
+        return fitter.fit(self.target, recipe.again(self.target), stage)
 
 
 def _importance(

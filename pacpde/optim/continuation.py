@@ -82,10 +82,12 @@ def follow(
     """
     attempts: list[FitResult] = []
     here: FitResult | None = None
-    share, step, predict = 0.0, follower.first, path.tangent(None, source)
+    share, step, at = 0.0, follower.first, source
+    predict: Callable[[Problem], Prediction] | None = None
     while share < 1 and step >= follower.least:
         ahead = min(share + step, 1.0)
         problem = between(source, target, ahead)
+        predict = predict or path.tangent(here, at)
         predicted = predict(problem)
         if predicted.held_out > follower.reach and step > follower.least:
             step /= 2
@@ -96,8 +98,8 @@ def follow(
             tried = path.correct(tried.weights, problem, len(attempts))
             attempts.append(tried)
         if tried.held_out <= follower.accept:
-            here, share, step = tried, ahead, 2 * step
-            predict = path.tangent(here, problem)
+            here, share, step, at = tried, ahead, 2 * step, problem
+            predict = None
         else:
             step /= 2
     return attempts, here

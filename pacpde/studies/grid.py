@@ -41,9 +41,7 @@ class Cell:
         source = self.training.problem
         recipe, ansatz = Recipe.of(source, **self.training.settings), PhysicsAnsatz(source)
         network = network_for(ansatz, recipe.width, recipe.depth, recipe.activation)
-        way = methods.get(self.method).make(self.options)
-        way.check(network)
-        way.check_physics(self.physics)
+        methods.get(self.method).make(self.options).check(network, self.physics)
         untrained = Surrogate(network, ansatz, torch.zeros(0))
         check_transfer(untrained, self.target, self.labels, self.noise, self.physics)
 

@@ -112,9 +112,7 @@ class Plan:
         recipe, ansatz = Recipe.of(self.source, **self.settings), PhysicsAnsatz(self.source)
         network = network_for(ansatz, recipe.width, recipe.depth, recipe.activation)
         for name in self.names:
-            way = methods.get(name).make(self.options.get(name, {}))
-            way.check(network)
-            way.check_physics(self.physics)
+            methods.get(name).make(self.options.get(name, {})).check(network, self.physics)
         untrained = Surrogate(network, ansatz, torch.zeros(0))
         check_transfer(untrained, self.target, self.labels, self.noise, self.physics)
 

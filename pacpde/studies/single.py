@@ -77,7 +77,7 @@ class Transfer:
 
     def __post_init__(self) -> None:
         check_transfer(self.source, self.target, self.labels, self.noise, self.physics)
-        methods.get(self.method).make(self.options).check(self.source.network)
+        methods.get(self.method).make(self.options).check(self.source.network, self.physics)
         self.inputs()
 
     def inputs(self) -> dict[str, Any]:

@@ -1,0 +1,55 @@
+"""Fits of one start, with everything that they have in common."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from pacpde.methods.recipe import Recipe
+from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.blocks import Anchor
+from pacpde.objective.task import Task
+from pacpde.optim.fit import FitResult, Monitor, Phase, minimise
+
+
+@dataclass(frozen=True)
+class Fitter:
+    """Fits the free weights of one start to whatever task.
+
+    Attributes:
+        free: which weights may move, bool [size]; all by default.
+        anchor: over the free weights.
+        wrap: what is fitted in place of a task.
+        stage: names the last of its fits, and begins the names of those before it.
+    """
+
+    start: Surrogate
+    recipe: Recipe
+    seed: int
+    monitor: Monitor | None
+    free: torch.Tensor | None = None
+    anchor: Anchor | None = None
+    wrap: Callable[[Task], Task] = lambda task: task
+    stage: str = "calibrate"
+
+    def fit(
+        self,
+        task: Task,
+        phases: Sequence[Phase],
+        stage: str | None = None,
+        weights: torch.Tensor | None = None,
+    ) -> FitResult:
+        """From `weights`, the start's by default; the frozen among them are those of the start."""
+        return minimise(
+            self.start.network,
+            self.wrap(task),
+            self.start.weights if weights is None else weights,
+            phases,
+            stage=stage or self.stage,
+            seed=self.seed,
+            tolerance=self.recipe.tolerance,
+            free=self.free,
+            optimiser=self.recipe.make_optimiser(),
+            anchor=self.anchor,
+            monitor=self.monitor,
+        )
