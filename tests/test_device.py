@@ -52,3 +52,22 @@ def test_targets_side_by_side(device: str) -> None:
         assert made.surrogate.weights.device.type == device
         assert made.target_error == pytest.approx(alone.target_error, rel=1e-3)
         assert made.target_error < 1e-3
+
+
+def test_default_device_and_dtype_of_others_have_no_effect() -> None:
+    """DeepXDE's import moves both; tensors on "meta" hold no data, so that one would fail."""
+
+    def weights() -> torch.Tensor:
+        source = fit(Heat(alpha=0.2), **{**SMALL, "steps": 3})
+        made = transfer(source, Heat(alpha=0.3), method="pac", settings={"steps": 3})
+        return made.surrogate.weights
+
+    expected, dtype = weights(), torch.get_default_dtype()
+    other = torch.float32 if dtype == torch.float64 else torch.float64
+    try:
+        torch.set_default_dtype(other)
+        with torch.device("meta"):
+            found = weights()
+    finally:
+        torch.set_default_dtype(dtype)
+    assert torch.equal(found, expected)

@@ -104,7 +104,7 @@ class AlongTask(PhysicsTask):
         shares = [k / (stations - 1) for k in range(stations)]
         along = [
             cls(between(source.problem, target.problem, share), None, True, target.hard,
-                target.seed, target.runtime, share)
+                target.seed, target.runtime, target.like, share)
             for share in shares
         ]  # fmt: skip
         return replace(along[-1], labels=target.labels, others=tuple(along[:-1]))
@@ -117,9 +117,8 @@ class AlongTask(PhysicsTask):
         return Surrogate(smaller, super().ansatz(draw), fold(network, weights, self.share))
 
     def drift(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
-        plain = PhysicsTask(self.problem, hard=self.hard, seed=self.seed, runtime=self.runtime)
         solver = self.solver(network, weights, draw)
-        return plain.drift(solver.network, solver.weights, draw)
+        return super().drift(solver.network, solver.weights, draw)
 
     def blocks(
         self, network: MLP, weights: torch.Tensor, draw: Draw, rng: np.random.Generator

@@ -66,7 +66,8 @@ class DELTA(FineTuningBeside):
 def with_features(source: Surrogate) -> tuple[Widened, torch.Tensor]:
     """The network with its last hidden units as outputs, whose weights are not free."""
     units = source.network.widths[-1]
-    wide = widen(source.network, source.weights, torch.eye(units), torch.zeros(units))
+    one, none = source.weights.new_ones(units), source.weights.new_zeros(units)
+    wide = widen(source.network, source.weights, torch.diag(one), none)
     free = torch.zeros_like(wide.weights, dtype=torch.bool)
     free[wide.own] = True
     return wide, free

@@ -85,9 +85,11 @@ def identify(
     """
     problem, labels = source.problem, _labels(source.problem, points, values)
     names = _names(problem, unknown, len(labels.points) * len(problem.fields))
-    recipe = Recipe.of(problem, **{"steps": STEPS, **settings})
-    constants = torch.tensor([to_constant(problem, name) for name in names])
-    none = torch.zeros(len(names), source.network.widths[-1])  # constants depend on no feature
+    recipe = Recipe.after(source, problem, **{"steps": STEPS, **settings})
+    constants = source.weights.new_tensor([to_constant(problem, name) for name in names])
+    none = constants.new_zeros(
+        len(names), source.network.widths[-1]
+    )  # constants depend on no feature
     wide = widen(source.network, source.weights, none, constants)
     network, start, own, places = wide.network, wide.weights, wide.own, wide.constants
     free = torch.zeros_like(start, dtype=torch.bool)
@@ -98,7 +100,7 @@ def identify(
     fits: list[FitResult] = []
     for number, weight in enumerate(weights):
         task = IdentificationTask(
-            problem, labels, hard=recipe.hard, seed=check_seed(seed), runtime=source.runtime,
+            problem, labels, seed=check_seed(seed), runtime=source.runtime, like=source.basis,
             unknown=names, weight=weight,
         )  # fmt: skip
         last = number == len(weights) - 1
@@ -139,7 +141,7 @@ def identify_by_scipy(
     began = time.perf_counter()
 
     def at(constants: np.ndarray) -> Problem:
-        return with_constants(problem, names, torch.as_tensor(constants))
+        return with_constants(problem, names, torch.from_numpy(constants))
 
     def misfit(constants: np.ndarray) -> np.ndarray:
         solution = solve(at(constants), tolerance=tolerance)

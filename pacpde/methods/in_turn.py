@@ -184,9 +184,9 @@ class _Work:
         return replace(made, memories={**before.memories, name: memory})
 
     def _for(self, surrogate: Surrogate, problem: Problem) -> tuple[Recipe, PhysicsTask]:
-        recipe = Recipe.of(problem, **self.settings)
-        runtime = surrogate.runtime
-        return recipe, PhysicsTask(problem, hard=recipe.hard, seed=self.seed, runtime=runtime)
+        recipe = Recipe.after(surrogate, problem, **self.settings)
+        task = PhysicsTask(problem, seed=self.seed, runtime=surrogate.runtime, like=surrogate.basis)
+        return recipe, task
 
     def _monitor(self, name: str) -> Monitor:
         def told(update: Any) -> None:

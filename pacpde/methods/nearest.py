@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from pacpde.errors import InvalidValueError
 from pacpde.methods.transfer import check_transfer
-from pacpde.networks.constraints import PhysicsAnsatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Draw, PhysicsTask
 from pacpde.physics.problem import Problem
@@ -24,7 +23,6 @@ def nearest(sources: Sequence[Surrogate], target: Problem, *, seed: int = 0) -> 
 
 def zero_shot_residual(source: Surrogate, target: Problem, seed: int = 0) -> float:
     """Root mean square residual of a source taken as a solver of the target."""
-    ansatz = source.ansatz
-    assert isinstance(ansatz, PhysicsAnsatz)
-    task = PhysicsTask(target, hard=ansatz.hard, seed=seed, runtime=source.runtime)
-    return task.held_out(source.network, source.weights, Draw(odd=ansatz.odd))
+    basis = source.basis
+    task = PhysicsTask(target, seed=seed, runtime=source.runtime, like=basis)
+    return task.held_out(source.network, source.weights, Draw(odd=basis.odd))

@@ -90,7 +90,9 @@ class PAC(Approaching):
             )
 
     def check_network(self, network: MLP) -> None:
-        alike = torch.ones(network.size)  # how many are kept does not depend on the weights
+        alike = torch.ones(
+            network.size, device="cpu"
+        )  # how many are kept does not depend on the weights
         for sparsity in self._sparsities:
             kept = int(mask_of(network, alike, sparsity, **self._treatment).sum())
             if 0 < kept < network.size:

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from pacpde.errors import InvalidValueError, unknown
+from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Draw, PhysicsTask, Task
 from pacpde.optim.base import Optimiser, optimisers
 from pacpde.optim.fit import Phase
@@ -53,6 +54,18 @@ class Recipe:
             if name not in known:
                 raise unknown("setting of a fit", name, known)
         return cls(**{**(_declared(problem) if problem else {}), **settings})
+
+    @classmethod
+    def after(cls, source: Surrogate, problem: Problem, **settings: Any) -> "Recipe":
+        """Of fits that go on from a surrogate, in its ansatz."""
+        recipe = cls.of(problem, **{"hard": source.basis.hard, **settings})
+        if recipe.hard != source.basis.hard:
+            met = "exactly" if source.basis.hard else "by residuals"
+            raise InvalidValueError(
+                f"hard is {recipe.hard}, and the source meets its start and edges {met}: leave "
+                "hard out, or train a source with it."
+            )
+        return recipe
 
     def __post_init__(self) -> None:
         optimisers.get(self.optimiser)  # refuses an unknown name

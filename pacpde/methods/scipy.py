@@ -3,8 +3,6 @@
 import time
 from dataclasses import dataclass, replace
 
-import torch
-
 from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Context, Method, Transferred
 from pacpde.networks.mlp import MLP
@@ -45,7 +43,7 @@ class Scipy(Method):
         reference = ansatz.reference
         seconds = time.perf_counter() - clock
         network = MLP(ansatz.inputs, ansatz.outputs, width=1, depth=1)
-        weights = target.runtime.tensor(torch.zeros(network.size))
+        weights = target.runtime.tensor([0.0] * network.size)
         solved = Surrogate(network, ansatz, weights, {}, "solved", CONVERGED, (), seconds)
         entry = {
             "stage": "solve",

@@ -153,13 +153,15 @@ def transfer(
     way.check(source.network, physics)
     runtime = runtime or source.runtime
     source = source.to(runtime)
-    recipe = Recipe.of(target, **(settings or {}))
+    recipe = Recipe.after(source, target, **(settings or {}))
     source_reference, reference = reference_for(source.problem), reference_for(target)
     measured = None
     if labels:
         drawn = draw_labels(reference, labels, seed=seed, noise=noise)
         measured = Labels(drawn.points, drawn.values)
-    task = PhysicsTask(target, measured, physics, recipe.hard, check_seed(seed), runtime)
+    task = PhysicsTask(
+        target, measured, physics, recipe.hard, check_seed(seed), runtime, source.basis
+    )
     context = Context(
         replace(task, problem=source.problem, labels=None, physics=True),
         recipe,

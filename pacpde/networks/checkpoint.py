@@ -148,12 +148,11 @@ def _assemble(about: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Surrog
 def _describe(ansatz: Ansatz) -> dict[str, Any]:
     if isinstance(ansatz, PhysicsAnsatz):
         problem = ansatz.problem
-        settings = {field.name: getattr(ansatz, field.name) for field in dataclasses.fields(ansatz)}
         return {
             "family": problem.name,
             "coefficients": problem.coefficients,
             "until": problem.until,
-            "constraints": {k: value for k, value in settings.items() if k != "problem"},
+            "constraints": ansatz.settings,
         }
     assert isinstance(ansatz, PlainAnsatz)
     return {"family": None, "constraints": dataclasses.asdict(ansatz)}

@@ -7,9 +7,9 @@ computed once for a set of points (a `Batch`).
 """
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import pi
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -141,6 +141,16 @@ class PhysicsAnsatz:
     @property
     def outputs(self) -> int:
         return len(self.problem.fields)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All but the problem, as JSON has it."""
+        return {own.name: getattr(self, own.name) for own in fields(self) if own.name != "problem"}
+
+    @property
+    def basis(self) -> "PhysicsAnsatz":
+        """What a network is fitted in that starts from this one's weights."""
+        return self
 
     def with_odd(self, odd: bool) -> "PhysicsAnsatz":
         return replace(self, odd=odd and bool(self.problem.odd))

@@ -25,6 +25,10 @@ class SolvedAnsatz(PhysicsAnsatz):
     def reference(self) -> Reference:
         return solve(self.problem, tolerance=self.tolerance)
 
+    @property
+    def basis(self) -> PhysicsAnsatz:
+        return PhysicsAnsatz(self.problem, self.hard, self.odd)
+
     def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
         if tuple(names) != ("",):
             raise InvalidValueError(f"a scipy solution has no derivatives here, got {names}.")

@@ -67,6 +67,12 @@ class Surrogate:
         return self.ansatz.problem
 
     @property
+    def basis(self) -> PhysicsAnsatz:
+        """The ansatz that fits go on in, whatever coefficients they are for."""
+        assert isinstance(self.ansatz, PhysicsAnsatz)
+        return self.ansatz.basis
+
+    @property
     def parameters(self) -> int:
         """Number of weights."""
         return self.network.size

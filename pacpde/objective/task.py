@@ -1,6 +1,6 @@
 """Tasks: what a fit is to meet, as residual blocks drawn when it asks for them."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
@@ -93,8 +93,10 @@ class PhysicsTask:
 
     Attributes:
         labels: measurements; with `physics=False` they are all there is to fit.
-        hard: meet start and edges exactly; otherwise by residual blocks of their own.
+        hard: meet start and edges exactly; otherwise by residual blocks of their own. What `like`
+            says goes before.
         seed: of the held-out points.
+        like: an ansatz to solve in, whatever problem it has; the problem's own by default.
     """
 
     problem: Problem
@@ -103,6 +105,7 @@ class PhysicsTask:
     hard: bool = True
     seed: int = 0
     runtime: Runtime = Runtime()
+    like: PhysicsAnsatz | None = None
 
     def __post_init__(self) -> None:
         if not self.physics and (self.labels is None or len(self.labels.points) < 2):
@@ -116,7 +119,12 @@ class PhysicsTask:
         return replace(self, problem=problem)
 
     def ansatz(self, draw: Draw) -> PhysicsAnsatz:
-        return PhysicsAnsatz(self.problem, hard=self.hard).with_odd(draw.odd)
+        return self.basis(draw)
+
+    def basis(self, draw: Draw) -> PhysicsAnsatz:
+        """The ansatz of the fields, whatever else a task fits beside them."""
+        like = self.like or PhysicsAnsatz(self.problem, hard=self.hard)
+        return replace(like, problem=self.problem).with_odd(draw.odd)
 
     def solver(self, network: MLP, weights: torch.Tensor, draw: Draw) -> Surrogate:
         return _plain(network, weights, self.ansatz(draw))
@@ -128,7 +136,7 @@ class PhysicsTask:
         blocks: list[Block] = []
         if self.physics:
             blocks.append(self._collocation(network, weights, draw, rng))
-        if not self.hard:
+        if not self.basis(draw).hard:
             blocks += self._conditions(ansatz, draw, rng)
         if self.labels is not None:
             labels = self.labels if self.physics else self._split[0]
@@ -138,12 +146,13 @@ class PhysicsTask:
     def held_out(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
         kind = draw.odd, draw.horizon
         if kind not in self._held_out:
-            self._held_out[kind] = self._held_out_block(draw)
+            self._held_out[kind] = self._held_out_blocks(draw)
         return _norm(network, weights, self._held_out[kind])
 
     def drift(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
-        if self.physics and self.hard and not self.problem.domain.space:
-            return drift(network, weights, self.ansatz(draw))
+        basis = self.basis(draw)
+        if self.physics and basis.hard and not self.problem.domain.space:
+            return drift(network, weights, basis)
         return 0.0
 
     @cached_property
@@ -152,21 +161,21 @@ class PhysicsTask:
         return self.labels.split(HELD_OUT_LABELS, self.seed)
 
     @cached_property
-    def _held_out(self) -> dict[Hashable, Block]:
+    def _held_out(self) -> dict[Hashable, list[Block]]:
         """By symmetry and horizon, made once."""
         return {}
 
-    def _held_out_block(self, draw: Draw) -> Block:
+    def _held_out_blocks(self, draw: Draw) -> list[Block]:
+        ansatz, rng = self.ansatz(draw), generator(self.seed, "held-out")
         if not self.physics:
-            return self._labelled(self.ansatz(draw), self._split[1])
-        points = self._box(draw).sample(HELD_OUT, generator(self.seed, "held-out"))
-        block = self._physics(self.ansatz(draw), self.runtime.tensor(points))
+            return [self._labelled(ansatz, self._split[1])]
+        block = self._physics(ansatz, self.runtime.tensor(self._box(draw).sample(HELD_OUT, rng)))
         if not block.batch.offset[block.batch.names.index("")].isfinite().all():
             raise InvalidValueError(
                 f"{self.problem}: its start or its edges are not finite everywhere: look for what "
                 "divides by zero or is nan in them."
             )
-        return block
+        return [block] if self.basis(draw).hard else [block, *self._conditions(ansatz, draw, rng)]
 
     def _box(self, draw: Draw) -> Domain:
         """Where points are drawn: half the box where the ansatz is odd, up to the horizon."""
@@ -174,7 +183,7 @@ class PhysicsTask:
         time = box.axis("t")
         if draw.horizon < 1:
             box = box.restricted("t", upper=time.lower + draw.horizon * time.length)
-        for name in self.problem.odd if draw.odd else ():
+        for name in self.problem.odd if self.basis(draw).odd else ():
             box = box.restricted(name, lower=0.0)
         return box
 
@@ -251,7 +260,7 @@ class TableTask:
         return [self._block(self._split[0])]
 
     def held_out(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
-        return _norm(network, weights, self._block(self._split[1]))
+        return _norm(network, weights, [self._block(self._split[1])])
 
     def drift(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
         return 0.0
@@ -271,6 +280,6 @@ def _plain(network: MLP, weights: torch.Tensor, ansatz: Ansatz) -> Surrogate:
     return Surrogate(dense, ansatz, own)
 
 
-def _norm(network: MLP, weights: torch.Tensor, block: Block) -> float:
+def _norm(network: MLP, weights: torch.Tensor, blocks: Sequence[Block]) -> float:
     with torch.no_grad():
-        return float(residuals(network, weights, [block]).norm())
+        return float(residuals(network, weights, blocks).norm())

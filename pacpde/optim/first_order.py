@@ -178,7 +178,7 @@ class _SOAPRule(Rule):
         return _to_vector(self.matrices)[problem.free]
 
     def state(self) -> State:
-        kept = {"taken": torch.tensor(self.own.param_groups[0]["step"])}
+        kept = {"taken": torch.tensor(self.own.param_groups[0]["step"], device="cpu")}
         for number, matrix in enumerate(self.matrices):
             own = self.own.state[matrix]
             kept |= {f"{number}/{name}": own[name] for name in ("exp_avg", "exp_avg_sq")}

@@ -67,7 +67,7 @@ class LevenbergMarquardt:
             evaluations[trying] += 1
             stalled[trying] = True
             while len(trying):
-                step, promised = system.solve(torch.as_tensor(damping[trying]).to(x))
+                step, promised = system.solve(x.new_tensor(damping[trying]))
                 if self.bend > 0:
                     step = step + self._bent(now, here, system, step)
                     evaluations[trying] += 1
@@ -79,7 +79,7 @@ class LevenbergMarquardt:
                 refused = ~better & ~(abs(hoped) < 1e-15 * old)
                 ratio = np.divide(old - new, hoped, out=np.ones_like(new), where=hoped > 0)
                 damping[trying] = self._steered(damping[trying], better, refused, ratio)
-                x[at] = torch.where(torch.as_tensor(better).to(x.device)[:, None], trial, here)
+                x[at] = torch.where(torch.as_tensor(better, device=x.device)[:, None], trial, here)
                 loss[trying] = np.where(better, new, old)
                 stalled[trying] = ~better
                 taken[trying] += better
@@ -96,7 +96,7 @@ class LevenbergMarquardt:
             Progress(
                 x[number],
                 float(loss[number]),
-                {"damping": torch.tensor(damping[number], dtype=torch.float64)},
+                {"damping": torch.tensor(damping[number], dtype=torch.float64, device="cpu")},
                 int(taken[number]),
                 int(evaluations[number]),
                 bool(stalled[number]),

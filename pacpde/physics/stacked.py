@@ -53,7 +53,7 @@ def stackable(family: type[Problem]) -> bool:
     }
     problems = [first, first.with_coefficients(**moved)]
     shape = (2, len(first.axes) + len(first.fields), POINTS)
-    values = torch.tensor(np.random.default_rng(0).uniform(0.2, 0.9, shape))
+    values = torch.from_numpy(np.random.default_rng(0).uniform(0.2, 0.9, shape))
     try:
         together = torch.stack(_rates(stack(problems, values), values), -1)
         alone = [

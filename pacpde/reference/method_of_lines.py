@@ -91,13 +91,15 @@ class MethodOfLines:
         d = MatrixDerivative(fields, self.matrices)
         leaves = {
             name: [
-                torch.tensor(d.take(j, name) if name else fields[j]).requires_grad_(True)
+                torch.tensor(d.take(j, name) if name else fields[j], device="cpu").requires_grad_()
                 for j in range(len(fields))
             ]
             for name in self.names
         }
-        coordinates = {name: torch.as_tensor(x) for name, x in self.coordinates.items()}
-        coordinates["t"] = torch.tensor(t, dtype=torch.float64)
+        coordinates = {
+            name: torch.as_tensor(x, device="cpu") for name, x in self.coordinates.items()
+        }
+        coordinates["t"] = torch.tensor(t, dtype=torch.float64, device="cpu")
         rates = self.problem.rates(
             leaves[""], ChannelDerivative(leaves, tuple(self.coordinates), coordinates)
         )

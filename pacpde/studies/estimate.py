@@ -77,7 +77,7 @@ def _seconds(training: Training) -> float:
     network = network_for(task.ansatz(phases[-1].draw), recipe.width, recipe.depth,
                           recipe.activation)  # fmt: skip
     rng = generator(0, "estimate")
-    weights = torch.as_tensor(network.start(rng, recipe.frequency))
+    weights = torch.from_numpy(network.start(rng, recipe.frequency))
     blocks = task.blocks(network, weights, phases[-1].draw, rng)
     free = torch.ones_like(weights, dtype=torch.bool)
     ready, optimiser = LeastSquares(network, weights, free, blocks), recipe.make_optimiser()

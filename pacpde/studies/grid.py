@@ -42,7 +42,7 @@ class Cell:
         recipe, ansatz = Recipe.of(source, **self.training.settings), PhysicsAnsatz(source)
         network = network_for(ansatz, recipe.width, recipe.depth, recipe.activation)
         methods.get(self.method).make(self.options).check(network, self.physics)
-        untrained = Surrogate(network, ansatz, torch.zeros(0))
+        untrained = Surrogate(network, ansatz, torch.zeros(0, device="cpu"))
         check_transfer(untrained, self.target, self.labels, self.noise, self.physics)
 
     @property

@@ -113,7 +113,7 @@ class Plan:
         network = network_for(ansatz, recipe.width, recipe.depth, recipe.activation)
         for name in self.names:
             methods.get(name).make(self.options.get(name, {})).check(network, self.physics)
-        untrained = Surrogate(network, ansatz, torch.zeros(0))
+        untrained = Surrogate(network, ansatz, torch.zeros(0, device="cpu"))
         check_transfer(untrained, self.target, self.labels, self.noise, self.physics)
 
     def place(self, seed: int, name: str) -> tuple[str, ...]:
