@@ -59,6 +59,17 @@ class Scale(nn.Module):
         return x * samples.reshape(*samples.shape, *[1] * (x.dim() - 2))
 
 
+class Activation(nn.Module):
+    """A function of every number, as a module."""
+
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(x)
+
+
 def tailor(
     model: nn.Sequential,
     losses: Losses,
@@ -71,6 +82,7 @@ def tailor(
     steps: int = 200,
     factor_steps: int = 50,
     optimiser: Optimisers | None = None,
+    train: Callable[[nn.Sequential], object] | None = None,
 ) -> Tailored:
     """Fine-tune, then remove the filters that the target needs least, round by round.
 
@@ -87,10 +99,12 @@ def tailor(
         rounds: at most.
         steps, factor_steps: of a fine-tuning, and of a fit of the factors.
         optimiser: parameters → torch optimiser; Adam at 1e-3 by default.
+        train: what fine-tunes a model in its place, in place of `steps` of that optimiser.
     """
     make = optimiser or (lambda parameters: torch.optim.Adam(parameters, 1e-3))
+    train = train or (lambda chain: _train(chain, _weights(chain), losses, make, steps))
     best = _with_scales(deepcopy(model))
-    _train(best, _weights(best), losses, make, steps)
+    train(best)
     first = held_out(best)
     told = [(count_flops(best, example), first)]
     for _ in range(rounds):
@@ -102,7 +116,7 @@ def tailor(
         smaller = _shrunk(best, kept)
         for scale, values, mask in zip(_scales(smaller), importance, kept, strict=True):
             scale.factor = values[mask] / values[mask].mean()
-        _train(smaller, _weights(smaller), losses, make, steps)
+        train(smaller)
         told.append((count_flops(smaller, example), held_out(smaller)))
         if not told[-1][1] <= (1 + tau) * first:
             break
@@ -140,9 +154,17 @@ def _with_scales(model: nn.Sequential) -> nn.Sequential:
     found: list[nn.Module] = []
     for number, module in enumerate(modules):
         found.append(module)
-        if isinstance(module, CHAINED) and number != layers[-1]:
+        if isinstance(module, CHAINED) and number != layers[-1] and not _scaled(modules, number):
             found.append(Scale(_like(module).new_ones(len(_like(module)))))
     return nn.Sequential(*_after_activations(found))
+
+
+def _scaled(modules: Sequence[nn.Module], layer: int) -> bool:
+    """Whether a layer has a scale already, before the next layer: of an earlier target."""
+    for module in modules[layer + 1 :]:
+        if isinstance(module, (*CHAINED, Scale)):
+            return isinstance(module, Scale)
+    return False
 
 
 def _after_activations(modules: Sequence[nn.Module]) -> list[nn.Module]:
@@ -150,7 +172,8 @@ def _after_activations(modules: Sequence[nn.Module]) -> list[nn.Module]:
     found = list(modules)
     for number in range(len(found) - 1):
         after = found[number + 1]
-        if isinstance(found[number], Scale) and type(after).__module__.endswith("activation"):
+        bends = isinstance(after, Activation) or type(after).__module__.endswith("activation")
+        if isinstance(found[number], Scale) and bends:
             found[number : number + 2] = [after, found[number]]
     return found
 

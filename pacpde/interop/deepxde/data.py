@@ -1,0 +1,185 @@
+"""A problem as DeepXDE's data."""
+
+from collections.abc import Callable
+from typing import Any
+
+import deepxde as dde
+import numpy as np
+
+from pacpde.datasets import reference_for
+from pacpde.errors import InvalidValueError
+from pacpde.physics.conditions import Dirichlet, Periodic
+from pacpde.physics.derivatives import Derivative
+from pacpde.physics.domain import Axis
+from pacpde.physics.problem import Problem
+
+Values = Callable[[np.ndarray], np.ndarray]  # [points, axes] → [points, 1]
+
+
+class DeepXDEDerivative(Derivative):
+    """Derivatives of a DeepXDE network's outputs by `dde.grad`.
+
+    Args:
+        x: inputs [points, axes], space first and time last.
+        u: outputs [points, fields]; in forward mode, DeepXDE's pair of outputs and function.
+        axes: names of the inputs, in their order.
+    """
+
+    def __init__(self, x: Any, u: Any, axes: tuple[str, ...]) -> None:
+        outputs = u[0] if isinstance(u, tuple) else u
+        columns = {name: x[:, k : k + 1] for k, name in enumerate(axes)}
+        fields = [outputs[:, k : k + 1] for k in range(outputs.shape[1])]
+        super().__init__(fields, axes, columns)
+        self.x, self.u = x, u
+
+    def take(self, field: int, axes: str) -> Any:
+        first, *others = (self.axes.index(name) for name in axes)
+        if not others:
+            return dde.grad.jacobian(self.u, self.x, i=field, j=first)
+        second, *higher = others
+        found = dde.grad.hessian(self.u, self.x, component=field, i=first, j=second)
+        for axis in higher:
+            found = dde.grad.jacobian(found, self.x, i=0, j=axis)
+        return found
+
+
+def pde(problem: Problem) -> Callable[[Any, Any], list[Any]]:
+    """∂u/∂t − rhs of every field, [points, 1] each, as DeepXDE's `pde(x, u)`."""
+    axes = order(problem)
+
+    def residuals(x: Any, u: Any) -> list[Any]:
+        d = DeepXDEDerivative(x, u, axes)
+        rates = problem.rates(d.fields, d)
+        return [d(field, "t") - rate for field, rate in zip(d.fields, rates, strict=True)]
+
+    return residuals
+
+
+def order(problem: Problem) -> tuple[str, ...]:
+    """The axes as DeepXDE's inputs: space first, time last."""
+    return (*(axis.name for axis in problem.domain.space), "t")
+
+
+def data(
+    problem: Problem,
+    num_domain: int | None = None,
+    num_boundary: int | None = None,
+    num_initial: int | None = None,
+    *,
+    conditions: bool = True,
+    reference: bool = True,
+    **settings: Any,
+) -> Any:
+    """A problem as `dde.data.TimePDE`, or `dde.data.PDE` where it has no space.
+
+    Args:
+        num_domain, num_boundary, num_initial: points; those of DeepXDE's Burgers and Lorenz
+            examples by default. An ODE has no points at the start beside those on its boundary.
+        conditions: start and edges as losses. Leave them out where the network's output transform
+            meets them.
+        reference: the certified reference as DeepXDE's `solution`, for metrics; it is solved for
+            and kept when first asked for.
+        settings: of DeepXDE's class, such as `train_distribution` or `num_test`.
+
+    Losses come in the order: the equation of every field; the start of every field; the edges, axis
+    by axis and field by field, a periodic one by values and then by slopes. Residuals are in the
+    equation's own units, not divided by the problem's scales.
+    """
+    space = problem.domain.space
+    if not space and num_initial is not None:
+        raise InvalidValueError(
+            f"{problem.name} has no space, so that its start is one point: ask for num_boundary, "
+            "whose points are both ends of the time span."
+        )
+    time = problem.domain.axis("t")
+    span = dde.geometry.TimeDomain(time.lower, time.upper)
+    geometry = dde.geometry.GeometryXTime(_box(space), span) if space else span
+    if reference:
+        settings.setdefault("solution", solution(problem))
+    made = [*_start(problem, geometry), *_edges(problem, geometry)] if conditions else []
+    if not space:
+        counts = {"num_domain": num_domain or 400, "num_boundary": _count(num_boundary, 2)}
+        return dde.data.PDE(geometry, pde(problem), made, **counts, **settings)
+    counts = {
+        "num_domain": _count(num_domain, 2540),
+        "num_boundary": _count(num_boundary, 80),
+        "num_initial": _count(num_initial, 160),
+    }
+    return dde.data.TimePDE(geometry, pde(problem), made, **counts, **settings)
+
+
+def solution(problem: Problem) -> Values:
+    """The certified reference at DeepXDE's points, [points, axes] → [points, fields]."""
+    found = reference_for(problem)
+    axes = problem.domain.axes
+
+    def values(x: np.ndarray) -> np.ndarray:
+        columns = dict(zip(order(problem), x.T.astype(float), strict=True))
+        inside = [np.clip(columns[axis.name], axis.lower, axis.upper) for axis in axes]
+        return np.asarray(found(*inside)).reshape(len(problem.fields), -1).T.astype(x.dtype)
+
+    return values
+
+
+def _count(asked: int | None, usual: int) -> int:
+    return usual if asked is None else asked
+
+
+def _box(space: tuple[Axis, ...]) -> Any:
+    lower, upper = [axis.lower for axis in space], [axis.upper for axis in space]
+    if len(space) == 1:
+        return dde.geometry.Interval(lower[0], upper[0])
+    if len(space) == 2:
+        return dde.geometry.Rectangle(lower, upper)
+    return dde.geometry.Hypercube(lower, upper)
+
+
+def _start(problem: Problem, geometry: Any) -> list[Any]:
+    def of(field: int) -> Values:
+        def values(x: np.ndarray) -> np.ndarray:
+            space = x.T.astype(float)[: len(problem.domain.space)]
+            return _column(problem.start(*space)[field], x)
+
+        return values
+
+    return [
+        dde.icbc.IC(geometry, of(field), lambda _, on: on, component=field)
+        for field in range(len(problem.fields))
+    ]
+
+
+def _edges(problem: Problem, geometry: Any) -> list[Any]:
+    made = []
+    for number, axis in enumerate(problem.domain.space):
+        edge = problem.edges[axis.name]
+        there = _on(axis, number)
+        for field in range(len(problem.fields)):
+            if isinstance(edge, Dirichlet):
+                values = _wall(axis, number, edge)
+                made.append(dde.icbc.DirichletBC(geometry, values, there, component=field))
+            else:
+                assert isinstance(edge, Periodic)
+                made += [
+                    dde.icbc.PeriodicBC(geometry, number, there, slope, component=field)
+                    for slope in (0, 1)
+                ]
+    return made
+
+
+def _on(axis: Axis, number: int) -> Callable[[np.ndarray, bool], bool]:
+    """Whether a point lies on the edges of this axis."""
+
+    def there(x: np.ndarray, on: bool) -> bool:
+        return bool(on and dde.utils.isclose(x[number], [axis.lower, axis.upper]).any())
+
+    return there
+
+
+def _wall(axis: Axis, number: int, edge: Dirichlet) -> Values:
+    middle = (axis.lower + axis.upper) / 2
+    return lambda x: _column(np.where(x[:, number] < middle, edge.lower, edge.upper), x)
+
+
+def _column(values: Any, x: np.ndarray) -> np.ndarray:
+    """Numbers as [points, 1] in the precision of the points."""
+    return np.broadcast_to(np.asarray(values, float), len(x)).astype(x.dtype)[:, None]

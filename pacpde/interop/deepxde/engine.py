@@ -1,0 +1,266 @@
+"""A DeepXDE network as a surrogate, for the second-order engine; and back.
+
+DeepXDE's inputs are the coordinates, space first; a surrogate's are its axes mapped to [−1, 1],
+time first. The map goes into the first layer, and the fields' scales into the last one: the same
+function in other numbers, equal but for rounding.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import deepxde as dde
+import numpy as np
+import torch
+from torch import nn
+
+from pacpde.errors import InvalidValueError
+from pacpde.interop.deepxde.data import order
+from pacpde.interop.deepxde.model import check_source
+from pacpde.interop.held import filled, plain
+from pacpde.networks.constraints import PhysicsAnsatz
+from pacpde.networks.mlp import MLP
+from pacpde.networks.surrogate import Surrogate
+from pacpde.physics.conditions import Periodic
+from pacpde.physics.domain import Axis
+from pacpde.physics.problem import Problem
+from pacpde.runtime import Runtime, generator
+
+Transform = Callable[..., torch.Tensor]
+ACTIVATIONS = {torch.tanh: "tanh", torch.sin: "sin"} | {
+    dde.nn.activations.get(name): name for name in ("tanh", "sin")
+}
+PROBES = 64  # points at which a transform is tried
+CLOSE = 1e-9  # relative, in float64
+
+
+@dataclass(frozen=True)
+class DeepXDEAnsatz(PhysicsAnsatz):
+    """u = T(x, N(F(x))) with the transforms of a DeepXDE network, T affine in N.
+
+    Attributes:
+        features: F, inputs [points, axes] → [points, features]; None where the map to [−1, 1] is
+            in the network.
+        width: number of features.
+        outputs_of: T, (inputs, outputs [points, fields]) → fields; None for none.
+    """
+
+    features: Transform | None = None
+    width: int = 0
+    outputs_of: Transform | None = None
+
+    @property
+    def inputs(self) -> int:
+        return super().inputs if self.features is None else self.width
+
+    def with_odd(self, odd: bool) -> "DeepXDEAnsatz":
+        return self
+
+    def _features(self, **x: torch.Tensor) -> torch.Tensor:
+        return super()._features(**x) if self.features is None else self.features(self._columns(x))
+
+    def _offset(self, **x: torch.Tensor) -> torch.Tensor:
+        if self.outputs_of is None:
+            return super()._offset(**x)
+        return self._transformed(x, 0.0)
+
+    def _multiplier(self, **x: torch.Tensor) -> torch.Tensor:
+        if self.outputs_of is None:
+            return super()._multiplier(**x)
+        return (self._transformed(x, 1.0) - self._transformed(x, 0.0))[:, :1]
+
+    def _transformed(self, x: dict[str, torch.Tensor], value: float) -> torch.Tensor:
+        inputs = self._columns(x)
+        outputs = torch.full_like(inputs[:, :1], value).expand(-1, self.outputs)
+        assert self.outputs_of is not None
+        return self.outputs_of(inputs, outputs)
+
+    def _columns(self, x: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Coordinates in DeepXDE's order, [points, axes]."""
+        return torch.stack([x[name] for name in order(self.problem)], -1)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        raise InvalidValueError(
+            "a surrogate with transforms of a DeepXDE network cannot be saved, since they are "
+            "functions: give it back by to_network, and save that."
+        )
+
+    def check(self) -> None:
+        """Refuse transforms that the engine cannot carry derivatives through."""
+        box, rng = self.problem.domain, generator(0, "transforms")
+        points = torch.as_tensor(box.sample(PROBES, rng))
+        x = dict(zip(box.names, points.unbind(-1), strict=True))
+        if self.outputs_of is not None:
+            inputs = self._columns(x)
+            outputs = torch.as_tensor(rng.normal(size=(PROBES, self.outputs)))
+            found = self.outputs_of(inputs, outputs)
+            expected = self._offset(**x) + self._multiplier(**x) * outputs
+            if found.shape != expected.shape or not torch.allclose(found, expected, CLOSE, CLOSE):
+                raise InvalidValueError(
+                    "the network's output transform is not u = g(x) + m(x)·N with one m for all "
+                    "fields, which the engine needs: train it by DeepXDE, or change the transform."
+                )
+        for axis in box.axes:
+            if isinstance(self.problem.edges.get(axis.name), Periodic) and not self._closes(
+                axis, x
+            ):
+                raise InvalidValueError(
+                    f"{self.problem.name} is periodic in {axis.name}, and the network is not: the "
+                    "engine needs an input transform that is, such as sin and cos of "
+                    f"2π{axis.name}/{axis.length:g}."
+                )
+
+    def _closes(self, axis: Axis, x: dict[str, torch.Tensor]) -> bool:
+        """Whether the network sees the same at both ends of an axis."""
+        if self.features is None:
+            return False
+        ends = [torch.full_like(x["t"], end) for end in (axis.lower, axis.upper)]
+        lower, upper = (self._features(**x | {axis.name: end}) for end in ends)
+        return torch.allclose(lower, upper, CLOSE, CLOSE)
+
+
+def to_surrogate(model: Any, problem: Problem) -> Surrogate:
+    """A trained DeepXDE model as a pacpde surrogate, in float64 on the CPU.
+
+    Takes an FNN with tanh or sin throughout, and transforms of inputs and, affine, of outputs.
+    Start and edges are left to residuals, as DeepXDE does, whatever its transforms meet.
+
+    Args:
+        problem: what it solves.
+    """
+    check_source(model)
+    net = plain(model.net)
+    network = _network(net)
+    ansatz: PhysicsAnsatz = PhysicsAnsatz(problem, hard=False)
+    features: Any = net._input_transform
+    outputs: Any = net._output_transform
+    ends = [("outputs", network.outputs, len(problem.fields))]
+    if features is None:
+        ends.append(("inputs", network.inputs, len(problem.axes)))
+    for name, own, other in ends:
+        if own != other:
+            raise InvalidValueError(
+                f"the network has {own} {name}, and {problem.name} needs {other}: give the problem "
+                "that it solves."
+            )
+    periodic = any(isinstance(edge, Periodic) for edge in problem.edges.values())
+    if features is not None or outputs is not None or periodic:
+        width = network.inputs if features is not None else 0
+        ansatz = DeepXDEAnsatz(problem, False, False, features, width, outputs)
+        ansatz.check()
+    layers = _matrices(net)
+    parts = [part.flatten() for pair in _folded(layers, ansatz) for part in pair]
+    weights = Runtime().tensor(torch.cat(parts))
+    return Surrogate(network, ansatz, weights, stage="trained", outcome="converged")
+
+
+def to_network(surrogate: Surrogate, like: Any) -> nn.Module:
+    """A surrogate's weights as a DeepXDE network, in the precision of that network.
+
+    Args:
+        like: the model or network that the surrogate was made from, which stays as it is; its
+            transforms and precision are taken. Widths are the surrogate's.
+    """
+    net = plain(like.net if isinstance(like, dde.Model) else like)
+    network, ansatz = surrogate.network, surrogate.basis
+    if replace(_network(net), width=network.width, depth=network.depth) != network:
+        raise InvalidValueError(
+            f"the surrogate has {network.inputs} inputs, {network.outputs} outputs and the "
+            f"activation {network.activation}, and the network others: give the one that the "
+            "surrogate was made from."
+        )
+    if ansatz.hard or ansatz.odd:
+        raise InvalidValueError(
+            "the surrogate meets its start and edges by an ansatz of pacpde's, which the network "
+            "lacks: only surrogates that came from to_surrogate go back."
+        )
+    if _network(net) != network:
+        net = _resized(net, network)
+    layers = list(network.matrices(surrogate.weights.cpu()))
+    values = {}
+    for number, (weight, bias) in enumerate(_unfolded(layers, ansatz)):
+        values[f"linears.{number}.weight"], values[f"linears.{number}.bias"] = weight, bias
+    return filled(net, values)
+
+
+Layers = list[tuple[torch.Tensor, torch.Tensor]]
+
+
+def _network(net: Any) -> MLP:
+    """The shape of an FNN."""
+    if not isinstance(net, dde.nn.FNN):
+        raise InvalidValueError(
+            f"the network is a {type(net).__name__}: the engine takes a deepxde.nn.FNN; PAC and "
+            "warm start by DeepXDE's own optimisers take any."
+        )
+    bends = net.activation if isinstance(net.activation, list) else [net.activation]
+    named = {ACTIVATIONS.get(bend) for bend in bends[: max(1, len(net.linears) - 1)]}
+    if len(named) != 1 or None in named:
+        names = ", ".join(sorted({getattr(bend, "__name__", str(bend)) for bend in bends}))
+        raise InvalidValueError(
+            f"the network has the activation {names}: the engine carries derivatives through "
+            f"{' or '.join(sorted(set(ACTIVATIONS.values())))}, the same in all layers."
+        )
+    if len(net.linears) < 2:
+        raise InvalidValueError("the network has no hidden layer: the engine needs one.")
+    (activation,) = named
+    assert activation is not None
+    widths = tuple(linear.out_features for linear in net.linears[:-1])
+    width = widths[0] if len(set(widths)) == 1 else widths
+    ends = net.linears[0].in_features, net.linears[-1].out_features
+    return MLP(*ends, width, len(widths), activation)
+
+
+def _resized(net: Any, network: MLP) -> nn.Module:
+    """An FNN of other widths, with the same transforms."""
+    sizes = [network.inputs, *network.widths, network.outputs]
+    made = dde.nn.FNN(sizes, network.activation, "zeros", net.regularizer)
+    made._input_transform, made._output_transform = net._input_transform, net._output_transform
+    like = net.linears[0].weight
+    return made.to(dtype=like.dtype, device=like.device)
+
+
+def _matrices(net: Any) -> Layers:
+    return [
+        (linear.weight.detach().cpu().double(), linear.bias.detach().cpu().double())
+        for linear in net.linears
+    ]
+
+
+def _folded(layers: Layers, ansatz: PhysicsAnsatz) -> Layers:
+    """DeepXDE's layers → the surrogate's."""
+    (first, bias), *inner, (last, shift) = layers
+    if getattr(ansatz, "features", None) is None:
+        half, middle, places = _map(ansatz.problem)
+        bias = bias + first[:, places] @ middle
+        first = first[:, places] * half
+    scale = _scales(ansatz)
+    return [(first, bias), *inner, (last / scale[:, None], shift / scale)]
+
+
+def _unfolded(layers: Layers, ansatz: PhysicsAnsatz) -> Layers:
+    """The surrogate's layers → DeepXDE's."""
+    (first, bias), *inner, (last, shift) = layers
+    if getattr(ansatz, "features", None) is None:
+        half, middle, places = _map(ansatz.problem)
+        own = first / half
+        bias = bias - own @ middle
+        first = torch.empty_like(own)
+        first[:, places] = own
+    scale = _scales(ansatz)
+    return [(first, bias), *inner, (last * scale[:, None], shift * scale)]
+
+
+def _map(problem: Problem) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+    """Half length and middle of every axis, and where DeepXDE has it among its inputs."""
+    axes, places = problem.domain.axes, order(problem)
+    return (
+        torch.tensor([axis.length / 2 for axis in axes], dtype=torch.float64),
+        torch.tensor([(axis.lower + axis.upper) / 2 for axis in axes], dtype=torch.float64),
+        [places.index(axis.name) for axis in axes],
+    )
+
+
+def _scales(ansatz: PhysicsAnsatz) -> torch.Tensor:
+    return torch.as_tensor(np.array(ansatz.problem.scales, float))

@@ -1,0 +1,149 @@
+"""DeepXDE networks in the second-order engine: the same function there and back."""
+
+from math import pi
+from pathlib import Path
+from typing import Any
+
+import deepxde as dde
+import numpy as np
+import pytest
+import torch
+
+from pacpde import load, save, transfer
+from pacpde.errors import InvalidValueError
+from pacpde.interop.deepxde import Model, data, to_network, to_surrogate
+from pacpde.interop.held import whole
+from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, Lorenz
+
+SMALL = {"points": 200, "steps": 20}
+
+
+def model_of(problem: Any, sizes: list[int], activation: Any = "tanh") -> Any:
+    net = dde.nn.FNN(sizes, activation, "Glorot normal")
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for linear in net.linears:
+            linear.bias.normal_()
+    model = dde.Model(data(problem, num_domain=30, reference=False), net)
+    model.compile("adam", lr=1e-3, verbose=0)
+    return model
+
+
+def inputs(problem: Any) -> np.ndarray:
+    points = problem.domain.sample(50, np.random.default_rng(0))
+    return points[:, [*range(1, points.shape[1]), 0]]
+
+
+def fields(surrogate: Any, x: np.ndarray) -> np.ndarray:
+    found = surrogate(*x[:, [-1, *range(x.shape[1] - 1)]].T)
+    return np.atleast_2d(found).T
+
+
+@pytest.mark.parametrize(
+    ("problem", "sizes", "activation"),
+    [
+        (Burgers(), [2, 7, 7, 1], "tanh"),
+        (Heat2D(), [3, 6, 5, 4, 1], "sin"),
+        (Lorenz(), [1, 6, 3], ["tanh", "tanh"]),
+    ],
+)
+def test_there_and_back_is_the_same_function(problem: Any, sizes: Any, activation: Any) -> None:
+    dde.config.set_default_float("float64")
+    model = model_of(problem, sizes, activation)
+    x = inputs(problem)
+    surrogate = to_surrogate(model, problem)
+    np.testing.assert_allclose(fields(surrogate, x), model.predict(x), rtol=1e-12, atol=1e-13)
+    back = to_network(surrogate, model)
+    for name, value in whole(back).items():
+        torch.testing.assert_close(value, whole(model.net)[name], rtol=1e-13, atol=1e-14)
+
+
+def test_transforms_come_along_with_their_derivatives() -> None:
+    """The residual by jets against DeepXDE's own by autograd."""
+    dde.config.set_default_float("float64")
+    problem = Burgers(nu=0.1)
+    model = model_of(problem, [3, 8, 1])
+    model.net.apply_feature_transform(lambda x: torch.cat([x, torch.sin(x[:, :1])], 1))
+    model.net.apply_output_transform(
+        lambda x, u: -torch.sin(pi * x[:, :1]) + x[:, 1:] * (1 - x[:, :1] ** 2) * u
+    )
+    x = inputs(problem)
+    surrogate = to_surrogate(model, problem)
+    np.testing.assert_allclose(fields(surrogate, x), model.predict(x), rtol=1e-12, atol=1e-13)
+    points = torch.as_tensor(x[:, [1, 0]])
+    batch = surrogate.ansatz.batch(points, problem.channels)
+    jets = batch.fields(surrogate.network.forward(surrogate.weights, batch.inputs, batch.names))
+    value = {name: jet[:, 0] for name, jet in zip(batch.names, jets, strict=True)}
+    residual = value["t"] + value[""] * value["x"] - 0.1 * value["xx"]
+    expected = model.predict(x, operator=model.data.pde)[0][:, 0]
+    np.testing.assert_allclose(residual.numpy(), expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("method", ["warm_start", "pac", "transtailor"])
+def test_the_engine_goes_on_from_it_and_gives_it_back(method: str) -> None:
+    """From a network as DeepXDE makes it, in float32, to a target that it never saw."""
+    problem, target = Heat(alpha=0.4), Heat(alpha=0.3)
+    model = model_of(problem, [2, 12, 12, 1])
+    source = transfer(
+        to_surrogate(model, problem), problem, method="warm_start", settings=SMALL
+    ).surrogate
+    options = {"sparsity": 0.4} if method == "pac" else {}
+    made = transfer(source, target, method=method, settings=SMALL, **options)
+    assert made.target_error < 2e-2 < made.zero_shot_error
+    if method == "pac":
+        assert made.source_error["recalled"] == made.source_error["allocated"] < 2e-2
+    x = inputs(target).astype(np.float32)
+    back = Model(data(target, reference=False), to_network(made.surrogate, model))
+    assert back.predict(x).dtype == np.float32
+    exact = np.exp(-0.3 * pi**2 * x[:, 1]) * np.sin(pi * x[:, 0])
+    error = np.linalg.norm(back.predict(x)[:, 0] - exact) / np.linalg.norm(exact)
+    assert error < 3e-2
+
+
+def test_it_is_saved_as_others_are_unless_it_has_functions(tmp_path: Path) -> None:
+    model = model_of(Heat(), [2, 5, 1])
+    surrogate = to_surrogate(model, Heat())
+    save(surrogate, tmp_path / "kept")
+    x = inputs(Heat())
+    assert np.array_equal(fields(load(tmp_path / "kept"), x), fields(surrogate, x))
+    model.net.apply_output_transform(lambda x, u: x[:, :1] * u)
+    with pytest.raises(InvalidValueError, match="cannot be saved"):
+        save(to_surrogate(model, Heat()), tmp_path / "other")
+
+
+def test_what_the_engine_cannot_take_is_refused() -> None:
+    with pytest.raises(InvalidValueError, match="activation relu"):
+        to_surrogate(model_of(Heat(), [2, 5, 1], "relu"), Heat())
+    with pytest.raises(InvalidValueError, match="same in all layers"):
+        to_surrogate(model_of(Heat(), [2, 5, 5, 1], ["sin", "tanh", "tanh"]), Heat())
+    with pytest.raises(InvalidValueError, match="no hidden layer"):
+        to_surrogate(model_of(Heat(), [2, 1]), Heat())
+    with pytest.raises(InvalidValueError, match="2 inputs, and lorenz needs 1"):
+        to_surrogate(model_of(Heat(), [2, 5, 3]), Lorenz())
+    with pytest.raises(InvalidValueError, match="1 outputs, and lorenz needs 3"):
+        to_surrogate(model_of(Heat(), [2, 5, 1]), Lorenz())
+    bent = model_of(Heat(), [2, 5, 1])
+    bent.net.apply_output_transform(lambda x, u: torch.exp(u))
+    with pytest.raises(InvalidValueError, match="output transform"):
+        to_surrogate(bent, Heat())
+    with pytest.raises(InvalidValueError, match="periodic in x"):
+        to_surrogate(model_of(BurgersPeriodic(), [2, 5, 1]), BurgersPeriodic())
+    pfnn = dde.Model(data(Heat(), reference=False), dde.nn.PFNN([2, [4], 1], "tanh", "zeros"))
+    pfnn.compile("adam", lr=1e-3, verbose=0)
+    with pytest.raises(InvalidValueError, match="is a PFNN"):
+        to_surrogate(pfnn, Heat())
+    own = transfer(
+        to_surrogate(model_of(Heat(), [2, 5, 1]), Heat()), Heat(), method="warm_start",
+        settings={"points": 20, "steps": 1},
+    ).surrogate  # fmt: skip
+    with pytest.raises(InvalidValueError, match="others"):
+        to_network(own, model_of(Heat(), [2, 5, 1], "sin"))
+
+
+def test_a_periodic_network_is_taken() -> None:
+    model = model_of(BurgersPeriodic(nu=0.1), [3, 6, 1])
+    model.net.apply_feature_transform(
+        lambda x: torch.cat([torch.sin(pi * x[:, :1]), torch.cos(pi * x[:, :1]), x[:, 1:]], 1)
+    )
+    surrogate = to_surrogate(model, BurgersPeriodic(nu=0.1))
+    assert surrogate.network.inputs == 3

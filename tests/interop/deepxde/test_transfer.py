@@ -1,0 +1,174 @@
+"""PAC, warm start, L2-SP and TransTailor on DeepXDE models: where they start and what they cost."""
+
+import gc
+import weakref
+from functools import cache
+from math import pi
+from typing import Any
+
+import deepxde as dde
+import numpy as np
+import pytest
+import torch
+
+from pacpde.errors import InvalidValueError
+from pacpde.interop.deepxde import PAC, Model, data, l2_sp, transtailor, warm_start
+from pacpde.interop.held import whole
+from pacpde.problems import Heat
+
+SIZES = {"num_domain": 100, "num_boundary": 20, "num_initial": 20}
+X = np.random.default_rng(0).uniform(size=(200, 2))
+
+
+def of(alpha: float) -> Any:
+    return data(Heat(alpha=alpha), reference=False, **SIZES)
+
+
+def error(model: Any, alpha: float) -> float:
+    exact = np.exp(-alpha * pi**2 * X[:, 1]) * np.sin(pi * X[:, 0])
+    return float(np.linalg.norm(model.predict(X)[:, 0] - exact) / np.linalg.norm(exact))
+
+
+def train(model: Any, steps: int = 60) -> None:
+    dde.optimizers.set_LBFGS_options(maxiter=steps)
+    model.compile("L-BFGS", verbose=0)
+    model.train(verbose=0)
+
+
+@pytest.fixture
+def float64(settings: None) -> None:
+    dde.config.set_default_float("float64")
+
+
+def short(model: Any) -> None:
+    train(model, 25)
+
+
+@cache
+def trained_source() -> Any:
+    """Trained once: no way to transfer moves it, which the first test is about."""
+    model = dde.Model(of(0.4), dde.nn.FNN([2, 12, 12, 1], "tanh", "Glorot normal"))
+    train(model, 250)
+    return model
+
+
+@pytest.fixture
+def source(float64: None) -> Any:
+    return trained_source()
+
+
+def test_pac_and_warm_start_reach_the_target_and_leave_the_source(source: Any) -> None:
+    before, there = whole(source.net), error(source, 0.4)
+    assert there < 1e-2 < error(source, 0.3)
+    warm = warm_start(source, of(0.3))
+    assert error(warm, 0.3) == error(source, 0.3)
+    train(warm)
+    pac = PAC(source)
+    pac.prune(0.5)
+    allocated = pac.allocate()
+    train(allocated, 120)
+    target = pac.calibrate(of(0.3))
+    assert error(target, 0.4) == error(allocated, 0.4)
+    train(target)
+    assert max(error(warm, 0.3), error(target, 0.3)) < 2e-2
+    assert error(pac.recall(), 0.4) == error(allocated, 0.4) < 2e-2
+    assert all(torch.equal(value, before[name]) for name, value in whole(source.net).items())
+
+
+def test_l2_sp_adds_its_penalty_and_holds_back(source: Any) -> None:
+    start = whole(source.net)
+
+    def moved(model: Any) -> float:
+        return sum(float(((w - start[n]) ** 2).sum()) for n, w in whole(model.net).items())
+
+    weak, strong = l2_sp(source, of(0.3), alpha=1e-6), l2_sp(source, of(0.3), alpha=10.0)
+    for model in (weak, strong):
+        train(model)
+        *own, penalty = model.train_state.loss_train
+        assert len(own) == 3
+    assert penalty == pytest.approx(10 / 2 * moved(strong), rel=1e-6)
+    assert moved(strong) < 0.1 * moved(weak)
+    strong.compile("adam", lr=1e-3, loss_weights=[1, 2, 3], verbose=0)
+    strong.train(iterations=1, verbose=0)
+
+
+def test_transtailor_gives_a_smaller_network_that_solves(source: Any) -> None:
+    model, told = transtailor(source, of(0.3), short, flops=0.2, tau=20.0, rounds=2)
+    sizes = [p.numel() for p in model.net.parameters()]
+    assert sum(sizes) == told.parameters < 0.8 * sum(p.numel() for p in source.net.parameters())
+    assert told.flops <= 0.8 * told.rounds[0][0]
+    assert error(model, 0.3) < 5e-2
+    again, _ = transtailor(model, of(0.25), short, flops=0.2, tau=20.0, rounds=1)
+    assert error(again, 0.25) < 5e-2
+
+
+def test_twenty_coefficients_in_one_process_and_none_of_them_stays(source: Any) -> None:
+    """Sizes of what is alive stop growing once the first rounds are through."""
+    seen: list[weakref.ref[Any]] = []
+    counts = []
+    model = source
+    for number in range(20):
+        model = warm_start(model, of(0.4 - 0.01 * number))
+        model.compile("adam", lr=1e-3, verbose=0)
+        model.train(iterations=2, verbose=0)
+        pac = PAC(model)
+        pac.prune(0.5)
+        for step in (pac.allocate(), pac.calibrate(of(0.3))):
+            step.compile("adam", lr=1e-3, verbose=0)
+            step.train(iterations=2, verbose=0)
+            seen.append(weakref.ref(step))
+        model = pac.recall()
+        del pac, step
+        gc.collect()
+        counts.append(sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects()))
+    assert not any(reference() for reference in seen)
+    assert counts[-1] <= counts[2]
+
+
+def test_what_cannot_go_on_says_why(source: Any) -> None:
+    raw = dde.Model(source.data, dde.nn.FNN([2, 4, 1], "tanh", "Glorot normal"))
+    for way in (PAC, lambda m: warm_start(m, of(0.3)), lambda m: l2_sp(m, of(0.3))):
+        with pytest.raises(InvalidValueError, match="not compiled"):
+            way(raw)
+        with pytest.raises(InvalidValueError, match=r"expected a deepxde\.Model"):
+            way(source.net)
+    pac = PAC(source)
+    with pytest.raises(InvalidValueError, match=r"call pac\.prune"):
+        pac.allocate()
+    for wrong in (0.0, 1.0, 1e-9, 1 - 1e-9):
+        with pytest.raises(InvalidValueError, match="sparsity is"):
+            pac.prune(wrong)
+    pac.prune(0.5)
+    with pytest.raises(InvalidValueError, match=r"call pac\.allocate"):
+        pac.calibrate(of(0.3))
+    allocated = pac.allocate()
+    with pytest.raises(InvalidValueError, match="not compiled yet"):
+        allocated.train(iterations=1)
+    stranger = torch.optim.Adam(source.net.parameters())
+    with pytest.raises(InvalidValueError, match="no parameters of this model"):
+        allocated.compile(stranger)
+    with pytest.raises(InvalidValueError, match="strength"):
+        pac.calibrate(of(0.3), strength=-1.0)
+    with pytest.raises(InvalidValueError, match="differ in"):
+        pac.prune(mask={})
+    pfnn = dde.Model(source.data, dde.nn.PFNN([2, [4], 1], "tanh", "Glorot normal"))
+    pfnn.compile("adam", lr=1e-3, verbose=0)
+    with pytest.raises(InvalidValueError, match="is a PFNN"):
+        transtailor(pfnn, of(0.3), train)
+
+
+def test_a_checkpoint_of_another_stage_is_refused(source: Any, tmp_path: Any) -> None:
+    source_file = source.save(str(tmp_path / "source"), verbose=0)
+    pac = PAC(source)
+    pac.prune(0.5)
+    allocated = pac.allocate()
+    allocated.compile("adam", lr=1e-3, verbose=0)
+    allocated.train(iterations=2, verbose=0)
+    allocated_file = allocated.save(str(tmp_path / "allocated"), verbose=0)
+    target = pac.calibrate(of(0.3))
+    target.compile("adam", lr=1e-3, verbose=0)
+    for file in (source_file, allocated_file):
+        with pytest.raises(InvalidValueError, match="checkpoint"):
+            target.restore(file, verbose=0)
+    assert isinstance(target, Model)
+    assert error(target, 0.4) == error(allocated, 0.4)
