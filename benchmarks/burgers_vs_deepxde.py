@@ -17,7 +17,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from math import pi
 from pathlib import Path
@@ -30,7 +29,6 @@ NU = 0.01 / pi
 THRESHOLDS = (1e-2, 1e-3)
 RUNS = ("pacpde", "deepxde-float32", "deepxde-float64")
 GRID = 129  # points an axis, at most, that all are graded on
-CHUNK = 100  # DeepXDE iterations between two gradings
 
 Run = dict[str, Any]
 
@@ -174,6 +172,7 @@ def deepxde_run(options: argparse.Namespace, grade: Callable[[Predict], float], 
     """DeepXDE's Burgers example."""
     import deepxde as dde
     import numpy as np
+    from deepxde_clock import CHUNK, Clock, adam_then_lbfgs
 
     dde.config.set_default_float(dtype)
     dde.config.set_random_seed(options.seed)
@@ -197,47 +196,11 @@ def deepxde_run(options: argparse.Namespace, grade: Callable[[Predict], float], 
     net = dde.nn.FNN(layers, "tanh", "Glorot normal")
     model = dde.Model(data, net)
 
-    class Clock(dde.callbacks.Callback):
-        """Grades every CHUNK iterations with the clock stopped, and ends a run at its limit."""
+    def graded(trained: Any) -> float:
+        return grade(lambda t, x: trained.predict(np.stack([x, t], 1))[:, 0])
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.curve: Curve = []
-            self.spent = self.since = 0.0
-            self.graded = 0
-
-        def on_train_begin(self) -> None:
-            self.since = time.perf_counter()
-
-        def on_epoch_end(self) -> None:
-            self.look(model.train_state.step - self.graded >= CHUNK)
-
-        def on_train_end(self) -> None:
-            self.look(model.train_state.step > self.graded)
-
-        def look(self, due: bool) -> None:
-            now = time.perf_counter()
-            self.spent, self.since = self.spent + now - self.since, now
-            model.stop_training = model.stop_training or self.spent > options.limit
-            if due:
-                error = grade(lambda t, x: model.predict(np.stack([x, t], 1))[:, 0])
-                self.curve.append((self.spent, error))
-                self.graded = model.train_state.step
-                self.since = time.perf_counter()
-
-    clock = Clock()
-    model.compile("adam", lr=1e-3)
-    model.train(iterations=adam, callbacks=[clock], verbose=0)
-    after_adam = clock.curve[-1]
-    if clock.spent <= options.limit:
-        # The options it leaves at 1000 iterations a call decide only how often it can be graded.
-        dde.optimizers.set_LBFGS_options(maxiter=lbfgs)
-        dde.optimizers.config.LBFGS_options |= {
-            "iter_per_step": CHUNK,
-            "fun_per_step": 2 * CHUNK,
-        }
-        model.compile("L-BFGS")
-        model.train(callbacks=[clock], verbose=0)
+    clock = Clock(graded, options.limit)
+    after_adam = adam_then_lbfgs(model, clock, adam, lbfgs)
     return {
         "recipe": f"DeepXDE {dde.__version__}'s example: Adam {adam} of 1e-3, then L-BFGS {lbfgs}",
         "dtype": dtype,
