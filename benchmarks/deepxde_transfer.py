@@ -46,17 +46,12 @@ class Case:
 def cases() -> dict[str, Case]:
     from pacpde.problems import Burgers, Heat, Lorenz
 
-    return {
-        "burgers": Case(
-            Burgers(nu=0.01 / pi), Burgers(nu=0.02 / pi), [2, 20, 20, 20, 1], "Glorot normal", 15_000
-        ),
-        "heat": Case(
-            Heat(alpha=0.4), Heat(alpha=0.2), [2, 20, 20, 20, 1], "Glorot normal", 20_000
-        ),
-        "lorenz": Case(
-            Lorenz(rho=15), Lorenz(rho=18), [1, 40, 40, 40, 3], "Glorot uniform", 20_000, observed=25
-        ),
-    }  # fmt: skip
+    sizes, start = [2, 20, 20, 20, 1], "Glorot normal"
+    burgers = Case(Burgers(nu=0.01 / pi), Burgers(nu=0.02 / pi), sizes, start, 15_000)
+    heat = Case(Heat(alpha=0.4), Heat(alpha=0.2), sizes, start, 20_000)
+    sizes, start = [1, 40, 40, 40, 3], "Glorot uniform"
+    lorenz = Case(Lorenz(rho=15), Lorenz(rho=18), sizes, start, 20_000, observed=25)
+    return {"burgers": burgers, "heat": heat, "lorenz": lorenz}
 
 
 def main() -> None:

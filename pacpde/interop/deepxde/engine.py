@@ -18,9 +18,12 @@ from pacpde.errors import InvalidValueError
 from pacpde.interop.deepxde.data import order
 from pacpde.interop.deepxde.model import check_source
 from pacpde.interop.held import filled, plain
+from pacpde.methods.recipe import Recipe
 from pacpde.networks.constraints import PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.task import Draw, PhysicsTask
+from pacpde.optim.fit import CONVERGED, NOT_CONVERGED
 from pacpde.physics.conditions import Periodic
 from pacpde.physics.domain import Axis
 from pacpde.physics.problem import Problem
@@ -36,7 +39,7 @@ CLOSE = 1e-9  # relative, in float64
 
 @dataclass(frozen=True)
 class DeepXDEAnsatz(PhysicsAnsatz):
-    """u = T(x, N(F(x))) with the transforms of a DeepXDE network, T affine in N.
+    """u = T(x, N(F(x))) with the transforms of a DeepXDE network, T affine in N; never made odd.
 
     Attributes:
         features: F, inputs [points, axes] → [points, features]; None where the map to [−1, 1] is
@@ -81,10 +84,12 @@ class DeepXDEAnsatz(PhysicsAnsatz):
 
     @property
     def settings(self) -> dict[str, Any]:
-        raise InvalidValueError(
-            "a surrogate with transforms of a DeepXDE network cannot be saved, since they are "
-            "functions: give it back by to_network, and save that."
-        )
+        if self.features is not None or self.outputs_of is not None:
+            raise InvalidValueError(
+                "a surrogate with transforms of a DeepXDE network cannot be saved, since they are "
+                "functions: give it back by to_network, and save that."
+            )
+        return {"hard": self.hard, "odd": self.odd}
 
     def check(self) -> None:
         """Refuse transforms that the engine cannot carry derivatives through."""
@@ -124,7 +129,8 @@ def to_surrogate(model: Any, problem: Problem) -> Surrogate:
     """A trained DeepXDE model as a pacpde surrogate, in float64 on the CPU.
 
     Takes an FNN with tanh or sin throughout, and transforms of inputs and, affine, of outputs.
-    Start and edges are left to residuals, as DeepXDE does, whatever its transforms meet.
+    Start and edges are left to residuals, as DeepXDE does, whatever its transforms meet. The
+    outcome is that of a fit with this held-out residual.
 
     Args:
         problem: what it solves.
@@ -132,7 +138,6 @@ def to_surrogate(model: Any, problem: Problem) -> Surrogate:
     check_source(model)
     net = plain(model.net)
     network = _network(net)
-    ansatz: PhysicsAnsatz = PhysicsAnsatz(problem, hard=False)
     features: Any = net._input_transform
     outputs: Any = net._output_transform
     ends = [("outputs", network.outputs, len(problem.fields))]
@@ -144,15 +149,15 @@ def to_surrogate(model: Any, problem: Problem) -> Surrogate:
                 f"the network has {own} {name}, and {problem.name} needs {other}: give the problem "
                 "that it solves."
             )
-    periodic = any(isinstance(edge, Periodic) for edge in problem.edges.values())
-    if features is not None or outputs is not None or periodic:
-        width = network.inputs if features is not None else 0
-        ansatz = DeepXDEAnsatz(problem, False, False, features, width, outputs)
-        ansatz.check()
+    width = network.inputs if features is not None else 0
+    ansatz = DeepXDEAnsatz(problem, False, False, features, width, outputs)
+    ansatz.check()
     layers = _matrices(net)
     parts = [part.flatten() for pair in _folded(layers, ansatz) for part in pair]
     weights = Runtime().tensor(torch.cat(parts))
-    return Surrogate(network, ansatz, weights, stage="trained", outcome="converged")
+    held_out = PhysicsTask(problem, like=ansatz).held_out(network, weights, Draw())
+    outcome = CONVERGED if held_out <= Recipe.of(problem).tolerance else NOT_CONVERGED
+    return Surrogate(network, ansatz, weights, stage="trained", outcome=outcome)
 
 
 def to_network(surrogate: Surrogate, like: Any) -> nn.Module:
@@ -170,10 +175,10 @@ def to_network(surrogate: Surrogate, like: Any) -> nn.Module:
             f"activation {network.activation}, and the network others: give the one that the "
             "surrogate was made from."
         )
-    if ansatz.hard or ansatz.odd:
+    if not isinstance(ansatz, DeepXDEAnsatz):
         raise InvalidValueError(
-            "the surrogate meets its start and edges by an ansatz of pacpde's, which the network "
-            "lacks: only surrogates that came from to_surrogate go back."
+            "the surrogate has an ansatz of pacpde's around its network, which DeepXDE's lacks: "
+            "only what came from to_surrogate, and was not loaded from a folder since, goes back."
         )
     if _network(net) != network:
         net = _resized(net, network)
@@ -228,10 +233,10 @@ def _matrices(net: Any) -> Layers:
     ]
 
 
-def _folded(layers: Layers, ansatz: PhysicsAnsatz) -> Layers:
+def _folded(layers: Layers, ansatz: DeepXDEAnsatz) -> Layers:
     """DeepXDE's layers → the surrogate's."""
     (first, bias), *inner, (last, shift) = layers
-    if getattr(ansatz, "features", None) is None:
+    if ansatz.features is None:
         half, middle, places = _map(ansatz.problem)
         bias = bias + first[:, places] @ middle
         first = first[:, places] * half
@@ -239,10 +244,10 @@ def _folded(layers: Layers, ansatz: PhysicsAnsatz) -> Layers:
     return [(first, bias), *inner, (last / scale[:, None], shift / scale)]
 
 
-def _unfolded(layers: Layers, ansatz: PhysicsAnsatz) -> Layers:
+def _unfolded(layers: Layers, ansatz: DeepXDEAnsatz) -> Layers:
     """The surrogate's layers → DeepXDE's."""
     (first, bias), *inner, (last, shift) = layers
-    if getattr(ansatz, "features", None) is None:
+    if ansatz.features is None:
         half, middle, places = _map(ansatz.problem)
         own = first / half
         bias = bias - own @ middle

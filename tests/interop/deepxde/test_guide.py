@@ -1,0 +1,41 @@
+"""The guide's scripts run as they stand, but for the numbers of points and iterations."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import deepxde as dde
+import numpy as np
+
+GUIDE = Path(__file__).resolve().parents[3] / "docs" / "deepxde.md"
+X = np.random.default_rng(0).uniform((-1, 0), (1, 0.99), (50, 2))
+SHORTER = {
+    "ADAM, LBFGS = 15_000, 15_000": "ADAM, LBFGS = 30, 10",
+    "num_domain=2540": "num_domain=100",
+    "model, data(0.02 / np.pi), train)": "model, data(0.02 / np.pi), train, rounds=1, tau=99)",
+    "sparsity=0.5)\ntarget = Model": "sparsity=0.5, settings=SMALL)\ntarget = Model",
+}
+
+
+def test_the_guide() -> None:
+    scripts = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    added = scripts[0].split("train(model)\n\n")[1]
+    assert len([line for line in added.splitlines() if line.strip()]) <= 10
+    whole = "\0".join(scripts)
+    for long, short in SHORTER.items():
+        assert whole.count(long) == 1
+        whole = whole.replace(long, short)
+    names: dict[str, Any] = {"SMALL": {"points": 100, "steps": 3}}
+    script, others, engine = (compile(part, str(GUIDE), "exec") for part in whole.split("\0"))
+
+    dde.optimizers.config.LBFGS_options |= {"iter_per_step": 10, "fun_per_step": 20}
+    exec(script, names)
+    assert np.array_equal(names["source"].predict(X), names["allocated"].predict(X))
+    assert not np.array_equal(names["target"].predict(X), names["allocated"].predict(X))
+    before = names["model"].predict(X)
+    exec(others, names)
+    assert names["told"].flops < names["told"].rounds[0][0]
+    exec(engine, names)
+    expected = names["result"].surrogate(X[:, 1], X[:, 0])
+    np.testing.assert_allclose(names["target"].predict(X)[:, 0], expected, rtol=1e-10, atol=1e-12)
+    assert np.array_equal(names["model"].predict(X), before)
