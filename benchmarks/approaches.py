@@ -1,9 +1,10 @@
 """How far targets are reached: the follower beside straight fits, equal steps and growing.
 
-Seconds and errors are of the fit to the target; graded outside the clock. What is allocated before
-it, and what is recalled after it, stands beside.
+And what was tried to make PAC as good as warm start there: other masks, sparsities and starts of
+the freed weights, all of them by the follower. Seconds and errors are of the fit to the target;
+graded outside the clock. What is allocated before it, and what is recalled after it, stands beside.
 
-    python benchmarks/approaches.py [--seeds 3] [--threads 1]
+    python benchmarks/approaches.py [--seeds 3] [--threads 1] [--only attempts]
     python benchmarks/approaches.py --join SOME.json OTHERS.json
 """
 
@@ -18,7 +19,18 @@ from typing import Any
 from common import RESULTS, begun, markdown, reached, write_record
 
 WAYS = ("follow", "straight", "steps", "grow")
-METHODS: Mapping[str, Mapping[str, Any]] = {"warm_start": {}, "pac": {}}
+METHODS = ("warm_start", "pac")
+ATTEMPTS: Mapping[str, Mapping[str, Any]] = {
+    "freed weights from 0": {"wake": 0.0},
+    "freed weights twice as large": {"wake": 2.0},
+    "65 % pruned": {"sparsity": 0.65},
+    "88 % pruned": {"sparsity": 0.88},
+    "six neurons more": {"grow": 6},
+    "single weights, by sensitivity": {"scope": "global", "wake": 0.0},
+    "single weights, by magnitude (as published)": {
+        "scope": "global", "mask": "magnitude", "wake": 0.0, "strength": 1e-9,
+    },
+}  # fmt: skip
 TARGETS = ("burgers 0.005/pi", "burgers 0.0025/pi", "lorenz 28")
 THRESHOLDS = (1e-2, 1e-3, 1e-4)
 BUDGETS = (5, 10, 20, 40)  # seconds on the target
@@ -29,6 +41,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first", type=int, default=0, help="seed to begin with")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", choices=["ways", "attempts"])
     parser.add_argument("--join", type=Path, nargs="+", help="records of some seeds each, as one")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "approaches.json")
     arguments = parser.parse_args()
@@ -38,18 +51,28 @@ def main() -> None:
         record = {**parts[0], "runs": [run for part in parts for run in part["runs"]]}
         write_record(record, arguments.output)
         print(table(record["runs"]))
+        print(attempts_table(record["runs"]))
         return
     for seed in range(arguments.first, arguments.first + arguments.seeds):
         sources: dict[str, Any] = {}
         for target in TARGETS:
-            for method in METHODS:
-                for way in WAYS:
-                    record["runs"].append(run(sources, target, method, way, seed))
-                    write_record(record, arguments.output)
+            for method, way, attempt in grid(arguments.only):
+                record["runs"].append(run(sources, target, method, way, attempt, seed))
+                write_record(record, arguments.output)
     print(table(record["runs"]))
+    print(attempts_table(record["runs"]))
 
 
-def run(sources: dict[str, Any], name: str, method: str, way: str, seed: int) -> dict[str, Any]:
+def grid(only: str | None) -> list[tuple[str, str, str]]:
+    """(method, way, attempt) of every run; "" is the default of PAC."""
+    ways = [(method, way, "") for method in METHODS for way in WAYS]
+    attempts = [("pac", "follow", attempt) for attempt in ATTEMPTS]
+    return {"ways": ways, "attempts": attempts}.get(only or "", ways + attempts)
+
+
+def run(
+    sources: dict[str, Any], name: str, method: str, way: str, attempt: str, seed: int
+) -> dict[str, Any]:
     """One transfer, from a source that is trained once a seed."""
     from pacpde import fit, transfer
     from pacpde.problems import Burgers, Lorenz
@@ -59,9 +82,8 @@ def run(sources: dict[str, Any], name: str, method: str, way: str, seed: int) ->
         sources[family] = fit(Burgers(nu=0.01 / pi) if family == "burgers" else Lorenz(), seed=seed)
     nu = {"0.005/pi": 0.005 / pi, "0.0025/pi": 0.0025 / pi}
     target = Burgers(nu=nu[value]) if family == "burgers" else Lorenz(rho=float(value))
-    made = transfer(
-        sources[family], target, method=method, approach=way, seed=seed, **METHODS[method]
-    )
+    options = ATTEMPTS[attempt] if attempt else {}
+    made = transfer(sources[family], target, method=method, approach=way, seed=seed, **options)
     graded = [entry for entry in made.history if entry.get("error") is not None]
     before = made.surrogate.seconds - made.made.seconds["calibrate"]
     curve = [(entry["seconds"] - before, entry["error"]) for entry in graded]
@@ -70,6 +92,7 @@ def run(sources: dict[str, Any], name: str, method: str, way: str, seed: int) ->
         "target": name,
         "method": method,
         "approach": way,
+        "attempt": attempt,
         "seconds_to": {f"{error:g}": reached(curve, error) for error in THRESHOLDS},
         "curve": curve,
         "calibrate": made.made.seconds["calibrate"],
@@ -81,22 +104,45 @@ def run(sources: dict[str, Any], name: str, method: str, way: str, seed: int) ->
     return found
 
 
+HEAD = [
+    "converged", *[f"s to {error:g}" for error in THRESHOLDS],
+    *[f"after {budget} s" for budget in BUDGETS], "end", "worst", "s",
+]  # fmt: skip
+
+
 def table(runs: list[dict[str, Any]]) -> str:
     """Medians over seeds; a seed that never arrives is the slowest."""
     rows = []
     for target in TARGETS:
-        for method in METHODS:
-            for way in WAYS:
-                some = [
-                    r for r in runs
-                    if (r["target"], r["method"], r["approach"]) == (target, method, way)
-                ]  # fmt: skip
-                if some:
-                    rows.append([target, method, way, *_numbers(some)])
-    errors = [f"s to {error:g}" for error in THRESHOLDS]
-    after = [f"after {budget} s" for budget in BUDGETS]
-    head = ["target", "method", "approach", "converged", *errors, *after, "end", "worst", "s"]
-    return markdown(head, rows)
+        for method, way, _ in grid("ways"):
+            some = _some(runs, target, method, way, "")
+            if some:
+                rows.append([target, method, way, *_numbers(some)])
+    return markdown(["target", "method", "approach", *HEAD], rows)
+
+
+def attempts_table(runs: list[dict[str, Any]]) -> str:
+    """PAC as it is, what was tried in its place, and warm start; all by the follower."""
+    rows = []
+    for target in TARGETS:
+        for name, method, attempt in (
+            ("warm start", "warm_start", ""),
+            ("PAC", "pac", ""),
+            *((attempt, "pac", attempt) for attempt in ATTEMPTS),
+        ):
+            some = _some(runs, target, method, "follow", attempt)
+            if some:
+                kept = [run["source_error"]["recalled"] for run in some]
+                recalled = "–" if None in kept else f"{statistics.median(kept):.1e}"
+                rows.append([target, name, *_numbers(some), recalled])
+    return markdown(["target", "PAC with", *HEAD, "recalled"], rows)
+
+
+def _some(
+    runs: list[dict[str, Any]], target: str, method: str, way: str, attempt: str
+) -> list[dict[str, Any]]:
+    asked = target, method, way, attempt
+    return [r for r in runs if (r["target"], r["method"], r["approach"], r["attempt"]) == asked]
 
 
 def _numbers(runs: list[dict[str, Any]]) -> list[str]:
