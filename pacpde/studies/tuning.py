@@ -66,7 +66,8 @@ def write_tuned(choices: Sequence[Choice], file: Path) -> None:
     lines = ["# Written by `pacpde study choose`: of each method's trials, the one of the lowest",
              "# median held-out residual."]  # fmt: skip
     for choice in choices:
-        told = f"{choice.trials} trials of {choice.cells} cells"
+        cells = "one cell" if choice.cells == 1 else f"{choice.cells} cells"
+        told = f"{choice.trials} trials of {cells}"
         lines += ["", f"[{choice.family}.{choice.method}]  # {told}, {choice.held_out:.1e}"]
         lines += [f"{name} = {json.dumps(value)}" for name, value in choice.options.items()]
     with atomic_write(file) as temporary:
