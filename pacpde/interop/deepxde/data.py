@@ -5,6 +5,7 @@ from typing import Any
 
 import deepxde as dde
 import numpy as np
+import torch
 
 from pacpde.datasets import reference_for
 from pacpde.errors import InvalidValueError
@@ -143,8 +144,8 @@ def _start(problem: Problem, geometry: Any) -> list[Any]:
         return values
 
     return [
-        dde.icbc.IC(geometry, of(field), lambda _, on: on, component=field)
-        for field in range(len(problem.fields))
+        _remembering(dde.icbc.IC(geometry, of(k), lambda _, on: on, component=k), of(k))
+        for k in range(len(problem.fields))
     ]
 
 
@@ -156,7 +157,8 @@ def _edges(problem: Problem, geometry: Any) -> list[Any]:
         for field in range(len(problem.fields)):
             if isinstance(edge, Dirichlet):
                 values = _wall(axis, number, edge)
-                made.append(dde.icbc.DirichletBC(geometry, values, there, component=field))
+                wall = dde.icbc.DirichletBC(geometry, values, there, component=field)
+                made.append(_remembering(wall, values))
             else:
                 assert isinstance(edge, Periodic)
                 made += [
@@ -178,6 +180,23 @@ def _on(axis: Axis, number: int) -> Callable[[np.ndarray, bool], bool]:
 def _wall(axis: Axis, number: int, edge: Dirichlet) -> Values:
     middle = (axis.lower + axis.upper) / 2
     return lambda x: _column(np.where(x[:, number] < middle, edge.lower, edge.upper), x)
+
+
+def _remembering(condition: Any, values: Values) -> Any:
+    """The condition with its values kept for the latest points alone.
+
+    DeepXDE 1.15 keeps them by the address of an array, which after a resampling may be another's.
+    """
+    latest: list[Any] = []
+
+    def remembered(X: np.ndarray, begin: int, end: int, _: Any) -> torch.Tensor:
+        if not latest or latest[0] is not X or latest[1] != (begin, end):
+            latest[:] = X, (begin, end), torch.as_tensor(values(X[begin:end]))
+        found: torch.Tensor = latest[2]
+        return found
+
+    condition.func = remembered
+    return condition
 
 
 def _column(values: Any, x: np.ndarray) -> np.ndarray:
