@@ -1,0 +1,68 @@
+"""The table of every method on every distance, from the records of a study.
+
+python benchmarks/methods_table.py [FOLDER]
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from common import RESULTS, markdown
+
+BASE = "warm_start"
+
+
+def main() -> None:
+    print(table(Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS / "methods"))
+
+
+def table(folder: Path) -> str:
+    """A table a family: median errors target by target, and all pairs against warm start."""
+    from pacpde.studies.ledger import Ledger
+    from pacpde.studies.statistics import Group, groups
+    from pacpde.studies.study import Study
+
+    study = Study.kept(folder)
+    known = {row["cell"]: row for row in Ledger(folder).rows()}
+    found = groups([known[name] for name in study.names if name in known])
+    families: dict[str, list[Group]] = {}
+    for group in found:
+        families.setdefault(group.family, []).append(group)
+    return "\n".join(_family(name, some) for name, some in families.items())
+
+
+def _family(name: str, found: Sequence) -> str:  # type: ignore[type-arg]
+    from pacpde.studies.statistics import overall, spread, variant_names
+
+    variants = variant_names(found)
+    base = next(variant for variant in variants if variant.split(" ")[0] == BASE)
+    against = {ratio.one: ratio for ratio in overall(found, base)}
+    lines = []
+    for variant in variants:
+        rows = [list(group.rows.get(variant, {}).values()) for group in found]
+        every = [row for some in rows for row in some]
+        pair = against.get(variant)
+        ratio, wins = "1", ""
+        if pair is not None:
+            ratio = f"{pair.ratio:.2g} [{pair.low:.2g}, {pair.high:.2g}]"
+            wins = f"{pair.wins} of {pair.pairs}"
+        kept = [
+            row["source_error"]["recalled"]
+            for row in every
+            if row["source_error"] and row["source_error"]["recalled"] is not None
+        ]
+        seconds = spread(every).seconds
+        lines.append((
+            [variant.replace("_", " "),
+             *(f"{spread(some).median:.0e}" if some else "–" for some in rows)],
+            [ratio, wins, f"{sum(row['outcome'] != 'converged' for row in every)}",
+             "–" if not kept else f"{sorted(kept)[len(kept) // 2]:.0e}",
+             "–" if seconds is None else f"{seconds:.1f}"],
+        ))  # fmt: skip
+    targets = [f"{group.name.removeprefix(name)} ({group.distance:.2f})" for group in found]
+    head = [name, *targets, "÷ warm start", "wins", "not converged", "recalled", "s"]
+    return markdown(head, [[*first, *rest] for first, rest in lines])
+
+
+if __name__ == "__main__":
+    main()
