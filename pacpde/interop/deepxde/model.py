@@ -48,12 +48,18 @@ class Model(dde.Model):
 
     def train(self, *args: Any, **settings: Any) -> Any:
         """As DeepXDE's, which see."""
-        if self.opt is None:
-            raise InvalidValueError(
-                "this model is not compiled yet: every stage is a model of its own; call its "
-                'compile, such as model.compile("adam", lr=1e-3), before train.'
-            )
+        self._check_compiled("train")
         return super().train(*args, **settings)
+
+    def save(self, *args: Any, **settings: Any) -> Any:
+        """As DeepXDE's, which see."""
+        self._check_compiled("save")
+        return super().save(*args, **settings)
+
+    def restore(self, *args: Any, **settings: Any) -> Any:
+        """As DeepXDE's, which see; a checkpoint of another stage is refused, see `held`."""
+        self._check_compiled("restore")
+        return super().restore(*args, **settings)
 
     def predict(self, *args: Any, **settings: Any) -> Any:
         """As DeepXDE's, which see."""
@@ -74,6 +80,13 @@ class Model(dde.Model):
         super()._train_step(*args)
         if isinstance(self.opt, torch.optim.LBFGS) and _iterations(self.opt) == before:
             self.stop_training = True
+
+    def _check_compiled(self, what: str) -> None:
+        if self.opt is None:
+            raise InvalidValueError(
+                "this model is not compiled yet: every stage is a model of its own; call its "
+                f'compile, such as model.compile("adam", lr=1e-3), before {what}.'
+            )
 
     def _check_own(self, optimizer: torch.optim.Optimizer) -> None:
         own = {id(parameter) for parameter in self.net.parameters()}

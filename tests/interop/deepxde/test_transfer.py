@@ -142,8 +142,13 @@ def test_what_cannot_go_on_says_why(source: Any) -> None:
     with pytest.raises(InvalidValueError, match=r"call pac\.allocate"):
         pac.calibrate(of(0.3))
     allocated = pac.allocate()
-    with pytest.raises(InvalidValueError, match="not compiled yet"):
-        allocated.train(iterations=1)
+    for what in (
+        lambda: allocated.train(iterations=1),
+        lambda: allocated.save("nowhere"),
+        lambda: allocated.restore("nowhere"),
+    ):
+        with pytest.raises(InvalidValueError, match="not compiled yet"):
+            what()
     stranger = torch.optim.Adam(source.net.parameters())
     with pytest.raises(InvalidValueError, match="no parameters of this model"):
         allocated.compile(stranger)
