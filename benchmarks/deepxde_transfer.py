@@ -193,12 +193,14 @@ def table() -> str:
         if not file.exists():
             continue
         record = json.loads(file.read_text())
+        scratch = next(run for run in record["runs"] if run["name"].endswith("scratch"))
         for run in record["runs"]:
+            same = None if run["name"] == "source" else reached(run["curve"], scratch["error"])
             to = [_seconds(run["seconds_to"][f"{least:g}"]) for least in THRESHOLDS]
             bits = run.get("recalled_bits")
             kept = "" if run.get("recalled_error") is None else f"{run['recalled_error']:.1e}"
             rows.append(
-                [name, run["name"], *to, f"{run['seconds']:.0f}", f"{run['error']:.1e}",
+                [name, run["name"], *to, _seconds(same), f"{run['seconds']:.0f}", f"{run['error']:.1e}",
                  _seconds(run.get("allocate")), kept + (", to the last bit" if bits else "")]
             )  # fmt: skip
     head = [

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/engine.md and docs/methods.md from benchmarks/results."""
+"""Writes the tables of the pages in docs from benchmarks/results."""
 
 import json
 
@@ -8,7 +8,9 @@ from batch import table as batch_table
 from burgers_vs_jinns import table as jinns_table
 from common import RESULTS, ROOT, write_table
 from cost import table as cost_table
+from deepxde_transfer import table as deepxde_table
 from identification import table as identification_table
+from methods_table import table as methods_table
 from optimisers import table as optimisers_table
 from over_seeds import table as seeds_table
 from phases import table as phases_table
@@ -44,6 +46,10 @@ def main() -> None:
         path = RESULTS / f"{file}.json"
         if path.exists():
             write_table(page, name, table(json.loads(path.read_text())))
+    if list(RESULTS.glob("deepxde_transfer_*.json")):
+        write_table(ROOT / "docs" / "deepxde.md", "transfers of DeepXDE", deepxde_table())
+    if (RESULTS / "methods").exists():
+        write_table(METHODS, "methods", methods_table(RESULTS / "methods"))
 
 
 if __name__ == "__main__":
