@@ -69,9 +69,6 @@ def main() -> None:
         return
     record = begun(f"DeepXDE's {options.family} example, transferred", options.threads)
     work(options, record)
-    if not options.quick:
-        name = f"deepxde_transfer_{options.family}.json"
-        write_record(record, options.output or RESULTS / name)
 
 
 def work(options: argparse.Namespace, record: dict[str, Any]) -> None:
@@ -107,6 +104,9 @@ def work(options: argparse.Namespace, record: dict[str, Any]) -> None:
             **others,
         }
         record["runs"].append(run)
+        if not options.quick:
+            file = RESULTS / f"deepxde_transfer_{options.family}.json"
+            write_record(record, options.output or file)
         print({key: value for key, value in run.items() if key != "curve"}, flush=True)
 
     source = dde.Model(data_of(case.source, case.observed), network())
@@ -193,21 +193,23 @@ def table() -> str:
         if not file.exists():
             continue
         record = json.loads(file.read_text())
-        scratch = next(run for run in record["runs"] if run["name"].endswith("scratch"))
+        scratch = [run["error"] for run in record["runs"] if run["name"].endswith("scratch")]
         for run in record["runs"]:
-            same = None if run["name"] == "source" else reached(run["curve"], scratch["error"])
+            compared = scratch and run["name"] != "source"
+            same = reached(run["curve"], scratch[0]) if compared else None
             to = [_seconds(run["seconds_to"][f"{least:g}"]) for least in THRESHOLDS]
-            bits = run.get("recalled_bits")
             kept = "" if run.get("recalled_error") is None else f"{run['recalled_error']:.1e}"
+            kept += ", to the last bit" if run.get("recalled_bits") else ""
             rows.append(
-                [name, run["name"], *to, _seconds(same), f"{run['seconds']:.0f}", f"{run['error']:.1e}",
-                 _seconds(run.get("allocate")), kept + (", to the last bit" if bits else "")]
+                [name, run["name"], *to, _seconds(same), f"{run['seconds']:.0f}",
+                 f"{run['error']:.1e}", _seconds(run.get("allocate")), kept]
             )  # fmt: skip
     head = [
         "family",
         "run",
         "s to 1e-2",
         "s to 1e-3",
+        "s to scratch's error",
         "s in all",
         "error",
         "s allocate",
