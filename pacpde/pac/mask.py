@@ -1,6 +1,6 @@
 """Masks: which weights the source keeps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import torch
@@ -76,12 +76,21 @@ def mask_of(
     if scope == "layer":
         groups = [pruned & _within(layer.weights.start, layer.biases.stop, pruned)
                   for layer in network.layers]  # fmt: skip
+    return keep | largest(scores, groups, sparsity)
+
+
+def largest(scores: torch.Tensor, groups: Iterable[torch.Tensor], sparsity: float) -> torch.Tensor:
+    """True for the largest scores of every group, all but a share of them, bool [size].
+
+    Args:
+        groups: bool [size] each.
+    """
+    found = torch.zeros_like(scores, dtype=torch.bool)
     for group in groups:
         indices = group.nonzero()[:, 0]
         count = round((1 - sparsity) * len(indices))
-        largest = scores[indices].argsort(descending=True, stable=True)[:count]
-        keep[indices[largest]] = True
-    return keep
+        found[indices[scores[indices].argsort(descending=True, stable=True)[:count]]] = True
+    return found
 
 
 def _within(start: int, stop: int, like: torch.Tensor) -> torch.Tensor:

@@ -99,7 +99,7 @@ def data(
         settings.setdefault("solution", solution(problem))
     made = [*_start(problem, geometry), *_edges(problem, geometry)] if conditions else []
     if not space:
-        counts = {"num_domain": num_domain or 400, "num_boundary": _count(num_boundary, 2)}
+        counts = {"num_domain": _count(num_domain, 400), "num_boundary": _count(num_boundary, 2)}
         return dde.data.PDE(geometry, pde(problem), made, **counts, **settings)
     counts = {
         "num_domain": _count(num_domain, 2540),

@@ -5,7 +5,6 @@ time first. The map goes into the first layer, and the fields' scales into the l
 function in other numbers, equal but for rounding.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +15,7 @@ from torch import nn
 
 from pacpde.errors import InvalidValueError
 from pacpde.interop.deepxde.data import order
-from pacpde.interop.deepxde.model import check_source
+from pacpde.interop.deepxde.model import Transform, activations, check_source
 from pacpde.interop.held import filled, plain
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.constraints import PhysicsAnsatz
@@ -29,7 +28,6 @@ from pacpde.physics.domain import Axis
 from pacpde.physics.problem import Problem
 from pacpde.runtime import Runtime, generator
 
-Transform = Callable[..., torch.Tensor]
 ACTIVATIONS = {torch.tanh: "tanh", torch.sin: "sin"} | {
     dde.nn.activations.get(name): name for name in ("tanh", "sin")
 }
@@ -199,16 +197,16 @@ def _network(net: Any) -> MLP:
             f"the network is a {type(net).__name__}: the engine takes a deepxde.nn.FNN; PAC and "
             "warm start by DeepXDE's own optimisers take any."
         )
-    bends = net.activation if isinstance(net.activation, list) else [net.activation]
-    named = {ACTIVATIONS.get(bend) for bend in bends[: max(1, len(net.linears) - 1)]}
+    bends = activations(net)
+    if not bends:
+        raise InvalidValueError("the network has no hidden layer: the engine needs one.")
+    named = {ACTIVATIONS.get(bend) for bend in bends}
     if len(named) != 1 or None in named:
         names = ", ".join(sorted({getattr(bend, "__name__", str(bend)) for bend in bends}))
         raise InvalidValueError(
             f"the network has the activation {names}: the engine carries derivatives through "
             f"{' or '.join(sorted(set(ACTIVATIONS.values())))}, the same in all layers."
         )
-    if len(net.linears) < 2:
-        raise InvalidValueError("the network has no hidden layer: the engine needs one.")
     (activation,) = named
     assert activation is not None
     widths = tuple(linear.out_features for linear in net.linears[:-1])

@@ -1,30 +1,33 @@
 """Which weights of a torch network its source keeps, by name of the parameter."""
 
+from collections.abc import Iterable
+
 import torch
 
 from pacpde.errors import InvalidValueError
 from pacpde.interop.held import Tensors
-from pacpde.pac.mask import TREATMENTS, check_choice, check_sparsity
+from pacpde.pac.mask import TREATMENTS, check_choice, check_sparsity, largest
 
 SCOPES = ("global", "tensor")
 
 
-def largest(values: Tensors, sparsity: float, scope: str, biases: str) -> Tensors:
+def by_magnitude(values: Tensors, sparsity: float, scope: str, biases: str) -> Tensors:
     """True for the weights of the largest magnitude; see `PAC.prune`."""
     check_sparsity(sparsity)
     check_choice("scope", scope, SCOPES)
     check_choice("treatment of biases", biases, TREATMENTS)
-    mask = {
-        name: torch.full_like(v, biases == "keep", dtype=torch.bool) for name, v in values.items()
-    }
-    pruned = [name for name, v in values.items() if v.dim() > 1 or biases == "prune"]
-    for group in [[name] for name in pruned] if scope == "tensor" else [pruned]:
-        sizes = torch.cat([values[name].abs().flatten() for name in group])
-        order = sizes.argsort(descending=True, stable=True)
-        own = torch.zeros_like(sizes, dtype=torch.bool)
-        own[order[: round((1 - sparsity) * len(sizes))]] = True
-        for name, part in zip(group, own.split([values[n].numel() for n in group]), strict=True):
-            mask[name] = part.view_as(values[name])
+    parts = list(values.values())
+    pruned = _flat(torch.full_like(v, v.dim() > 1 or biases == "prune", dtype=torch.bool)
+                   for v in parts)  # fmt: skip
+    groups = [pruned]
+    if scope == "tensor":
+        number = _flat(torch.full_like(v, k, dtype=torch.long) for k, v in enumerate(parts))
+        groups = [pruned & (number == k) for k in range(len(parts))]
+    keep = largest(_flat(parts).abs(), groups, sparsity)
+    if biases == "keep":
+        keep |= ~pruned
+    split = zip(values.items(), keep.split([v.numel() for v in parts]), strict=True)
+    mask = {name: own.view_as(v) for (name, v), own in split}
     _check_share(mask, f"sparsity is {sparsity:g}, which")
     return mask
 
@@ -53,6 +56,10 @@ def kept(values: Tensors, mask: Tensors) -> Tensors:
         name: torch.where(mask[name], value, torch.zeros_like(value))
         for name, value in values.items()
     }
+
+
+def _flat(parts: Iterable[torch.Tensor]) -> torch.Tensor:
+    return torch.cat([part.flatten() for part in parts])
 
 
 def _check_share(mask: Tensors, what: str) -> None:

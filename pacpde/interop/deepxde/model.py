@@ -12,6 +12,7 @@ from pacpde.errors import InvalidValueError
 from pacpde.interop.held import check_module
 
 Penalty = Callable[[nn.Module], torch.Tensor]
+Transform = Callable[..., torch.Tensor]
 
 
 class Model(dde.Model):
@@ -78,7 +79,7 @@ class Model(dde.Model):
         """
         before = _iterations(self.opt)
         super()._train_step(*args)
-        if isinstance(self.opt, torch.optim.LBFGS) and _iterations(self.opt) == before:
+        if before is not None and _iterations(self.opt) == before:
             self.stop_training = True
 
     def _check_compiled(self, what: str) -> None:
@@ -99,10 +100,23 @@ class Model(dde.Model):
                     )
 
 
-def _iterations(optimiser: torch.optim.Optimizer) -> int:
-    """Of L-BFGS, so far."""
-    states = optimiser.state_dict()["state"]
-    return int(states[0].get("n_iter", 0)) if states else 0
+def anchored(net: nn.Module, strength: float) -> Penalty:
+    """strength · ‖w − w₀‖² over a network's parameters, with w₀ what they are now."""
+    start = [parameter.detach().clone() for parameter in net.parameters()]
+
+    def penalty(module: nn.Module) -> torch.Tensor:
+        pairs = zip(module.parameters(), start, strict=True)
+        return strength * torch.stack([((w - w_0) ** 2).sum() for w, w_0 in pairs]).sum()
+
+    return penalty
+
+
+def _iterations(optimiser: Any) -> int | None:
+    """Of L-BFGS, so far; None of another optimiser."""
+    if not isinstance(optimiser, torch.optim.LBFGS):
+        return None
+    first = optimiser.param_groups[0]["params"][0]
+    return int(optimiser.state[first].get("n_iter", 0))
 
 
 def check_model(model: Any) -> None:
@@ -127,6 +141,13 @@ def check_source(model: Any) -> None:
     check_model(model)
     if not hasattr(model.net, "plain_module"):
         check_module(model.net)
+
+
+def activations(net: Any) -> list[Transform]:
+    """Of an FNN's hidden layers, one each."""
+    own = net.activation
+    hidden = len(net.linears) - 1
+    return own[:hidden] if isinstance(own, list) else [own] * hidden
 
 
 def _penalised(data: Any, net: nn.Module, penalty: Penalty) -> Any:

@@ -5,8 +5,8 @@ from typing import Any
 from torch import nn
 
 from pacpde.errors import InvalidValueError
-from pacpde.interop.deepxde.masks import checked, kept, largest
-from pacpde.interop.deepxde.model import Model, check_source
+from pacpde.interop.deepxde.masks import by_magnitude, checked, kept
+from pacpde.interop.deepxde.model import Model, anchored, check_source
 from pacpde.interop.held import Tensors, filled, hold, plain, whole
 from pacpde.methods.base import check_strength
 
@@ -58,7 +58,7 @@ class PAC:
             mask: your own instead: parameter name → bool, shaped like it, True where kept.
         """
         if mask is None:
-            self.mask = largest(self._values, sparsity, scope, biases)
+            self.mask = by_magnitude(self._values, sparsity, scope, biases)
         else:
             self.mask = checked(mask, self._values)
         self._allocated = self._calibrated = None
@@ -83,7 +83,7 @@ class PAC:
         assert self._allocated is not None
         free = {name: ~own for name, own in self.mask.items()}
         net = hold(self._net, whole(self._allocated.net), free)
-        self._calibrated = Model(data, net, _ridge(strength) if strength else None)
+        self._calibrated = Model(data, net, anchored(net, strength) if strength else None)
         return self._calibrated
 
     def recall(self) -> Model:
@@ -96,8 +96,3 @@ class PAC:
     def _need(self, found: Any, before: str, now: str) -> None:
         if not found:
             raise InvalidValueError(f"{now} comes after {before}: call pac.{before}(...) first.")
-
-
-def _ridge(strength: float) -> Any:
-    """λ‖w_P‖² over what is free; at calibrate it starts at 0."""
-    return lambda net: strength * sum((part**2).sum() for part in net.parameters())

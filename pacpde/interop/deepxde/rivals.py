@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from pacpde.errors import InvalidValueError
-from pacpde.interop.deepxde.model import Model, check_source
-from pacpde.interop.held import plain, whole
+from pacpde.interop.deepxde.model import Model, activations, anchored, check_source
+from pacpde.interop.held import plain
 from pacpde.interop.modules import Activation, Tailored, tailor
 from pacpde.methods.base import check_strength
 
@@ -33,13 +33,7 @@ def l2_sp(model: Any, data: Any, *, alpha: float = 0.01) -> Model:
     check_source(model)
     check_strength("alpha (α)", alpha)
     net = plain(model.net)
-    start = list(whole(net).values())
-
-    def penalty(module: nn.Module) -> torch.Tensor:
-        pairs = zip(module.parameters(), start, strict=True)
-        return alpha / 2 * torch.stack([((w - w_s) ** 2).sum() for w, w_s in pairs]).sum()
-
-    return Model(data, net, penalty)
+    return Model(data, net, anchored(net, alpha / 2))
 
 
 class Chain(dde.nn.NN):
@@ -120,12 +114,9 @@ def as_chain(net: Any) -> nn.Sequential:
             "of layers, a deepxde.nn.FNN; PAC, warm start and L2-SP take any."
         )
     modules: list[nn.Module] = []
-    bends = net.activation
-    for number, linear in enumerate(net.linears):
-        modules.append(linear)
-        if number < len(net.linears) - 1:
-            modules.append(Activation(bends[number] if isinstance(bends, list) else bends))
-    return nn.Sequential(*modules)
+    for linear, bend in zip(net.linears, activations(net), strict=False):
+        modules += [linear, Activation(bend)]
+    return nn.Sequential(*modules, net.linears[-1])
 
 
 def _losses(data: Any, net: Any, weights: Sequence[float] | None) -> torch.Tensor:
