@@ -117,8 +117,7 @@ def run(
         where = cluster(scheduler, local, plugins)
     with _counting() as tell, where as workers:
         now = conduct(found, output, workers, tell=tell)
-    keys = set(found.names)
-    rows = [row for row in Ledger(output).rows() if row["cell"] in keys]
+    rows = Ledger(output).of(found.names)
     content = {"records": [records.check(record(row)) for row in rows]}
     emit(content, json, f"{now.done} of {now.cells} cells in {output}")
     faults = [row["fault"] for row in rows if row["fault"]]

@@ -46,14 +46,13 @@ def write(
 
     place = Path(folder)
     study = Study.kept(place)
-    known = {row["cell"]: row for row in Ledger(place).rows()}
-    rows = [known[name] for name in study.names if name in known]
+    rows = Ledger(place).of(study.names)
     cells = dict(zip(study.names, study.cells, strict=True))
     if not rows:
         raise InvalidValueError(f"{folder} has no record yet: run the study first.")
     found = groups(rows)
     kept = kept_surrogates(place, cells)
-    frames = slider.frames(cells, kept, known)
+    frames = slider.frames(cells, kept, {row["cell"]: row for row in rows})
     shown = pictures(found, cells, kept)
     names = {row["variant"]: readable(row["variant"]) for row in rows}
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)

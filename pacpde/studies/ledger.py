@@ -96,6 +96,11 @@ class Ledger:
             found.update((row["cell"], row) for row in self.read(part))
         return list(found.values())
 
+    def of(self, keys: Iterable[str]) -> list[Row]:
+        """The rows of these cells that are there, in this order."""
+        known = {row["cell"]: row for row in self.rows()}
+        return [known[key] for key in keys if key in known]
+
     @staticmethod
     def read(part: Path) -> list[Row]:
         """The rows of one file."""
