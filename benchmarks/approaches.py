@@ -9,14 +9,13 @@ graded outside the clock. What is allocated before it, and what is recalled afte
 """
 
 import argparse
-import json
 import statistics
 from collections.abc import Mapping
 from math import pi
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, begun, markdown, reached, write_record
+from common import RESULTS, begun, joined, markdown, on_target, reached, write_record
 
 WAYS = ("follow", "straight", "steps", "grow")
 METHODS = ("warm_start", "pac")
@@ -34,6 +33,10 @@ ATTEMPTS: Mapping[str, Mapping[str, Any]] = {
 TARGETS = ("burgers 0.005/pi", "burgers 0.0025/pi", "lorenz 28")
 THRESHOLDS = (1e-2, 1e-3, 1e-4)
 BUDGETS = (5, 10, 20, 40)  # seconds on the target
+HEAD = [
+    "converged", *[f"s to {error:g}" for error in THRESHOLDS],
+    *[f"after {budget} s" for budget in BUDGETS], "end", "worst", "s",
+]  # fmt: skip
 
 
 def main() -> None:
@@ -47,18 +50,15 @@ def main() -> None:
     arguments = parser.parse_args()
     record = begun("three far targets, reached in several ways", arguments.threads)
     if arguments.join:
-        parts = [json.loads(file.read_text()) for file in arguments.join]
-        record = {**parts[0], "runs": [run for part in parts for run in part["runs"]]}
-        write_record(record, arguments.output)
-        print(table(record["runs"]))
-        print(attempts_table(record["runs"]))
-        return
-    for seed in range(arguments.first, arguments.first + arguments.seeds):
+        record = joined(arguments.join)
+    seeds = range(arguments.first, arguments.first + arguments.seeds)
+    for seed in () if arguments.join else seeds:
         sources: dict[str, Any] = {}
         for target in TARGETS:
             for method, way, attempt in grid(arguments.only):
                 record["runs"].append(run(sources, target, method, way, attempt, seed))
                 write_record(record, arguments.output)
+    write_record(record, arguments.output)
     print(table(record["runs"]))
     print(attempts_table(record["runs"]))
 
@@ -84,9 +84,7 @@ def run(
     target = Burgers(nu=nu[value]) if family == "burgers" else Lorenz(rho=float(value))
     options = ATTEMPTS[attempt] if attempt else {}
     made = transfer(sources[family], target, method=method, approach=way, seed=seed, **options)
-    graded = [entry for entry in made.history if entry.get("error") is not None]
-    before = made.surrogate.seconds - made.made.seconds["calibrate"]
-    curve = [(entry["seconds"] - before, entry["error"]) for entry in graded]
+    curve = on_target(made)
     found = {
         "seed": seed,
         "target": name,
@@ -102,12 +100,6 @@ def run(
     }
     print({k: v for k, v in found.items() if k != "curve"}, flush=True)
     return found
-
-
-HEAD = [
-    "converged", *[f"s to {error:g}" for error in THRESHOLDS],
-    *[f"after {budget} s" for budget in BUDGETS], "end", "worst", "s",
-]  # fmt: skip
 
 
 def table(runs: list[dict[str, Any]]) -> str:
@@ -135,7 +127,7 @@ def attempts_table(runs: list[dict[str, Any]]) -> str:
                 kept = [run["source_error"]["recalled"] for run in some]
                 recalled = "–" if None in kept else f"{statistics.median(kept):.1e}"
                 rows.append([target, name, *_numbers(some), recalled])
-    return markdown(["target", "PAC with", *HEAD, "recalled"], rows)
+    return markdown(["target", "method", *HEAD, "recalled"], rows)
 
 
 def _some(

@@ -45,6 +45,22 @@ def watched(problem: Any) -> Callable[[Any], float]:
     return watch
 
 
+def predicting(problem: Any) -> Callable[[Callable[[Any], Any]], float]:
+    """Grades a DeepXDE prediction, [points, axes] → [points, fields], against the reference."""
+    import numpy as np
+
+    watch = watched(problem)
+    # DeepXDE has time last
+    return lambda predict: watch(lambda t, *space: np.asarray(predict(np.stack([*space, t], 1))).T)
+
+
+def on_target(made: Any) -> Curve:
+    """(seconds on the target, error) of a transfer, where it was graded."""
+    before = made.surrogate.seconds - made.made.seconds["calibrate"]
+    graded = [entry for entry in made.history if entry.get("error") is not None]
+    return [(entry["seconds"] - before, entry["error"]) for entry in graded]
+
+
 def fitted(problem: Any, seed: int, **settings: Any) -> dict[str, Any]:
     """`pacpde.fit` from nothing, watched: its curve, and how it ended."""
     from pacpde.methods import Recipe
@@ -94,6 +110,12 @@ def begun(what: str, threads: int) -> dict[str, Any]:
 
     torch.set_num_threads(threads)
     return {"what": what, "machine": machine(threads), "versions": versions(), "runs": []}
+
+
+def joined(files: Sequence[Path]) -> dict[str, Any]:
+    """Records of some runs each, as one; they are of the first one's machine and versions."""
+    parts = [json.loads(file.read_text()) for file in files]
+    return {**parts[0], "runs": [run for part in parts for run in part["runs"]]}
 
 
 def write_record(record: Mapping[str, Any], path: Path) -> None:

@@ -24,7 +24,6 @@ class Clock(dde.callbacks.Callback):
         self.graded = 0
 
     def on_train_begin(self) -> None:
-        self.graded = min(self.graded, self.model.train_state.step)  # of a new model: from 0
         self.since = time.perf_counter()
 
     def on_epoch_end(self) -> None:

@@ -12,16 +12,14 @@ pacpde's engine. All in one process, one after the other.
 import argparse
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, Curve, begun, grid_of, markdown, reached, write_record
+from common import RESULTS, Curve, begun, markdown, on_target, predicting, reached, write_record
 
 THRESHOLDS = (1e-2, 1e-3)
-GRID = 129  # points an axis, at most, that all are graded on
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def work(options: argparse.Namespace, record: dict[str, Any]) -> None:
     dde.config.set_random_seed(options.seed)
     case = cases()[options.family]
     adam, lbfgs = (100, 100) if options.quick else (case.adam, case.lbfgs)
-    grades = {problem: grader(problem) for problem in (case.source, case.target)}
+    grades = {problem: predicting(problem) for problem in (case.source, case.target)}
 
     def trained(model: Any, problem: Any) -> Curve:
         clock = Clock(lambda m: grades[problem](m.predict), options.limit)
@@ -138,13 +136,10 @@ def work(options: argparse.Namespace, record: dict[str, Any]) -> None:
     for method, more in (("warm_start", {}), ("pac", {"sparsity": case.sparsity})):
         clock = time.perf_counter()
         made = transfer(surrogate, case.target, method=method, seed=options.seed, **more)
-        spent = made.made.seconds
-        before = made.surrogate.seconds - spent["calibrate"]
-        points = [(e["seconds"] - before, e["error"]) for e in made.history if "error" in e]
         note(
-            f"engine, {method}", points, final=made.target_error, outcome=made.outcome,
-            allocate=spent.get("allocate"), recalled_error=made.source_error["recalled"],
-            in_all=time.perf_counter() - clock,
+            f"engine, {method}", on_target(made), final=made.target_error, outcome=made.outcome,
+            allocate=made.made.seconds.get("allocate"),
+            recalled_error=made.source_error["recalled"], in_all=time.perf_counter() - clock,
         )  # fmt: skip
     assert torch.get_default_dtype() == torch.float64
 
@@ -169,20 +164,6 @@ def data_of(problem: Any, observed: int = 0) -> Any:
         made.geom, made.pde, [*made.bcs, *seen],
         num_domain=made.num_domain, num_boundary=made.num_boundary, anchors=t,
     )  # fmt: skip
-
-
-def grader(problem: Any) -> Callable[[Callable[[Any], Any]], float]:
-    """Relative L2 error of a prediction [points, axes] → [points, fields] against the reference."""
-    import numpy as np
-
-    axes, expected = grid_of(problem, GRID)
-    x = np.stack([*axes[1:], axes[0]], 1)
-
-    def grade(predict: Callable[[Any], Any]) -> float:
-        found = np.asarray(predict(x)).T
-        return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
-
-    return grade
 
 
 def table() -> str:

@@ -4,8 +4,9 @@ python benchmarks/methods_table.py [FOLDER]
 """
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 from common import RESULTS, markdown
 
@@ -19,19 +20,18 @@ def main() -> None:
 def table(folder: Path) -> str:
     """A table a family: median errors target by target, and all pairs against warm start."""
     from pacpde.studies.ledger import Ledger
-    from pacpde.studies.statistics import Group, groups
+    from pacpde.studies.statistics import groups
     from pacpde.studies.study import Study
 
     study = Study.kept(folder)
-    known = {row["cell"]: row for row in Ledger(folder).rows()}
-    found = groups([known[name] for name in study.names if name in known])
-    families: dict[str, list[Group]] = {}
+    found = groups(Ledger(folder).of(study.names))
+    families: dict[str, list[Any]] = {}
     for group in found:
         families.setdefault(group.family, []).append(group)
     return "\n".join(_family(name, some) for name, some in families.items())
 
 
-def _family(name: str, found: Sequence) -> str:  # type: ignore[type-arg]
+def _family(name: str, found: list[Any]) -> str:
     from pacpde.studies.statistics import overall, spread, variant_names
 
     variants = variant_names(found)
@@ -56,7 +56,7 @@ def _family(name: str, found: Sequence) -> str:  # type: ignore[type-arg]
             [variant.replace("_", " "),
              *(f"{spread(some).median:.0e}" if some else "–" for some in rows)],
             [ratio, wins, f"{sum(row['outcome'] != 'converged' for row in every)}",
-             "–" if not kept else f"{sorted(kept)[len(kept) // 2]:.0e}",
+             "–" if not kept else f"{median(kept):.0e}",
              "–" if seconds is None else f"{seconds:.1f}"],
         ))  # fmt: skip
     targets = [f"{group.name.removeprefix(name)} ({group.distance:.2f})" for group in found]

@@ -1,6 +1,7 @@
 """TransTailor on a source of 4×64: what it removes, beside a warm start of the whole network.
 
 python benchmarks/tailored.py [--seeds 3]
+python benchmarks/tailored.py --join SOME.json OTHERS.json
 """
 
 import argparse
@@ -9,7 +10,7 @@ from math import pi
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, begun, markdown, write_record
+from common import RESULTS, begun, joined, markdown, write_record
 
 SOURCE, TARGET = 0.01 / pi, 0.02 / pi
 NETWORK = {"width": 64, "depth": 4}
@@ -22,13 +23,17 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--rounds", type=int, nargs="+", default=[10, 5], help="at most")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--join", type=Path, nargs="+", help="records of some rounds each, as one")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "tailored.json")
     arguments = parser.parse_args()
     record = begun("TransTailor on 4x64, Burgers 0.01/pi to 0.02/pi", arguments.threads)
     settings = {"points": arguments.points, "steps": arguments.steps}
-    for seed in range(arguments.seeds):
+    if arguments.join:
+        record = joined(arguments.join)
+    for seed in () if arguments.join else range(arguments.seeds):
         record["runs"] += of_seed(seed, settings, arguments.rounds)
         write_record(record, arguments.output)
+    write_record(record, arguments.output)
     print(table(record["runs"]))
 
 
