@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pacpde.plots.style import figure, logarithmic, looks, readable, styled
+from pacpde.plots.style import figure, legend_below, logarithmic, looks, readable, styled
 
 THRESHOLDS = (1e-2, 1e-3)
 Histories = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -31,7 +31,7 @@ def error_against_seconds(
         thresholds: errors whose first crossing is marked.
     """
     with styled():
-        made = figure(9.0, 6.0)
+        made = figure(9.0, 5.6)
         ax = made.subplots()
         for name, (colour, marker) in looks(list(histories)).items():
             seconds, error, before = target_part(histories[name])
@@ -56,7 +56,7 @@ def error_against_seconds(
         ax.set_ylabel("relative L2 error on the target")
         ax.set_title(title)
         ax.grid(alpha=0.3, which="major")
-        made.legend(loc="outside lower center", ncols=2)
+        legend_below(made)
         return made
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from scipy.stats import studentized_range
 
 from pacpde.networks.surrogate import Surrogate
-from pacpde.plots.style import figure, logarithmic, looks, readable, styled
+from pacpde.plots.style import figure, legend_below, logarithmic, looks, readable, styled
 from pacpde.studies.statistics import Group, ranks, spread, variant_names
 
 KEPT, FREED = "#0072B2", "#E69F00"  # weights of the source, and those given to the target
@@ -20,7 +20,7 @@ def error_against_distance(found: Sequence[Group], family: str) -> Figure:
     with styled():
         mine = [g for g in found if g.family == family and g.distance is not None]
         mine.sort(key=lambda group: group.distance or 0)
-        made = figure(8.0, 5.2)
+        made = figure(8.0, 5.0)
         ax = made.subplots()
         for name, (colour, marker) in looks(variant_names(found)).items():
             points = [
@@ -42,41 +42,42 @@ def error_against_distance(found: Sequence[Group], family: str) -> Figure:
         ax.set_ylabel("relative L2 error on the target")
         ax.set_title(f"{family}: median over seeds, quartiles as bars")
         ax.grid(alpha=0.3, which="major")
-        made.legend(loc="outside lower center", ncols=3)
+        legend_below(made)
         return made
 
 
 def gain_over_scratch(found: Sequence[Group], scratch: str = "scratch") -> Figure:
-    """Error from scratch over error by transfer, seed by seed: above 1 transfer won."""
+    """Error from scratch over error by transfer, pair by pair: above 1 transfer won."""
     with styled():
         shown = [group for group in found if scratch in group.rows]
         names = [name for name in variant_names(shown) if name != scratch]
-        made = figure(9.0, 1.6 + 0.42 * len(shown) * max(1, len(names) / 3))
-        ax = made.subplots()
-        style, told = looks(variant_names(found)), set[str]()
-        for k, group in enumerate(shown):
-            for j, name in enumerate(names):
-                mine, theirs = group.pairs(name, scratch)
-                gain = theirs / mine  # 0 and infinite, where one of the two failed
-                middle = np.median(gain) if len(gain) else 0.0
-                place = k + 0.7 * ((j + 0.5) / len(names) - 0.5)
+        families = list(dict.fromkeys(group.family for group in shown))
+        made = figure(2.4 + 3.2 * len(families), 1.9 + 0.3 * len(names))
+        panels = made.subplots(1, len(families), sharey=True, squeeze=False)[0]
+        style = looks(variant_names(found))
+        for ax, family in zip(panels, families, strict=True):
+            for place, name in enumerate(names):
+                pairs = [group.pairs(name, scratch) for group in shown if group.family == family]
+                # 0 and infinite, where one of the two failed
+                gain = np.concatenate([theirs / mine for mine, theirs in pairs])
                 colour, marker = style[name]
-                seeds = gain[np.isfinite(gain) & (gain > 0)]
-                ax.plot(seeds, np.full(len(seeds), place), marker=marker, color=colour, ls="none",
+                known = gain[np.isfinite(gain) & (gain > 0)]
+                ax.plot(known, np.full(len(known), place), marker=marker, color=colour, ls="none",
                         ms=4, alpha=0.5)  # fmt: skip
+                middle = np.median(gain) if len(gain) else 0.0
                 if np.isfinite(middle) and middle > 0:
-                    label = None if name in told else readable(name)
                     ax.plot(middle, place, marker=marker, color=colour, ms=8, mec="black",
-                            ls="none", label=label)  # fmt: skip
-                    told.add(name)
-        ax.axvline(1, color="black", lw=1)
-        logarithmic(ax.xaxis)
-        ax.set_yticks(range(len(shown)), [group.name for group in shown])
-        ax.invert_yaxis()
-        ax.set_xlabel("error from scratch / error by transfer (right of the line transfer wins)")
-        ax.set_title("Gain over scratch; small marks are seeds, large ones medians")
-        ax.grid(alpha=0.3, axis="x")
-        made.legend(loc="outside lower center", ncols=3)
+                            ls="none", label=readable(name))  # fmt: skip
+            ax.axvline(1, color="black", lw=1)
+            logarithmic(ax.xaxis)
+            ax.set_title(family)
+            ax.grid(alpha=0.3)
+        panels[0].set_yticks(range(len(names)), [readable(name) for name in names])
+        panels[0].invert_yaxis()
+        made.supxlabel(
+            f"error of {readable(scratch)} / error by transfer (right of the line transfer wins)"
+        )
+        made.suptitle(f"Gain over {readable(scratch)}; small marks are pairs, large ones medians")
         return made
 
 

@@ -17,6 +17,7 @@ from pacpde.report import slider, words
 from pacpde.report.pictures import pictures
 from pacpde.report.words import plain
 from pacpde.studies.conduct import kept_surrogates
+from pacpde.studies.grid import telling
 from pacpde.studies.ledger import Ledger, Row
 from pacpde.studies.records import as_json
 from pacpde.studies.statistics import Group, Ratio, break_even, groups, ratios, spread
@@ -26,6 +27,8 @@ CELLS = (
     "family", "variant", "seed", "source", "target", "labels", "noise", "physics", "distance",
     "zero_shot_error", "target_error", "seconds", "steps", "outcome",
 )  # fmt: skip
+
+SCIPY = "scipy"  # the reference, beside the methods; or one of them
 
 
 def write(
@@ -46,15 +49,17 @@ def write(
 
     place = Path(folder)
     study = Study.kept(place)
-    rows = Ledger(place).of(study.names)
+    kept_rows = Ledger(place).of(study.names)
     cells = dict(zip(study.names, study.cells, strict=True))
-    if not rows:
+    if not kept_rows:
         raise InvalidValueError(f"{folder} has no record yet: run the study first.")
+    short = dict(zip(study.names, telling(study.cells), strict=True))
+    rows = [row | {"variant": short[row["cell"]]} for row in kept_rows]
     found = groups(rows)
     kept = kept_surrogates(place, cells)
     frames = slider.frames(cells, kept, {row["cell"]: row for row in rows})
     shown = pictures(found, cells, kept)
-    names = {row["variant"]: readable(row["variant"]) for row in rows}
+    names = dict.fromkeys([*(row["variant"] for row in rows), SCIPY])
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(files(__package__).joinpath("page.html").read_text("utf-8"))
     page = template.render(
@@ -63,14 +68,14 @@ def write(
         tables=[_table(group) for group in found],
         headings=HEADINGS,
         families=list(dict.fromkeys(group.family for group in found)),
-        variants=[{"name": name, "shown": shown} for name, shown in
-                  {**names, "scipy": "scipy"}.items()],
+        variants=[{"name": name, "shown": readable(name)} for name in names],
         pictures=[{"told": p.told, "image": base64.b64encode(p.png()).decode()}
                   for p in shown if p.on_page],
         frames=bool(frames),
         cells_count=len(rows),
-        data=_script({"frames": frames, "cells": _cells(rows), "columns": list(CELLS),
-                      "readable": names}),
+        data=_script({"frames": frames, "cells": _cells(kept_rows), "columns": list(CELLS),
+                      "readable": {row["variant"]: readable(row["variant"])
+                                   for row in [*kept_rows, *rows]}}),
         plotly=get_plotlyjs() if frames else "",
         toml=study.text,
         versions=rows[0]["versions"],
@@ -139,11 +144,11 @@ def _table(group: Group) -> dict[str, Any]:
                 ],
             }
         )
-    if group.reference_error is not None:
+    if group.reference_error is not None and SCIPY not in group.rows:
         cells: list[Shown] = [("–", None)] * len(HEADINGS)
-        cells[0], cells[1] = (group.name, None), ("scipy", None)
+        cells[0], cells[1] = (group.name, None), (SCIPY, None)
         cells[2], cells[9] = _error(group.reference_error), _seconds(group.reference_seconds)
-        lines.append({"variant": "scipy", "cells": cells})
+        lines.append({"variant": SCIPY, "cells": cells})
     return {"family": group.family, "name": group.name, "base": base, "lines": lines}
 
 

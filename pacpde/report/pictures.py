@@ -60,10 +60,10 @@ def pictures(
     """
     made: list[Picture] = []
     for family in dict.fromkeys(group.family for group in found):
-        made += _of_family(found, family, cells, kept)
+        made += _of_family(found, family, kept)
     base = base_of(found)
     if base is not None and len(variant_names(found)) > 1:
-        told = f"Error of {readable(base)} over that of each method, seed by seed."
+        told = f"Error of {readable(base)} over that of each method, pair by pair."
         made.append(Picture("gain", told, partial(drawn.gain_over_scratch, found, base)))
     if len(ranks(found)) > 1:
         told = "Mean rank of every method over the transfers, with the critical difference."
@@ -72,7 +72,7 @@ def pictures(
 
 
 def _of_family(
-    found: Sequence[Group], family: str, cells: Mapping[str, Cell], kept: Mapping[str, Surrogate]
+    found: Sequence[Group], family: str, kept: Mapping[str, Surrogate]
 ) -> Iterator[Picture]:
     mine = [group for group in found if group.family == family]
     apart = [group for group in mine if group.distance is not None]
@@ -92,7 +92,7 @@ def _of_family(
                 partial(drawn.transfer_matrix, found, name, family),
             )
     farthest = max(apart, key=lambda group: group.distance or 0)
-    shown = _shown(farthest, cells, kept)
+    shown = _shown(farthest, kept)
     if not shown:
         return
     seed = min(seed for seeds in farthest.rows.values() for seed in seeds)
@@ -134,9 +134,7 @@ def _masks(cells: Mapping[str, Cell], kept: Mapping[str, Surrogate]) -> Iterator
             return
 
 
-def _shown(
-    group: Group, cells: Mapping[str, Cell], kept: Mapping[str, Surrogate]
-) -> dict[str, Surrogate]:
+def _shown(group: Group, kept: Mapping[str, Surrogate]) -> dict[str, Surrogate]:
     """The surrogates of a group, by variant."""
-    keys = {row["cell"] for seeds in group.rows.values() for row in seeds.values()}
-    return {cells[name].variant: made for name, made in kept.items() if name in keys}
+    names = {row["cell"]: name for name, seeds in group.rows.items() for row in seeds.values()}
+    return {names[cell]: made for cell, made in kept.items() if cell in names}

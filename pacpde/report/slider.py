@@ -28,7 +28,7 @@ def frames(
     Args:
         cells: name → cell.
         kept: name → surrogate of its target.
-        rows: name → row, which has the error that is told.
+        rows: name → row, which has the variant and the error that are told.
     """
     found: dict[Any, dict[str, Any]] = {}
     for name, surrogate in kept.items():
@@ -44,8 +44,9 @@ def frames(
             steps[target] = {**_step(reference_for(cell.target)), "order": order}
         points, expected = steps[target]["_grid"]
         predicted = np.asarray(surrogate(*points)).reshape(expected.shape)
-        steps[target]["errors"][cell.variant] = _packed(predicted - expected)
-        steps[target]["sizes"][cell.variant] = rows[name]["target_error"]
+        variant = rows[name]["variant"]
+        steps[target]["errors"][variant] = _packed(predicted - expected)
+        steps[target]["sizes"][variant] = rows[name]["target_error"]
     for frame in found.values():
         for step in frame["steps"].values():
             del step["_grid"]

@@ -10,6 +10,9 @@ from pacpde.studies.ledger import Row
 from pacpde.studies.statistics import Group, Ratio, overall, spread, variant_names
 
 SURE = 0.05
+FEW = 6  # methods, each of which gets a sentence
+WINS, LOSES, OPEN = "wins against", "loses against", "is not told apart from"
+SEVERAL = {WINS: "win against", LOSES: "lose against", OPEN: "are not told apart from"}
 
 
 def summary(found: Sequence[Group], rows: Sequence[Row], planned: int) -> list[str]:
@@ -17,7 +20,7 @@ def summary(found: Sequence[Group], rows: Sequence[Row], planned: int) -> list[s
     said = [_counts(found, rows, planned)]
     for family in dict.fromkeys(group.family for group in found):
         mine = [group for group in found if group.family == family]
-        said += [_best(family, mine), *_against(family, mine)]
+        said += [_best(family, mine), *against(family, mine, base_of(mine))]
     said += [sentence for sentence in (_kept(rows), _scipy(found, rows)) if sentence]
     return said
 
@@ -63,21 +66,39 @@ def _best(family: str, mine: Sequence[Group]) -> str:
     return f"{family}: of {transfers} the smallest median error is that of {told}."
 
 
-def _against(family: str, mine: Sequence[Group]) -> list[str]:
-    base = base_of(mine)
+def against(family: str, mine: Sequence[Group], base: str | None) -> list[str]:
+    """Every other method of a family beside one of them: a sentence each, or one a verdict."""
     if base is None:
         return []
-    return [_compared(family, ratio) for ratio in overall(mine, base) if ratio.pairs]
+    compared = [ratio for ratio in overall(mine, base) if ratio.pairs]
+    if len(compared) <= FEW:
+        return [_compared(family, ratio) for ratio in compared]
+    compared.sort(key=lambda ratio: ratio.ratio)
+    alike = {said: [r for r in compared if _verdict(r) == said] for said in SEVERAL}
+    return [_together(family, said, some) for said, some in alike.items() if some]
+
+
+def _verdict(r: Ratio) -> str:
+    sure = r.p is not None and r.p < SURE
+    if sure and r.high < 1:
+        return WINS
+    return LOSES if sure and r.low > 1 else OPEN
+
+
+def _together(family: str, verdict: str, some: Sequence[Ratio]) -> str:
+    """Of several methods with the same verdict."""
+    told = ", ".join(f"{readable(r.one)} ({plain(r.ratio)})" for r in some)
+    said = verdict if len(some) == 1 else SEVERAL[verdict]
+    least, most = min(r.pairs for r in some), max(r.pairs for r in some)
+    pairs = str(most) if least == most else f"{least} to {most}"
+    return (
+        f"{family}: {told} {said} {readable(some[0].other)}; in brackets the ratio of errors, "
+        f"geometric mean of {pairs} pairs."
+    )
 
 
 def _compared(family: str, r: Ratio) -> str:
-    sure = r.p is not None and r.p < SURE
-    if sure and r.high < 1:
-        verdict = f"wins against {readable(r.other)}"
-    elif sure and r.low > 1:
-        verdict = f"loses against {readable(r.other)}"
-    else:
-        verdict = f"is not told apart from {readable(r.other)}"
+    verdict = f"{_verdict(r)} {readable(r.other)}"
     p = "too few pairs for a test" if r.p is None else f"p = {r.p:.2g} after Holm"
     failures = f", {r.failures} of them with one failure" if r.failures else ""
     return (
@@ -101,10 +122,13 @@ def _kept(rows: Sequence[Row]) -> str:
         ]
         if pairs:
             ratio = float(np.median([after / before for before, after in pairs]))
-            told.append(f"{readable(name)} recalls the source at {plain(ratio)} times its error")
+            told.append(f"{readable(name)} {plain(ratio)}")
     if not told:
         return ""
-    return f"In the median {', '.join(told)}; the other methods keep no source."
+    return (
+        f"The source is recalled at so many times its own error, in the median: {', '.join(told)}; "
+        "the other methods keep no source."
+    )
 
 
 def _scipy(found: Sequence[Group], rows: Sequence[Row]) -> str:

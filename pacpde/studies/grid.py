@@ -76,8 +76,12 @@ class Cell:
     @property
     def variant(self) -> str:
         """The method, with the options that were given."""
-        given = ", ".join(f"{name}={_short(value)}" for name, value in self.options.items())
-        return f"{self.method} ({given})" if given else self.method
+        return self.named(self.options)
+
+    def named(self, options: Iterable[str]) -> str:
+        """The method, with those of its options."""
+        told = ", ".join(f"{name}={_short(self.options[name])}" for name in options)
+        return f"{self.method} ({told})" if told else self.method
 
     def __str__(self) -> str:
         return f"{self.variant}, {self.source} to {self.target}, seed {self.seed}"
@@ -92,6 +96,25 @@ def variants(options: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Options, some of which are lists of values, as every combination of them."""
     columns = [value if isinstance(value, list) else [value] for value in options.values()]
     return [dict(zip(options, values, strict=True)) for values in product(*columns)]
+
+
+def telling(cells: Sequence[Cell]) -> list[str]:
+    """Of each cell its method, with those options that tell it from others of its family.
+
+    What was tuned, for each family otherwise, would make several methods of one.
+    """
+    given: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for cell in cells:
+        given.setdefault((cell.method, cell.source.name), []).append(cell.options)
+    varying: dict[str, set[str]] = {}
+    for (method, _), several in given.items():
+        names = {name for options in several for name in options}
+        varying.setdefault(method, set()).update(
+            name for name in names if len({_short(options.get(name)) for options in several}) > 1
+        )
+    return [
+        cell.named(name for name in cell.options if name in varying[cell.method]) for cell in cells
+    ]
 
 
 def several(value: Any) -> Sequence[Any]:

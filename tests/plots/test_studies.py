@@ -1,7 +1,5 @@
 """Pictures of a study hold the numbers of its rows."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -12,16 +10,7 @@ from pacpde.networks.surrogate import Memory, Surrogate
 from pacpde.plots import studies
 from pacpde.problems import Heat
 from pacpde.studies.statistics import Group, groups
-
-
-def row(variant: str, seed: int, error: float | None, alpha: float = 0.2) -> dict[str, Any]:
-    seconds = {"source": 10.0, "prune": 0.0, "allocate": None, "calibrate": 5.0, "total": 5.0}
-    return {
-        "family": "heat", "source": {"alpha": 0.4}, "target": {"alpha": alpha}, "until": None,
-        "labels": 0, "noise": 0.0, "physics": True, "variant": variant, "seed": seed,
-        "target_error": error, "outcome": "converged", "seconds": seconds, "seconds_to": {},
-        "distance": abs(alpha - 0.4), "reference_seconds": 0.1, "reference_error": 1e-11,
-    }  # fmt: skip
+from tests.rows import row
 
 
 @pytest.fixture
@@ -29,10 +18,11 @@ def found() -> list[Group]:
     rows = []
     for alpha in (0.2, 0.3):
         for seed in range(3):
+            where = {"target": {"alpha": alpha}, "distance": 0.4 - alpha}
             rows += [
-                row("scratch", seed, 1e-3 * (1 + seed), alpha),
-                row("pac", seed, 1e-4 * (1 + seed), alpha),
-                row("last_layer", seed, None if alpha == 0.2 else 1e-2, alpha),
+                row("scratch", seed, 1e-3 * (1 + seed), **where),
+                row("pac", seed, 1e-4 * (1 + seed), **where),
+                row("last_layer", seed, None if alpha == 0.2 else 1e-2, **where),
             ]
     return groups(rows)
 
@@ -48,7 +38,9 @@ def test_gain_over_scratch(found: list[Group]) -> None:
     (ax,) = studies.gain_over_scratch(found).axes
     gains = [line.get_xdata() for line in ax.lines if line.get_label() == "PAC"]
     assert gains[0] == pytest.approx([10.0])
-    assert [text.get_text() for text in ax.get_yticklabels()] == [g.name for g in found]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["PAC", "last layer"]
+    (pairs,) = [line.get_xdata() for line in ax.lines if len(line.get_xdata()) == 6]
+    assert pairs == pytest.approx(np.full(6, 10.0))
 
 
 def test_transfer_matrix(found: list[Group]) -> None:

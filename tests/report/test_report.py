@@ -21,6 +21,7 @@ from pacpde.studies.ledger import Ledger
 from pacpde.studies.statistics import groups
 from pacpde.studies.study import Study
 from pacpde.studies.work import carry_out
+from tests.rows import row
 
 STUDY = """
 methods = ["pac", "warm_start", "scratch"]
@@ -79,11 +80,11 @@ def test_its_cells_are_the_records(page: Path, folder: Path) -> None:
     shown = [dict(zip(data["columns"], cell, strict=True)) for cell in data["cells"]]
     rows = {row["cell"]: row for row in Ledger(folder).rows()}
     named = [rows[cell.key] for cell in Study.kept(folder).cells]
-    for cell, row in zip(shown, named, strict=True):
-        if row["fault"]:
+    for cell, kept in zip(shown, named, strict=True):
+        if kept["fault"]:
             assert cell["outcome"] == "ValueError: </script><b>on purpose</b>"
         else:
-            assert cell["target_error"] == pytest.approx(row["target_error"], rel=6e-3)
+            assert cell["target_error"] == pytest.approx(kept["target_error"], rel=6e-3)
     assert shown[0]["source"] == "alpha=0.4" and shown[-1]["target"] == "rho=16"
 
 
@@ -116,6 +117,25 @@ def test_a_summary_is_made_from_its_numbers(folder: Path) -> None:
     ratio = math.exp(np.log(mine / theirs).mean())
     (sentence,) = [s for s in said if s.startswith("lorenz: warm start")]
     assert f"its error is {words.plain(ratio)} times as large" in sentence
+
+
+def test_many_methods_are_told_by_verdict() -> None:
+    errors = {"scratch": 1e-3, "pac": 1e-4, "bss": 2e-4, "last_layer": 1e-1}
+    names = [*errors, *(f"method_{k}" for k in range(words.FEW))]  # the others win here, lose there
+    rows = []
+    for target in (0.1, 0.2, 0.3):
+        for seed in range(5):
+            for name in names:
+                error = errors.get(name, 1e-3 * (2 if seed % 2 else 0.5)) * (1 + seed / 10)
+                rows.append(row(name, seed, error, target={"alpha": target}))
+    said = words.summary(groups(rows), rows, len(rows))
+    (win,) = [sentence for sentence in said if " win against " in sentence]
+    assert win.startswith("heat: PAC (0.1), BSS (0.2) win against scratch")
+    assert "geometric mean of 15 pairs" in win
+    (lose,) = [sentence for sentence in said if " loses against " in sentence]
+    assert lose.startswith("heat: last layer (100) loses against scratch")
+    (open_,) = [sentence for sentence in said if "not told apart" in sentence]
+    assert all(f"method {k}" in open_ for k in range(words.FEW))
 
 
 def test_pictures_for_print(page: Path) -> None:

@@ -52,6 +52,15 @@ def test_a_cell_without_result_is_tried_again_and_replaced(tmp_path: Path) -> No
     assert [one["fault"] for one in ledger.rows()] == [None, None]
 
 
+def test_rows_of_cells_come_in_their_order(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    for seed in range(3):
+        ledger.add(row(seed))
+    ledger.flush()
+    asked = ["cell 2", "missing", "cell 0"]
+    assert [one["cell"] for one in ledger.of(asked)] == ["cell 2", "cell 0"]
+
+
 def test_many_parts_become_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PARTS", 3)
     ledger = Ledger(tmp_path)

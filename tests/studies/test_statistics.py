@@ -9,16 +9,7 @@ from scipy.stats import CensoredData, bootstrap, ecdf, wilcoxon
 
 from pacpde.studies import statistics
 from pacpde.studies.statistics import groups
-
-
-def row(variant: str, seed: int, error: float | None, **more: Any) -> dict[str, Any]:
-    seconds = {"source": 10.0, "prune": 0.0, "allocate": None, "calibrate": 5.0, "total": 5.0}
-    return {
-        "family": "heat", "source": {"alpha": 0.4}, "target": {"alpha": 0.2}, "until": None,
-        "labels": 0, "noise": 0.0, "physics": True, "variant": variant, "seed": seed,
-        "target_error": error, "outcome": "converged", "seconds": seconds, "seconds_to": {},
-        "distance": 0.5, "reference_seconds": 0.1, "reference_error": 1e-11, **more,
-    }  # fmt: skip
+from tests.rows import row
 
 
 def test_groups_by_transfer() -> None:

@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 
 from pacpde.errors import DataFileError, InvalidValueError
+from pacpde.physics import Problem
+from pacpde.problems import Heat, Lorenz
+from pacpde.studies.grid import Cell, telling
+from pacpde.studies.single import Training
 from pacpde.studies.study import Study, line_of
 
 WHOLE = """
@@ -59,6 +63,27 @@ def test_the_grid_is_the_product_of_what_varies(tmp_path: Path) -> None:
     assert heat.training.settings == {"width": 6, "depth": 2}
     assert heat.source.coefficients == {"alpha": 0.4}
     assert len({cell.key for cell in study.cells}) == len(study.cells)
+
+
+def test_names_tell_options_that_vary_within_a_family() -> None:
+    heat, lorenz = Heat(alpha=0.4), Lorenz()
+
+    def cell(source: Problem, method: str, **options: object) -> Cell:
+        target = Heat(alpha=0.3) if source is heat else Lorenz(rho=16)
+        return Cell(Training(source, 0), target, method, options)
+
+    cells = [
+        cell(heat, "warm_start", approach="follow"),
+        cell(heat, "pac", sparsity=0.8, mask="random"),
+        cell(heat, "pac", sparsity=0.8),
+        cell(lorenz, "warm_start", approach="grow"),  # tuned otherwise: one method still
+        cell(lorenz, "pac", sparsity=0.7, mask="random"),
+    ]
+    assert telling(cells) == [
+        "warm_start", 'pac (mask="random")', "pac", "warm_start", 'pac (mask="random")',
+    ]  # fmt: skip
+    several = [cell(heat, "pac", sparsity=0.8), cell(heat, "pac", sparsity=0.5)]
+    assert telling(several) == ["pac (sparsity=0.8)", "pac (sparsity=0.5)"]
 
 
 def test_a_cell_is_named_by_its_inputs(tmp_path: Path) -> None:
