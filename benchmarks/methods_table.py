@@ -11,6 +11,7 @@ from typing import Any
 from common import RESULTS, markdown
 
 BASE = "warm_start"
+PAC = 'pac (mask="sensitivity")'
 
 
 def main() -> None:
@@ -19,19 +20,30 @@ def main() -> None:
 
 def table(folder: Path) -> str:
     """A table a family: median errors target by target, and all pairs against warm start."""
+    from pacpde.studies.grid import telling
     from pacpde.studies.ledger import Ledger
     from pacpde.studies.statistics import groups
     from pacpde.studies.study import Study
 
     study = Study.kept(folder)
-    found = groups(Ledger(folder).of(study.names))
+    short = dict(zip(study.names, telling(study.cells), strict=True))
+    rows = Ledger(folder).of(study.names)
+    found = groups(row | {"variant": short[row["cell"]]} for row in rows)
     families: dict[str, list[Any]] = {}
     for group in found:
         families.setdefault(group.family, []).append(group)
-    return "\n".join(_family(name, some) for name, some in families.items())
+    return "\n".join(_family(name, some) + _verdicts(name, some) for name, some in families.items())
+
+
+def _verdicts(name: str, found: list[Any]) -> str:
+    """Which methods win against PAC, and which lose."""
+    from pacpde.report.words import against
+
+    return "".join(f"\n{sentence}\n" for sentence in against(name, found, PAC))
 
 
 def _family(name: str, found: list[Any]) -> str:
+    from pacpde.plots.style import readable
     from pacpde.studies.statistics import overall, spread, variant_names
 
     variants = variant_names(found)
@@ -53,7 +65,7 @@ def _family(name: str, found: list[Any]) -> str:
         ]
         seconds = spread(every).seconds
         lines.append((
-            [variant.replace("_", " "),
+            [readable(variant),
              *(f"{spread(some).median:.0e}" if some else "–" for some in rows)],
             [ratio, wins, f"{sum(row['outcome'] != 'converged' for row in every)}",
              "–" if not kept else f"{median(kept):.0e}",
