@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from pacpde.plots.style import figure, legend_below, logarithmic, looks, readable, styled
 
 THRESHOLDS = (1e-2, 1e-3)
+FEW = 6  # methods whose seconds can be told beside their lines
 Histories = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
@@ -28,7 +29,7 @@ def error_against_seconds(
     Args:
         histories: method → entries with "seconds" and, while the target is fitted, "error".
         zero_shot: error of the untouched source surrogate on the target.
-        thresholds: errors whose first crossing is marked.
+        thresholds: errors whose first crossing is marked, unless methods are many.
     """
     with styled():
         made = figure(9.0, 5.6)
@@ -40,7 +41,8 @@ def error_against_seconds(
             after = f" (after {before:.1f} s on the source)" if before else ""
             label = f"{readable(name)}{after}"
             ax.plot(seconds, error, color=colour, marker=marker, ms=4, lw=1.6, label=label)
-            _mark(ax, seconds, error, thresholds, colour)
+            if len(histories) <= FEW:
+                _mark(ax, seconds, error, thresholds, colour)
         for threshold in thresholds:
             ax.axhline(threshold, color="0.45", lw=0.9, ls=":")
             ax.annotate(

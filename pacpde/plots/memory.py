@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from pacpde.plots.style import figure, logarithmic, looks, readable, styled
+from pacpde.plots.style import figure, legend_below, logarithmic, looks, readable, styled
 
 STAGES = {
     "trained": "trained\non the source",
@@ -15,7 +15,7 @@ STAGES = {
     "recalled": "recalled\nafter the transfer",
     "unmasked": "unmasked\nafter the transfer",
 }
-SIDESTEP = 0.05  # between methods that would lie on each other
+SIDESTEP, WIDEST = 0.05, 0.5  # between methods that would lie on each other; of all of them
 
 
 def source_error(
@@ -32,11 +32,12 @@ def source_error(
         ax = made.subplots()
         style = looks([record["method"] for record in records])
         order = list(style)
+        sidestep = min(SIDESTEP, WIDEST / len(order))
         named: set[str] = set()
         for record in records:
             method = record["method"]
             colour, marker = style[method]
-            shift = SIDESTEP * (order.index(method) - (len(order) - 1) / 2)
+            shift = sidestep * (order.index(method) - (len(order) - 1) / 2)
             errors = [record["source_error"].get(stage) for stage in STAGES]
             points = [(i, e) for i, e in enumerate(errors) if e is not None]
             label = None if method in named else readable(method)
@@ -54,5 +55,5 @@ def source_error(
         ax.set_ylabel("relative L2 error on the source")
         ax.set_title(title)
         ax.grid(alpha=0.3, which="major")
-        ax.legend(title="dotted: no such stage between")
+        legend_below(made, "dotted: no such stage between")
         return made

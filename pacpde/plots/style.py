@@ -55,13 +55,13 @@ def looks(methods: Sequence[str]) -> dict[str, tuple[str, str]]:
     }
 
 
-def legend_below(made: Figure) -> None:
+def legend_below(made: Figure, title: str | None = None) -> None:
     """A legend of as many columns as fit below a figure, which grows by its lines."""
     labels = [label for ax in made.axes for label in ax.get_legend_handles_labels()[1]]
     longest = max(map(len, labels), default=0)
-    columns = max(1, int(made.get_figwidth() / (0.55 + 0.078 * longest)))  # a mark, 10-point text
+    columns = max(1, int(made.get_figwidth() / (0.75 + 0.075 * longest)))  # a mark, 10-point text
     made.set_figheight(made.get_figheight() + 0.22 * -(-len(labels) // columns))
-    made.legend(loc="outside lower center", ncols=columns)
+    made.legend(loc="outside lower center", ncols=columns, title=title)
 
 
 @contextmanager

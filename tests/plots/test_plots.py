@@ -144,14 +144,28 @@ def test_source_error_goes_through_the_stages() -> None:
     dotted = [line.get_ydata().tolist() for line in ax.lines if line.get_linestyle() == ":"]
     assert dotted == [[1e-4, 0.3]]
     assert markers[0].get_color() == markers[2].get_color() != markers[1].get_color()
-    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names == ["PAC", "warm start"]
     assert [label.get_text().split("\n")[0] for label in ax.get_xticklabels()] == list(STAGES)
 
 
+def test_many_methods_stay_apart_from_each_other_and_from_the_next_stage() -> None:
+    found = [record(f"method_{k}", 1e-4, 0.9, 1e-3, 1e-3, 0.2) for k in range(24)]
+    figure = plots.source_error(found)
+    (ax,) = figure.axes
+    places = [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == "None"]
+    assert len(set(places)) == 24 and max(map(abs, places)) < 0.5
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert figure.bbox.contains(box.x0, box.y0) and figure.bbox.contains(box.x1, box.y1)
+    assert box.y1 <= ax.get_window_extent().y0  # below the axes
+
+
 def test_a_picture_is_saved_whole_and_changes_no_setting(tmp_path: Path) -> None:
     before = dict(matplotlib.rcParams)
-    plots.save(plots.source_error([record("pac", 1, 1, 1, 1, 1)]), tmp_path / "new" / "a.png")
+    made = plots.source_error([record("pac", 1, 1, 1, 1, 1)])
+    made.set_size_inches(9.5, 5.6)
+    plots.save(made, tmp_path / "new" / "a.png")
     pixels = imread(tmp_path / "new" / "a.png")
     assert pixels.shape[:2] == (728, 1235)  # 9.5 × 5.6 inches at 130 dots an inch
     assert 0.5 < pixels[..., :3].mean() < 1  # mostly paper, and some ink
