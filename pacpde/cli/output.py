@@ -123,13 +123,16 @@ def emit(content: Any, json: str | None, *shown: Table | str) -> None:
 
 
 def table(title: str, headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-    """A table; columns whose cells are all numbers stand to the right."""
+    """A table; columns of numbers stand to the right and stay whole, others take more lines."""
     from rich.table import Table
 
     result = Table(title=title, title_justify="left")
     for index, heading in enumerate(headings):
         numbers = all(isinstance(row[index], Number) for row in rows)
-        result.add_column(heading, justify="right" if numbers else "left")
+        if numbers:
+            result.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
+        else:
+            result.add_column(heading, overflow="fold")
     for row in rows:
         result.add_row(*(str(cell) for cell in row))
     return result
@@ -176,6 +179,7 @@ def record_table(title: str, found: Sequence[Mapping[str, Any]]) -> Table:
         ])  # fmt: skip
     headings = [
         "method", *(["seed"] if several else []), "target error", "zero-shot error",
-        "source error recalled / unmasked", "free / all parameters", "steps", "seconds", "outcome",
+        "source error\nrecalled / unmasked", "free / all\nparameters", "steps", "seconds",
+        "outcome",
     ]  # fmt: skip
     return table(title, headings, rows)
