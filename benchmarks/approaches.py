@@ -48,19 +48,25 @@ def main() -> None:
     parser.add_argument("--join", type=Path, nargs="+", help="records of some seeds each, as one")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "approaches.json")
     arguments = parser.parse_args()
-    record = begun("three far targets, reached in several ways", arguments.threads)
     if arguments.join:
         record = joined(arguments.join)
-    seeds = range(arguments.first, arguments.first + arguments.seeds)
-    for seed in () if arguments.join else seeds:
+        write_record(record, arguments.output)
+    else:
+        record = carried_out(arguments)
+    print(table(record["runs"]))
+    print(attempts_table(record["runs"]))
+
+
+def carried_out(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Every run of the seeds asked for; written down after each."""
+    record = begun("three far targets, reached in several ways", arguments.threads)
+    for seed in range(arguments.first, arguments.first + arguments.seeds):
         sources: dict[str, Any] = {}
         for target in TARGETS:
             for method, way, attempt in grid(arguments.only):
                 record["runs"].append(run(sources, target, method, way, attempt, seed))
                 write_record(record, arguments.output)
-    write_record(record, arguments.output)
-    print(table(record["runs"]))
-    print(attempts_table(record["runs"]))
+    return record
 
 
 def grid(only: str | None) -> list[tuple[str, str, str]]:

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 sys.path.insert(0, str(ROOT))  # from a checkout, installed or not
 
 Curve = list[tuple[float, float]]  # seconds, error
+PAIR = re.compile(r"\[\s+(\d[\d.e+-]*),\s+(\d[\d.e+-]*)\s+\]")  # of numbers, in indented JSON
 
 
 def reached(curve: Curve, threshold: float) -> float | None:
@@ -119,12 +121,16 @@ def joined(files: Sequence[Path]) -> dict[str, Any]:
 
 
 def write_record(record: Mapping[str, Any], path: Path) -> None:
-    """As JSON, replaced at once."""
+    """As JSON, a pair of a curve a line and to five digits; replaced at once."""
     from pacpde.files import atomic_write
 
+    def short(pair: re.Match[str]) -> str:
+        return f"[{float(pair[1]):.5g}, {float(pair[2]):.5g}]"
+
+    text = PAIR.sub(short, json.dumps(record, indent=1))
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as temporary:
-        Path(temporary).write_text(json.dumps(record, indent=1) + "\n")
+        Path(temporary).write_text(text + "\n")
     print(f"written: {path}", file=sys.stderr)
 
 

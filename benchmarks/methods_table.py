@@ -20,15 +20,12 @@ def main() -> None:
 
 def table(folder: Path) -> str:
     """A table a family: median errors target by target, and all pairs against warm start."""
-    from pacpde.studies.grid import telling
     from pacpde.studies.ledger import Ledger
     from pacpde.studies.statistics import groups
     from pacpde.studies.study import Study
 
     study = Study.kept(folder)
-    short = dict(zip(study.names, telling(study.cells), strict=True))
-    rows = Ledger(folder).of(study.names)
-    found = groups(row | {"variant": short[row["cell"]]} for row in rows)
+    found = groups(study.told(Ledger(folder).of(study.names)))
     families: dict[str, list[Any]] = {}
     for group in found:
         families.setdefault(group.family, []).append(group)

@@ -26,15 +26,22 @@ def main() -> None:
     parser.add_argument("--join", type=Path, nargs="+", help="records of some rounds each, as one")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "tailored.json")
     arguments = parser.parse_args()
-    record = begun("TransTailor on 4x64, Burgers 0.01/pi to 0.02/pi", arguments.threads)
-    settings = {"points": arguments.points, "steps": arguments.steps}
     if arguments.join:
         record = joined(arguments.join)
-    for seed in () if arguments.join else range(arguments.seeds):
+        write_record(record, arguments.output)
+    else:
+        record = carried_out(arguments)
+    print(table(record["runs"]))
+
+
+def carried_out(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Every run; written down after each seed."""
+    record = begun("TransTailor on 4x64, Burgers 0.01/pi to 0.02/pi", arguments.threads)
+    settings = {"points": arguments.points, "steps": arguments.steps}
+    for seed in range(arguments.seeds):
         record["runs"] += of_seed(seed, settings, arguments.rounds)
         write_record(record, arguments.output)
-    write_record(record, arguments.output)
-    print(table(record["runs"]))
+    return record
 
 
 def of_seed(seed: int, settings: dict[str, Any], rounds: Sequence[int]) -> list[dict[str, Any]]:

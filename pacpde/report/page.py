@@ -17,7 +17,6 @@ from pacpde.report import slider, words
 from pacpde.report.pictures import pictures
 from pacpde.report.words import plain
 from pacpde.studies.conduct import kept_surrogates
-from pacpde.studies.grid import telling
 from pacpde.studies.ledger import Ledger, Row
 from pacpde.studies.records import as_json
 from pacpde.studies.statistics import Group, Ratio, break_even, groups, ratios, spread
@@ -53,8 +52,7 @@ def write(
     cells = dict(zip(study.names, study.cells, strict=True))
     if not kept_rows:
         raise InvalidValueError(f"{folder} has no record yet: run the study first.")
-    short = dict(zip(study.names, telling(study.cells), strict=True))
-    rows = [row | {"variant": short[row["cell"]]} for row in kept_rows]
+    rows = study.told(kept_rows)
     found = groups(rows)
     kept = kept_surrogates(place, cells)
     frames = slider.frames(cells, kept, {row["cell"]: row for row in rows})

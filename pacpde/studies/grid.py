@@ -107,10 +107,10 @@ def telling(cells: Sequence[Cell]) -> list[str]:
     for cell in cells:
         given.setdefault((cell.method, cell.source.name), []).append(cell.options)
     varying: dict[str, set[str]] = {}
-    for (method, _), several in given.items():
-        names = {name for options in several for name in options}
+    for (method, _), alike in given.items():
+        names = {name for options in alike for name in options}
         varying.setdefault(method, set()).update(
-            name for name in names if len({_short(options.get(name)) for options in several}) > 1
+            name for name in names if len({_short(options.get(name)) for options in alike}) > 1
         )
     return [
         cell.named(name for name in cell.options if name in varying[cell.method]) for cell in cells

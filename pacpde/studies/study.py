@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
@@ -20,7 +20,8 @@ from pacpde.physics import Problem
 from pacpde.physics.problem import families
 from pacpde.registry import load_plugin
 from pacpde.runtime import Runtime
-from pacpde.studies.grid import Cell, several, variants
+from pacpde.studies.grid import Cell, several, telling, variants
+from pacpde.studies.ledger import Row
 from pacpde.studies.records import write_json
 from pacpde.studies.single import Training
 
@@ -133,6 +134,11 @@ class Study:
     def outdated(self) -> bool:
         """Whether other code or versions would make its cells today."""
         return any(c.key != name for c, name in zip(self.cells, self.names, strict=True))
+
+    def told(self, rows: Iterable[Row]) -> list[Row]:
+        """Rows of its cells, each variant by the options alone that tell it from the others."""
+        short = dict(zip(self.names, telling(self.cells), strict=True))
+        return [row | {"variant": short[row["cell"]]} for row in rows]
 
     @classmethod
     def read(cls, file: str | Path, *, device: str = "cpu") -> "Study":
