@@ -174,25 +174,27 @@ def table() -> str:
         if not file.exists():
             continue
         record = json.loads(file.read_text())
-        scratch = [run["error"] for run in record["runs"] if run["name"].endswith("scratch")]
+        scratch = [run for run in record["runs"] if run["name"].endswith("scratch")]
         for run in record["runs"]:
-            compared = scratch and run["name"] != "source"
-            same = reached(run["curve"], scratch[0]) if compared else None
+            beside = scratch[:1] if run["name"] != "source" else []
+            to_theirs = next((reached(run["curve"], other["error"]) for other in beside), None)
+            theirs = next((reached(other["curve"], run["error"]) for other in beside), None)
             to = [_seconds(run["seconds_to"][f"{least:g}"]) for least in THRESHOLDS]
             kept = "" if run.get("recalled_error") is None else f"{run['recalled_error']:.1e}"
             kept += ", to the last bit" if run.get("recalled_bits") else ""
             rows.append(
-                [name, run["name"], *to, _seconds(same), f"{run['seconds']:.0f}",
-                 f"{run['error']:.1e}", _seconds(run.get("allocate")), kept]
+                [name, run["name"], *to, f"{run['seconds']:.0f}", f"{run['error']:.1e}",
+                 _seconds(theirs), _seconds(to_theirs), _seconds(run.get("allocate")), kept]
             )  # fmt: skip
     head = [
         "family",
         "run",
         "s to 1e-2",
         "s to 1e-3",
-        "s to scratch's error",
         "s in all",
         "error",
+        "DeepXDE scratch: s to this error",
+        "s to scratch's error",
         "s allocate",
         "recalled",
     ]
