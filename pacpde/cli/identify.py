@@ -100,6 +100,9 @@ def identify(
     ]  # fmt: skip
     headings = ["by", "coefficient", "value", "standard error", "noise", "seconds", "outcome"]
     emit(content, json, table(f"Coefficients from {len(at)} labels", headings, rows))
+    for way, made in ways.items():
+        for doubt in made.doubts():
+            complain(f"pacpde: {way}: {doubt}")
     if found.outcome != "converged":
         complain(f"pacpde: the fit ended {found.outcome}; what there is is kept in {output}.")
         raise typer.Exit(1)

@@ -185,8 +185,8 @@ def choose(
     """Write the best options of each method, for the studies that say `tuned = "FILE"`.
 
     The study's [options] list what is tried. For each family and method the options of the lowest
-    median held-out residual are chosen; errors against the reference have no say. Tune on
-    coefficients that are not among those to be compared.
+    median held-out residual are chosen, a trial that lost the source it is to keep last; errors
+    against the reference have no say. Tune on coefficients that are not among those to be compared.
 
     Example: pacpde study choose runs/tuning -o tuned.toml
     """

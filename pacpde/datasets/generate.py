@@ -14,6 +14,8 @@ from pacpde.reference import Reference
 from pacpde.reference.dense import DEGREE
 from pacpde.runtime import generator, versions
 
+LABELS = 1_000_000  # at most
+
 
 def write(reference: Reference, path: str | Path, labels: Labels | None = None) -> None:
     """One HDF5 file of schema 1, whole or not at all; OutputError where it cannot be written."""
@@ -48,6 +50,8 @@ def check_labels(count: int, noise: float) -> None:
     """Refuse counts and noise levels that cannot be drawn, and noise without labels."""
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
         raise InvalidValueError(f"labels is {count!r}, expected a whole number of at least 0.")
+    if count > LABELS:
+        raise InvalidValueError(f"labels is {count}, expected at most {LABELS}.")
     number = isinstance(noise, int | float | np.number) and not isinstance(noise, bool)
     if not number or not (math.isfinite(noise) and noise >= 0):
         raise InvalidValueError(f"noise is {noise!r}, expected a finite number of at least 0.")

@@ -15,9 +15,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.transtailor import remaining
+from pacpde.methods.transtailor import check_rounds, remaining
 
-Losses = Callable[[nn.Module], torch.Tensor]  # one number a sample, [samples]
+Losses = Callable[[nn.Module], torch.Tensor]  # a number or more a sample, [losses]
 Optimisers = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 CHAINED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -91,7 +91,7 @@ def tailor(
 
     Args:
         model: `nn.Sequential` of dense layers, convolutions and modules without parameters.
-        losses: model → the target's loss of every sample, [samples].
+        losses: model → the target's losses, [losses], by one call with all samples.
         held_out: model → a loss on target data that `losses` does not see.
         example: one input of the model, by which FLOPs are counted.
         flops: share of the FLOPs that a round removes.
@@ -101,6 +101,7 @@ def tailor(
         optimiser: parameters → torch optimiser; Adam at 1e-3 by default.
         train: what fine-tunes a model in its place, in place of `steps` of that optimiser.
     """
+    check_rounds(flops, tau, rounds=rounds, steps=steps, factor_steps=factor_steps)
     make = optimiser or (lambda parameters: torch.optim.Adam(parameters, 1e-3))
     train = train or (lambda chain: _train(chain, _weights(chain), losses, make, steps))
     best = _with_scales(deepcopy(model))
@@ -214,8 +215,7 @@ def _importance(
     for scale, parameter in zip(scales, factors, strict=True):
         scale.take(parameter)
     _train(trial, factors, losses, make, steps)
-    with torch.no_grad():
-        samples = len(losses(trial))
+    samples = _samples(trial, losses)
     own = [factor.detach().expand(samples, -1).clone().requires_grad_() for factor in factors]
     for scale, factor in zip(scales, own, strict=True):
         scale.take(factor)
@@ -223,6 +223,16 @@ def _importance(
     return [
         (slope * factor.detach()).abs().mean(0) for slope, factor in zip(slopes, own, strict=True)
     ]
+
+
+def _samples(model: nn.Sequential, losses: Losses) -> int:
+    """How many the model is given at once; each may have several losses."""
+    seen: list[int] = []
+    watch = model.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    with torch.no_grad():
+        losses(model)
+    watch.remove()
+    return seen[-1]
 
 
 def _shrunk(model: nn.Sequential, kept: Sequence[torch.Tensor]) -> nn.Sequential:

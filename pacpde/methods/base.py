@@ -124,8 +124,9 @@ class Method(ABC):
 
 def check_strength(option: str, value: float) -> None:
     """Refuse what cannot weigh a penalty."""
-    if not 0 <= value < math.inf:
-        raise InvalidValueError(f"{option} is {value}, expected a finite number of at least 0.")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value < math.inf:
+        raise InvalidValueError(f"{option} is {value!r}, expected a finite number of at least 0.")
 
 
 def from_nothing(

@@ -13,6 +13,7 @@ from pacpde.errors import unknown as unknown_name
 from pacpde.methods.base import finish
 from pacpde.methods.fitter import Fitter
 from pacpde.methods.recipe import Recipe
+from pacpde.methods.transfer import check_problem, check_source
 from pacpde.networks.outputs import widen
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.identification import (
@@ -35,6 +36,7 @@ WEIGHTS = (1.0, 1e-2, 1e-4)
 STEPS = 20  # of the last phase by default: noise hides a solver's last digits
 POINTS = 2000  # at which the equation's slopes are taken for standard errors
 REFERENCE = 1e-6  # tolerance of scipy's solutions
+MUTE = 1e-6  # slope of the labels, in scales of the fields, below which they tell nothing
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class Identified:
     Attributes:
         problem: with the coefficients that were found.
         estimates: coefficient → (value, standard error). The error is that of least squares with
-            independent noise of one size, which is estimated from what the fit leaves.
+            independent noise of one size, which is estimated from what the fit leaves; it is
+            infinite where the labels do not depend on the coefficient.
         noise: that size, in scales of the fields.
         surrogate: of the problem; None from scipy.
         seconds: it took.
@@ -57,6 +60,17 @@ class Identified:
     surrogate: Surrogate | None
     seconds: float
     outcome: str
+
+    def doubts(self) -> list[str]:
+        """Why a value is none to rely on, a sentence each."""
+        found = []
+        for name, (value, error) in self.estimates.items():
+            about = self.problem.declared()[name]
+            if not np.isfinite(error):
+                found.append(f"the measurements do not tell {name}: measure elsewhere, or more.")
+            elif np.isclose(value, (about.lower, about.upper), rtol=1e-6, atol=0).any():
+                found.append(f"{name} ended at its bound, {value:g}: no value between fits better.")
+        return found
 
 
 def identify(
@@ -83,6 +97,7 @@ def identify(
         weights: of the labels' mean square beside the equation's, one fit after the other.
         settings: see `pacpde.methods.recipe.Recipe`; at most 20 steps of the last phase by default.
     """
+    check_source(source)
     problem, labels = source.problem, _labels(source.problem, points, values)
     names = _names(problem, unknown, len(labels.points) * len(problem.fields))
     recipe = Recipe.after(source, problem, **{"steps": STEPS, **settings})
@@ -135,6 +150,7 @@ def identify_by_scipy(
     tolerance: float = REFERENCE,
 ) -> Identified:
     """The same by `scipy.optimize.least_squares` through the reference solver, from `problem`."""
+    check_problem(problem, "problem")
     labels = _labels(problem, points, values)
     names = _names(problem, unknown, len(labels.points) * len(problem.fields))
     scales = np.asarray(problem.scales)
@@ -167,8 +183,13 @@ def standard_errors(r: np.ndarray, slopes: np.ndarray) -> tuple[float, np.ndarra
     """Noise and standard errors from residuals [rows] and slopes [rows, constants]."""
     rows, count = slopes.shape
     noise = float(np.sqrt((r**2).sum() / max(1, rows - count)))
-    covariance = noise**2 * np.linalg.pinv(slopes.T @ slopes)
-    return noise, np.sqrt(np.diag(covariance))
+    if not np.isfinite(slopes).all():
+        return noise, np.full(count, np.inf)
+    sizes, directions = np.linalg.eigh(slopes.T @ slopes)
+    mute = sizes <= rows * MUTE**2
+    errors = noise * np.sqrt((directions[:, ~mute] ** 2 / sizes[~mute]).sum(1))
+    errors[(np.abs(directions[:, mute]) > MUTE).any(1)] = np.inf
+    return noise, errors
 
 
 def _estimates(
@@ -205,7 +226,7 @@ def _labels(problem: Problem, points: np.ndarray, values: np.ndarray) -> Labels:
 
 def _names(problem: Problem, unknown: Sequence[str] | None, rows: int) -> tuple[str, ...]:
     known = list(problem.declared())
-    names = tuple(known if unknown is None else unknown)
+    names = (unknown,) if isinstance(unknown, str) else tuple(known if unknown is None else unknown)
     for name in names:
         if name not in known:
             raise unknown_name(f"coefficient of {problem.name}", name, known)

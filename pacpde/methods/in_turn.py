@@ -27,6 +27,8 @@ from pacpde.pac.scores import SCORES
 from pacpde.physics.problem import Problem
 from pacpde.runtime import check_seed
 
+LEAST = 10  # weights of a target's own: fewer solve nothing
+
 
 @dataclass(frozen=True)
 class Held:
@@ -94,6 +96,8 @@ def transfer_in_turn(
         strength: λ of λ‖free weights‖².
         settings: of the fits, see `pacpde.methods.recipe.Recipe`.
     """
+    if isinstance(targets, Problem):
+        raise InvalidValueError(f"targets is {targets}, expected a list of problems.")
     wanted = list(targets)
     for target in wanted:
         check_problem(target, "target")
@@ -105,6 +109,12 @@ def transfer_in_turn(
         raise InvalidValueError(f"share is {share}, expected a number above 0 and at most 1.")
     check_sparsity(sparsity)
     check_strength("strength (λ)", strength)
+    room = int(sparsity * source.parameters)
+    if round(share * room) < LEAST:
+        raise InvalidValueError(
+            f"each target gets {share:g} of the {room} weights that are free, expected {LEAST} at "
+            "least: give fewer targets, or a source with more weights."
+        )
     work = _Work(share, strength, check_seed(seed), progress, settings or {})
     surrogate = work.source(source, sparsity)
     size = source.parameters - int(_taken(surrogate).sum())
@@ -114,7 +124,8 @@ def transfer_in_turn(
         room = source.parameters - int(_taken(surrogate).sum())
         if room == 0:
             raise InvalidValueError(
-                f"there is no weight left for {name}, {target}: lower share ({share:g})."
+                f"there is no weight left for {name}, {target}: a share of {share:g} each is too "
+                "much for so many targets."
             )
         before = surrogate.seconds
         surrogate = work.target(surrogate, target, name, min(room, max(1, round(share * size))))

@@ -8,8 +8,10 @@ from pacpde.methods.base import Context, Transferred
 from pacpde.methods.nearest import nearest
 from pacpde.methods.warm_start import WarmStart
 from pacpde.networks import checkpoint
+from pacpde.networks.solved import SolvedAnsatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import PhysicsTask, Task
+from pacpde.physics.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,8 @@ class NearestSource(WarmStart):
     the library are not among the record's.
 
     Attributes:
-        among: folder of surrogate folders, which join the given source; without it this is a plain
-            warm start.
+        among: folder of surrogate folders, of which those of the target's family join the given
+            source; without it this is a plain warm start.
     """
 
     name = "nearest_source"
@@ -31,11 +33,12 @@ class NearestSource(WarmStart):
 
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
         if self.among and isinstance(target, PhysicsTask):
-            library = [place.to(source.runtime) for place in self._library()]
+            library = [found.to(source.runtime) for found in self._library(target.problem)]
             source = nearest([source, *library], target.problem, seed=context.seed)
         return super().run(source, target, context)
 
-    def _library(self) -> list[Surrogate]:
+    def _library(self, target: Problem) -> list[Surrogate]:
+        """Those of the target's family that are networks."""
         folder = Path(self.among)
         places = sorted(file.parent for file in folder.glob(f"*/{checkpoint.ABOUT}"))
         if not places:
@@ -43,4 +46,8 @@ class NearestSource(WarmStart):
                 f"among is {self.among!r}, which holds no surrogate folders: give the folder that "
                 "`pacpde train` wrote several into."
             )
-        return [checkpoint.load(place) for place in places]
+        found = [checkpoint.load(place) for place in places]
+        return [
+            one for one in found
+            if type(one.problem) is type(target) and not isinstance(one.ansatz, SolvedAnsatz)
+        ]  # fmt: skip

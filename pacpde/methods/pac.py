@@ -77,9 +77,9 @@ class PAC(Approaching):
         check_choice("mask", self.mask, tuple(SCORES))
         check_strength("strength (λ)", self.strength)
         check_strength("wake", self.wake)
-        for name, least in (("rounds", 1), ("grow", 0)):
-            if getattr(self, name) < least:
-                value = getattr(self, name)
+        for name, least in (("rounds", 1), ("grow", 0), ("allocate_steps", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
                 raise InvalidValueError(f"{name} is {value}, expected at least {least}.")
         if self.lose is not None and self.rounds == 1:
             raise InvalidValueError("lose needs rounds above 1: the last one before it is kept.")
@@ -100,7 +100,8 @@ class PAC(Approaching):
             way, other = ("frees", "larger") if kept else ("keeps", "smaller")
             raise InvalidValueError(
                 f"sparsity is {sparsity:g}, which {way} none of the {network.size} weights of "
-                f"this network: choose a {other} one."
+                f"this network: choose a {other} one"
+                + (", or fewer rounds." if self.rounds > 1 else ".")
             )
 
     @property

@@ -33,7 +33,7 @@ class Scipy(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_tolerance(self.accuracy)
+        check_tolerance(self.accuracy, "accuracy")
 
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
         if not isinstance(target, PhysicsTask) or not target.physics:

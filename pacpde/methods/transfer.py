@@ -11,6 +11,7 @@ from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Context, Transferred, from_nothing, methods
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.constraints import network_for
+from pacpde.networks.solved import SolvedAnsatz
 from pacpde.networks.surrogate import Surrogate, relative_l2
 from pacpde.objective.task import Draw, Labels, PhysicsTask
 from pacpde.optim.fit import Monitor, Watch
@@ -207,10 +208,8 @@ def check_problem(problem: Problem, what: str) -> None:
         )
 
 
-def check_transfer(
-    source: Surrogate, target: Problem, labels: int, noise: float, physics: bool
-) -> None:
-    """Refuse what cannot be transferred, before anything runs."""
+def check_source(source: Surrogate) -> None:
+    """Refuse what is no network of a problem."""
     if isinstance(source, TransferResult):
         raise InvalidValueError(
             "the source is the result of a transfer, expected a surrogate: give result.surrogate, "
@@ -220,6 +219,18 @@ def check_transfer(
         raise InvalidValueError(
             f"the source is {source!r}, expected a surrogate: make one with fit, or load one."
         )
+    if isinstance(source.ansatz, SolvedAnsatz):
+        raise InvalidValueError(
+            f"the source is scipy's solution of {source.problem}, which has no weights to start "
+            "from: give a network, made by `fit` or `pacpde train`."
+        )
+
+
+def check_transfer(
+    source: Surrogate, target: Problem, labels: int, noise: float, physics: bool
+) -> None:
+    """Refuse what cannot be transferred, before anything runs."""
+    check_source(source)
     check_problem(target, "target")
     if type(source.problem) is not type(target):
         raise InvalidValueError(

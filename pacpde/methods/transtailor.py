@@ -62,13 +62,7 @@ class TransTailor(Approaching):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.flops < 1:
-            raise InvalidValueError(f"flops is {self.flops}, expected a share between 0 and 1.")
-        if not self.tau >= 0:
-            raise InvalidValueError(f"tau (τ) is {self.tau}, expected a number of at least 0.")
-        for name in ("rounds", "factor_steps"):
-            if getattr(self, name) < 1:
-                raise InvalidValueError(f"{name} is {getattr(self, name)}, expected at least 1.")
+        check_rounds(self.flops, self.tau, rounds=self.rounds, factor_steps=self.factor_steps)
 
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
         recipe = self.recipe(context)
@@ -98,6 +92,17 @@ class TransTailor(Approaching):
         made_of = Transferred.of(best, best.parameters, fits, trained=source)
         spent = made_of.seconds["calibrate"] + deciding
         return replace(made_of, seconds={"calibrate": spent})
+
+
+def check_rounds(flops: float, tau: float, **counts: int) -> None:
+    """Refuse rounds that remove nothing or never end."""
+    if not 0 < flops < 1:
+        raise InvalidValueError(f"flops is {flops}, expected a share between 0 and 1.")
+    if not tau >= 0:
+        raise InvalidValueError(f"tau (τ) is {tau}, expected a number of at least 0.")
+    for name, count in counts.items():
+        if count < 1:
+            raise InvalidValueError(f"{name} is {count}, expected at least 1.")
 
 
 def least_removed(

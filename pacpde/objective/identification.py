@@ -35,9 +35,12 @@ def to_coefficient(problem: Problem, name: str, constant: torch.Tensor) -> torch
 
 
 def with_constants(problem: Problem, names: Sequence[str], constants: torch.Tensor) -> Problem:
-    """A problem with the coefficients that stand for some constants."""
-    pairs = zip(names, constants, strict=True)
-    found = {name: float(to_coefficient(problem, name, value)) for name, value in pairs}
+    """A problem with the coefficients that stand for some constants, within their bounds."""
+    found = {}
+    for name, constant in zip(names, constants, strict=True):
+        about = problem.declared()[name]
+        value = float(to_coefficient(problem, name, constant))
+        found[name] = min(max(value, about.lower), about.upper)
     return problem.with_coefficients(**found)
 
 
@@ -134,7 +137,8 @@ class IdentificationTask(PhysicsTask):
         own, other = jacobian[:, :-count], jacobian[:, -count:]
         normal = own.mT @ own
         normal.diagonal().add_(1e-12 * normal.diagonal().mean())
-        moved = -torch.linalg.solve(normal, own.mT @ other)
+        moved, failed = torch.linalg.solve_ex(normal, own.mT @ other)
+        moved = torch.where(failed > 0, torch.nan, -moved)  # of weights that ran away
         assert self.labels is not None
         labels = replace(super()._labelled(self.ansatz(draw), self.labels), weight=1.0)
         r, slopes = linearise(network, weights, [labels], free[:-count])

@@ -40,6 +40,8 @@ def source_error(
             shift = sidestep * (order.index(method) - (len(order) - 1) / 2)
             errors = [record["source_error"].get(stage) for stage in STAGES]
             points = [(i, e) for i, e in enumerate(errors) if e is not None]
+            if not points:
+                continue  # scipy has no source
             label = None if method in named else readable(method)
             named.add(method)
             places = [i + shift for i, _ in points]

@@ -101,12 +101,12 @@ def _stagnates(differences: list[float]) -> bool:
     return len(differences) > 5 and differences[-1] > differences[-5] / 2
 
 
-def check_tolerance(tolerance: float) -> float:
+def check_tolerance(tolerance: float, option: str = "tolerance") -> float:
     """`tolerance` if a reference may be certified to it."""
     number = isinstance(tolerance, int | float) and not isinstance(tolerance, bool)
     if not number or not 1e-12 <= tolerance <= 0.1:
         raise InvalidValueError(
-            f"tolerance is {tolerance!r}, expected a relative error from 1e-12 to 0.1."
+            f"{option} is {tolerance!r}, expected a relative error from 1e-12 to 0.1."
         )
     return float(tolerance)
 

@@ -29,7 +29,8 @@ class Choice:
 
     Attributes:
         options: of the trial that was chosen.
-        held_out: its median held-out residual over targets and seeds; a failure counts as infinite.
+        held_out: its median held-out residual over targets and seeds; a failure counts as infinite,
+            and so does a source that was to be kept and is not.
         trials: how many there were.
         cells: of each trial.
     """
@@ -49,8 +50,7 @@ def choose(study: Study, rows: Sequence[Row]) -> list[Choice]:
     for name, cell in zip(study.names, study.cells, strict=True):
         trials = found.setdefault((cell.source.name, cell.method), {})
         _, measured = trials.setdefault(cell.variant, (cell.options, []))
-        value = kept[name]["held_out"] if name in kept else None
-        measured.append(value if value is not None and np.isfinite(value) else np.inf)
+        measured.append(_held_out(kept.get(name)))
     choices = []
     for (family, method), trials in found.items():
         best = min(trials.values(), key=lambda trial: float(np.median(trial[1])))
@@ -61,13 +61,21 @@ def choose(study: Study, rows: Sequence[Row]) -> list[Choice]:
     return choices
 
 
+def _held_out(row: Row | None) -> float:
+    """Infinite where there is no result, and where the method lost the source it is to keep."""
+    if row is None or row["held_out"] is None or row["outcome"].startswith("allocate"):
+        return np.inf
+    return row["held_out"] if np.isfinite(row["held_out"]) else np.inf
+
+
 def write_tuned(choices: Sequence[Choice], file: Path) -> None:
     """As TOML, which `tuned = "FILE"` in a study takes up."""
     lines = ["# Written by `pacpde study choose`: of each method's trials, the one of the lowest",
              "# median held-out residual."]  # fmt: skip
     for choice in choices:
         cells = "one cell" if choice.cells == 1 else f"{choice.cells} cells"
-        told = f"{choice.trials} trials of {cells}"
+        trials = "one trial" if choice.trials == 1 else f"{choice.trials} trials"
+        told = f"{trials} of {cells}"
         lines += ["", f"[{choice.family}.{choice.method}]  # {told}, {choice.held_out:.1e}"]
         lines += [f"{name} = {json.dumps(value)}" for name, value in choice.options.items()]
     with atomic_write(file) as temporary:

@@ -71,3 +71,36 @@ def test_bad_measurements_are_refused(source: Surrogate) -> None:
         identify(source, at[:1], found[:1])
     with pytest.raises(InvalidValueError, match="each once"):
         identify(source, at, found, unknown=[])
+    with pytest.raises(UnknownNameError, match="nu"):
+        identify(source, at, found, unknown="nu")
+    with pytest.raises(InvalidValueError, match="expected a problem"):
+        identify_by_scipy(source, at, found)  # type: ignore[arg-type]
+
+
+def test_measurements_that_tell_nothing_say_so(source: Surrogate) -> None:
+    """At t = 0 and on the edges no solution depends on the coefficient."""
+    rng = np.random.default_rng(0)
+    x = np.linspace(0.1, 0.9, 12)
+    for at in (np.stack([0 * x, x], 1), np.stack([x, 0 * x], 1)):
+        exact = Heat(alpha=0.3).exact(*at.T)[0] + 0.01 * rng.normal(size=len(x))
+        for found in (
+            identify(source, at, exact, points=60, steps=3),
+            identify_by_scipy(Heat(alpha=0.4), at, exact),
+        ):
+            assert found.estimates["alpha"][1] == np.inf
+            assert found.doubts() == [
+                "the measurements do not tell alpha: measure elsewhere, or more."
+            ]
+
+
+def test_a_coefficient_beyond_its_bounds_ends_there(source: Surrogate) -> None:
+    at = np.random.default_rng(0).uniform(0.2, 0.8, size=(20, 2))
+    still = np.sin(np.pi * at[:, 1])  # what no positive α leaves
+    for found in (
+        identify(source, at, 1.2 * still, points=60, steps=5),
+        identify_by_scipy(Heat(alpha=0.4), at, 1.2 * still),
+    ):
+        assert found.estimates["alpha"][0] == pytest.approx(
+            Heat.declared()["alpha"].lower, rel=1e-3
+        )
+        assert len(found.doubts()) == 1

@@ -60,5 +60,9 @@ def test_bad_input_is_refused(source: Surrogate) -> None:
         transfer_in_turn(source, [])
     with pytest.raises(InvalidValueError, match="one family"):
         transfer_in_turn(source, [Burgers()])
+    with pytest.raises(InvalidValueError, match="expected a list"):
+        transfer_in_turn(source, Heat())  # type: ignore[arg-type]
+    with pytest.raises(InvalidValueError, match="expected 10 at least"):
+        transfer_in_turn(source, TARGETS, share=0.01)
     with pytest.raises(InvalidValueError, match="share is 0"):
         transfer_in_turn(source, TARGETS, share=0)

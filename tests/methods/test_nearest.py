@@ -35,10 +35,15 @@ def test_as_a_method_it_starts_from_the_nearest_of_a_library(tmp_path: Path) -> 
     for alpha in (0.1, 0.3):
         save(fit(Heat(alpha=alpha), seed=0, **SETTINGS), tmp_path / f"{alpha}")
     one = {"points": 100, "steps": 1}
+    save(fit(Burgers(), seed=0, width=4, depth=1, points=30, steps=1), tmp_path / "another family")
+    solved = transfer(far, Heat(alpha=0.29), method="scipy").surrogate
+    save(solved, tmp_path / "scipy")
     target = Heat(alpha=0.29)
     made = transfer(far, target, method="nearest_source", among=str(tmp_path), settings=one)
     expected = transfer(load(tmp_path / "0.3"), target, method="warm_start", settings=one)
     assert torch.equal(made.surrogate.weights, expected.surrogate.weights)
     assert made.target_error < transfer(far, target, method="warm_start", settings=one).target_error
+    with pytest.raises(InvalidValueError, match="no weights to start from"):
+        transfer(solved, target, method="warm_start")
     with pytest.raises(InvalidValueError, match="holds no surrogate folders"):
         transfer(far, target, method="nearest_source", among=str(tmp_path / "0.1"), settings=one)

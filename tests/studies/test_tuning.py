@@ -30,7 +30,9 @@ def rows(study: Study, held_out: dict[str, list[float | None]]) -> list[dict[str
     for name, cell in zip(study.names, study.cells, strict=True):
         value = held_out.get(cell.variant, [1e-1, 1e-1])[cell.seed]
         error = None if value is None else 1 / value
-        found.append({"cell": name, "held_out": value, "target_error": error})
+        found.append(
+            {"cell": name, "held_out": value, "target_error": error, "outcome": "converged"}
+        )
     return found
 
 
@@ -54,6 +56,22 @@ def test_the_lowest_median_held_out_residual_is_chosen(tuning: Study) -> None:
     assert found["pac"].options == {"sparsity": 0.8, "scope": "layer"}
     assert (found["pac"].trials, found["l2sp"].trials, found["scratch"].trials) == (4, 3, 1)
     assert found["scratch"].options == {}
+
+
+def test_a_trial_that_lost_its_source_is_a_failure(tuning: Study) -> None:
+    variants = [
+        f'pac (sparsity={s}, scope="{scope}")' for s in (0.5, 0.8) for scope in ("global", "layer")
+    ]
+    measured: dict[str, list[float | None]] = {name: [1e-3, 1e-3] for name in variants}
+    measured[variants[-1]] = [1e-9, 1e-9]
+    found = rows(tuning, measured)
+    kept = {choice.method: choice for choice in choose(tuning, found)}["pac"]
+    assert kept.held_out == 1e-9
+    for row, cell in zip(found, tuning.cells, strict=True):
+        if cell.variant == variants[-1]:
+            row["outcome"] = "allocate_not_converged"
+    other = {choice.method: choice for choice in choose(tuning, found)}["pac"]
+    assert other.held_out == 1e-3 and other.options != kept.options
 
 
 def test_a_study_takes_up_what_was_chosen(tuning: Study, tmp_path: Path) -> None:

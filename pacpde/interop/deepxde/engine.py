@@ -173,11 +173,13 @@ def to_network(surrogate: Surrogate, like: Any) -> nn.Module:
             f"activation {network.activation}, and the network others: give the one that the "
             "surrogate was made from."
         )
-    if not isinstance(ansatz, DeepXDEAnsatz):
+    if ansatz.hard or ansatz.odd:
         raise InvalidValueError(
-            "the surrogate has an ansatz of pacpde's around its network, which DeepXDE's lacks: "
-            "only what came from to_surrogate, and was not loaded from a folder since, goes back."
+            "the surrogate meets start and edges by an ansatz around its network, which DeepXDE's "
+            "lacks: what came from to_surrogate goes back, and what was fitted with hard=False."
         )
+    if not isinstance(ansatz, DeepXDEAnsatz):  # loaded from a folder, or pacpde's own
+        ansatz = DeepXDEAnsatz(ansatz.problem, False)
     if _network(net) != network:
         net = _resized(net, network)
     layers = list(network.matrices(surrogate.weights.cpu()))

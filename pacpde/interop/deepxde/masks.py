@@ -1,6 +1,7 @@
 """Which weights of a torch network its source keeps, by name of the parameter."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 
@@ -32,22 +33,27 @@ def by_magnitude(values: Tensors, sparsity: float, scope: str, biases: str) -> T
     return mask
 
 
-def checked(mask: Tensors, values: Tensors) -> Tensors:
-    """A mask of a user's own, where the values are."""
+def checked(mask: Mapping[str, Any], values: Tensors) -> Tensors:
+    """A mask of a user's own, tensors or arrays, where the values are."""
+    if not isinstance(mask, Mapping):
+        raise InvalidValueError(
+            f"the mask is a {type(mask).__name__}, expected a dict: parameter name → bool."
+        )
     missing = sorted(values.keys() ^ mask.keys())
     if missing:
         raise InvalidValueError(
             f"the mask and the network differ in {', '.join(missing)}: give one mask a parameter, "
             f"which are {', '.join(values)}."
         )
-    for name, own in mask.items():
+    masks = {name: torch.as_tensor(own) for name, own in mask.items()}
+    for name, own in masks.items():
         if own.dtype != torch.bool or own.shape != values[name].shape:
             raise InvalidValueError(
                 f"the mask of {name} is {own.dtype} of shape {tuple(own.shape)}, expected "
                 f"torch.bool of shape {tuple(values[name].shape)}."
             )
-    _check_share(mask, "the mask")
-    return {name: mask[name].to(value.device) for name, value in values.items()}
+    _check_share(masks, "the mask")
+    return {name: masks[name].to(value.device) for name, value in values.items()}
 
 
 def kept(values: Tensors, mask: Tensors) -> Tensors:

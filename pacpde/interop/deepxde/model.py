@@ -27,6 +27,11 @@ class Model(dde.Model):
     opt: Any  # None until it is compiled
 
     def __init__(self, data: Any, net: nn.Module, penalty: Penalty | None = None) -> None:
+        if not isinstance(data, dde.data.Data):
+            raise InvalidValueError(
+                f"the data are {data!r}, expected DeepXDE's: a dde.data.TimePDE or dde.data.PDE, "
+                "or what pacpde.interop.deepxde.data makes of a problem."
+            )
         super().__init__(data if penalty is None else _penalised(data, net, penalty), net)
         self.penalty = penalty
 

@@ -82,6 +82,8 @@ def transtailor(
         A model of the smaller network, and what became of it in every round.
     """
     check_source(model)
+    if not callable(train):
+        raise InvalidValueError(f"train is {train!r}, expected a function that trains a model.")
     source = plain(model.net)
     chain, held_out = as_chain(source), _other_points(data)
 
@@ -120,7 +122,7 @@ def as_chain(net: Any) -> nn.Sequential:
 
 
 def _losses(data: Any, net: Any, weights: Sequence[float] | None) -> torch.Tensor:
-    """The squared errors of every condition at every point, [samples]; their mean is the loss."""
+    """The squared errors of every condition at every point, [losses]; their mean is the loss."""
     points, targets, others = data.train_next_batch()
     x = _as(points, net).requires_grad_()
     net.auxiliary_vars = None if others is None else _as(others, net)
@@ -132,6 +134,8 @@ def _losses(data: Any, net: Any, weights: Sequence[float] | None) -> torch.Tenso
     parts = [loss.flatten() for loss in (squared if isinstance(squared, list) else [squared])]
     total = sum(len(part) for part in parts)
     shares = weights or [1.0] * len(parts)
+    if len(shares) != len(parts):
+        raise InvalidValueError(f"loss_weights has {len(shares)} numbers for {len(parts)} losses.")
     return torch.cat(
         [
             part * (share * total / max(len(part), 1))

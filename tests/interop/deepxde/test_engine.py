@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pacpde import load, save, transfer
+from pacpde import fit, load, save, transfer
 from pacpde.errors import InvalidValueError
 from pacpde.interop.deepxde import Model, data, to_network, to_surrogate
 from pacpde.interop.held import whole
@@ -105,7 +105,10 @@ def test_it_is_saved_as_others_are_unless_it_has_functions(tmp_path: Path) -> No
     surrogate = to_surrogate(model, Heat())
     save(surrogate, tmp_path / "kept")
     x = inputs(Heat())
-    assert np.array_equal(fields(load(tmp_path / "kept"), x), fields(surrogate, x))
+    kept = load(tmp_path / "kept")
+    assert np.array_equal(fields(kept, x), fields(surrogate, x))
+    for name, value in whole(to_network(kept, model)).items():  # and goes back
+        torch.testing.assert_close(value, whole(model.net)[name])
     model.net.apply_output_transform(lambda x, u: x[:, :1] * u)
     with pytest.raises(InvalidValueError, match="cannot be saved"):
         save(to_surrogate(model, Heat()), tmp_path / "other")
@@ -136,6 +139,9 @@ def test_what_the_engine_cannot_take_is_refused() -> None:
         to_surrogate(model_of(Heat(), [2, 5, 1]), Heat()), Heat(), method="warm_start",
         settings={"points": 20, "steps": 1},
     ).surrogate  # fmt: skip
+    hard = fit(Heat(), width=5, depth=1, points=20, steps=1)
+    with pytest.raises(InvalidValueError, match="meets start and edges by an ansatz"):
+        to_network(hard, model_of(Heat(), [2, 5, 1]))
     with pytest.raises(InvalidValueError, match="others"):
         to_network(own, model_of(Heat(), [2, 5, 1], "sin"))
 

@@ -14,7 +14,7 @@ import torch
 from pacpde.errors import InvalidValueError
 from pacpde.interop.deepxde import PAC, Model, data, l2_sp, transtailor, warm_start
 from pacpde.interop.held import whole
-from pacpde.problems import Heat
+from pacpde.problems import Heat, Lorenz
 
 SIZES = {"num_domain": 100, "num_boundary": 20, "num_initial": 20}
 X = np.random.default_rng(0).uniform(size=(200, 2))
@@ -100,6 +100,47 @@ def test_transtailor_gives_a_smaller_network_that_solves(source: Any) -> None:
     assert error(model, 0.3) < 5e-2
     again, _ = transtailor(model, of(0.25), short, flops=0.2, tau=20.0, rounds=1)
     assert error(again, 0.25) < 5e-2
+
+
+def test_transtailor_of_a_system_whose_equations_are_several(float64: None) -> None:
+    """Each point has a residual of every equation."""
+    source, target = (
+        data(Lorenz.from_coefficients({"rho": rho}, 0.2), reference=False, num_domain=40)
+        for rho in (15, 16)
+    )
+    model = dde.Model(source, dde.nn.FNN([1, 12, 12, 3], "tanh", "Glorot normal"))
+    short(model)
+    tailored, told = transtailor(model, target, short, flops=0.2, tau=1e9, rounds=1)
+    assert tailored.predict(np.zeros((5, 1))).shape == (5, 3)
+    assert told.flops <= 0.8 * told.rounds[0][0]
+
+
+def test_bad_settings_are_refused_before_anything_is_trained(source: Any) -> None:
+    for bad, said in (
+        ({"flops": 2}, "flops is 2"), ({"rounds": 0}, "rounds is 0"), ({"tau": -1}, "tau"),
+        ({"factor_steps": 0}, "factor_steps is 0"), ({"loss_weights": [1]}, "1 numbers for 3"),
+    ):  # fmt: skip
+        with pytest.raises(InvalidValueError, match=said):
+            transtailor(source, of(0.3), lambda model: None, **bad)
+    with pytest.raises(InvalidValueError, match="train is None"):
+        transtailor(source, of(0.3), None)  # type: ignore[arg-type]
+    with pytest.raises(InvalidValueError, match="the data are None"):
+        warm_start(source, None)
+    with pytest.raises(InvalidValueError, match="is 'a', expected a finite"):
+        l2_sp(source, of(0.3), alpha="a")  # type: ignore[arg-type]
+    with pytest.raises(InvalidValueError, match="expected a dict"):
+        PAC(source).prune(mask=[True])  # type: ignore[arg-type]
+
+
+def test_a_mask_may_be_of_arrays(source: Any) -> None:
+    masks = {
+        name: np.arange(value.numel()).reshape(tuple(value.shape)) % 2 == 0
+        for name, value in whole(source.net).items()
+    }
+    pac = PAC(source)
+    pac.prune(mask=masks)
+    for name, value in whole(pac.allocate().net).items():
+        assert bool((value[torch.as_tensor(~masks[name])] == 0).all())
 
 
 def test_twenty_coefficients_in_one_process_and_none_of_them_stays(source: Any) -> None:
