@@ -10,7 +10,7 @@ graded outside the clock. What is allocated before it, and what is recalled afte
 
 import argparse
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import pi
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ ATTEMPTS: Mapping[str, Mapping[str, Any]] = {
     "65 % pruned": {"sparsity": 0.65},
     "88 % pruned": {"sparsity": 0.88},
     "six neurons more": {"grow": 6},
+    "freed neurons like kept ones": {"wake_from": "kept"},
+    "the same, nearer": {"wake_from": "kept", "wake": 0.3},
+    "the same, 65 % pruned": {"wake_from": "kept", "sparsity": 0.65},
     "single weights, by sensitivity": {"scope": "global", "wake": 0.0},
     "single weights, by magnitude (as published)": {
         "scope": "global", "mask": "magnitude", "wake": 0.0, "strength": 1e-9,
@@ -45,6 +48,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="seed to begin with")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", choices=["ways", "attempts"])
+    parser.add_argument("--attempts", nargs="+", choices=ATTEMPTS, help="these alone")
     parser.add_argument("--join", type=Path, nargs="+", help="records of some seeds each, as one")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "approaches.json")
     arguments = parser.parse_args()
@@ -63,16 +67,16 @@ def carried_out(arguments: argparse.Namespace) -> dict[str, Any]:
     for seed in range(arguments.first, arguments.first + arguments.seeds):
         sources: dict[str, Any] = {}
         for target in TARGETS:
-            for method, way, attempt in grid(arguments.only):
+            for method, way, attempt in grid(arguments.only, arguments.attempts):
                 record["runs"].append(run(sources, target, method, way, attempt, seed))
                 write_record(record, arguments.output)
     return record
 
 
-def grid(only: str | None) -> list[tuple[str, str, str]]:
+def grid(only: str | None, some: Iterable[str] | None = None) -> list[tuple[str, str, str]]:
     """(method, way, attempt) of every run; "" is the default of PAC."""
     ways = [(method, way, "") for method in METHODS for way in WAYS]
-    attempts = [("pac", "follow", attempt) for attempt in ATTEMPTS]
+    attempts = [("pac", "follow", attempt) for attempt in some or ATTEMPTS]
     return {"ways": ways, "attempts": attempts}.get(only or "", ways + attempts)
 
 

@@ -18,7 +18,7 @@ from pacpde.objective.task import Task
 from pacpde.optim.fit import FitResult
 from pacpde.pac import SOURCE, prune
 from pacpde.pac.mask import SCOPES, TREATMENTS, check_choice, check_sparsity, mask_of
-from pacpde.pac.room import grown, woken
+from pacpde.pac.room import WAKES, grown, woken
 from pacpde.pac.scores import SCORES
 
 LADDER = (0.0, 1e-9, 1e-7, 1e-5, 1e-3)  # of λ
@@ -49,6 +49,7 @@ class PAC(Approaching):
         wake: spread, in that of a fit's start, of the freed weights into neurons that the source no
             longer uses, where the target's fit starts; see `pacpde.pac.room.woken`. 0 leaves them
             at 0, as PAC-Net does.
+        wake_from: "random" weights, or those of "kept" neurons with noise of that spread.
         allocate_steps: at most so many steps of an allocate; None takes the recipe's.
     """
 
@@ -66,6 +67,7 @@ class PAC(Approaching):
     lose: float | None = None
     grow: int = 0
     wake: float = 1.0
+    wake_from: str = "random"
     allocate_steps: int | None = None
 
     def __post_init__(self) -> None:
@@ -75,6 +77,7 @@ class PAC(Approaching):
         check_choice("treatment of biases", self.biases, TREATMENTS)
         check_choice("treatment of the head", self.head, TREATMENTS)
         check_choice("mask", self.mask, tuple(SCORES))
+        check_choice("wake_from", self.wake_from, WAKES)
         check_strength("strength (λ)", self.strength)
         check_strength("wake", self.wake)
         for name, least in (("rounds", 1), ("grow", 0), ("allocate_steps", 1)):
@@ -120,7 +123,9 @@ class PAC(Approaching):
         allocated = grown(kept.allocated, self.grow, context.seed)
         mask = allocated.memories[SOURCE].mask
         if self.wake:
-            allocated = woken(allocated, mask, context.seed, self.wake, recipe.frequency)
+            allocated = woken(
+                allocated, mask, context.seed, self.wake, recipe.frequency, self.wake_from
+            )
         free = ~mask
         fits: list[FitResult] = []
         for number, strength in enumerate(LADDER if self.choose else (self.strength,)):

@@ -2,11 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
+from pacpde.pac.mask import check_choice
 from pacpde.runtime import generator
+
+WAKES = ("random", "kept")
 
 
 def idle_neurons(network: MLP, mask: torch.Tensor) -> list[torch.Tensor]:
@@ -33,26 +37,55 @@ def woken(
     seed: int,
     spread: float = 1.0,
     frequency: float | None = None,
+    source: str = "random",
 ) -> Surrogate:
-    """The same function, its idle neurons fed by random weights rather than none.
+    """The same function, its idle neurons fed by some weights rather than none.
 
     Where all that enters and all that leaves a neuron is 0, so are the slopes of the loss in both,
-    and no step ever moves them. Freed weights into idle neurons are drawn as at the start of a fit;
-    those from there to the others have to be 0.
+    and no step ever moves them. Freed weights into idle neurons are drawn; those from there to the
+    others have to be 0.
 
     Args:
         kept: True where a weight is no longer free, bool [size].
-        spread: of the drawn weights, in that of a fit's start.
+        spread: of the drawn weights, in that of a fit's start; or of the noise, in the mean size of
+            the weights into kept neurons.
+        source: "random", as at the start of a fit, or "kept": each idle neuron is fed like a kept
+            one of its layer, in turn, but for noise. Those have features that solve the source.
     """
-    network = surrogate.network
-    drawn = surrogate.runtime.tensor(network.start(generator(seed, "woken"), frequency)) * spread
+    check_choice("source of what wakes idle neurons", source, WAKES)
+    network, idle = surrogate.network, idle_neurons(surrogate.network, kept)
+    rng = generator(seed, "woken")
+    drawn = surrogate.runtime.tensor(network.start(rng, frequency)) * spread
+    if source == "kept":
+        _feed_alike(network, surrogate.weights, drawn, idle, spread, rng)
     weights = surrogate.weights
-    for layer, sleepers in zip(network.layers, idle_neurons(network, kept), strict=False):
+    for layer, sleepers in zip(network.layers, idle, strict=False):
         rows = torch.zeros_like(kept)
         rows[layer.weights] = sleepers[:, None].expand(-1, layer.inputs).flatten()
         rows[layer.biases] = sleepers
         weights = torch.where(rows & ~kept, drawn, weights)
     return replace(surrogate, weights=weights)
+
+
+def _feed_alike(
+    network: MLP,
+    weights: torch.Tensor,
+    drawn: torch.Tensor,
+    idle: list[torch.Tensor],
+    spread: float,
+    rng: np.random.Generator,
+) -> None:
+    """Write what feeds idle neurons into `drawn`; where a layer keeps none, that stays as it is."""
+    found, made = network.matrices(weights), network.matrices(drawn)
+    for (own, bias), (new, new_bias), sleepers in zip(found, made, idle, strict=False):
+        asleep, used = sleepers.nonzero()[:, 0], (~sleepers).nonzero()[:, 0]
+        if len(used) == 0:
+            continue
+        like = used[torch.arange(len(asleep), device=used.device) % len(used)]
+        size = own[used].abs().mean()
+        noise = drawn.new_tensor(rng.normal(size=(len(asleep), own.shape[1] + 1))) * spread
+        new[asleep] = own[like] + size * noise[:, 1:]
+        new_bias[asleep] = bias[like] + size * noise[:, 0]
 
 
 def grown(surrogate: Surrogate, more: int, seed: int) -> Surrogate:

@@ -7,7 +7,7 @@ import torch
 from pacpde import Surrogate, fit
 from pacpde.networks.mlp import MLP
 from pacpde.pac import SOURCE, mask_of, prune
-from pacpde.pac.room import idle_neurons, woken
+from pacpde.pac.room import WAKES, idle_neurons, woken
 from pacpde.problems import Heat
 
 NETWORK = MLP(2, 1, 6, 3)
@@ -59,9 +59,10 @@ def source() -> Surrogate:
 
 
 @pytest.mark.parametrize("scope", ["global", "neuron"])
-def test_waking_changes_nothing_but_the_slopes(source: Surrogate, scope: str) -> None:
+@pytest.mark.parametrize("wakes", WAKES)
+def test_waking_changes_nothing_but_the_slopes(source: Surrogate, scope: str, wakes: str) -> None:
     pruned = prune(source, 0.8, scope=scope)
-    awake = woken(pruned, pruned.memories[SOURCE].mask, 0)
+    awake = woken(pruned, pruned.memories[SOURCE].mask, 0, source=wakes)
     t, x = np.linspace(0, 1, 30), np.linspace(0, 1, 30)
     np.testing.assert_allclose(awake(t, x), pruned(t, x), rtol=1e-13, atol=1e-15)
     assert np.array_equal(awake.recall()(t, x), pruned.recall()(t, x))
@@ -71,3 +72,21 @@ def test_waking_changes_nothing_but_the_slopes(source: Surrogate, scope: str) ->
         assert weight[
             sleepers
         ].all()  # fed by all, so that the slopes in what leaves them are not 0
+
+
+def test_an_idle_neuron_may_begin_as_a_kept_one(source: Surrogate) -> None:
+    pruned = prune(source, 0.8, scope="neuron")
+    mask = pruned.memories[SOURCE].mask
+    awake = woken(pruned, mask, 0, 0.0, source="kept")
+    network = source.network
+    rows = zip(
+        idle_neurons(network, mask), network.matrices(awake.weights), network.matrices(mask),
+        strict=False,
+    )  # fmt: skip
+    for sleepers, (weight, bias), (kept, kept_bias) in rows:
+        used = (~sleepers).nonzero()[:, 0]
+        for number, place in enumerate(sleepers.nonzero()[:, 0]):
+            like = used[number % len(used)]
+            free = ~kept[place]
+            assert torch.equal(weight[place][free], weight[like][free])
+            assert kept_bias[place] or bias[place] == bias[like]
