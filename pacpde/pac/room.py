@@ -75,11 +75,11 @@ def _feed_alike(
     spread: float,
     rng: np.random.Generator,
 ) -> None:
-    """Write what feeds idle neurons into `drawn`; where a layer keeps none, that stays as it is."""
+    """Write what feeds idle neurons into `drawn`; where a layer keeps nothing, that stays as is."""
     found, made = network.matrices(weights), network.matrices(drawn)
     for (own, bias), (new, new_bias), sleepers in zip(found, made, idle, strict=False):
         asleep, used = sleepers.nonzero()[:, 0], (~sleepers).nonzero()[:, 0]
-        if len(used) == 0:
+        if not own[used].any():
             continue
         like = used[torch.arange(len(asleep), device=used.device) % len(used)]
         size = own[used].abs().mean()
