@@ -9,6 +9,7 @@ import torch
 
 from pacpde.datasets import reference_for
 from pacpde.errors import InvalidValueError
+from pacpde.methods.transfer import check_problem
 from pacpde.physics.conditions import Dirichlet, Periodic
 from pacpde.physics.derivatives import Derivative
 from pacpde.physics.domain import Axis
@@ -86,6 +87,7 @@ def data(
     by axis and field by field, a periodic one by values and then by slopes. Residuals are in the
     equation's own units, not divided by the problem's scales.
     """
+    check_problem(problem, "problem")
     space = problem.domain.space
     if not space and num_initial is not None:
         raise InvalidValueError(

@@ -18,6 +18,7 @@ from pacpde.interop.deepxde.data import order
 from pacpde.interop.deepxde.model import Transform, activations, check_source
 from pacpde.interop.held import filled, plain
 from pacpde.methods.recipe import Recipe
+from pacpde.methods.transfer import check_problem
 from pacpde.networks.constraints import PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
@@ -134,6 +135,7 @@ def to_surrogate(model: Any, problem: Problem) -> Surrogate:
         problem: what it solves.
     """
     check_source(model)
+    check_problem(problem, "problem")
     net = plain(model.net)
     network = _network(net)
     features: Any = net._input_transform

@@ -55,7 +55,11 @@ class PAC:
             scope: one threshold for all of them ("global"), or one a "tensor".
             biases: "prune" them like weights, "keep" them all or "free" them all; parameters of one
                 dimension count as biases.
-            mask: your own instead: parameter name → bool, shaped like it, True where kept.
+            mask: your own instead of all that: parameter name → bool, shaped like it, True where
+                kept.
+
+        What was allocated and calibrated before is not recalled any more; make another PAC for a
+        second mask.
         """
         if mask is None:
             self.mask = by_magnitude(self._values, sparsity, scope, biases)

@@ -121,6 +121,10 @@ def test_what_the_engine_cannot_take_is_refused() -> None:
         to_surrogate(model_of(Heat(), [2, 5, 5, 1], ["sin", "tanh", "tanh"]), Heat())
     with pytest.raises(InvalidValueError, match="no hidden layer"):
         to_surrogate(model_of(Heat(), [2, 1]), Heat())
+    with pytest.raises(InvalidValueError, match="expected a problem"):
+        to_surrogate(model_of(Heat(), [2, 5, 1]), "heat")  # type: ignore[arg-type]
+    with pytest.raises(InvalidValueError, match="expected a problem"):
+        data("heat")  # type: ignore[arg-type]
     with pytest.raises(InvalidValueError, match="2 inputs, and lorenz needs 1"):
         to_surrogate(model_of(Heat(), [2, 5, 3]), Lorenz())
     with pytest.raises(InvalidValueError, match="1 outputs, and lorenz needs 3"):
