@@ -121,17 +121,22 @@ def joined(files: Sequence[Path]) -> dict[str, Any]:
 
 
 def write_record(record: Mapping[str, Any], path: Path) -> None:
-    """As JSON, a pair of a curve a line and to five digits; replaced at once."""
+    """As JSON, numbers to six digits and a pair of a curve a line; replaced at once."""
     from pacpde.files import atomic_write
 
-    def short(pair: re.Match[str]) -> str:
-        return f"[{float(pair[1]):.5g}, {float(pair[2]):.5g}]"
-
-    text = PAIR.sub(short, json.dumps(record, indent=1))
+    text = PAIR.sub(r"[\1, \2]", json.dumps(_rounded(record), indent=1))
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as temporary:
         Path(temporary).write_text(text + "\n")
     print(f"written: {path}", file=sys.stderr)
+
+
+def _rounded(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {key: _rounded(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_rounded(value) for value in content]
+    return float(f"{content:.6g}") if isinstance(content, float) else content
 
 
 def write_table(page: Path, name: str, table: str) -> None:
