@@ -28,6 +28,7 @@ ATTEMPTS: Mapping[str, Mapping[str, Any]] = {
     "freed neurons like kept ones": {"wake_from": "kept"},
     "the same, nearer": {"wake_from": "kept", "wake": 0.3},
     "the same, 65 % pruned": {"wake_from": "kept", "sparsity": 0.65},
+    "the same, nearer and 65 % pruned": {"wake_from": "kept", "wake": 0.3, "sparsity": 0.65},
     "single weights, by sensitivity": {"scope": "global", "wake": 0.0},
     "single weights, by magnitude (as published)": {
         "scope": "global", "mask": "magnitude", "wake": 0.0, "strength": 1e-9,
