@@ -181,6 +181,12 @@ def to_network(surrogate: Surrogate, like: Any) -> nn.Module:
             "lacks: what came from to_surrogate goes back, and what was fitted with hard=False."
         )
     if not isinstance(ansatz, DeepXDEAnsatz):  # loaded from a folder, or pacpde's own
+        transformed = any((net._input_transform, net._output_transform))
+        if transformed or ansatz.inputs != len(ansatz.problem.axes):
+            raise InvalidValueError(
+                "the surrogate knows of no transforms and the network has some, or the other way "
+                "round: only what came from to_surrogate, and was not loaded since, takes them."
+            )
         ansatz = DeepXDEAnsatz(ansatz.problem, False)
     if _network(net) != network:
         net = _resized(net, network)

@@ -110,6 +110,8 @@ def test_it_is_saved_as_others_are_unless_it_has_functions(tmp_path: Path) -> No
     for name, value in whole(to_network(kept, model)).items():  # and goes back
         torch.testing.assert_close(value, whole(model.net)[name])
     model.net.apply_output_transform(lambda x, u: x[:, :1] * u)
+    with pytest.raises(InvalidValueError, match="knows of no transforms"):
+        to_network(kept, model)
     with pytest.raises(InvalidValueError, match="cannot be saved"):
         save(to_surrogate(model, Heat()), tmp_path / "other")
 
