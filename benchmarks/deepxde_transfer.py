@@ -174,11 +174,12 @@ def table() -> str:
         if not file.exists():
             continue
         record = json.loads(file.read_text())
-        scratch = [run for run in record["runs"] if run["name"].endswith("scratch")]
+        scratch = next((run for run in record["runs"] if run["name"].endswith("scratch")), None)
         for run in record["runs"]:
-            beside = scratch[:1] if run["name"] != "source" else []
-            to_theirs = next((reached(run["curve"], other["error"]) for other in beside), None)
-            theirs = next((reached(other["curve"], run["error"]) for other in beside), None)
+            theirs = to_theirs = None
+            if scratch and run["name"] != "source":
+                theirs = reached(scratch["curve"], run["error"])
+                to_theirs = reached(run["curve"], scratch["error"])
             to = [_seconds(run["seconds_to"][f"{least:g}"]) for least in THRESHOLDS]
             kept = "" if run.get("recalled_error") is None else f"{run['recalled_error']:.1e}"
             kept += ", to the last bit" if run.get("recalled_bits") else ""
