@@ -19,19 +19,20 @@ from common import RESULTS, begun, joined, markdown, on_target, reached, write_r
 
 WAYS = ("follow", "straight", "steps", "grow")
 METHODS = ("warm_start", "pac")
+RANDOM = {"wake_from": "random"}
 ATTEMPTS: Mapping[str, Mapping[str, Any]] = {
-    "freed weights from 0": {"wake": 0.0},
-    "freed weights twice as large": {"wake": 2.0},
-    "65 % pruned": {"sparsity": 0.65},
-    "88 % pruned": {"sparsity": 0.88},
-    "six neurons more": {"grow": 6},
-    "freed neurons like kept ones": {"wake_from": "kept"},
-    "the same, nearer": {"wake_from": "kept", "wake": 0.3},
-    "the same, 65 % pruned": {"wake_from": "kept", "sparsity": 0.65},
-    "the same, nearer and 65 % pruned": {"wake_from": "kept", "wake": 0.3, "sparsity": 0.65},
-    "single weights, by sensitivity": {"scope": "global", "wake": 0.0},
+    "nearer to kept neurons": {"wake": 0.3},
+    "80 % pruned": {"sparsity": 0.8},
+    "80 % pruned, nearer": {"sparsity": 0.8, "wake": 0.3},
+    "80 % pruned, freed weights from 0": {"sparsity": 0.8, "wake": 0.0},
+    "80 % pruned, freed neurons at random": {"sparsity": 0.8, **RANDOM},
+    "the same, twice as large": {"sparsity": 0.8, "wake": 2.0, **RANDOM},
+    "the same, 65 % pruned": {"sparsity": 0.65, **RANDOM},
+    "the same, 88 % pruned": {"sparsity": 0.88, **RANDOM},
+    "the same, six neurons more": {"sparsity": 0.8, "grow": 6, **RANDOM},
+    "single weights, by sensitivity": {"sparsity": 0.8, "scope": "global", "wake": 0.0},
     "single weights, by magnitude (as published)": {
-        "scope": "global", "mask": "magnitude", "wake": 0.0, "strength": 1e-9,
+        "sparsity": 0.8, "scope": "global", "mask": "magnitude", "wake": 0.0, "strength": 1e-9,
     },
 }  # fmt: skip
 TARGETS = ("burgers 0.005/pi", "burgers 0.0025/pi", "lorenz 28")

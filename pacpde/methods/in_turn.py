@@ -175,7 +175,8 @@ class _Work:
         """Calibrated in all free weights, then in so many that it keeps."""
         recipe, task = self._for(before, target)
         taken = _taken(before)
-        before, free = woken(before, taken, self.seed, PAC.wake, recipe.frequency), ~taken
+        before = woken(before, taken, self.seed, PAC.wake, recipe.frequency, PAC.wake_from)
+        free = ~taken
         anchor = Anchor.at(torch.zeros_like(before.weights[free]), self.strength)
         fitter = Fitter(before, recipe, self.seed, self._monitor(name), free, anchor)
         fits = Approach(fitter).run(task)

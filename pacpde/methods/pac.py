@@ -30,7 +30,8 @@ class PAC(Approaching):
 
     Myung et al., ICML 2022 (arXiv 2206.05703), with what was measured to serve it best: whole
     neurons are kept, those that the source's loss depends on most, and the others start the target
-    awake. `pac_net` is closer to the paper; no number of theirs is claimed.
+    as noisy copies of these, from which nothing leads on yet. `pac_net` is closer to the paper; no
+    number of theirs is claimed.
 
     Attributes:
         sparsity: share of the weights taken from the source and freed for the target.
@@ -46,17 +47,17 @@ class PAC(Approaching):
             `sparsity` is then the most that is pruned. None for no such limit.
         grow: neurons that every hidden layer gets for the target, all of their weights free. The
             source does not see them; what is stored and evaluated grows.
-        wake: spread, in that of a fit's start, of the freed weights into neurons that the source no
-            longer uses, where the target's fit starts; see `pacpde.pac.room.woken`. 0 leaves them
-            at 0, as PAC-Net does.
-        wake_from: "random" weights, or those of "kept" neurons with noise of that spread.
+        wake: spread of what is drawn for the freed weights into neurons that the source no longer
+            uses, where the target's fit starts; see `pacpde.pac.room.woken`. 0 leaves them at 0, as
+            PAC-Net does.
+        wake_from: they are those of "kept" neurons with noise of that spread, or "random" alone.
         allocate_steps: at most so many steps of an allocate; None takes the recipe's.
     """
 
     name = "pac"
     summary = "prune, allocate on the source, then min L_T(w_U + w_P) + λ‖w_P‖² over the freed w_P"
 
-    sparsity: float = 0.8
+    sparsity: float = 0.65
     strength: float = 1e-12
     scope: str = "neuron"
     biases: str = "prune"
@@ -67,7 +68,7 @@ class PAC(Approaching):
     lose: float | None = None
     grow: int = 0
     wake: float = 1.0
-    wake_from: str = "random"
+    wake_from: str = "kept"
     allocate_steps: int | None = None
 
     def __post_init__(self) -> None:
