@@ -5,6 +5,7 @@ the freed weights, all of them by the follower. Seconds and errors are of the fi
 graded outside the clock. What is allocated before it, and what is recalled after it, stands beside.
 
     python benchmarks/approaches.py [--seeds 3] [--threads 1] [--only attempts]
+    python benchmarks/approaches.py --seeds 10 --only ways --ways follow
     python benchmarks/approaches.py --join SOME.json OTHERS.json
 """
 
@@ -50,6 +51,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="seed to begin with")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", choices=["ways", "attempts"])
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="these alone")
     parser.add_argument("--attempts", nargs="+", choices=ATTEMPTS, help="these alone")
     parser.add_argument("--join", type=Path, nargs="+", help="records of some seeds each, as one")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "approaches.json")
@@ -60,6 +62,7 @@ def main() -> None:
     else:
         record = carried_out(arguments)
     print(table(record["runs"]))
+    print(goal_table(record["runs"]))
     print(attempts_table(record["runs"]))
 
 
@@ -69,15 +72,17 @@ def carried_out(arguments: argparse.Namespace) -> dict[str, Any]:
     for seed in range(arguments.first, arguments.first + arguments.seeds):
         sources: dict[str, Any] = {}
         for target in TARGETS:
-            for method, way, attempt in grid(arguments.only, arguments.attempts):
+            for method, way, attempt in grid(arguments.only, arguments.ways, arguments.attempts):
                 record["runs"].append(run(sources, target, method, way, attempt, seed))
                 write_record(record, arguments.output)
     return record
 
 
-def grid(only: str | None, some: Iterable[str] | None = None) -> list[tuple[str, str, str]]:
+def grid(
+    only: str | None, chosen: Iterable[str] = WAYS, some: Iterable[str] | None = None
+) -> list[tuple[str, str, str]]:
     """(method, way, attempt) of every run; "" is the default of PAC."""
-    ways = [(method, way, "") for method in METHODS for way in WAYS]
+    ways = [(method, way, "") for method in METHODS for way in chosen]
     attempts = [("pac", "follow", attempt) for attempt in some or ATTEMPTS]
     return {"ways": ways, "attempts": attempts}.get(only or "", ways + attempts)
 
@@ -123,6 +128,33 @@ def table(runs: list[dict[str, Any]]) -> str:
             if some:
                 rows.append([target, method, way, *_numbers(some)])
     return markdown(["target", "method", "approach", *HEAD], rows)
+
+
+def goal_table(runs: list[dict[str, Any]]) -> str:
+    """PAC against warm start after the same seconds on the target, paired by seed."""
+    from pacpde.studies.statistics import Group, ratios
+
+    lines = []
+    for target in TARGETS:
+        for seconds in (*BUDGETS, None):
+            rows = {
+                method: {
+                    run["seed"]: {"target_error": _least(run["curve"], seconds or float("inf"))}
+                    for run in _some(runs, target, method, "follow", "")
+                }
+                for method in METHODS
+            }
+            if not all(rows.values()):
+                continue
+            (pair,) = ratios(Group("", {}, {}, None, 0, 0.0, True, rows), "warm_start")
+            middle = [statistics.median(r["target_error"] for r in rows[m].values()) for m in METHODS]
+            lines.append([
+                target, "at the end" if seconds is None else f"after {seconds} s",
+                *(f"{error:.1e}" for error in middle),
+                f"{pair.ratio:.2g} [{pair.low:.2g}, {pair.high:.2g}]", f"{pair.wins} of {pair.pairs}",
+            ])  # fmt: skip
+    head = ["target", "seconds on it", "warm start", "PAC", "PAC ÷ warm start", "PAC's wins"]
+    return markdown(head, lines)
 
 
 def attempts_table(runs: list[dict[str, Any]]) -> str:

@@ -2,7 +2,7 @@
 
 import json
 
-from approaches import attempts_table
+from approaches import attempts_table, goal_table
 from approaches import table as approaches_table
 from batch import table as batch_table
 from burgers_vs_jinns import table as jinns_table
@@ -33,6 +33,7 @@ def main() -> None:
         (ENGINE, "cost", "cost", lambda record: cost_table(record["cells"])),
         (ENGINE, "jinns", "burgers_vs_jinns", lambda record: jinns_table(record["runs"])),
         (METHODS, "approaches", "approaches", lambda record: approaches_table(record["runs"])),
+        (METHODS, "goal", "approaches", lambda record: goal_table(record["runs"])),
         (METHODS, "attempts", "approaches", lambda record: attempts_table(record["runs"])),
         (METHODS, "tailored", "tailored", lambda record: tailored_table(record["runs"])),
         (METHODS, "ten targets", "ten_targets", ten_table),
