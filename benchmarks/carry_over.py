@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="new folder, to be carried on")
     parser.add_argument("--but", nargs="+", required=True, help="methods to be carried out anew")
     arguments = parser.parse_args()
-    rows, total = carried_over(arguments.kept, arguments.study, arguments.but)
+    rows = carried_over(arguments.kept, arguments.study, arguments.but)
     from pacpde.studies.ledger import Ledger
 
     if arguments.folder.exists():
@@ -32,11 +32,11 @@ def main() -> None:
     for row in rows:
         ledger.add(row)
     ledger.flush()
-    print(f"{len(rows)} of {total} cells carried over to {arguments.folder}")
+    print(f"{len(rows)} cells carried over to {arguments.folder}")
 
 
-def carried_over(kept: Path, file: Path, but: list[str]) -> tuple[list[dict[str, Any]], int]:
-    """The rows, and how many cells the study of today has."""
+def carried_over(kept: Path, file: Path, but: list[str]) -> list[dict[str, Any]]:
+    """The rows of all other methods, each under the name of its cell in the study of today."""
     from pacpde.studies.ledger import Ledger
     from pacpde.studies.study import Study
 
@@ -44,7 +44,7 @@ def carried_over(kept: Path, file: Path, but: list[str]) -> tuple[list[dict[str,
     known = {row["cell"]: row for row in Ledger(kept).of(before.names)}
     found = dict(zip(map(_inputs, before.cells), before.names, strict=True))
     names = {cell.key: found.get(_inputs(cell)) for cell in now.cells if cell.method not in but}
-    return [known[old] | {"cell": new} for new, old in names.items() if old in known], len(now.cells)
+    return [known[old] | {"cell": new} for new, old in names.items() if old in known]
 
 
 def _inputs(cell: Any) -> str:
