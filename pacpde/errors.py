@@ -46,6 +46,6 @@ class SolverError(PacpdeError, RuntimeError):
 def unknown(kind: str, got: str, known: Iterable[str]) -> UnknownNameError:
     """An error for a name that is not there, with the near ones or all of them."""
     names = sorted(known)
-    near = get_close_matches(got, names, n=3)
+    near = get_close_matches(str(got), names, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}."
     return UnknownNameError(f"unknown {kind} {got!r}: {hint}")

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from pacpde.errors import InvalidValueError, unknown
-from pacpde.methods.base import Context, Method
+from pacpde.errors import unknown
+from pacpde.methods.base import Context, Method, check_count
 from pacpde.methods.fitter import Fitter
 from pacpde.methods.path import SolutionPath
 from pacpde.methods.recipe import Recipe
@@ -111,8 +111,7 @@ class Approaching(Method):
         super().__post_init__()
         if self.approach not in WAYS:
             raise unknown("approach", self.approach, WAYS)
-        if self.stations < 1:
-            raise InvalidValueError(f"stations is {self.stations}, expected at least 1.")
+        check_count("stations", self.stations, 1)
 
     def fits(
         self, start: Surrogate, target: Task, free: torch.Tensor, context: Context, **others: Any

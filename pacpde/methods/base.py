@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from numbers import Integral
 from typing import Any, ClassVar
 
 from pacpde.errors import InvalidValueError, unknown
@@ -85,8 +86,8 @@ class Method(ABC):
             methods.register(cls.name, cls)
 
     def __post_init__(self) -> None:
-        if self.steps is not None and self.steps < 1:
-            raise InvalidValueError(f"steps is {self.steps}, expected at least 1.")
+        if self.steps is not None:
+            check_count("steps", self.steps, 1)
 
     @classmethod
     def make(cls, options: Mapping[str, Any]) -> "Method":
@@ -127,6 +128,12 @@ def check_strength(option: str, value: float) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not 0 <= value < math.inf:
         raise InvalidValueError(f"{option} is {value!r}, expected a finite number of at least 0.")
+
+
+def check_count(option: str, value: int, least: int) -> None:
+    """Refuse what counts nothing."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise InvalidValueError(f"{option} is {value!r}, expected a whole number from {least}.")
 
 
 def from_nothing(

@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Context, Method, Transferred, from_nothing
+from pacpde.methods.base import Context, Method, Transferred, check_count, from_nothing
 from pacpde.methods.scratch import Scratch
 from pacpde.networks.constraints import Batch, PhysicsAnsatz
 from pacpde.networks.mlp import MLP
@@ -38,8 +37,7 @@ class CoefficientInput(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.stations < 2:
-            raise InvalidValueError(f"stations is {self.stations}, expected at least 2.")
+        check_count("stations", self.stations, 2)
 
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
         if not isinstance(target, PhysicsTask) or not target.physics:

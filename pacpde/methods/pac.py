@@ -8,7 +8,7 @@ import torch
 
 from pacpde.errors import InvalidValueError
 from pacpde.methods.approach import Approaching
-from pacpde.methods.base import Context, Transferred, check_strength, finish
+from pacpde.methods.base import Context, Transferred, check_count, check_strength, finish
 from pacpde.methods.memory import remembered
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.mlp import MLP
@@ -22,6 +22,7 @@ from pacpde.pac.room import WAKES, grown, woken
 from pacpde.pac.scores import SCORES
 
 LADDER = (0.0, 1e-9, 1e-7, 1e-5, 1e-3)  # of λ
+LOUDEST = 1e6  # wake; units that saturate so far have no slopes
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class PAC(Approaching):
         wake: spread of what is drawn for the freed weights into neurons that the source no longer
             uses, where the target's fit starts; see `pacpde.pac.room.woken`. 0 leaves them at 0, as
             PAC-Net does.
-        wake_from: they are those of "kept" neurons with noise of that spread, or "random" alone.
+        wake_from: they are those of "kept" neurons with noise of that spread, in the mean size of
+            a weight into these; or "random" alone, with that spread in the one of a fit's start.
         allocate_steps: at most so many steps of an allocate; None takes the recipe's.
     """
 
@@ -81,10 +83,14 @@ class PAC(Approaching):
         check_choice("wake_from", self.wake_from, WAKES)
         check_strength("strength (λ)", self.strength)
         check_strength("wake", self.wake)
-        for name, least in (("rounds", 1), ("grow", 0), ("allocate_steps", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise InvalidValueError(f"{name} is {value}, expected at least {least}.")
+        if self.wake > LOUDEST:
+            raise InvalidValueError(f"wake is {self.wake}, expected at most {LOUDEST:g}.")
+        if not isinstance(self.choose, bool):
+            raise InvalidValueError(f"choose is {self.choose!r}, expected true or false.")
+        check_count("rounds", self.rounds, 1)
+        check_count("grow", self.grow, 0)
+        if self.allocate_steps is not None:
+            check_count("allocate_steps", self.allocate_steps, 1)
         if self.lose is not None and self.rounds == 1:
             raise InvalidValueError("lose needs rounds above 1: the last one before it is kept.")
         if self.lose is not None and not self.lose > 1:

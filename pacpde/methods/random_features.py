@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Context, Method, Transferred, finish
+from pacpde.methods.base import Context, Method, Transferred, check_count, finish
 from pacpde.methods.fitter import Fitter
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Task
@@ -35,8 +35,7 @@ class RandomFeatures(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.features < 1:
-            raise InvalidValueError(f"features is {self.features}, expected at least 1.")
+        check_count("features", self.features, 1)
         if not self.spread > 0:
             raise InvalidValueError(f"spread is {self.spread}, expected a number above 0.")
 

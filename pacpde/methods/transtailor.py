@@ -10,7 +10,7 @@ import torch
 
 from pacpde.errors import InvalidValueError
 from pacpde.methods.approach import Approaching
-from pacpde.methods.base import Context, Transferred, finish
+from pacpde.methods.base import Context, Transferred, check_count, finish
 from pacpde.methods.fitter import Fitter
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.mlp import MLP
@@ -101,8 +101,7 @@ def check_rounds(flops: float, tau: float, **counts: int) -> None:
     if not tau >= 0:
         raise InvalidValueError(f"tau (τ) is {tau}, expected a number of at least 0.")
     for name, count in counts.items():
-        if count < 1:
-            raise InvalidValueError(f"{name} is {count}, expected at least 1.")
+        check_count(name, count, 1)
 
 
 def least_removed(

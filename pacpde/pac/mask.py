@@ -51,9 +51,9 @@ def mask_of(
     Args:
         scores: one a weight, [size]; see `pacpde.pac.scores`.
         sparsity: share removed of the weights that are pruned.
-        scope: one threshold for all of them, or one a "layer"; or whole neurons, a like share of
-            every hidden layer, which leaves a smaller dense network ("neuron"); weights into other
-            neurons, which no output hears, make up the number.
+        scope: one threshold for all of them, or one a "layer"; or whole neurons, about a like share
+            of every hidden layer, which leaves a smaller dense network ("neuron"). Too few weights
+            for one more neuron are left: they are those into a neuron that no output hears.
         biases, head: "prune" them like weights, "keep" them all, or "free" them all. The head is
             the last layer with its biases; its treatment goes before that of biases.
     """
@@ -105,8 +105,9 @@ def _by_neuron(
     """Scores by which the `count` largest of the weights to prune make up whole neurons.
 
     They are the neurons of the largest mean score of what enters and leaves, a like share of every
-    layer. What is left of the number goes to weights into neurons that none of them hears: a
-    neuron that is kept in part would be heard, and in the way of the target.
+    layer and then one more wherever it fits. What is left of the number goes to weights into a
+    neuron that none of them hears, late in the network: a neuron that is kept in part would be
+    heard, and in the way of the target, and early ones have so few weights that many would be held.
     """
     orders = [means.argsort(descending=True, stable=True) for means in _means(network, scores)]
 
@@ -119,9 +120,24 @@ def _by_neuron(
         if not fits(more):
             break
         counts = more
+    for place, width in enumerate(network.widths if all(counts) else ()):
+        one = [count + (number == place) for number, count in enumerate(counts)]
+        if counts[place] < width and fits(one):
+            counts = one
     inner, heard = _among(network, orders, counts), _heard(network, orders, counts)
-    whole = torch.where(inner & scores.isfinite(), torch.inf, scores)
+    order = torch.where(scores.isfinite(), _places(network).to(scores), -torch.inf)
+    whole = torch.where(inner & scores.isfinite(), torch.inf, order)
     return torch.where(inner | ~heard, whole, -torch.inf)
+
+
+def _places(network: MLP) -> torch.Tensor:
+    """Of each weight the number of the neuron that it enters, int [size]."""
+    parts, first = [], 0
+    for layer in network.layers:
+        rows = torch.arange(first, first + layer.outputs, device="cpu")
+        parts += [rows.repeat_interleave(layer.inputs), rows]
+        first += layer.outputs
+    return torch.cat(parts)
 
 
 def _among(network: MLP, orders: Sequence[torch.Tensor], counts: Sequence[int]) -> torch.Tensor:

@@ -19,18 +19,35 @@ def rising() -> torch.Tensor:
 
 def test_a_neuron_mask_keeps_a_smaller_dense_network() -> None:
     three, four = MLP(2, 1, 3, 3).size, MLP(2, 1, 4, 3).size
-    for kept in (three, 40, 45, 50, four):
+    most = {three: (3, 3, 3), 40: (3, 3, 3), 45: (4, 3, 3), 50: (4, 3, 4), four: (4, 4, 4)}
+    for kept, widths in most.items():
         mask = mask_of(NETWORK, rising(), 1 - kept / NETWORK.size, scope="neuron")
         assert int(mask.sum()) == kept  # to the weight
         idle = idle_neurons(NETWORK, mask)
+        assert tuple(int((~layer).sum()) for layer in idle) == widths
         for heard, layer, before in zip(idle, NETWORK.layers, [None, *idle], strict=False):
             rows = (~heard).nonzero()[:, 0].tolist()
-            assert rows == ([2, 3, 4, 5] if kept == four else [3, 4, 5])  # scores rise with the row
+            assert rows == [2, 3, 4, 5][-len(rows) :]  # scores rise with the row
             matrix = mask[layer.weights].reshape(layer.outputs, layer.inputs)
             columns = slice(None) if before is None else ~before
             assert matrix[rows][:, columns].all() and mask[layer.biases][rows].all()
             if before is not None:
                 assert not matrix[rows][:, before].any()  # they hear no other
+
+
+def test_what_makes_up_the_number_holds_few_neurons() -> None:
+    """Weights into early neurons, of which there are few each, would hold them all."""
+    network, early = MLP(1, 1, 12, 3), torch.zeros(MLP(1, 1, 12, 3).size, dtype=torch.float64)
+    early[network.layers[0].weights] = early[network.layers[0].biases] = 1.0
+    for sparsity in (0.3, 0.5, 0.65, 0.8):
+        mask = mask_of(network, early, sparsity, scope="neuron")
+        assert int(mask.sum()) == round((1 - sparsity) * network.size)
+        held = []
+        for idle, (weight, bias) in zip(
+            idle_neurons(network, mask), network.matrices(mask), strict=False
+        ):
+            held.append(int((weight.any(1) | bias)[idle].sum()))
+        assert held[:2] == [0, 0] and held[2] <= 3
 
 
 def test_what_was_pruned_before_is_not_taken_up_again() -> None:
