@@ -69,9 +69,8 @@ def main() -> None:
         write_record(record, arguments.output)
     else:
         record = carried_out(arguments)
-    print(table(record["runs"]))
-    print(goal_table(record["runs"]))
-    print(attempts_table(record["runs"]))
+    tables = [made(record["runs"]) for made in (table, goal_table, attempts_table)]
+    print("\n".join(made for made in tables if made.count("\n") > 2))  # with rows
 
 
 def carried_out(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -97,12 +97,12 @@ Physics = Annotated[bool, typer.Option("--physics/--no-physics", help="Use the t
 Sparsity = Annotated[
     float | None,
     typer.Option(
-        help="Share of the source's weights that is freed, between 0 and 1. Default: "
-        f"{PAC.sparsity:g}."
+        help="Share of the source's weights that is freed, between 0 and 1. Default "
+        f"of pac: {PAC.sparsity:g}."
     ),
 ]
 Strength = Annotated[
-    float | None, typer.Option(help=f"λ of the penalty λ‖w_P‖². Default: {PAC.strength:g}.")
+    float | None, typer.Option(help=f"λ of the penalty λ‖w_P‖². Default of pac: {PAC.strength:g}.")
 ]
 Set = Annotated[
     list[str] | None,

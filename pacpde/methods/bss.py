@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Context, check_strength
+from pacpde.methods.base import Context, check_count, check_strength
 from pacpde.methods.beside import FineTuningBeside, points_of
 from pacpde.methods.delta import with_features
 from pacpde.networks.mlp import MLP
@@ -41,6 +41,7 @@ class BSS(FineTuningBeside):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_strength("shrink (η)", self.shrink)
+        check_count("smallest", self.smallest, 1)
 
     def check_network(self, network: MLP) -> None:
         if not 1 <= self.smallest <= network.widths[-1]:

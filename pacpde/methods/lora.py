@@ -6,7 +6,7 @@ import torch
 
 from pacpde.errors import InvalidValueError
 from pacpde.methods.approach import Approaching
-from pacpde.methods.base import Context, Transferred, finish
+from pacpde.methods.base import Context, Transferred, check_count, finish
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import LowRank
 from pacpde.networks.surrogate import Surrogate
@@ -33,6 +33,11 @@ class LoRA(Approaching):
 
     rank: int | None = None
     tune_biases: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rank is not None:
+            check_count("rank", self.rank, 1)
 
     def check_network(self, network: MLP) -> None:
         most = max(network.widths)

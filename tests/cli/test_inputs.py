@@ -37,7 +37,7 @@ def test_help_tells_the_defaults(call: Callable) -> None:
     told = " ".join(call("compare", "--help").out.split())
     for name in ("steps", "points", "width", "depth", "tolerance"):
         assert f"what the family declares, else {getattr(Recipe, name):g}." in told, name
-    assert f"Default: {PAC.sparsity:g}." in told
+    assert f"Default of pac: {PAC.sparsity:g}." in told
 
 
 def test_the_total_shown_counts_every_phase_as_help_says(call: Callable) -> None:

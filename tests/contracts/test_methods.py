@@ -120,6 +120,16 @@ def test_labels_alone_improve_on_zero_shot_or_say_so(method: str, source: Surrog
     assert made.record()["labels"] == 60
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_what_counts_is_a_whole_number(method: str) -> None:
+    kind = methods.get(method)
+    for option in fields(kind):
+        if option.type in ("int", int, int | None, "int | None"):
+            for value in (1.5, math.nan, "2", True, -1):
+                with pytest.raises(InvalidValueError, match=f"{option.name} is"):
+                    kind.make({option.name: value})
+
+
 def test_bad_input_is_refused_before_anything_runs(source: Surrogate) -> None:
     with pytest.raises(InvalidValueError, match="one family"):
         transfer(source, Burgers(), method="pac")

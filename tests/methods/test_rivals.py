@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from pacpde import Surrogate, fit, transfer
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, UnknownNameError
 from pacpde.methods.coefficient_input import AtShare, fold
+from pacpde.methods.pac import PAC
 from pacpde.networks import checkpoint
 from pacpde.networks.constraints import PhysicsAnsatz
 from pacpde.problems import Heat
@@ -129,6 +130,12 @@ def test_masks_of_pac(mask: str, source: Surrogate) -> None:
     if mask == "inverted":
         assert not bool((first & second).any())
         assert found[1].source_error["pruned"] > found[0].source_error["pruned"]
+
+
+def test_pac_refuses_what_is_no_start() -> None:
+    for option, value in (("wake", 1e308), ("wake", -1), ("wake_from", 3), ("choose", "yes")):
+        with pytest.raises((InvalidValueError, UnknownNameError), match=option):
+            PAC.make({option: value})
 
 
 def test_pruning_in_rounds_frees_more_and_more(source: Surrogate) -> None:
