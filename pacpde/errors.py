@@ -6,6 +6,7 @@ prints them without a traceback and exits with `exit_status`.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Integral
 
 
 class PacpdeError(Exception):
@@ -49,3 +50,9 @@ def unknown(kind: str, got: str, known: Iterable[str]) -> UnknownNameError:
     near = get_close_matches(str(got), names, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}."
     return UnknownNameError(f"unknown {kind} {got!r}: {hint}")
+
+
+def check_count(name: str, value: object, least: int) -> None:
+    """Refuse what is no whole number, or a smaller one."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise InvalidValueError(f"{name} is {value!r}, expected a whole number from {least}.")

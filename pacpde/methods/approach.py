@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from pacpde.errors import unknown
-from pacpde.methods.base import Context, Method, check_count
+from pacpde.errors import check_count, unknown
+from pacpde.methods.base import Context, Method
 from pacpde.methods.fitter import Fitter
 from pacpde.methods.path import SolutionPath
 from pacpde.methods.recipe import Recipe

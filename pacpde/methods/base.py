@@ -4,10 +4,9 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from numbers import Integral
 from typing import Any, ClassVar
 
-from pacpde.errors import InvalidValueError, unknown
+from pacpde.errors import InvalidValueError, check_count, unknown
 from pacpde.methods.fitter import Fitter
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.mlp import MLP
@@ -128,12 +127,6 @@ def check_strength(option: str, value: float) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not 0 <= value < math.inf:
         raise InvalidValueError(f"{option} is {value!r}, expected a finite number of at least 0.")
-
-
-def check_count(option: str, value: int, least: int) -> None:
-    """Refuse what counts nothing."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise InvalidValueError(f"{option} is {value!r}, expected a whole number from {least}.")
 
 
 def from_nothing(

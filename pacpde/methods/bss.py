@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Context, check_count, check_strength
+from pacpde.errors import InvalidValueError, check_count
+from pacpde.methods.base import Context, check_strength
 from pacpde.methods.beside import FineTuningBeside, points_of
 from pacpde.methods.delta import with_features
 from pacpde.networks.mlp import MLP

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from pacpde.methods.base import Context, Method, Transferred, check_count, from_nothing
+from pacpde.errors import check_count
+from pacpde.methods.base import Context, Method, Transferred, from_nothing
 from pacpde.methods.scratch import Scratch
 from pacpde.networks.constraints import Batch, PhysicsAnsatz
 from pacpde.networks.mlp import MLP

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import torch
 
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, check_count
 from pacpde.methods.approach import Approaching
-from pacpde.methods.base import Context, Transferred, check_count, finish
+from pacpde.methods.base import Context, Transferred, finish
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import LowRank
 from pacpde.networks.surrogate import Surrogate

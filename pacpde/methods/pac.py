@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, check_count
 from pacpde.methods.approach import Approaching
-from pacpde.methods.base import Context, Transferred, check_count, check_strength, finish
+from pacpde.methods.base import Context, Transferred, check_strength, finish
 from pacpde.methods.memory import remembered
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.mlp import MLP

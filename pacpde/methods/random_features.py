@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Context, Method, Transferred, check_count, finish
+from pacpde.errors import InvalidValueError, check_count
+from pacpde.methods.base import Context, Method, Transferred, finish
 from pacpde.methods.fitter import Fitter
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Task

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, fields
 from math import ceil, inf
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
-from pacpde.errors import InvalidValueError, unknown
+from pacpde.errors import InvalidValueError, check_count, unknown
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Draw, PhysicsTask, Task
 from pacpde.optim.base import Optimiser, optimisers
@@ -70,9 +70,7 @@ class Recipe:
     def __post_init__(self) -> None:
         optimisers.get(self.optimiser)  # refuses an unknown name
         for name in ("width", "depth", "points", "steps"):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-                raise InvalidValueError(f"{name} is {value!r}, expected a whole number from 1.")
+            check_count(name, getattr(self, name), 1)
         for name, least, most in (("tolerance", TINY, inf), ("memory", LEAST, MOST)):
             value = getattr(self, name)
             if not isinstance(value, Real) or not least <= float(value) <= most:

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import torch
 
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, check_count
 from pacpde.methods.approach import Approaching
-from pacpde.methods.base import Context, Transferred, check_count, finish
+from pacpde.methods.base import Context, Transferred, finish
 from pacpde.methods.fitter import Fitter
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.mlp import MLP

@@ -93,6 +93,19 @@ def largest(scores: torch.Tensor, groups: Iterable[torch.Tensor], sparsity: floa
     return found
 
 
+def entering(network: MLP, neurons: Sequence[torch.Tensor]) -> torch.Tensor:
+    """True for the weights and biases into some neurons, bool [size].
+
+    Args:
+        neurons: bool [width] a hidden layer.
+    """
+    found = torch.zeros(network.size, dtype=torch.bool, device=neurons[0].device)
+    for layer, rows in zip(network.layers, neurons, strict=False):
+        found[layer.weights] = rows[:, None].expand(-1, layer.inputs).flatten()
+        found[layer.biases] = rows
+    return found
+
+
 def _within(start: int, stop: int, like: torch.Tensor) -> torch.Tensor:
     inside = torch.zeros_like(like)
     inside[start:stop] = True
@@ -124,10 +137,11 @@ def _by_neuron(
         one = [count + (number == place) for number, count in enumerate(counts)]
         if counts[place] < width and fits(one):
             counts = one
-    inner, heard = _among(network, orders, counts), _heard(network, orders, counts)
+    inner = _among(network, orders, counts)
+    unheard = entering(network, [~chosen for chosen in _first(orders, counts)])
     order = torch.where(scores.isfinite(), _places(network).to(scores), -torch.inf)
     whole = torch.where(inner & scores.isfinite(), torch.inf, order)
-    return torch.where(inner | ~heard, whole, -torch.inf)
+    return torch.where(inner | unheard, whole, -torch.inf)
 
 
 def _places(network: MLP) -> torch.Tensor:
@@ -149,15 +163,6 @@ def _among(network: MLP, orders: Sequence[torch.Tensor], counts: Sequence[int]) 
     for columns, rows in pairwise([ends[0], *chosen, ends[1]]):
         parts += [(rows[:, None] & columns).flatten(), rows]
     return torch.cat(parts)
-
-
-def _heard(network: MLP, orders: Sequence[torch.Tensor], counts: Sequence[int]) -> torch.Tensor:
-    """True for the weights into those neurons, and into the outputs, bool [size]."""
-    heard = torch.ones(network.size, dtype=torch.bool, device=orders[0].device)
-    for layer, rows in zip(network.layers, _first(orders, counts), strict=False):
-        heard[layer.weights] = rows[:, None].expand(-1, layer.inputs).flatten()
-        heard[layer.biases] = rows
-    return heard
 
 
 def _first(orders: Sequence[torch.Tensor], counts: Sequence[int]) -> list[torch.Tensor]:

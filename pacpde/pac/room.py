@@ -7,7 +7,7 @@ import torch
 
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
-from pacpde.pac.mask import check_choice
+from pacpde.pac.mask import check_choice, entering
 from pacpde.runtime import generator
 
 WAKES = ("random", "kept")
@@ -58,12 +58,7 @@ def woken(
     drawn = surrogate.runtime.tensor(network.start(rng, frequency)) * spread
     if source == "kept":
         _feed_alike(network, surrogate.weights, drawn, idle, spread, rng)
-    weights = surrogate.weights
-    for layer, sleepers in zip(network.layers, idle, strict=False):
-        rows = torch.zeros_like(kept)
-        rows[layer.weights] = sleepers[:, None].expand(-1, layer.inputs).flatten()
-        rows[layer.biases] = sleepers
-        weights = torch.where(rows & ~kept, drawn, weights)
+    weights = torch.where(entering(network, idle) & ~kept, drawn, surrogate.weights)
     return replace(surrogate, weights=weights)
 
 
