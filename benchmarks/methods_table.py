@@ -55,21 +55,22 @@ def _family(name: str, found: list[Any]) -> str:
         if pair is not None:
             ratio = f"{pair.ratio:.2g} [{pair.low:.2g}, {pair.high:.2g}]"
             wins = f"{pair.wins} of {pair.pairs}"
-        kept = [
-            row["source_error"]["recalled"]
-            for row in every
-            if row["source_error"] and row["source_error"]["recalled"] is not None
-        ]
+        errors = [row["source_error"] for row in every if row["source_error"]]
+        kept = [(e["recalled"], e["trained"]) for e in errors if e["recalled"] is not None]
+        recalled, times = "–", "–"
+        if kept:
+            recalled = f"{median(now for now, _ in kept):.0e}"
+            times = f"{median(now / before for now, before in kept):.1f}"
         seconds = spread(every).seconds
         lines.append((
             [readable(variant),
              *(f"{spread(some).median:.0e}" if some else "–" for some in rows)],
             [ratio, wins, f"{sum(row['outcome'] != 'converged' for row in every)}",
-             "–" if not kept else f"{median(kept):.0e}",
+             recalled, times,
              "–" if seconds is None else f"{seconds:.1f}"],
         ))  # fmt: skip
     targets = [f"{group.name.removeprefix(name)} ({group.distance:.2f})" for group in found]
-    head = [name, *targets, "÷ warm start", "wins", "not converged", "recalled", "s"]
+    head = [name, *targets, "÷ warm start", "wins", "not converged", "recalled", "÷ trained", "s"]
     return markdown(head, [[*first, *rest] for first, rest in lines])
 
 
