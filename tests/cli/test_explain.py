@@ -57,8 +57,9 @@ FAULTS = {
 @pytest.mark.parametrize("case", FAULTS)
 @pytest.mark.parametrize("command", ["solve", "train"])
 def test_a_fault_inside_a_plugin_names_its_line(
-    case: str, command: str, call: Callable, tmp_path: Path
+    case: str, command: str, call: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # nothing of Python's beside the plugin
     old, new, words = FAULTS[case]
     text = FAMILY.replace(old, new)
     (tmp_path / "mine.py").write_text(text)
