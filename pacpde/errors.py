@@ -6,6 +6,7 @@ prints them without a traceback and exits with `exit_status`.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from math import inf
 from numbers import Integral
 
 
@@ -52,7 +53,12 @@ def unknown(kind: str, got: str, known: Iterable[str]) -> UnknownNameError:
     return UnknownNameError(f"unknown {kind} {got!r}: {hint}")
 
 
-def check_count(name: str, value: object, least: int) -> None:
-    """Refuse what is no whole number, or a smaller one."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise InvalidValueError(f"{name} is {value!r}, expected a whole number from {least}.")
+def check_count(name: str, value: object, least: int, most: float = inf) -> None:
+    """Refuse what is no whole number, a smaller one or a larger one."""
+    if (
+        not isinstance(value, Integral)
+        or isinstance(value, bool)
+        or not least <= int(value) <= most
+    ):
+        said = f"from {least}" if most == inf else f"from {least} to {most}"
+        raise InvalidValueError(f"{name} is {value!r}, expected a whole number {said}.")

@@ -19,7 +19,11 @@ OTHER_KIND = re.compile(  # math on arrays, numpy on tensors, torch on numpy arr
 # package → the extra it comes with
 EXTRAS = dict.fromkeys(("pydantic", "pyarrow", "dask", "distributed", "cloudpickle"), "studies")
 EXTRAS |= dict.fromkeys(("jinja2", "plotly"), "report")
-SMALLER = {"solve": "lower --labels", "predict": "give fewer points"}
+SMALLER = {
+    "solve": "lower --labels",
+    "predict": "give fewer points",
+    "transfer": "lower --points or --labels, or what --set makes larger (grow, rank, features)",
+}
 
 
 def explain(error: BaseException, command: str = "") -> tuple[str, int]:

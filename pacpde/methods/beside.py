@@ -54,7 +54,7 @@ class FineTuningBeside(Approaching):
         snapshots = {"trained": source}
         kept = self.remembered(source, wide, fits[-1].weights)
         if kept is not None:
-            memories = {SOURCE: Memory.apart(kept.ansatz, kept.weights)}
+            memories = {SOURCE: Memory.apart(kept)}
             surrogate = replace(surrogate, memories=memories)
             snapshots["allocated"] = kept
         return Transferred.of(surrogate, int(free[wide.own].sum()), fits, **snapshots)

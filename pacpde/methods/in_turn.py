@@ -54,7 +54,8 @@ class Backbone:
 
     Attributes:
         surrogate: of the last target; its memories are "source", "target 1", "target 2", ...
-        held: the source, then every target.
+        held: the source, then every target, each with its error and how it ended: a target for
+            which the weights left were too few is held as far as it came.
     """
 
     surrogate: Surrogate
@@ -107,6 +108,11 @@ def transfer_in_turn(
     share = 1 / len(wanted) if share is None else share
     if not 0 < share <= 1:
         raise InvalidValueError(f"share is {share}, expected a number above 0 and at most 1.")
+    if share * len(wanted) > 1 + 1e-9:
+        raise InvalidValueError(
+            f"share is {share:g} for {len(wanted)} targets, which is more than there is: at most "
+            f"{1 / len(wanted):g} each."
+        )
     check_sparsity(sparsity)
     check_strength("strength (λ)", strength)
     room = int(sparsity * source.parameters)
@@ -121,14 +127,8 @@ def transfer_in_turn(
     held = [_held(surrogate, SOURCE, surrogate.seconds)]
     for number, target in enumerate(wanted, 1):
         name = f"target {number}"
-        room = source.parameters - int(_taken(surrogate).sum())
-        if room == 0:
-            raise InvalidValueError(
-                f"there is no weight left for {name}, {target}: a share of {share:g} each is too "
-                "much for so many targets."
-            )
         before = surrogate.seconds
-        surrogate = work.target(surrogate, target, name, min(room, max(1, round(share * size))))
+        surrogate = work.target(surrogate, target, name, int(share * size + 1e-9))
         held.append(_held(surrogate, name, surrogate.seconds - before))
     return Backbone(surrogate, held)
 
@@ -192,7 +192,7 @@ class _Work:
             fitter = replace(fitter, free=own, anchor=held, stage="keep")
             fits.append(fitter.fit(task, phases, weights=weights))
         made = finish(before, task, phases, fits, "calibrated")
-        memory = Memory(made.ansatz, _taken(before) | own)
+        memory = Memory(made.ansatz, _taken(before) | own, outcome=made.outcome)
         return replace(made, memories={**before.memories, name: memory})
 
     def _for(self, surrogate: Surrogate, problem: Problem) -> tuple[Recipe, PhysicsTask]:

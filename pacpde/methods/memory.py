@@ -39,5 +39,5 @@ def remembered(
         if made.outcome == CONVERGED or phases == recipe.first(task):
             break
     surrogate = finish(pruned, task, phases, fits, "allocated")
-    memory = replace(surrogate.memories[SOURCE], ansatz=surrogate.ansatz)
+    memory = replace(surrogate.memories[SOURCE], ansatz=surrogate.ansatz, outcome=surrogate.outcome)
     return replace(surrogate, memories={SOURCE: memory}), fits

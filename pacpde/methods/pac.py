@@ -22,6 +22,7 @@ from pacpde.pac.room import WAKES, grown, woken
 from pacpde.pac.scores import SCORES
 
 LADDER = (0.0, 1e-9, 1e-7, 1e-5, 1e-3)  # of λ
+WIDEST = 256  # grow; what a step solves has the square of the network's weights
 LOUDEST = 1e6  # wake; units that saturate so far have no slopes
 
 
@@ -88,7 +89,7 @@ class PAC(Approaching):
         if not isinstance(self.choose, bool):
             raise InvalidValueError(f"choose is {self.choose!r}, expected true or false.")
         check_count("rounds", self.rounds, 1)
-        check_count("grow", self.grow, 0)
+        check_count("grow", self.grow, 0, WIDEST)
         if self.allocate_steps is not None:
             check_count("allocate_steps", self.allocate_steps, 1)
         if self.lose is not None and self.rounds == 1:

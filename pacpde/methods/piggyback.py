@@ -60,7 +60,7 @@ class Piggyback(Method):
         fitter = Fitter(start, recipe, context.seed, context.monitor, free)
         fits = [fitter.fit(target, recipe.again(target))]
         ended = finish(start, target, recipe.again(target), fits, "calibrated")
-        kept = {SOURCE: Memory.apart(source.ansatz, source.weights)}
+        kept = {SOURCE: Memory.apart(source)}
         return Transferred.of(
             replace(ended, memories=kept), int(free.sum()), fits, trained=source, allocated=source
         )

@@ -21,7 +21,7 @@ class TwoCheckpoints(WarmStart):
 
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
         made = super().run(source, target, context)
-        memories = {SOURCE: Memory.apart(source.ansatz, source.weights)}
+        memories = {SOURCE: Memory.apart(source)}
         return replace(
             made,
             surrogate=replace(made.surrogate, memories=memories),

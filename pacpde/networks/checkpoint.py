@@ -35,7 +35,10 @@ def save(surrogate: Surrogate, folder: str | Path) -> None:
         "schema": SCHEMA,
         **_describe(surrogate.ansatz),
         "network": dataclasses.asdict(surrogate.network),
-        "memories": {name: _describe(m.ansatz) for name, m in surrogate.memories.items()},
+        "memories": {
+            name: {**_describe(memory.ansatz), "outcome": memory.outcome}
+            for name, memory in surrogate.memories.items()
+        },
         "stage": surrogate.stage,
         "outcome": surrogate.outcome,
         "seconds": surrogate.seconds,
@@ -130,7 +133,12 @@ def _assemble(about: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Surrog
     if weights.shape != (network.size,):
         raise ValueError("weights do not fit the network")
     memories = {
-        name: Memory(_ansatz(described), tensors[f"mask/{name}"], tensors.get(f"weights/{name}"))
+        name: Memory(
+            _ansatz(described),
+            tensors[f"mask/{name}"],
+            tensors.get(f"weights/{name}"),
+            described.get("outcome"),
+        )
         for name, described in about["memories"].items()
     }
     return Surrogate(

@@ -23,16 +23,19 @@ class Memory:
     Attributes:
         mask: True where a weight belongs to it, bool [size]; all others count as 0.
         weights: a second set of weights, [size], for a solver that shares none.
+        outcome: how its last fit ended; None for files that do not say.
     """
 
     ansatz: Ansatz
     mask: torch.Tensor
     weights: torch.Tensor | None = None
+    outcome: str | None = None
 
     @classmethod
-    def apart(cls, ansatz: Ansatz, weights: torch.Tensor) -> "Memory":
+    def apart(cls, solver: "Surrogate") -> "Memory":
         """A solver beside the weights."""
-        return cls(ansatz, torch.ones_like(weights, dtype=torch.bool), weights)
+        mask = torch.ones_like(solver.weights, dtype=torch.bool)
+        return cls(solver.ansatz, mask, solver.weights, solver.outcome)
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,7 @@ class Surrogate:
             weights=torch.where(memory.mask, kept, torch.zeros_like(kept)),
             memories={name: memory},
             stage="recalled",
+            outcome=memory.outcome or self.outcome,
         )
 
     def fresh(self, **changes: Any) -> "Surrogate":

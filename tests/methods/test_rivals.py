@@ -133,7 +133,13 @@ def test_masks_of_pac(mask: str, source: Surrogate) -> None:
 
 
 def test_pac_refuses_what_is_no_start() -> None:
-    for option, value in (("wake", 1e308), ("wake", -1), ("wake_from", 3), ("choose", "yes")):
+    for option, value in (
+        ("wake", 1e308),
+        ("wake", -1),
+        ("wake_from", 3),
+        ("choose", "yes"),
+        ("grow", 257),
+    ):
         with pytest.raises((InvalidValueError, UnknownNameError), match=option):
             PAC.make({option: value})
 
