@@ -120,7 +120,7 @@ def run(
         "calibrate": made.made.seconds["calibrate"],
         "error": made.target_error,
         "outcome": made.outcome,
-        "held_out": [entry["held_out"] for entry in made.history if entry.get("held_out")][-1],
+        "held_out": made.history[-1]["held_out"],
         "source_error": made.source_error,
     }
     print({k: v for k, v in found.items() if k != "curve"}, flush=True)

@@ -45,7 +45,7 @@ class SolverError(PacpdeError, RuntimeError):
     exit_status = 1
 
 
-def unknown(kind: str, got: str, known: Iterable[str]) -> UnknownNameError:
+def unknown(kind: str, got: object, known: Iterable[str]) -> UnknownNameError:
     """An error for a name that is not there, with the near ones or all of them."""
     names = sorted(known)
     near = get_close_matches(str(got), names, n=3)

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 import torch
 
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, check_count
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
@@ -49,8 +49,7 @@ class Runtime:
 
 def check_seed(seed: int) -> int:
     """`seed` if it is a whole number ≥ 0."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise InvalidValueError(f"seed is {seed!r}, expected a whole number of at least 0.")
+    check_count("seed", seed, 0)
     return int(seed)
 
 

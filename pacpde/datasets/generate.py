@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from pacpde.datasets.schema import SCHEMA, UNSEALED, Labels, seal
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, check_count
 from pacpde.files import atomic_write
 from pacpde.reference import Reference
 from pacpde.reference.dense import DEGREE
@@ -37,8 +37,7 @@ def draw_labels(reference: Reference, count: int, *, seed: int = 0, noise: float
             output grid.
     """
     check_labels(count, noise)
-    if count < 1:
-        raise InvalidValueError(f"labels is {count!r}, expected a whole number of at least 1.")
+    check_count("labels", count, 1)
     points = reference.problem.domain.sample(int(count), generator(seed, "labels"))
     exact = reference(*points.T).T
     spread = reference.values.reshape(exact.shape[1], -1).std(axis=1)
@@ -48,10 +47,7 @@ def draw_labels(reference: Reference, count: int, *, seed: int = 0, noise: float
 
 def check_labels(count: int, noise: float) -> None:
     """Refuse counts and noise levels that cannot be drawn, and noise without labels."""
-    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
-        raise InvalidValueError(f"labels is {count!r}, expected a whole number of at least 0.")
-    if count > LABELS:
-        raise InvalidValueError(f"labels is {count}, expected at most {LABELS}.")
+    check_count("labels", count, 0, LABELS)
     number = isinstance(noise, int | float | np.number) and not isinstance(noise, bool)
     if not number or not (math.isfinite(noise) and noise >= 0):
         raise InvalidValueError(f"noise is {noise!r}, expected a finite number of at least 0.")

@@ -85,6 +85,10 @@ class Method(ABC):
             methods.register(cls.name, cls)
 
     def __post_init__(self) -> None:
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if isinstance(option.default, bool) and not isinstance(value, bool):
+                raise InvalidValueError(f"{option.name} is {value!r}, expected true or false.")
         if self.steps is not None:
             check_count("steps", self.steps, 1)
 

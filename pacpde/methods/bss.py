@@ -44,7 +44,7 @@ class BSS(FineTuningBeside):
         check_count("smallest", self.smallest, 1)
 
     def check_network(self, network: MLP) -> None:
-        if not 1 <= self.smallest <= network.widths[-1]:
+        if self.smallest > network.widths[-1]:
             raise InvalidValueError(
                 f"smallest is {self.smallest}, expected a whole number from 1 to "
                 f"{network.widths[-1]}, the features of this network."

@@ -105,13 +105,12 @@ def transfer_in_turn(
         check_transfer(source, target, 0, 0.0, True)
     if not wanted:
         raise InvalidValueError("there are no targets: give at least one problem.")
-    share = 1 / len(wanted) if share is None else share
-    if not 0 < share <= 1:
-        raise InvalidValueError(f"share is {share}, expected a number above 0 and at most 1.")
-    if share * len(wanted) > 1 + 1e-9:
+    equal = 1 / len(wanted)
+    share = equal if share is None else share
+    if not 0 < share <= equal + 1e-9:
         raise InvalidValueError(
-            f"share is {share:g} for {len(wanted)} targets, which is more than there is: at most "
-            f"{1 / len(wanted):g} each."
+            f"share is {share:g} for {len(wanted)} targets, expected a number above 0 and at most "
+            f"{equal:g}: more is not there."
         )
     check_sparsity(sparsity)
     check_strength("strength (λ)", strength)
@@ -121,14 +120,14 @@ def transfer_in_turn(
             f"each target gets {share:g} of the {room} weights that are free, expected {LEAST} at "
             "least: give fewer targets, or a source with more weights."
         )
-    work = _Work(share, strength, check_seed(seed), progress, settings or {})
+    work = _Work(strength, check_seed(seed), progress, settings or {})
     surrogate = work.source(source, sparsity)
-    size = source.parameters - int(_taken(surrogate).sum())
+    count = int(share * (source.parameters - int(_taken(surrogate).sum())) + 1e-9)
     held = [_held(surrogate, SOURCE, surrogate.seconds)]
     for number, target in enumerate(wanted, 1):
         name = f"target {number}"
         before = surrogate.seconds
-        surrogate = work.target(surrogate, target, name, int(share * size + 1e-9))
+        surrogate = work.target(surrogate, target, name, count)
         held.append(_held(surrogate, name, surrogate.seconds - before))
     return Backbone(surrogate, held)
 
@@ -154,7 +153,6 @@ def _held(surrogate: Surrogate, name: str, seconds: float) -> Held:
 
 @dataclass(frozen=True)
 class _Work:
-    share: float
     strength: float
     seed: int
     progress: Progress | None

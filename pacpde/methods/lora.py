@@ -41,7 +41,7 @@ class LoRA(Approaching):
 
     def check_network(self, network: MLP) -> None:
         most = max(network.widths)
-        if not 1 <= self._rank(network) <= most:
+        if self._rank(network) > most:
             raise InvalidValueError(
                 f"rank is {self.rank}, expected a whole number from 1 to {most}, the "
                 "width of this network."

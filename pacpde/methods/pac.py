@@ -22,7 +22,7 @@ from pacpde.pac.room import WAKES, grown, woken
 from pacpde.pac.scores import SCORES
 
 LADDER = (0.0, 1e-9, 1e-7, 1e-5, 1e-3)  # of λ
-WIDEST = 256  # grow; what a step solves has the square of the network's weights
+WIDEST = 256  # grow; the weights of a layer go with its square
 LOUDEST = 1e6  # wake; units that saturate so far have no slopes
 
 
@@ -86,8 +86,6 @@ class PAC(Approaching):
         check_strength("wake", self.wake)
         if self.wake > LOUDEST:
             raise InvalidValueError(f"wake is {self.wake}, expected at most {LOUDEST:g}.")
-        if not isinstance(self.choose, bool):
-            raise InvalidValueError(f"choose is {self.choose!r}, expected true or false.")
         check_count("rounds", self.rounds, 1)
         check_count("grow", self.grow, 0, WIDEST)
         if self.allocate_steps is not None:

@@ -23,7 +23,7 @@ class Memory:
     Attributes:
         mask: True where a weight belongs to it, bool [size]; all others count as 0.
         weights: a second set of weights, [size], for a solver that shares none.
-        outcome: how its last fit ended; None for files that do not say.
+        outcome: how its last fit ended; None before one, and in older files.
     """
 
     ansatz: Ansatz

@@ -130,6 +130,16 @@ def test_what_counts_is_a_whole_number(method: str) -> None:
                     kind.make({option.name: value})
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_switch_is_true_or_false(method: str) -> None:
+    kind = methods.get(method)
+    for option in fields(kind):
+        if option.type in ("bool", bool):
+            for value in (1, "yes", None):
+                with pytest.raises(InvalidValueError, match=f"{option.name} is .*true or false"):
+                    kind.make({option.name: value})
+
+
 def test_bad_input_is_refused_before_anything_runs(source: Surrogate) -> None:
     with pytest.raises(InvalidValueError, match="one family"):
         transfer(source, Burgers(), method="pac")

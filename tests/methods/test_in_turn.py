@@ -71,5 +71,7 @@ def test_bad_input_is_refused(source: Surrogate) -> None:
         transfer_in_turn(source, TARGETS, share=0.01)
     with pytest.raises(InvalidValueError, match=r"0\.6 for 3 targets.*at most 0\.333"):
         transfer_in_turn(source, TARGETS, share=0.6)
+    with pytest.raises(InvalidValueError, match="1 for 2 targets"):
+        transfer_in_turn(source, TARGETS[:2], share=1.0, settings=SETTINGS)
     with pytest.raises(InvalidValueError, match="share is 0"):
         transfer_in_turn(source, TARGETS, share=0)
