@@ -72,4 +72,6 @@ def versions() -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = str(getattr(sys.modules.get(package), "__version__", "unknown"))
+    # names the build, which the metadata of CUDA wheels leaves out
+    found["torch"] = str(torch.__version__)
     return found
