@@ -161,6 +161,7 @@ def _describe(ansatz: Ansatz) -> dict[str, Any]:
             "coefficients": problem.coefficients,
             "until": problem.until,
             "constraints": ansatz.settings,
+            "odd_axes": list(problem.odd) if ansatz.odd else [],
         }
     assert isinstance(ansatz, PlainAnsatz)
     return {"family": None, "constraints": dataclasses.asdict(ansatz)}
@@ -175,5 +176,13 @@ def _ansatz(about: dict[str, Any]) -> Ansatz:
             "that family with --plugin (in Python: pacpde.registry.load_plugin)."
         )
     problem = families.get(about["family"]).from_coefficients(about["coefficients"], about["until"])
+    # one axis came before the key, and meant the same then
+    mirrored = about.get("odd_axes", problem.odd if len(problem.odd) == 1 else ())
+    if about["constraints"]["odd"] and tuple(mirrored) != problem.odd:
+        before = ", ".join(mirrored) or "all axes at once"
+        raise DataFileError(
+            f"the surrogate of {problem} was made odd in {before}, and its family is odd in each "
+            f"of {', '.join(problem.odd) or 'no axis'}: train it anew."
+        )
     kind = SolvedAnsatz if "tolerance" in about["constraints"] else PhysicsAnsatz
     return kind(problem, **about["constraints"])

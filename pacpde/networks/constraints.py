@@ -8,6 +8,7 @@ computed once for a set of points (a `Batch`).
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from math import pi
 from typing import Any, Protocol
 
@@ -39,7 +40,7 @@ class Batch:
         offset: jet of g, [..., channels, points, fields].
         product: [..., channels, channels, points], Leibniz' rule for m·N.
         scale: typical size of each field, [fields].
-        images: 1, or 2 where N is made odd from N(x) and N(−x).
+        images: 1, or 2 for each axis in which N is made odd, from N(x) and N(−x).
     """
 
     coordinates: torch.Tensor
@@ -93,8 +94,8 @@ class Batch:
 
     def fields(self, output: torch.Tensor) -> torch.Tensor:
         """Fields and derivatives [..., channels, points, fields] from the network's output jet."""
-        if self.images == 2:
-            here, mirrored = output.split(self.size, dim=-2)
+        while output.shape[-2] > self.size:  # one axis after the other, the last one first
+            here, mirrored = output.chunk(2, dim=-2)
             output = (here - mirrored) / 2
         product = torch.einsum("...cdn,...dnk->...cnk", self.product, output)
         return self.offset + self.scale * product
@@ -125,7 +126,8 @@ class PhysicsAnsatz:
     Attributes:
         problem: start, edges, symmetries and scales come from it.
         hard: meet start and edges exactly; otherwise they are left to residual blocks.
-        odd: make N odd where the problem says the fields are. Pays late in a fit, hurts early.
+        odd: make N odd in each axis in which the problem says the fields are. Pays late in a fit,
+            hurts early.
     """
 
     problem: Problem
@@ -160,17 +162,27 @@ class PhysicsAnsatz:
         check_channels(names)
         axes = [axis.name for axis in self.problem.axes]
         coordinates = dict(zip(axes, points.unbind(-1), strict=True))
-        inputs = taylor_channels(self._features, coordinates, names)
-        images = 1
-        if self.odd and self.problem.odd:
-            images = 2
-            inputs = torch.cat(
-                [inputs, taylor_channels(self._mirrored_features, coordinates, names)], dim=1
-            )
+        images = [taylor_channels(self._features, coordinates, names)]
+        for mirrored in self._mirrors[1:]:
+            features = partial(self._mirrored_features, mirrored)
+            images.append(taylor_channels(features, coordinates, names))
+        inputs = torch.cat(images, dim=1) if len(images) > 1 else images[0]
         offset = taylor_channels(self._offset, coordinates, names)
         multiplier = taylor_channels(self._multiplier, coordinates, names)[..., 0]
         scale = torch.as_tensor(self.problem.scales, dtype=points.dtype, device=points.device)
-        return Batch(points, names, inputs, offset, leibniz(multiplier, names), scale, images)
+        return Batch(points, names, inputs, offset, leibniz(multiplier, names), scale, len(images))
+
+    @property
+    def _mirrors(self) -> list[tuple[str, ...]]:
+        """Which axes each image of the network is mirrored in.
+
+        Every axis by itself: oddness in x and in y is more than u(−x, −y) = −u(x, y), which an
+        even function meets as well.
+        """
+        found: list[tuple[str, ...]] = [()]
+        for name in self.problem.odd if self.odd else ():
+            found += [(*mirrored, name) for mirrored in found]
+        return found
 
     def _features(self, **x: torch.Tensor) -> torch.Tensor:
         """Every axis mapped to [−1, 1]; a periodic one to its circle."""
@@ -183,9 +195,9 @@ class PhysicsAnsatz:
                 columns.append(2 * (x[axis.name] - axis.lower) / axis.length - 1)
         return torch.stack(columns, -1)
 
-    def _mirrored_features(self, **x: torch.Tensor) -> torch.Tensor:
+    def _mirrored_features(self, axes: tuple[str, ...], **x: torch.Tensor) -> torch.Tensor:
         return self._features(
-            **{name: -value if name in self.problem.odd else value for name, value in x.items()}
+            **{name: -value if name in axes else value for name, value in x.items()}
         )
 
     def _offset(self, **x: torch.Tensor) -> torch.Tensor:

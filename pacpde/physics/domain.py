@@ -7,6 +7,10 @@ import numpy as np
 
 from pacpde.errors import InvalidValueError
 
+# Share of an axis by which a point may miss its end: so much is lost where coordinates are rounded
+# to float32 or printed with seven digits.
+ROUNDING = 1e-6
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -74,15 +78,25 @@ class Domain:
 
     def from_unit(self, unit: np.ndarray) -> np.ndarray:
         """Points of the unit cube, [..., axes], moved into the box."""
-        lower = np.array([axis.lower for axis in self.axes])
-        length = np.array([axis.length for axis in self.axes])
-        return lower + unit * length
+        lower, upper = self._ends
+        return lower + unit * (upper - lower)
 
     def contains(self, points: np.ndarray) -> np.ndarray:
-        """Which of the points [..., axes] lie in the closed box, bool [...]."""
-        lower = np.array([axis.lower for axis in self.axes])
-        upper = np.array([axis.upper for axis in self.axes])
-        return np.asarray(((points >= lower) & (points <= upper)).all(-1))
+        """Which of the points [..., axes] lie in the closed box, up to rounding, bool [...]."""
+        lower, upper = self._ends
+        slack = ROUNDING * (upper - lower)
+        return np.asarray(((points >= lower - slack) & (points <= upper + slack)).all(-1))
+
+    def clipped(self, points: np.ndarray) -> np.ndarray:
+        """The points [..., axes]; those that only rounding put outside are moved to the edge."""
+        inside = self.contains(points)[..., None]
+        return np.where(inside, np.clip(points, *self._ends), points)
+
+    @property
+    def _ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper ends of the axes, [axes] each."""
+        ends = np.array([(axis.lower, axis.upper) for axis in self.axes])
+        return ends[:, 0], ends[:, 1]
 
 
 def mesh(axes: Sequence[np.ndarray]) -> np.ndarray:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pacpde.errors import InvalidValueError
+from pacpde.physics.domain import Axis, Domain
+from pacpde.physics.numbers import as_floats
 from pacpde.reference.grid import SpaceAxis
 
 DEGREE = 10  # of the polynomial in time on each piece
@@ -31,10 +33,9 @@ class DenseSolution:
 
     def at(self, t: np.ndarray, *space: np.ndarray) -> np.ndarray:
         """The fields at points that broadcast, shape [fields, ...]."""
-        points = np.broadcast_arrays(*(np.asarray(c, float) for c in (t, *space)))
+        points = np.broadcast_arrays(*(as_floats(c, "the coordinates") for c in (t, *space)))
         shape = points[0].shape
-        flat = [np.ravel(c) for c in points]
-        self._check_inside(flat)
+        flat = self._inside([np.ravel(c) for c in points])
         unique = [np.unique(c, return_inverse=True) for c in flat]
         if np.prod([float(len(values)) for values, _ in unique]) <= 4 * flat[0].size:
             grid = self.on_grid(*(values for values, _ in unique))
@@ -63,22 +64,24 @@ class DenseSolution:
             result += weights[:, k].reshape(-1, *[1] * (result.ndim - 1)) * self.values[starts + k]
         return result
 
-    def _check_inside(self, points: list[np.ndarray]) -> None:
-        if len(points) != 1 + len(self.space):
+    def _inside(self, points: list[np.ndarray]) -> list[np.ndarray]:
+        """The points, moved to the edge where rounding put them outside; refused farther away."""
+        time = Axis("t", self.times[0], self.times[-1])
+        box = Domain((time, *(space.axis for space in self.space)))
+        if len(points) != len(box.axes):
             raise InvalidValueError(
                 f"the reference was called with {len(points)} coordinates, expected "
-                f"{', '.join(['t', *(axis.axis.name for axis in self.space)])}."
+                f"{', '.join(box.names)}."
             )
-        bounds = [("t", self.times[0], self.times[-1])]
-        bounds += [(s.axis.name, s.axis.lower, s.axis.upper) for s in self.space]
-        for values, (name, lower, upper) in zip(points, bounds, strict=True):
-            slack = 1e-12 * (upper - lower)
-            outside = ~((values >= lower - slack) & (values <= upper + slack))
+        for values, axis in zip(points, box.axes, strict=True):
+            outside = ~Domain((axis,)).contains(values[:, None])
             if outside.any():
                 raise InvalidValueError(
-                    f"{name} = {values[outside][0]:g} lies outside the reference, which covers "
-                    f"{lower:g} to {upper:g}: solve a longer span or leave such points out."
+                    f"{axis.name} = {values[outside][0]:g} lies outside the reference, which "
+                    f"covers {axis.lower:g} to {axis.upper:g}: solve a longer span or leave such "
+                    "points out."
                 )
+        return list(box.clipped(np.stack(points, -1)).T)
 
 
 def to_points(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ import torch
 
 from pacpde import Surrogate, load, save
 from pacpde.errors import DataFileError
-from pacpde.networks.checkpoint import ABOUT, WEIGHTS
+from pacpde.networks.checkpoint import ABOUT, WEIGHTS, _checksum
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
-from pacpde.problems import Heat
+from pacpde.physics import Axis, families
+from pacpde.problems import Burgers, Heat, Heat2D
 
 
 @pytest.fixture
@@ -80,6 +82,37 @@ def test_damage_is_refused_in_plain_words(kind: str, folder: Path) -> None:
     assert repr(str(folder)) in str(caught.value)
 
 
+def without(folder: Path, name: str) -> None:
+    """Takes an entry out of surrogate.json, and seals it again."""
+    about = json.loads((folder / ABOUT).read_text())
+    del about[name]
+    sealed = {**about, "checksum": _checksum(about, (folder / WEIGHTS).read_bytes())}
+    (folder / ABOUT).write_text(json.dumps(sealed))
+
+
+def test_an_odd_ansatz_of_before_is_read_where_it_means_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(families, "_items", dict(families._items))
+
+    @dataclass(frozen=True)
+    class Saddle(Heat2D):
+        name = "saddle"
+        axes = (Axis("t", 0.0, 1.0), Axis("x", -1.0, 1.0), Axis("y", -1.0, 1.0))
+        odd = ("x", "y")
+
+    for problem in (Burgers(), Saddle()):
+        ansatz = PhysicsAnsatz(problem, odd=True)
+        network = network_for(ansatz, 4, 1, "tanh")
+        weights = torch.linspace(-1, 1, network.size, dtype=torch.float64)
+        save(Surrogate(network, ansatz, weights), tmp_path / problem.name)
+        assert load(tmp_path / problem.name).problem == problem
+        without(tmp_path / problem.name, "odd_axes")
+    assert load(tmp_path / "burgers").problem == Burgers()
+    with pytest.raises(DataFileError, match=r"odd in all axes at once.*odd in each of x, y"):
+        load(tmp_path / "saddle")
+
+
 def test_layout_of_the_text_is_free(surrogate: Surrogate, folder: Path) -> None:
     about = json.loads((folder / ABOUT).read_text())
     (folder / ABOUT).write_text(json.dumps(dict(reversed(about.items()))))
@@ -97,8 +130,6 @@ def test_other_places_are_named(surrogate: Surrogate, tmp_path: Path) -> None:
 def test_a_family_that_is_not_known_asks_for_its_plugin(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pacpde.physics import families
-
     monkeypatch.delitem(families._items, "heat")
     with pytest.raises(DataFileError, match=r"'heat'.*--plugin"):
         load(folder)

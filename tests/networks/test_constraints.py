@@ -11,7 +11,7 @@ import torch
 from pacpde.errors import InvalidValueError
 from pacpde.networks.constraints import PhysicsAnsatz, PlainAnsatz, leibniz, network_for
 from pacpde.networks.mlp import MLP
-from pacpde.physics import Dirichlet, Periodic, Problem, families
+from pacpde.physics import Axis, Dirichlet, Periodic, Problem, families
 from pacpde.physics.derivatives import AutogradDerivative, channel_names
 from pacpde.physics.elementary import exp, sin
 from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, Lorenz
@@ -38,6 +38,14 @@ class Bump(Heat2D):
     def initial(self, *space: Any) -> Any:
         x, y = space
         return exp(-((x - 0.3) ** 2) - (y - 0.6) ** 2)
+
+
+@dataclass(frozen=True)
+class Saddle(Heat2D):
+    """Four bumps of changing sign: odd in x and in y, even in both together."""
+
+    axes = (Axis("t", 0.0, 1.0), Axis("x", -1.0, 1.0), Axis("y", -1.0, 1.0))
+    odd = ("x", "y")
 
 
 RAMP, BUMP = pytest.param(Ramp(), id="ramp"), pytest.param(Bump(), id="bump")
@@ -142,6 +150,20 @@ class TestSymmetry:
         even = evaluate(problem, points, names)[0] + evaluate(problem, mirrored, names)[0]
         assert even.abs().max() > 1e-2  # the plain ansatz is not
 
+    def test_every_odd_axis_is_odd_by_itself(self) -> None:
+        problem = Saddle()
+        points, names = random_points(problem), problem.channels
+        here = evaluate(problem, points, names, odd=True)
+        for axis, mirror in (("x", [1, -1, 1]), ("y", [1, 1, -1])):
+            there = evaluate(problem, points * mirror, names, odd=True)
+            for channel, name in enumerate(names):
+                sign = 1 if name.count(axis) % 2 else -1
+                # derivatives are sums of terms of size π² and more
+                assert (there[channel] - sign * here[channel]).abs().max() <= 1e-12
+        both = evaluate(problem, points * [1, -1, -1], names, odd=True)
+        torch.testing.assert_close(both[0], here[0], rtol=0, atol=1e-12)
+        assert here[0].abs().max() > 1e-2
+
     def test_odd_is_for_problems_that_are(self) -> None:
         assert not PhysicsAnsatz(Heat()).with_odd(True).odd
         assert PhysicsAnsatz(Burgers()).with_odd(True).odd
@@ -216,6 +238,17 @@ class TestJets:
             return -torch.sin(pi * x) + (1 - torch.exp(-t)) * odd
 
         self.compare(BurgersPeriodic(), channel_names({"tt", "tx", "xx"}), by_hand, odd=True)
+
+    def test_odd_in_two_axes(self) -> None:
+        def by_hand(net: Any, t: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            def at(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+                return net(2 * t - 1, x, y)
+
+            odd = (at(x, y) - at(-x, y) - at(x, -y) + at(-x, -y)) / 4
+            walls = (1 - x**2) * (1 - y**2)
+            return torch.sin(pi * x) * torch.sin(pi * y) + (1 - torch.exp(-t)) * walls * odd
+
+        self.compare(Saddle(), channel_names({"tt", "tx", "xx", "xy", "yy"}), by_hand, odd=True)
 
     def test_the_time_span_in_force_fills_the_network_input(self) -> None:
         batch = PhysicsAnsatz(Heat(until=0.25)).batch(torch.tensor([[0.0, 0.0], [0.25, 1.0]]))

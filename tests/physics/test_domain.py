@@ -36,6 +36,21 @@ def test_contains_counts_the_edge_in() -> None:
     assert BOX.contains(points).tolist() == [True, True, False, False]
 
 
+def test_points_that_rounding_put_outside_count_in_and_are_moved_to_the_edge() -> None:
+    box = Domain((Axis("t", 0.0, 0.1), Axis("x", -np.pi, np.pi)))
+    in_float32 = np.array([[0.1, np.pi], [0.0, -np.pi]], dtype=np.float32).astype(float)
+    printed = np.array([[0.1 * (1 + 2e-16), 3.141593], [-1e-17, -3.141593]])
+    for points in (in_float32, printed):
+        assert ((points < [0, -np.pi]) | (points > [0.1, np.pi])).any()  # they do miss the box
+        assert box.contains(points).all()
+        moved = box.clipped(points)
+        assert (moved >= [0, -np.pi]).all() and (moved <= [0.1, np.pi]).all()
+        np.testing.assert_allclose(moved, points, atol=4e-7)
+    far = np.array([[0.100001, 0.0], [0.05, 3.15]])
+    assert not box.contains(far).any()
+    assert np.array_equal(box.clipped(far), far)
+
+
 def test_restricting_cuts_one_axis() -> None:
     cut = BOX.restricted("t", upper=0.5)
     assert cut.axis("t") == Axis("t", 0.0, 0.5) and cut.axis("x") == BOX.axis("x")

@@ -42,6 +42,16 @@ def test_scattered_and_gridded_evaluation_agree(burgers: Reference) -> None:
     assert np.abs(found - grid).max() < 1e-13  # roundoff of two orders of summation
 
 
+def test_points_that_rounding_put_outside_are_those_of_the_edge(burgers: Reference) -> None:
+    x = np.array([1.0000000000000002, -1.0000001])
+    assert np.array_equal(burgers(1.0000000000000002, x), burgers(1.0, [1.0, -1.0]))
+
+
+def test_masked_points_are_refused(burgers: Reference) -> None:
+    with pytest.raises(InvalidValueError, match="1 masked entries"):
+        burgers(0.5, np.ma.masked_array([0.1, 0.2], mask=[True, False]))
+
+
 def test_an_odd_solution_is_odd_to_the_last_bit(burgers: Reference) -> None:
     x = np.linspace(0, 1, 57)
     assert np.array_equal(burgers(0.37, -x), -burgers(0.37, x))

@@ -1,0 +1,43 @@
+"""Numbers as users have them: arrays of any kind, lists, columns of a table."""
+
+from typing import Any
+
+import numpy as np
+
+from pacpde.errors import InvalidValueError
+
+REAL = "biuf"  # kinds of dtype whose entries are real numbers
+
+
+def as_floats(values: Any, what: str) -> np.ndarray:
+    """`values` as a new float64 array, whatever their byte order, strides and precision.
+
+    Args:
+        what: names them in a refusal, as in "the coordinates".
+
+    Raises:
+        InvalidValueError: an entry is masked, or is no real number.
+    """
+    if np.ma.is_masked(values):
+        raise InvalidValueError(
+            f"{what} have {np.ma.count_masked(values)} masked entries, expected a number in each: "
+            "leave those points out, as in array.compressed()."
+        )
+    try:
+        found = np.asarray(values)
+        if found.dtype.kind == "O":
+            found = np.array([_real(entry) for entry in found.flat]).reshape(found.shape)
+        if found.size and found.dtype.kind not in REAL:
+            raise TypeError(f"entries of type {found.dtype}")
+        return np.array(found, dtype=np.float64, order="C")
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise InvalidValueError(
+            f"{what} are no real numbers ({error}): give numbers, lists or arrays of them."
+        ) from error
+
+
+def _real(entry: Any) -> float:
+    """An entry of an object array; text and complex numbers are none."""
+    if isinstance(entry, str | bytes | complex):
+        raise TypeError(f"an entry is {entry!r}")
+    return float(entry)
