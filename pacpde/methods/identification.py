@@ -214,6 +214,7 @@ def _labels(problem: Problem, points: np.ndarray, values: np.ndarray) -> Labels:
         )
     if not (np.isfinite(at).all() and np.isfinite(found).all()):
         raise InvalidValueError("the measurements hold nan or inf: remove those rows.")
+    at = problem.domain.clipped(at)
     for axis, column in zip(problem.axes, at.T, strict=True):
         lower, upper = problem.domain.axis(axis.name).lower, problem.domain.axis(axis.name).upper
         if len(column) and (column.min() < lower or column.max() > upper):

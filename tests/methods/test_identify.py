@@ -77,6 +77,13 @@ def test_bad_measurements_are_refused(source: Surrogate) -> None:
         identify_by_scipy(source, at, found)  # type: ignore[arg-type]
 
 
+def test_measurements_a_rounding_error_outside_are_taken(source: Surrogate) -> None:
+    """Coordinates in single precision, and t = 1 as a sum of tenths."""
+    at = np.array([[sum([0.1] * 10) + 4e-16, 0.5], [0.1, np.float32(0.7)], [0.2, 1 + 1e-7]])
+    found = identify(source, at, Heat(alpha=0.4).exact(*at.T)[0], points=60, steps=3)
+    assert found.estimates["alpha"][0] == pytest.approx(0.4, rel=0.02)
+
+
 def test_measurements_that_tell_nothing_say_so(source: Surrogate) -> None:
     """At t = 0 and on the edges no solution depends on the coefficient."""
     rng = np.random.default_rng(0)
