@@ -11,10 +11,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from pacpde.errors import InvalidValueError, unknown
-from pacpde.physics.conditions import Condition, Dirichlet
+from pacpde.physics.conditions import Condition
 from pacpde.physics.derivatives import Derivative, RecordedDerivative, channel_names
 from pacpde.physics.domain import Axis, Domain
 from pacpde.physics.elementary import Array
+from pacpde.physics.symmetry import check_declared, check_symmetry
 from pacpde.registry import Registry
 
 families: Registry[type["Problem"]] = Registry("family", "pacpde.problems")
@@ -95,6 +96,7 @@ class Problem(ABC):
                     f"{self.name}: until is {self.until!r}, expected a finite time above {start:g}."
                 )
             object.__setattr__(self, "until", end)
+        check_symmetry(self)
 
     @abstractmethod
     def rhs(self, u: Any, d: Derivative) -> Any:
@@ -223,12 +225,4 @@ def _check_declaration(cls: type[Problem]) -> None:
             f"family {cls.name!r} has {len(cls.scales)} scales for {len(cls.fields)} fields: "
             "give one typical size a field."
         )
-    for axis in cls.axes:
-        edge = cls.edges.get(axis.name)
-        if axis.name in cls.odd and (
-            axis.lower != -axis.upper or (isinstance(edge, Dirichlet) and edge.lower != -edge.upper)
-        ):
-            raise InvalidValueError(
-                f"family {cls.name!r} cannot be odd in {axis.name!r}: the axis and its edge "
-                "values must be symmetric about 0."
-            )
+    check_declared(cls)
