@@ -45,6 +45,10 @@ class SolverError(PacpdeError, RuntimeError):
     exit_status = 1
 
 
+class ExtrapolationWarning(UserWarning):
+    """A surrogate was asked outside the domain of its problem, where nothing holds its values."""
+
+
 def unknown(kind: str, got: object, known: Iterable[str]) -> UnknownNameError:
     """An error for a name that is not there, with the near ones or all of them."""
     names = sorted(known)

@@ -32,6 +32,11 @@ class SolvedAnsatz(PhysicsAnsatz):
     def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
         if tuple(names) != ("",):
             raise InvalidValueError(f"a scipy solution has no derivatives here, got {names}.")
+        if points.requires_grad:
+            raise InvalidValueError(
+                "a scipy solution cannot be differentiated by torch: give it coordinates without "
+                "requires_grad, or take a network."
+            )
         values = self.reference(*points.detach().cpu().double().numpy().T)
         offset = torch.as_tensor(values.T, dtype=points.dtype, device=points.device)
         plain = super().batch(points)

@@ -1,15 +1,20 @@
 """A surrogate: a network, the ansatz around it, its weights, and the solvers they remember."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
+from torch.autograd.forward_ad import unpack_dual
 
-from pacpde.errors import InvalidValueError, unknown
+from pacpde.errors import ExtrapolationWarning, InvalidValueError, unknown
 from pacpde.networks.constraints import Ansatz, PhysicsAnsatz
 from pacpde.networks.mlp import MLP
+from pacpde.physics.derivatives import channel_names
+from pacpde.physics.domain import Domain
+from pacpde.physics.numbers import as_floats
 from pacpde.physics.problem import Problem
 from pacpde.runtime import Runtime
 
@@ -92,40 +97,111 @@ class Surrogate:
         return Runtime(str(self.weights.device), str(self.weights.dtype).removeprefix("torch."))
 
     def __call__(self, *coordinates: Any) -> Any:
-        """The fields at t, x, ... (numbers, numpy arrays or tensors that broadcast).
+        """The fields at t, x, ... (numbers, arrays of any kind or tensors that broadcast).
 
         Returns what it was given, numpy or torch: shape [...] for one field, [fields, ...] for
-        several.
+        several. Tensors that require gradients get them, to any order.
+
+        Warns:
+            ExtrapolationWarning: where points lie outside the domain.
         """
-        as_torch = any(isinstance(value, torch.Tensor) for value in coordinates)
-        try:
-            given = [self.runtime.tensor(value) for value in coordinates]
-            tensors = torch.broadcast_tensors(*given)
-        except (RuntimeError, TypeError, ValueError) as error:
+        return self._evaluated("", coordinates)
+
+    def derivative(self, axes: str) -> Callable[..., Any]:
+        """A derivative of the fields, carried through the network by its forward jet.
+
+        Args:
+            axes: one or two names of axes, as "x", "xx" or "tx".
+
+        Returns:
+            A function of the coordinates, with the shapes, kinds and warnings of a call.
+
+        Example:
+            >>> surrogate.derivative("xx")(0.5, x)
+        """
+        names = self.problem.domain.names
+        for name in axes:
+            if name not in names:
+                raise unknown("axis", name, names)
+        if not 1 <= len(axes) <= 2:
             raise InvalidValueError(
-                f"{self.problem} was given coordinates that are no numbers, or whose shapes do not "
-                f"broadcast ({error}): expected {', '.join(self.problem.domain.names)}."
-            ) from error
-        expected = len(getattr(getattr(self.ansatz, "problem", None), "axes", coordinates))
-        if len(tensors) != expected:
-            raise InvalidValueError(
-                f"{self.problem} was given {len(tensors)} coordinates, expected {expected}: "
-                f"{', '.join(self.problem.domain.names)}."
+                f'derivative({axes!r}) names {len(axes)} axes, expected 1 or 2, as in "x" or "xx": '
+                "differentiate a second derivative by torch.autograd for higher ones."
             )
-        fields = self.at(torch.stack([value.reshape(-1) for value in tensors], -1))
-        shaped = fields.T.reshape(fields.shape[-1], *tensors[0].shape)
+        channel = "".join(sorted(axes, key=names.index))
+
+        def at(*coordinates: Any) -> Any:
+            return self._evaluated(channel, coordinates)
+
+        return at
+
+    def _evaluated(self, channel: str, coordinates: Sequence[Any]) -> Any:
+        """A call of the user: checked, and given back in the user's shape and kind."""
+        points, shape = self._points(coordinates)
+        if isinstance(self.ansatz, PhysicsAnsatz):
+            points = _within(self.problem.domain, points)
+        values = self.jet(points, channel_names({channel}))[-1]
+        shaped = values.T.reshape(values.shape[-1], *shape)
         result = shaped[0] if len(shaped) == 1 else shaped
-        return result if as_torch else result.cpu().numpy()
+        if any(isinstance(value, torch.Tensor) for value in coordinates):
+            return result
+        return result.detach().cpu().numpy()
+
+    def _points(self, coordinates: Sequence[Any]) -> tuple[torch.Tensor, torch.Size]:
+        """Coordinates as points [points, axes], and the shape to which they broadcast."""
+        known = isinstance(self.ansatz, PhysicsAnsatz)
+        names = self.problem.domain.names if known else ("column",) * self.ansatz.inputs
+        expected = f"{len(names)}: {', '.join(names)}"
+        whose = str(self.problem) if known else "a surrogate of a table"
+        if len(coordinates) != len(names):
+            raise InvalidValueError(
+                f"{whose} was given {len(coordinates)} coordinates, expected {expected}."
+            )
+        given = []
+        for name, value in zip(names, coordinates, strict=True):
+            if not isinstance(value, torch.Tensor):
+                value = as_floats(value, f"the coordinates {name} of {whose}")
+            elif value.is_complex():
+                raise InvalidValueError(f"the coordinates {name} of {whose} are complex numbers.")
+            elif not value.requires_grad and unpack_dual(value).tangent is not None:
+                raise InvalidValueError(
+                    f"the coordinates {name} of {whose} carry torch's forward-mode derivatives, "
+                    "which are not passed on: call surrogate.derivative, or torch.autograd.grad."
+                )
+            given.append(self.runtime.tensor(value))
+        try:
+            tensors = torch.broadcast_tensors(*given)
+        except RuntimeError as error:
+            shapes = ", ".join(str(tuple(value.shape)) for value in given)
+            raise InvalidValueError(
+                f"{whose} was given coordinates of shapes {shapes}, expected some that broadcast "
+                f"({error})."
+            ) from error
+        return torch.stack([value.reshape(-1) for value in tensors], -1), tensors[0].shape
 
     def at(self, points: torch.Tensor) -> torch.Tensor:
         """The fields [points, fields] at points [points, axes]."""
+        return self.jet(points, ("",))[0]
+
+    def jet(self, points: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
+        """The fields and derivatives [channels, points, fields] at points [points, axes].
+
+        Args:
+            names: derivative channels, with the lower ones that each of them needs.
+        """
+        followed = points.requires_grad and torch.is_grad_enabled()
+        points = points if followed else points.detach()
+        weights = self.weights.detach()
         parts = []
         for chunk in points.split(CHUNK):
-            batch = self.ansatz.batch(chunk)
-            with torch.no_grad():
-                output = self.network.forward(self.weights, batch.inputs, batch.names)
-                parts.append(batch.fields(output)[0])
-        return torch.cat(parts) if parts else points.new_zeros(0, self.ansatz.outputs)
+            with torch.inference_mode(False), torch.enable_grad():
+                batch = self.ansatz.batch(chunk, names)
+            with torch.set_grad_enabled(followed):
+                output = self.network.forward(weights, batch.inputs, batch.names)
+                parts.append(batch.fields(output))
+        if not parts:
+            return points.new_zeros(len(names), 0, self.ansatz.outputs)
+        return torch.cat(parts, 1)
 
     def recall(self, name: str = "source") -> "Surrogate":
         """The solver kept under `name`, from its own weights and zeros elsewhere."""
@@ -165,6 +241,24 @@ class Surrogate:
                 for name, memory in self.memories.items()
             },
         )
+
+
+def _within(box: Domain, points: torch.Tensor) -> torch.Tensor:
+    """The points, moved to the edge where rounding put them outside; warns of those farther out."""
+    try:
+        plain = points.detach().double().cpu().numpy()
+    except RuntimeError:  # inside torch.func, where values cannot be looked at
+        return points
+    outside = box.outside(plain)
+    if outside:
+        warnings.warn(
+            f"{outside}: nothing holds the surrogate to its equation there.",
+            ExtrapolationWarning,
+            stacklevel=4,
+        )
+    moved = box.clipped(plain) - plain
+    # added, so that gradients still see the points as they are
+    return points + points.new_tensor(moved) if moved.any() else points
 
 
 def relative_l2(predicted: Any, expected: Any) -> float:

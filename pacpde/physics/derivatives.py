@@ -160,9 +160,14 @@ def taylor_channels(
     """Derivatives of `function(**coordinates)` → [N, K] by autograd, shape [channels, N, K].
 
     For what does not depend on weights (input maps, start and edge functions) and is computed
-    once for a set of points.
+    once for a set of points. Coordinates that require gradients keep them, in the result.
     """
-    leaves = {k: v.detach().clone().requires_grad_(True) for k, v in coordinates.items()}
+    followed = any(values.requires_grad for values in coordinates.values())
+    leaves = dict(coordinates)
+    if not followed:
+        leaves = {k: v.detach().clone() for k, v in coordinates.items()}
+        if tuple(names) != ("",):
+            leaves = {k: v.requires_grad_(True) for k, v in leaves.items()}
     values = function(**leaves)
     d = AutogradDerivative(list(values.unbind(-1)), leaves)
     count = values.shape[-1]
@@ -170,4 +175,4 @@ def taylor_channels(
         values if not name else torch.stack([d.take(k, name) for k in range(count)], -1)
         for name in names
     ]
-    return torch.stack([column.detach() for column in columns])
+    return torch.stack([column if followed else column.detach() for column in columns])

@@ -92,6 +92,19 @@ class Domain:
         inside = self.contains(points)[..., None]
         return np.where(inside, np.clip(points, *self._ends), points)
 
+    def outside(self, points: np.ndarray) -> str | None:
+        """How many of the points [points, axes] lie outside, and where; None if none does."""
+        missed = ~(self.contains(points) | np.isnan(points).any(-1))
+        if not missed.any():
+            return None
+        first = int(np.flatnonzero(missed)[0])
+        ends = ", ".join(f"{a.name} from {a.lower:g} to {a.upper:g}" for a in self.axes)
+        where = ", ".join(
+            f"{name}={value:g}" for name, value in zip(self.names, points[first], strict=True)
+        )
+        lie = "points lie" if missed.sum() > 1 else "point lies"
+        return f"{missed.sum()} {lie} outside the domain ({ends}), the first at {where}"
+
     @property
     def _ends(self) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper ends of the axes, [axes] each."""
