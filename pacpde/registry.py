@@ -10,11 +10,14 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
+import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from types import FunctionType
+from typing import Any, Generic, TypeVar
 
 from pacpde.errors import DataFileError, InvalidValueError, PacpdeError, unknown
 
@@ -22,34 +25,54 @@ T = TypeVar("T")
 
 plugins: dict[str, str] = {}  # resolved path of every file loaded → the path as it was given
 _copies: dict[str, str] = {}  # content of every file loaded, hashed → name of its module
+_loading = threading.RLock()  # one plugin at a time; a plugin may load another
 
 
 class Registry(Generic[T]):
-    """Names to things of one kind, filled by the modules of one package."""
+    """Names to things of one kind, filled by the modules of one package.
 
-    registered: ClassVar[int] = 0  # by all registries
+    Attributes:
+        check: refuses what is incomplete, once the file that defines it is read to its end.
+    """
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(
+        self, kind: str, package: str, check: Callable[[T], None] = lambda item: None
+    ) -> None:
         self.kind = kind
         self.package = package
+        self.check = check
         self._items: dict[str, T] = {}
         self._discovered = False
+        self._here = threading.local()
 
     def register(self, name: str, item: T) -> T:
-        """Add `item` under `name`; the same name from another module is refused."""
-        known = self._items.get(name)
-        if known is not None and _origin(known) != _origin(item):
+        """Add `item` under `name`.
+
+        A definition that is run again (a module imported anew, a cell of a notebook) replaces the
+        one before it; the same name for anything else is refused.
+        """
+        if not isinstance(name, str) or not name.replace("-", "_").isidentifier():
             raise InvalidValueError(
-                f"{self.kind} {name!r} is registered twice, by {_origin(known)} and by "
-                f"{_origin(item)}: rename one of them."
+                f"the name of a {self.kind} is {name!r}, expected letters, digits, - and _: write "
+                f'one such as name = "my_{self.kind}".'
+            )
+        known = self._items.get(name)
+        if known is not None and not _again(known, item):
+            raise InvalidValueError(
+                f"{self.kind} {name!r} is registered twice, by {_described(known)} and by "
+                f"{_described(item)}: rename one of them."
             )
         self._items[name] = item
-        Registry.registered += 1
+        _Load.note(self, item)
         return item
 
     def registering(self, name: str) -> Callable[[T], T]:
         """`register` as a decorator."""
         return lambda item: self.register(name, item)
+
+    def forget(self, item: T) -> None:
+        """Take a thing out again."""
+        self._items = {name: other for name, other in self._items.items() if other is not item}
 
     def get(self, name: str) -> T:
         """The thing called `name`; an unknown name lists the near ones."""
@@ -67,65 +90,169 @@ class Registry(Generic[T]):
         return (self._items[name] for name in self.names())
 
     def _discover(self) -> None:
-        if self._discovered:
+        """Import all modules of the package.
+
+        Every thread that comes before the first is done imports them too: Python makes it wait for
+        a module that another thread is importing. A lock of our own beside Python's could block
+        two threads for ever.
+        """
+        if self._discovered or getattr(self._here, "importing", False):
             return
-        self._discovered = True
-        package = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{self.package}.{module.name}")
-        for entry in entry_points(group=self.package):
-            entry.load()
+        self._here.importing = True  # a module that looks something up while it is imported
+        try:
+            package = importlib.import_module(self.package)
+            for module in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{self.package}.{module.name}")
+            for entry in entry_points(group=self.package):
+                with _explained(f"the entry point {entry.name!r} of the group {self.package!r}"):
+                    entry.load()
+            self._discovered = True
+        finally:
+            self._here.importing = False
+
+
+class _Load:
+    """What was registered while a plugin was read."""
+
+    now: "_Load | None" = None
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self.items: list[tuple[Registry[Any], Any]] = []
+
+    @classmethod
+    def note(cls, registry: Registry[Any], item: object) -> None:
+        load = cls.now
+        if load is not None and load.thread == threading.get_ident():
+            load.items.append((registry, item))
+
+    def holds(self, item: object) -> bool:
+        return any(item is registered for _, registered in self.items)
+
+
+def _again(known: object, item: object) -> bool:
+    """Whether `item` is the same definition as `known`, run again."""
+    if _origin(known) != _origin(item):
+        return False
+    if getattr(known, "__qualname__", None) != getattr(item, "__qualname__", None):
+        return False
+    # within one reading of a file only a decorator makes a class twice, from the same lines
+    same_reading = _Load.now is not None and _Load.now.holds(known)
+    return not same_reading or first_line(known) == first_line(item)
 
 
 def _origin(item: object) -> str:
     return str(getattr(item, "__module__", None) or type(item).__module__)
 
 
+def _described(item: object) -> str:
+    line = first_line(item)
+    name = getattr(item, "__qualname__", repr(item))
+    return f"{_origin(item)}.{name}" + (f" (line {line})" if line else "")
+
+
+def first_line(item: object) -> int | None:
+    """The line of the first function that a class defines itself; None without one."""
+    lines = [
+        value.__code__.co_firstlineno
+        for value in vars(item).values()
+        if isinstance(value, FunctionType) and value.__code__.co_filename != "<string>"
+    ]
+    return min(lines, default=None)
+
+
 def load_plugin(path: str | Path) -> None:
     """Import a user's own `my_family.py`, so that what it defines registers itself.
 
-    A copy of a file that was imported already is the same plugin, and is not imported again.
+    A copy of a file that was imported already is the same plugin, and is not imported again; a
+    file that was changed since is, and what it defines takes the place of what it defined before.
+    What is incomplete is refused, and nothing of the file stays registered.
+
+    Raises:
+        DataFileError: no file, no Python file, or one that fails on import or registers nothing.
+        InvalidValueError: a declaration that is incomplete or contradicts itself.
     """
+    with _loading:
+        _load_plugin(path)
+
+
+def _load_plugin(path: str | Path) -> None:
     file = Path(path).resolve()
     if not file.is_file():
         raise DataFileError(f"plugin {str(path)!r} is not a file: give the path of a .py file.")
     name = f"pacpde_plugin_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
     content = hashlib.sha256(file.read_bytes()).hexdigest()
-    if name in sys.modules or _copies.get(content) in sys.modules:
+    if _copies.get(content) in sys.modules:
         return
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise DataFileError(f"plugin {str(path)!r} is no Python file: its name must end in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name], plugins[str(file)] = module, str(path)
-    before = Registry.registered
+    outer, load = _Load.now, _Load()
+    _Load.now = load
     try:
-        with _told(str(path)):
+        with _explained(f"plugin {str(path)!r}", file):
             spec.loader.exec_module(module)
+        if not load.items:
+            raise DataFileError(
+                f"plugin {str(path)!r} registers nothing: a class below Problem or Method needs a "
+                'name in it, as in name = "my_family".'
+            )
+        for registry, item in load.items:
+            registry.check(item)
     except BaseException:
         del sys.modules[name]
+        for registry, item in load.items:
+            registry.forget(item)
         raise
-    if Registry.registered == before:
-        del sys.modules[name]
-        raise DataFileError(
-            f"plugin {str(path)!r} registers nothing: a class below Problem or Method needs a "
-            'name in it, as in name = "my_family".'
-        )
+    finally:
+        _Load.now = outer
+    for old in [old for old, module in _copies.items() if module == name]:
+        del _copies[old]
     _copies[content] = name
 
 
 @contextmanager
-def _told(path: str) -> Iterator[None]:
-    """Turns what an import raises into one sentence."""
+def _explained(what: str, file: Path | None = None) -> Iterator[None]:
+    """Turns what an import raises into one sentence, with the line of the file that raised it."""
     try:
         yield
-    except PacpdeError:
-        raise
+    except PacpdeError as error:
+        line = _line_in(file, error)
+        if line is None:
+            raise
+        raise type(error)(f"{what}, line {line}: {error}") from error
     except SystemExit as error:
         raise DataFileError(
-            f"plugin {path!r} calls sys.exit on import: remove it, plugins only define classes."
+            f"{what} calls sys.exit on import: remove it, plugins only define classes."
+        ) from error
+    except ModuleNotFoundError as error:
+        beside = file and error.name and file.with_name(f"{error.name.partition('.')[0]}.py")
+        if not beside or not beside.is_file():
+            raise _failed(what, file, error) from error
+        raise DataFileError(
+            f"{what}, line {_line_in(file, error)}: imports {error.name!r} from the file "
+            f"{beside.name} beside it, and a plugin is one file that is read alone: move what it "
+            "needs into it, or install both as a package."
         ) from error
     except Exception as error:
-        raise DataFileError(
-            f"plugin {path!r} failed on import with {type(error).__name__}: {error}"
-        ) from error
+        raise _failed(what, file, error) from error
+
+
+def _failed(what: str, file: Path | None, error: Exception) -> DataFileError:
+    line = _line_in(file, error)
+    where = "" if line is None else f", line {line},"
+    return DataFileError(f"{what}{where} failed on import with {type(error).__name__}: {error}")
+
+
+def _line_in(file: Path | None, error: BaseException) -> int | None:
+    """The line of a file in which an error was raised."""
+    if isinstance(error, SyntaxError) and error.filename == str(file):
+        return error.lineno
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if file is not None and frame.filename == str(file)
+    ]
+    return lines[-1] if lines else None

@@ -159,6 +159,46 @@ def test_plugins(tmp_path: Path) -> None:
             load_plugin(tmp_path / name)
 
 
+HEAD = "from pacpde.problems import Heat\n\n"
+ONE = "class {}(Heat):\n    name = {!r}\n    modes = {{1: {}}}\n    def more(self): pass\n\n"
+
+
+def test_two_classes_of_one_name_in_a_file_are_refused(tmp_path: Path) -> None:
+    for second in ("Other", "Mine"):  # the second of one class name would hide the first
+        file = tmp_path / f"{second}.py"
+        file.write_text(
+            HEAD + ONE.format("Mine", "test_two", 1) + ONE.format(second, "test_two", 2)
+        )
+        with pytest.raises(InvalidValueError, match=r"line 8: .*'test_two' is registered twice"):
+            load_plugin(file)
+        assert "test_two" not in families.names()
+
+
+def test_a_definition_that_is_run_again_replaces_the_one_before(tmp_path: Path) -> None:
+    """As a cell of a notebook does, or a plugin that was edited."""
+    first = declare(name="test_again")
+    again = declare(name="test_again")
+    assert families.get("test_again") is again is not first
+    file = tmp_path / "edited.py"
+    for value in (1.0, 2.0):
+        file.write_text(HEAD + ONE.format("Mine", "test_edited", value))
+        load_plugin(file)
+        assert families.get("test_edited").modes == {1: value}
+
+
+def test_a_plugin_that_imports_its_neighbour_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "base.py").write_text("X = 1\n")
+    (tmp_path / "mine.py").write_text("import math\nfrom base import X\n")
+    with pytest.raises(DataFileError, match=r"line 2: imports 'base' from the file base.py"):
+        load_plugin(tmp_path / "mine.py")
+
+
+@pytest.mark.parametrize("name", [5, "", "my family", "a/b", "1d"])
+def test_a_name_that_is_none_is_refused(name: object) -> None:
+    with pytest.raises(InvalidValueError, match="the name of a family is"):
+        declare(name=name)
+
+
 @pytest.mark.parametrize("family", list(families), ids=lambda family: family.name)
 def test_starts_meet_edges_symmetries_and_exact_solutions(family: type[Problem]) -> None:
     problem = family()

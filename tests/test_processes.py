@@ -1,0 +1,157 @@
+"""Every public function works as the first call of a process, in threads and after a fork."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+SMALL = "width=4, depth=1, points=20, steps=2"
+
+# What a user writes first; `folder` is an empty one.
+FIRST_CALLS = {
+    "fit": f"pacpde.fit(problem(), {SMALL})",
+    "fit_many": f"pacpde.fit_many([problem(), problem()], seeds=[0, 1], workers=2, {SMALL})",
+    "transfer": "pacpde.transfer(source(), problem(), settings={'steps': 2, 'points': 20})",
+    "transfer_many": (
+        "pacpde.transfer_many([source()] * 2, [problem(), problem()], method='warm_start', "
+        "workers=2, settings={'steps': 2, 'points': 20})"
+    ),
+    "transfer_in_turn": (
+        "pacpde.transfer_in_turn(source(), [problem()], settings={'steps': 2, 'points': 20})"
+    ),
+    "nearest": "pacpde.nearest([source()], problem())",
+    "identify": "pacpde.identify(source(), *measured(), steps=2, points=20)",
+    "identify_by_scipy": "pacpde.identify_by_scipy(problem(), *measured())",
+    "save and load": "pacpde.save(source(), folder); pacpde.load(folder)",
+    "Surrogate": "source()(0.5, 0.5)",
+    "Runtime": "pacpde.Runtime(dtype='float32')",
+    "Problem": "problem().with_coefficients(alpha=0.2)",
+    "families": "from pacpde.physics import families; families.get('burgers')()",
+    "methods": "from pacpde.methods import methods; assert 'pac' in methods.names()",
+    "reference": "from pacpde.reference import solve; solve(problem(), tolerance=1e-4)",
+    "datasets": (
+        "from pacpde import datasets as d; r = d.reference_for(problem(), tolerance=1e-4); "
+        "d.write(r, folder / 'a.h5', d.draw_labels(r, 3)); d.load(folder / 'a.h5')"
+    ),
+    "compare": (
+        "from pacpde.studies.run import compare; compare(problem(), problem(alpha=0.6), "
+        f"['warm_start'], settings=dict({SMALL}))"
+    ),
+    "plugin": (
+        "from pacpde.registry import load_plugin; f = folder / 'mine.py'; f.write_text("
+        "'from pacpde.problems import Heat\\nclass Mine(Heat):\\n    name = \"first_mine\"\\n'); "
+        "load_plugin(f)"
+    ),
+    "command line": "from pacpde.cli import main; assert main(['families']) == 0",
+}
+
+IN_THREADS = """
+import threading
+from pacpde.physics import families
+from pacpde.methods import methods
+from pacpde.optim.base import optimisers
+
+found, start = [], threading.Barrier(8)
+
+def look(registry):
+    start.wait()
+    found.append((registry.kind, len(registry.names())))
+
+rooms = (families, methods, optimisers, methods) * 2
+threads = [threading.Thread(target=look, args=(room,)) for room in rooms]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert len(set(found)) == 3 and len(found) == 8, found
+"""
+
+PLUGIN_IN_THREADS = """
+import threading
+from pacpde.registry import load_plugin
+from pacpde.physics import families
+
+file = folder / "slow.py"
+file.write_text(
+    "import time\\ntime.sleep(0.3)\\nfrom pacpde.problems import Heat\\n"
+    "class Mine(Heat):\\n    name = 'slow_mine'\\n"
+)
+found, start = [], threading.Barrier(4)
+
+def look():
+    start.wait()
+    load_plugin(file)
+    found.append(families.get("slow_mine").__name__)
+
+threads = [threading.Thread(target=look) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert found == ["Mine"] * 4, found
+"""
+CALLS = FIRST_CALLS | {"registries in threads": IN_THREADS, "plugin in threads": PLUGIN_IN_THREADS}
+
+# Forks a child for each call: nothing of pacpde is imported there before it but `import pacpde`.
+ONE_AFTER_THE_OTHER = """
+import json, os, sys, tempfile, traceback
+from pathlib import Path
+import h5py, rich.table, scipy.integrate, scipy.optimize, scipy.stats, typer  # slow to import
+import pacpde
+assert not pacpde.methods.methods._discovered
+
+def problem(alpha=0.4):
+    from pacpde.problems import Heat
+    return Heat(alpha=alpha)
+
+def source():  # without a fit, which would be the first call
+    import numpy as np, torch
+    from pacpde.networks.constraints import PhysicsAnsatz
+    from pacpde.networks.mlp import MLP
+    network = MLP(2, 1, 4, 1)
+    weights = torch.tensor(network.start(np.random.default_rng(0)))
+    return pacpde.Surrogate(network, PhysicsAnsatz(problem()), weights)
+
+def measured():
+    import numpy as np
+    points = np.random.default_rng(0).uniform(0.1, 0.9, (30, 2))
+    return points, problem(0.5).exact(*points.T).T
+
+for name, call in json.loads(sys.argv[1]).items():
+    pid = os.fork()
+    if pid == 0:
+        with tempfile.TemporaryDirectory() as place:
+            folder, status = Path(place) / "new", 0
+            if "save" not in name:
+                folder.mkdir()
+            try:
+                exec(call, globals())
+            except BaseException:
+                traceback.print_exc()
+                status = 1
+        sys.stdout.flush()
+        os._exit(status)
+    if os.waitpid(pid, 0)[1]:
+        print("FAILED:", name)
+"""
+
+
+def run(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env=os.environ | environment,
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_every_public_function_works_as_the_first_call_of_a_process() -> None:
+    ended = run(ONE_AFTER_THE_OTHER, json.dumps(CALLS), OMP_NUM_THREADS="1")
+    assert ended.returncode == 0 and "FAILED" not in ended.stdout, ended.stdout + ended.stderr
+
+
+def test_no_public_function_is_left_out() -> None:
+    import pacpde
+
+    listed = " ".join(FIRST_CALLS) + " TransferResult"  # what transfer returns
+    assert [name for name in pacpde.__all__ if name not in listed] == []
