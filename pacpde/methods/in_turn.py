@@ -1,12 +1,13 @@
 """Many targets in one backbone: each in weights of its own, beside those of all before it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from pacpde.datasets import reference_for
+from pacpde.datasets import grading_reference
+from pacpde.datasets.grading import AUTO
 from pacpde.errors import InvalidValueError
 from pacpde.methods.approach import Approach
 from pacpde.methods.base import check_strength, finish
@@ -25,6 +26,7 @@ from pacpde.pac.mask import check_sparsity, mask_of
 from pacpde.pac.room import woken
 from pacpde.pac.scores import SCORES
 from pacpde.physics.problem import Problem
+from pacpde.reference import Reference
 from pacpde.runtime import check_seed
 
 LEAST = 10  # weights of a target's own: fewer solve nothing
@@ -37,13 +39,13 @@ class Held:
     Attributes:
         name: under which it is recalled.
         own: weights that are its own.
-        error: relative L2 against the certified reference of what is recalled.
+        error: relative L2 against the certified reference of what is recalled; None without one.
     """
 
     name: str
     problem: Problem
     own: int
-    error: float
+    error: float | None
     outcome: str
     seconds: float
 
@@ -81,6 +83,8 @@ def transfer_in_turn(
     seed: int = 0,
     progress: Progress | None = None,
     settings: dict[str, Any] | None = None,
+    reference: str | None = AUTO,
+    reference_tolerance: float | None = None,
 ) -> Backbone:
     """PAC target after target, each into the weights that are still free.
 
@@ -96,6 +100,8 @@ def transfer_in_turn(
             by default.
         strength: λ of λ‖free weights‖².
         settings: of the fits, see `pacpde.methods.recipe.Recipe`.
+        reference: grades what is held, and nothing more: "auto" or None.
+        reference_tolerance: relative error that "auto" tries to certify first.
     """
     if isinstance(targets, Problem):
         raise InvalidValueError(f"targets is {targets}, expected a list of problems.")
@@ -120,15 +126,19 @@ def transfer_in_turn(
             f"each target gets {share:g} of the {room} weights that are free, expected {LEAST} at "
             "least: give fewer targets, or a source with more weights."
         )
+    graded = {
+        problem: grading_reference(problem, reference, reference_tolerance)
+        for problem in dict.fromkeys([source.problem, *wanted])
+    }
     work = _Work(strength, check_seed(seed), progress, settings or {})
     surrogate = work.source(source, sparsity)
     count = int(share * (source.parameters - int(_taken(surrogate).sum())) + 1e-9)
-    held = [_held(surrogate, SOURCE, surrogate.seconds)]
+    held = [_held(surrogate, SOURCE, surrogate.seconds, graded)]
     for number, target in enumerate(wanted, 1):
         name = f"target {number}"
         before = surrogate.seconds
         surrogate = work.target(surrogate, target, name, count)
-        held.append(_held(surrogate, name, surrogate.seconds - before))
+        held.append(_held(surrogate, name, surrogate.seconds - before, graded))
     return Backbone(surrogate, held)
 
 
@@ -140,14 +150,16 @@ def _taken(surrogate: Surrogate) -> torch.Tensor:
     return taken
 
 
-def _held(surrogate: Surrogate, name: str, seconds: float) -> Held:
+def _held(
+    surrogate: Surrogate, name: str, seconds: float, graded: Mapping[Problem, Reference | None]
+) -> Held:
     memory = surrogate.memories[name]
     others = [m.mask for key, m in surrogate.memories.items() if key != name]
     own = memory.mask.clone()
     for mask in others:
         own &= ~mask
     recalled = surrogate.recall(name)
-    error = error_of(recalled, reference_for(recalled.problem))
+    error = error_of(recalled, graded[recalled.problem])
     return Held(name, recalled.problem, int(own.sum()), error, surrogate.outcome, seconds)
 
 

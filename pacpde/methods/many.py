@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from pacpde.datasets import reference_for
+from pacpde.datasets import transfer_references
+from pacpde.datasets.grading import AUTO, NONE, References, check_label_source
+from pacpde.reference import Reference
 from pacpde.errors import InvalidValueError
 from pacpde.methods.transfer import TransferResult, check_problem, check_transfer, fit, transfer
 from pacpde.networks.surrogate import Surrogate
@@ -81,8 +83,9 @@ def transfer_many(
     given = {name: settings[name] for name in ("labels", "noise", "physics") if name in settings}
     for one, target in zip(sources, targets, strict=True):
         check_transfer(one, target, **{"labels": 0, "noise": 0.0, "physics": True, **given})
-    for problem in dict.fromkeys([*targets, *(one.problem for one in sources)]):
-        reference_for(problem)  # each once, before fits side by side ask for the same
+    graded = _references(sources, targets, settings)
+    for references in graded:
+        check_label_source(given.get("labels", 0), references.target)
     devices = {(settings.get("runtime") or one.runtime).device for one in sources}
     together = Together.of(workers, "cpu" if devices <= {"cpu"} else "cuda")
     return together.each(
@@ -94,11 +97,30 @@ def transfer_many(
                 seed=seed,
                 progress=together.relay(k, progress),
                 together=together,
-                **settings,
+                **{**settings, "reference": references},
             )
-            for k, (one, target, seed) in enumerate(zip(sources, targets, each_seed, strict=True))
+            for k, (one, target, seed, references) in enumerate(
+                zip(sources, targets, each_seed, graded, strict=True)
+            )
         ]
     )
+
+
+def _references(
+    sources: Sequence[Surrogate], targets: Sequence[Problem], settings: Mapping[str, Any]
+) -> list[References]:
+    """What grades each transfer, found before any of them runs; each problem once."""
+    reference, tolerance = settings.get("reference", AUTO), settings.get("reference_tolerance")
+    if not (reference is None or reference in (AUTO, NONE)):
+        raise InvalidValueError(
+            f"reference is {reference!r}, expected 'auto' or None: there are several targets."
+        )
+    known: dict[tuple[Problem, Problem], References] = {}
+    for one, target in zip(sources, targets, strict=True):
+        ends = one.problem, target
+        if ends not in known:
+            known[ends] = transfer_references(*ends, reference, tolerance)
+    return [known[one.problem, target] for one, target in zip(sources, targets, strict=True)]
 
 
 def _listed(problems: Iterable[Problem], what: str, settings: Mapping[str, Any]) -> list[Problem]:

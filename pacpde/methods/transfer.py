@@ -2,11 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pacpde.datasets import check_labels, draw_labels, reference_for
+from pacpde.datasets import (
+    check_labels,
+    draw_labels,
+    grading_reference,
+    transfer_references,
+)
+from pacpde.datasets.grading import AUTO, Choice, check_label_source
 from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Context, Transferred, from_nothing, methods
 from pacpde.methods.recipe import Recipe
@@ -32,6 +39,8 @@ def fit(
     progress: Progress | None = None,
     journal: Journal | None = None,
     together: Together | None = None,
+    reference: Reference | str | Path | None = None,
+    reference_tolerance: float | None = None,
     **settings: Any,
 ) -> Surrogate:
     """Solve a problem by a network from random weights.
@@ -41,14 +50,18 @@ def fit(
         progress: called with an `Update` after every refresh.
         journal: where to keep the state, so that a killed fit resumes exactly.
         together: the fits that run beside this one; `fit_many` makes it.
+        reference: grades the fit, whose history then has errors, and nothing more: "auto" (the
+            best that scipy certifies, if any), None, a `Reference`, or a file of `pacpde solve`.
+        reference_tolerance: relative error that "auto" tries to certify first.
         settings: see `pacpde.methods.recipe.Recipe`.
     """
     check_problem(problem, "problem")
     runtime = runtime or Runtime()
     recipe = Recipe.of(problem, **settings)
+    graded = grading_reference(problem, reference, reference_tolerance)
     task = PhysicsTask(problem, hard=recipe.hard, seed=check_seed(seed), runtime=runtime)
     network = network_for(task.ansatz(Draw()), recipe.width, recipe.depth, recipe.activation)
-    monitor = Monitor(progress, journal, together=together)
+    monitor = Monitor(progress, journal, _grader(problem, runtime, graded), together)
     return from_nothing(task, network, recipe, seed, monitor)[0]
 
 
@@ -57,9 +70,11 @@ class TransferResult:
     """A transfer, graded.
 
     Attributes:
-        target_error, zero_shot_error: relative L2 against the certified reference of the target.
-        source_error: moment → relative L2 against the source's reference; None where a method has
-            no such moment.
+        target_error, zero_shot_error: relative L2 against the certified reference of the target;
+            None without one.
+        source_error: moment → relative L2 against the source's reference; None without one, and
+            where a method has no such moment.
+        reference_error: the certificate of the target's reference; None without one.
     """
 
     method: str
@@ -69,9 +84,10 @@ class TransferResult:
     labels: int
     noise: float
     physics: bool
-    zero_shot_error: float
-    target_error: float
+    zero_shot_error: float | None
+    target_error: float | None
     source_error: Mapping[str, float | None]
+    reference_error: float | None = None
 
     @property
     def surrogate(self) -> Surrogate:
@@ -137,6 +153,8 @@ def transfer(
     journal: Journal | None = None,
     together: Together | None = None,
     settings: Mapping[str, Any] | None = None,
+    reference: Choice = AUTO,
+    reference_tolerance: float | None = None,
     **options: Any,
 ) -> TransferResult:
     """Move a source surrogate to other coefficients.
@@ -147,6 +165,9 @@ def transfer(
         physics: use the target's equation; otherwise labels alone.
         together: the fits that run beside this one; `transfer_many` makes it.
         settings: of the fits, see `pacpde.methods.recipe.Recipe`; the network is the source's.
+        reference: grades the result and nothing more; labels are drawn from it. "auto" (the best
+            that scipy certifies, if any), None, or a `Reference` or file of the target.
+        reference_tolerance: relative error that "auto" tries to certify first.
         options: of the method.
     """
     way = methods.get(method).make(options)
@@ -155,10 +176,11 @@ def transfer(
     runtime = runtime or source.runtime
     source = source.to(runtime)
     recipe = Recipe.after(source, target, **(settings or {}))
-    source_reference, reference = reference_for(source.problem), reference_for(target)
+    graded = transfer_references(source.problem, target, reference, reference_tolerance)
+    check_label_source(labels, graded.target)
     measured = None
-    if labels:
-        drawn = draw_labels(reference, labels, seed=seed, noise=noise)
+    if labels and graded.target is not None:
+        drawn = draw_labels(graded.target, labels, seed=seed, noise=noise)
         measured = Labels(drawn.points, drawn.values)
     task = PhysicsTask(
         target, measured, physics, recipe.hard, check_seed(seed), runtime, source.basis
@@ -167,24 +189,22 @@ def transfer(
         replace(task, problem=source.problem, labels=None, physics=True),
         recipe,
         seed,
-        Monitor(progress, journal, _grader(target, runtime, reference), together),
+        Monitor(progress, journal, _grader(target, runtime, graded.target), together),
     )
     made = way.run(source, task, context)
     zero_shot = source.solving(target)
     source_error: dict[str, float | None] = {
-        moment: error_of(made.snapshots[moment], source_reference)
+        moment: error_of(made.snapshots[moment], graded.source)
         if moment in made.snapshots
         else None
         for moment in ("trained", "pruned", "allocated")
     }
     kept = "source" in made.surrogate.memories
     source_error["recalled"] = (
-        error_of(made.surrogate.recall("source"), source_reference) if kept else None
+        error_of(made.surrogate.recall("source"), graded.source) if kept else None
     )
     unmasked = replace(made.surrogate, ansatz=source.ansatz)
-    source_error["unmasked"] = (
-        error_of(unmasked, source_reference) if made.free_parameters else None
-    )
+    source_error["unmasked"] = error_of(unmasked, graded.source) if made.free_parameters else None
     return TransferResult(
         method,
         source,
@@ -193,9 +213,10 @@ def transfer(
         labels,
         noise,
         physics,
-        error_of(zero_shot, reference),
-        error_of(made.surrogate, reference),
+        error_of(zero_shot, graded.target),
+        error_of(made.surrogate, graded.target),
         source_error,
+        None if graded.target is None else graded.target.certified_error,
     )
 
 
@@ -245,16 +266,20 @@ def check_transfer(
         )
 
 
-def error_of(surrogate: Surrogate, reference: Reference) -> float:
-    """Relative L2 on the reference's grid, over all fields."""
+def error_of(surrogate: Surrogate, reference: Reference | None) -> float | None:
+    """Relative L2 on the reference's grid, over all fields; None without a reference."""
+    if reference is None:
+        return None
     points = mesh(list(reference.axes.values()))
     fields = surrogate.at(surrogate.runtime.tensor(points.reshape(-1, points.shape[-1])))
     expected = np.stack([field.ravel() for field in reference.fields.values()], -1)
     return relative_l2(fields.cpu().numpy(), expected)
 
 
-def _grader(target: Problem, runtime: Runtime, reference: Reference) -> Watch:
+def _grader(target: Problem, runtime: Runtime, reference: Reference | None) -> Watch | None:
     """Error of a surrogate as a solver of the target, on a thinned grid of the reference."""
+    if reference is None:
+        return None
     thin = [slice(None, None, max(1, len(axis) // 65)) for axis in reference.axes.values()]
     points = mesh([axis[cut] for axis, cut in zip(reference.axes.values(), thin, strict=True)])
     expected = np.stack([field[tuple(thin)].ravel() for field in reference.fields.values()], -1)

@@ -183,6 +183,12 @@ class Problem(ABC):
                 f"{self.name}.{where} returned {len(parts)} values for the fields "
                 f"{', '.join(self.fields)}: return a tuple with one value a field."
             )
+        for part, field in zip(parts, self.fields, strict=True):
+            if part is None:
+                raise InvalidValueError(
+                    f"{self.name}.{where} gave None for the field {field!r}, expected its values: "
+                    "does it lack a `return`?"
+                )
         return parts
 
     def __str__(self) -> str:
@@ -225,4 +231,10 @@ def _check_declaration(cls: type[Problem]) -> None:
             f"family {cls.name!r} has {len(cls.scales)} scales for {len(cls.fields)} fields: "
             "give one typical size a field."
         )
+    for scale, field in zip(cls.scales, cls.fields, strict=True):
+        if not (_as_number(scale) or 0) > 0:
+            raise InvalidValueError(
+                f"family {cls.name!r} has the scale {scale!r} for the field {field!r}, expected "
+                "its typical size: a finite number above 0."
+            )
     check_declared(cls)

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import ceil
 
 import numpy as np
@@ -11,7 +12,7 @@ from pacpde.errors import InvalidValueError, SolverError
 from pacpde.physics import Problem
 from pacpde.reference.dense import DenseSolution, in_pieces, to_points
 from pacpde.reference.grid import SpaceAxis, space_axes
-from pacpde.reference.method_of_lines import MethodOfLines
+from pacpde.reference.method_of_lines import MethodOfLines, check_finite
 from pacpde.reference.ode import Integrated, IntegrationError, integrate
 from pacpde.reference.solution import Reference, relative_l2
 
@@ -44,7 +45,11 @@ def default_tolerance(problem: Problem) -> float:
 
 
 def solve(
-    problem: Problem, *, tolerance: float | None = None, progress: Progress | None = None
+    problem: Problem,
+    *,
+    tolerance: float | None = None,
+    loosest: float | None = None,
+    progress: Progress | None = None,
 ) -> Reference:
     """The reference solution of a problem, certified to `tolerance` (relative L2).
 
@@ -52,53 +57,160 @@ def solve(
     difference of two levels that differ in both is the error of the coarser one; it is certified
     for the finer one, which is returned. Its floor is a tenth of `tolerance`, so it is never 0.
 
+    Args:
+        loosest: where `tolerance` is not met, the best certificate is taken if it is at most this;
+            `certified_error` says what it is.
+        progress: called with a sentence after every level.
+
     Raises:
         SolverError: the solution does not reach the end of the span, or no two levels agree.
     """
     target = check_tolerance(default_tolerance(problem) if tolerance is None else tolerance)
-    say = progress or (lambda message: None)
-    began = time.perf_counter()
-    axes = output_axes(problem)
-    coarse: Level | None = None
-    sizes = {axis.name: first_size(problem) for axis in problem.domain.space}
-    rtol, failures, differences = FIRST_RTOL if sizes else target, 0, [np.inf]
-    for _ in range(LEVELS):
-        if np.prod([float(size) for size in sizes.values()]) * len(problem.fields) > UNKNOWNS:
-            break
-        try:
-            fine = _level(problem, sizes, rtol, axes)
-        except IntegrationError as error:
-            failures += 1
-            say(f"{problem}: grid {_words(sizes)}, rtol {rtol:.0e}: {error}")
-            if failures == FAILURES or not sizes:
-                raise SolverError(
-                    f"{problem} has no reference up to t = {problem.domain.axes[0].upper:g}: "
-                    f"{error}. If the solution grows without bound, end before it does (until)."
-                ) from error
-            coarse, sizes = None, {name: 2 * size for name, size in sizes.items()}
-            continue
-        if coarse is not None:
+    accepted = target if loosest is None else max(target, check_tolerance(loosest, "loosest"))
+    search = _Search(problem, target, progress or (lambda message: None))
+    search.run()
+    best = search.best()
+    if best is None or best.error > accepted:
+        raise SolverError(search.sentence(best))
+    return _certified(problem, best, target, search.seconds)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two levels, their difference, and the error certified for the finer one."""
+
+    coarse: Level
+    fine: Level
+    difference: float
+    error: float
+
+
+class _Search:
+    """Levels of one problem, until two of them agree to `target` or no finer one can be had."""
+
+    def __init__(self, problem: Problem, target: float, say: Progress) -> None:
+        self.problem, self.target, self.say = problem, target, say
+        self.axes = output_axes(problem)
+        self.levels: list[Level] = []
+        self.pairs: list[Pair] = []
+        self.ended = ""  # why there is no finer level
+        self.began = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.began
+
+    def run(self) -> None:
+        sizes = {axis.name: first_size(self.problem) for axis in self.problem.domain.space}
+        rtol, failures = FIRST_RTOL if sizes else self.target, 0
+        self.ended = f"{LEVELS} refinements were not enough"
+        for _ in range(LEVELS):
+            unknowns = np.prod([float(n) for n in sizes.values()]) * len(self.problem.fields)
+            if unknowns > UNKNOWNS:
+                self.ended = (
+                    f"a finer grid ({_words(sizes)}) would have {unknowns:.0f} unknowns, and "
+                    f"{UNKNOWNS} is the most"
+                )
+                return
+            try:
+                fine = _level(self.problem, sizes, rtol, self.axes)
+            except IntegrationError as error:
+                failures += 1
+                self.say(f"{self.problem}: grid {_words(sizes)}, rtol {rtol:.0e}: {error}")
+                if failures == FAILURES or not sizes:
+                    self.ended = str(error)
+                    return
+                self.levels, sizes = [], {name: 2 * size for name, size in sizes.items()}
+                continue
+            if self._add(fine):
+                return
+            if rtol < 2 * FINEST_RTOL:
+                self.ended = f"the integrator's tolerance of {rtol:.0e} is the finest"
+                return
+            if _stagnates([pair.difference for pair in self.pairs]):
+                self.ended = "four refinements have not halved the difference"
+                return
+            sizes, rtol = _refined(fine, self.target)
+
+    def _add(self, fine: Level) -> bool:
+        """Compare with the level before; whether that certifies the target."""
+        if self.levels:
+            coarse = self.levels[-1]
             reached = max(relative_l2(coarse.values, fine.values), fine.start_error)
-            say(f"{problem}: grid {_words(sizes)}, rtol {rtol:.0e}: differs by {reached:.1e}")
-            differences.append(reached)
-            if rtol < coarse.rtol / 2 and max(reached, rtol) <= target:
-                return _certified(problem, axes, coarse, fine, target, reached, began)
-        coarse = fine
-        if rtol < 2 * FINEST_RTOL or _stagnates(differences):
-            break
-        sizes, rtol = _refined(fine, target)
-    missed = coarse.start_error if coarse else 0.0
-    why = f"its start is missed by {missed:.0e}, so it jumps or contradicts the edges"
-    raise SolverError(
-        f"{problem} was not certified to {target:.0e}: successive solutions still differed by "
-        f"{differences[-1]:.1e}{f' ({why})' if missed > target else ''}. Ask for a larger "
-        "tolerance, or smooth what starts or ends abruptly."
-    )
+            self.say(
+                f"{self.problem}: grid {_words(fine.sizes)}, rtol {fine.rtol:.0e}: differs by "
+                f"{reached:.1e}"
+            )
+            self.pairs.append(Pair(coarse, fine, reached, max(reached, fine.rtol)))
+        self.levels.append(fine)
+        last = self.pairs[-1] if self.pairs else None
+        return last is not None and _differ(last) and last.error <= self.target
+
+    def best(self) -> Pair | None:
+        """The pair of the smallest error that can be certified."""
+        if self.pairs and _differ(self.pairs[-1]) and self.pairs[-1].error <= self.target:
+            return self.pairs[-1]
+        cautious = [replace(pair, error=self._cautious(k)) for k, pair in enumerate(self.pairs)]
+        certain = [pair for pair in cautious if _differ(pair)]
+        best = min(certain, key=lambda pair: pair.error, default=None)
+        rest = [pair for pair in cautious if not _differ(pair)]
+        other = min(rest, key=lambda pair: pair.error, default=None)
+        if other is not None and (best is None or other.error < best.error / 2):
+            try:
+                return self._with_time_error(other)
+            except IntegrationError as error:
+                self.say(f"{self.problem}: {error}")
+        return best
+
+    def _cautious(self, k: int) -> float:
+        """The error of a pair: the next difference tells that of its finer level.
+
+        Of the last pair nothing is known but its own difference; where the differences do not fall,
+        the largest of three is taken.
+        """
+        own, last = self.pairs[k].error, k == len(self.pairs) - 1
+        if not last:
+            return max(own, self.pairs[k + 1].difference)
+        found = [pair.difference for pair in self.pairs[max(0, k - 2) :]]
+        falling = all(after < before / 2 for before, after in pairwise(found))
+        return own if falling else max(own, *found)
+
+    def _with_time_error(self, pair: Pair) -> Pair:
+        """Of a pair of one rtol: the coarse grid with a finer rtol tells the error in time."""
+        coarse = pair.coarse
+        again = _level(self.problem, coarse.sizes, coarse.rtol / 10, self.axes)
+        return replace(pair, error=pair.error + relative_l2(coarse.values, again.values))
+
+    def sentence(self, best: Pair | None) -> str:
+        """Why there is no certificate."""
+        end = self.problem.domain.axes[0].upper
+        if not self.levels:
+            return f"{self.problem} has no reference up to t = {end:g}: {self.ended}."
+        reached = (
+            "no two solutions could be compared"
+            if best is None
+            else (f"the best that can be certified is {best.error:.1e}")
+        )
+        missed = self.levels[-1].start_error
+        start = (
+            f" Its start is missed by {missed:.0e}: it jumps, has a kink or contradicts the edges."
+            if missed > self.target
+            else ""
+        )
+        return (
+            f"{self.problem} was not certified to {self.target:.0e}: {reached}, since "
+            f"{self.ended}.{start}"
+        )
+
+
+def _differ(pair: Pair) -> bool:
+    """Whether its levels differ in time too."""
+    return pair.fine.rtol < pair.coarse.rtol / 2
 
 
 def _stagnates(differences: list[float]) -> bool:
     """Four refinements have not halved the difference."""
-    return len(differences) > 5 and differences[-1] > differences[-5] / 2
+    return len(differences) > 4 and differences[-1] > differences[-5] / 2
 
 
 def check_tolerance(tolerance: float, option: str = "tolerance") -> float:
@@ -145,7 +257,12 @@ def _start_error(problem: Problem, axes: dict[str, np.ndarray], values: np.ndarr
     _, *points = axes.values()
     grids = np.meshgrid(*points, indexing="ij", sparse=True)
     missed = 0.0
-    for start, field in zip(problem.start(*grids), values, strict=True):
+    shape = tuple(len(x) for x in points)
+    with np.errstate(all="ignore"):
+        exact = [np.broadcast_to(start, shape) for start in problem.start(*grids)]
+    space = {axis.name: x for axis, x in zip(problem.domain.space, points, strict=True)}
+    check_finite(problem, "initial", np.stack(exact), space)
+    for start, field in zip(exact, values, strict=True):
         size = float(np.sqrt(np.mean(field**2)))
         error = float(np.sqrt(np.mean((field[0] - start) ** 2)))
         missed = max(missed, error / size if size > 0 else error)
@@ -169,16 +286,11 @@ def _refined(level: Level, target: float) -> tuple[dict[str, int], float]:
     return sizes, max(min(level.rtol / 10, target), FINEST_RTOL)
 
 
-def _certified(
-    problem: Problem,
-    axes: dict[str, np.ndarray],
-    coarse: Level,
-    fine: Level,
-    target: float,
-    difference: float,
-    began: float,
-) -> Reference:
-    error = max(difference, fine.rtol, target / 10)
+def _certified(problem: Problem, pair: Pair, target: float, seconds: float) -> Reference:
+    coarse, fine = pair.coarse, pair.fine
+    began = time.perf_counter()
+    error = max(pair.error, target / 10)
+    axes = output_axes(problem)
     space = fine.integrated.system.space
     size = np.sqrt(np.mean(fine.values**2, axis=tuple(range(1, fine.values.ndim))))
     times, nodal = in_pieces(fine.integrated, fine.integrated.system.span, error / 3 * size)
@@ -195,7 +307,7 @@ def _certified(
             "target": target, "rtol": fine.rtol, "atol": atol, "grid": fine.sizes,
             "coarse_rtol": coarse.rtol, "coarse_grid": coarse.sizes,
         },
-        seconds=time.perf_counter() - began,
+        seconds=seconds + time.perf_counter() - began,
         dense=dense,
     )  # fmt: skip
 

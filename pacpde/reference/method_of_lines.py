@@ -1,5 +1,6 @@
 """A problem on the nodes of a tensor grid: rates, and their Jacobian derived by themselves."""
 
+from collections.abc import Mapping
 from functools import cached_property, reduce
 
 import numpy as np
@@ -32,7 +33,7 @@ class MethodOfLines:
         }
         grids = np.meshgrid(*(axis.nodes for axis in space), indexing="ij", sparse=True)
         self.coordinates = {axis.axis.name: x for axis, x in zip(space, grids, strict=True)}
-        self.template = self._hold_edges(self._shaped(problem.start(*grids)))
+        self.template = self._hold_edges(self._shaped(problem.start(*grids), "initial"))
         self.start = self.template[self.inside].ravel()
         scales = np.asarray(problem.scales, float).reshape(-1, *[1] * len(space))
         self.scale = np.broadcast_to(scales, self.template.shape)[self.inside].ravel()
@@ -41,7 +42,7 @@ class MethodOfLines:
         """dy/dt [n]."""
         fields = list(self.unpack(y))
         d = MatrixDerivative(fields, self.matrices, {"t": np.asarray(t), **self.coordinates})
-        return self._shaped(self.problem.rates(fields, d))[self.inside].ravel()
+        return self._shaped(self.problem.rates(fields, d), "rhs")[self.inside].ravel()
 
     def jacobian(self, t: float, y: np.ndarray) -> np.ndarray:
         """∂(dy/dt)/∂y [n, n] = Σ over channels c of diag(∂rhs/∂c) · (matrix of c).
@@ -85,8 +86,27 @@ class MethodOfLines:
         matrix = self.matrices[axis.axis.name][order] if order else np.eye(axis.size)
         return np.ascontiguousarray(matrix[axis.inside, axis.inside])
 
+    def check(self) -> None:
+        """Refuse a start, or rates at the start, that are not finite."""
+        nodes = {axis.axis.name: axis.nodes for axis in self.space}
+        time = {"t": np.array(self.span[0])}
+        check_finite(self.problem, "initial", self.template, nodes)
+        check_finite(self.problem, "rhs", self._rates_at_start(), nodes, time)
+
+    def _rates_at_start(self) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            rates = self.rates(self.span[0], self.start)
+        found = np.zeros_like(self.template)
+        found[self.inside] = rates.reshape(found[self.inside].shape)
+        return found
+
+    @torch.inference_mode(False)
+    @torch.enable_grad()
     def _slopes(self, t: float, y: np.ndarray) -> dict[str, list[list[torch.Tensor | None]]]:
-        """∂(rate of field i)/∂(channel of field j) as slopes[channel][i][j], None where 0."""
+        """∂(rate of field i)/∂(channel of field j) as slopes[channel][i][j], None where 0.
+
+        The caller may have switched torch's gradients off.
+        """
         fields = list(self.unpack(y))
         d = MatrixDerivative(fields, self.matrices)
         leaves = {
@@ -111,14 +131,19 @@ class MethodOfLines:
             for k, name in enumerate(self.names)
         }
 
-    def _shaped(self, parts: tuple[object, ...]) -> np.ndarray:
-        try:
-            return np.stack([np.broadcast_to(np.asarray(part), self.shape) for part in parts])
-        except ValueError as error:
-            raise InvalidValueError(
-                f"{self.problem.name}: rhs or initial does not have the shape of the coordinates "
-                f"({error}): write it with plain arithmetic of the fields and coordinates."
-            ) from error
+    def _shaped(self, parts: tuple[object, ...], where: str) -> np.ndarray:
+        """One array over the nodes from what `rhs` or `initial` gave for each field."""
+        arrays = []
+        for part, field in zip(parts, self.problem.fields, strict=True):
+            try:
+                arrays.append(np.broadcast_to(np.asarray(part, float), self.shape))
+            except (TypeError, ValueError) as error:
+                raise InvalidValueError(
+                    f"{self.problem.name}.{where} gave {_words(part)} for the field {field!r}, "
+                    f"expected a number or an array of the shape {self.shape} of the coordinates: "
+                    "write it with plain arithmetic of the fields and coordinates."
+                ) from error
+        return np.stack(arrays)
 
     def _hold_edges(self, fields: np.ndarray) -> np.ndarray:
         held = fields.astype(float)
@@ -129,7 +154,32 @@ class MethodOfLines:
         return held
 
 
+def check_finite(
+    problem: Problem,
+    where: str,
+    values: np.ndarray,
+    grid: Mapping[str, np.ndarray],
+    besides: Mapping[str, np.ndarray] | None = None,
+) -> None:
+    """Refuse values [fields, grid...] of `initial` or `rhs` that are not finite, with the place."""
+    if np.isfinite(values).all():
+        return
+    field, *node = np.argwhere(~np.isfinite(values))[0]
+    place = {**(besides or {}), **{n: x[k] for (n, x), k in zip(grid.items(), node, strict=True)}}
+    at = ", ".join(f"{name} = {value:g}" for name, value in place.items())
+    raise InvalidValueError(
+        f"{problem}: {where} gives {values[(field, *node)]} for the field "
+        f"{problem.fields[field]!r}{f' at {at}' if at else ''}: it must be finite in the whole "
+        "domain."
+    )
+
+
 def _pointwise(rate: object, leaves: list[torch.Tensor]) -> list[torch.Tensor | None]:
     if not isinstance(rate, torch.Tensor) or not rate.requires_grad:
         return [None] * len(leaves)
     return list(torch.autograd.grad(rate.sum(), leaves, allow_unused=True, retain_graph=True))
+
+
+def _words(part: object) -> str:
+    shape = getattr(part, "shape", None)
+    return f"a {type(part).__name__}" + ("" if shape is None else f" of the shape {tuple(shape)}")

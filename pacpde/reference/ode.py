@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from scipy.integrate import solve_ivp
 
+from pacpde.errors import PacpdeError
 from pacpde.reference.grid import SpaceAxis
 
 EVALUATIONS = 200_000  # right-hand sides of one integration
@@ -28,6 +29,8 @@ class SemiDiscrete(Protocol):
     def jacobian(self, t: float, y: np.ndarray) -> np.ndarray: ...
 
     def unpack(self, y: np.ndarray) -> np.ndarray: ...
+
+    def check(self) -> None: ...
 
 
 class IntegrationError(Exception):
@@ -73,20 +76,22 @@ def _run(
 ) -> Integrated:
     options: dict[str, Any] = {} if method == "DOP853" else {"jac": _finite(system.jacobian)}
     options["max_step"] = (system.span[1] - system.span[0]) * rtol**0.125 / 2
-    if not np.isfinite(system.start).all():
-        raise IntegrationError("the start is not finite everywhere")
+    system.check()
     try:
         with np.errstate(all="ignore"):
             found = solve_ivp(
                 _counted(system.rates, limit), system.span, system.start, method=method,
                 rtol=rtol, atol=rtol * system.scale, dense_output=True, **options,
             )  # fmt: skip
+    except PacpdeError:
+        raise
     except ValueError as error:  # of scipy's linear algebra
         raise IntegrationError(f"the equation gives what is not finite ({error})") from error
     if not found.success or found.sol is None or not np.isfinite(found.y).all():
         raise IntegrationError(
             f"{method} stopped at t = {found.t[-1]:.6g}, where the solution reached "
-            f"{np.abs(found.y[:, -1]).max():.3g}"
+            f"{np.abs(found.y[:, -1]).max():.3g}; if it grows without bound, end before it does "
+            "(until)"
         )
     return Integrated(method, found.sol, system)
 

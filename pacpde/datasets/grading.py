@@ -1,0 +1,135 @@
+"""Which reference grades a problem: the best one that can be certified, that of a file, or none."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pacpde.datasets.cache import reference_for
+from pacpde.datasets.load import load
+from pacpde.errors import InvalidValueError, SolverError
+from pacpde.physics import Problem
+from pacpde.reference import Reference, default_tolerance
+from pacpde.reference.certificate import LOOSEST
+
+AUTO, NONE = "auto", "none"
+PATIENCE = 5.0  # seconds after which it is said how far a reference is
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class References:
+    """What grades the two ends of a transfer; None where nothing does."""
+
+    source: Reference | None
+    target: Reference | None
+
+
+Choice = Reference | References | str | Path | None
+
+
+def grading_reference(
+    problem: Problem,
+    reference: Reference | str | Path | None = AUTO,
+    tolerance: float | None = None,
+    say: Say | None = None,
+) -> Reference | None:
+    """The reference that grades a problem, or None: a fit and a transfer go on without one.
+
+    Args:
+        reference: "auto" for the best certificate that scipy reaches; None or "none"; a
+            `Reference`, or a file of `pacpde solve`, of this very problem.
+        tolerance: relative error that "auto" tries to certify first; 1e-10 by default, 1e-9 in two
+            dimensions of space or more. Where it is not met, the best that is met is taken.
+        say: called with a sentence if that is so, or if there is no reference.
+    """
+    tell = say or (lambda sentence: None)
+    if reference is None or reference == NONE:
+        return None
+    if isinstance(reference, Reference):
+        if reference.problem != problem:
+            raise InvalidValueError(
+                f"the reference solves {reference.problem} up to t = {_end(reference.problem):g}, "
+                f"expected {problem} up to t = {_end(problem):g}: solve that, or give none."
+            )
+        return reference
+    if reference != AUTO:
+        if not isinstance(reference, str | Path):
+            raise InvalidValueError(
+                f"reference is {reference!r}, expected 'auto', None, a Reference or a file."
+            )
+        return load(reference, problem).reference
+    wanted = default_tolerance(problem) if tolerance is None else tolerance
+    try:
+        found = reference_for(
+            problem, tolerance=wanted, loosest=LOOSEST, progress=_after(PATIENCE, tell)
+        )
+    except SolverError as error:
+        tell(f"{error} Nothing is graded on {problem}: its errors will not be known.")
+        return None
+    if found.certified_error > wanted:
+        tell(
+            f"the reference of {problem} is certified to {found.certified_error:.1e}, not to "
+            f"{wanted:.0e}: {found.tolerances.get('limit')}. Errors near it are not told apart."
+        )
+    return found
+
+
+def transfer_references(
+    source: Problem,
+    target: Problem,
+    reference: Choice = AUTO,
+    tolerance: float | None = None,
+    say: Say | None = None,
+) -> References:
+    """What grades source and target.
+
+    A `Reference` or a file is of the target; the source is then graded by "auto".
+    """
+    if isinstance(reference, References):
+        return reference
+    there = grading_reference(target, reference, tolerance, say)
+    if source == target:
+        return References(there, there)
+    named = reference is None or reference == NONE
+    return References(grading_reference(source, None if named else AUTO, tolerance, say), there)
+
+
+def check_label_source(labels: int, reference: Reference | None) -> None:
+    """Refuse labels where there is no reference to draw them from."""
+    if labels and reference is None:
+        raise SolverError(
+            f"there is no reference to draw {labels} labels from: leave labels at 0, or give the "
+            "file of a reference."
+        )
+
+
+def choice_inputs(reference: Choice, tolerance: float | None) -> dict[str, object]:
+    """What of the choice a result depends on, for the name of its record; nothing by default."""
+    found: dict[str, object] = {}
+    if reference is None or reference == NONE:
+        found["reference"] = NONE
+    elif isinstance(reference, Reference):
+        found["reference"] = hashlib.sha256(reference.values.tobytes()).hexdigest()
+    elif isinstance(reference, str | Path) and reference != AUTO:
+        found["reference"] = hashlib.sha256(Path(reference).read_bytes()).hexdigest()
+    if tolerance is not None:
+        found["reference_tolerance"] = tolerance
+    return found
+
+
+def _end(problem: Problem) -> float:
+    return problem.domain.axes[0].upper
+
+
+def _after(seconds: float, say: Say) -> Say:
+    """Passes on what is said later than that."""
+    began = time.monotonic()
+
+    def later(sentence: str) -> None:
+        if time.monotonic() - began > seconds:
+            say(sentence)
+
+    return later
