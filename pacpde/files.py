@@ -5,15 +5,21 @@ killed process leaves the old one or the new one, and maybe a `.tmp` beside it t
 """
 
 import ctypes
+import glob
 import os
+import re
 import secrets
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pacpde.errors import OutputError
+
+ABANDONED = 86_400  # seconds after which a temporary file is nobody's
+LEFTOVER = re.compile(r"\.\d+-[0-9a-f]{8}\.tmp$")  # how `_beside` names them
 
 
 @contextmanager
@@ -26,6 +32,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     _check_file(target)
     with _told(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+    collect_leftovers(target.parent, target.name)
     temporary = _beside(target)
     try:
         with _told(target):
@@ -50,6 +57,7 @@ def atomic_folder(path: str | Path, marker: str | None = None) -> Iterator[Path]
         check_folder(target, marker)
     with _told(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+    collect_leftovers(target.parent, target.name)
     temporary = _beside(target)
     try:
         with _told(target):
@@ -63,6 +71,21 @@ def atomic_folder(path: str | Path, marker: str | None = None) -> Iterator[Path]
             _move_over(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def collect_leftovers(folder: Path, name: str = "*") -> None:
+    """Remove temporary files and folders that writes of `name` left when they were killed.
+
+    Those of the last day stay: another process may be at work on them.
+    """
+    pattern = f".{name if name == '*' else glob.escape(name)}.*.tmp"
+    for left in folder.glob(pattern):
+        with suppress(OSError):
+            if LEFTOVER.search(left.name) and time.time() - left.stat().st_mtime > ABANDONED:
+                if left.is_dir() and not left.is_symlink():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink()
 
 
 def check_writable(path: str | Path, *, file: bool = False) -> Path:

@@ -4,6 +4,8 @@ import hashlib
 import inspect
 import json
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +15,14 @@ from filelock import FileLock
 from pacpde.datasets.generate import write
 from pacpde.datasets.load import load
 from pacpde.datasets.schema import SCHEMA
-from pacpde.errors import DataFileError, OutputError
+from pacpde.errors import DataFileError, OutputError, SolverError
+from pacpde.files import atomic_write, collect_leftovers
 from pacpde.physics import Problem
 from pacpde.physics.derivatives import ChannelDerivative
 from pacpde.reference import Reference, default_tolerance, solve
-from pacpde.reference.certificate import Progress
+from pacpde.reference.certificate import LOOSEST, Progress, check_tolerance, not_certified
 
-SOLVER = 1  # raise it with every change that should make references anew
+SOLVER = 2  # raise it with every change that should make references anew
 
 
 def cache_folder() -> Path:
@@ -28,45 +31,117 @@ def cache_folder() -> Path:
 
 
 def reference_for(
-    problem: Problem, *, tolerance: float | None = None, progress: Progress | None = None
+    problem: Problem,
+    *,
+    tolerance: float | None = None,
+    loosest: float | None = None,
+    progress: Progress | None = None,
 ) -> Reference:
     """`solve`, or what it found last time for the same problem, tolerance and family source.
 
-    A broken cached file is made anew, one at a time among processes; where the cache cannot be
-    written the reference is computed without it.
+    That there is no certificate is remembered too. A broken cached file is made anew, one at a
+    time among processes; where the cache cannot be written the reference is computed without it.
     """
     say = progress or (lambda message: None)
-    wanted = default_tolerance(problem) if tolerance is None else tolerance
+    wanted = check_tolerance(default_tolerance(problem) if tolerance is None else tolerance)
+    accepted = wanted if loosest is None else max(wanted, check_tolerance(loosest, "loosest"))
+    found = _best(problem, wanted, say)
+    if found.certified_error > accepted:
+        why = found.tolerances.get("limit", "no finer solution was tried")
+        raise SolverError(not_certified(problem, wanted, found.certified_error, why))
+    return found
+
+
+def _best(problem: Problem, wanted: float, say: Progress) -> Reference:
+    """The best certificate that a search for `wanted` ends with, up to the loosest there is."""
     key = cache_key(problem, wanted)
+    folder = cache_folder()
+    if key is not None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            say(f"no cache at {folder} ({error}): the reference is computed anew")
+            key = None
     if key is None:
-        return solve(problem, tolerance=wanted, progress=progress)
-    file = cache_folder() / f"{problem.name}-{key}.h5"
+        return solve(problem, tolerance=wanted, loosest=LOOSEST, progress=say)
+    # the second is for where another user's file can be neither read nor replaced
+    places = [folder / f"{problem.name}-{key}{own}" for own in ("", f".{_user()}")]
+    found = _cached(places, problem)
+    if found is not None:
+        return found
+    with _alone(places[0], say):
+        found = _cached(places, problem, say)
+        return _solved(places, problem, wanted, say) if found is None else found
+
+
+def _cached(places: list[Path], problem: Problem, say: Progress | None = None) -> Reference | None:
+    """What the cache has; a SolverError if it has that there is nothing."""
+    for place in places:
+        file = _named(place, ".h5")
+        if file.exists():
+            try:
+                return load(file, problem).reference
+            except DataFileError as error:
+                if say is not None:
+                    say(f"the cached reference is made anew: {error}")
+        try:
+            raise SolverError(json.loads(_named(place, ".json").read_text("utf-8"))["failed"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None
+
+
+def _solved(places: list[Path], problem: Problem, wanted: float, say: Progress) -> Reference:
+    """Solve, and keep what comes of it at the first place that takes it."""
+    collect_leftovers(places[0].parent)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(f"{file}.lock")
+        reference = solve(problem, tolerance=wanted, loosest=LOOSEST, progress=say)
+    except SolverError:
+        _keep(places, ".json", lambda file: _write_failure(str(error), file), say)
+        raise
+    _keep(places, ".h5", lambda file: write(reference, file), say)
+    return reference
+
+
+def _keep(places: list[Path], ending: str, writer: Callable[[Path], None], say: Progress) -> None:
+    refused = ""
+    for place in places:
+        try:
+            return writer(_named(place, ending))
+        except OutputError as error:
+            refused = refused or str(error)
+    say(f"the reference is not cached: {refused}")
+
+
+def _write_failure(sentence: str, file: Path) -> None:
+    with atomic_write(file) as temporary:
+        Path(temporary).write_text(json.dumps({"failed": sentence}), encoding="utf-8")
+
+
+def _named(place: Path, ending: str) -> Path:
+    return place.with_name(place.name + ending)
+
+
+def _user() -> str:
+    return str(os.getuid()) if hasattr(os, "getuid") else "own"
+
+
+@contextmanager
+def _alone(place: Path, say: Progress) -> Iterator[None]:
+    """One process at a time; where the file system refuses locks, as it is.
+
+    Files are replaced whole, so that two processes without a lock cost time and nothing else.
+    """
+    lock = FileLock(_named(place, ".lock"))
+    try:
         lock.acquire()
     except (OSError, NotImplementedError) as error:
-        say(f"no cache at {file.parent} ({error}): the reference is computed anew")
-        return solve(problem, tolerance=wanted, progress=progress)
+        say(f"no lock at {place.parent} ({error}): another process may compute the same")
     try:
-        return _cached(problem, wanted, file, progress)
+        yield
     finally:
-        lock.release()
-
-
-def _cached(problem: Problem, tolerance: float, file: Path, progress: Progress | None) -> Reference:
-    say = progress or (lambda message: None)
-    if file.exists():
-        try:
-            return load(file, problem).reference
-        except DataFileError as error:
-            say(f"the cached reference is made anew: {error}")
-    reference = solve(problem, tolerance=tolerance, progress=progress)
-    try:
-        write(reference, file)
-    except OutputError as error:
-        say(f"the reference is not cached: {error}")
-    return reference
+        with suppress(OSError):
+            lock.release()
 
 
 def cache_key(problem: Problem, tolerance: float) -> str | None:

@@ -20,7 +20,7 @@ LABELS = 1_000_000  # at most
 def write(reference: Reference, path: str | Path, labels: Labels | None = None) -> None:
     """One HDF5 file of schema 1, whole or not at all; OutputError where it cannot be written."""
     with atomic_write(path) as temporary:
-        with h5py.File(temporary, "w") as file:
+        with h5py.File(temporary, "w", locking=False) as file:
             _write_attributes(file, reference)
             _write_fields(file, reference)
             _write_dense(file, reference)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -26,11 +27,11 @@ def load(path: str | Path, problem: Problem | None = None) -> Dataset:
     file = Path(path)
     check_sealed(file)
     try:
-        with h5py.File(file, "r") as opened:
+        with h5py.File(file, "r", locking=False) as opened:
             _check_schema(opened, file)
             found = _problem(opened, file)
-            if problem is not None and found != problem:
-                raise DataFileError(f"{file} holds {found}, expected {problem}.")
+            if problem is not None:
+                _check_problem(found, problem, file)
             return Dataset(_reference(opened, found), _labels(opened))
     except DataFileError:
         raise
@@ -48,7 +49,7 @@ def _check_schema(file: h5py.File, path: Path) -> None:
             f"{path} has the schema {schema}, this version reads {SCHEMA}: make it anew with "
             "`pacpde solve`, or read it with the version that wrote it."
         )
-    if file["dense"].attrs["degree"] != DEGREE:
+    if _own(file, "dense", h5py.Group).attrs["degree"] != DEGREE:
         raise DataFileError(f"{path} has pieces of another degree than {DEGREE}: make it anew.")
 
 
@@ -65,28 +66,72 @@ def _problem(file: h5py.File, path: Path) -> Problem:
         raise DataFileError(f"{path} holds a problem that is not allowed: {error}") from error
 
 
+def _check_problem(found: Problem, expected: Problem, path: Path) -> None:
+    """Refuse a file of another problem, by what is different."""
+    if found == expected:
+        return
+    if type(found) is not type(expected):
+        differs = f"the family {found.name!r}, expected {expected.name!r}"
+    elif found.coefficients != expected.coefficients:
+        differs = f"{found}, expected {expected}"
+    else:
+        ends = [problem.domain.axes[0].upper for problem in (found, expected)]
+        differs = f"{found} up to t = {ends[0]:g}, expected up to t = {ends[1]:g}"
+    raise DataFileError(f"{path} holds {differs}.")
+
+
 def _reference(file: h5py.File, problem: Problem) -> Reference:
-    values = np.asarray(file["dense/values"])
-    sizes = dict(zip(problem.domain.names[1:], values.shape[2:], strict=True))
+    names, fields = problem.domain.names, problem.fields
+    axes = {name: _numbers(file, f"axes/{name}", 1) for name in names}
+    shape = tuple(len(axis) for axis in axes.values())
+    found = {name: _numbers(file, f"fields/{name}", len(names)) for name in fields}
+    times, values = _numbers(file, "dense/times", 1), _numbers(file, "dense/values", len(names) + 1)
+    if any(field.shape != shape for field in found.values()) or (
+        values.shape[:2] != (len(times), len(fields)) or len(times) % DEGREE != 1
+    ):
+        raise ValueError("its axes, fields and dense values do not fit each other")
+    sizes = dict(zip(names[1:], values.shape[2:], strict=True))
     return Reference(
         problem=problem,
-        axes={name: np.asarray(file["axes"][name]) for name in problem.domain.names},
-        fields={name: np.asarray(file["fields"][name]) for name in problem.fields},
+        axes=axes,
+        fields=found,
         certified_error=float(file.attrs["certified_error"]),
         solver=str(file.attrs["solver"]),
         tolerances=json.loads(file.attrs["tolerances"]),
         seconds=float(file.attrs["seconds"]),
-        dense=DenseSolution(np.asarray(file["dense/times"]), space_axes(problem, sizes), values),
+        dense=DenseSolution(times, space_axes(problem, sizes), values),
     )
 
 
 def _labels(file: h5py.File) -> Labels | None:
-    group = file.get("labels")
-    if group is None:
+    if "labels" not in file:
         return None
+    group = _own(file, "labels", h5py.Group)
     return Labels(
-        points=np.asarray(group["points"]),
-        values=np.asarray(group["values"]),
+        points=_numbers(file, "labels/points", 2),
+        values=_numbers(file, "labels/values", 2),
         seed=int(group.attrs["seed"]),
         noise=float(group.attrs["noise"]),
     )
+
+
+def _own(file: h5py.File, name: str, kind: type) -> Any:
+    """A group or dataset inside the file itself: the checksum covers nothing behind a link."""
+    place = file
+    for part in name.split("/"):
+        if not isinstance(place.get(part, getlink=True), h5py.HardLink):
+            raise ValueError(f"{name} is missing or a link")
+        place = place[part]
+    if not isinstance(place, kind):
+        raise TypeError(f"{name} is of another kind")
+    return place
+
+
+def _numbers(file: h5py.File, name: str, dimensions: int) -> np.ndarray:
+    """A dataset of plain numbers that lies, as it is, in the file's own bytes."""
+    data = _own(file, name, h5py.Dataset)
+    if data.dtype.kind != "f" or data.ndim != dimensions:
+        raise ValueError(f"{name} has {data.ndim} dimensions of {data.dtype}")
+    if data.external or data.is_virtual or data.id.get_storage_size() < data.nbytes:
+        raise ValueError(f"the numbers of {name} do not lie in this file uncompressed")
+    return np.asarray(data)

@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 from pacpde.datasets import transfer_references
 from pacpde.datasets.grading import AUTO, NONE, References, check_label_source
-from pacpde.reference import Reference
 from pacpde.errors import InvalidValueError
 from pacpde.methods.transfer import TransferResult, check_problem, check_transfer, fit, transfer
 from pacpde.networks.surrogate import Surrogate

@@ -22,6 +22,7 @@ UNKNOWNS = 2000  # of the largest grid: its dense Jacobian takes 32 MB
 FINEST_RTOL = 1e-13  # of the order of 100 units of roundoff, what the integrators stand
 FIRST_RTOL = 1e-6
 FIRST_SIZE = {0: 0, 1: 24, 2: 14}  # nodes an axis, by number of space axes
+LOOSEST = 0.1  # a certificate above this says nothing
 OUTPUT = {0: (1001,), 1: (101, 513), 2: (33, 65, 65)}  # points an axis
 
 Progress = Callable[[str], None]
@@ -72,7 +73,18 @@ def solve(
     best = search.best()
     if best is None or best.error > accepted:
         raise SolverError(search.sentence(best))
-    return _certified(problem, best, target, search.seconds)
+    limit = search.reason if best.error > target else None
+    return _certified(problem, best, target, limit, search.seconds)
+
+
+def not_certified(problem: Problem, target: float, reached: float | None, why: str) -> str:
+    """The sentence of a certificate that was not reached; `reached` is the best there is."""
+    best = (
+        "no two solutions could be compared"
+        if reached is None
+        else f"the best that can be certified is {reached:.1e}"
+    )
+    return f"{problem} was not certified to {target:.0e}: {best}, since {why}."
 
 
 @dataclass(frozen=True)
@@ -181,26 +193,24 @@ class _Search:
         again = _level(self.problem, coarse.sizes, coarse.rtol / 10, self.axes)
         return replace(pair, error=pair.error + relative_l2(coarse.values, again.values))
 
+    @property
+    def reason(self) -> str:
+        """Why there is no better certificate."""
+        missed = self.levels[-1].start_error if self.levels else 0.0
+        if missed <= self.target:
+            return self.ended
+        return (
+            f"{self.ended}; its start is missed by {missed:.0e}, so it jumps, has a kink or "
+            "contradicts the edges"
+        )
+
     def sentence(self, best: Pair | None) -> str:
         """Why there is no certificate."""
-        end = self.problem.domain.axes[0].upper
         if not self.levels:
+            end = self.problem.domain.axes[0].upper
             return f"{self.problem} has no reference up to t = {end:g}: {self.ended}."
-        reached = (
-            "no two solutions could be compared"
-            if best is None
-            else (f"the best that can be certified is {best.error:.1e}")
-        )
-        missed = self.levels[-1].start_error
-        start = (
-            f" Its start is missed by {missed:.0e}: it jumps, has a kink or contradicts the edges."
-            if missed > self.target
-            else ""
-        )
-        return (
-            f"{self.problem} was not certified to {self.target:.0e}: {reached}, since "
-            f"{self.ended}.{start}"
-        )
+        reached = None if best is None else best.error
+        return not_certified(self.problem, self.target, reached, self.reason)
 
 
 def _differ(pair: Pair) -> bool:
@@ -216,7 +226,7 @@ def _stagnates(differences: list[float]) -> bool:
 def check_tolerance(tolerance: float, option: str = "tolerance") -> float:
     """`tolerance` if a reference may be certified to it."""
     number = isinstance(tolerance, int | float) and not isinstance(tolerance, bool)
-    if not number or not 1e-12 <= tolerance <= 0.1:
+    if not number or not 1e-12 <= tolerance <= LOOSEST:
         raise InvalidValueError(
             f"{option} is {tolerance!r}, expected a relative error from 1e-12 to 0.1."
         )
@@ -286,7 +296,9 @@ def _refined(level: Level, target: float) -> tuple[dict[str, int], float]:
     return sizes, max(min(level.rtol / 10, target), FINEST_RTOL)
 
 
-def _certified(problem: Problem, pair: Pair, target: float, seconds: float) -> Reference:
+def _certified(
+    problem: Problem, pair: Pair, target: float, limit: str | None, seconds: float
+) -> Reference:
     coarse, fine = pair.coarse, pair.fine
     began = time.perf_counter()
     error = max(pair.error, target / 10)
@@ -306,6 +318,7 @@ def _certified(problem: Problem, pair: Pair, target: float, seconds: float) -> R
         tolerances={
             "target": target, "rtol": fine.rtol, "atol": atol, "grid": fine.sizes,
             "coarse_rtol": coarse.rtol, "coarse_grid": coarse.sizes,
+            **({} if limit is None else {"limit": limit}),
         },
         seconds=seconds + time.perf_counter() - began,
         dense=dense,

@@ -18,7 +18,8 @@ class Reference:
         fields: name → values over the output grid, shape [len(t), len(x), ...].
         certified_error: bound of the relative L2 error over the output grid (`relative_l2`).
         solver: how it was found, in words.
-        tolerances: the target, rtol, atol and grid of the last two solutions compared.
+        tolerances: the target, rtol, atol and grid of the last two solutions compared; where the
+            target was not met, `limit` says why.
         seconds: what it took to compute (not to load).
         dense: the same solution at the solver's own nodes, from which `fields` were evaluated.
     """
