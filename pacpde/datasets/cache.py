@@ -96,8 +96,9 @@ def _solved(places: list[Path], problem: Problem, wanted: float, say: Progress) 
     collect_leftovers(places[0].parent)
     try:
         reference = solve(problem, tolerance=wanted, loosest=LOOSEST, progress=say)
-    except SolverError:
-        _keep(places, ".json", lambda file: _write_failure(str(error), file), say)
+    except SolverError as error:
+        sentence = str(error)
+        _keep(places, ".json", lambda file: _write_failure(sentence, file), say)
         raise
     _keep(places, ".h5", lambda file: write(reference, file), say)
     return reference
