@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     options = parse(arguments)
     if options.worker:
-        Path(options.output).write_text(json.dumps(work(options)))
+        Path(options.output).write_text(json.dumps(work(options)), encoding="utf-8")
         return 0
     output = options.output or (None if options.quick else RECORD)
     with tempfile.TemporaryDirectory() as folder:

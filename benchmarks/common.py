@@ -94,7 +94,11 @@ def machine(threads: int) -> dict[str, Any]:
     cpu = platform.processor() or platform.machine()
     details = Path("/proc/cpuinfo")
     if details.exists():
-        named = [line for line in details.read_text().splitlines() if line.startswith("model name")]
+        named = [
+            line
+            for line in details.read_text(encoding="utf-8").splitlines()
+            if line.startswith("model name")
+        ]
         cpu = named[0].partition(":")[2].strip() if named else cpu
     return {
         "cpu": cpu,
@@ -127,7 +131,7 @@ def write_record(record: Mapping[str, Any], path: Path) -> None:
     text = PAIR.sub(r"[\1, \2]", json.dumps(_rounded(record), indent=1))
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as temporary:
-        Path(temporary).write_text(text + "\n")
+        Path(temporary).write_text(text + "\n", encoding="utf-8")
     print(f"written: {path}", file=sys.stderr)
 
 
@@ -142,9 +146,9 @@ def _rounded(content: Any) -> Any:
 def write_table(page: Path, name: str, table: str) -> None:
     """Put a table between its markers in a page."""
     start, end = f"<!-- {name} table -->\n", f"<!-- end of {name} table -->"
-    before, rest = page.read_text().split(start)
+    before, rest = page.read_text(encoding="utf-8").split(start)
     _, after = rest.split(end)
-    page.write_text(before + start + table + end + after)
+    page.write_text(before + start + table + end + after, encoding="utf-8")
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

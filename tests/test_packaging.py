@@ -92,7 +92,9 @@ def test_import_rows_hold_and_an_import_upwards_breaks_them(tree: Path, upward: 
     assert ("BROKEN" if upward else "0 broken") in linted.stdout
 
 
-@pytest.mark.parametrize("module", ["pacpde", "pacpde.problems", "pacpde.cli"])
+@pytest.mark.parametrize(
+    "module", ["pacpde", "pacpde.problems", "pacpde.methods", "pacpde.cli.commands"]
+)
 def test_import_changes_no_global_and_leaves_deepxde_out(module: str) -> None:
     imported = run("-c", STATE_AROUND_IMPORT, module)
     assert imported.returncode == 0, imported.stderr

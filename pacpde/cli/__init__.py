@@ -1,6 +1,5 @@
 """The command line: `entry` calls `commands`, which the rest helps."""
 
-from pacpde.cli.commands import app
 from pacpde.cli.entry import main
 
-__all__ = ["app", "main"]
+__all__ = ["main"]

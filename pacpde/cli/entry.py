@@ -1,32 +1,43 @@
-"""The console entry: calls a command, and turns whatever goes wrong into one sentence."""
+"""The console entry: calls a command, and turns whatever goes wrong into one sentence.
 
-import os
+It imports little, so that it is ready for Ctrl-C before the commands and torch are imported.
+"""
+
 import sys
 import traceback
 from collections.abc import Sequence
 
-import typer
-
-from pacpde.cli.commands import app
 from pacpde.cli.explain import explain
-from pacpde.cli.output import complain
-
-INTERRUPTED = 130
+from pacpde.cli.interruptions import INTERRUPTED, Interruption, leave, watched
+from pacpde.cli.streams import complain, flush_at_exit, tolerant_streams
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The console entry: 0 done, 2 the input was wrong, 1 it ran and failed, 130 interrupted."""
+    """The console entry: 0 done, 2 the input was wrong, 1 it ran and failed, 130 interrupted.
+
+    Args:
+        arguments: those of the process where they are left out; then the process is the
+            command's own, and ends with it.
+    """
+    own_process = arguments is None
     words = list(sys.argv[1:] if arguments is None else arguments)
+    with tolerant_streams(), watched(own_process) as interruption:
+        status = _status(words, interruption)
+    if own_process:
+        flush_at_exit()
+        leave(status)
+    return status
+
+
+def _status(words: Sequence[str], interruption: Interruption) -> int:
     try:
-        result = app(words or ["--help"], prog_name="pacpde", standalone_mode=False)
-        status = result if isinstance(result, int) else 0
-        return _interrupted() if status == INTERRUPTED else status  # typer's way to say it
-    except (KeyboardInterrupt, typer.Abort):
-        return _interrupted()
-    except BrokenPipeError:  # a reader such as `head` that has seen enough
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-        return 0
-    except (Exception, SystemExit) as error:
+        status = _called(words, interruption)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return interruption.report() if status == INTERRUPTED else status
+    except BaseException as error:
+        if interruption.seen or isinstance(error, KeyboardInterrupt):
+            return interruption.report()
         if "--debug" in words:
             traceback.print_exc()
         sentence, status = explain(error, next(iter(words), ""))
@@ -34,6 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
 
 
-def _interrupted() -> int:
-    complain("pacpde: interrupted; the same command again goes on where it can.")
-    return INTERRUPTED
+def _called(words: Sequence[str], interruption: Interruption) -> int:
+    interruption.loading = True
+    import typer
+
+    from pacpde.cli.commands import app
+
+    interruption.loading = False
+    try:
+        result = app(list(words) or ["--help"], prog_name="pacpde", standalone_mode=False)
+    except typer.Abort as error:  # the end of an input that something asked for
+        raise KeyboardInterrupt from error
+    return result if isinstance(result, int) else 0  # typer's 130 is an interruption, too

@@ -10,23 +10,20 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
+from pacpde.cli.streams import complain, legible
 from pacpde.optim.update import Update
 from pacpde.studies import records
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, TaskID
     from rich.table import Table
 
 PLAIN_INTERVAL = 10.0  # seconds between two lines where stderr is no terminal
 SIDE_BY_SIDE = 8  # bars shown at once where fits run beside each other
 PLAIN_WIDTH = 140  # columns of a table where stdout is no terminal
-
-
-def complain(sentence: str) -> None:
-    """One line on stderr."""
-    print(sentence, file=sys.stderr, flush=True)
 
 
 class Show:
@@ -72,13 +69,19 @@ class Show:
             complain(f"{update.stage}: step {update.step} of at most {update.total}, {text}")
 
 
+def terminal(stream: TextIO | None) -> Console:
+    """rich on a stream, whose encoding it sees only where it is given the stream."""
+    from rich.console import Console
+
+    return Console(file=stream, quiet=stream is None)
+
+
 @contextmanager
 def showing(lines: int = 1) -> Iterator[Show]:
     """Progress on stderr while the block runs, at most so many bars at once."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    console = Console(stderr=True)
+    console = terminal(sys.stderr)
     if not console.is_terminal:
         yield Show(None, lines)
         return
@@ -110,11 +113,9 @@ def emit(content: Any, json: str | None, *shown: Table | str) -> None:
         return
     if json is not None:
         records.write_json(content, Path(json))
-    from rich.console import Console
-
-    console = Console()
+    console = terminal(sys.stdout)
     if not console.is_terminal:
-        console = Console(width=PLAIN_WIDTH)
+        console.width = PLAIN_WIDTH
     for item in shown:
         if isinstance(item, str):
             console.print(item, highlight=False, markup=False, soft_wrap=True)
@@ -126,15 +127,15 @@ def table(title: str, headings: Sequence[str], rows: Sequence[Sequence[Any]]) ->
     """A table; columns of numbers stand to the right and stay whole, others take more lines."""
     from rich.table import Table
 
-    result = Table(title=title, title_justify="left")
+    result = Table(title=legible(title), title_justify="left")
     for index, heading in enumerate(headings):
         numbers = all(isinstance(row[index], Number) for row in rows)
         if numbers:
-            result.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
+            result.add_column(legible(heading).replace(" ", "\n"), justify="right", no_wrap=True)
         else:
-            result.add_column(heading, overflow="fold")
+            result.add_column(legible(heading), overflow="fold")
     for row in rows:
-        result.add_row(*(str(cell) for cell in row))
+        result.add_row(*(legible(str(cell)) for cell in row))
     return result
 
 

@@ -1,5 +1,6 @@
 """`pacpde study`: check, run, status."""
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -10,7 +11,7 @@ import typer
 
 from pacpde.cli import inputs
 from pacpde.cli.options import Debug, Device, Folder, Json, Plugin, Unused
-from pacpde.cli.output import PLAIN_INTERVAL, Number, complain, emit, table
+from pacpde.cli.output import PLAIN_INTERVAL, Number, complain, emit, table, terminal
 from pacpde.runtime import Runtime
 
 study = typer.Typer(
@@ -257,11 +258,10 @@ def report(
 @contextmanager
 def _counting() -> Iterator[Any]:
     """Cells done, failures and time left: a bar on a terminal, sparse lines elsewhere."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as TimeLeft
 
-    console = Console(stderr=True)
+    console = terminal(sys.stderr)
     said = [0.0]
 
     def text(now: Any) -> str:

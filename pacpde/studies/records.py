@@ -48,7 +48,7 @@ def write(records: Iterable[Mapping[str, Any]], path: str | Path) -> None:
 def read(path: str | Path) -> list[Record]:
     """The records of a file written by `write`."""
     try:
-        found = json.loads(Path(path).read_text())["records"]
+        found = json.loads(Path(path).read_text(encoding="utf-8"))["records"]
         return [dict(check(record)) for record in found]
     except DataFileError:
         raise
@@ -63,7 +63,7 @@ def read(path: str | Path) -> list[Record]:
 def write_json(content: Any, path: str | Path) -> None:
     """`content` as a JSON file, replaced at once."""
     with atomic_write(Path(path)) as temporary:
-        Path(temporary).write_text(as_json(content) + "\n")
+        Path(temporary).write_text(as_json(content) + "\n", encoding="utf-8")
 
 
 def as_json(content: Any) -> str:

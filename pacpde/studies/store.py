@@ -56,7 +56,7 @@ class Cell:
     def load(self) -> tuple[dict[str, Any], Surrogate] | None:
         """(about, surrogate) of a finished cell; None if it is unfinished or damaged."""
         try:
-            about = json.loads((self.folder / "about.json").read_text())
+            about = json.loads((self.folder / "about.json").read_text(encoding="utf-8"))
             return about["about"], checkpoint.load(self.folder / "surrogate")
         except (OSError, ValueError, KeyError, TypeError, DataFileError):
             return None
