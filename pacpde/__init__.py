@@ -5,9 +5,11 @@ while torch is loading.
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pacpde.methods import (
         TransferResult,
         fit,
@@ -52,7 +54,7 @@ _ELSEWHERE = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name in __all__:
         module = importlib.import_module(f"pacpde.{_ELSEWHERE.get(name, 'methods')}")
         found = globals()[name] = getattr(module, name)

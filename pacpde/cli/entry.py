@@ -4,12 +4,9 @@ It imports little, so that it is ready for Ctrl-C before the commands and torch 
 """
 
 import sys
-import traceback
 from collections.abc import Sequence
 
-from pacpde.cli.explain import explain
 from pacpde.cli.interruptions import INTERRUPTED, Interruption, leave, watched
-from pacpde.cli.streams import complain, flush_at_exit, tolerant_streams
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,15 +18,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     own_process = arguments is None
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with tolerant_streams(), watched(own_process) as interruption:
-        status = _status(words, interruption)
-    if own_process:
-        flush_at_exit()
-        leave(status)
+    with watched(own_process) as interruption:
+        from pacpde.cli.streams import flush_at_exit, tolerant_streams
+
+        with tolerant_streams():
+            status = _status(words, interruption)
+        if own_process:
+            flush_at_exit()
+            leave(status)
     return status
 
 
 def _status(words: Sequence[str], interruption: Interruption) -> int:
+    from pacpde.cli.explain import explain
+    from pacpde.cli.streams import complain
+
     try:
         status = _called(words, interruption)
         if sys.stdout is not None:
@@ -39,6 +42,8 @@ def _status(words: Sequence[str], interruption: Interruption) -> int:
         if interruption.seen or isinstance(error, KeyboardInterrupt):
             return interruption.report()
         if "--debug" in words:
+            import traceback
+
             traceback.print_exc()
         sentence, status = explain(error, next(iter(words), ""))
         complain(f"pacpde: {sentence}")
@@ -46,7 +51,6 @@ def _status(words: Sequence[str], interruption: Interruption) -> int:
 
 
 def _called(words: Sequence[str], interruption: Interruption) -> int:
-    interruption.loading = True
     import typer
 
     from pacpde.cli.commands import app

@@ -13,12 +13,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
 
-from pacpde.cli.streams import complain
+TYPE_CHECKING = False  # importing typing takes as long as all the rest
+if TYPE_CHECKING:
+    from typing import Any
 
 INTERRUPTED = 130
 SENTENCE = "pacpde: interrupted; the same command again goes on where it can."
+SOON = 0.02  # seconds until Ctrl-C is raised again, outside the code that could not pass it on
 SHOW_CURSOR = "\x1b[?25h"  # which a progress bar hides
 
 
@@ -33,7 +35,7 @@ class Interruption:
 
     def __init__(self, own_process: bool) -> None:
         self.own_process = own_process
-        self.seen = self.loading = False
+        self.seen, self.loading = False, True
         self.hook = sys.unraisablehook
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
@@ -44,6 +46,8 @@ class Interruption:
 
     def report(self) -> int:
         """Say that the command was interrupted; its exit status."""
+        from pacpde.cli.streams import complain
+
         if _ours(self):
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         complain(SENTENCE)
@@ -58,10 +62,11 @@ class Interruption:
             os.write(2, f"{SENTENCE}\n".encode())
         os._exit(INTERRUPTED)
 
-    def ignored_exception(self, args: Any) -> None:
+    def ignored_exception(self, args: "Any") -> None:
         """For `sys.unraisablehook`: Ctrl-C in code that cannot pass it on is raised again."""
         if self.seen and isinstance(args.exc_value, KeyboardInterrupt):
-            _thread.interrupt_main()
+            self.seen = False
+            threading.Timer(SOON, _thread.interrupt_main).start()
         else:
             self.hook(args)
 

@@ -6,12 +6,14 @@ hand back each result, or the fault in its place, as soon as it is there.
 
 import pickle
 import re
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -127,9 +129,13 @@ def cluster(
     own = None
     try:
         if scheduler is None:
-            own = LocalCluster(
-                n_workers=local, threads_per_worker=1, dashboard_address=None, silence_logs="ERROR"
-            )
+            with _without_interruptions():
+                own = LocalCluster(
+                    n_workers=local,
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    silence_logs="ERROR",
+                )
         client = Client(own or scheduler, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise InvalidValueError(
@@ -142,6 +148,24 @@ def cluster(
         client.close()
         if own is not None:
             own.close()
+
+
+@contextmanager
+def _without_interruptions() -> Iterator[None]:
+    """Threads and processes that start in the block, and theirs, never hear of Ctrl-C.
+
+    A terminal sends it to a whole group of processes; only the one that the user called answers,
+    and ends the others. Here it waits until the block is left.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # it would let Ctrl-C through again where it starts later
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _remote(plugins: Sequence[str], blob: bytes) -> Any:
