@@ -276,8 +276,9 @@ def predict(
     points: Annotated[
         Path,
         typer.Argument(
-            help="CSV with a header that names the axes, in any order; or an HDF5 file of "
-            "`pacpde solve`, whose grid is used and against which the error is given."
+            help="CSV with a header that names the axes, in any order, and fields whose values are "
+            "known, against which the error is given; or an HDF5 file of `pacpde solve`, for its "
+            "grid and its fields."
         ),
     ],
     output: Annotated[
@@ -307,12 +308,13 @@ def predict(
         inputs.output_file(output, folder, points)
     inputs.json_target(json, folder, points, *([output] if output else []))
     asked = tabulated.read(points, surrogate.problem, extrapolate)
-    remark = tabulated.remark(asked, surrogate)
-    if remark:
+    for remark in tabulated.remarks(asked, surrogate):
         complain(f"pacpde: {remark}")
     fields = asked.fields(surrogate)
     tabulated.write(asked, fields, surrogate, output)
     summary = asked.summary(surrogate, fields, output)
+    if output is None and summary["error"] is not None:
+        complain(f"pacpde: {tabulated.sentence(summary)}")
     emit(summary, json, *([tabulated.sentence(summary)] if output else []))
 
 

@@ -2,21 +2,24 @@
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
 from pacpde.datasets import load
+from pacpde.datasets.columns import Columns, read_columns
 from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.files import atomic_write
 from pacpde.networks.surrogate import Surrogate, relative_l2
 from pacpde.physics import Problem
 from pacpde.physics.domain import mesh
-from pacpde.reference import Reference
+from pacpde.reference import Reference, field_errors
+
+HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
 
 
 @dataclass(frozen=True)
@@ -24,87 +27,100 @@ class Points:
     """Where a surrogate is asked.
 
     Attributes:
-        columns: names in the order of the file.
+        columns: names of the axes in the order of the file.
         values: one row a point, [points, columns].
         at: the same in the problem's axis order, [points, axes].
         reference: of the file, if it held one.
+        known: field → its own values in the file, [points].
     """
 
     columns: tuple[str, ...]
     values: np.ndarray
     at: np.ndarray
     reference: Reference | None = None
+    known: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def fields(self, surrogate: Surrogate) -> np.ndarray:
         """[points, fields]."""
-        return np.asarray(surrogate.at(surrogate.runtime.tensor(self.at)).cpu().numpy())
+        at = surrogate.problem.domain.clipped(self.at)
+        return np.asarray(surrogate.at(surrogate.runtime.tensor(at)).cpu().numpy())
 
     def summary(
         self, surrogate: Surrogate, fields: np.ndarray, output: Path | None
     ) -> dict[str, Any]:
+        problem = surrogate.problem
         found: dict[str, Any] = {
-            "family": surrogate.problem.name,
-            "coefficients": surrogate.problem.coefficients,
+            "family": problem.name,
+            "coefficients": problem.coefficients,
             "points": len(self.at),
-            "fields": list(surrogate.problem.fields),
+            "fields": list(problem.fields),
             "file": None if output is None else str(output),
-            "reference": None,
+            "reference": self.reference and self.reference.problem.coefficients,
             "error": None,
+            "error_by_field": None,
+            "worst_field_error": None,
         }
+        known = self.known
         if self.reference is not None:
-            exact = self.reference.values.reshape(fields.shape[1], -1).T
-            found["reference"] = self.reference.problem.coefficients
-            found["error"] = relative_l2(fields, exact)
+            known = dict(zip(problem.fields, self.reference.values, strict=True))
+        if known:
+            at = [problem.fields.index(name) for name in known]
+            exact = np.stack([np.ravel(values) for values in known.values()])
+            errors = field_errors(fields.T[at], exact, [problem.scales[k] for k in at])
+            found["error"] = relative_l2(fields.T[at], exact)
+            found["error_by_field"] = dict(zip(known, errors, strict=True))
+            found["worst_field_error"] = max(errors)
         return found
 
 
-def remark(asked: Points, surrogate: Surrogate) -> str | None:
-    """Says that a file's reference is of other coefficients than the surrogate; None if not."""
+def remarks(asked: Points, surrogate: Surrogate) -> Iterator[str]:
+    """Says where a surrogate is asked outside its domain, or is graded on another problem."""
+    outside = surrogate.problem.domain.outside(asked.at)
+    if outside:
+        yield f"{outside}: nothing holds the surrogate to its equation there."
     if asked.reference is None:
-        return None
+        return
     held, solved = asked.reference.problem, surrogate.problem
-    if held.coefficients == solved.coefficients:
-        return None
-    return (
-        f"the file holds {held} and the surrogate solves {solved}: the error is measured between "
-        "two different problems."
-    )
+    if held.coefficients != solved.coefficients:
+        yield (
+            f"the file holds {held} and the surrogate solves {solved}: the error is measured "
+            "between two different problems."
+        )
 
 
 def sentence(summary: dict[str, Any]) -> str:
-    text = f"{summary['points']} points written to {summary['file']}"
-    if summary["error"] is None:
+    """What is said of a prediction, with its error where the file tells it."""
+    text = f"{summary['points']} points"
+    if summary["file"] is not None:
+        text += f" written to {summary['file']}"
+    errors = summary["error_by_field"]
+    if errors is None:
         return text
-    against = ", ".join(f"{name}={value:.6g}" for name, value in summary["reference"].items())
-    return f"{text}; relative L2 error against the reference ({against}): {summary['error']:.2e}"
+    held = summary["reference"]
+    against = f"the file's {', '.join(errors)}"
+    if held is not None:
+        values = ", ".join(f"{name}={value:.6g}" for name, value in held.items())
+        against = f"the reference ({values})"
+    text += f"; relative L2 error against {against}: {summary['error']:.2e}"
+    if len(errors) > 1:
+        worst = max(errors, key=lambda name: errors[name])
+        text += f", of the worst field, {worst}: {errors[worst]:.2e}"
+    return text
 
 
 def read(path: Path, problem: Problem, extrapolate: bool) -> Points:
     """The points of a CSV or HDF5 file, refused outside the domain unless told otherwise."""
-    points = (
-        _of_dataset(path, problem)
-        if path.suffix in (".h5", ".hdf5")
-        else _of_csv(path, problem.domain.names)
-    )
-    outside = ~problem.domain.contains(points.at)
-    if outside.any() and not extrapolate:
-        row = int(np.flatnonzero(outside)[0])
-        box = ", ".join(f"{a.name} from {a.lower:g} to {a.upper:g}" for a in problem.domain.axes)
-        where = ", ".join(
-            f"{name}={value:g}"
-            for name, value in zip(problem.domain.names, points.at[row], strict=True)
-        )
-        raise InvalidValueError(
-            f"{path}: {int(outside.sum())} points lie outside the domain ({box}), the first at "
-            f"{where} (point {row + 1}): remove them or add --extrapolate."
-        )
+    points = _of_dataset(path, problem) if path.suffix.lower() in HDF5 else _of_csv(path, problem)
+    outside = problem.domain.outside(points.at)
+    if outside and not extrapolate:
+        raise InvalidValueError(f"{path}: {outside}: remove them or add --extrapolate.")
     return points
 
 
 def measurements(path: Path, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """Measured fields: (points [rows, axes], values [rows, fields]) of a CSV or HDF5 file."""
     axes, fields = problem.domain.names, tuple(problem.fields)
-    if path.suffix in (".h5", ".hdf5"):
+    if path.suffix.lower() in HDF5:
         held = load(path)
         if held.reference.problem.name != problem.name or held.labels is None:
             raise DataFileError(
@@ -112,9 +128,9 @@ def measurements(path: Path, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
                 f"{problem.name} --labels 25 -o {path}`."
             )
         return held.labels.points, held.labels.values
-    read = _of_csv(path, (*axes, *fields))
-    count = len(axes)
-    return read.at[:, :count], read.at[:, count:]
+    columns = read_columns(path)
+    _check_columns(path, columns, (*axes, *fields))
+    return columns.take(axes), columns.take(fields)
 
 
 def _of_dataset(path: Path, problem: Problem) -> Points:
@@ -128,45 +144,27 @@ def _of_dataset(path: Path, problem: Problem) -> Points:
     return Points(problem.domain.names, at, at, reference)
 
 
-def _of_csv(path: Path, axes: tuple[str, ...]) -> Points:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = csv.reader(file)
-            columns = tuple(name.strip() for name in next(lines, []))
-            _check_columns(path, columns, axes)
-            rows = [_numbers(path, lines.line_num, row, columns) for row in lines if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataFileError(f"{path} cannot be read as CSV ({error}).") from error
-    if not rows:
+def _of_csv(path: Path, problem: Problem) -> Points:
+    columns, axes = read_columns(path), problem.domain.names
+    _check_columns(path, columns, axes, problem.fields)
+    own = tuple(name for name in columns.names if name in axes)
+    known = {name: columns.take([name])[:, 0] for name in problem.fields if name in columns.names}
+    return Points(own, columns.take(own), columns.take(axes), known=known)
+
+
+def _check_columns(
+    path: Path, columns: Columns, needed: Sequence[str], others: Sequence[str] = ()
+) -> None:
+    names = columns.names
+    if not set(needed) <= set(names) <= {*needed, *others} or len(set(names)) < len(names):
+        besides = f", and {', '.join(others)} where its values are known" if others else ""
+        raise DataFileError(
+            f"{path} has the columns {', '.join(names) or '(none)'}, expected "
+            f"{', '.join(needed)}{besides}, each once and in any order: the first line names them. "
+            "Leave other columns out, an index as well (in pandas: index=False)."
+        )
+    if not len(columns.values):
         raise DataFileError(f"{path} has a header and no point: add one line a point.")
-    values = np.array(rows)
-    return Points(columns, values, values[:, [columns.index(name) for name in axes]])
-
-
-def _check_columns(path: Path, columns: tuple[str, ...], axes: tuple[str, ...]) -> None:
-    if set(columns) != set(axes) or len(columns) != len(axes):
-        raise DataFileError(
-            f"{path} has the columns {', '.join(columns) or '(none)'}, expected "
-            f"{', '.join(axes)}, each once and in any order: the first line names them."
-        )
-
-
-def _numbers(path: Path, line: int, row: list[str], columns: tuple[str, ...]) -> list[float]:
-    if len(row) != len(columns):
-        raise DataFileError(
-            f"{path}, line {line}: {len(row)} values, expected {len(columns)} "
-            f"({', '.join(columns)})."
-        )
-    numbers = []
-    for name, text in zip(columns, row, strict=True):
-        try:
-            value = float(text)
-        except ValueError:
-            value = np.nan
-        if not np.isfinite(value):
-            raise DataFileError(f"{path}, line {line}: {name} is {text!r}, expected a number.")
-        numbers.append(value)
-    return numbers
 
 
 def write(points: Points, fields: np.ndarray, surrogate: Surrogate, output: Path | None) -> None:

@@ -103,7 +103,10 @@ class Domain:
             f"{name}={value:g}" for name, value in zip(self.names, points[first], strict=True)
         )
         lie = "points lie" if missed.sum() > 1 else "point lies"
-        return f"{missed.sum()} {lie} outside the domain ({ends}), the first at {where}"
+        return (
+            f"{missed.sum()} {lie} outside the domain ({ends}), the first at {where} "
+            f"(point {first + 1})"
+        )
 
     @property
     def _ends(self) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """What a reference is: a solution that says how wrong it may be."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,6 +8,8 @@ import numpy as np
 
 from pacpde.physics import Problem
 from pacpde.reference.dense import DenseSolution
+
+ZERO = 1e-12  # of its scale: the size of a field that is nothing but rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +50,28 @@ class Reference:
         return np.stack(list(self.fields.values()))
 
 
+def field_errors(
+    values: np.ndarray, exact: np.ndarray, scales: Sequence[float] | None = None
+) -> list[float]:
+    """‖values − exact‖ / ‖exact‖ of every field; both [fields, ...].
+
+    Args:
+        scales: typical sizes of the fields, in which the error is measured where a field is 0.
+            By default it is then the absolute error.
+    """
+    errors = []
+    for k, (got, expected) in enumerate(zip(values, exact, strict=True)):
+        size = float(np.linalg.norm(expected))
+        unit = 1.0 if scales is None else scales[k] * np.size(expected) ** 0.5
+        error = float(np.linalg.norm(got - expected))
+        zero = size <= (0.0 if scales is None else ZERO * unit)
+        errors.append(error / (unit if zero else size))
+    return errors
+
+
 def relative_l2(values: np.ndarray, exact: np.ndarray) -> float:
     """The largest over the fields of ‖values − exact‖ / ‖exact‖; both [fields, ...].
 
     It bounds the relative L2 error of all fields taken together.
     """
-    errors = []
-    for got, expected in zip(values, exact, strict=True):
-        size = float(np.linalg.norm(expected))
-        error = float(np.linalg.norm(got - expected))
-        errors.append(error / size if size > 0 else error)
-    return max(errors)
+    return max(field_errors(values, exact))

@@ -17,6 +17,7 @@ import torch
 from safetensors.numpy import load_file
 
 from pacpde import load
+from pacpde.errors import ExtrapolationWarning
 from pacpde.methods import methods
 from pacpde.physics import families
 from pacpde.studies import records
@@ -205,11 +206,32 @@ def test_bad_points(case: str, call: Callable, source: Path, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_predict_is_graded_by_values_of_the_file(
+    call: Callable, source: Path, tmp_path: Path
+) -> None:
+    t, x = np.array([0.1, 0.2, 0.3, 1.0000000000000002]), np.array([0.5, 0.25, 0.75, 0.5])
+    u = load(source)(t, x) * [1.0, 1.0, 1.0, 2.0]
+    (tmp_path / "measured.csv").write_text(
+        "\ufeffx;u;t\n"
+        + "".join(f"{b!r};{c!r};{a!r}\n" for a, b, c in np.stack([t, x, u], 1).tolist())
+    )
+    ended = call("predict", source, "measured.csv", "-o", "out.csv", "--json", "-")
+    about = json.loads(ended.out)
+    error = u[3] / 2 / np.linalg.norm(u)
+    assert about["error"] == pytest.approx(error, rel=1e-12)
+    assert about["error_by_field"] == {"u": about["worst_field_error"]}
+    assert (tmp_path / "out.csv").read_text().startswith("x,t,u\n0.5,0.1,")
+    shown = call("predict", source, "measured.csv")
+    assert f"against the file's u: {error:.2e}" in shown.err
+
+
 def test_extrapolate(call: Callable, source: Path, tmp_path: Path) -> None:
     (tmp_path / "points.csv").write_text("t,x\n1.1,0.5\n")
     ended = call("predict", source, "points.csv", "--extrapolate")
     assert ended.status == 0
-    assert float(ended.out.split(",")[-1]) == load(source)(1.1, 0.5)
+    with pytest.warns(ExtrapolationWarning, match="1 point lies outside"):
+        assert float(ended.out.split(",")[-1]) == load(source)(1.1, 0.5)
+    assert "1 point lies outside the domain" in ended.err and ended.err.count("\n") == 1
 
 
 def test_compare(call: Callable, tmp_path: Path) -> None:

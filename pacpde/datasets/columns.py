@@ -1,0 +1,143 @@
+"""Named columns of numbers from a text file, as spreadsheets, pandas and numpy write it."""
+
+import csv
+import math
+import re
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from io import TextIOWrapper
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from pacpde.errors import DataFileError
+
+COMMENTS = ("#", "%")
+SEPARATORS = (";", "\t", ",")  # spaces where a line has none of them
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
+# how files that are no text begin, and what they are
+OTHERS = {
+    b"\x93NUMPY": "a numpy array (.npy)",
+    b"PK\x03\x04": "an archive (.npz, .xlsx or .zip)",
+    b"MATLAB 5.0": "a MATLAB file (.mat)",
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file (.h5, .nc, or .mat of MATLAB 7.3)",
+    b"CDF": "a netCDF file (.nc)",
+    b"PAR1": "a Parquet file",
+    b"\x1f\x8b": "a compressed file (.gz)",
+    b"\xff\xfe": "text in UTF-16",
+    b"\xfe\xff": "text in UTF-16",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """The columns of a file.
+
+    Attributes:
+        names: in the order of the file.
+        values: [rows, columns].
+    """
+
+    names: tuple[str, ...]
+    values: np.ndarray
+
+    def take(self, names: Iterable[str]) -> np.ndarray:
+        """Some of them, [rows, names]."""
+        return self.values[:, [self.names.index(name) for name in names]]
+
+
+def read_columns(path: Path) -> Columns:
+    """The columns of a text file whose header names them.
+
+    Commas, semicolons, tabs or spaces separate; the header may be a comment that begins with # or
+    %, as `numpy.savetxt` and COMSOL write it; an index that pandas wrote without a name is left
+    out. Every value must be a finite number.
+
+    Raises:
+        DataFileError: no such file, of another kind, or a value that is no number.
+    """
+    try:
+        with path.open("rb") as file:
+            _check_text(path, file.peek(16))
+            text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
+            return _parsed(path, enumerate(text, 1))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataFileError(f"{path} cannot be read as CSV ({error}).") from error
+
+
+def _check_text(path: Path, begins: bytes) -> None:
+    """Refuse what is known by its first bytes to be something else."""
+    for magic, kind in OTHERS.items():
+        if begins.startswith(magic):
+            raise DataFileError(
+                f"{path} is {kind}, expected text with separated columns: write them as CSV, in "
+                'numpy by savetxt(file, columns, delimiter=",", header="t,x", comments="").'
+            )
+
+
+def _parsed(path: Path, lines: Iterator[tuple[int, str]]) -> Columns:
+    header, lines = _header(lines)
+    names = tuple(name.strip() for name in _cells(header, _separator(header)))
+    index = bool(names) and (not names[0] or names[0].startswith("Unnamed: "))
+    numbers, separator = array("d"), ""
+    for number, line in lines:
+        if not line.strip() or line.lstrip().startswith(COMMENTS):
+            continue
+        separator = separator or _separator(line)
+        cells = _cells(line, separator)
+        if len(cells) != len(names):
+            raise DataFileError(
+                f"{path}, line {number}: {len(cells)} values, expected {len(names)} "
+                f"({', '.join(names)})."
+            )
+        for name, text in list(zip(names, cells, strict=True))[index:]:
+            numbers.append(_number(f"{path}, line {number}: {name}", text))
+    names = names[index:]
+    return Columns(names, np.array(numbers).reshape(-1, max(1, len(names))))
+
+
+def _header(lines: Iterator[tuple[int, str]]) -> tuple[str, Iterator[tuple[int, str]]]:
+    """The line that names the columns, and the lines after it.
+
+    It is the last comment where numbers follow at once, else the first line that is none.
+    """
+    comment = ""
+    for number, line in lines:
+        text = line.strip()
+        if text.startswith(COMMENTS):
+            comment = text.lstrip("#% \t")
+        elif text and comment and _is_row(text):
+            return comment, chain([(number, line)], lines)
+        elif text:
+            return line.rstrip("\r\n"), lines
+    return comment, lines
+
+
+def _separator(line: str) -> str:
+    return next((separator for separator in SEPARATORS if separator in line), " ")
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    if separator == " ":
+        return line.split()
+    return next(csv.reader([line.rstrip("\r\n")], delimiter=separator), [])
+
+
+def _is_row(line: str) -> bool:
+    try:
+        return bool([float(cell) for cell in _cells(line, _separator(line))])
+    except ValueError:
+        return False
+
+
+def _number(where: str, text: str) -> float:
+    try:
+        value = float("nan" if "_" in text else text)  # float("0.1_5") is 0.15
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        remedy = " with a decimal point" if DECIMAL_COMMA.fullmatch(text.strip()) else ""
+        raise DataFileError(f"{where} is {text!r}, expected a number{remedy}.")
+    return value

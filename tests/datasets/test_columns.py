@@ -1,0 +1,89 @@
+"""Columns of the text files that people have."""
+
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pacpde.datasets.columns import read_columns
+from pacpde.errors import DataFileError
+
+ROWS = [[0.5, 0.25, 1e-3], [1.0, -2.0, 3.5]]
+FILES = {
+    "commas": "t,x,u\n0.5,0.25,1e-3\n1,-2,3.5\n",
+    "a byte order mark": "\ufefft,x,u\n0.5,0.25,1e-3\n1,-2,3.5\n",
+    "semicolons": "t;x;u\r\n0.5;0.25;1e-3\r\n\r\n1;-2;3.5\r\n",
+    "tabs": "t\tx\tu\n0.5\t0.25\t1e-3\n1\t-2\t3.5\n",
+    "spaces": "  t   x u\n 0.5  0.25 1e-3\n1 -2   3.5\n",
+    "a header of numpy": "# t,x,u\n0.5,0.25,1e-3\n1,-2,3.5\n",
+    "a header of numpy, data by spaces": "# t x u\n0.5 0.25 1e-3\n1 -2 3.5\n",
+    "comments of COMSOL": "% Model: heat\n% Nodes: 2\n% t  x  u\n0.5 0.25 1e-3\n1 -2 3.5\n",
+    "comments between": "# measured\nt,x,u\n0.5,0.25,1e-3\n# a pause\n1,-2,3.5\n",
+    "quotes": '"t","x","u"\n"0.5","0.25","1e-3"\n1,-2,3.5\n',
+    "an index of pandas": ",t,x,u\n0,0.5,0.25,1e-3\n1,1,-2,3.5\n",
+    "an index read again": "Unnamed: 0,t,x,u\n2026-01-01,0.5,0.25,1e-3\n2026-01-02,1,-2,3.5\n",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_form_gives_the_same_columns(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(FILES[name].encode())
+    found = read_columns(tmp_path / "file")
+    assert found.names == ("t", "x", "u") and found.values.tolist() == ROWS
+    assert found.take(["u", "t"]).tolist() == [[1e-3, 0.5], [3.5, 1.0]]
+
+
+def test_what_pandas_and_numpy_write(tmp_path: Path) -> None:
+    table = pd.DataFrame(ROWS, columns=["t", "x", "u"])
+    for options in ({}, {"index": False}, {"sep": ";"}):
+        table.to_csv(tmp_path / "table.csv", **options)
+        assert read_columns(tmp_path / "table.csv").values.tolist() == ROWS
+    np.savetxt(tmp_path / "rows.txt", ROWS, header="t x u")
+    assert read_columns(tmp_path / "rows.txt").values.tolist() == ROWS
+
+
+REFUSED = {
+    "decimal commas": (b"t;x\n0,5;0,25\n", "line 2: t is '0,5', expected a number with a decimal"),
+    "an underscore": (b"t,x\n0.1_5,1\n", "t is '0.1_5', expected a number"),
+    "a gap": (b"t,x\n0.5,\n", "line 2: x is '', expected a number"),
+    "a short row": (b"t,x\n# one\n0.5\n", "line 3: 1 values, expected 2"),
+    "numpy's archive": (b"PK\x03\x04\x14\x00", "is an archive .*npz.*savetxt"),
+    "numpy's array": (b"\x93NUMPY\x01\x00", "is a numpy array"),
+    "MATLAB": (b"MATLAB 5.0 MAT-file, Platform", "is a MATLAB file"),
+    "MATLAB 7.3": (b"\x89HDF\r\n\x1a\n\x00", "is an HDF5 file"),
+    "UTF-16": ("t,x\n0.5,1\n".encode("utf-16"), "is text in UTF-16"),
+    "bytes": (b"t,x\n\xff\xfe\n", "cannot be read as CSV"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_other_files_are_refused_in_a_sentence(name: str, tmp_path: Path) -> None:
+    content, words = REFUSED[name]
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(DataFileError, match=words) as caught:
+        read_columns(tmp_path / "file")
+    assert str(tmp_path / "file") in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataFileError, match=r"cannot be read as CSV .*No such file"):
+        read_columns(tmp_path / "none.csv")
+
+
+def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    content = FILES["semicolons"].encode()
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(content,))
+    writer.start()
+    assert read_columns(tmp_path / "pipe").values.tolist() == ROWS
+    writer.join()
+
+
+def test_a_header_alone_has_no_rows(tmp_path: Path) -> None:
+    for text, names in (("t,x\n", ("t", "x")), ("# t x\n", ("t", "x")), ("", ())):
+        (tmp_path / "file").write_text(text)
+        found = read_columns(tmp_path / "file")
+        assert found.names == names and len(found.values) == 0
