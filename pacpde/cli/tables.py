@@ -74,7 +74,6 @@ def trained(
     surrogate: Surrogate, reference: Reference | None, folder: Path, seed: int, json: str | None
 ) -> Shown:
     problem = surrogate.problem
-    last = surrogate.history[-1] if surrogate.history else {"held_out": None, "step": 0}
     graded = None if reference is None else error_of(surrogate, reference)
     content = {
         "family": problem.name,
@@ -82,8 +81,8 @@ def trained(
         "until": problem.until,
         "seed": seed,
         "error": graded,
-        "held_out": last["held_out"],
-        "steps": last["step"],
+        "held_out": surrogate.held_out,
+        "steps": surrogate.steps,
         "parameters": surrogate.parameters,
         "seconds": surrogate.seconds,
         "outcome": surrogate.outcome,
@@ -94,7 +93,7 @@ def trained(
     error = "–" if graded is None else f"{graded:.2e}"
     rows = [[
         problem.name, words(problem.coefficients), Number(error),
-        Number(surrogate.parameters), Number(last["step"]), Number(f"{surrogate.seconds:.1f}"),
+        Number(surrogate.parameters), Number(surrogate.steps), Number(f"{surrogate.seconds:.1f}"),
         surrogate.outcome,
     ]]  # fmt: skip
     headings = ["family", "coefficients", "error", "parameters", "steps", "seconds", "outcome"]

@@ -34,7 +34,7 @@ def _shortfall(name: str, made: Surrogate, settings: Mapping[str, Any]) -> str:
     if not entries:
         return f"{name} ended {how}"
     told = f"{name}: {entries[-1]['stage']} ended {how}"
-    held_out = float(entries[-1]["held_out"])
+    held_out = float(entries[-1]["held_out"]) if stage else made.held_out
     if not math.isfinite(held_out):
         return told
     tolerance = Recipe.of(made.problem, **settings).tolerance

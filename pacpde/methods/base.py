@@ -140,11 +140,19 @@ def from_nothing(
     seed: int,
     monitor: Monitor | None = None,
     stage: str = "train",
+    budget: int = 0,
 ) -> tuple[Surrogate, FitResult]:
-    """Fit a network from random weights."""
+    """Fit a network from random weights.
+
+    Args:
+        budget: so many steps more in the last phase, which then takes all of its steps.
+    """
     rng = generator(seed, "weights")
     weights = task.runtime.tensor(network.start(rng, recipe.frequency))
     phases = recipe.first(task)
+    if budget:
+        last = phases[-1]
+        phases = (*phases[:-1], replace(last, steps=last.steps + budget, enough=0.0, patience=0))
     blank = Surrogate(network, task.ansatz(phases[-1].draw), weights)
     made = Fitter(blank, recipe, seed, monitor).fit(task, phases, stage)
     return finish(blank, task, phases, [made], "trained"), made
@@ -180,5 +188,7 @@ def finish(
         outcome=fits[-1].outcome,
         history=tuple(history),
         seconds=clock,
+        steps=start.steps + steps,
+        held_out=fits[-1].held_out,
     )
     return ended.to(ended.runtime)  # a lost device leaves the weights on the CPU: masks follow

@@ -185,7 +185,8 @@ class PAC(Approaching):
             if found and most is not None and not kept[-1].held_out <= most:
                 # the clock and the history go on; the weights are those of the round before
                 found = replace(found, allocated=replace(
-                    found.allocated, history=latest.history, seconds=latest.seconds
+                    found.allocated, history=latest.history, seconds=latest.seconds,
+                    steps=latest.steps,
                 ))  # fmt: skip
                 break
             found = _Kept(latest, pruned)

@@ -17,6 +17,16 @@ class Scratch(Method):
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
         recipe = self.recipe(context)
         surrogate, made = from_nothing(
-            target, source.network, recipe, context.seed, context.monitor, stage="scratch"
+            target,
+            source.network,
+            recipe,
+            context.seed,
+            context.monitor,
+            stage="scratch",
+            budget=self.budget(source),
         )
         return Transferred.of(surrogate, source.parameters, [made])
+
+    def budget(self, source: Surrogate) -> int:
+        """Steps on top of the recipe's."""
+        return 0

@@ -3,6 +3,8 @@
 import dataclasses
 import hashlib
 import json
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,8 @@ def save(surrogate: Surrogate, folder: str | Path) -> None:
         "stage": surrogate.stage,
         "outcome": surrogate.outcome,
         "seconds": surrogate.seconds,
+        "steps": surrogate.steps,
+        "held_out": surrogate.held_out,
         "history": list(surrogate.history),
         "versions": versions(),
     }
@@ -150,7 +154,16 @@ def _assemble(about: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Surrog
         about["outcome"],
         tuple(about["history"]),
         about["seconds"],
+        about["steps"] if "steps" in about else _steps(about["history"]),
+        about.get("held_out", math.nan),
     )
+
+
+def _steps(history: Sequence[Mapping[str, Any]]) -> int:
+    """Of a folder that does not tell them: every chain of fits in a history counts from 0."""
+    counts = [entry["step"] for entry in history]
+    ends = [now for now, after in zip(counts, [*counts[1:], 0], strict=True) if after < now]
+    return sum(ends)
 
 
 def _describe(ansatz: Ansatz) -> dict[str, Any]:

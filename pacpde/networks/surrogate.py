@@ -1,5 +1,6 @@
 """A surrogate: a network, the ansatz around it, its weights, and the solvers they remember."""
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -56,6 +57,9 @@ class Surrogate:
             after a stage's name, as in "allocate_not_converged", where only that stage fell short.
         history: one entry a progress point of every fit so far.
         seconds: time its fits took.
+        steps: optimiser steps its fits took.
+        held_out: root mean square held-out residual of its weights, by their last fit; not a number
+            where none was measured.
     """
 
     network: MLP
@@ -66,6 +70,8 @@ class Surrogate:
     outcome: str = "not_converged"
     history: tuple[dict[str, Any], ...] = ()
     seconds: float = 0.0
+    steps: int = 0
+    held_out: float = math.nan
 
     @property
     def problem(self) -> Problem:
@@ -216,16 +222,19 @@ class Surrogate:
             memories={name: memory},
             stage="recalled",
             outcome=memory.outcome or self.outcome,
+            held_out=math.nan,
         )
 
     def fresh(self, **changes: Any) -> "Surrogate":
-        """The same, with changes, as a start for other fits: no memories, history and seconds."""
-        return replace(self, **{"memories": {}, "history": (), "seconds": 0.0, **changes})
+        """The same, with changes, as a start for other fits: no memories, nothing of its fits."""
+        blank = {"memories": {}, "history": (), "seconds": 0.0, "steps": 0, "held_out": math.nan}
+        return replace(self, **{**blank, **changes})
 
     def solving(self, problem: Problem) -> "Surrogate":
         """The same weights taken as a solver of another problem of the family."""
         assert isinstance(self.ansatz, PhysicsAnsatz)
-        return replace(self, ansatz=replace(self.ansatz, problem=problem))
+        ansatz = replace(self.ansatz, problem=problem)
+        return replace(self, ansatz=ansatz, held_out=math.nan)
 
     def to(self, runtime: Runtime) -> "Surrogate":
         """The same surrogate on another device or in another precision."""

@@ -1,5 +1,6 @@
 """What a worker does: train a source, or carry out a cell. Nothing here knows where it runs."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -50,14 +51,14 @@ def carry_out(
         **cell.options,
     )
     reference, apart = reference_for(cell.target), reference_for(cell.source)
-    held_out = result.history[-1]["held_out"] if result.history else None
+    held_out = result.surrogate.held_out
     row = {
         **check(result.record()),
         **_named(cell),
         "distance": distance(apart, reference),
         "reference_seconds": reference.seconds,
         "reference_error": reference.certified_error,
-        "held_out": held_out,
+        "held_out": held_out if math.isfinite(held_out) else None,
         "seconds_to": seconds_to(result),
         "fault": None,
     }

@@ -29,7 +29,7 @@ def test_a_fit_of_one_stage_has_its_tolerance_from_the_settings(source: Path) ->
     made = load(source)
     poor = replace(made, outcome="stalled")
     said = verdict({"good": made, "poor": poor}, {"tolerance": 2e-5}, Path("out")) or ""
-    held_out = made.history[-1]["held_out"]
+    held_out = made.held_out
     assert said.startswith(
         f"poor: train ended stalled, held-out residual {held_out:.1e}, tolerance 2.0e-05; "
     )
@@ -40,5 +40,5 @@ def test_a_fit_of_one_stage_has_its_tolerance_from_the_settings(source: Path) ->
 def test_a_residual_that_is_no_number_is_not_shown(source: Path) -> None:
     made = load(source)
     gone = {**made.history[-1], "held_out": math.nan}
-    poor = replace(made, outcome="diverged", history=(gone,))
+    poor = replace(made, outcome="diverged", history=(gone,), held_out=math.nan)
     assert (verdict({"it": poor}, {}, Path("out")) or "").startswith("it: train ended diverged;")

@@ -102,10 +102,20 @@ def test_a_second_set_of_weights_is_kept_and_counted(
     assert made.record()["total_parameters"] == 2 * source.parameters
 
 
-def test_scratch_with_the_sources_budget_may_take_its_steps(source: Surrogate) -> None:
+def test_scratch_with_the_sources_budget_takes_its_steps(source: Surrogate) -> None:
+    """The same phases, the last one longer by what the source took: not one step less."""
     plain = transfer(source, TARGET, method="scratch", settings=SETTINGS)
-    longer = transfer(source, TARGET, method="scratch_budget", settings=SETTINGS)
-    assert longer.made.steps > plain.made.steps
+    assert source.steps == source.history[-1]["step"] > 0
+    bare = replace(source, history=())  # as the sources of a study come
+    longer = transfer(bare, TARGET, method="scratch_budget", settings=SETTINGS)
+    assert longer.made.steps == plain.made.steps + source.steps
+
+
+def test_a_surrogate_counts_the_steps_of_its_own_fits(source: Surrogate) -> None:
+    made = transfer(source, TARGET, method="scratch_budget", settings=SETTINGS)
+    onward = transfer(made.surrogate, Heat(alpha=0.2), method="lora", settings=SETTINGS)
+    assert made.surrogate.steps == made.made.steps
+    assert onward.surrogate.steps == onward.made.steps
 
 
 def test_packnet_prunes_every_layer_and_keeps_its_biases(source: Surrogate) -> None:

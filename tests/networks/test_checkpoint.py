@@ -1,6 +1,7 @@
 """A surrogate folder comes back as it went, or is refused in one sentence."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ def surrogate() -> Surrogate:
     network = network_for(ansatz, 4, 1, "tanh")
     weights = torch.linspace(-1, 1, network.size, dtype=torch.float64)
     history = ({"stage": "train", "step": 1, "seconds": 0.1, "held_out": float("nan")},)
-    return Surrogate(network, ansatz, weights, history=history, seconds=1 / 3)
+    return Surrogate(network, ansatz, weights, history=history, seconds=1 / 3, steps=7)
 
 
 @pytest.fixture
@@ -34,7 +35,22 @@ def folder(surrogate: Surrogate, tmp_path: Path) -> Path:
 def test_it_comes_back(surrogate: Surrogate, folder: Path) -> None:
     back = load(folder)
     assert torch.equal(back.weights, surrogate.weights)
-    assert (back.problem, back.seconds) == (surrogate.problem, 1 / 3)
+    assert (back.problem, back.seconds, back.steps) == (surrogate.problem, 1 / 3, 7)
+
+
+def test_a_folder_that_tells_no_steps_is_counted_from_its_history(
+    surrogate: Surrogate, folder: Path
+) -> None:
+    """Older folders lack them; each chain of fits in a history counts from 0."""
+    history = [{"step": step} for step in (5, 9, 2, 4)]
+    about = json.loads((folder / ABOUT).read_text())
+    del about["steps"], about["held_out"]
+    about["history"] = history
+    about["checksum"] = _checksum(about, (folder / WEIGHTS).read_bytes())
+    (folder / ABOUT).write_text(json.dumps(about))
+    back = load(folder)
+    assert back.steps == 9 + 4
+    assert math.isnan(back.held_out)
 
 
 def change(name: str, value: object) -> Callable[[Path], object]:

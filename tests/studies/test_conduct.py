@@ -57,6 +57,31 @@ def content(folder: Path) -> dict[str, str]:
     }
 
 
+def test_scratch_in_a_study_has_the_budget_of_its_source(tmp_path: Path) -> None:
+    text = SMALL.replace('"warm_start", "scratch"', '"scratch", "scratch_budget"')
+    found = study(tmp_path, text.replace("seeds = 2", "seeds = 1"))
+    conduct(found, tmp_path / "made")
+    source = checkpoint.load(next((tmp_path / "made" / ".cells").iterdir()) / "surrogate")
+    steps: dict[str, list[int]] = {}
+    for row in Ledger(tmp_path / "made").rows():
+        steps.setdefault(row["method"], []).append(row["steps"])
+    assert source.steps > 0
+    plain, longer = sorted(steps["scratch"]), sorted(steps["scratch_budget"])
+    assert longer == [count + source.steps for count in plain]
+
+
+def test_the_held_out_residual_of_a_row_is_that_of_its_weights(tmp_path: Path) -> None:
+    """Patience ends a fit to few noisy labels after its best weights, which it returns."""
+    text = SMALL.replace('"warm_start", "scratch"', '"scratch"').replace("seeds = 2", "seeds = 1")
+    text += "labels = [12]\nnoise = [0.1]\nphysics = [false]\n"
+    found = study(tmp_path, text.replace("steps = 3", "steps = 60"))
+    conduct(found, tmp_path / "made")
+    for row in Ledger(tmp_path / "made").rows():
+        made = checkpoint.load(tmp_path / "made" / "surrogates" / row["cell"])
+        measured = [entry["held_out"] for entry in made.history]
+        assert row["held_out"] == min(measured) < measured[-1]
+
+
 def test_it_does_only_what_is_missing(tmp_path: Path) -> None:
     found, out, told = study(tmp_path), tmp_path / "out", []
     first = conduct(found, out, tell=lambda now: told.append((now.trained, now.done)))
