@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pacpde.plots.style import figure, legend_below, logarithmic, looks, readable, styled
+from pacpde.plots.style import figure, ink, legend_below, logarithmic, looks, readable, styled
 
 THRESHOLDS = (1e-2, 1e-3)
 FEW = 6  # methods whose seconds can be told beside their lines
@@ -34,23 +34,25 @@ def error_against_seconds(
     with styled():
         made = figure(9.0, 5.6)
         ax = made.subplots()
-        for name, (colour, marker) in looks(list(histories)).items():
+        for name, (colour, marker, dash) in looks(list(histories)).items():
             seconds, error, before = target_part(histories[name])
             if not len(seconds):
                 continue
             after = f" (after {before:.1f} s on the source)" if before else ""
             label = f"{readable(name)}{after}"
-            ax.plot(seconds, error, color=colour, marker=marker, ms=4, lw=1.6, label=label)
+            ax.plot(
+                seconds, error, color=colour, marker=marker, ls=dash, ms=4, lw=1.6, label=label
+            )  # fmt: skip
             if len(histories) <= FEW:
                 _mark(ax, seconds, error, thresholds, colour)
         for threshold in thresholds:
             ax.axhline(threshold, color="0.45", lw=0.9, ls=":")
             ax.annotate(
                 f"{threshold:g}", (0, threshold), xycoords=("axes fraction", "data"),
-                xytext=(4, 3), textcoords="offset points", ha="left", color="0.35", fontsize=9,
+                xytext=(4, 3), textcoords="offset points", ha="left", color="0.5", fontsize=9,
             )  # fmt: skip
         if zero_shot is not None:
-            ax.axhline(zero_shot, color="black", lw=1.1, ls="--", label="source, untouched")
+            ax.axhline(zero_shot, color=ink(), lw=1.1, ls="--", label="source, untouched")
         ax.margins(x=0.09)
         logarithmic(ax.xaxis, fine=True)
         logarithmic(ax.yaxis)

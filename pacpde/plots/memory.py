@@ -36,7 +36,7 @@ def source_error(
         named: set[str] = set()
         for record in records:
             method = record["method"]
-            colour, marker = style[method]
+            colour, marker, _ = style[method]
             shift = sidestep * (order.index(method) - (len(order) - 1) / 2)
             errors = [record["source_error"].get(stage) for stage in STAGES]
             points = [(i, e) for i, e in enumerate(errors) if e is not None]

@@ -8,7 +8,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure, FigureBase
 
 from pacpde.networks.surrogate import Surrogate, relative_l2
-from pacpde.plots.style import figure, looks, readable, styled
+from pacpde.plots.style import figure, ink, looks, readable, styled
 from pacpde.reference import Reference
 
 DECADES = 3  # of the error's colours
@@ -139,13 +139,13 @@ def _trajectories(reference: Reference, surrogates: Mapping[str, Surrogate]) -> 
     for ax, field, values in zip(times, reference.fields, exact, strict=False):
         for name, predicted in found.items():
             k = list(reference.fields).index(field)
-            ax.plot(t, predicted[k], color=style[name][0], lw=1.8, label=readable(name))
-        ax.plot(t, values, color="black", lw=1.4, ls=(0, (4, 3)), label="reference")
+            ax.plot(t, predicted[k], color=style[name].colour, lw=1.8, label=readable(name))
+        ax.plot(t, values, color=ink(), lw=1.4, ls=(0, (4, 3)), label="reference")
         ax.set_ylabel(field)
         ax.grid(alpha=0.3)
     for name, predicted in found.items():
         size = np.linalg.norm(predicted - exact, axis=0)
-        times[-1].semilogy(t[1:], np.maximum(size[1:], 1e-16), color=style[name][0], lw=1.4)
+        times[-1].semilogy(t[1:], np.maximum(size[1:], 1e-16), color=style[name].colour, lw=1.4)
     times[-1].set_ylabel("distance from\nreference")
     times[-1].set_xlabel("t")
     times[-1].grid(alpha=0.3)
@@ -154,7 +154,7 @@ def _trajectories(reference: Reference, surrogates: Mapping[str, Surrogate]) -> 
     if portraits:
         panels = lower.subplots(1, portraits, squeeze=False, sharex=True, sharey=True)[0]
         for ax, (name, predicted) in zip(panels, found.items(), strict=True):
-            _portrait(ax, reference, predicted, name, style[name][0])
+            _portrait(ax, reference, predicted, name, style[name].colour)
     made.suptitle(_title(reference, {}))
     return made
 
@@ -169,8 +169,8 @@ def _portrait(
     """First against last field."""
     names, exact = list(reference.fields), reference.values
     ax.plot(predicted[0], predicted[-1], color=colour, lw=1.8)
-    ax.plot(exact[0], exact[-1], color="black", lw=1.2, ls=(0, (4, 3)))
-    ax.plot(exact[0, 0], exact[-1, 0], "o", color="black", ms=5)
+    ax.plot(exact[0], exact[-1], color=ink(), lw=1.2, ls=(0, (4, 3)))
+    ax.plot(exact[0, 0], exact[-1, 0], "o", color=ink(), ms=5)
     ax.set_title(f"{readable(name)}: relative L2 {relative_l2(predicted, exact):.1e}")
     ax.set_xlabel(names[0])
     ax.set_ylabel(names[-1])

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from scipy.stats import studentized_range
 
 from pacpde.networks.surrogate import Surrogate
-from pacpde.plots.style import figure, legend_below, logarithmic, looks, readable, styled
-from pacpde.studies.statistics import Group, ranks, spread, variant_names
+from pacpde.plots.style import figure, ink, legend_below, logarithmic, looks, readable, styled
+from pacpde.studies.statistics import Group, Spread, ranked, ranks, spread, variant_names
 
+FEW = 8  # methods whose bars can be told apart
 KEPT, FREED = "#0072B2", "#E69F00"  # weights of the source, and those given to the target
 
 
@@ -20,27 +21,28 @@ def error_against_distance(found: Sequence[Group], family: str) -> Figure:
     with styled():
         mine = [g for g in found if g.family == family and g.distance is not None]
         mine.sort(key=lambda group: group.distance or 0)
-        made = figure(8.0, 5.0)
+        style = looks(variant_names(found))
+        many = len(style) > FEW
+        made = figure(11.0, 8.0) if many else figure(8.0, 5.0)
         ax = made.subplots()
-        for name, (colour, marker) in looks(variant_names(found)).items():
+        for name, (colour, marker, dash) in style.items():
             points = [
-                (group.distance, spread(list(group.rows[name].values())))
+                (group.distance, _quartiles(spread(list(group.rows[name].values()))))
                 for group in mine
                 if name in group.rows
             ]
-            shown = [(x, s) for x, s in points if math.isfinite(s.median)]
+            shown = [(x, *values) for x, values in points if values]
             if not shown:
                 continue
-            x = np.array([x for x, _ in shown], float)
-            y = np.array([s.median for _, s in shown])
-            low = y - np.array([s.low for _, s in shown])
-            high = np.array([s.high if math.isfinite(s.high) else s.median for _, s in shown]) - y
-            ax.errorbar(x, y, yerr=[low, high], color=colour, marker=marker, lw=1.5, ms=6,
+            x, low, y, high = np.array(shown, float).T
+            # bars of many methods would lie on each other
+            bars = None if many else [y - low, np.where(np.isfinite(high), high - y, 0)]
+            ax.errorbar(x, y, yerr=bars, color=colour, marker=marker, ls=dash, lw=1.5, ms=6,
                         capsize=3, label=readable(name))  # fmt: skip
         logarithmic(ax.yaxis)
         ax.set_xlabel("distance between the solutions, ‖u_T − u_S‖ / ‖u_T‖")
         ax.set_ylabel("relative L2 error on the target")
-        ax.set_title(f"{family}: median over seeds, quartiles as bars")
+        ax.set_title(f"{family}: median over seeds{'' if many else ', quartiles as bars'}")
         ax.grid(alpha=0.3, which="major")
         legend_below(made)
         return made
@@ -60,15 +62,15 @@ def gain_over_scratch(found: Sequence[Group], scratch: str = "scratch") -> Figur
                 pairs = [group.pairs(name, scratch) for group in shown if group.family == family]
                 # 0 and infinite, where one of the two failed
                 gain = np.concatenate([theirs / mine for mine, theirs in pairs])
-                colour, marker = style[name]
+                colour, marker, _ = style[name]
                 known = gain[np.isfinite(gain) & (gain > 0)]
                 ax.plot(known, np.full(len(known), place), marker=marker, color=colour, ls="none",
                         ms=4, alpha=0.5)  # fmt: skip
                 middle = np.median(gain) if len(gain) else 0.0
                 if np.isfinite(middle) and middle > 0:
-                    ax.plot(middle, place, marker=marker, color=colour, ms=8, mec="black",
+                    ax.plot(middle, place, marker=marker, color=colour, ms=8, mec=ink(),
                             ls="none", label=readable(name))  # fmt: skip
-            ax.axvline(1, color="black", lw=1)
+            ax.axvline(1, color=ink(), lw=1)
             logarithmic(ax.xaxis)
             ax.set_title(family)
             ax.grid(alpha=0.3)
@@ -93,7 +95,8 @@ def transfer_matrix(found: Sequence[Group], variant: str, family: str) -> Figure
                 sources.index(_words(group.source, mine)),
                 targets.index(_words(group.target, mine)),
             )
-            values[place] = spread(list(group.rows[variant].values())).median
+            median = spread(list(group.rows[variant].values())).median
+            values[place] = math.nan if median is None else median
         made = figure(2.6 + 1.15 * len(targets), 1.8 + 0.7 * len(sources))
         ax = made.subplots()
         logs = np.log10(np.where(np.isfinite(values), values, np.nan))
@@ -114,36 +117,41 @@ def transfer_matrix(found: Sequence[Group], variant: str, family: str) -> Figure
 
 
 def critical_difference(found: Sequence[Group], alpha: float = 0.05) -> Figure:
-    """Mean ranks over groups; a bar joins variants that Nemenyi's test does not tell apart.
+    """Mean ranks over sources; a bar joins variants that Nemenyi's test does not tell apart.
+
+    Targets of one source are not independent, so that a source counts once. One source allows no
+    test.
 
     Demšar (2006), "Statistical comparisons of classifiers over multiple data sets", section 3.2.2.
     """
     with styled():
-        mean = ranks(found)
-        whole = [g for g in found if set(g.rows) == set(mean)]
+        mean, sources = ranks(found), len(ranked(found))
         made = figure(8.5, 1.6 + 0.34 * max(1, len(mean)))
         ax = made.subplots()
         count, names = len(mean), list(mean)
         gap = math.inf
-        if count > 1 and whole:
+        if count > 1 and sources > 1:
             q = float(studentized_range.ppf(1 - alpha, count, np.inf)) / math.sqrt(2)
-            gap = q * math.sqrt(count * (count + 1) / (6 * len(whole)))
+            gap = q * math.sqrt(count * (count + 1) / (6 * sources))
         style = looks(variant_names(found))
         for k, (name, rank) in enumerate(mean.items()):
-            colour, marker = style[name]
+            colour, marker, _ = style[name]
             ax.plot(rank, k, marker=marker, color=colour, ms=9, ls="none")
-            ax.plot([rank, rank + min(gap, count)], [k, k], color=colour, lw=2, alpha=0.35)
+            if math.isfinite(gap):
+                ax.plot([rank, rank + min(gap, count)], [k, k], color=colour, lw=2, alpha=0.35)
             ax.annotate(f"{rank:.2f}", (rank, k), xytext=(0, 7), textcoords="offset points",
                         ha="center", fontsize=9)  # fmt: skip
         ax.set_yticks(range(count), [readable(name) for name in names])
         ax.set_ylim(count - 0.4, -0.8)
         ax.set_xlim(0.8, count + 0.2)
-        ax.set_xlabel("mean rank of the median error (1 is best)")
-        told = f"{gap:.2f}" if math.isfinite(gap) else "–"
-        ax.set_title(
-            f"Ranks over {len(whole)} transfers; what begins within a bar (critical difference "
-            f"{told})\nis not told apart from its owner at {alpha:.0%} (Nemenyi)"
-        )
+        ax.set_xlabel("mean rank of the error over targets (1 is best)")
+        told = "Ranks by one source: no test"
+        if math.isfinite(gap):
+            told = (
+                f"Ranks over {sources} sources; what begins within a bar (critical difference "
+                f"{gap:.2f})\nis not told apart from its owner at {alpha:.0%} (Nemenyi)"
+            )
+        ax.set_title(told)
         ax.grid(alpha=0.3, axis="x")
         return made
 
@@ -178,6 +186,13 @@ def _mask(ax: Axes, kept: np.ndarray) -> None:
               interpolation="nearest")  # fmt: skip
     ax.set_xticks([])
     ax.set_yticks([])
+
+
+def _quartiles(s: Spread) -> tuple[float, float, float] | None:
+    """Low, median and high, where the median is a number."""
+    if s.low is None or s.median is None or s.high is None or math.isinf(s.median):
+        return None
+    return s.low, s.median, s.high
 
 
 def _words(values: object, found: Sequence[Group]) -> str:

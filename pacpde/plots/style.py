@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib.axis import Axis
@@ -13,9 +13,13 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from pacpde.files import atomic_write
 
-# Okabe & Ito (2008), without black and the pale yellow.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
+# Okabe & Ito (2008), without black and the pale yellow, and two more; on white and on dark paper.
+COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BD8", "#9A7434",
+)  # fmt: skip
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 1.5, 1, 1.5)))
+HANDLE = 3.5  # font sizes of line in a legend: a dash has to repeat in it
 FONTS: Any = {  # rcParams, whose names matplotlib types one by one
     "font.size": 11.0,
     "axes.titlesize": 12.0,
@@ -23,6 +27,15 @@ FONTS: Any = {  # rcParams, whose names matplotlib types one by one
     "legend.fontsize": 10.0,
     "figure.titlesize": 14.0,
     "axes.axisbelow": True,
+}
+DARK: Any = {  # paper, ink and lines of the report's page in dark mode
+    "figure.facecolor": "#171b22",
+    "axes.facecolor": "#171b22",
+    "legend.edgecolor": "#3a4250",
+    "grid.color": "#8791a1",
+    **dict.fromkeys(
+        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), "#e6e9ef"
+    ),
 }
 NAMES = {
     "pac": "PAC",
@@ -46,28 +59,48 @@ def readable(method: str) -> str:
     return " (".join([NAMES.get(name, name.replace("_", " ")), *options])
 
 
-def looks(methods: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """method → (colour, marker), different as long as there are no more than sixty."""
+class Look(NamedTuple):
+    """What tells a method's line from others."""
+
+    colour: str
+    marker: str
+    dash: Any
+
+
+def looks(methods: Sequence[str]) -> dict[str, Look]:
+    """Of each method; those of one colour differ in dash and marker, up to 32 methods."""
     unique = list(dict.fromkeys(methods))
     return {
-        name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
+        name: Look(
+            COLOURS[i % len(COLOURS)],
+            MARKERS[i % len(MARKERS)],
+            DASHES[i // len(COLOURS) % len(DASHES)],
+        )
         for i, name in enumerate(unique)
     }
+
+
+def ink() -> str:
+    """The colour of text: what is neither a method nor a grid is drawn in it."""
+    return str(matplotlib.rcParams["text.color"])
 
 
 def legend_below(made: Figure, title: str | None = None) -> None:
     """A legend of as many columns as fit below a figure, which grows by its lines."""
     labels = [label for ax in made.axes for label in ax.get_legend_handles_labels()[1]]
     longest = max(map(len, labels), default=0)
-    columns = max(1, int(made.get_figwidth() / (0.75 + 0.075 * longest)))  # a mark, 10-point text
+    columns = max(1, int(made.get_figwidth() / (0.95 + 0.075 * longest)))  # a mark, 10-point text
     made.set_figheight(made.get_figheight() + 0.22 * -(-len(labels) // columns))
-    made.legend(loc="outside lower center", ncols=columns, title=title)
+    made.legend(loc="outside lower center", ncols=columns, title=title, handlelength=HANDLE)
 
 
 @contextmanager
-def styled() -> Iterator[None]:
-    """The house's fonts for what is drawn inside; nobody else's settings change."""
-    with matplotlib.rc_context(FONTS):
+def styled(dark: bool = False) -> Iterator[None]:
+    """The house's fonts, on dark paper if asked, for what is drawn inside.
+
+    Nobody else's settings change.
+    """
+    with matplotlib.rc_context({**FONTS, **(DARK if dark else {})}):
         yield
 
 

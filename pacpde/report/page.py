@@ -15,19 +15,26 @@ from pacpde.files import atomic_write
 from pacpde.plots.style import readable
 from pacpde.report import slider, words
 from pacpde.report.pictures import pictures
-from pacpde.report.words import plain
+from pacpde.report.words import SCIPY, plain
 from pacpde.studies.conduct import kept_surrogates
 from pacpde.studies.ledger import Ledger, Row
 from pacpde.studies.records import as_json
-from pacpde.studies.statistics import Group, Ratio, break_even, groups, ratios, spread
+from pacpde.studies.statistics import (
+    ENOUGH,
+    FEWEST,
+    Group,
+    Ratio,
+    break_even,
+    groups,
+    ratios,
+    spread,
+)
 from pacpde.studies.study import Study
 
 CELLS = (
-    "family", "variant", "seed", "source", "target", "labels", "noise", "physics", "distance",
+    "variant", "family", "seed", "source", "target", "labels", "noise", "physics", "distance",
     "zero_shot_error", "target_error", "seconds", "steps", "outcome",
 )  # fmt: skip
-
-SCIPY = "scipy"  # the reference, beside the methods; or one of them
 
 
 def write(
@@ -58,16 +65,25 @@ def write(
     frames = slider.frames(cells, kept, {row["cell"]: row for row in rows})
     shown = pictures(found, cells, kept)
     names = dict.fromkeys([*(row["variant"] for row in rows), SCIPY])
+    tables = [_table(group) for group in found]
+    headings = _without_empty(tables)
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(files(__package__).joinpath("page.html").read_text("utf-8"))
     page = template.render(
         title=title or f"Transfer study {place.name}",
         sentences=words.summary(found, rows, len(cells)),
-        tables=[_table(group) for group in found],
-        headings=HEADINGS,
+        tables=tables,
+        headings=headings,
+        row=ROW,
+        fewest=FEWEST,
+        enough=ENOUGH,
+        columns={name for name, _ in headings},
+        bases=[readable(base) for base in dict.fromkeys(table["base"] for table in tables) if base],
         families=list(dict.fromkeys(group.family for group in found)),
         variants=[{"name": name, "shown": readable(name)} for name in names],
-        pictures=[{"told": p.told, "image": base64.b64encode(p.png()).decode()}
+        pictures=[{"told": p.told, "wide": p.wide,
+                   "light": base64.b64encode(p.png()).decode(),
+                   "dark": base64.b64encode(p.png(dark=True)).decode()}
                   for p in shown if p.on_page],
         frames=bool(frames),
         cells_count=len(rows),
@@ -76,6 +92,8 @@ def write(
                                    for row in [*kept_rows, *rows]}}),
         plotly=get_plotlyjs() if frames else "",
         toml=study.text,
+        beside=[{"name": file.name, "text": file.read_text("utf-8")}
+                for file in ([study.tuned] if study.tuned else [])],
         versions=rows[0]["versions"],
         machine=sorted({f"{row['device']}, {row['dtype']}" for row in rows}),
         command=f"pacpde study run study.toml -o {place.name}",
@@ -91,6 +109,7 @@ def write(
     }  # fmt: skip
 
 
+ROW = 2  # columns that say what a line is of; they stay in sight
 HEADINGS = (
     ("transfer", "text"), ("method", "text"), ("error", "number"), ("quartiles", "number"),
     ("zero-shot", "number"), ("ratio", "number"), ("interval", "number"), ("p", "number"),
@@ -98,6 +117,8 @@ HEADINGS = (
     ("to 1e-3, s", "number"), ("pays from", "number"), ("source kept", "number"),
     ("free", "number"), ("not converged", "number"), ("failed", "number"),
 )  # fmt: skip
+NOTHING = "–"
+Shown = tuple[str, float | None]  # text, number to sort by
 
 
 def _table(group: Group) -> dict[str, Any]:
@@ -110,44 +131,67 @@ def _table(group: Group) -> dict[str, Any]:
         rows = list(seeds.values())
         s, r = spread(rows), against.get(name)
         (soon, n_soon), (late, n_late) = s.to["0.01"], s.to["0.001"]
+        graded = s.tried - s.ungraded
         pays = break_even(rows, scratch, "0.01") if name != base else None
         kept = [x for row in rows if (x := row["source_error"]["recalled"]) is not None]
         free = next((row for row in rows if row["total_parameters"]), None)
+        short = s.tried - s.failed - s.converged
         lines.append(
             {
                 "variant": name,
                 "cells": [
                     (group.name, None),
                     (readable(name), None),
-                    _error(s.median),
-                    (f"{_error(s.low)[0]} – {_error(s.high)[0]}", _error(s.low)[1]),
+                    _error(s.median) if graded else ("ungraded", None),
+                    (f"{_error(s.low)[0]} – {_error(s.high)[0]}", s.low)
+                    if graded
+                    else (NOTHING, None),
                     _error(_median(row["zero_shot_error"] for row in rows)),
-                    (plain(r.ratio), r.ratio) if r and r.pairs else ("–", None),
-                    (f"{plain(r.low)} – {plain(r.high)}", r.low) if r and r.pairs else ("–", None),
-                    (f"{r.p:.2g}", r.p) if r and r.p is not None else ("–", None),
-                    (f"{r.wins} of {r.pairs}", r.wins) if r and r.pairs else ("–", None),
+                    *(_ratio(r) if r and r.pairs else [(NOTHING, None)] * 4),
                     _seconds(s.seconds),
-                    _reached(soon, n_soon, s.tried),
-                    _reached(late, n_late, s.tried),
-                    (f"{math.ceil(pays)}", pays) if pays is not None else ("–", None),
+                    _reached(soon, n_soon, graded),
+                    _reached(late, n_late, graded),
+                    (f"{math.ceil(pays)}", pays) if pays is not None else (NOTHING, None),
                     _error(_median(kept)),
                     (
                         f"{free['free_parameters']} / {free['total_parameters']}",
                         free["free_parameters"],
                     )
                     if free
-                    else ("–", None),
-                    (str(short := s.tried - s.failed - s.converged), short),
+                    else (NOTHING, None),
+                    (str(short), short),
                     (str(s.failed), s.failed),
                 ],
             }
         )
     if group.reference_error is not None and SCIPY not in group.rows:
-        cells: list[Shown] = [("–", None)] * len(HEADINGS)
+        cells: list[Shown] = [(NOTHING, None)] * len(HEADINGS)
         cells[0], cells[1] = (group.name, None), (SCIPY, None)
         cells[2], cells[9] = _error(group.reference_error), _seconds(group.reference_seconds)
         lines.append({"variant": SCIPY, "cells": cells})
     return {"family": group.family, "name": group.name, "base": base, "lines": lines}
+
+
+def _ratio(r: Ratio) -> list[Shown]:
+    """Ratio, interval, p and wins."""
+    return [
+        (plain(r.ratio), r.ratio),
+        (f"{plain(r.low)} – {plain(r.high)}", r.low) if math.isfinite(r.low) else (NOTHING, None),
+        (plain(r.p), r.p) if r.p is not None else (NOTHING, None),
+        (f"{r.wins} of {r.pairs}", r.wins),
+    ]
+
+
+def _without_empty(tables: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Leave columns of nothing but dashes out of the tables; returns the headings that stay."""
+    lines = [line for table in tables for line in table["lines"]]
+    stay = [
+        k for k in range(len(HEADINGS))
+        if k < ROW or any(line["cells"][k][0] != NOTHING for line in lines)
+    ]  # fmt: skip
+    for line in lines:
+        line["cells"] = [line["cells"][k] for k in stay]
+    return [HEADINGS[k] for k in stay]
 
 
 def _cells(rows: Sequence[Row]) -> list[list[Any]]:
@@ -191,22 +235,21 @@ def _script(data: Any) -> str:
     return compact.replace("<", "\\u003c")
 
 
-Shown = tuple[str, float | None]
-
-
 def _error(value: float | None) -> Shown:
     if value is None:
-        return "–", None
-    return ("failed", 1e300) if math.isinf(value) else (f"{value:.1e}", value)
+        return NOTHING, None
+    return ("failed", 1e300) if math.isinf(value) else (words.error(value), value)
 
 
 def _seconds(value: float | None) -> Shown:
-    return ("–", None) if value is None else (plain(value), value)
+    return (NOTHING, None) if value is None else (plain(value), value)
 
 
 def _reached(seconds: float | None, there: int, tried: int) -> Shown:
+    if not tried:
+        return NOTHING, None
     if seconds is None:
-        return (f"{there} of {tried}", 1e300)
+        return f"never ({there} of {tried})", 1e300
     return (plain(seconds) + ("" if there == tried else f" ({there} of {tried})"), seconds)
 
 

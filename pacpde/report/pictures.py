@@ -28,16 +28,18 @@ class Picture:
         name: of its file, without a suffix.
         told: what it shows.
         on_page: whether the page shows it; the others are behind its slider.
+        wide: it needs the whole width of the page.
     """
 
     name: str
     told: str
     draw: Callable[[], Figure]
     on_page: bool = True
+    wide: bool = False
 
-    def png(self, dpi: int = 100) -> bytes:
+    def png(self, dpi: int = 100, dark: bool = False) -> bytes:
         image = io.BytesIO()
-        with styled():
+        with styled(dark):
             self.draw().savefig(image, format="png", dpi=dpi)
         return image.getvalue()
 
@@ -64,9 +66,10 @@ def pictures(
     base = base_of(found)
     if base is not None and len(variant_names(found)) > 1:
         told = f"Error of {readable(base)} over that of each method, pair by pair."
-        made.append(Picture("gain", told, partial(drawn.gain_over_scratch, found, base)))
+        made.append(Picture("gain", told, partial(drawn.gain_over_scratch, found, base),
+                            wide=len(variant_names(found)) > drawn.FEW))  # fmt: skip
     if len(ranks(found)) > 1:
-        told = "Mean rank of every method over the transfers, with the critical difference."
+        told = "Mean rank of every method over the sources, with the critical difference."
         made.append(Picture("ranks", told, partial(drawn.critical_difference, found)))
     return [*made, *_masks(cells, kept)]
 
@@ -76,13 +79,14 @@ def _of_family(
 ) -> Iterator[Picture]:
     mine = [group for group in found if group.family == family]
     apart = [group for group in mine if group.distance is not None]
-    if not apart:
+    if not apart:  # no reference
         return
     yield Picture(
         f"error-distance-{family}",
         f"{family}: median target error of every method over the distance between the solutions "
         "of source and target.",
         partial(drawn.error_against_distance, found, family),
+        wide=len(variant_names(found)) > drawn.FEW,
     )
     if len({str(group.source) for group in mine}) > 1:
         for name in variant_names(mine):
@@ -110,6 +114,7 @@ def _of_family(
             zero_shot=next((row["zero_shot_error"] for row in rows), None),
             title=f"{farthest.name}, seed {seed}",
         ),
+        wide=len(histories) > drawn.FEW,
     )
     yield Picture(
         f"source-error-{family}",

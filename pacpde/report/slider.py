@@ -23,7 +23,8 @@ def frames(
 ) -> list[dict[str, Any]]:
     """One a family and source, with a step a target and a prediction a variant.
 
-    Arrays are float32 in base64. Families with more than one space axis are left out.
+    Arrays are float32 in base64. Families with more than one space axis are left out, and targets
+    without a reference.
 
     Args:
         cells: name → cell.
@@ -33,7 +34,7 @@ def frames(
     found: dict[Any, dict[str, Any]] = {}
     for name, surrogate in kept.items():
         cell = cells[name]
-        if name not in rows or len(cell.target.axes) > 2:
+        if name not in rows or len(cell.target.axes) > 2 or rows[name]["target_error"] is None:
             continue
         what = str(cell.source), cell.target.until, cell.labels, cell.noise, cell.physics
         frame = found.setdefault(what, _frame(cell))

@@ -1,7 +1,7 @@
 """A study's summary in words, each sentence made from its numbers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -11,8 +11,17 @@ from pacpde.studies.statistics import Group, Ratio, overall, spread, variant_nam
 
 SURE = 0.05
 FEW = 6  # methods, each of which gets a sentence
+SCIPY = "scipy"  # solves the target by itself: no way to transfer
 WINS, LOSES, OPEN = "wins against", "loses against", "is not told apart from"
-SEVERAL = {WINS: "win against", LOSES: "lose against", OPEN: "are not told apart from"}
+# Where sources are too few for a test: what was seen, and no verdict.
+AHEAD, BEHIND = (f"has a {size} error from every source than" for size in ("smaller", "larger"))
+SEVERAL = {
+    WINS: "win against",
+    AHEAD: AHEAD.replace("has", "have"),
+    OPEN: "are not told apart from",
+    BEHIND: BEHIND.replace("has", "have"),
+    LOSES: "lose against",
+}
 
 
 def summary(found: Sequence[Group], rows: Sequence[Row], planned: int) -> list[str]:
@@ -39,23 +48,37 @@ def _counts(found: Sequence[Group], rows: Sequence[Row], planned: int) -> str:
     failed = sum(row["fault"] is not None for row in rows)
     short = sum(row["fault"] is None and row["outcome"] != "converged" for row in rows)
     seeds = {row["seed"] for row in rows}
-    names = {row["variant"] for row in rows}
     parts = [
-        f"{len(rows)} of {planned} cells: {_number(len(found), 'transfer')}, "
-        f"{_number(len(names), 'method')}, {_number(len(seeds), 'seed')}"
+        f"{len(rows)} of {planned} cells: {_number(len(found), 'transfer')}, {_methods(rows)}, "
+        f"{_number(len(seeds), 'seed')}"
     ]
     parts.append(f"{short} did not converge" if short else "all that ran converged")
+    ungraded = sum(s.ungraded for s in (spread([row]) for row in rows))
+    if ungraded:
+        parts.append(f"{ungraded} have no reference and are ungraded")
     if failed:
         parts.append(f"{failed} have no result and count as the worst")
     return "; ".join(parts) + "."
+
+
+def _methods(rows: Sequence[Row]) -> str:
+    """How many ways to transfer; their variants, and scipy, are not counted as others."""
+    variants = {row["variant"] for row in rows}
+    names = {variant.partition(" (")[0] for variant in variants}
+    beside = " and scipy" if SCIPY in names else ""
+    ways = [variant for variant in variants if variant.partition(" (")[0] != SCIPY]
+    count = len(names - {SCIPY})
+    several = f" in {len(ways)} variants" if len(ways) > count else ""
+    return f"{_number(count, 'method')}{several}{beside}"
 
 
 def _best(family: str, mine: Sequence[Group]) -> str:
     wins: dict[str, int] = {}
     for group in mine:
         medians = {name: spread(list(r.values())).median for name, r in group.rows.items()}
-        best = min(medians, key=lambda name: medians[name])
-        if math.isfinite(medians[best]):
+        known = {name: m for name, m in medians.items() if m is not None and math.isfinite(m)}
+        if known:
+            best = min(known, key=lambda name: known[name])
             wins[best] = wins.get(best, 0) + 1
     if not wins:
         return f"{family}: no method has a finite median error."
@@ -79,33 +102,48 @@ def against(family: str, mine: Sequence[Group], base: str | None) -> list[str]:
 
 
 def _verdict(r: Ratio) -> str:
-    sure = r.p is not None and r.p < SURE
-    if sure and r.high < 1:
+    if r.p is None:
+        return {(r.sources, 0): AHEAD, (0, r.sources): BEHIND}.get((r.ahead, r.behind), OPEN)
+    if r.p < SURE and r.high < 1:
         return WINS
-    return LOSES if sure and r.low > 1 else OPEN
+    return LOSES if r.p < SURE and r.low > 1 else OPEN
 
 
 def _together(family: str, verdict: str, some: Sequence[Ratio]) -> str:
     """Of several methods with the same verdict."""
     told = ", ".join(f"{readable(r.one)} ({plain(r.ratio)})" for r in some)
     said = verdict if len(some) == 1 else SEVERAL[verdict]
-    least, most = min(r.pairs for r in some), max(r.pairs for r in some)
-    pairs = str(most) if least == most else f"{least} to {most}"
+    pairs = _span(r.pairs for r in some)
+    sources = _span(r.sources for r in some)
+    few = f"; {_too_few(some[0])}" if all(r.p is None for r in some) else ""
     return (
         f"{family}: {told} {said} {readable(some[0].other)}; in brackets the ratio of errors, "
-        f"geometric mean of {pairs} pairs."
+        f"geometric mean of {pairs} pairs from {sources} source{'' if sources == '1' else 's'}"
+        f"{few}."
     )
+
+
+def _too_few(r: Ratio) -> str:
+    if r.sources == 1:
+        return "one source allows no interval and no test"
+    return "too few sources for a test"
+
+
+def _span(counts: Iterable[int]) -> str:
+    known = sorted(counts)
+    return str(known[0]) if known[0] == known[-1] else f"{known[0]} to {known[-1]}"
 
 
 def _compared(family: str, r: Ratio) -> str:
     verdict = f"{_verdict(r)} {readable(r.other)}"
-    p = "too few pairs for a test" if r.p is None else f"p = {r.p:.2g} after Holm"
+    p = _too_few(r) if r.p is None else f"p = {plain(r.p)} after Holm"
     failures = f", {r.failures} of them with one failure" if r.failures else ""
+    interval = f" (95 % interval {plain(r.low)} to {plain(r.high)})" if r.low == r.low else ""
     return (
         f"{family}: {readable(r.one)} {verdict}: its error is {plain(r.ratio)} times as large in "
-        f"the geometric mean (95 % interval {plain(r.low)} to {plain(r.high)}), "
+        f"the geometric mean{interval}, "
         f"{plain(r.median)} times in the median, smaller in {r.wins} of {r.pairs} pairs"
-        f"{failures}; {p}."
+        f"{failures} from {_number(r.sources, 'source')}; {p}."
     )
 
 
@@ -147,8 +185,20 @@ def _scipy(found: Sequence[Group], rows: Sequence[Row]) -> str:
 
 
 def plain(value: float) -> str:
-    """Two digits, as a power of ten only where there would be many zeros."""
-    return f"{float(f'{value:.2g}'):g}"
+    """Two digits, as errors are written where there would be many zeros: 0.050, 9.0, 2.6e+05."""
+    if not math.isfinite(value):
+        return "failed"
+    rounded = float(f"{value:.2g}")
+    if rounded == 0:
+        return "0"
+    if not 1e-2 <= abs(rounded) < 1e4:
+        return error(value)
+    return f"{rounded:#.2g}" if abs(rounded) < 10 else f"{rounded:.0f}"
+
+
+def error(value: float) -> str:
+    """As 4.1e-07, everywhere on the page."""
+    return f"{value:.1e}"
 
 
 def _number(count: int, what: str) -> str:

@@ -1,7 +1,11 @@
 """Statistics of a study, from its rows alone: medians, paired intervals, tests, thresholds.
 
 Methods are compared within a group: the same family, source, target, labels, noise and physics. A
-pair is one seed of two methods of a group: they share source, collocation and labels.
+pair is one seed of two methods of a group: they share source, collocation and labels. Pairs of one
+trained source are not independent, whatever their targets: intervals and tests are by source.
+
+A row without a result is a failure and counts as the worst. A row whose target has no reference is
+ungraded: it has no error, and counts in no statistic of errors.
 """
 
 import math
@@ -11,13 +15,17 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata, wilcoxon
+from scipy.stats import bootstrap, rankdata, wilcoxon
 
 from pacpde.studies.ledger import Row
 
 RESAMPLES = 10_000
 COVERAGE = 0.95
-FEWEST = 5  # pairs for a test
+FEWEST = 5  # sources for a test; fewer cannot get near p = 0.05
+TINY = 1e-300  # in place of an error of 0, which has no logarithm
+ENOUGH = 10  # sources from which an interval covers about as much as it says
+
+Source = tuple[Any, ...]  # what tells a trained source from others
 
 
 @dataclass(frozen=True)
@@ -76,12 +84,26 @@ class Group:
     def pairs(self, one: str, other: str) -> tuple[np.ndarray, np.ndarray]:
         """Target errors of two variants over the seeds of both; infinite for a failure.
 
-        Seeds for which both failed are left out.
+        Seeds for which both failed, or one is ungraded, are left out.
         """
+        found = np.array(list(self.errors(one, other).values()), float).reshape(-1, 2)
+        return found[:, 0], found[:, 1]
+
+    def errors(self, one: str, other: str) -> dict[int, tuple[float, float]]:
+        """`pairs`, by seed."""
         here, there = self.rows.get(one, {}), self.rows.get(other, {})
-        both = [(_error(here[seed]), _error(there[seed])) for seed in here if seed in there]
-        known = np.array([pair for pair in both if np.isfinite(pair).any()], float).reshape(-1, 2)
-        return known[:, 0], known[:, 1]
+        found = {}
+        for seed in here:
+            if seed not in there:
+                continue
+            mine, theirs = _error(here[seed]), _error(there[seed])
+            if mine is not None and theirs is not None and math.isfinite(min(mine, theirs)):
+                found[seed] = mine, theirs
+        return found
+
+    def source_of(self, seed: int) -> Source:
+        """Of the cells of a seed: those of one source have the same, whatever their target."""
+        return self.family, _items(self.source), self.until, seed
 
 
 @dataclass(frozen=True)
@@ -91,19 +113,22 @@ class Spread:
     Attributes:
         tried, failed: cells; a failed one has no finite error. It counts, as the worst.
         converged: cells that ended so.
-        median, low, high: of the target error with its quartiles; infinite where failures reach it.
+        median, low, high: of the target error with its quartiles; infinite where failures reach it,
+            None where every cell is ungraded.
         seconds: median, on the target and its source stages.
         to: error, as text → (median seconds until it, cells that reached it).
+        ungraded: cells with a result and without an error.
     """
 
     tried: int
     failed: int
     converged: int
-    median: float
-    low: float
-    high: float
+    median: float | None
+    low: float | None
+    high: float | None
     seconds: float | None
     to: Mapping[str, tuple[float | None, int]]
+    ungraded: int = 0
 
 
 @dataclass(frozen=True)
@@ -113,12 +138,15 @@ class Ratio:
     Attributes:
         ratio: exp of the mean log ratio over pairs of results; below 1 the first is better.
         median: of the ratios, those of failures among them.
-        low, high: its bootstrap interval over seeds, see `COVERAGE`.
-        p: of the Wilcoxon signed-rank test over all pairs, a failure as the largest difference,
-            after Holm's correction; None with too few pairs.
+        low, high: its interval of `COVERAGE`, from a bootstrap that draws sources with all of their
+            pairs; not a number with one source. It is too narrow with few, see `ENOUGH`.
+        p: of the Wilcoxon signed-rank test over the sources' mean log ratios, a failure as the
+            largest difference of a pair, after Holm's correction; None with too few sources.
         pairs: how many.
         wins: of them the first is better in so many, the failures of the second among them.
         failures: pairs in which one of the two failed: in `wins` and `p`, not in `ratio`.
+        sources: how many trained sources the pairs are from.
+        ahead, behind: sources whose mean log ratio is below and above 0, failures as for `p`.
     """
 
     one: str
@@ -131,6 +159,9 @@ class Ratio:
     wins: int
     failures: int = 0
     median: float = math.nan
+    sources: int = 0
+    ahead: int = 0
+    behind: int = 0
 
 
 def groups(rows: Iterable[Row]) -> list[Group]:
@@ -163,8 +194,10 @@ def variant_names(found: Iterable[Group]) -> list[str]:
 
 def spread(rows: Sequence[Row], thresholds: Sequence[str] = ("0.01", "0.001")) -> Spread:
     """Median and quartiles of the error (of its logarithm), failures counted as infinite."""
-    errors = [_error(row) for row in rows]
-    low, median, high = (_quantile(errors, share) for share in (0.25, 0.5, 0.75))
+    errors = [error for row in rows if (error := _error(row)) is not None]
+    low, median, high = (
+        _quantile(errors, share) if errors else None for share in (0.25, 0.5, 0.75)
+    )
     seconds = [row["seconds"]["total"] for row in rows if row["seconds"]["total"] is not None]
     return Spread(
         len(rows),
@@ -175,70 +208,80 @@ def spread(rows: Sequence[Row], thresholds: Sequence[str] = ("0.01", "0.001")) -
         high,
         float(np.median(seconds)) if seconds else None,
         {threshold: time_to(rows, threshold) for threshold in thresholds},
+        len(rows) - len(errors),
     )
 
 
 def time_to(rows: Sequence[Row], threshold: str) -> tuple[float | None, int]:
     """Median seconds on the target until an error, and how many reached it.
 
-    Cells that never did are censored at the end of their fit, not left out: the median is that of
-    Kaplan & Meier (1958), None where fewer than half get there.
+    A cell that never got there takes for ever, however soon its fit ended: the median is the time
+    by which half of the graded cells are there, None where fewer are.
     """
-    events = []
-    for row in rows:
-        reached = (row["seconds_to"] or {}).get(threshold)
-        if reached is not None:
-            events.append((reached, True))
-        elif row["seconds"]["calibrate"] is not None:
-            events.append((row["seconds"]["calibrate"], False))
-        else:
-            events.append((math.inf, False))
-    alive, left = 1.0, len(events)
-    median = None
-    for seconds, there in sorted(events, key=lambda event: (event[0], not event[1])):
-        if there:
-            alive *= 1 - 1 / left
-            if median is None and alive <= 0.5 + 1e-12:
-                median = seconds
-        left -= 1
-    return median, sum(there for _, there in events)
+    graded = [row for row in rows if _error(row) is not None]
+    reached = [(row["seconds_to"] or {}).get(threshold) for row in graded]
+    times = sorted(math.inf if seconds is None else seconds for seconds in reached)
+    there = sum(math.isfinite(seconds) for seconds in times)
+    median = times[(len(times) - 1) // 2] if times else math.inf
+    return (median if math.isfinite(median) else None), there
 
 
 def ratios(group: Group, base: str) -> list[Ratio]:
     """Every other variant of a group against `base`; p-values are Holm's over these."""
-    found = [_ratio(name, base, *group.pairs(name, base)) for name in group.rows if name != base]
-    return _holm(found)
+    return overall([group], base)
 
 
 def overall(found: Sequence[Group], base: str) -> list[Ratio]:
-    """Every variant against `base` over all groups that have both, pairs of all groups pooled."""
-    names = [name for name in variant_names(found) if name != base]
+    """Every variant against `base` over all groups that have both, by source; p-values are Holm's.
+
+    A source that serves several groups counts once.
+    """
     made = []
-    for name in names:
-        pairs = [group.pairs(name, base) for group in found]
-        made.append(
-            _ratio(name, base, np.concatenate([p[0] for p in pairs] or [np.zeros(0)]),
-                   np.concatenate([p[1] for p in pairs] or [np.zeros(0)]))
-        )  # fmt: skip
+    for name in variant_names(found):
+        if name == base:
+            continue
+        logs: dict[Source, list[float]] = {}
+        for group in found:
+            for seed, (mine, theirs) in group.errors(name, base).items():
+                logs.setdefault(group.source_of(seed), []).append(math.log(mine) - math.log(theirs))
+        made.append(_ratio(name, base, list(logs.values())))
     return _holm(made)
 
 
 def ranks(found: Sequence[Group]) -> dict[str, float]:
-    """Mean rank of the median error over the groups that have every variant; 1 is best."""
-    names = variant_names(found)
-    whole = [group for group in found if set(group.rows) == set(names)]
-    if not whole:
+    """Mean rank of every variant over the sources of `ranked`; 1 is best."""
+    table = list(ranked(found).values())
+    if not table:
         return {}
-    table = [[spread(list(g.rows[name].values())).median for name in names] for g in whole]
-    mean = np.mean([rankdata(line) for line in table], axis=0)
-    return dict(sorted(zip(names, mean.tolist(), strict=True), key=lambda pair: pair[1]))
+    mean = np.mean(table, axis=0).tolist()
+    best = sorted(zip(variant_names(found), mean, strict=True), key=lambda pair: pair[1])
+    return dict(best)
+
+
+def ranked(found: Sequence[Group]) -> dict[Source, np.ndarray]:
+    """Ranks of all variants, in the order of their names, by every source that has all of them.
+
+    A source ranks the geometric means of the errors on its targets, a failure as the worst; targets
+    that not every variant was graded on are left out.
+    """
+    names = variant_names(found)
+    logs: dict[Source, list[list[float]]] = {}
+    for group in found:
+        if set(group.rows) != set(names):
+            continue
+        for seed in group.rows[names[0]]:
+            cells = [group.rows[name].get(seed) for name in names]
+            errors = [error for cell in cells if cell and (error := _error(cell)) is not None]
+            if len(errors) == len(names):
+                logs.setdefault(group.source_of(seed), []).append([*map(math.log, errors)])
+    return {source: rankdata(np.mean(lines, axis=0)) for source, lines in logs.items()}
 
 
 def break_even(rows: Sequence[Row], scratch: Sequence[Row], threshold: str) -> float | None:
     """Targets from which on transfer, its source's training counted, is quicker than scratch.
 
     n · (seconds a target from scratch) = source + n · (seconds a target), to the same error; None
-    where it never is, or one of them does not get there in the median.
+    where it never is, or fewer than half of the cells of one of them get there.
     """
     mine, theirs = time_to(rows, threshold)[0], time_to(scratch, threshold)[0]
     source = [row["seconds"]["source"] for row in rows if row["seconds"]["source"] is not None]
@@ -252,24 +295,55 @@ def break_even(rows: Sequence[Row], scratch: Sequence[Row], threshold: str) -> f
     return (float(np.median(source)) + float(np.median(stages))) / (theirs - mine)
 
 
-def _ratio(one: str, other: str, here: np.ndarray, there: np.ndarray) -> Ratio:
-    logs = np.log(here) - np.log(there)
-    known = logs[np.isfinite(logs)]
-    ratio = low = high = math.nan
-    if len(known):
-        rng = np.random.default_rng(0)
-        means = known[rng.integers(len(known), size=(RESAMPLES, len(known)))].mean(1)
-        low, high = np.exp(np.quantile(means, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2]))
-        ratio = np.exp(known.mean())
+def _ratio(one: str, other: str, logs: Sequence[Sequence[float]]) -> Ratio:
+    """From the log ratios of every source's pairs; infinite where one of a pair failed."""
+    every = np.array([log for some in logs for log in some], float)
+    known = every[np.isfinite(every)]
+    low, high = _interval(logs)
+    most = 1 + np.abs(known).max(initial=0)  # a failure is the largest difference
+    means = np.array([np.clip(some, -most, most).mean() for some in logs], float)
     p = None
-    if len(logs) >= FEWEST and np.any(logs):
-        most = 1 + np.abs(known).max(initial=0)
-        p = float(wilcoxon(np.clip(logs, -most, most)).pvalue)
+    if len(means) >= FEWEST and np.any(means):
+        p = float(wilcoxon(means).pvalue)
     return Ratio(
-        one, other, float(ratio), float(low), float(high), p,
-        len(logs), int((logs < 0).sum()), len(logs) - len(known),
-        float(np.exp(np.median(logs))) if len(logs) else math.nan,
-    )  # fmt: skip
+        one,
+        other,
+        float(np.exp(known.mean())) if len(known) else math.nan,
+        low,
+        high,
+        p,
+        pairs=len(every),
+        wins=int((every < 0).sum()),
+        failures=len(every) - len(known),
+        median=float(np.exp(np.median(every))) if len(every) else math.nan,
+        sources=len(logs),
+        ahead=int((means < 0).sum()),
+        behind=int((means > 0).sum()),
+    )
+
+
+def _interval(logs: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Of the ratio: sources are drawn, each with all of its pairs of results."""
+    finite = [[log for log in some if math.isfinite(log)] for some in logs]
+    counts = np.array([len(some) for some in finite if some], float)
+    sums = np.array([sum(some) for some in finite if some], float)
+    if len(sums) < 2:
+        return math.nan, math.nan
+
+    def mean(total: np.ndarray, count: np.ndarray, axis: int = -1) -> np.ndarray:
+        return np.asarray(total.sum(axis) / count.sum(axis))
+
+    drawn = bootstrap(
+        (sums, counts),
+        mean,
+        paired=True,
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        confidence_level=COVERAGE,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return float(np.exp(drawn.low)), float(np.exp(drawn.high))
 
 
 def _holm(found: Sequence[Ratio]) -> list[Ratio]:
@@ -294,10 +368,13 @@ def _quantile(errors: Sequence[float], share: float) -> float:
     return float(np.exp((1 - weight) * np.log(below) + weight * np.log(above)))
 
 
-def _error(row: Row) -> float:
-    """On the target; infinite without a result."""
+def _error(row: Row) -> float | None:
+    """On the target; infinite without a result, None without a reference to grade it."""
     error = row["target_error"]
-    return error if error is not None and math.isfinite(error) else math.inf
+    if error is not None:
+        return max(error, TINY) if math.isfinite(error) else math.inf
+    failed = row.get("fault") is not None or row.get("reference_error") is not None
+    return math.inf if failed else None
 
 
 def _items(values: Mapping[str, float]) -> tuple[tuple[str, float], ...]:

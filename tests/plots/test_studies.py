@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_rgb
 
 from pacpde.networks.constraints import PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Memory, Surrogate
 from pacpde.plots import studies
+from pacpde.plots.style import styled
 from pacpde.problems import Heat
 from pacpde.studies.statistics import Group, groups
 from tests.rows import row
@@ -53,8 +55,31 @@ def test_critical_difference(found: list[Group]) -> None:
     (ax,) = studies.critical_difference(found).axes
     assert [text.get_text() for text in ax.get_yticklabels()] == ["PAC", "scratch", "last layer"]
     assert [text.get_text() for text in ax.texts] == ["1.00", "2.00", "3.00"]
-    # Demšar's table 5: q of 3 classifiers at 0.05 is 2.343
-    assert f"{2.343 * np.sqrt(3 * 4 / (6 * 2)):.2f}" in ax.get_title()
+    # Demšar's table 5: q of 3 classifiers at 0.05 is 2.343; by the three sources
+    assert f"{2.343 * np.sqrt(3 * 4 / (6 * 3)):.2f}" in ax.get_title()
+    one = groups([row(name, 0, 1e-3 * k) for k, name in enumerate(("a", "b"), 1)])
+    (ax,) = studies.critical_difference(one).axes
+    assert "no test" in ax.get_title()
+
+
+def test_lines_of_many_methods_differ() -> None:
+    names = [f"method {k}" for k in range(24)]
+    rows = [row(name, 0, 1e-3 * (k + 1)) for k, name in enumerate(names)]
+    (ax,) = studies.error_against_distance(groups(rows), "heat").axes
+    lines = [bars.lines[0] for bars in ax.containers]
+    shown = {(line.get_color(), line.get_marker(), str(line._dash_pattern)) for line in lines}  # type: ignore[attr-defined]
+    assert len(shown) == 24
+    by_dash = {(line.get_color(), str(line._dash_pattern)) for line in lines}  # type: ignore[attr-defined]
+    assert len(by_dash) == 24  # also where a marker is hidden
+
+
+def test_dark_paper_has_light_ink(found: list[Group]) -> None:
+    with styled(dark=True):
+        made = studies.gain_over_scratch(found)
+    (ax,) = made.axes
+    assert max(to_rgb(ax.get_facecolor())) < 0.2
+    for colour in (ax.xaxis.label.get_color(), ax.title.get_color(), ax.lines[-1].get_color()):
+        assert min(to_rgb(colour)) > 0.8
 
 
 def test_masks() -> None:

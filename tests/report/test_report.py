@@ -1,6 +1,7 @@
 """The page: its numbers against the records', its size, and how it behaves in a real browser."""
 
 import base64
+import io
 import json
 import math
 import re
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.networks import checkpoint
@@ -111,7 +113,7 @@ def test_a_summary_is_made_from_its_numbers(folder: Path) -> None:
     said = words.summary(groups(rows), rows, 20)
     assert said[0].startswith("18 of 20 cells: 3 transfers, 3 methods, 2 seeds")
     assert said[0].endswith("1 have no result and count as the worst.")
-    assert any("too few pairs for a test" in sentence for sentence in said)
+    assert any("from 2 sources; too few sources for a test" in sentence for sentence in said)
     one = groups([row for row in rows if row["family"] == "lorenz"])
     mine, theirs = one[0].pairs("warm_start", "scratch")
     ratio = math.exp(np.log(mine / theirs).mean())
@@ -119,23 +121,55 @@ def test_a_summary_is_made_from_its_numbers(folder: Path) -> None:
     assert f"its error is {words.plain(ratio)} times as large" in sentence
 
 
-def test_many_methods_are_told_by_verdict() -> None:
+def of_many(seeds: int) -> list[str]:
+    """The summary of three transfers from each of some sources."""
     errors = {"scratch": 1e-3, "pac": 1e-4, "bss": 2e-4, "last_layer": 1e-1}
     names = [*errors, *(f"method_{k}" for k in range(words.FEW))]  # the others win here, lose there
     rows = []
     for target in (0.1, 0.2, 0.3):
-        for seed in range(5):
+        for seed in range(seeds):
             for name in names:
                 error = errors.get(name, 1e-3 * (2 if seed % 2 else 0.5)) * (1 + seed / 10)
                 rows.append(row(name, seed, error, target={"alpha": target}))
-    said = words.summary(groups(rows), rows, len(rows))
+    return words.summary(groups(rows), rows, len(rows))
+
+
+def test_many_methods_are_told_by_verdict() -> None:
+    said = of_many(10)
     (win,) = [sentence for sentence in said if " win against " in sentence]
-    assert win.startswith("heat: PAC (0.1), BSS (0.2) win against scratch")
-    assert "geometric mean of 15 pairs" in win
+    assert win.startswith("heat: PAC (0.10), BSS (0.20) win against scratch")
+    assert win.endswith("geometric mean of 30 pairs from 10 sources.")
     (lose,) = [sentence for sentence in said if " loses against " in sentence]
     assert lose.startswith("heat: last layer (100) loses against scratch")
     (open_,) = [sentence for sentence in said if "not told apart" in sentence]
     assert all(f"method {k}" in open_ for k in range(words.FEW))
+
+
+def test_too_few_sources_give_no_verdict_however_many_pairs_there_are() -> None:
+    said = of_many(4)  # 12 pairs, of which a test of pairs would make a verdict
+    assert not any("win against" in sentence or "lose" in sentence for sentence in said)
+    (ahead,) = [sentence for sentence in said if "smaller error from every source" in sentence]
+    assert ahead.startswith("heat: PAC (0.10), BSS (0.20) have a smaller error from every source")
+    assert ahead.endswith("12 pairs from 4 sources; too few sources for a test.")
+    one = of_many(1)
+    assert any("one source allows no interval and no test" in sentence for sentence in one)
+    pair = [row("scratch", 0, 1e-3), row("pac", 0, 2e-3)]
+    (sentence,) = words.against("heat", groups(pair), "scratch")
+    assert "interval 2" not in sentence and "no interval and no test" in sentence
+
+
+def test_variants_and_scipy_are_no_methods_of_their_own() -> None:
+    names = ['pac (mask="random")', 'pac (mask="inverted")', "scratch", "scipy"]
+    rows = [row(name, 0, 1e-3) for name in names]
+    said = words.summary(groups(rows), rows, 4)[0]
+    assert "1 transfer, 2 methods in 3 variants and scipy, 1 seed" in said
+    assert ", 1 method, 1 seed" in words.summary(groups(rows[2:3]), rows[2:3], 1)[0]
+
+
+def test_numbers_have_two_digits() -> None:
+    given = [0, 0.05, 0.3, 8, 9.96, 57.2, 9120, 33000, 4.1e-7]
+    told = ["0", "0.050", "0.30", "8.0", "10", "57", "9100", "3.3e+04", "4.1e-07"]
+    assert [words.plain(value) for value in given] == told
 
 
 def test_pictures_for_print(page: Path) -> None:
@@ -143,6 +177,40 @@ def test_pictures_for_print(page: Path) -> None:
     for name in ("error-distance-heat", "error-seconds-lorenz", "source-error-heat",
                  "solutions-heat", "solutions-lorenz", "gain", "ranks", "masks"):  # fmt: skip
         assert {f"{name}.pdf", f"{name}.png"} <= made
+
+
+def test_pictures_are_dark_in_dark_mode(page: Path) -> None:
+    sources = re.findall(
+        r'<source media="\(prefers-color-scheme: dark\)" srcset="data:image/png;base64,(.*?)">\s*'
+        r'<img src="data:image/png;base64,(.*?)"', page.read_text(),
+    )  # fmt: skip
+    assert len(sources) == page.read_text().count("<figure") > 3
+    for dark, light in sources:
+        corners = [imread(io.BytesIO(base64.b64decode(image)))[0, 0, :3] for image in (dark, light)]
+        assert max(corners[0]) < 0.2 and min(corners[1]) > 0.9
+
+
+def test_a_study_without_a_reference_has_a_page(folder: Path, tmp_path: Path) -> None:
+    """Its rows have no errors: they are ungraded, neither failed nor in a picture."""
+    shutil.copytree(folder, tmp_path / "out")
+    ledger = Ledger(tmp_path / "out")
+    rows = ledger.rows()
+    shutil.rmtree(ledger.place)
+    absent = ("target_error", "zero_shot_error", "distance", "reference_seconds", "reference_error")
+    for kept in rows:
+        if kept["family"] == "heat":
+            kept |= dict.fromkeys(absent) | {"seconds_to": {}}
+            kept["source_error"] = dict.fromkeys(kept["source_error"])
+        ledger.add(kept)
+    ledger.flush()
+    assert write(tmp_path / "out", tmp_path / "page.html")["failed"] == 1
+    text = (tmp_path / "page.html").read_text()
+    assert "12 have no reference and are ungraded" in text
+    assert "heat: no method has a finite median error." in text
+    assert text.count(">ungraded</td>") == 6
+    assert [frame["name"] for frame in embedded(tmp_path / "page.html")["frames"]] == [
+        f"from {Study.kept(folder).cells[-1].source}"
+    ]
 
 
 def test_a_folder_without_records_is_refused(tmp_path: Path) -> None:
@@ -195,6 +263,8 @@ def opened(browser: Any, page: Path, width: int = 1280) -> tuple[Any, list[str]]
 
 def test_in_a_browser_it_filters_sorts_and_slides(browser: Any, page: Path) -> None:
     tab, said = opened(browser, page)
+    headings = tab.locator("#table thead th").all_inner_texts()
+    assert "p" not in headings and "ratio" in headings  # two sources allow no test
     lines = "#table tbody tr:visible"
     assert tab.title() == "A <title>" and tab.locator(lines).count() == 12
     tab.select_option("#family", "heat")
@@ -239,6 +309,13 @@ def test_in_a_browser_it_filters_sorts_and_slides(browser: Any, page: Path) -> N
 def test_in_a_browser_it_fits_a_phone(browser: Any, page: Path) -> None:
     tab, said = opened(browser, page, width=390)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    for table in ("#methods", "#cells"):  # what a line is of stays in sight
+        tab.evaluate(f"document.querySelector('{table} .scroll').scrollLeft = 500")
+        frame = tab.locator(f"{table} .scroll").bounding_box()
+        box = tab.locator(f"{table} tbody tr:visible").first.locator(".row").last.bounding_box()
+        assert (
+            frame["x"] <= box["x"] < box["x"] + box["width"] < frame["x"] + frame["width"] / 2 + 60
+        )
     tab.locator("#target").press("ArrowRight")
     assert tab.locator("#view").bounding_box()["width"] <= 390
     assert said == []

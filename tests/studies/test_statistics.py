@@ -72,17 +72,28 @@ def test_holm() -> None:
     assert [r.p for r in statistics._holm(made)] == pytest.approx([0.06, 0.03, 0.06])
 
 
-def test_time_to_an_error_is_censored() -> None:
-    def cell(seconds: float, reached: bool) -> dict[str, Any]:
-        spent = {"source": 1.0, "prune": 0.0, "allocate": 0.0, "calibrate": seconds, "total": 1.0}
-        return row("a", 0, 1e-3, seconds=spent, seconds_to={"0.01": seconds} if reached else {})
+def spent(seconds: float, reached: bool) -> dict[str, Any]:
+    """A cell whose fit took so long and reached 1e-2 at its end, or did not."""
+    clocks = {"source": 1.0, "prune": 0.0, "allocate": 0.0, "calibrate": seconds, "total": 1.0}
+    return row("a", 0, 1e-3, seconds=clocks, seconds_to={"0.01": seconds} if reached else {})
 
-    rows = [cell(1, True), cell(2, False), cell(3, True), cell(4, True), cell(5, False)]
-    kept = CensoredData(uncensored=[1, 3, 4], right=[2, 5])
-    curve = ecdf(kept).sf
-    expected = curve.quantiles[np.flatnonzero(curve.probabilities <= 0.5)[0]]
-    assert statistics.time_to(rows, "0.01") == (expected, 3)
-    assert statistics.time_to([cell(1, True), cell(2, False), cell(3, False)], "0.01") == (None, 1)
+
+def test_a_fit_that_ends_early_without_an_error_never_reaches_it() -> None:
+    """Three of ten get there after 10 s and seven stall after 1 s: half never get there."""
+    rows = [spent(10, True)] * 3 + [spent(1, False)] * 7
+    assert statistics.time_to(rows, "0.01") == (None, 3)
+    assert statistics.break_even(rows, [spent(20, True)], "0.01") is None
+    assert statistics.break_even([spent(5, True)], rows, "0.01") is None
+
+
+def test_time_to_an_error_is_the_median_with_misses_as_never() -> None:
+    rows = [spent(1, True), spent(2, False), spent(3, True), spent(4, True), spent(0.1, False)]
+    kept = CensoredData(uncensored=[1, 3, 4], right=[5, 5])  # scipy takes no infinite times
+    curve = ecdf(kept).cdf
+    expected = curve.quantiles[np.flatnonzero(curve.probabilities >= 0.5)[0]]
+    assert statistics.time_to(rows, "0.01") == (expected, 3) == (4, 3)
+    assert statistics.time_to(rows[:4], "0.01") == (3, 3)
+    assert statistics.time_to(rows[:2], "0.01") == (1, 1)
 
 
 def test_break_even() -> None:
@@ -97,3 +108,98 @@ def test_break_even() -> None:
 def test_ranks() -> None:
     rows = [row("a", 0, 1e-3), row("b", 0, 1e-4), row("c", 0, None)]
     assert statistics.ranks(groups(rows)) == {"b": 1.0, "a": 2.0, "c": 3.0}
+
+
+def of_targets(errors: dict[int, list[tuple[float, float]]]) -> list[statistics.Group]:
+    """Groups of as many targets; seed → (error of "mine", error of "base") on each."""
+    rows = []
+    for seed, pairs in errors.items():
+        for number, (mine, base) in enumerate(pairs):
+            target = {"target": {"alpha": 0.1 + 0.01 * number}}
+            rows += [row("mine", seed, mine, **target), row("base", seed, base, **target)]
+    return groups(rows)
+
+
+def test_targets_of_one_source_are_not_independent() -> None:
+    """Fifteen pairs from three sources: what differs are the sources."""
+    by_source = {0: 0.5, 1: 0.7, 2: 1.2}
+    errors = {seed: [(1e-3 * ratio, 1e-3)] * 5 for seed, ratio in by_source.items()}
+    (found,) = statistics.overall(of_targets(errors), "base")
+    assert (found.pairs, found.sources, found.ahead, found.behind) == (15, 3, 2, 1)
+    assert found.p is None  # three sources allow no test, however many pairs there are
+    logs = np.log(list(by_source.values()))
+    expected = bootstrap((logs,), np.mean, method="percentile", rng=0, n_resamples=10_000)
+    assert math.log(found.ratio) == pytest.approx(logs.mean())
+    assert math.log(found.low) == pytest.approx(expected.confidence_interval.low, abs=1e-9)
+    assert math.log(found.high) == pytest.approx(expected.confidence_interval.high, abs=1e-9)
+
+
+def test_the_test_is_by_source() -> None:
+    rng = np.random.default_rng(3)
+    shifts = rng.normal(-0.3, 0.5, size=12)
+    noise = rng.normal(size=(12, 4)) * 0.1
+    errors = {
+        seed: [(1e-3 * math.exp(shift + e), 1e-3) for e in some]
+        for seed, (shift, some) in enumerate(zip(shifts, noise, strict=True))
+    }
+    (found,) = statistics.overall(of_targets(errors), "base")
+    means = shifts + noise.mean(1)
+    assert (found.pairs, found.sources) == (48, 12)
+    assert found.p == pytest.approx(wilcoxon(means).pvalue)
+
+
+def test_sources_count_by_their_pairs() -> None:
+    errors = {0: [(1e-3, 1e-3)] * 3, 1: [(1e-2, 1e-3)]}
+    (found,) = statistics.overall(of_targets(errors), "base")
+    assert found.ratio == pytest.approx(10**0.25)
+    assert (found.low, found.high) == (pytest.approx(1.0), pytest.approx(10.0))
+
+
+def test_one_source_has_no_interval() -> None:
+    for pairs in ([(2e-3, 1e-3)], [(2e-3, 1e-3), (3e-3, 1e-3)]):
+        (found,) = statistics.overall(of_targets({0: pairs}), "base")
+        assert found.sources == 1 and found.p is None
+        assert math.isnan(found.low) and math.isnan(found.high)
+
+
+def test_other_time_spans_and_coefficients_are_other_sources() -> None:
+    rows = []
+    for until in (None, 0.5):
+        for alpha in (0.4, 0.8):
+            where = {"source": {"alpha": alpha}, "until": until}
+            rows += [row("mine", 0, 2e-3, **where), row("base", 0, 1e-3, **where)]
+    (found,) = statistics.overall(groups(rows), "base")
+    assert (found.pairs, found.sources) == (4, 4)
+
+
+def test_ranks_are_by_source() -> None:
+    """On two of three targets "mine" is a little better, on the third much worse."""
+    errors = {0: [(0.9e-3, 1e-3)] * 2 + [(1e-1, 1e-3)], 1: [(2e-3, 1e-3)] * 3}
+    found = of_targets(errors)
+    assert statistics.ranks(found) == {"base": 1.0, "mine": 2.0}
+    assert len(statistics.ranked(found)) == 2
+
+
+def ungraded(variant: str, seed: int) -> dict[str, Any]:
+    """A cell whose target has no reference."""
+    return row(variant, seed, None, reference_error=None, reference_seconds=None, distance=None)
+
+
+def test_what_no_reference_grades_counts_in_no_statistic_of_errors() -> None:
+    rows = [row("a", 0, 1e-3), ungraded("a", 1), row("b", 0, 2e-3), row("b", 1, 1e-9)]
+    found = statistics.spread(rows[:2])
+    assert (found.tried, found.failed, found.ungraded) == (2, 0, 1)
+    assert found.median == pytest.approx(1e-3)
+    nothing = statistics.spread([ungraded("a", 1)])
+    assert (nothing.median, nothing.low, nothing.high, nothing.failed) == (None, None, None, 0)
+    (ratio,) = statistics.ratios(groups(rows)[0], "b")
+    assert (ratio.pairs, ratio.failures) == (1, 0)
+    assert statistics.time_to(rows[:2], "0.01") == (None, 0)
+    assert statistics.ranks(groups([ungraded("a", 0), row("b", 0, 1.0)])) == {}
+    assert groups([ungraded("a", 0)])[0].distance is None
+
+
+def test_an_error_of_zero_is_a_result() -> None:
+    (found,) = statistics.overall(of_targets({0: [(0.0, 1e-3)], 1: [(1e-3, 1e-3)]}), "base")
+    assert (found.failures, found.wins) == (0, 1)
+    assert math.isfinite(found.ratio)
