@@ -27,6 +27,8 @@ from pacpde.cli.options import (
     Physics,
     Plugin,
     Points,
+    ReferenceChoice,
+    ReferenceTolerance,
     Residual,
     Seed,
     Set,
@@ -112,8 +114,9 @@ def solve(
     tolerance: Annotated[
         float | None,
         typer.Option(
-            help="Relative L2 error to certify, 1e-12 to 0.1. Default: 1e-10; 1e-9 in two "
-            "dimensions of space or more."
+            help="Relative L2 error to certify, 1e-12 to 0.1; refused where it is not met. "
+            "Default: 1e-10; 1e-9 in two dimensions of space or more; where that is not met, the "
+            "best that is met is taken."
         ),
     ] = None,
     labels: Annotated[int, typer.Option(help="Also draw so many labelled points.")] = 0,
@@ -130,17 +133,16 @@ def solve(
     Example: pacpde solve burgers nu=0.02 -o burgers.h5 --labels 25 --noise 0.01
     """
     from pacpde import datasets
-    from pacpde.reference.certificate import check_tolerance
 
     problem = inputs.problem(family, coefficients or [], until)
     if tolerance is not None:
-        check_tolerance(tolerance)
+        inputs.check_tolerance(tolerance)
     datasets.check_labels(labels, noise)
     Runtime(device)
     check_seed(seed)
     inputs.output_file(output)
     inputs.json_target(json, output)
-    reference = datasets.reference_for(problem, tolerance=tolerance, progress=complain)
+    reference = inputs.solution(problem, tolerance)
     drawn = datasets.draw_labels(reference, labels, seed=seed, noise=noise) if labels else None
     datasets.write(reference, output, drawn)
     emit(*tables.solved(reference, output, labels, noise, seed, json))
@@ -158,6 +160,8 @@ def train(
     tolerance: Residual = None,
     memory: Memory = None,
     optimiser: Optimiser = None,
+    reference: ReferenceChoice = "auto",
+    reference_tolerance: ReferenceTolerance = None,
     until: Until = None,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -186,12 +190,12 @@ def train(
     job = single.Training(problem, check_seed(seed), Runtime(device, dtype), settings)
     inputs.output_folder(output)
     inputs.json_target(json, output)
-    reference = inputs.reference(problem)
+    graded = inputs.reference(problem, reference, reference_tolerance)
     with showing() as show:
         surrogate = job.run(output, show)
     checkpoint.save(surrogate, output)
     job.journal(output).clear()
-    emit(*tables.trained(surrogate, reference, output, seed, json))
+    emit(*tables.trained(surrogate, graded, output, seed, json))
     _exit_for({str(problem): surrogate}, settings, output)
 
 
@@ -212,6 +216,8 @@ def transfer(
     tolerance: Residual = None,
     memory: Memory = None,
     optimiser: Optimiser = None,
+    reference: ReferenceChoice = "auto",
+    reference_tolerance: ReferenceTolerance = None,
     among: Annotated[
         list[Path] | None,
         typer.Option(
@@ -261,8 +267,9 @@ def transfer(
     )  # fmt: skip
     inputs.output_folder(output, source)
     inputs.json_target(json, output, source)
+    graded = inputs.references(trained.problem, target, reference, reference_tolerance, labels)
     with showing() as show:
-        result = job.run(output, show)
+        result = job.run(output, show, graded)
     checkpoint.save(result.surrogate, output)
     job.journal(output).clear()
     record = result.record()
@@ -354,6 +361,8 @@ def compare(
     tolerance: Residual = None,
     memory: Memory = None,
     optimiser: Optimiser = None,
+    reference: ReferenceChoice = "auto",
+    reference_tolerance: ReferenceTolerance = None,
     until: Until = None,
     seed: OneSeed = None,
     seeds: Annotated[
@@ -405,6 +414,8 @@ def compare(
         ),
         Runtime(device, dtype),
         together,
+        reference,
+        reference_tolerance,
     )
     store = Store(output)
     store.check(plan.places())

@@ -6,14 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from pacpde.cli.output import complain
-from pacpde.datasets import reference_for
-from pacpde.errors import InvalidValueError, OutputError, PacpdeError, SolverError, unknown
+from pacpde.datasets import (
+    References,
+    grading_reference,
+    reference_for,
+    transfer_references,
+)
+from pacpde.datasets.grading import check_label_source, looser
+from pacpde.errors import InvalidValueError, OutputError, PacpdeError, unknown
 from pacpde.expressions import evaluate
 from pacpde.files import check_writable
 from pacpde.methods import Method, methods
 from pacpde.networks import checkpoint
 from pacpde.physics import Problem, families
-from pacpde.reference import Reference
+from pacpde.reference import Reference, default_tolerance
+from pacpde.reference.certificate import LOOSEST, check_tolerance
 from pacpde.runtime import check_seed
 
 
@@ -162,13 +169,40 @@ def settings(**values: float | str | None) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def reference(problem: Problem) -> Reference | None:
-    """Of a problem that is about to be fitted; without one, it is said that nothing is graded."""
-    try:
-        return reference_for(problem)
-    except SolverError as error:
-        complain(f"pacpde: {error} The fit goes on; its error will not be known.")
-        return None
+def reference(problem: Problem, choice: str, tolerance: float | None) -> Reference | None:
+    """What grades a problem that is about to be fitted; what there is to say of it is said."""
+    _check_reference_tolerance(tolerance)
+    return grading_reference(problem, choice, tolerance, _told)
+
+
+def solution(problem: Problem, tolerance: float | None) -> Reference:
+    """A reference certified to `tolerance`; without one, to the best that there is."""
+    if tolerance is not None:
+        return reference_for(problem, tolerance=tolerance, progress=complain)
+    found = reference_for(problem, loosest=LOOSEST, progress=complain)
+    wanted = default_tolerance(problem)
+    if found.certified_error > wanted:
+        _told(looser(found, wanted))
+    return found
+
+
+def references(
+    source: Problem, target: Problem, choice: str, tolerance: float | None, labels: int
+) -> References:
+    """What grades both ends of a transfer, before anything is trained."""
+    _check_reference_tolerance(tolerance)
+    found = transfer_references(source, target, choice, tolerance, _told)
+    check_label_source(labels, found.target)
+    return found
+
+
+def _check_reference_tolerance(tolerance: float | None) -> None:
+    if tolerance is not None:
+        check_tolerance(tolerance, "--reference-tolerance")
+
+
+def _told(sentence: str) -> None:
+    complain(f"pacpde: {sentence}")
 
 
 def output_file(path: Path, *taken: Path) -> Path:

@@ -108,4 +108,22 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Another option of a method; repeatable."),
 ]
+ReferenceChoice = Annotated[
+    str,
+    typer.Option(
+        "--reference",
+        metavar="auto|none|FILE",
+        help="What grades the result, and nothing more: the best solution that scipy certifies, "
+        "nothing, or a file of `pacpde solve`.",
+    ),
+]
+ReferenceTolerance = Annotated[
+    float | None,
+    typer.Option(
+        "--reference-tolerance",
+        help="Relative L2 error to which the reference is certified where that can be done; else "
+        "the best that can be done is taken, and said. Default: 1e-10; 1e-9 in two dimensions of "
+        "space or more.",
+    ),
+]
 Unused = Annotated[str, typer.Option(help="Taken as by every command, without effect here.")]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PLAIN_INTERVAL = 10.0  # seconds between two lines where stderr is no terminal
 SIDE_BY_SIDE = 8  # bars shown at once where fits run beside each other
+UNGRADED = "ungraded"  # no reference
 PLAIN_WIDTH = 140  # columns of a table where stdout is no terminal
 
 
@@ -143,9 +144,9 @@ class Number(str):
     """A number written out for a table."""
 
 
-def error(value: float | None) -> Number:
+def error(value: float | None, missing: str = "–") -> Number:
     """Three digits: 1.23e-04."""
-    return Number("–" if value is None else f"{value:.2e}")
+    return Number(missing if value is None else f"{value:.2e}")
 
 
 def seconds(value: float | None) -> Number:
@@ -170,8 +171,8 @@ def record_table(title: str, found: Sequence[Mapping[str, Any]]) -> Table:
         rows.append([
             record["method"],
             *([Number(record["seed"])] if several else []),
-            error(record["target_error"]),
-            error(record["zero_shot_error"]),
+            error(record["target_error"], UNGRADED),
+            error(record["zero_shot_error"], UNGRADED),
             f"{error(kept)} / {error(source['unmasked'])}",
             f"{record['free_parameters']} / {record['total_parameters']}",
             Number(record["steps"]),

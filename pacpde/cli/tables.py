@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pacpde.cli.inputs import option_table
-from pacpde.cli.output import Number, number, table, words
+from pacpde.cli.output import UNGRADED, Number, error, number, table, words
 from pacpde.methods import methods as known_methods
 from pacpde.methods.transfer import error_of
 from pacpde.networks.surrogate import Surrogate
@@ -90,9 +90,8 @@ def trained(
         "dtype": surrogate.runtime.dtype,
         "folder": str(folder),
     }
-    error = "–" if graded is None else f"{graded:.2e}"
     rows = [[
-        problem.name, words(problem.coefficients), Number(error),
+        problem.name, words(problem.coefficients), error(graded, UNGRADED),
         Number(surrogate.parameters), Number(surrogate.steps), Number(f"{surrogate.seconds:.1f}"),
         surrogate.outcome,
     ]]  # fmt: skip

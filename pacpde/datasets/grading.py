@@ -70,11 +70,16 @@ def grading_reference(
         tell(f"{error} Nothing is graded on {problem}: its errors will not be known.")
         return None
     if found.certified_error > wanted:
-        tell(
-            f"the reference of {problem} is certified to {found.certified_error:.1e}, not to "
-            f"{wanted:.0e}: {found.tolerances.get('limit')}. Errors near it are not told apart."
-        )
+        tell(f"{looser(found, wanted)} Errors near it are not told apart.")
     return found
+
+
+def looser(found: Reference, wanted: float) -> str:
+    """Says that a reference is certified to less than was wanted, and why."""
+    return (
+        f"the reference of {found.problem} is certified to {found.certified_error:.1e}, not to "
+        f"{wanted:.0e}: {found.tolerances.get('limit')}."
+    )
 
 
 def transfer_references(

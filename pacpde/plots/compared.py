@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from pacpde.datasets import reference_for
 from pacpde.plots.convergence import error_against_seconds
 from pacpde.plots.memory import source_error
 from pacpde.plots.solutions import maps
@@ -11,22 +10,26 @@ from pacpde.studies.run import Comparison
 
 
 def draw_all(found: Comparison, folder: str | Path) -> list[Path]:
-    """maps.png, error_vs_seconds.png and source_error.png of the first seed of a comparison."""
+    """maps.png, error_vs_seconds.png and source_error.png of the first seed of a comparison.
+
+    All three show errors: what no reference grades is left out.
+    """
     seed = next(iter(found.sources))
     surrogates = found.surrogates(seed)
     records = [record for record in found.records if record["seed"] == seed]
     way = f"{found.source} to {found.target}"
-    figures = {
-        "maps.png": maps(reference_for(found.target), surrogates),
-        "error_vs_seconds.png": error_against_seconds(
+    figures = {}
+    if found.references.target is not None:
+        figures["maps.png"] = maps(found.references.target, surrogates)
+        figures["error_vs_seconds.png"] = error_against_seconds(
             {name: surrogate.history for name, surrogate in surrogates.items()},
             zero_shot=records[0]["zero_shot_error"],
             title=f"Error on the target against seconds of fitting it\n{way}",
-        ),
-        "source_error.png": source_error(
+        )
+    if found.references.source is not None:
+        figures["source_error.png"] = source_error(
             found.records, title=f"Error on the source, stage by stage\n{way}"
-        ),
-    }
+        )
     paths = []
     for name, figure in figures.items():
         paths.append(Path(folder) / name)

@@ -10,11 +10,14 @@ from typing import Any
 
 import torch
 
+from pacpde.datasets.grading import AUTO, NONE, choice_inputs
+from pacpde.errors import InvalidValueError
 from pacpde.methods import Recipe, methods
 from pacpde.methods.transfer import check_transfer
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Problem
+from pacpde.reference.certificate import check_tolerance
 from pacpde.studies.identity import identity
 from pacpde.studies.records import cell_hash
 from pacpde.studies.single import Training
@@ -27,6 +30,7 @@ class Cell:
     Attributes:
         training: of the source; its seed, runtime and settings are the transfer's too.
         options: of the method.
+        reference, reference_tolerance: what grades it, "auto" or "none", as of `transfer`.
     """
 
     training: Training
@@ -36,8 +40,21 @@ class Cell:
     labels: int = 0
     noise: float = 0.0
     physics: bool = True
+    reference: str = AUTO
+    reference_tolerance: float | None = None
 
     def __post_init__(self) -> None:
+        if self.reference not in (AUTO, NONE):
+            raise InvalidValueError(
+                f"reference is {self.reference!r}, expected {AUTO!r} or {NONE!r}."
+            )
+        if self.reference_tolerance is not None:
+            check_tolerance(self.reference_tolerance, "reference_tolerance")
+        if self.reference == NONE and self.labels:
+            raise InvalidValueError(
+                "labels are drawn from the reference, and reference is 'none': leave one of them "
+                "out."
+            )
         source = self.training.problem
         recipe, ansatz = Recipe.of(source, **self.training.settings), PhysicsAnsatz(source)
         network = network_for(ansatz, recipe.width, recipe.depth, recipe.activation)
@@ -64,6 +81,7 @@ class Cell:
             "labels": self.labels,
             "noise": self.noise,
             "physics": self.physics,
+            **choice_inputs(self.reference, self.reference_tolerance),
             "fit": dataclasses.asdict(Recipe.of(self.target, **self.training.settings)),
             "made_by": identity(type(self.target), methods.get(self.method)),
         }

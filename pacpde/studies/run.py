@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from pacpde.datasets import reference_for
+from pacpde.datasets import References, transfer_references
+from pacpde.datasets.grading import AUTO, check_label_source, choice_inputs
 from pacpde.errors import InvalidValueError
 from pacpde.methods import Recipe, fit, methods, transfer
 from pacpde.methods.transfer import check_problem, check_transfer
@@ -19,6 +20,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.together import Together
 from pacpde.optim.update import Progress, prefixed
 from pacpde.physics import Problem
+from pacpde.reference import Reference
 from pacpde.runtime import Runtime, check_seed
 from pacpde.studies import records
 from pacpde.studies.identity import identity
@@ -45,12 +47,14 @@ class Comparison:
     Attributes:
         sources: seed → source surrogate.
         cells: one a seed and method, in that order.
+        references: what graded them.
     """
 
     source: Problem
     target: Problem
     sources: Mapping[int, Surrogate]
     cells: Sequence[Compared]
+    references: References
 
     @property
     def records(self) -> list[Record]:
@@ -89,6 +93,7 @@ class Plan:
         settings: of every fit, see `pacpde.methods.Recipe`.
         together: sources side by side, then all cells; the same to rounding, in less time, whose
             shares are the cells' seconds.
+        reference, reference_tolerance: what grades the transfers, as of `transfer`.
     """
 
     source: Problem
@@ -102,6 +107,8 @@ class Plan:
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     runtime: Runtime = Runtime()
     together: bool = False
+    reference: Reference | str | Path | None = AUTO
+    reference_tolerance: float | None = None
 
     def __post_init__(self) -> None:
         if not self.names or not self.seeds:
@@ -149,6 +156,7 @@ class Plan:
             "labels": self.labels,
             "noise": self.noise,
             "physics": self.physics,
+            **choice_inputs(self.reference, self.reference_tolerance),
             "made_by": identity(type(self.source), methods.get(name)),
         }
 
@@ -195,8 +203,13 @@ def carry_out(
 
 
 def _carry_out(plan: Plan, store: Store | None, progress: Progress | None, say: Say) -> Comparison:
+    references = transfer_references(
+        plan.source, plan.target, plan.reference, plan.reference_tolerance, say
+    )
+    check_label_source(plan.labels, references.target)
     work = _Work(
         plan,
+        references,
         store,
         progress,
         say,
@@ -207,7 +220,7 @@ def _carry_out(plan: Plan, store: Store | None, progress: Progress | None, say: 
     cells = work.each(work.cell, asked)
     if store is not None:
         store.tidy()
-    return Comparison(plan.source, plan.target, sources, cells)
+    return Comparison(plan.source, plan.target, sources, cells, references)
 
 
 @dataclass
@@ -215,6 +228,7 @@ class _Work:
     """Sources and cells of a plan, one after the other or side by side."""
 
     plan: Plan
+    references: References
     store: Store | None
     progress: Progress | None
     say: Say
@@ -224,8 +238,6 @@ class _Work:
     def each(self, work: Callable[..., T], given: Sequence[tuple[Any, ...]]) -> list[T]:
         if self.together is None:
             return [work(*inputs) for inputs in given]
-        for problem in (self.plan.source, self.plan.target):
-            reference_for(problem)  # each once, before fits side by side ask for the same
         return self.together.each([partial(work, *inputs) for inputs in given])
 
     def source(self, seed: int) -> Surrogate:
@@ -285,6 +297,7 @@ class _Work:
             journal=None if cell is None else cell.journal,
             together=self.together,
             settings=plan.settings,
+            reference=self.references,
             **plan.options.get(name, {}),
         )
         record = dict(records.check(result.record()))

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pacpde.datasets.grading import AUTO, Choice
 from pacpde.methods import Recipe, TransferResult, fit, methods, transfer
 from pacpde.methods.transfer import check_transfer
 from pacpde.networks.surrogate import Surrogate
@@ -103,7 +104,9 @@ class Transfer:
         """Beside the folder, which is replaced whole at the end."""
         return _journal(output, self.inputs())
 
-    def run(self, output: Path, progress: Progress | None = None) -> TransferResult:
+    def run(
+        self, output: Path, progress: Progress | None = None, reference: Choice = AUTO
+    ) -> TransferResult:
         return transfer(
             self.source,
             self.target,
@@ -115,6 +118,7 @@ class Transfer:
             progress=progress,
             journal=self.journal(output),
             settings=self.settings,
+            reference=reference,
             **self.options,
         )
 

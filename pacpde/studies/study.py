@@ -101,6 +101,8 @@ class Settings(_Table):
     dtype: str = "float64"
     plugins: list[str] = []
     tuned: str | None = None
+    reference: str = "auto"
+    reference_tolerance: Number | None = None
     options: dict[str, dict[str, Any]] = {}
     settings: dict[str, Any] = {}
     transfers: Annotated[list[Transfers], Field(min_length=1)]
@@ -297,7 +299,10 @@ def _cells(
         for options in variants(given):
             with _located(path, text, place):
                 training = Training(source, seed, runtime, own)
-                yield Cell(training, target, name, options, labels, noise, physics)
+                yield Cell(
+                    training, target, name, options, labels, noise, physics,
+                    settings.reference, settings.reference_tolerance,
+                )  # fmt: skip
 
 
 def _beside(folder: Path, name: str) -> Path:

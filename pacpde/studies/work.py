@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pacpde.datasets import reference_for
+from pacpde.datasets import transfer_references
 from pacpde.methods import TransferResult, fit, transfer
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.together import Together
@@ -37,6 +37,9 @@ def carry_out(
     cell: Cell, source: Surrogate, together: Together | None = None
 ) -> tuple[Row, Surrogate]:
     """The row of a cell, and the surrogate of its target."""
+    references = transfer_references(
+        cell.source, cell.target, cell.reference, cell.reference_tolerance
+    )
     result = transfer(
         source,
         cell.target,
@@ -48,16 +51,17 @@ def carry_out(
         runtime=cell.training.runtime,
         together=together,
         settings=cell.training.settings,
+        reference=references,
         **cell.options,
     )
-    reference, apart = reference_for(cell.target), reference_for(cell.source)
+    reference = references.target
     held_out = result.surrogate.held_out
     row = {
         **check(result.record()),
         **_named(cell),
-        "distance": distance(apart, reference),
-        "reference_seconds": reference.seconds,
-        "reference_error": reference.certified_error,
+        "distance": distance(references.source, reference),
+        "reference_seconds": None if reference is None else reference.seconds,
+        "reference_error": None if reference is None else reference.certified_error,
         "held_out": held_out if math.isfinite(held_out) else None,
         "seconds_to": seconds_to(result),
         "fault": None,
@@ -93,8 +97,13 @@ def failed(cell: Cell, why: str) -> Row:
     }
 
 
-def distance(source: Reference, target: Reference) -> float:
-    """‖u_T − u_S‖ / ‖u_T‖ on the target's grid, where the source's solution reaches."""
+def distance(source: Reference | None, target: Reference | None) -> float | None:
+    """‖u_T − u_S‖ / ‖u_T‖ on the target's grid, where the source's solution reaches.
+
+    None where one of them has no reference.
+    """
+    if source is None or target is None:
+        return None
     axes = list(target.axes.values())
     inside = axes[0] <= source.problem.domain.axis("t").upper
     points = mesh([axes[0][inside], *axes[1:]])
