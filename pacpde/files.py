@@ -2,34 +2,49 @@
 
 What is written goes to a temporary name beside the target and is renamed at the end, so that a
 killed process leaves the old one or the new one, and maybe a `.tmp` beside it that nobody reads.
+Links are followed: the file or folder that a link names is replaced, and the link stays.
 """
 
 import ctypes
+import filecmp
 import glob
+import hashlib
 import os
 import re
 import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_IMODE
 
 from pacpde.errors import OutputError
 
 ABANDONED = 86_400  # seconds after which a temporary file is nobody's
 LEFTOVER = re.compile(r"\.\d+-[0-9a-f]{8}\.tmp$")  # how `_beside` names them
+WRITE = 0o222  # permission bits, without which a file is read-only, also for an administrator
+
+Before = Callable[[Path], object]  # called with what is complete, just before it takes its place
 
 
 @contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
+def atomic_write(
+    path: str | Path, *, overwrite: bool = True, before: Before | None = None
+) -> Iterator[Path]:
     """A temporary file name to write to; it becomes `path` when the block ends well.
 
-    Folders above it are made. Raises OutputError where that cannot be done.
+    Folders above it are made. A file already there keeps its permissions.
+
+    Args:
+        overwrite: replace a file already there. Without it, one with other content is refused.
+        before: called with the complete temporary file.
+
+    Raises OutputError where that cannot be done.
     """
-    target = Path(path)
-    _check_file(target)
+    target = follow(path)
+    check_file(target)
     with _told(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     collect_leftovers(target.parent, target.name)
@@ -38,21 +53,33 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         with _told(target):
             yield temporary
             _sync(temporary)
-            os.replace(temporary, target)
+            if before is not None:
+                before(temporary)
+            check_file(target)
+            if overwrite:
+                _keep_mode(target, temporary)
+                os.replace(temporary, target)
+            else:
+                _put(temporary, target)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def atomic_folder(path: str | Path, marker: str | None = None) -> Iterator[Path]:
+def atomic_folder(
+    path: str | Path, marker: str | None = None, *, before: Before | None = None
+) -> Iterator[Path]:
     """A temporary folder to fill; it becomes `path` when the block ends well.
 
     A folder already there is replaced if it holds a file called `marker`, which says that it is
     of the same kind, or nothing but what the new one holds too; any other is refused, lest a
-    user's own files be lost.
+    user's own files be lost. Permissions stay as they were.
+
+    Args:
+        before: called with the complete temporary folder; it may refuse.
     """
-    target = Path(path)
+    target = follow(path)
     if marker is not None:
         check_folder(target, marker)
     with _told(target):
@@ -65,9 +92,13 @@ def atomic_folder(path: str | Path, marker: str | None = None) -> Iterator[Path]
             yield temporary
             if marker is None:
                 check_folder(target, *(made.name for made in temporary.iterdir()), every=True)
+            if before is not None:
+                before(temporary)
             for file in temporary.rglob("*"):
                 if file.is_file():
                     _sync(file)
+                    _keep_mode(target / file.relative_to(temporary), file)
+            _keep_mode(target, temporary)
             _move_over(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -88,15 +119,31 @@ def collect_leftovers(folder: Path, name: str = "*") -> None:
                     left.unlink()
 
 
+def follow(path: str | Path) -> Path:
+    """The absolute place that `path` names, all links followed.
+
+    Raises OutputError where it, or a folder above it, is a link to something that is not there.
+    """
+    given = Path(path)
+    with _told(given):
+        for part in (given, *given.parents):
+            if part.is_symlink() and not part.exists():
+                raise OutputError(
+                    f"{part} is a link to {os.readlink(part)}, which is not there: make that "
+                    "folder first, or name another output path."
+                )
+        return Path(os.path.realpath(given))
+
+
 def check_writable(path: str | Path, *, file: bool = False) -> Path:
     """`path`, if a file or folder can be made there; leaves nothing behind.
 
     With `file`, a folder already there is refused. Raises OutputError. Meant for before a long
     computation.
     """
-    target = Path(path)
+    target = follow(path)
     if file:
-        _check_file(target)
+        check_file(target)
     above = target.parent
     with _told(target):
         while not above.exists() and above != above.parent:
@@ -104,7 +151,24 @@ def check_writable(path: str | Path, *, file: bool = False) -> Path:
         probe = _beside(above / target.name)
         probe.touch(exist_ok=False)
         probe.unlink()
-    return target
+    return Path(path)
+
+
+def check_file(path: str | Path, *, overwrite: bool = True) -> Path:
+    """`path`, if a file may be written there: absent, or a regular file that is not read-only.
+
+    Without `overwrite` it must be absent.
+    """
+    target = follow(path)
+    with _told(target):
+        if not target.exists():
+            return Path(path)
+        if not target.is_file():
+            raise OutputError(f"{path} is no regular file: name another output file.")
+        if not overwrite:
+            raise taken(path)
+        _check_not_read_only(target)
+    return Path(path)
 
 
 def check_folder(path: str | Path, *known: str, every: bool = False) -> Path:
@@ -112,24 +176,64 @@ def check_folder(path: str | Path, *known: str, every: bool = False) -> Path:
 
     It is recognised by one of the file names `known`, or, with `every`, by having no others.
     """
-    target = Path(path)
+    target = follow(path)
     with _told(target):
         if not target.exists():
-            return target
+            return Path(path)
         if not target.is_dir():
-            raise OutputError(f"{target} is a file, expected a folder: name another output folder.")
-        there = {inside.name for inside in target.iterdir()}
-    if there and not (there <= set(known) if every else there & set(known)):
+            raise OutputError(f"{path} is a file, expected a folder: name another output folder.")
+        there = {inside.name: inside for inside in target.iterdir()}
+    if there and not (set(there) <= set(known) if every else set(there) & set(known)):
         raise OutputError(
-            f"{target} holds other files ({', '.join(sorted(there)[:3])}) and will not be "
+            f"{path} holds other files ({', '.join(sorted(there)[:3])}) and will not be "
             "replaced: name another output folder."
         )
-    return target
+    with _told(target):
+        for place in (target, *there.values()):
+            _check_not_read_only(place)
+        if os.path.ismount(target) or target.samefile(os.curdir):
+            raise OutputError(
+                f"{path} is the working folder or the root of a disk, which cannot be replaced: "
+                "name a folder inside it."
+            )
+    return Path(path)
 
 
-def _check_file(target: Path) -> None:
-    if target.exists() and not target.is_file():
-        raise OutputError(f"{target} is no regular file: name another output file.")
+def short_hash(content: bytes) -> str:
+    """SHA-256, short enough to read: what one content is told from another by."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def taken(path: str | Path) -> OutputError:
+    """Says that something stands where an output is to go."""
+    return OutputError(
+        f"{path} is already there: name another output, or add --overwrite to replace it."
+    )
+
+
+def _check_not_read_only(target: Path) -> None:
+    if not (target.stat().st_mode & WRITE and os.access(target, os.W_OK)):
+        raise OutputError(f"{target} is read-only: name another output path.")
+
+
+def _keep_mode(old: Path, new: Path) -> None:
+    """Give `new` the permissions of what it replaces."""
+    if old.exists():
+        new.chmod(S_IMODE(old.stat().st_mode))
+
+
+def _put(temporary: Path, target: Path) -> None:
+    """Move a file to a place where nothing, or the same content, may be."""
+    try:
+        os.link(temporary, target)  # unlike a renaming it never replaces
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        if not target.exists():
+            os.replace(temporary, target)
+            return
+    if not filecmp.cmp(temporary, target, shallow=False):
+        raise taken(target)
 
 
 @contextmanager

@@ -1,16 +1,21 @@
-"""Device, dtype and random numbers, always passed and never global."""
+"""Device, dtype and random numbers, always passed and never global; and which code runs."""
 
+import hashlib
 import platform
 import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from pacpde.errors import InvalidValueError, check_count
 
+ROOT = Path(__file__).parent
+# parts of pacpde whose code no result depends on
+IRRELEVANT = ("cli", "expressions", "plots", "report", "interop", "studies", "locks", "ownership")
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
 
@@ -75,3 +80,19 @@ def versions() -> dict[str, str]:
     # names the build, which the metadata of CUDA wheels leaves out
     found["torch"] = str(torch.__version__)
     return found
+
+
+@cache
+def code_hash() -> str:
+    """Hash of pacpde's own sources, as far as results depend on them."""
+    files = [
+        *ROOT.glob("*.py"),
+        *(file for room in ROOT.iterdir() if room.is_dir() for file in room.rglob("*.py")),
+    ]
+    relevant = sorted(
+        (file.relative_to(ROOT).as_posix(), file)
+        for file in files
+        if not file.relative_to(ROOT).parts[0].startswith(IRRELEVANT)
+    )
+    content = b"".join(name.encode() + b"\0" + file.read_bytes() for name, file in relevant)
+    return hashlib.sha256(content).hexdigest()[:16]

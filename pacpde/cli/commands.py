@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pacpde.cli import inputs, tables
+from pacpde.cli import inputs, outputs, tables
 from pacpde.cli import output as printing
 from pacpde.cli.identify import identify
 from pacpde.cli.options import (
@@ -24,6 +24,7 @@ from pacpde.cli.options import (
     Noise,
     OneSeed,
     Optimiser,
+    Overwrite,
     Physics,
     Plugin,
     Points,
@@ -77,6 +78,7 @@ def everywhere(
 @app.command()
 def families(
     json: Json = None,
+    overwrite: Overwrite = False,
     device: Unused = "cpu",
     seed: Unused = "0",
     plugin: Plugin = [],  # noqa: B006
@@ -87,12 +89,13 @@ def families(
     Example: pacpde families --json -
     """
     inputs.json_target(json)
-    emit(*tables.families(json))
+    emit(*tables.families(json), overwrite=overwrite)
 
 
 @app.command()
 def methods(
     json: Json = None,
+    overwrite: Overwrite = False,
     device: Unused = "cpu",
     seed: Unused = "0",
     plugin: Plugin = [],  # noqa: B006
@@ -103,7 +106,7 @@ def methods(
     Example: pacpde methods
     """
     inputs.json_target(json)
-    emit(*tables.methods(json))
+    emit(*tables.methods(json), overwrite=overwrite)
 
 
 @app.command()
@@ -125,6 +128,7 @@ def solve(
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="References run on the cpu whatever it is.")] = "cpu",
     json: Json = None,
+    overwrite: Overwrite = False,
     plugin: Plugin = [],  # noqa: B006
     debug: Debug = False,
 ) -> None:
@@ -141,11 +145,17 @@ def solve(
     Runtime(device)
     check_seed(seed)
     inputs.output_file(output)
-    inputs.json_target(json, output)
-    reference = inputs.solution(problem, tolerance)
-    drawn = datasets.draw_labels(reference, labels, seed=seed, noise=noise) if labels else None
-    datasets.write(reference, output, drawn)
-    emit(*tables.solved(reference, output, labels, noise, seed, json))
+    same = not overwrite and outputs.solved_before(output, problem, tolerance, labels, noise, seed)
+    inputs.output_file(output, overwrite=overwrite or same)
+    inputs.json_target(json, output, overwrite=overwrite or same)
+    if same:
+        complain(f"pacpde: {output} holds this already; --overwrite computes it anew.")
+        reference = datasets.load(output, problem).reference
+    else:
+        reference = inputs.solution(problem, tolerance)
+        drawn = datasets.draw_labels(reference, labels, seed=seed, noise=noise) if labels else None
+        datasets.write(reference, output, drawn, overwrite=overwrite)
+    emit(*tables.solved(reference, output, labels, noise, seed, json), overwrite=overwrite)
 
 
 @app.command()
@@ -167,14 +177,17 @@ def train(
     device: Device = "cpu",
     dtype: Dtype = "float64",
     json: Json = None,
+    overwrite: Overwrite = False,
     plugin: Plugin = [],  # noqa: B006
     debug: Debug = False,
 ) -> None:
     """Train a source surrogate; after an interruption the same command resumes.
 
+    Where the folder holds what the same command made before, it is shown again. Another surrogate
+    stays, unless --overwrite is given.
+
     Example: pacpde train burgers nu=0.01/pi -o runs/source
     """
-    from pacpde.networks import checkpoint
     from pacpde.studies import single
 
     problem = inputs.problem(family, coefficients or [], until)
@@ -187,15 +200,19 @@ def train(
         memory=memory,
         optimiser=optimiser,
     )
-    job = single.Training(problem, check_seed(seed), Runtime(device, dtype), settings)
     inputs.output_folder(output)
-    inputs.json_target(json, output)
-    graded = inputs.reference(problem, reference, reference_tolerance)
-    with showing() as show:
-        surrogate = job.run(output, show)
-    checkpoint.save(surrogate, output)
-    job.journal(output).clear()
-    emit(*tables.trained(surrogate, graded, output, seed, json))
+    grading = inputs.grading(reference, reference_tolerance)
+    job = single.Training(problem, check_seed(seed), Runtime(device, dtype), settings, grading)
+    with outputs.one_surrogate(job, output, json, overwrite=overwrite) as (found, replace):
+        if found is None:
+            graded = inputs.reference(problem, reference, reference_tolerance)
+            with showing() as show:
+                surrogate = job.run(output, show)
+            result = tables.trained(surrogate, graded, output, seed)
+            single.store(job, surrogate, output, result)
+        else:
+            surrogate, result = found.surrogate, found.result
+    emit(result, json, tables.training(result), overwrite=replace)
     _exit_for({str(problem): surrogate}, settings, output)
 
 
@@ -234,10 +251,11 @@ def transfer(
     device: Device = "cpu",
     dtype: Annotated[str | None, typer.Option(help="float64 or float32; the source's.")] = None,
     json: Json = None,
+    overwrite: Overwrite = False,
     plugin: Plugin = [],  # noqa: B006
     debug: Debug = False,
 ) -> None:
-    """Move a trained surrogate to other coefficients.
+    """Move a trained surrogate to other coefficients; see `train` for what is in the folder.
 
     Example: pacpde transfer runs/source nu=0.02/pi --method pac --sparsity 0.8 -o runs/target
     """
@@ -263,18 +281,23 @@ def transfer(
     )
     job = single.Transfer(
         trained.to(runtime), target, method, check_seed(seed), labels, noise, physics,
-        options[method], settings,
+        options[method], settings, inputs.grading(reference, reference_tolerance),
     )  # fmt: skip
     inputs.output_folder(output, source)
-    inputs.json_target(json, output, source)
-    graded = inputs.references(trained.problem, target, reference, reference_tolerance, labels)
-    with showing() as show:
-        result = job.run(output, show, graded)
-    checkpoint.save(result.surrogate, output)
-    job.journal(output).clear()
-    record = result.record()
-    emit(record, json, printing.record_table(str(target), [record]), f"written to {output}")
-    _exit_for({method: result.surrogate}, settings, output)
+    with outputs.one_surrogate(job, output, json, source, overwrite=overwrite) as (found, replace):
+        if found is None:
+            graded = inputs.references(
+                trained.problem, target, reference, reference_tolerance, labels
+            )
+            with showing() as show:
+                result = job.run(output, show, graded)
+            surrogate, record = result.surrogate, result.record()
+            single.store(job, surrogate, output, record)
+        else:
+            surrogate, record = found.surrogate, found.result
+    table = printing.record_table(str(target), [record])
+    emit(record, json, table, f"written to {output}", overwrite=replace)
+    _exit_for({method: surrogate}, settings, output)
 
 
 @app.command()
@@ -297,6 +320,7 @@ def predict(
     device: Device = "cpu",
     seed: Annotated[int, typer.Option(help="Unused: a prediction draws nothing.")] = 0,
     json: Json = None,
+    overwrite: Overwrite = False,
     plugin: Plugin = [],  # noqa: B006
     debug: Debug = False,
 ) -> None:
@@ -318,11 +342,12 @@ def predict(
     for remark in tabulated.remarks(asked, surrogate):
         complain(f"pacpde: {remark}")
     fields = asked.fields(surrogate)
-    tabulated.write(asked, fields, surrogate, output)
+    tabulated.write(asked, fields, surrogate, output, overwrite=overwrite)
     summary = asked.summary(surrogate, fields, output)
     if output is None and summary["error"] is not None:
         complain(f"pacpde: {tabulated.sentence(summary)}")
-    emit(summary, json, *([tabulated.sentence(summary)] if output else []))
+    shown = [tabulated.sentence(summary)] if output else []
+    emit(summary, json, *shown, overwrite=overwrite)
 
 
 @app.command()
@@ -379,19 +404,21 @@ def compare(
     device: Device = "cpu",
     dtype: Dtype = "float64",
     json: Json = None,
+    overwrite: Overwrite = False,
     plugin: Plugin = [],  # noqa: B006
     debug: Debug = False,
 ) -> None:
     """Train a source, transfer it by several methods, and show them side by side.
 
     The folder gets records.json, every surrogate and three pictures. After an interruption the
-    same command resumes; what is finished is reused.
+    same command resumes; what is finished is reused, also where methods or seeds are added. What
+    another comparison shows there stays, unless --overwrite is given.
 
     Example: pacpde compare burgers --source nu=0.01/pi --target nu=0.02/pi --methods
     pac,warm_start,scratch -o runs/compare
     """
-    from pacpde.studies.run import Plan, carry_out
-    from pacpde.studies.store import Store
+    from pacpde.studies.run import Plan, carry_out, check_shown
+    from pacpde.studies.store import PICTURES, RECORDS, Store
 
     names = inputs.method_names(methods)
     plan = Plan(
@@ -418,16 +445,21 @@ def compare(
         reference_tolerance,
     )
     store = Store(output)
-    store.check(plan.places())
-    inputs.json_target(json, *store.taken(plan.places()))
+    store.check(plan.places(), (RECORDS, *PICTURES), overwrite=overwrite)
+    replace = inputs.json_target(
+        json, *store.taken(plan.places()), overwrite=overwrite, own=store.shown
+    )
+    if not overwrite:
+        check_shown(plan, store)
     with showing(SIDE_BY_SIDE if together else 1) as show:
-        found = carry_out(plan, output, progress=show, say=show.say)
+        found = carry_out(plan, output, progress=show, say=show.say, overwrite=overwrite)
     from pacpde import plots
 
-    plots.draw_all(found, output)
+    plots.draw_all(found, output, overwrite=overwrite)
     title = f"{plan.source} to {plan.target}"
     table = printing.record_table(title, found.records)
-    emit({"records": found.records}, json, table, f"records and pictures in {output}")
+    sentence = f"records and pictures in {output}"
+    emit({"records": found.records}, json, table, sentence, overwrite=replace)
     _exit_for(found.fitted, plan.settings, output)
 
 

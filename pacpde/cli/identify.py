@@ -1,11 +1,12 @@
 """`pacpde identify`: unknown coefficients from measurements."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from pacpde.cli import inputs
+from pacpde.cli import inputs, outputs
 from pacpde.cli.options import (
     Debug,
     Device,
@@ -13,6 +14,7 @@ from pacpde.cli.options import (
     Json,
     Memory,
     Optimiser,
+    Overwrite,
     Plugin,
     Points,
     Residual,
@@ -54,6 +56,7 @@ def identify(
     seed: Seed = 0,
     device: Device = "cpu",
     json: Json = None,
+    overwrite: Overwrite = False,
     plugin: Plugin = [],  # noqa: B006
     debug: Debug = False,
 ) -> None:
@@ -65,6 +68,7 @@ def identify(
     from pacpde.methods.identification import identify as by_surrogate
     from pacpde.methods.identification import identify_by_scipy
     from pacpde.networks import checkpoint
+    from pacpde.studies import single
 
     trained = checkpoint.load(source)
     trained = trained.to(Runtime(device, trained.runtime.dtype))
@@ -74,37 +78,46 @@ def identify(
     )
     check_seed(seed)
     inputs.output_folder(output, source, measured)
-    inputs.json_target(json, output, source, measured)
     names = unknown or None
-    with showing() as show:
-        found = by_surrogate(
-            trained, at, values, unknown=names, seed=seed, progress=show, **settings
-        )
-    assert found.surrogate is not None
-    checkpoint.save(found.surrogate, output)
-    ways = {"surrogate": found}
-    if beside_scipy:
-        ways["scipy"] = identify_by_scipy(trained.problem, at, values, unknown=names)
-    content: dict[str, Any] = {
-        "family": trained.problem.name,
-        "labels": len(at),
-        "seed": seed,
-        "folder": str(output),
-        **{way: _content(made) for way, made in ways.items()},
-    }
+    job = single.Identification(trained, at, values, names, seed, settings, beside_scipy)
+    before = outputs.one_surrogate(job, output, json, source, measured, overwrite=overwrite)
+    with before as (done, may_replace):
+        if done is None:
+            with showing() as show:
+                found = by_surrogate(
+                    trained, at, values, unknown=names, seed=seed, progress=show, **settings
+                )
+            assert found.surrogate is not None
+            ways = {"surrogate": found}
+            if beside_scipy:
+                ways["scipy"] = identify_by_scipy(trained.problem, at, values, unknown=names)
+            content: dict[str, Any] = {
+                "family": trained.problem.name,
+                "labels": len(at),
+                "seed": seed,
+                "folder": str(output),
+                **{way: _content(made) for way, made in ways.items()},
+            }
+            made = replace(found.surrogate, provenance=job.provenance())
+            single.store(job, made, output, content)
+        else:
+            content = done.result
+    shown = {way: content[way] for way in ("surrogate", "scipy") if way in content}
     rows = [
-        [way, name, Number(f"{value:.6g}"), Number(f"{error:.2g}"), Number(f"{made.noise:.2g}"),
-         Number(f"{made.seconds:.1f}"), made.outcome]
-        for way, made in ways.items()
-        for name, (value, error) in made.estimates.items()
+        [way, name, Number(f"{one['value']:.6g}"), Number(f"{one['standard_error']:.2g}"),
+         Number(f"{made['noise']:.2g}"), Number(f"{made['seconds']:.1f}"), made["outcome"]]
+        for way, made in shown.items()
+        for name, one in made["estimates"].items()
     ]  # fmt: skip
     headings = ["by", "coefficient", "value", "standard error", "noise", "seconds", "outcome"]
-    emit(content, json, table(f"Coefficients from {len(at)} labels", headings, rows))
-    for way, made in ways.items():
-        for doubt in made.doubts():
+    title = f"Coefficients from {len(at)} labels"
+    emit(content, json, table(title, headings, rows), overwrite=may_replace)
+    for way, made in shown.items():
+        for doubt in made["doubts"]:
             complain(f"pacpde: {way}: {doubt}")
-    if found.outcome != "converged":
-        complain(f"pacpde: the fit ended {found.outcome}; what there is is kept in {output}.")
+    outcome = content["surrogate"]["outcome"]
+    if outcome != "converged":
+        complain(f"pacpde: the fit ended {outcome}; what there is is kept in {output}.")
         raise typer.Exit(1)
 
 
@@ -117,4 +130,5 @@ def _content(made: Any) -> dict[str, Any]:
         "noise": made.noise,
         "seconds": made.seconds,
         "outcome": made.outcome,
+        "doubts": made.doubts(),
     }

@@ -1,7 +1,7 @@
 """What the command line is given, turned into problems, options and places, or refused."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,17 @@ from pacpde.datasets import (
     reference_for,
     transfer_references,
 )
-from pacpde.datasets.grading import check_label_source, looser
-from pacpde.errors import InvalidValueError, OutputError, PacpdeError, unknown
+from pacpde.datasets.grading import AUTO, NONE, check_label_source, choice_inputs, looser
+from pacpde.errors import DataFileError, InvalidValueError, OutputError, PacpdeError, unknown
 from pacpde.expressions import evaluate
-from pacpde.files import check_writable
+from pacpde.files import check_file, check_writable, follow
 from pacpde.methods import Method, methods
 from pacpde.networks import checkpoint
 from pacpde.physics import Problem, families
 from pacpde.reference import Reference, default_tolerance
 from pacpde.reference.certificate import LOOSEST, check_tolerance
 from pacpde.runtime import check_seed
+from pacpde.studies import records
 
 
 def assignments(words: Sequence[str], where: str) -> dict[str, str]:
@@ -175,6 +176,15 @@ def reference(problem: Problem, choice: str, tolerance: float | None) -> Referen
     return grading_reference(problem, choice, tolerance, _told)
 
 
+def grading(choice: str, tolerance: float | None) -> dict[str, object]:
+    """What of --reference and --reference-tolerance a result depends on."""
+    if choice not in (AUTO, NONE) and not Path(choice).is_file():
+        raise DataFileError(
+            f"--reference {choice!r} is no file: give auto, none or a file of `pacpde solve`."
+        )
+    return choice_inputs(choice, tolerance)
+
+
 def solution(problem: Problem, tolerance: float | None) -> Reference:
     """A reference certified to `tolerance`; without one, to the best that there is."""
     if tolerance is not None:
@@ -205,13 +215,16 @@ def _told(sentence: str) -> None:
     complain(f"pacpde: {sentence}")
 
 
-def output_file(path: Path, *taken: Path) -> Path:
-    """A file that can be written, apart from what the command reads or writes besides."""
+def output_file(path: Path, *taken: Path, overwrite: bool = True) -> Path:
+    """A file that can be written, apart from what the command reads or writes besides.
+
+    Without `overwrite` it must not be there yet.
+    """
     apart(path, *taken)
     if path.is_dir():
         raise OutputError(f"{str(path)!r} is a folder: give the name of a file.")
     check_writable(path)
-    return path
+    return check_file(path, overwrite=overwrite)
 
 
 def output_folder(path: Path, *taken: Path) -> Path:
@@ -222,16 +235,34 @@ def output_folder(path: Path, *taken: Path) -> Path:
     return path
 
 
-def json_target(path: str | None, *taken: Path) -> str | None:
-    """`-`, or a file that can be written."""
-    if path is not None and path != "-":
-        output_file(Path(path), *taken)
-    return path
+def json_target(
+    path: str | None,
+    *taken: Path,
+    overwrite: bool = True,
+    own: Callable[[], Any] = lambda: None,
+) -> bool:
+    """Refuse where JSON cannot be written; returns whether a file already there may be replaced.
+
+    Args:
+        overwrite: it may. Without it, a file is refused, for a command that would only find out
+            after a long computation.
+        own: what the same command would write, had it ended as it stands; a file that holds just
+            this is its own, and it may be replaced.
+    """
+    if path is None or path == "-":
+        return overwrite
+    file = output_file(Path(path), *taken)
+    if not overwrite and file.exists():
+        content = own()
+        if content is None or file.read_bytes() != records.as_bytes(content):
+            check_file(file, overwrite=False)
+        return True
+    return overwrite
 
 
 def apart(path: Path, *taken: Path) -> None:
     """Refuse an output that is, lies in or holds one of `taken`."""
-    here = path.resolve()
+    here = follow(path)
     for other in taken:
         there = other.resolve()
         if here == there or there in here.parents or here in there.parents:

@@ -56,6 +56,10 @@ Plugin = Annotated[
         help="A Python file with families or methods of your own; may be repeated.",
     ),
 ]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace files and surrogates that are already there."),
+]
 Until = Annotated[float | None, typer.Option(help="End of the time span, if not the family's own.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Steps = Annotated[

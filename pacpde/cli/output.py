@@ -107,13 +107,16 @@ def _with_text(bars: Progress) -> Progress:
     return bars
 
 
-def emit(content: Any, json: str | None, *shown: Table | str) -> None:
-    """Results: JSON alone on stdout for `-`; otherwise tables, and JSON in its file."""
+def emit(content: Any, json: str | None, *shown: Table | str, overwrite: bool = False) -> None:
+    """Results: JSON alone on stdout for `-`; otherwise tables, and JSON in its file.
+
+    Without `overwrite`, a file that holds something else stays and is refused.
+    """
     if json == "-":
         print(records.as_json(content))
         return
     if json is not None:
-        records.write_json(content, Path(json))
+        records.write_json(content, Path(json), overwrite=overwrite)
     console = terminal(sys.stdout)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH

@@ -167,9 +167,16 @@ def _check_columns(
         raise DataFileError(f"{path} has a header and no point: add one line a point.")
 
 
-def write(points: Points, fields: np.ndarray, surrogate: Surrogate, output: Path | None) -> None:
+def write(
+    points: Points,
+    fields: np.ndarray,
+    surrogate: Surrogate,
+    output: Path | None,
+    *,
+    overwrite: bool = True,
+) -> None:
     """The points with the fields beside them, every digit kept."""
-    with _opened(output) as file:
+    with _opened(output, overwrite) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*points.columns, *surrogate.problem.fields])
         for row in np.concatenate([points.values, fields], axis=1).tolist():
@@ -177,12 +184,12 @@ def write(points: Points, fields: np.ndarray, surrogate: Surrogate, output: Path
 
 
 @contextmanager
-def _opened(output: Path | None) -> Iterator[TextIO]:
+def _opened(output: Path | None, overwrite: bool) -> Iterator[TextIO]:
     if output is None:
         yield sys.stdout
         return
     with (
-        atomic_write(output) as temporary,
+        atomic_write(output, overwrite=overwrite) as temporary,
         Path(temporary).open("w", newline="", encoding="utf-8") as file,
     ):
         yield file

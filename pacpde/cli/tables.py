@@ -1,6 +1,7 @@
 """What each command has to say: (content for JSON, where JSON goes, tables and sentences)."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,11 +72,12 @@ def solved(
 
 
 def trained(
-    surrogate: Surrogate, reference: Reference | None, folder: Path, seed: int, json: str | None
-) -> Shown:
+    surrogate: Surrogate, reference: Reference | None, folder: Path, seed: int
+) -> dict[str, Any]:
+    """What `pacpde train` says of a surrogate."""
     problem = surrogate.problem
     graded = None if reference is None else error_of(surrogate, reference)
-    content = {
+    return {
         "family": problem.name,
         "coefficients": problem.coefficients,
         "until": problem.until,
@@ -89,14 +91,19 @@ def trained(
         "device": surrogate.runtime.device,
         "dtype": surrogate.runtime.dtype,
         "folder": str(folder),
+        "provenance": dict(surrogate.provenance),
     }
+
+
+def training(content: Mapping[str, Any]) -> "Table":
+    """The same as a table."""
     rows = [[
-        problem.name, words(problem.coefficients), error(graded, UNGRADED),
-        Number(surrogate.parameters), Number(surrogate.steps), Number(f"{surrogate.seconds:.1f}"),
-        surrogate.outcome,
+        content["family"], words(content["coefficients"]), error(content["error"], UNGRADED),
+        Number(content["parameters"]), Number(content["steps"]),
+        Number(f"{content['seconds']:.1f}"), content["outcome"],
     ]]  # fmt: skip
     headings = ["family", "coefficients", "error", "parameters", "steps", "seconds", "outcome"]
-    return content, json, table(f"Surrogate in {folder}", headings, rows)
+    return table(f"Surrogate in {content['folder']}", headings, rows)
 
 
 def _headline(thing: type) -> str:

@@ -1,14 +1,12 @@
 """References computed once: a folder of HDF5 files named by what determines their content."""
 
 import hashlib
-import inspect
 import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import numpy as np
 import platformdirs
 from filelock import FileLock
 
@@ -18,7 +16,7 @@ from pacpde.datasets.schema import SCHEMA
 from pacpde.errors import DataFileError, OutputError, SolverError
 from pacpde.files import atomic_write, collect_leftovers
 from pacpde.physics import Problem
-from pacpde.physics.derivatives import ChannelDerivative
+from pacpde.physics.fingerprint import family_classes, probe, source_files, source_hash
 from pacpde.reference import Reference, default_tolerance, solve
 from pacpde.reference.certificate import LOOSEST, Progress, check_tolerance, not_certified
 
@@ -152,15 +150,14 @@ def cache_key(problem: Problem, tolerance: float) -> str | None:
     so that editing a family makes its references anew; what they import is seen by its effect on
     the physics' values at random points.
     """
-    try:
-        files = {str(inspect.getsourcefile(cls)) for cls in _family_classes(problem)}
-        sources = sorted(hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files)
-    except (OSError, TypeError):
+    classes = family_classes(type(problem))
+    if not all(source_files([cls]) for cls in classes):
         return None
+    physics = b"".join(values.tobytes() for values in probe(problem))
     determining = {
         "family": [problem.name, type(problem).__qualname__],
-        "sources": sources,
-        "physics": _fingerprint(problem),
+        "sources": source_hash(classes),
+        "physics": hashlib.sha256(physics).hexdigest(),
         "coefficients": {name: value.hex() for name, value in problem.coefficients.items()},
         "until": problem.until,
         "tolerance": tolerance,
@@ -168,24 +165,3 @@ def cache_key(problem: Problem, tolerance: float) -> str | None:
         "solver": SOLVER,
     }
     return hashlib.sha256(json.dumps(determining, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _family_classes(problem: Problem) -> list[type]:
-    return [cls for cls in type(problem).__mro__ if issubclass(cls, Problem) and cls is not Problem]
-
-
-def _fingerprint(problem: Problem) -> str:
-    """Hash of `initial` on a grid and of `rhs` at random points and derivatives."""
-    rng = np.random.default_rng(0)
-    domain, count = problem.domain, 64
-    points = domain.from_unit(rng.random((count, len(domain.axes)))).T
-    channels = {
-        name: list(rng.standard_normal((len(problem.fields), count))) for name in problem.channels
-    }
-    d = ChannelDerivative(channels, domain.names, dict(zip(domain.names, points, strict=True)))
-    with np.errstate(all="ignore"):
-        values = [*problem.rates(d.fields, d), *problem.start(*points[1:])]
-    digest = hashlib.sha256()
-    for value in values:
-        digest.update(np.asarray(value, float).tobytes())
-    return digest.hexdigest()

@@ -10,6 +10,7 @@ import numpy as np
 from pacpde.datasets.schema import SCHEMA, UNSEALED, Labels, seal
 from pacpde.errors import InvalidValueError, check_count
 from pacpde.files import atomic_write
+from pacpde.physics.fingerprint import Fingerprint, check_registered
 from pacpde.reference import Reference
 from pacpde.reference.dense import DEGREE
 from pacpde.runtime import generator, versions
@@ -17,9 +18,20 @@ from pacpde.runtime import generator, versions
 LABELS = 1_000_000  # at most
 
 
-def write(reference: Reference, path: str | Path, labels: Labels | None = None) -> None:
-    """One HDF5 file of schema 1, whole or not at all; OutputError where it cannot be written."""
-    with atomic_write(path) as temporary:
+def write(
+    reference: Reference,
+    path: str | Path,
+    labels: Labels | None = None,
+    *,
+    overwrite: bool = True,
+) -> None:
+    """One HDF5 file of schema 1, whole or not at all; OutputError where it cannot be written.
+
+    Args:
+        overwrite: replace a file already there.
+    """
+    check_registered(reference.problem)
+    with atomic_write(path, overwrite=overwrite) as temporary:
         with h5py.File(temporary, "w", locking=False) as file:
             _write_attributes(file, reference)
             _write_fields(file, reference)
@@ -65,6 +77,7 @@ def _write_attributes(file: h5py.File, reference: Reference) -> None:
     file.attrs["coefficients"] = json.dumps(problem.coefficients)
     if problem.until is not None:
         file.attrs["until"] = problem.until
+    file.attrs["fingerprint"] = json.dumps(Fingerprint.of(problem).as_json())
     file.attrs["certified_error"] = reference.certified_error
     file.attrs["solver"] = reference.solver
     file.attrs["tolerances"] = json.dumps(reference.tolerances)

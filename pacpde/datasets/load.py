@@ -10,6 +10,7 @@ import numpy as np
 from pacpde.datasets.schema import SCHEMA, Dataset, Labels, check_sealed
 from pacpde.errors import DataFileError, InvalidValueError, UnknownNameError
 from pacpde.physics import Problem, families
+from pacpde.physics.fingerprint import check_unchanged
 from pacpde.reference import Reference
 from pacpde.reference.dense import DEGREE, DenseSolution
 from pacpde.reference.grid import space_axes
@@ -57,9 +58,12 @@ def _problem(file: h5py.File, path: Path) -> Problem:
     until = file.attrs.get("until")
     try:
         family = families.get(str(file.attrs["family"]))
-        return family.from_coefficients(
+        problem = family.from_coefficients(
             json.loads(file.attrs["coefficients"]), None if until is None else float(until)
         )
+        if "fingerprint" in file.attrs:  # files of older versions lack it
+            check_unchanged(problem, json.loads(file.attrs["fingerprint"]), str(path))
+        return problem
     except UnknownNameError as error:
         raise DataFileError(f"{path}: {error} A family of your own needs its plugin.") from error
     except InvalidValueError as error:

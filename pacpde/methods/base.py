@@ -190,5 +190,6 @@ def finish(
         seconds=clock,
         steps=start.steps + steps,
         held_out=fits[-1].held_out,
+        provenance={},
     )
     return ended.to(ended.runtime)  # a lost device leaves the weights on the CPU: masks follow

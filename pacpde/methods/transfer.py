@@ -16,6 +16,7 @@ from pacpde.datasets import (
 from pacpde.datasets.grading import AUTO, Choice, check_label_source
 from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Context, Transferred, from_nothing, methods
+from pacpde.methods.provenance import of_fit, of_transfer
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.constraints import network_for
 from pacpde.networks.solved import SolvedAnsatz
@@ -46,7 +47,8 @@ def fit(
     """Solve a problem by a network from random weights.
 
     Args:
-        seed: of weights and points; the same seed gives the same bits on the same machine.
+        seed: of weights and points; the same seed gives the same bits on the same machine with the
+            same number of threads (`OMP_NUM_THREADS`), which the surrogate's provenance tells.
         progress: called with an `Update` after every refresh.
         journal: where to keep the state, so that a killed fit resumes exactly.
         together: the fits that run beside this one; `fit_many` makes it.
@@ -62,7 +64,9 @@ def fit(
     task = PhysicsTask(problem, hard=recipe.hard, seed=check_seed(seed), runtime=runtime)
     network = network_for(task.ansatz(Draw()), recipe.width, recipe.depth, recipe.activation)
     monitor = Monitor(progress, journal, _grader(problem, runtime, graded), together)
-    return from_nothing(task, network, recipe, seed, monitor)[0]
+    provenance = of_fit(problem, recipe, seed, runtime, together)
+    made = from_nothing(task, network, recipe, seed, monitor)[0]
+    return replace(made, provenance=provenance)
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,7 @@ class TransferResult:
             "device": runtime.device,
             "dtype": runtime.dtype,
             "versions": versions(),
+            "provenance": dict(self.surrogate.provenance),
         }
 
 
@@ -191,7 +196,12 @@ def transfer(
         seed,
         Monitor(progress, journal, _grader(target, runtime, graded.target), together),
     )
+    provenance = of_transfer(
+        source, target, way, recipe, seed, runtime, together,
+        labels=labels, noise=noise, physics=physics, references=graded,
+    )  # fmt: skip
     made = way.run(source, task, context)
+    made = replace(made, surrogate=replace(made.surrogate, provenance=provenance))
     zero_shot = source.solving(target)
     source_error: dict[str, float | None] = {
         moment: error_of(made.snapshots[moment], graded.source)

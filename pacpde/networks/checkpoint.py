@@ -13,12 +13,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from pacpde.errors import DataFileError, PacpdeError
-from pacpde.files import atomic_folder, check_folder
+from pacpde.errors import DataFileError, OutputError, PacpdeError
+from pacpde.files import Before, atomic_folder, check_folder, follow
 from pacpde.networks.constraints import Ansatz, PhysicsAnsatz, PlainAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.solved import SolvedAnsatz
 from pacpde.networks.surrogate import Memory, Surrogate
+from pacpde.physics.fingerprint import Fingerprint, check_registered, check_unchanged
 from pacpde.physics.problem import families
 from pacpde.runtime import Runtime, versions
 
@@ -26,8 +27,22 @@ SCHEMA = 1
 WEIGHTS, ABOUT = "weights.safetensors", "surrogate.json"
 
 
-def save(surrogate: Surrogate, folder: str | Path) -> None:
-    """Write the folder whole, or leave what was there."""
+def save(
+    surrogate: Surrogate,
+    folder: str | Path,
+    *,
+    result: Mapping[str, Any] | None = None,
+    before: Before | None = None,
+) -> None:
+    """Write the folder whole, or leave what was there.
+
+    Another surrogate is replaced; a folder that holds anything else is refused.
+
+    Args:
+        result: what the command that made it says of it, kept beside it.
+        before: called with the complete folder, just before it takes its place.
+    """
+    check_place(folder)
     tensors = {"weights": surrogate.weights.cpu()}
     for name, memory in surrogate.memories.items():
         tensors[f"mask/{name}"] = memory.mask.cpu()
@@ -47,11 +62,13 @@ def save(surrogate: Surrogate, folder: str | Path) -> None:
         "steps": surrogate.steps,
         "held_out": surrogate.held_out,
         "history": list(surrogate.history),
+        "provenance": dict(surrogate.provenance),
         "versions": versions(),
+        **({"result": result} if result is not None else {}),
     }
     weights = save_tensors(tensors)
     sealed = {"checksum": _checksum(about, weights), **about}
-    with atomic_folder(folder) as temporary:
+    with atomic_folder(folder, before=before) as temporary:
         (temporary / WEIGHTS).write_bytes(weights)
         (temporary / ABOUT).write_text(json.dumps(sealed, indent=1), encoding="utf-8")
 
@@ -73,9 +90,34 @@ def load(folder: str | Path, runtime: Runtime | None = None) -> Surrogate:
     return surrogate if runtime is None else surrogate.to(runtime)
 
 
+def result(folder: str | Path) -> dict[str, Any] | None:
+    """What the command that made the surrogate in a folder said of it; None if it kept nothing."""
+    found = _read(Path(folder))[0].get("result")
+    return found if isinstance(found, dict) else None
+
+
 def check_place(folder: str | Path) -> Path:
-    """`folder`, if `save` may take its place; OutputError where it holds anything else."""
-    return check_folder(folder, WEIGHTS, ABOUT, every=True)
+    """`folder`, if `save` may take its place; OutputError where it holds anything else.
+
+    A file that is called as one of ours is not enough: `surrogate.json` must describe a surrogate.
+    """
+    check_folder(folder, WEIGHTS, ABOUT, every=True)
+    place = follow(folder)
+    if holds_surrogate(place) or not (place.is_dir() and any(place.iterdir())):
+        return Path(folder)
+    raise OutputError(
+        f"{folder} holds files that are no surrogate of pacpde and will not be replaced: name "
+        "another output folder, or move them away."
+    )
+
+
+def holds_surrogate(folder: Path) -> bool:
+    """Whether a folder holds what `save` wrote, damaged or not."""
+    try:
+        about = json.loads((folder / ABOUT).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(about, dict) and {"schema", "checksum", "network", "family"} <= set(about)
 
 
 def _read(place: Path) -> tuple[dict[str, Any], bytes]:
@@ -156,6 +198,7 @@ def _assemble(about: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Surrog
         about["seconds"],
         about["steps"] if "steps" in about else _steps(about["history"]),
         about.get("held_out", math.nan),
+        about.get("provenance", {}),
     )
 
 
@@ -169,7 +212,9 @@ def _steps(history: Sequence[Mapping[str, Any]]) -> int:
 def _describe(ansatz: Ansatz) -> dict[str, Any]:
     if isinstance(ansatz, PhysicsAnsatz):
         problem = ansatz.problem
+        check_registered(problem)
         return {
+            "fingerprint": Fingerprint.of(problem).as_json(),
             "family": problem.name,
             "coefficients": problem.coefficients,
             "until": problem.until,
@@ -197,5 +242,7 @@ def _ansatz(about: dict[str, Any]) -> Ansatz:
             f"the surrogate of {problem} was made odd in {before}, and its family is odd in each "
             f"of {', '.join(problem.odd) or 'no axis'}: train it anew."
         )
+    if "fingerprint" in about:  # folders of older versions lack it
+        check_unchanged(problem, about["fingerprint"], "the surrogate")
     kind = SolvedAnsatz if "tolerance" in about["constraints"] else PhysicsAnsatz
     return kind(problem, **about["constraints"])

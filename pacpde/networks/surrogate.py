@@ -60,6 +60,8 @@ class Surrogate:
         steps: optimiser steps its fits took.
         held_out: root mean square held-out residual of its weights, by their last fit; not a number
             where none was measured.
+        provenance: all that it depends on, see `pacpde.methods.provenance`; empty where it is not
+            known, as in folders of older versions.
     """
 
     network: MLP
@@ -72,6 +74,7 @@ class Surrogate:
     seconds: float = 0.0
     steps: int = 0
     held_out: float = math.nan
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def problem(self) -> Problem:
@@ -223,18 +226,24 @@ class Surrogate:
             stage="recalled",
             outcome=memory.outcome or self.outcome,
             held_out=math.nan,
+            provenance={"call": "recall", "name": name, "of": dict(self.provenance)}
+            if self.provenance
+            else {},
         )
 
     def fresh(self, **changes: Any) -> "Surrogate":
         """The same, with changes, as a start for other fits: no memories, nothing of its fits."""
-        blank = {"memories": {}, "history": (), "seconds": 0.0, "steps": 0, "held_out": math.nan}
+        blank: dict[str, Any] = {
+            "memories": {}, "history": (), "seconds": 0.0, "steps": 0, "held_out": math.nan,
+            "provenance": {},
+        }  # fmt: skip
         return replace(self, **{**blank, **changes})
 
     def solving(self, problem: Problem) -> "Surrogate":
         """The same weights taken as a solver of another problem of the family."""
         assert isinstance(self.ansatz, PhysicsAnsatz)
         ansatz = replace(self.ansatz, problem=problem)
-        return replace(self, ansatz=ansatz, held_out=math.nan)
+        return replace(self, ansatz=ansatz, held_out=math.nan, provenance={})
 
     def to(self, runtime: Runtime) -> "Surrogate":
         """The same surrogate on another device or in another precision."""

@@ -8,7 +8,7 @@ the same bits.
 
 import hashlib
 import json
-import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,14 @@ class Journal:
         return Journal(self.folder / name, self.key)
 
     def clear(self) -> None:
-        """Forget everything, once the command's result is stored."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Forget every state, once the command's result is stored; other files stay."""
+        for pattern in ("*.safetensors", ".*.safetensors.*.tmp"):
+            for file in self.folder.rglob(pattern):
+                file.unlink(missing_ok=True)
+        folders = [place for place in self.folder.rglob("*") if place.is_dir()]
+        for folder in [*sorted(folders, reverse=True), self.folder]:
+            with suppress(OSError):  # not empty, or not there
+                folder.rmdir()
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name.replace('/', '.')}.safetensors"

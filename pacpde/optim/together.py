@@ -6,6 +6,7 @@ computed once, those of one kind as a stack (see `LeastSquares.stack`), and stac
 """
 
 import hashlib
+import secrets
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -83,6 +84,7 @@ class Together:
     _waiting: list[_Request] = field(default_factory=list, init=False)
     _running: int = field(default=0, init=False)
     _stopped: bool = field(default=False, init=False)
+    _name: str = field(default="", init=False)
 
     @classmethod
     def of(cls, workers: int | None, device: str) -> "Together":
@@ -110,6 +112,7 @@ class Together:
         errors: list[BaseException | None] = [None] * len(jobs)
         self._turns = threading.Semaphore(self.workers)
         self._running, self._stopped = len(jobs), False
+        self._name = secrets.token_hex(6)
 
         def work(number: int) -> None:
             torch.set_num_threads(1 if self.workers > 1 else torch.get_num_threads())
@@ -169,6 +172,10 @@ class Together:
         if request.made is None:
             raise StoppedError
         return request.made
+
+    def place(self) -> dict[str, Any]:
+        """Which batch the calling job is in, and where: its bits depend on that company."""
+        return {"name": self._name, "position": self._own.number}
 
     def clock(self) -> float:
         """Seconds that a fit took so far: its own, and its share of what was computed for many."""

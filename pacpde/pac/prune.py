@@ -34,4 +34,5 @@ def prune(
         weights=weights,
         memories={SOURCE: Memory(surrogate.ansatz, mask)},
         stage="pruned",
+        provenance={},
     )

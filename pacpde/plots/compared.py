@@ -7,12 +7,16 @@ from pacpde.plots.memory import source_error
 from pacpde.plots.solutions import maps
 from pacpde.plots.style import save
 from pacpde.studies.run import Comparison
+from pacpde.studies.store import Store
 
 
-def draw_all(found: Comparison, folder: str | Path) -> list[Path]:
+def draw_all(found: Comparison, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
     """maps.png, error_vs_seconds.png and source_error.png of the first seed of a comparison.
 
     All three show errors: what no reference grades is left out.
+
+    Args:
+        overwrite: replace files of these names that no comparison drew.
     """
     seed = next(iter(found.sources))
     surrogates = found.surrogates(seed)
@@ -30,8 +34,8 @@ def draw_all(found: Comparison, folder: str | Path) -> list[Path]:
         figures["source_error.png"] = source_error(
             found.records, title=f"Error on the source, stage by stage\n{way}"
         )
-    paths = []
+    own = Store(Path(folder)).own
     for name, figure in figures.items():
-        paths.append(Path(folder) / name)
-        save(figure, paths[-1])
-    return paths
+        with own.writing(name, overwrite=overwrite) as temporary:
+            save(figure, temporary, kind="png")
+    return [Path(folder) / name for name in figures]

@@ -133,7 +133,7 @@ def _plain(value: float) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
-def save(figure: Figure, path: str | Path, dpi: int = 130) -> None:
-    """A PNG, PDF or SVG by the suffix, whole or not at all."""
+def save(figure: Figure, path: str | Path, dpi: int = 130, kind: str | None = None) -> None:
+    """A PNG, PDF or SVG by the suffix, or of that kind, whole or not at all."""
     with atomic_write(Path(path)) as temporary, styled():
-        figure.savefig(temporary, format=Path(path).suffix[1:] or "png", dpi=dpi)
+        figure.savefig(temporary, format=kind or Path(path).suffix[1:] or "png", dpi=dpi)

@@ -8,6 +8,7 @@ A Parquet file cannot grow, so rows are written in parts, each whole or not at a
 the folder as one table (`pandas.read_parquet(FOLDER / "records")` does).
 """
 
+import json
 import secrets
 import time
 from collections.abc import Iterable, Mapping
@@ -20,7 +21,7 @@ import pyarrow.parquet as pq
 
 from pacpde.errors import DataFileError
 from pacpde.files import atomic_write
-from pacpde.studies.records import CLOCKS, KEYS, MOMENTS, Record
+from pacpde.studies.records import CLOCKS, KEYS, LATER, MOMENTS, Record
 
 ROWS = 500  # in memory at most before a part is written
 SECONDS = 2.0  # a finished row waits at most, if others follow
@@ -48,6 +49,7 @@ _TYPES: dict[str, pa.DataType] = {
     "device": pa.string(),
     "dtype": pa.string(),
     "versions": pa.map_(pa.string(), pa.string()),
+    "provenance": pa.string(),  # JSON
 }
 # What a study keeps of a cell beside its record.
 EXTRAS: dict[str, pa.DataType] = {
@@ -110,7 +112,7 @@ class Ledger:
         """Keep a row; it is on the disk within seconds, or after `flush`."""
         if not self._waiting:
             self._since = time.monotonic()
-        self._waiting.append(dict(row))
+        self._waiting.append(dict(row) | {"provenance": _as_text(row.get("provenance"))})
         if len(self._waiting) >= ROWS or time.monotonic() - self._since > SECONDS:
             self.flush()
 
@@ -138,7 +140,15 @@ class Ledger:
 
 def record(row: Row) -> Record:
     """What of a row is its record."""
-    return {key: row[key] for key in KEYS}
+    text = row["provenance"]
+    provenance = json.loads(text) if isinstance(text, str) else text
+    return {key: row[key] for key in KEYS} | {"provenance": provenance}
+
+
+def _as_text(provenance: Any) -> str | None:
+    """A row keeps it as it stands in a file: most readers never look at it."""
+    plain = provenance is None or isinstance(provenance, str)
+    return provenance if plain else json.dumps(provenance, sort_keys=True)
 
 
 def _read(part: Path, columns: list[str] | None = None) -> pa.Table:
@@ -150,8 +160,19 @@ def _read(part: Path, columns: list[str] | None = None) -> pa.Table:
             f"the record file {str(part)!r} is cut short or damaged. The other files of its folder "
             "are not: move it away, and the same command makes its cells anew."
         ) from error
+    if columns is None:
+        found = _with_later(found)
     if columns is None and not found.schema.equals(SCHEMA):
         raise DataFileError(
             f"the record file {str(part)!r} was written by another pacpde: name another folder."
         )
     return found
+
+
+def _with_later(table: pa.Table) -> pa.Table:
+    """The columns that older versions did not write, without values."""
+    for name in LATER:
+        if name not in table.column_names:
+            place, kind = SCHEMA.get_field_index(name), SCHEMA.field(name)
+            table = table.add_column(place, kind, pa.nulls(len(table), kind.type))
+    return table

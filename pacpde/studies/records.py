@@ -15,8 +15,9 @@ Record = dict[str, Any]
 KEYS = (
     "family", "method", "seed", "source", "target", "labels", "noise", "physics",
     "zero_shot_error", "target_error", "source_error", "free_parameters", "total_parameters",
-    "steps", "evaluations", "seconds", "outcome", "device", "dtype", "versions",
+    "steps", "evaluations", "seconds", "outcome", "device", "dtype", "versions", "provenance",
 )  # fmt: skip
+LATER = {"provenance": None}  # keys that records of older versions lack, and what they mean there
 MOMENTS = ("trained", "pruned", "allocated", "recalled", "unmasked")
 CLOCKS = ("source", "prune", "allocate", "calibrate", "total")
 
@@ -49,7 +50,7 @@ def read(path: str | Path) -> list[Record]:
     """The records of a file written by `write`."""
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))["records"]
-        return [dict(check(record)) for record in found]
+        return [dict(check({**record, **_missing(record)})) for record in found]
     except DataFileError:
         raise
     except FileNotFoundError as error:
@@ -60,10 +61,19 @@ def read(path: str | Path) -> list[Record]:
         ) from error
 
 
-def write_json(content: Any, path: str | Path) -> None:
-    """`content` as a JSON file, replaced at once."""
-    with atomic_write(Path(path)) as temporary:
-        Path(temporary).write_text(as_json(content) + "\n", encoding="utf-8")
+def _missing(record: Mapping[str, Any]) -> Record:
+    return {name: value for name, value in LATER.items() if name not in record}
+
+
+def write_json(content: Any, path: str | Path, *, overwrite: bool = True) -> None:
+    """`content` as a JSON file, replaced at once; see `atomic_write`."""
+    with atomic_write(Path(path), overwrite=overwrite) as temporary:
+        Path(temporary).write_bytes(as_bytes(content))
+
+
+def as_bytes(content: Any) -> bytes:
+    """What `write_json` puts into a file."""
+    return (as_json(content) + "\n").encode()
 
 
 def as_json(content: Any) -> str:

@@ -12,7 +12,7 @@ import torch
 
 from pacpde.datasets import References, transfer_references
 from pacpde.datasets.grading import AUTO, check_label_source, choice_inputs
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, OutputError
 from pacpde.methods import Recipe, fit, methods, transfer
 from pacpde.methods.transfer import check_problem, check_transfer
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
@@ -25,7 +25,7 @@ from pacpde.runtime import Runtime, check_seed
 from pacpde.studies import records
 from pacpde.studies.identity import identity
 from pacpde.studies.records import Record
-from pacpde.studies.store import Store
+from pacpde.studies.store import PICTURES, RECORDS, Store
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -191,18 +191,47 @@ def carry_out(
     *,
     progress: Progress | None = None,
     say: Say | None = None,
+    overwrite: bool = False,
 ) -> Comparison:
-    """`compare` for a plan that is made."""
+    """`compare` for a plan that is made.
+
+    Args:
+        overwrite: replace files and surrogates in the folder that no comparison wrote there.
+    """
     say = say or (lambda sentence: None)
     if folder is None:
         return _carry_out(plan, None, progress, say)
     store = Store(Path(folder))
-    store.check(plan.places())
+    store.check(plan.places(), (RECORDS, *PICTURES), overwrite=overwrite)
     with store.locked():
-        return _carry_out(plan, store, progress, say)
+        store.check(plan.places(), (RECORDS, *PICTURES), overwrite=overwrite)
+        return _carry_out(plan, store, progress, say, overwrite)
 
 
-def _carry_out(plan: Plan, store: Store | None, progress: Progress | None, say: Say) -> Comparison:
+def check_shown(plan: Plan, store: Store) -> None:
+    """Refuse a folder that shows transfers which the plan does not have: they would be lost there.
+
+    Finished cells are kept apart and are reused, whatever the folder shows.
+    """
+    shown = (store.shown() or {"records": []})["records"]
+    cells = (
+        store.cell(plan.cell_inputs(s, name)).load() for s in plan.seeds for name in plan.names
+    )
+    mine = [found[0] for found in cells if found]
+    if any(record not in mine for record in shown):
+        raise OutputError(
+            f"{store.folder} shows another comparison: name another folder, or add --overwrite to "
+            "show this one (finished cells stay and are reused)."
+        )
+
+
+def _carry_out(
+    plan: Plan,
+    store: Store | None,
+    progress: Progress | None,
+    say: Say,
+    overwrite: bool = False,
+) -> Comparison:
     references = transfer_references(
         plan.source, plan.target, plan.reference, plan.reference_tolerance, say
     )
@@ -214,6 +243,7 @@ def _carry_out(plan: Plan, store: Store | None, progress: Progress | None, say: 
         progress,
         say,
         Together.of(None, plan.runtime.device) if plan.together else None,
+        overwrite,
     )
     sources = dict(zip(plan.seeds, work.each(work.source, [(s,) for s in plan.seeds]), strict=True))
     asked = [(seed, name, sources[seed]) for seed in plan.seeds for name in plan.names]
@@ -233,6 +263,7 @@ class _Work:
     progress: Progress | None
     say: Say
     together: Together | None
+    overwrite: bool = False
     done: dict[tuple[int, str], Compared] = dataclasses.field(default_factory=dict)
 
     def each(self, work: Callable[..., T], given: Sequence[tuple[Any, ...]]) -> list[T]:
@@ -273,7 +304,7 @@ class _Work:
             if self.store is not None:
                 order = [(seed, name) for seed in self.plan.seeds for name in self.plan.names]
                 found = [self.done[place].record for place in order if place in self.done]
-                records.write(found, self.store.folder / "records.json")
+                self.store.write_records(found, overwrite=self.overwrite)
         return made
 
     def compared(self, seed: int, name: str, source: Surrogate) -> Compared:

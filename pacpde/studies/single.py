@@ -1,15 +1,21 @@
 """One fit or one transfer into a folder of its own, resumed where it was cut off."""
 
-import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
 
 from pacpde.datasets.grading import AUTO, Choice
-from pacpde.methods import Recipe, TransferResult, fit, methods, transfer
+from pacpde.errors import DataFileError, OutputError
+from pacpde.files import follow
+from pacpde.locks import locked
+from pacpde.methods import Recipe, TransferResult, fit, methods, provenance, transfer
 from pacpde.methods.transfer import check_transfer
+from pacpde.networks import checkpoint
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.journal import Journal, key_of
 from pacpde.optim.update import Progress
@@ -20,36 +26,36 @@ from pacpde.studies.identity import identity
 
 @dataclass(frozen=True)
 class Training:
-    """A fit from random weights, checked when it is made."""
+    """A fit from random weights, checked when it is made.
+
+    Attributes:
+        grading: which reference was asked for, see `choice_inputs`.
+    """
 
     problem: Problem
     seed: int = 0
     runtime: Runtime = Runtime()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    grading: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.inputs()
+        Recipe.of(self.problem, **self.settings)
+
+    def provenance(self) -> dict[str, Any]:
+        """All that the surrogate depends on, as it will say itself."""
+        recipe = Recipe.of(self.problem, **self.settings)
+        made = provenance.of_fit(self.problem, recipe, self.seed, self.runtime)
+        return {**made, "grading": dict(self.grading)}
 
     def inputs(self) -> dict[str, Any]:
-        """All that the result depends on."""
-        return {
-            "family": self.problem.name,
-            "coefficients": self.problem.coefficients,
-            "until": self.problem.until,
-            "seed": self.seed,
-            "fit": dataclasses.asdict(Recipe.of(self.problem, **self.settings)),
-            "runtime": dataclasses.asdict(self.runtime),
-            "made_by": identity(type(self.problem)),
-        }
+        """What another run of the same training has in common with this one."""
+        made_by = identity(type(self.problem))
+        return {**provenance.essence(self.provenance()), "made_by": made_by}
 
     @cached_property
     def key(self) -> str:
         """A name for these inputs; any that changes makes another source."""
         return key_of(self.inputs())
-
-    def journal(self, output: Path) -> Journal:
-        """Beside the folder, which is replaced whole at the end."""
-        return _journal(output, self.inputs())
 
     def run(self, output: Path, progress: Progress | None = None) -> Surrogate:
         return fit(
@@ -57,14 +63,18 @@ class Training:
             seed=self.seed,
             runtime=self.runtime,
             progress=progress,
-            journal=self.journal(output),
+            journal=journal(output, self.inputs()),
             **self.settings,
         )
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """A transfer of a source surrogate, checked when it is made."""
+    """A transfer of a source surrogate, checked when it is made.
+
+    Attributes:
+        grading: which reference was asked for, see `choice_inputs`.
+    """
 
     source: Surrogate
     target: Problem
@@ -75,34 +85,32 @@ class Transfer:
     physics: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    grading: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_transfer(self.source, self.target, self.labels, self.noise, self.physics)
         methods.get(self.method).make(self.options).check(self.source.network, self.physics)
-        self.inputs()
+        self.provenance()
+
+    def provenance(self) -> dict[str, Any]:
+        """All that the result depends on, as it will say itself."""
+        made = provenance.of_transfer(
+            self.source,
+            self.target,
+            methods.get(self.method).make(self.options),
+            Recipe.after(self.source, self.target, **self.settings),
+            self.seed,
+            self.source.runtime,
+            labels=self.labels,
+            noise=self.noise,
+            physics=self.physics,
+        )
+        return {**made, "grading": dict(self.grading)}
 
     def inputs(self) -> dict[str, Any]:
-        """All that the result depends on."""
-        return {
-            "source": key_of(self.source.weights.tolist()),
-            "family": self.target.name,
-            "from": self.source.problem.coefficients,
-            "coefficients": self.target.coefficients,
-            "until": self.target.until,
-            "method": self.method,
-            "options": dataclasses.asdict(methods.get(self.method).make(self.options)),
-            "seed": self.seed,
-            "labels": self.labels,
-            "noise": self.noise,
-            "physics": self.physics,
-            "fit": dataclasses.asdict(Recipe.of(self.target, **self.settings)),
-            "runtime": dataclasses.asdict(self.source.runtime),
-            "made_by": identity(type(self.target), methods.get(self.method)),
-        }
-
-    def journal(self, output: Path) -> Journal:
-        """Beside the folder, which is replaced whole at the end."""
-        return _journal(output, self.inputs())
+        """What another run of the same transfer has in common with this one."""
+        made_by = identity(type(self.target), methods.get(self.method))
+        return {**provenance.essence(self.provenance()), "made_by": made_by}
 
     def run(
         self, output: Path, progress: Progress | None = None, reference: Choice = AUTO
@@ -116,12 +124,99 @@ class Transfer:
             noise=self.noise,
             physics=self.physics,
             progress=progress,
-            journal=self.journal(output),
+            journal=journal(output, self.inputs()),
             settings=self.settings,
             reference=reference,
             **self.options,
         )
 
 
-def _journal(output: Path, inputs: dict[str, Any]) -> Journal:
-    return Journal(output.parent / f".{output.name}.journal", key_of(inputs))
+@dataclass(frozen=True)
+class Identification:
+    """A search for coefficients that starts from a source surrogate."""
+
+    source: Surrogate
+    points: np.ndarray
+    values: np.ndarray
+    unknown: Sequence[str] | None
+    seed: int
+    settings: Mapping[str, Any]
+    beside_scipy: bool = False
+
+    def provenance(self) -> dict[str, Any]:
+        """All that the result depends on."""
+        return provenance.of_identification(
+            self.source, self.points, self.values, self.unknown, self.seed, self.settings
+        ) | {"beside_scipy": self.beside_scipy, "grading": {}}
+
+
+class Job(Protocol):
+    """What makes one surrogate."""
+
+    def provenance(self) -> dict[str, Any]:
+        """As the surrogate will say itself."""
+        ...
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a folder holds where the same command has ended."""
+
+    surrogate: Surrogate
+    result: dict[str, Any]
+
+
+@contextmanager
+def at_work(job: Job, output: Path, *, overwrite: bool = False) -> Iterator[None]:
+    """The folder `output` for one command alone, as long as the block runs.
+
+    Raises OutputError where another process is at work in it, or where it holds another surrogate
+    that is not to be overwritten.
+    """
+    place = follow(output)
+    with locked(_hidden(place) / ".lock", output, remove=True):
+        if not overwrite:
+            finished(job, output)
+        yield
+
+
+def finished(job: Job, output: Path) -> Finished | None:
+    """What the same command left in `output` when it ended; None if there is nothing.
+
+    Raises OutputError where the folder holds another surrogate.
+    """
+    place = follow(output)
+    if not checkpoint.holds_surrogate(place):
+        return None
+    told = ""
+    try:
+        surrogate, result = checkpoint.load(place), checkpoint.result(place)
+    except DataFileError:
+        told = " that cannot be read"
+    else:
+        if result is not None and provenance.same(surrogate.provenance, job.provenance()):
+            return Finished(surrogate, result)
+        other = provenance.differences(surrogate.provenance, job.provenance())
+        if surrogate.provenance and other:
+            told = f" that differs in {', '.join(other)}"
+    raise OutputError(
+        f"{output} holds another surrogate{told}: name another folder, or add --overwrite to "
+        "replace it."
+    )
+
+
+def store(job: Job, surrogate: Surrogate, output: Path, result: Mapping[str, Any]) -> None:
+    """Keep what a command made and said, and forget what would have resumed it."""
+    place = follow(output)
+    told = {**surrogate.provenance, "grading": job.provenance().get("grading", {})}
+    checkpoint.save(replace(surrogate, provenance=told), place, result=result)
+    Journal(_hidden(place), "").clear()
+
+
+def journal(output: Path, inputs: Mapping[str, Any]) -> Journal:
+    """Beside the folder, which is replaced whole at the end."""
+    return Journal(_hidden(follow(output)), key_of(inputs))
+
+
+def _hidden(place: Path) -> Path:
+    return place.parent / f".{place.name}.journal"

@@ -6,27 +6,28 @@ FOLDER/records.json                its records
 FOLDER/.cells/<hash>               every finished cell, named by its inputs
 FOLDER/.journal/<hash>             half-done fits
 FOLDER/.lock                       held while a comparison runs
+FOLDER/.pacpde.json                which of these files pacpde wrote, see `OwnFiles`
 ```
 """
 
 import json
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from pacpde.errors import DataFileError, OutputError
 from pacpde.files import check_writable
+from pacpde.locks import locked
 from pacpde.networks import checkpoint
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.journal import Journal
+from pacpde.ownership import LIST, OwnFiles
 from pacpde.studies import records
 
 LOCK = ".lock"
+RECORDS, PICTURES = "records.json", ("maps.png", "error_vs_seconds.png", "source_error.png")
 
 
 @dataclass(frozen=True)
@@ -78,46 +79,67 @@ class Store:
     def cell(self, inputs: Mapping[str, Any]) -> Cell:
         return Cell(self, inputs)
 
+    @property
+    def own(self) -> OwnFiles:
+        """What pacpde wrote here for a person to look at."""
+        return OwnFiles(self.folder)
+
     def show(self, surrogate: Surrogate, *place: str) -> None:
         """Put a surrogate where a person looks for it."""
-        checkpoint.save(surrogate, self.folder.joinpath(*place))
+        name = "/".join((*place, checkpoint.ABOUT))
 
-    def check(self, places: Iterable[tuple[str, ...]]) -> None:
-        """Refuse a folder that cannot be written, or in which a place holds something else."""
+        def note(complete: Path) -> None:
+            self.own.note(name, complete / checkpoint.ABOUT)
+
+        checkpoint.save(surrogate, self.folder.joinpath(*place), before=note)
+
+    def check(
+        self,
+        places: Iterable[tuple[str, ...]],
+        files: Iterable[str] = (),
+        *,
+        overwrite: bool = False,
+    ) -> None:
+        """Refuse a folder that cannot be written, or in which something stands in the way.
+
+        Args:
+            places: for surrogates.
+            files: for other output.
+            overwrite: replace files and surrogates that pacpde did not write here.
+        """
         if self.folder.exists() and not self.folder.is_dir():
             raise OutputError(f"{self.folder} is a file: give the name of a folder.")
-        check_writable(self.folder / "records.json")
+        check_writable(self.folder / RECORDS)
         for place in places:
             checkpoint.check_place(self.folder.joinpath(*place))
+            self.own.check("/".join((*place, checkpoint.ABOUT)), overwrite=overwrite)
+        for file in files:
+            self.own.check(file, overwrite=overwrite)
+
+    def shown(self) -> dict[str, Any] | None:
+        """The records that are here, as `pacpde compare --json` writes them."""
+        try:
+            return {"records": records.read(self.folder / RECORDS)}
+        except DataFileError:
+            return None
+
+    def write_records(self, found: Iterable[Mapping[str, Any]], *, overwrite: bool = False) -> None:
+        """Keep the records of what is shown."""
+        with self.own.writing(RECORDS, overwrite=overwrite) as temporary:
+            records.write(found, temporary)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """The folder for this process alone; the system frees it when the process ends.
-
-        Raises OutputError where another process has it. Where the file system knows no locks,
-        nothing is held.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise OutputError(
-                f"another run of pacpde is at work in {self.folder}: wait for its end, or name "
-                "another output folder."
-            ) from error
-        except NotImplementedError:
-            pass
-        try:
+        """The folder for this process alone; OutputError where another process has it."""
+        with locked(self.folder / LOCK, self.folder):
             yield
-        finally:
-            lock.release()
 
     def taken(self, places: Iterable[tuple[str, ...]]) -> list[Path]:
         """Where nothing else may be put."""
-        inside = [(".cells",), (".journal",), (LOCK,), *places]
+        files = [(name,) for name in (LOCK, LIST, RECORDS, *PICTURES)]
+        inside = [(".cells",), (".journal",), *files, *places]
         return [self.folder.joinpath(*place) for place in inside]
 
     def tidy(self) -> None:
         """Remove what was left for resuming; finished cells stay."""
-        shutil.rmtree(self.folder / ".journal", ignore_errors=True)
+        Journal(self.folder / ".journal", "").clear()

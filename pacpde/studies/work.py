@@ -92,6 +92,7 @@ def failed(cell: Cell, why: str) -> Row:
         "device": cell.training.runtime.device,
         "dtype": cell.training.runtime.dtype,
         "versions": versions(),
+        "provenance": None,
         "seconds_to": {},
         "fault": why,
     }

@@ -1,0 +1,54 @@
+"""What stands already where a command is to write: its own result, something else, or nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pacpde.cli import inputs
+from pacpde.cli.output import complain
+from pacpde.datasets import load
+from pacpde.errors import DataFileError
+from pacpde.physics import Problem
+from pacpde.reference import default_tolerance
+from pacpde.studies import single
+
+
+@contextmanager
+def one_surrogate(
+    job: single.Job, output: Path, json: str | None, *taken: Path, overwrite: bool
+) -> Iterator[tuple[single.Finished | None, bool]]:
+    """A surrogate's folder for one command alone, with what the same command left there.
+
+    Gives also whether the file of `--json` may be replaced.
+
+    Args:
+        taken: what else the command reads or writes.
+    """
+    with single.at_work(job, output, overwrite=overwrite):
+        found = None if overwrite else single.finished(job, output)
+        replace = inputs.json_target(
+            json, output, *taken, overwrite=overwrite, own=lambda: found and found.result
+        )
+        if found is not None:
+            complain(
+                f"pacpde: {output} holds the result of this command already; --overwrite makes it "
+                "anew."
+            )
+        yield found, replace
+
+
+def solved_before(
+    file: Path, problem: Problem, tolerance: float | None, labels: int, noise: float, seed: int
+) -> bool:
+    """Whether a file holds the reference and the labels that are asked for."""
+    try:
+        held = load(file, problem)
+    except DataFileError:
+        return False
+    wanted = default_tolerance(problem) if tolerance is None else tolerance
+    if held.reference.certified_error > wanted:
+        return False
+    if held.labels is None:
+        return labels == 0
+    made = (len(held.labels.points), held.labels.noise, held.labels.seed)
+    return made == (labels, noise, seed)

@@ -1,0 +1,176 @@
+"""What a surrogate says of how it was made: enough to make it again, and to tell what changed.
+
+Plain JSON, one entry an input: the problem with the fingerprint of its family, the seed, every
+setting and option with its value, device and dtype, the number of threads, versions. That of a
+transfer holds that of its source.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from pacpde.datasets.grading import References
+from pacpde.files import short_hash
+from pacpde.methods.recipe import Recipe
+from pacpde.networks.surrogate import Surrogate
+from pacpde.optim.together import Together
+from pacpde.physics.fingerprint import Fingerprint, foreign_classes, source_hash
+from pacpde.physics.problem import Problem
+from pacpde.reference import Reference
+from pacpde.runtime import Runtime, code_hash, versions
+
+if TYPE_CHECKING:
+    from pacpde.methods.base import Method
+
+Provenance = dict[str, Any]
+
+# what may differ between two runs of the same command
+CIRCUMSTANCES = ("threads", "batch", "references")
+
+
+def of_fit(
+    problem: Problem,
+    recipe: Recipe,
+    seed: int,
+    runtime: Runtime,
+    together: Together | None = None,
+) -> Provenance:
+    """Of `fit`."""
+    return _plain({
+        "call": "fit",
+        "problem": of_problem(problem),
+        "seed": seed,
+        "settings": dataclasses.asdict(recipe),
+        **_environment(runtime, together),
+    })  # fmt: skip
+
+
+def of_transfer(
+    source: Surrogate,
+    target: Problem,
+    way: "Method",
+    recipe: Recipe,
+    seed: int,
+    runtime: Runtime,
+    together: Together | None = None,
+    *,
+    references: References | None = None,
+    **task: Any,
+) -> Provenance:
+    """Of `transfer`; `task` holds labels, noise and physics.
+
+    Args:
+        references: what grades it, and what labels are drawn from.
+    """
+    return _plain({
+        "call": "transfer",
+        "source": dict(source.provenance) or None,
+        "source_weights": weights_hash(source),
+        "problem": of_problem(target),
+        "method": way.name,
+        "options": dataclasses.asdict(way),
+        "method_source": source_hash(foreign_classes(type(way))),
+        "seed": seed,
+        **task,
+        "settings": dataclasses.asdict(recipe),
+        "references": None
+        if references is None
+        else {"source": of_reference(references.source), "target": of_reference(references.target)},
+        **_environment(runtime, together),
+    })  # fmt: skip
+
+
+def of_identification(
+    source: Surrogate,
+    points: np.ndarray,
+    values: np.ndarray,
+    unknown: Sequence[str] | None,
+    seed: int,
+    settings: Mapping[str, Any],
+) -> Provenance:
+    """Of `identify`; the measurements themselves are told by a hash."""
+    measured = np.ascontiguousarray(points, float).tobytes() + np.asarray(values, float).tobytes()
+    return _plain({
+        "call": "identify",
+        "source": dict(source.provenance) or None,
+        "source_weights": weights_hash(source),
+        "problem": of_problem(source.problem),
+        "measurements": short_hash(measured),
+        "unknown": None if unknown is None else list(unknown),
+        "seed": seed,
+        "settings": dict(settings),
+        **_environment(source.runtime, None),
+    })  # fmt: skip
+
+
+def of_problem(problem: Problem) -> Provenance:
+    """A problem, and what its family's equation is."""
+    return {
+        "family": problem.name,
+        "coefficients": problem.coefficients,
+        "until": problem.until,
+        "fingerprint": Fingerprint.of(problem).short,
+    }
+
+
+def of_reference(reference: Reference | None) -> Provenance | None:
+    """The certificate of a reference, and a hash that tells its values from another's."""
+    if reference is None:
+        return None
+    values = short_hash(np.ascontiguousarray(reference.values).tobytes())
+    return {"certified_error": reference.certified_error, "values": values}
+
+
+def weights_hash(surrogate: Surrogate) -> str:
+    """Two surrogates of the same weights have the same one."""
+    return short_hash(surrogate.weights.detach().cpu().contiguous().numpy().tobytes())
+
+
+def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two surrogates were made by the same call, however many threads there were."""
+    return bool(essence(one) == essence(other))
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """The entries in which two provenances differ."""
+    ours, theirs = essence(one), essence(other)
+    names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+    found: list[str] = []
+    for name in names:
+        inner, outer = ours.get(name), theirs.get(name)
+        if isinstance(inner, dict) and isinstance(outer, dict) and name != "source":
+            found += [key for key in {**inner, **outer} if inner.get(key) != outer.get(key)]
+        else:
+            found.append(name)
+    return found
+
+
+def essence(provenance: Any) -> Any:
+    """A provenance without what may differ between two runs of the same command."""
+    if isinstance(provenance, Mapping):
+        return {
+            str(name): essence(value)
+            for name, value in provenance.items()
+            if name not in CIRCUMSTANCES
+        }
+    return provenance
+
+
+def _environment(runtime: Runtime, together: Together | None) -> Provenance:
+    return {
+        "device": runtime.device,
+        "dtype": runtime.dtype,
+        "threads": torch.get_num_threads() if together is None else together.workers,
+        "batch": None if together is None else together.place(),
+        "versions": versions(),
+        "code": code_hash(),
+    }
+
+
+def _plain(content: Any) -> Any:
+    """As it comes back from a file."""
+    return json.loads(json.dumps(content, default=str))
