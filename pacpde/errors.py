@@ -7,7 +7,11 @@ prints them without a traceback and exits with `exit_status`.
 from collections.abc import Iterable
 from difflib import get_close_matches
 from math import inf
-from numbers import Integral
+from numbers import Integral, Real
+from sys import float_info
+from typing import SupportsFloat
+
+MAX = float_info.max
 
 
 class PacpdeError(Exception):
@@ -52,9 +56,9 @@ class ExtrapolationWarning(UserWarning):
 def unknown(kind: str, got: object, known: Iterable[str]) -> UnknownNameError:
     """An error for a name that is not there, with the near ones or all of them."""
     names = sorted(known)
-    near = get_close_matches(str(got), names, n=3)
+    near = get_close_matches(str(got), names, n=3) if isinstance(got, str) else []
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}."
-    return UnknownNameError(f"unknown {kind} {got!r}: {hint}")
+    return UnknownNameError(f"unknown {kind} {short(got)}: {hint}")
 
 
 def check_count(name: str, value: object, least: int, most: float = inf) -> None:
@@ -65,4 +69,33 @@ def check_count(name: str, value: object, least: int, most: float = inf) -> None
         or not least <= int(value) <= most
     ):
         said = f"from {least}" if most == inf else f"from {least} to {most}"
-        raise InvalidValueError(f"{name} is {value!r}, expected a whole number {said}.")
+        raise InvalidValueError(f"{name} is {short(value)}, expected a whole number {said}.")
+
+
+def as_float(value: SupportsFloat) -> float:
+    """A number as a float; infinite where it is too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if value > 0 else -inf  # type: ignore[operator]
+
+
+def check_number(
+    name: str, value: object, least: float, most: float = MAX, *, expected: str
+) -> None:
+    """Refuse what is no finite number from `least` to `most`; `expected` says so in words."""
+    if (
+        not isinstance(value, Real)
+        or isinstance(value, bool)
+        or not least <= as_float(value) <= most
+    ):
+        raise InvalidValueError(f"{name} is {short(value)}, expected {expected}.")
+
+
+def short(value: object) -> str:
+    """`value` for a sentence, cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # more digits than Python writes
+        return "a number of thousands of digits"
+    return text if len(text) <= 60 else f"{text[:57]}..."

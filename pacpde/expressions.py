@@ -3,6 +3,7 @@
 import ast
 import math
 import operator
+import re
 import warnings
 from collections.abc import Callable
 
@@ -10,6 +11,9 @@ from pacpde.errors import InvalidValueError
 
 LONGEST = 200  # characters
 DEEPEST = 40  # nested operations
+# Python would read 0.1_5 as 0.15, leave out what follows a #, and take other scripts' letters for e
+GROUPED = re.compile(r"(?<![\d._])\d{1,3}(?:_\d{3})+(?![\d_])")  # 1_000_000
+ALPHABET = re.compile(r"(?:[0-9.+\-*/() \t]|[A-Za-z]+)*")
 CONSTANTS = {"pi": math.pi, "e": math.e}
 BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
@@ -40,14 +44,17 @@ def evaluate(text: str) -> float:
             f"the expression {_shown(stripped)} has {len(stripped)} characters, at most {LONGEST} "
             f"are read: {ALLOWED}."
         )
+    plain = GROUPED.sub(lambda found: found[0].replace("_", ""), stripped)
+    if not ALPHABET.fullmatch(plain):
+        raise InvalidValueError(f"{_shown(stripped)} is not arithmetic: {ALLOWED}.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python's own remarks about odd literals
-            tree = ast.parse(stripped, mode="eval")
+            tree = ast.parse(plain, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InvalidValueError(f"{_shown(stripped)} is not arithmetic: {ALLOWED}.") from error
     try:
-        value = _value(tree.body, stripped, 0)
+        value = _value(tree.body, plain, 0)
     except ZeroDivisionError as error:
         raise InvalidValueError(f"{_shown(stripped)} divides by zero: {ALLOWED}.") from error
     except (OverflowError, ValueError) as error:

@@ -77,7 +77,7 @@ class Registry(Generic[T]):
     def get(self, name: str) -> T:
         """The thing called `name`; an unknown name lists the near ones."""
         self._discover()
-        if name not in self._items:
+        if not isinstance(name, str) or name not in self._items:
             raise unknown(self.kind, name, self._items)
         return self._items[name]
 

@@ -52,9 +52,12 @@ class Runtime:
         return torch.as_tensor(values, dtype=self.torch_dtype, device=self.torch_device)
 
 
+LARGEST_SEED = 2**63 - 1  # what the records of a study hold
+
+
 def check_seed(seed: int) -> int:
-    """`seed` if it is a whole number ≥ 0."""
-    check_count("seed", seed, 0)
+    """`seed` if it is a whole number from 0 to 2⁶³ − 1."""
+    check_count("seed", seed, 0, LARGEST_SEED)
     return int(seed)
 
 

@@ -56,6 +56,8 @@ def test_any_text_gives_a_finite_number_or_one_error(text: str) -> None:
         ("1e-3", 1e-3),
         ("+e", math.e),
         ("1_000", 1000.0),
+        ("-12_345_678/2", -6172839.0),
+        ("1_000.5", 1000.5),
     ],
 )
 def test_values(text: str, value: float) -> None:
@@ -69,7 +71,8 @@ def test_values(text: str, value: float) -> None:
         "'1'", "[1]", "1 if 1 else 2", "lambda: 1", "(1).real", "1 < 2", "1//2", "5 % 2", "1 +",
         "1/0", "0**-1", "(-8)**(1/3)", "9**9**9", "9**9**9**9", "(" * 150 + "1" + ")" * 40,
         "-" * 150 + "1", "1" * 201, "1+" * 99 + "1", "\0", "1\n2", "e**e**e**e", "f'{1}'", "1;2",
-        "(yield)", "a := 1",
+        "(yield)", "a := 1", "0.1_5", "1_0", "1_00", "1__000", "1_0000", "1.5_000", "_1", "0.1 # 5",
+        "\u0661", "\uff45", "\\\n1", "1e1_000",
     ],
 )  # fmt: skip
 def test_refused_at_once(text: str) -> None:

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, fields
 from math import ceil, inf
-from numbers import Real
 from typing import Any
 
-from pacpde.errors import InvalidValueError, check_count, unknown
+from pacpde.errors import InvalidValueError, check_count, check_number, short, unknown
+from pacpde.networks.mlp import DEEPEST, WIDEST
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Draw, PhysicsTask, Task
 from pacpde.optim.base import Optimiser, optimisers
@@ -16,7 +16,7 @@ from pacpde.physics.problem import Problem
 # the few, drawn anew more often, show the way as well.
 GROWING = ((0.35, 5), (0.6, 10))  # share of the points, steps before they are drawn anew
 LEAST, MOST = 0.01, 2.0**20  # GiB: a smaller budget cuts a step into pieces that take minutes
-TINY = 1e-300
+TINY, HIGHEST = 1e-300, 1e6  # the highest frequency is far beyond what a network resolves
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,14 @@ class Recipe:
 
     def __post_init__(self) -> None:
         optimisers.get(self.optimiser)  # refuses an unknown name
-        for name in ("width", "depth", "points", "steps"):
-            check_count(name, getattr(self, name), 1)
-        for name, least, most in (("tolerance", TINY, inf), ("memory", LEAST, MOST)):
-            value = getattr(self, name)
-            if not isinstance(value, Real) or not least <= float(value) <= most:
-                expected = f"GiB from {LEAST:g}" if name == "memory" else "a number above 0"
-                raise InvalidValueError(f"{name} is {value!r}, expected {expected}.")
+        for name, most in (("width", WIDEST), ("depth", DEEPEST), ("points", inf), ("steps", inf)):
+            check_count(name, getattr(self, name), 1, most)
+        check_number("tolerance", self.tolerance, TINY, expected="a number above 0")
+        check_number("memory", self.memory, LEAST, MOST, expected=f"GiB from {LEAST:g}")
+        if self.frequency is not None:
+            check_number("frequency", self.frequency, TINY, HIGHEST, expected="a number above 0")
+        if not isinstance(self.hard, bool):
+            raise InvalidValueError(f"hard is {short(self.hard)}, expected true or false.")
 
     def make_optimiser(self) -> Optimiser:
         kind = optimisers.get(self.optimiser)

@@ -8,8 +8,10 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from pacpde.errors import InvalidValueError, unknown
+from pacpde.errors import InvalidValueError, check_count, unknown
 from pacpde.networks.jets import ACTIVATIONS, Slopes, activate, order, pull_back, slopes
+
+WIDEST, DEEPEST = 1_000_000, 1_000  # beyond them a network is a slip of the pen
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,15 @@ class MLP:
     def __post_init__(self) -> None:
         for name in ("inputs", "outputs", "width", "depth"):
             value = getattr(self, name)
-            if (min(value, default=0) if isinstance(value, tuple) else value) < 1:
-                raise InvalidValueError(f"{name} of a network is {value}, expected at least 1.")
+            for count in value if isinstance(value, tuple) else (value,):
+                check_count(
+                    f"{name} of a network", count, 1, DEEPEST if name == "depth" else WIDEST
+                )
         if isinstance(self.width, tuple) and len(self.width) != self.depth:
             raise InvalidValueError(
                 f"the network has {self.depth} hidden layers and {len(self.width)} widths."
             )
-        if self.activation not in ACTIVATIONS:
+        if not isinstance(self.activation, str) or self.activation not in ACTIVATIONS:
             raise unknown("activation", self.activation, ACTIVATIONS)
 
     @cached_property

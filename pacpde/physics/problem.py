@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from pacpde.errors import InvalidValueError, unknown
+from pacpde.errors import InvalidValueError, as_float, short, unknown
 from pacpde.physics.conditions import Condition
 from pacpde.physics.derivatives import Derivative, RecordedDerivative, channel_names
 from pacpde.physics.domain import Axis, Domain
@@ -84,7 +84,7 @@ class Problem(ABC):
             value = _as_number(getattr(self, name))
             if value is None or not about.lower <= value <= about.upper:
                 raise InvalidValueError(
-                    f"{self.name}: {name} is {getattr(self, name)!r}, expected a number from "
+                    f"{self.name}: {name} is {short(getattr(self, name))}, expected a number from "
                     f"{about.lower:g} to {about.upper:g} ({about.meaning})."
                 )
             object.__setattr__(self, name, value)
@@ -93,7 +93,8 @@ class Problem(ABC):
             end = _as_number(self.until)
             if end is None or end <= start:
                 raise InvalidValueError(
-                    f"{self.name}: until is {self.until!r}, expected a finite time above {start:g}."
+                    f"{self.name}: until is {short(self.until)}, expected a finite time above "
+                    f"{start:g}."
                 )
             object.__setattr__(self, "until", end)
         check_symmetry(self)
@@ -199,7 +200,8 @@ class Problem(ABC):
 def _as_number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         return None
-    return float(value) if math.isfinite(value) else None
+    number = as_float(value)
+    return number if math.isfinite(number) else None
 
 
 def _check_decorated(cls: type[Problem]) -> None:

@@ -1,8 +1,6 @@
 """Study files: TOML that says what varies, turned into cells or refused with file, key and line."""
 
-import json
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,13 +11,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from pacpde.errors import DataFileError, InvalidValueError, PacpdeError
+from pacpde.errors import DataFileError, InvalidValueError, PacpdeError, as_float
 from pacpde.expressions import evaluate
 from pacpde.files import atomic_write
 from pacpde.physics import Problem
 from pacpde.physics.problem import families
+from pacpde.reading import TEXT, parse_json, read_bytes, read_toml
 from pacpde.registry import load_plugin
-from pacpde.runtime import Runtime
+from pacpde.runtime import LARGEST_SEED, Runtime
 from pacpde.studies.grid import Cell, several, telling, variants
 from pacpde.studies.ledger import Row
 from pacpde.studies.records import write_json
@@ -37,7 +36,7 @@ def _number(value: Any) -> float:
         return evaluate(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidValueError(f"{value!r} is no number: write 0.02, or arithmetic as '0.01/pi'.")
-    return float(value)
+    return as_float(value)
 
 
 def _listed(value: Any) -> list[Any]:
@@ -62,7 +61,8 @@ def _seeds(value: Any) -> Any:
 
 Number = Annotated[float, BeforeValidator(_number)]
 Coefficients = dict[str, Number]
-Seeds = Annotated[list[Annotated[int, Field(ge=0, strict=True)]], BeforeValidator(_seeds)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED, strict=True)]
+Seeds = Annotated[list[Seed], BeforeValidator(_seeds)]
 Names = Annotated[list[str], BeforeValidator(_listed)]
 Counts = Annotated[list[Annotated[int, Field(strict=True)]], BeforeValidator(_listed)]
 Noise = Annotated[
@@ -146,15 +146,7 @@ class Study:
     def read(cls, file: str | Path, *, device: str = "cpu") -> "Study":
         """The study in a TOML file, all of whose fits run on `device`."""
         path = Path(file)
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is no text"
-            raise DataFileError(f"study file {str(file)!r} cannot be read ({reason}).") from error
-        try:
-            content = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise InvalidValueError(f"{path}: this is not TOML: {error}.") from error
+        text, content = read_toml(path)
         try:
             settings = Settings.model_validate(content)
         except ValidationError as error:
@@ -179,7 +171,7 @@ class Study:
         """The study that was carried out in a folder."""
         place = Path(folder)
         try:
-            about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
+            about = parse_json(read_bytes(place / ABOUT, TEXT))
             found = cls.read(place / FILE, device=about["device"])
             if len(about["cells"]) != len(found.cells):
                 raise DataFileError(
@@ -213,13 +205,7 @@ class Study:
 
 def read_tuned(file: Path) -> Tuned:
     """Family → method → options, as `pacpde study choose` wrote them."""
-    try:
-        found = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise DataFileError(f"{str(file)!r} cannot be read ({reason}).") from error
-    except tomllib.TOMLDecodeError as error:
-        raise DataFileError(f"{file}: this is not TOML: {error}.") from error
+    found = read_toml(file)[1]
     if not all(
         isinstance(part, dict) and all(isinstance(options, dict) for options in part.values())
         for part in found.values()

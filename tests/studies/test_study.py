@@ -119,6 +119,42 @@ def test_a_fault_is_told_with_file_line_and_key(
         read(tmp_path, WHOLE.replace(old, new))
 
 
+@pytest.mark.parametrize(
+    "setting, told",
+    {
+        'optimiser = ["a"]': r"unknown optimiser \['a'\]",
+        "optimiser = 1979-05-27": "unknown optimiser",
+        "width = 8.0": "width is 8.0, expected a whole number",
+        f"width = {'9' * 30}": "width is 9+, expected a whole number from 1 to 1000000",
+        f"depth = {'9' * 9}": "depth is 9+, expected a whole number from 1 to 1000",
+        f"tolerance = {'9' * 400}": "tolerance is 9+...., expected a number above 0",
+        "tolerance = nan": "tolerance is nan",
+        "memory = [1]": r"memory is \[1\]",
+        "activation = [1]": r"unknown activation \[1\]",
+        "frequency = 'a'": "frequency is 'a', expected a number above 0",
+        "frequency = -1": "frequency is -1",
+        "hard = 'maybe'": "hard is 'maybe', expected true or false",
+    }.items(),
+)
+def test_a_setting_of_another_kind_is_refused(tmp_path: Path, setting: str, told: str) -> None:
+    text = f"[settings]\n{setting}\n[[transfers]]\nfamily = 'heat'\ntargets = [{{ alpha = 0.2 }}]"
+    with pytest.raises(InvalidValueError, match=told):
+        read(tmp_path, text)
+
+
+@pytest.mark.parametrize("line", [f"until = {'9' * 400}", f"source = {{ alpha = {'9' * 400} }}"])
+def test_a_number_too_large_for_a_float_is_refused(tmp_path: Path, line: str) -> None:
+    text = f"[[transfers]]\nfamily = 'heat'\ntargets = [{{ alpha = 0.2 }}]\n{line}"
+    with pytest.raises(InvalidValueError, match="is inf, expected a "):
+        read(tmp_path, text)
+
+
+def test_seeds_that_no_record_holds_are_refused(tmp_path: Path) -> None:
+    text = f"seeds = [{2**63}]\n[[transfers]]\nfamily = 'heat'\ntargets = [{{ alpha = 0.2 }}]"
+    with pytest.raises(InvalidValueError, match="less than or equal to 9223372036854775807"):
+        read(tmp_path, text)
+
+
 def test_no_file_and_no_study(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match="cannot be read"):
         Study.read(tmp_path / "none.toml")
