@@ -164,26 +164,40 @@ def words(values: Mapping[str, float]) -> str:
     return ", ".join(f"{name}={value:.6g}" for name, value in values.items())
 
 
+def worst_field(found: Sequence[Mapping[str, float] | None]) -> list[str]:
+    """A cell for each: which field is worst, and its error; none where all have one field."""
+    if all(errors is None or len(errors) < 2 for errors in found):
+        return []
+    cells = []
+    for errors in found:
+        name = max(errors, key=lambda name: errors[name]) if errors else ""
+        cells.append(f"{errors[name]:.2e} ({name})" if errors else UNGRADED)
+    return cells
+
+
 def record_table(title: str, found: Sequence[Mapping[str, Any]]) -> Table:
     """Methods side by side."""
     several = len({record["seed"] for record in found}) > 1
+    worst = worst_field([record.get("target_error_by_field") for record in found])
     rows = []
-    for record in found:
+    for k, record in enumerate(found):
         source = record["source_error"]
         kept = source["recalled"]
         rows.append([
             record["method"],
             *([Number(record["seed"])] if several else []),
             error(record["target_error"], UNGRADED),
+            *worst[k : k + 1],
             error(record["zero_shot_error"], UNGRADED),
             f"{error(kept)} / {error(source['unmasked'])}",
             f"{record['free_parameters']} / {record['total_parameters']}",
             Number(record["steps"]),
             seconds(record["seconds"]["total"]),
-            record["outcome"],
+            ", ".join([record["outcome"], *records.shortfalls(record)]),
         ])  # fmt: skip
     headings = [
-        "method", *(["seed"] if several else []), "target error", "zero-shot error",
+        "method", *(["seed"] if several else []), "target error",
+        *(["worst field"] if worst else []), "zero-shot error",
         "source error\nrecalled / unmasked", "free / all\nparameters", "steps", "seconds",
         "outcome",
     ]  # fmt: skip

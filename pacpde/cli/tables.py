@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pacpde.cli.inputs import option_table
-from pacpde.cli.output import UNGRADED, Number, error, number, table, words
+from pacpde.cli.output import UNGRADED, Number, error, number, table, words, worst_field
 from pacpde.methods import methods as known_methods
-from pacpde.methods.transfer import error_of
+from pacpde.methods.grading import errors_of
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import families as known_families
 from pacpde.reference import Reference
@@ -76,13 +76,15 @@ def trained(
 ) -> dict[str, Any]:
     """What `pacpde train` says of a surrogate."""
     problem = surrogate.problem
-    graded = None if reference is None else error_of(surrogate, reference)
+    errors = errors_of(surrogate, reference)
     return {
         "family": problem.name,
         "coefficients": problem.coefficients,
         "until": problem.until,
         "seed": seed,
-        "error": graded,
+        "error": None if errors is None else errors.total,
+        "error_by_field": None if errors is None else dict(errors.by_field),
+        "worst_field_error": None if errors is None else errors.worst,
         "held_out": surrogate.held_out,
         "steps": surrogate.steps,
         "parameters": surrogate.parameters,
@@ -97,12 +99,16 @@ def trained(
 
 def training(content: Mapping[str, Any]) -> "Table":
     """The same as a table."""
+    apart = worst_field([content["error_by_field"]])
     rows = [[
         content["family"], words(content["coefficients"]), error(content["error"], UNGRADED),
-        Number(content["parameters"]), Number(content["steps"]),
+        *apart, Number(content["parameters"]), Number(content["steps"]),
         Number(f"{content['seconds']:.1f}"), content["outcome"],
     ]]  # fmt: skip
-    headings = ["family", "coefficients", "error", "parameters", "steps", "seconds", "outcome"]
+    headings = [
+        "family", "coefficients", "error", *(["worst field"] if apart else []), "parameters",
+        "steps", "seconds", "outcome",
+    ]  # fmt: skip
     return table(f"Surrogate in {content['folder']}", headings, rows)
 
 

@@ -1,13 +1,14 @@
 """What is said of fits that did not converge: which stage fell short, and by how much."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pacpde.methods import Recipe
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.fit import CONVERGED, DRIFTED, FELL_SHORT
+from pacpde.studies import records
 
 
 def verdict(fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], kept: Path) -> str | None:
@@ -16,19 +17,38 @@ def verdict(fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], kept: 
     if not poor:
         return None
     told = "; ".join(_shortfall(name, made, settings) for name, made in poor.items())
-    advice = "more --steps or another --seed"
-    if any(made.outcome.startswith("allocate") for made in poor.values()):
-        advice = "a lower --sparsity or a larger --set allocate_steps=..."
-    if any(made.outcome.endswith(DRIFTED) for made in poor.values()):
-        advice = (
+    return f"{told}; what there is is kept in {kept}; {_advice(list(poor.values()))} may help."
+
+
+def _advice(poor: Sequence[Surrogate]) -> str:
+    """What may help, of every stage that fell short."""
+    last = [made for made in poor if not made.outcome.startswith("allocate")]
+    found = []
+    if len(last) < len(poor) or any(
+        made.outcomes.get("allocated", CONVERGED) != CONVERGED for made in poor
+    ):
+        found.append("a lower --sparsity or a larger --set allocate_steps=...")
+    if any(made.outcome.endswith(DRIFTED) for made in poor):
+        found.append(
             "drifted means that the orbit makes an error above 1e-2 of a residual within the "
             "tolerance: a smaller --tolerance, more --steps and --points or an earlier --until"
         )
-    return f"{told}; what there is is kept in {kept}; {advice} may help."
+    elif last:
+        found.append("more --steps or another --seed")
+    return ", and ".join(found)
 
 
 def _shortfall(name: str, made: Surrogate, settings: Mapping[str, Any]) -> str:
-    """Of one fit: `pac: allocate ended not_converged, held-out residual 3e-2, tolerance 1e-2`."""
+    """Of one fit: `pac: allocate ended not_converged, held-out residual 3e-2, tolerance 1e-2`.
+
+    Earlier stages that fell short as well follow: `calibrate ended path_lost, ...; before it:
+    allocated not_converged`.
+    """
+    others = records.shortfalls({"outcome": made.outcome, "outcomes": made.outcomes})
+    return _last(name, made, settings) + (f"; before it: {', '.join(others)}" if others else "")
+
+
+def _last(name: str, made: Surrogate, settings: Mapping[str, Any]) -> str:
     stage, how = _parts(made.outcome)
     entries = [entry for entry in made.history if not stage or entry["stage"] == stage]
     if not entries:

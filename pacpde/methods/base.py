@@ -191,5 +191,6 @@ def finish(
         steps=start.steps + steps,
         held_out=fits[-1].held_out,
         provenance={},
+        outcomes={**start.outcomes, stage: fits[-1].outcome},
     )
     return ended.to(ended.runtime)  # a lost device leaves the weights on the CPU: masks follow

@@ -12,10 +12,11 @@ from pacpde.errors import InvalidValueError
 from pacpde.methods.approach import Approach
 from pacpde.methods.base import check_strength, finish
 from pacpde.methods.fitter import Fitter
+from pacpde.methods.grading import errors_of
 from pacpde.methods.memory import remembered
 from pacpde.methods.pac import PAC
 from pacpde.methods.recipe import Recipe
-from pacpde.methods.transfer import check_problem, check_transfer, error_of
+from pacpde.methods.transfer import check_problem, check_transfer
 from pacpde.networks.surrogate import Memory, Surrogate
 from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import PhysicsTask
@@ -40,6 +41,7 @@ class Held:
         name: under which it is recalled.
         own: weights that are its own.
         error: relative L2 against the certified reference of what is recalled; None without one.
+        error_by_field: the same of every field, in its own size.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Held:
     error: float | None
     outcome: str
     seconds: float
+    error_by_field: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -159,8 +162,9 @@ def _held(
     for mask in others:
         own &= ~mask
     recalled = surrogate.recall(name)
-    error = error_of(recalled, graded[recalled.problem])
-    return Held(name, recalled.problem, int(own.sum()), error, surrogate.outcome, seconds)
+    errors = errors_of(recalled, graded[recalled.problem])
+    total, apart = (errors.total, errors.by_field) if errors else (None, None)
+    return Held(name, recalled.problem, int(own.sum()), total, surrogate.outcome, seconds, apart)
 
 
 @dataclass(frozen=True)

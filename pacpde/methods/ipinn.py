@@ -54,6 +54,7 @@ class IncrementalPINN(PackNet):
         fitter = Fitter(start, recipe, context.seed, context.monitor, free, anchor)
         kept = fitter.fit(target, phases, "overlap")
         surrogate = finish(start, target, phases, [kept], "calibrated")
+        surrogate = replace(surrogate, outcomes={**whole.outcomes, "overlapped": kept.outcome})
         if surrogate.outcome == "converged":
             surrogate = replace(surrogate, outcome=whole.outcome)
         return replace(

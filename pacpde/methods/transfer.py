@@ -16,6 +16,7 @@ from pacpde.datasets import (
 from pacpde.datasets.grading import AUTO, Choice, check_label_source
 from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Context, Transferred, from_nothing, methods
+from pacpde.methods.grading import error_of, errors_of
 from pacpde.methods.provenance import of_fit, of_transfer
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.constraints import network_for
@@ -74,11 +75,12 @@ class TransferResult:
     """A transfer, graded.
 
     Attributes:
-        target_error, zero_shot_error: relative L2 against the certified reference of the target;
-            None without one.
+        target_error, zero_shot_error: relative L2 against the certified reference of the target,
+            of all fields taken together; None without one.
         source_error: moment → relative L2 against the source's reference; None without one, and
             where a method has no such moment.
         reference_error: the certificate of the target's reference; None without one.
+        target_error_by_field: field → relative L2 in its own size; None without a reference.
     """
 
     method: str
@@ -92,6 +94,13 @@ class TransferResult:
     target_error: float | None
     source_error: Mapping[str, float | None]
     reference_error: float | None = None
+    target_error_by_field: Mapping[str, float] | None = None
+
+    @property
+    def worst_field_error(self) -> float | None:
+        """The largest error of any field; a small field hardly counts in `target_error`."""
+        apart = self.target_error_by_field
+        return None if apart is None else max(apart.values())
 
     @property
     def surrogate(self) -> Surrogate:
@@ -117,7 +126,7 @@ class TransferResult:
         spent = {
             stage: self.made.seconds.get(stage) for stage in ("prune", "allocate", "calibrate")
         }
-        runtime = self.surrogate.runtime
+        runtime, apart = self.surrogate.runtime, self.target_error_by_field
         total = sum(value for value in spent.values() if value is not None)
         return {
             "family": self.surrogate.problem.name,
@@ -130,6 +139,8 @@ class TransferResult:
             "physics": self.physics,
             "zero_shot_error": self.zero_shot_error,
             "target_error": self.target_error,
+            "target_error_by_field": apart and dict(apart),
+            "worst_field_error": self.worst_field_error,
             "source_error": dict(self.source_error),
             "free_parameters": self.made.free_parameters,
             "total_parameters": self.surrogate.stored,
@@ -137,6 +148,7 @@ class TransferResult:
             "evaluations": self.made.evaluations,
             "seconds": {"source": self.source.seconds, **spent, "total": total},
             "outcome": self.outcome,
+            "outcomes": dict(self.surrogate.outcomes),
             "device": runtime.device,
             "dtype": runtime.dtype,
             "versions": versions(),
@@ -215,6 +227,7 @@ def transfer(
     )
     unmasked = replace(made.surrogate, ansatz=source.ansatz)
     source_error["unmasked"] = error_of(unmasked, graded.source) if made.free_parameters else None
+    errors = errors_of(made.surrogate, graded.target)
     return TransferResult(
         method,
         source,
@@ -224,9 +237,10 @@ def transfer(
         noise,
         physics,
         error_of(zero_shot, graded.target),
-        error_of(made.surrogate, graded.target),
+        None if errors is None else errors.total,
         source_error,
         None if graded.target is None else graded.target.certified_error,
+        None if errors is None else errors.by_field,
     )
 
 
@@ -274,16 +288,6 @@ def check_transfer(
             f"without physics there must be at least 2 labels, got {labels}: give more labels or "
             "leave physics on."
         )
-
-
-def error_of(surrogate: Surrogate, reference: Reference | None) -> float | None:
-    """Relative L2 on the reference's grid, over all fields; None without a reference."""
-    if reference is None:
-        return None
-    points = mesh(list(reference.axes.values()))
-    fields = surrogate.at(surrogate.runtime.tensor(points.reshape(-1, points.shape[-1])))
-    expected = np.stack([field.ravel() for field in reference.fields.values()], -1)
-    return relative_l2(fields.cpu().numpy(), expected)
 
 
 def _grader(target: Problem, runtime: Runtime, reference: Reference | None) -> Watch | None:

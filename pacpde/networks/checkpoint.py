@@ -61,6 +61,7 @@ def save(
         "seconds": surrogate.seconds,
         "steps": surrogate.steps,
         "held_out": surrogate.held_out,
+        "outcomes": dict(surrogate.outcomes),
         "history": list(surrogate.history),
         "provenance": dict(surrogate.provenance),
         "versions": versions(),
@@ -199,6 +200,7 @@ def _assemble(about: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Surrog
         about["steps"] if "steps" in about else _steps(about["history"]),
         about.get("held_out", math.nan),
         about.get("provenance", {}),
+        about.get("outcomes", {}),
     )
 
 

@@ -62,6 +62,8 @@ class Surrogate:
             where none was measured.
         provenance: all that it depends on, see `pacpde.methods.provenance`; empty where it is not
             known, as in folders of older versions.
+        outcomes: stage → how its fit ended, "source" for the surrogate that the first one began
+            from; an outcome of the last one may hide that an earlier one fell short.
     """
 
     network: MLP
@@ -75,6 +77,7 @@ class Surrogate:
     steps: int = 0
     held_out: float = math.nan
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    outcomes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def problem(self) -> Problem:
@@ -229,13 +232,14 @@ class Surrogate:
             provenance={"call": "recall", "name": name, "of": dict(self.provenance)}
             if self.provenance
             else {},
+            outcomes={},
         )
 
     def fresh(self, **changes: Any) -> "Surrogate":
         """The same, with changes, as a start for other fits: no memories, nothing of its fits."""
         blank: dict[str, Any] = {
             "memories": {}, "history": (), "seconds": 0.0, "steps": 0, "held_out": math.nan,
-            "provenance": {},
+            "provenance": {}, "outcomes": {"source": self.outcome},
         }  # fmt: skip
         return replace(self, **{**blank, **changes})
 

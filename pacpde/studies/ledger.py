@@ -50,6 +50,9 @@ _TYPES: dict[str, pa.DataType] = {
     "dtype": pa.string(),
     "versions": pa.map_(pa.string(), pa.string()),
     "provenance": pa.string(),  # JSON
+    "target_error_by_field": _numbers,
+    "worst_field_error": pa.float64(),
+    "outcomes": pa.map_(pa.string(), pa.string()),
 }
 # What a study keeps of a cell beside its record.
 EXTRAS: dict[str, pa.DataType] = {

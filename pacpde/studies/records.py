@@ -16,8 +16,11 @@ KEYS = (
     "family", "method", "seed", "source", "target", "labels", "noise", "physics",
     "zero_shot_error", "target_error", "source_error", "free_parameters", "total_parameters",
     "steps", "evaluations", "seconds", "outcome", "device", "dtype", "versions", "provenance",
+    "target_error_by_field", "worst_field_error", "outcomes",
 )  # fmt: skip
-LATER = {"provenance": None}  # keys that records of older versions lack, and what they mean there
+# keys that records of older versions lack, and what they mean there
+LATER = dict.fromkeys(("provenance", "target_error_by_field", "worst_field_error", "outcomes"))
+STAGES = ("source", "trained", "allocated", "calibrated", "overlapped")  # of outcomes, in order
 MOMENTS = ("trained", "pruned", "allocated", "recalled", "unmasked")
 CLOCKS = ("source", "prune", "allocate", "calibrate", "total")
 
@@ -34,6 +37,18 @@ def check(record: Mapping[str, Any]) -> Mapping[str, Any]:
                 "not written by this pacpde, make it anew."
             )
     return record
+
+
+def shortfalls(record: Mapping[str, Any]) -> list[str]:
+    """The stages before the last that fell short and that the outcome does not name, in words."""
+    outcomes: Mapping[str, str] = record.get("outcomes") or {}
+    earlier = [stage for stage in STAGES if stage in outcomes][:-1]  # the last has the outcome
+    named = record["outcome"].partition("_")[0]
+    return [
+        f"{stage} {outcomes[stage]}"
+        for stage in earlier
+        if outcomes[stage] != "converged" and not stage.startswith(named)
+    ]
 
 
 def cell_hash(inputs: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from pacpde.files import atomic_write
+from pacpde.optim.fit import CONVERGED
 from pacpde.studies.ledger import Row
 from pacpde.studies.study import Study
 
@@ -63,7 +64,10 @@ def choose(study: Study, rows: Sequence[Row]) -> list[Choice]:
 
 def _held_out(row: Row | None) -> float:
     """Infinite where there is no result, and where the method lost the source it is to keep."""
-    if row is None or row["held_out"] is None or row["outcome"].startswith("allocate"):
+    if row is None or row["held_out"] is None:
+        return np.inf
+    allocated = (row.get("outcomes") or {}).get("allocated", CONVERGED)
+    if row["outcome"].startswith("allocate") or allocated != CONVERGED:
         return np.inf
     return row["held_out"] if np.isfinite(row["held_out"]) else np.inf
 

@@ -15,7 +15,7 @@ from pacpde.reference import Reference
 from pacpde.runtime import versions
 from pacpde.studies.grid import Cell
 from pacpde.studies.ledger import Row
-from pacpde.studies.records import CLOCKS, MOMENTS, check
+from pacpde.studies.records import CLOCKS, LATER, MOMENTS, check
 from pacpde.studies.single import Training
 
 THRESHOLDS = (1e-2, 1e-3, 1e-4)
@@ -92,7 +92,7 @@ def failed(cell: Cell, why: str) -> Row:
         "device": cell.training.runtime.device,
         "dtype": cell.training.runtime.dtype,
         "versions": versions(),
-        "provenance": None,
+        **LATER,
         "seconds_to": {},
         "fault": why,
     }

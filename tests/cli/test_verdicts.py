@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from pacpde import load
+from pacpde import fit, load, save, transfer
+from pacpde.cli.output import record_table
 from pacpde.cli.verdicts import verdict
+from pacpde.problems import Heat
 
 
 def test_a_stage_before_the_last(call: Callable, source: Path, tmp_path: Path) -> None:
@@ -23,6 +25,25 @@ def test_a_stage_before_the_last(call: Callable, source: Path, tmp_path: Path) -
     said = f"pac: allocate ended not_converged, held-out residual {last:.1e}, tolerance 2.0e-01;"
     assert said in line
     assert "--sparsity" in line and "kept in out" in line
+
+
+def test_every_stage_that_fell_short_is_shown(tmp_path: Path) -> None:
+    source = fit(Heat(alpha=0.4), width=6, depth=2, points=60, steps=4)
+    result = transfer(
+        source, Heat(alpha=5.0), sparsity=0.95, allocate_steps=1, approach="walk",
+        settings={"steps": 1, "points": 30},
+    )  # fmt: skip
+    outcomes = {"source": "converged", "allocated": "not_converged", "calibrated": "path_lost"}
+    assert result.outcome == "path_lost"
+    assert result.record()["outcomes"] == outcomes
+    save(result.surrogate, tmp_path / "made")
+    said = verdict({"pac": load(tmp_path / "made")}, {}, Path("out")) or ""
+    assert (
+        "pac: calibrate ended path_lost, " in said and "before it: allocated not_converged" in said
+    )
+    assert "a lower --sparsity" in said and "more --steps" in said
+    shown = record_table("", [result.record()]).columns[-1]
+    assert list(shown.cells) == ["path_lost, allocated not_converged"]
 
 
 def test_a_fit_of_one_stage_has_its_tolerance_from_the_settings(source: Path) -> None:

@@ -25,6 +25,21 @@ def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
     assert set(json.loads((tmp_path / "records.json").read_text())) == {"records"}
 
 
+def test_records_of_older_versions_lack_what_came_later(tmp_path: Path) -> None:
+    older = {key: value for key, value in RECORD.items() if key not in records.LATER}
+    records.write_json({"records": [older]}, tmp_path / "records.json")
+    assert records.read(tmp_path / "records.json") == [older | records.LATER]
+
+
+def test_shortfalls_are_those_of_earlier_stages() -> None:
+    outcomes = {"calibrated": "path_lost", "source": "stalled", "allocated": "not_converged"}
+    lost = RECORD | {"outcome": "path_lost", "outcomes": outcomes}
+    assert records.shortfalls(lost) == ["source stalled", "allocated not_converged"]
+    named = lost | {"outcome": "allocate_not_converged"}
+    assert records.shortfalls(named) == ["source stalled"]
+    assert records.shortfalls(RECORD | {"outcome": "stalled", "outcomes": None}) == []
+
+
 def test_what_is_not_a_number_becomes_null(tmp_path: Path) -> None:
     records.write([RECORD | {"target_error": float("nan")}], tmp_path / "records.json")
     assert records.read(tmp_path / "records.json")[0]["target_error"] is None
