@@ -8,6 +8,7 @@ the same bits.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +31,11 @@ class Journal:
     def write(self, name: str, tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> None:
         """Replace the state of fit `name`."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        metadata = {"key": self.key, "about": json.dumps(about)}
+        here = {k: v.cpu().clone() for k, v in tensors.items()}
+        told = json.dumps(about)
+        metadata = {"key": self.key, "about": told, "checksum": _checksum(here, told)}
         with atomic_write(self._file(name)) as temporary:
-            Path(temporary).write_bytes(
-                save_tensors({k: v.cpu().clone() for k, v in tensors.items()}, metadata)
-            )
+            Path(temporary).write_bytes(save_tensors(here, metadata))
 
     def read(self, name: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
         """The state of fit `name`; None if there is none, or it is of another key or damaged."""
@@ -44,6 +45,8 @@ class Journal:
                 if metadata.get("key") != self.key:
                     return None
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                if metadata["checksum"] != _checksum(tensors, metadata["about"]):
+                    return None
                 return tensors, json.loads(metadata["about"])
         except (OSError, SafetensorError, KeyError, ValueError):
             return None
@@ -64,6 +67,16 @@ class Journal:
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name.replace('/', '.')}.safetensors"
+
+
+def _checksum(tensors: Mapping[str, torch.Tensor], about: str) -> str:
+    """SHA-256 of a state: names, shapes, kinds and bytes of its tensors, and what is told of it."""
+    total = hashlib.sha256(about.encode())
+    for name in sorted(tensors):
+        values = tensors[name].contiguous()
+        total.update(f"{name} {tuple(values.shape)} {values.dtype} ".encode())
+        total.update(values.flatten().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
 
 
 def key_of(inputs: Any) -> str:

@@ -37,16 +37,14 @@ def estimate(cells: Iterable[Cell], rows: Iterable[Row] = ()) -> Estimate:
     needed = trainings(cells)
     fits: dict[str, float] = {}
     for training in needed.values():
-        fits.setdefault(_shape(training), 0.0)
-    for training in needed.values():
-        if not fits[_shape(training)]:
-            fits[_shape(training)] = _seconds(training)
+        if training.shape not in fits:
+            fits[training.shape] = _seconds(training)
     known = _known(rows)
     each = [known.get((cell.source.name, cell.variant)) for cell in cells]
     return Estimate(
-        sum(fits[_shape(training)] for training in needed.values()),
+        sum(fits[training.shape] for training in needed.values()),
         sum(
-            fits[_shape(cell.training)] if found is None else found
+            fits[cell.training.shape] if found is None else found
             for cell, found in zip(cells, each, strict=True)
         ),
         sum(found is not None for found in each),
@@ -61,12 +59,6 @@ def _known(rows: Iterable[Row]) -> Mapping[tuple[str, str], float]:
             what = row["family"], row["variant"]
             found.setdefault(what, []).append(row["seconds"]["total"])
     return {what: statistics.median(seconds) for what, seconds in found.items()}
-
-
-def _shape(training: Training) -> str:
-    """What the time of a fit depends on."""
-    recipe = Recipe.of(training.problem, **training.settings)
-    return f"{training.problem.name} {recipe} {training.runtime}"
 
 
 def _seconds(training: Training) -> float:

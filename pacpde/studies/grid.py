@@ -20,7 +20,7 @@ from pacpde.physics import Problem
 from pacpde.reference.certificate import check_tolerance
 from pacpde.studies.identity import identity
 from pacpde.studies.records import cell_hash
-from pacpde.studies.single import Training
+from pacpde.studies.single import Training, reseeded
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,10 +70,17 @@ class Cell:
     def seed(self) -> int:
         return self.training.seed
 
+    def with_training(self, training: Training) -> "Cell":
+        """The same from a source of another seed; no check depends on it."""
+        return reseeded(self, training=training)
+
     def inputs(self) -> dict[str, Any]:
         """All that the record depends on."""
+        return {**self._sourceless, "source": self.training.key}
+
+    @cached_property
+    def _sourceless(self) -> dict[str, Any]:
         return {
-            "source": self.training.key,
             "target": self.target.coefficients,
             "until": self.target.until,
             "method": self.method,
@@ -91,7 +98,7 @@ class Cell:
         """A name for these inputs; any that changes makes another cell."""
         return cell_hash(self.inputs())
 
-    @property
+    @cached_property
     def variant(self) -> str:
         """The method, with the options that were given."""
         return self.named(self.options)

@@ -1,15 +1,16 @@
 """The ledger of a study: one row a finished cell, in Parquet files that only ever get more.
 
 ```
-FOLDER/records/part-000001-3f2a9c.parquet    rows, in the order in which they finished
+FOLDER/records/part-000001-<hash>.parquet    rows, in the order in which they finished
 ```
 
 A Parquet file cannot grow, so rows are written in parts, each whole or not at all; a reader takes
-the folder as one table (`pandas.read_parquet(FOLDER / "records")` does).
+the folder as one table (`pandas.read_parquet(FOLDER / "records")` does). A part's name has the
+first digits of the SHA-256 of its bytes, which every read verifies; older parts have six others.
 """
 
+import io
 import json
-import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,12 +21,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pacpde.errors import DataFileError
-from pacpde.files import atomic_write
+from pacpde.files import atomic_write, short_hash
 from pacpde.studies.records import CLOCKS, KEYS, LATER, MOMENTS, Record
 
 ROWS = 500  # in memory at most before a part is written
 SECONDS = 2.0  # a finished row waits at most, if others follow
 PARTS = 64  # at the end of a run more of them become one
+OLDER = 6  # random digits in the names of parts without a checksum
 
 _numbers = pa.map_(pa.string(), pa.float64())
 _TYPES: dict[str, pa.DataType] = {
@@ -136,9 +138,11 @@ class Ledger:
     def _write(self, rows: Iterable[Row]) -> None:
         table = pa.Table.from_pylist(list(rows), SCHEMA)
         last = max((int(part.name.split("-")[1]) for part in self.parts()), default=0)
-        name = f"part-{last + 1:06d}-{secrets.token_hex(3)}.parquet"
+        whole = io.BytesIO()
+        pq.write_table(table, whole, compression="zstd")
+        name = f"part-{last + 1:06d}-{short_hash(whole.getvalue())}.parquet"
         with atomic_write(self.place / name) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
+            Path(temporary).write_bytes(whole.getvalue())
 
 
 def record(row: Row) -> Record:
@@ -156,7 +160,11 @@ def _as_text(provenance: Any) -> str | None:
 
 def _read(part: Path, columns: list[str] | None = None) -> pa.Table:
     try:
-        with pq.ParquetFile(part) as file:  # `read_table` imports pandas
+        content = part.read_bytes()
+        told = part.stem.rpartition("-")[2]
+        if len(told) > OLDER and told != short_hash(content):
+            raise OSError("its bytes are not those that were written")
+        with pq.ParquetFile(io.BytesIO(content)) as file:  # `read_table` imports pandas
             found = file.read(columns=columns)
     except (OSError, pa.ArrowException) as error:
         raise DataFileError(
@@ -164,18 +172,18 @@ def _read(part: Path, columns: list[str] | None = None) -> pa.Table:
             "are not: move it away, and the same command makes its cells anew."
         ) from error
     if columns is None:
-        found = _with_later(found)
-    if columns is None and not found.schema.equals(SCHEMA):
-        raise DataFileError(
-            f"the record file {str(part)!r} was written by another pacpde: name another folder."
-        )
+        found = _of_today(found)
+        if found is None:
+            raise DataFileError(
+                f"the record file {str(part)!r} was written by another pacpde: name another folder."
+            )
     return found
 
 
-def _with_later(table: pa.Table) -> pa.Table:
-    """The columns that older versions did not write, without values."""
+def _of_today(table: pa.Table) -> pa.Table | None:
+    """Without values for what an older part lacks; None where its columns are others."""
     for name in LATER:
         if name not in table.column_names:
-            place, kind = SCHEMA.get_field_index(name), SCHEMA.field(name)
-            table = table.add_column(place, kind, pa.nulls(len(table), kind.type))
-    return table
+            place, column = SCHEMA.get_field_index(name), SCHEMA.field(name)
+            table = table.add_column(place, column, pa.nulls(len(table), column.type))
+    return table if table.schema.equals(SCHEMA) else None

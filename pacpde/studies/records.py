@@ -1,5 +1,6 @@
 """Records: one JSON object a transfer, kept in a file that is always whole."""
 
+import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -89,6 +90,24 @@ def write_json(content: Any, path: str | Path, *, overwrite: bool = True) -> Non
 def as_bytes(content: Any) -> bytes:
     """What `write_json` puts into a file."""
     return (as_json(content) + "\n").encode()
+
+
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """With its checksum, for `unsealed` to verify once it was written as JSON and read back."""
+    return {"checksum": _checksum(_plain(content)), **content}
+
+
+def unsealed(content: dict[str, Any]) -> dict[str, Any]:
+    """What was sealed; ValueError where anything of it changed."""
+    rest = {name: value for name, value in content.items() if name != "checksum"}
+    if content.get("checksum") != _checksum(rest):
+        raise ValueError("its content is not what was written (checksum)")
+    return rest
+
+
+def _checksum(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def as_json(content: Any) -> str:

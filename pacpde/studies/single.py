@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from pacpde.optim.update import Progress
 from pacpde.physics import Problem
 from pacpde.runtime import Runtime
 from pacpde.studies.identity import identity
+
+Seeded = TypeVar("Seeded")
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,22 @@ class Training:
 
     def inputs(self) -> dict[str, Any]:
         """What another run of the same training has in common with this one."""
-        made_by = identity(type(self.problem))
-        return {**provenance.essence(self.provenance()), "made_by": made_by}
+        return {**self._seedless, "seed": self.seed}
+
+    @cached_property
+    def _seedless(self) -> dict[str, Any]:
+        made = {**provenance.essence(self.provenance()), "made_by": identity(type(self.problem))}
+        del made["seed"]
+        return made
+
+    @cached_property
+    def shape(self) -> str:
+        """A name for all of its inputs but the seed; what the time of a fit depends on."""
+        return key_of(self._seedless)
+
+    def with_seed(self, seed: int) -> "Training":
+        """The same from another seed; what does not depend on it is not worked out again."""
+        return reseeded(self, seed=seed)
 
     @cached_property
     def key(self) -> str:
@@ -220,3 +237,11 @@ def journal(output: Path, inputs: Mapping[str, Any]) -> Journal:
 
 def _hidden(place: Path) -> Path:
     return place.parent / f".{place.name}.journal"
+
+
+def reseeded(made: Seeded, **changes: Any) -> Seeded:
+    """A copy of what was checked when it was made, with changes that no check concerns."""
+    copied = copy(made)
+    vars(copied).pop("key", None)
+    vars(copied).update(changes)
+    return copied

@@ -57,15 +57,16 @@ class Cell:
     def load(self) -> tuple[dict[str, Any], Surrogate] | None:
         """(about, surrogate) of a finished cell; None if it is unfinished or damaged."""
         try:
-            about = json.loads((self.folder / "about.json").read_text(encoding="utf-8"))
-            return about["about"], checkpoint.load(self.folder / "surrogate")
-        except (OSError, ValueError, KeyError, TypeError, DataFileError):
+            text = (self.folder / "about.json").read_text(encoding="utf-8")
+            about = records.unsealed(json.loads(text))["about"]
+            return about, checkpoint.load(self.folder / "surrogate")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, DataFileError):
             return None
 
     def save(self, about: Mapping[str, Any], surrogate: Surrogate) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         checkpoint.save(surrogate, self.folder / "surrogate")
-        content = {"inputs": self.inputs, "about": about}
+        content = records.sealed({"inputs": self.inputs, "about": about})
         records.write_json(content, self.folder / "about.json")
         self.journal.clear()
 

@@ -275,20 +275,26 @@ def _cells(
     with _located(path, text, ("dtype",)):
         runtime = Runtime(device, settings.dtype)
     own = {**settings.settings, **part.settings}
-    seeds, *others = _varied(settings, part)
-    for seed, target, name, labels, noise, physics in product(
-        seeds, targets, _methods(settings, part), *others
-    ):
+    (first, *rest), *others = _varied(settings, part)
+    with _located(path, text, place):
+        training = Training(source, first, runtime, own)
+    made = []
+    for target, name, labels, noise, physics in product(targets, _methods(settings, part), *others):
         if noise and not labels:
             noise = 0.0  # there is nothing to be noisy
         given = {**tuned.get(part.family, {}).get(name, {}), **settings.options.get(name, {})}
         for options in variants(given):
             with _located(path, text, place):
-                training = Training(source, seed, runtime, own)
-                yield Cell(
-                    training, target, name, options, labels, noise, physics,
-                    settings.reference, settings.reference_tolerance,
+                made.append(
+                    Cell(
+                        training, target, name, options, labels, noise, physics,
+                        settings.reference, settings.reference_tolerance,
+                    )
                 )  # fmt: skip
+    yield from made
+    for seed in rest:  # nothing that was checked depends on it
+        other = training.with_seed(seed)
+        yield from (cell.with_training(other) for cell in made)
 
 
 def _beside(folder: Path, name: str) -> Path:

@@ -3,16 +3,28 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import torch
 
 from pacpde.errors import DataFileError, OutputError
+from pacpde.networks.constraints import PhysicsAnsatz, network_for
+from pacpde.networks.surrogate import Surrogate
+from pacpde.optim.journal import Journal
 from pacpde.problems import Heat
 from pacpde.studies import ledger as module
 from pacpde.studies import records, work
 from pacpde.studies.grid import Cell
 from pacpde.studies.ledger import Ledger, record
 from pacpde.studies.single import Training
+from pacpde.studies.store import Store
+
+ANSATZ = PhysicsAnsatz(Heat())
+NETWORK = network_for(ANSATZ, 2, 1, "tanh")
+UNTRAINED = Surrogate(NETWORK, ANSATZ, torch.zeros(NETWORK.size, dtype=torch.float64))
 
 
 def row(seed: int, fault: str | None = None) -> dict[str, Any]:
@@ -85,6 +97,70 @@ def test_a_part_cut_short_is_named_and_the_others_stay(tmp_path: Path) -> None:
         ledger.keys()
     second.rename(tmp_path / "away")
     assert ledger.keys() == {"cell 0"}
+
+
+def flipped(content: bytes, bit: int) -> bytes:
+    changed = bytearray(content)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+def test_no_flipped_bit_of_a_part_is_read_as_another_value(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    for seed in range(4):
+        ledger.add(row(seed))
+    ledger.flush()
+    (part,) = ledger.parts()
+    content, expected = part.read_bytes(), ledger.rows()
+    for bit in np.random.default_rng(0).integers(8 * len(content), size=300):
+        part.write_bytes(flipped(content, int(bit)))
+        for read in (ledger.rows, ledger.keys):
+            with pytest.raises(DataFileError, match="cut short or damaged"):
+                read()
+    part.write_bytes(content)
+    assert ledger.rows() == expected
+
+
+def test_no_flipped_bit_of_a_finished_cell_is_read_as_another_value(tmp_path: Path) -> None:
+    cell = Store(tmp_path).cell({"seed": 1})
+    cell.save({"target_error": 0.125, "outcome": "converged"}, UNTRAINED)
+    file = cell.folder / "about.json"
+    content = file.read_bytes()
+    assert cell.load() is not None
+    for bit in np.random.default_rng(0).integers(8 * len(content), size=300):
+        file.write_bytes(flipped(content, int(bit)))
+        found = cell.load()  # a blank or line end may change into another
+        assert found is None or found[0] == {"target_error": 0.125, "outcome": "converged"}
+
+
+def test_no_flipped_bit_of_a_half_done_fit_is_resumed(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "key")
+    tensors = {"weights": torch.linspace(0, 1, 7, dtype=torch.float64), "on": torch.tensor(True)}
+    journal.write("train", tensors, {"steps": 3})
+    (file,) = tmp_path.iterdir()
+    content = file.read_bytes()
+    for bit in np.random.default_rng(0).integers(8 * len(content), size=300):
+        file.write_bytes(flipped(content, int(bit)))
+        found = journal.read("train")
+        if found is not None:
+            assert found[1] == {"steps": 3}
+            assert all(torch.equal(found[0][name], tensors[name]) for name in tensors)
+
+
+def test_parts_of_before_are_read(tmp_path: Path) -> None:
+    """Older ones have no checksum in their names, and lack columns that came since."""
+    ledger = Ledger(tmp_path)
+    ledger.add(row(0))
+    ledger.flush()
+    (part,) = ledger.parts()
+    older = pq.read_table(part).drop_columns(["provenance"])
+    part.unlink()
+    pq.write_table(older, ledger.place / "part-000001-b61c01.parquet")
+    (found,) = ledger.rows()
+    assert found["provenance"] is None and found["target_error"] == 0.1
+    pq.write_table(older.append_column("else", pa.array([1])), ledger.parts()[0])
+    with pytest.raises(DataFileError, match="another pacpde"):
+        ledger.rows()
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:

@@ -234,3 +234,28 @@ def test_what_would_vanish_is_refused(line: str, told: str, tmp_path: Path) -> N
     file.write_text(f'{line}\n[[transfers]]\nfamily = "heat"\ntargets = [{{ alpha = 0.3 }}]\n')
     with pytest.raises(InvalidValueError, match=told):
         Study.read(file)
+
+
+def test_what_does_not_depend_on_a_seed_is_checked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A grid of 100,000 seeds is read in seconds; its cells are those made one by one."""
+    checked: list[Cell] = []
+    check = Cell.__post_init__
+    monkeypatch.setattr(Cell, "__post_init__", lambda cell: (checked.append(cell), check(cell))[1])
+    file = tmp_path / "study.toml"
+    file.write_text(
+        'methods = ["pac", "scratch"]\nseeds = 40\n[options.pac]\nsparsity = [0.5, 0.8]\n'
+        '[[transfers]]\nfamily = "heat"\nsource = { alpha = 0.4 }\n'
+        "targets = [{ alpha = 0.3 }, { alpha = 0.2 }]\n"
+    )
+    cells = Study.read(file).cells
+    assert (len(cells), len(checked)) == (40 * 2 * 3, 2 * 3)
+    last = cells[-1]
+    alone = Cell(
+        Training(last.source, 39, last.training.runtime), last.target, last.method, last.options
+    )
+    assert (last.seed, last.key) == (39, alone.key)
+    assert len({cell.key for cell in cells}) == len(cells)
+    assert len({cell.training.key for cell in cells}) == 40
+    assert len({cell.training.shape for cell in cells}) == 1
