@@ -49,6 +49,10 @@ class SolverError(PacpdeError, RuntimeError):
     exit_status = 1
 
 
+class ContradictionWarning(UserWarning):
+    """Start and edges of a problem contradict each other, or its start is not smooth."""
+
+
 class ExtrapolationWarning(UserWarning):
     """A surrogate was asked outside the domain of its problem, where nothing holds its values."""
 

@@ -3,6 +3,8 @@
 import hashlib
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -53,6 +55,22 @@ class Runtime:
 
 
 LARGEST_SEED = 2**63 - 1  # what the records of a study hold
+
+
+@contextmanager
+def gradients() -> Iterator[None]:
+    """Autograd works inside, also where the caller switched it off.
+
+    Under `torch.no_grad` and `torch.inference_mode` the derivatives of starts, edges and
+    equations would silently be 0. Use it as a decorator or in a `with` statement.
+
+    Example:
+        >>> with torch.inference_mode(), gradients():
+        ...     torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+        (True, False)
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 def check_seed(seed: int) -> int:

@@ -42,7 +42,7 @@ from pacpde.cli.options import (
 )
 from pacpde.cli.output import SIDE_BY_SIDE, complain, emit, showing
 from pacpde.cli.study import report, study
-from pacpde.cli.verdicts import verdict
+from pacpde.cli.verdicts import remarks, verdict
 from pacpde.errors import InvalidValueError
 from pacpde.methods import nearest
 from pacpde.networks.surrogate import Surrogate
@@ -465,6 +465,8 @@ def compare(
 
 def _exit_for(fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], kept: Path) -> None:
     """End with status 1 where a fit did not converge; what it has is kept."""
+    for remark in remarks(fitted):
+        complain(f"pacpde: {remark}")
     sentence = verdict(fitted, settings, kept)
     if sentence:
         complain(f"pacpde: {sentence}")

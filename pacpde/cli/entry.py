@@ -31,10 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _status(words: Sequence[str], interruption: Interruption) -> int:
     from pacpde.cli.explain import explain
-    from pacpde.cli.streams import complain
+    from pacpde.cli.streams import complain, plain_warnings
 
     try:
-        status = _called(words, interruption)
+        with plain_warnings():
+            status = _called(words, interruption)
         if sys.stdout is not None:
             sys.stdout.flush()
         return interruption.report() if status == INTERRUPTED else status

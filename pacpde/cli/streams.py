@@ -8,11 +8,12 @@ import io
 import os
 import sys
 import unicodedata
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import Any, TextIO
 
-from pacpde.errors import OutputError
+from pacpde.errors import ContradictionWarning, OutputError
 
 SPELLED = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "·": "*", "×": "x", "⊙": "*", "∘": "o", "→": "->",
@@ -140,6 +141,22 @@ def tolerant_streams() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = before
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Warnings of pacpde's own are one line each, without the place in the code they come from."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def shown(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if issubclass(category, ContradictionWarning):
+                complain(f"pacpde: {message}")
+            else:
+                show(message, category, *where)
+
+        warnings.showwarning = shown  # type: ignore[assignment]
+        yield
 
 
 def flush_at_exit() -> None:

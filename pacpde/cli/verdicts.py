@@ -8,6 +8,7 @@ from typing import Any
 from pacpde.methods import Recipe
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.fit import CONVERGED, DRIFTED, FELL_SHORT
+from pacpde.pac import SOURCE
 from pacpde.studies import records
 
 
@@ -30,7 +31,7 @@ def _advice(poor: Sequence[Surrogate]) -> str:
         found.append("a lower --sparsity or a larger --set allocate_steps=...")
     if any(made.outcome.endswith(DRIFTED) for made in poor):
         found.append(
-            "drifted means that the orbit makes an error above 1e-2 of a residual within the "
+            "drifted means that the equation makes a large error of a residual within the "
             "tolerance: a smaller --tolerance, more --steps and --points or an earlier --until"
         )
     elif last:
@@ -38,8 +39,17 @@ def _advice(poor: Sequence[Surrogate]) -> str:
     return ", and ".join(found)
 
 
+def remarks(fitted: Mapping[str, Surrogate]) -> list[str]:
+    """What fits noticed beside their outcome, each remark once."""
+    told: dict[str, str] = {}
+    for name, made in fitted.items():
+        for note in made.assessment.notes if made.assessment else ():
+            told.setdefault(note, name)
+    return [f"{name}: {note}." for note, name in told.items()]
+
+
 def _shortfall(name: str, made: Surrogate, settings: Mapping[str, Any]) -> str:
-    """Of one fit: `pac: allocate ended not_converged, held-out residual 3e-2, tolerance 1e-2`.
+    """Of one fit, as in `pac: allocate ended stalled, residual 3e-2 of its terms, ...`.
 
     Earlier stages that fell short as well follow: `calibrate ended path_lost, ...; before it:
     allocated not_converged`.
@@ -58,7 +68,15 @@ def _last(name: str, made: Surrogate, settings: Mapping[str, Any]) -> str:
     if not math.isfinite(held_out):
         return told
     tolerance = Recipe.of(made.problem, **settings).tolerance
-    return f"{told}, held-out residual {held_out:.1e}, tolerance {tolerance:.1e}"
+    assessment = made.assessment
+    if stage == "allocate" and SOURCE in made.memories:
+        assessment = made.memories[SOURCE].assessment
+    if assessment is None:
+        return f"{told}, held-out residual {held_out:.1e}, tolerance {tolerance:.1e}"
+    told += f", residual {assessment.residual:.1e} of its terms, tolerance {tolerance:.1e}"
+    if assessment.error_estimate is None:
+        return told
+    return f"{told}, estimated error {assessment.error_estimate:.1e}"
 
 
 def _parts(outcome: str) -> tuple[str, str]:

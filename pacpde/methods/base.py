@@ -186,6 +186,7 @@ def finish(
         weights=solver.weights,
         stage=stage,
         outcome=fits[-1].outcome,
+        assessment=fits[-1].assessment,
         history=tuple(history),
         seconds=clock,
         steps=start.steps + steps,

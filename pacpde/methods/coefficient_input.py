@@ -115,10 +115,6 @@ class AlongTask(PhysicsTask):
         smaller = replace(network, inputs=network.inputs - 1)
         return Surrogate(smaller, super().ansatz(draw), fold(network, weights, self.share))
 
-    def drift(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
-        solver = self.solver(network, weights, draw)
-        return super().drift(solver.network, solver.weights, draw)
-
     def blocks(
         self, network: MLP, weights: torch.Tensor, draw: Draw, rng: np.random.Generator
     ) -> list[Block]:

@@ -38,8 +38,12 @@ class Fitter:
         phases: Sequence[Phase],
         stage: str | None = None,
         weights: torch.Tensor | None = None,
+        estimate: bool = True,
     ) -> FitResult:
-        """From `weights`, the start's by default; the frozen among them are those of the start."""
+        """From `weights`, the start's by default; the frozen among them are those of the start.
+
+        `estimate` asks for the error of the result.
+        """
         return minimise(
             self.start.network,
             self.wrap(task),
@@ -52,4 +56,5 @@ class Fitter:
             optimiser=self.recipe.make_optimiser(),
             anchor=self.anchor,
             monitor=self.monitor,
+            estimate=estimate,
         )

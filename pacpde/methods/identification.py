@@ -28,7 +28,7 @@ from pacpde.optim.update import Progress
 from pacpde.physics.problem import Problem
 from pacpde.physics.stacked import stackable
 from pacpde.reference import solve
-from pacpde.runtime import check_seed
+from pacpde.runtime import check_seed, gradients
 
 # Weights of the labels, one fit after the other: the equation must not bend to their noise, and a
 # start far from the target needs their pull.
@@ -73,6 +73,7 @@ class Identified:
         return found
 
 
+@gradients()
 def identify(
     source: Surrogate,
     points: np.ndarray,
@@ -140,6 +141,7 @@ def identify(
     )
 
 
+@gradients()
 def identify_by_scipy(
     problem: Problem,
     points: np.ndarray,

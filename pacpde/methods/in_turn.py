@@ -28,7 +28,7 @@ from pacpde.pac.room import woken
 from pacpde.pac.scores import SCORES
 from pacpde.physics.problem import Problem
 from pacpde.reference import Reference
-from pacpde.runtime import check_seed
+from pacpde.runtime import check_seed, gradients
 
 LEAST = 10  # weights of a target's own: fewer solve nothing
 
@@ -76,6 +76,7 @@ class Backbone:
         return self.surrogate.recall(name)
 
 
+@gradients()
 def transfer_in_turn(
     source: Surrogate,
     targets: Iterable[Problem],
@@ -206,7 +207,12 @@ class _Work:
             fitter = replace(fitter, free=own, anchor=held, stage="keep")
             fits.append(fitter.fit(task, phases, weights=weights))
         made = finish(before, task, phases, fits, "calibrated")
-        memory = Memory(made.ansatz, _taken(before) | own, outcome=made.outcome)
+        memory = Memory(
+            made.ansatz,
+            _taken(before) | own,
+            outcome=made.outcome,
+            assessment=made.assessment,
+        )
         return replace(made, memories={**before.memories, name: memory})
 
     def _for(self, surrogate: Surrogate, problem: Problem) -> tuple[Recipe, PhysicsTask]:

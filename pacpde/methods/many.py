@@ -12,11 +12,12 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.together import Together
 from pacpde.optim.update import Progress
 from pacpde.physics.problem import Problem
-from pacpde.runtime import Runtime
+from pacpde.runtime import Runtime, gradients
 
 T = TypeVar("T")
 
 
+@gradients()
 def fit_many(
     problems: Iterable[Problem],
     *,
@@ -54,6 +55,7 @@ def fit_many(
     )
 
 
+@gradients()
 def transfer_many(
     source: Surrogate | Sequence[Surrogate],
     targets: Iterable[Problem],

@@ -39,5 +39,10 @@ def remembered(
         if made.outcome == CONVERGED or phases == recipe.first(task):
             break
     surrogate = finish(pruned, task, phases, fits, "allocated")
-    memory = replace(surrogate.memories[SOURCE], ansatz=surrogate.ansatz, outcome=surrogate.outcome)
+    memory = replace(
+        surrogate.memories[SOURCE],
+        ansatz=surrogate.ansatz,
+        outcome=surrogate.outcome,
+        assessment=surrogate.assessment,
+    )
     return replace(surrogate, memories={SOURCE: memory}), fits

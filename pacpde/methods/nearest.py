@@ -7,8 +7,10 @@ from pacpde.methods.transfer import check_transfer
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Draw, PhysicsTask
 from pacpde.physics.problem import Problem
+from pacpde.runtime import gradients
 
 
+@gradients()
 def nearest(sources: Sequence[Surrogate], target: Problem, *, seed: int = 0) -> Surrogate:
     """The source that, untouched, has the smallest held-out residual on the target.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from pacpde.methods.fitter import Fitter
+from pacpde.networks.assessment import ERROR_LIMIT, RESIDUAL_LIMIT
 from pacpde.objective.task import PhysicsTask
 from pacpde.optim.continuation import Prediction
 from pacpde.optim.fit import FitResult, Phase
@@ -46,7 +47,16 @@ class SolutionPath:
 
     def correct(self, start: torch.Tensor, problem: Problem, attempt: int) -> FitResult:
         stage = f"{self.fitter.stage}.walk.{attempt}"
-        return self.fitter.fit(self._task(problem), [self._phase], stage, start)
+        return self.fitter.fit(self._task(problem), [self._phase], stage, start, estimate=False)
+
+    def reached(self, tried: FitResult, problem: Problem) -> bool:
+        """By the estimated error: the residual of large terms is large."""
+        network = self.fitter.start.network
+        task = self.fitter.wrap(self._task(problem))
+        found = tried.assessment
+        if found is None or found.residual > RESIDUAL_LIMIT:
+            return False
+        return task.assess(network, tried.weights, self._phase.draw).meets(2 * ERROR_LIMIT)
 
     def harder(self) -> bool:
         self.level += 1

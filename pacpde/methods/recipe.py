@@ -29,8 +29,10 @@ class Recipe:
         points: collocation points of one refresh.
         steps: at most so many steps of the last phase of a fit.
         optimiser: its name.
-        hard: meet start and edges exactly, rather than by residuals.
-        tolerance: root mean square held-out residual below which a fit counts as converged.
+        hard: meet start and edges exactly where they agree with each other; where they contradict
+            each other, or with False, by residuals.
+        tolerance: a fit counts as converged below it: by its held-out residual (root mean square,
+            as a share of the equation's terms), or by twice its estimated error.
         memory: GiB (2³⁰ bytes) that a step may take, at least 0.01, half for the Jacobian and half
             for its normal matrix with factor; a fit that needs more forms no matrix.
     """

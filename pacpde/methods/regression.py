@@ -13,12 +13,13 @@ from pacpde.methods.recipe import Recipe
 from pacpde.networks.constraints import PlainAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Labels, TableTask
-from pacpde.runtime import Runtime, check_seed
+from pacpde.runtime import Runtime, check_seed, gradients
 
 # Tables are smaller than solutions, and no held-out error says that noisy labels are fitted.
 TABLE = {"width": 24, "depth": 2, "tolerance": inf}
 
 
+@gradients()
 def fit_table(
     inputs: np.ndarray,
     outputs: np.ndarray,
@@ -48,6 +49,7 @@ def fit_table(
     return from_nothing(task, network, recipe, seed)[0]
 
 
+@gradients()
 def transfer_table(
     source: Surrogate,
     inputs: np.ndarray,

@@ -1,5 +1,6 @@
 """`fit` and `transfer`: the whole way in one call each."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from pacpde.datasets import (
     transfer_references,
 )
 from pacpde.datasets.grading import AUTO, Choice, check_label_source
-from pacpde.errors import InvalidValueError
+from pacpde.errors import ContradictionWarning, InvalidValueError
 from pacpde.methods.base import Context, Transferred, from_nothing, methods
 from pacpde.methods.grading import error_of, errors_of
 from pacpde.methods.provenance import of_fit, of_transfer
@@ -30,9 +31,10 @@ from pacpde.optim.update import Progress
 from pacpde.physics.domain import mesh
 from pacpde.physics.problem import Problem
 from pacpde.reference import Reference
-from pacpde.runtime import Runtime, check_seed, versions
+from pacpde.runtime import Runtime, check_seed, gradients, versions
 
 
+@gradients()
 def fit(
     problem: Problem,
     *,
@@ -57,8 +59,13 @@ def fit(
             best that scipy certifies, if any), None, a `Reference`, or a file of `pacpde solve`.
         reference_tolerance: relative error that "auto" tries to certify first.
         settings: see `pacpde.methods.recipe.Recipe`.
+
+    Warns:
+        ContradictionWarning: where start and edges contradict each other; they are then met by
+            residuals.
     """
     check_problem(problem, "problem")
+    warn_of_contradictions(problem)
     runtime = runtime or Runtime()
     recipe = Recipe.of(problem, **settings)
     graded = grading_reference(problem, reference, reference_tolerance)
@@ -149,6 +156,7 @@ class TransferResult:
             "seconds": {"source": self.source.seconds, **spent, "total": total},
             "outcome": self.outcome,
             "outcomes": dict(self.surrogate.outcomes),
+            "assessment": self.surrogate.assessment and self.surrogate.assessment.as_json(),
             "device": runtime.device,
             "dtype": runtime.dtype,
             "versions": versions(),
@@ -156,6 +164,7 @@ class TransferResult:
         }
 
 
+@gradients()
 def transfer(
     source: Surrogate,
     target: Problem,
@@ -189,6 +198,7 @@ def transfer(
     """
     way = methods.get(method).make(options)
     check_transfer(source, target, labels, noise, physics)
+    warn_of_contradictions(target)
     way.check(source.network, physics)
     runtime = runtime or source.runtime
     source = source.to(runtime)
@@ -244,6 +254,21 @@ def transfer(
     )
 
 
+def warn_of_contradictions(problem: Problem) -> None:
+    """Say where start and edges contradict each other, before time goes into a fit.
+
+    Warns:
+        ContradictionWarning: with the place and the size of every jump.
+    """
+    if problem.contradictions:
+        warnings.warn(
+            f"{problem}: {'; '.join(map(str, problem.contradictions))}. Start and edges are met by "
+            "residuals, not exactly.",
+            ContradictionWarning,
+            stacklevel=4,
+        )
+
+
 def check_problem(problem: Problem, what: str) -> None:
     """Refuse a name or a class in a problem's place."""
     if not isinstance(problem, Problem):
@@ -281,6 +306,12 @@ def check_transfer(
         raise InvalidValueError(
             f"the source solves {source.problem.name!r} and the target is {target.name!r}: "
             "transfer goes between coefficients of one family."
+        )
+    if physics and source.basis.hard and target.contradictions:
+        raise InvalidValueError(
+            f"the source meets its start and edges exactly, and {target} cannot: "
+            f"{'; '.join(map(str, target.contradictions))}. Train the source with hard=False "
+            "(--soft)."
         )
     check_labels(labels, noise)
     if not physics and labels < 2:

@@ -15,13 +15,14 @@ from safetensors.torch import save as save_tensors
 
 from pacpde.errors import DataFileError, OutputError, PacpdeError
 from pacpde.files import Before, atomic_folder, check_folder, follow
+from pacpde.networks.assessment import Assessment
 from pacpde.networks.constraints import Ansatz, PhysicsAnsatz, PlainAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.solved import SolvedAnsatz
 from pacpde.networks.surrogate import Memory, Surrogate
 from pacpde.physics.fingerprint import Fingerprint, check_registered, check_unchanged
 from pacpde.physics.problem import families
-from pacpde.runtime import Runtime, versions
+from pacpde.runtime import Runtime, gradients, versions
 
 SCHEMA = 1
 WEIGHTS, ABOUT = "weights.safetensors", "surrogate.json"
@@ -53,11 +54,16 @@ def save(
         **_describe(surrogate.ansatz),
         "network": dataclasses.asdict(surrogate.network),
         "memories": {
-            name: {**_describe(memory.ansatz), "outcome": memory.outcome}
+            name: {
+                **_describe(memory.ansatz),
+                "outcome": memory.outcome,
+                "assessment": memory.assessment and memory.assessment.as_json(),
+            }
             for name, memory in surrogate.memories.items()
         },
         "stage": surrogate.stage,
         "outcome": surrogate.outcome,
+        "assessment": surrogate.assessment and surrogate.assessment.as_json(),
         "seconds": surrogate.seconds,
         "steps": surrogate.steps,
         "held_out": surrogate.held_out,
@@ -74,6 +80,7 @@ def save(
         (temporary / ABOUT).write_text(json.dumps(sealed, indent=1), encoding="utf-8")
 
 
+@gradients()
 def load(folder: str | Path, runtime: Runtime | None = None) -> Surrogate:
     """The surrogate in a folder, on the CPU in its own precision unless `runtime` says else."""
     place = Path(folder)
@@ -185,6 +192,7 @@ def _assemble(about: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Surrog
             tensors[f"mask/{name}"],
             tensors.get(f"weights/{name}"),
             described.get("outcome"),
+            _assessment(described),
         )
         for name, described in about["memories"].items()
     }
@@ -201,6 +209,7 @@ def _assemble(about: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Surrog
         about.get("held_out", math.nan),
         about.get("provenance", {}),
         about.get("outcomes", {}),
+        _assessment(about),
     )
 
 
@@ -209,6 +218,11 @@ def _steps(history: Sequence[Mapping[str, Any]]) -> int:
     counts = [entry["step"] for entry in history]
     ends = [now for now, after in zip(counts, [*counts[1:], 0], strict=True) if after < now]
     return sum(ends)
+
+
+def _assessment(about: dict[str, Any]) -> Assessment | None:
+    found = about.get("assessment")
+    return None if found is None else Assessment.from_json(found)
 
 
 def _describe(ansatz: Ansatz) -> dict[str, Any]:

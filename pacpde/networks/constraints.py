@@ -7,7 +7,7 @@ computed once for a set of points (a `Batch`).
 """
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from math import pi
 from typing import Any, Protocol
@@ -128,11 +128,14 @@ class PhysicsAnsatz:
         hard: meet start and edges exactly; otherwise they are left to residual blocks.
         odd: make N odd in each axis in which the problem says the fields are. Pays late in a fit,
             hurts early.
+        time_unit: in which a fit leaves the start: the multiplier is 1 − exp(−(t − t₀)/unit)
+            there.
     """
 
     problem: Problem
     hard: bool = True
     odd: bool = False
+    time_unit: float = field(default=1.0, kw_only=True)
 
     @property
     def inputs(self) -> int:
@@ -228,7 +231,7 @@ class PhysicsAnsatz:
         one = torch.ones_like(x["t"])
         if not self.hard:
             return one[:, None]
-        result = one - exp(-(x["t"] - time.lower))
+        result = one - exp(-(x["t"] - time.lower) / self.time_unit)
         for name, _, _, (lower, upper) in _walls(self.problem):
             half = (upper - lower) / 2
             result = result * (x[name] - lower) * (upper - x[name]) / half**2

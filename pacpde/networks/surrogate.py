@@ -11,13 +11,14 @@ import torch
 from torch.autograd.forward_ad import unpack_dual
 
 from pacpde.errors import ExtrapolationWarning, InvalidValueError, unknown
+from pacpde.networks.assessment import Assessment
 from pacpde.networks.constraints import Ansatz, PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.physics.derivatives import channel_names
 from pacpde.physics.domain import Domain
 from pacpde.physics.numbers import as_floats
 from pacpde.physics.problem import Problem
-from pacpde.runtime import Runtime
+from pacpde.runtime import Runtime, gradients
 
 CHUNK = 20_000  # points evaluated at once
 
@@ -30,18 +31,20 @@ class Memory:
         mask: True where a weight belongs to it, bool [size]; all others count as 0.
         weights: a second set of weights, [size], for a solver that shares none.
         outcome: how its last fit ended; None before one, and in older files.
+        assessment: of its last fit.
     """
 
     ansatz: Ansatz
     mask: torch.Tensor
     weights: torch.Tensor | None = None
     outcome: str | None = None
+    assessment: Assessment | None = None
 
     @classmethod
     def apart(cls, solver: "Surrogate") -> "Memory":
         """A solver beside the weights."""
         mask = torch.ones_like(solver.weights, dtype=torch.bool)
-        return cls(solver.ansatz, mask, solver.weights, solver.outcome)
+        return cls(solver.ansatz, mask, solver.weights, solver.outcome, solver.assessment)
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class Surrogate:
             known, as in folders of older versions.
         outcomes: stage → how its fit ended, "source" for the surrogate that the first one began
             from; an outcome of the last one may hide that an earlier one fell short.
+        assessment: what its last fit says of its result; None before one, and in older files.
     """
 
     network: MLP
@@ -78,6 +82,7 @@ class Surrogate:
     held_out: float = math.nan
     provenance: Mapping[str, Any] = field(default_factory=dict)
     outcomes: Mapping[str, str] = field(default_factory=dict)
+    assessment: Assessment | None = None
 
     @property
     def problem(self) -> Problem:
@@ -206,7 +211,7 @@ class Surrogate:
         weights = self.weights.detach()
         parts = []
         for chunk in points.split(CHUNK):
-            with torch.inference_mode(False), torch.enable_grad():
+            with gradients():
                 batch = self.ansatz.batch(chunk, names)
             with torch.set_grad_enabled(followed):
                 output = self.network.forward(weights, batch.inputs, batch.names)
@@ -233,6 +238,7 @@ class Surrogate:
             if self.provenance
             else {},
             outcomes={},
+            assessment=memory.assessment,
         )
 
     def fresh(self, **changes: Any) -> "Surrogate":
@@ -247,7 +253,7 @@ class Surrogate:
         """The same weights taken as a solver of another problem of the family."""
         assert isinstance(self.ansatz, PhysicsAnsatz)
         ansatz = replace(self.ansatz, problem=problem)
-        return replace(self, ansatz=ansatz, held_out=math.nan, provenance={})
+        return replace(self, ansatz=ansatz, held_out=math.nan, provenance={}, assessment=None)
 
     def to(self, runtime: Runtime) -> "Surrogate":
         """The same surrogate on another device or in another precision."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from pacpde.networks.assessment import Assessment
 from pacpde.networks.constraints import Ansatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.outputs import Widened, as_head
@@ -53,5 +54,7 @@ class Beside:
     def held_out(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
         return self.task.held_out(self.network, weights[self.wide.own], draw)
 
-    def drift(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
-        return self.task.drift(self.network, weights[self.wide.own], draw)
+    def assess(
+        self, network: MLP, weights: torch.Tensor, draw: Draw, estimate: bool = True
+    ) -> Assessment:
+        return self.task.assess(self.network, weights[self.wide.own], draw, estimate)

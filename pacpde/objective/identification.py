@@ -101,9 +101,6 @@ class IdentificationTask(PhysicsTask):
         with torch.no_grad():
             return float(np.hypot(equation, float(residuals(network, weights, [block]).norm())))
 
-    def drift(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
-        return 0.0  # it is told for known coefficients alone
-
     def fitted(self, constants: torch.Tensor) -> Problem:
         """The problem with the coefficients that were found."""
         return with_constants(self.problem, self.unknown, constants)

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from pacpde.errors import InvalidValueError
+from pacpde.networks.assessment import Assessment
 from pacpde.networks.constraints import Ansatz, PhysicsAnsatz, PlainAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.assess import assess
 from pacpde.objective.blocks import Block, LabelBlock, PhysicsBlock
-from pacpde.objective.drift import drift
 from pacpde.objective.factors import residuals
 from pacpde.objective.jacobian import MEMORY, split
 from pacpde.physics.conditions import Dirichlet
@@ -23,6 +24,7 @@ from pacpde.runtime import Runtime, generator
 
 POOL = 4  # candidates a collocation point is chosen from
 HELD_OUT = 4096  # held-out collocation points
+LABELS_ONLY = "fitted to measurements alone: the error elsewhere is not known"
 HELD_OUT_LABELS = 0.2  # share of the labels that is held out where labels are all there is
 
 
@@ -61,8 +63,10 @@ class Task(Protocol):
         """Root mean square residual at points that no fit ever sees."""
         ...
 
-    def drift(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
-        """Relative error that the residual grows into, where that can be told; else 0."""
+    def assess(
+        self, network: MLP, weights: torch.Tensor, draw: Draw, estimate: bool = True
+    ) -> Assessment:
+        """How far weights can be trusted; `estimate` asks for the error, too."""
         ...
 
 
@@ -123,7 +127,11 @@ class PhysicsTask:
 
     def basis(self, draw: Draw) -> PhysicsAnsatz:
         """The ansatz of the fields, whatever else a task fits beside them."""
-        like = self.like or PhysicsAnsatz(self.problem, hard=self.hard)
+        like = self.like or PhysicsAnsatz(
+            self.problem,
+            hard=self.hard and not self.problem.contradictions,
+            time_unit=self.problem.span,
+        )
         return replace(like, problem=self.problem).with_odd(draw.odd)
 
     def solver(self, network: MLP, weights: torch.Tensor, draw: Draw) -> Surrogate:
@@ -149,11 +157,16 @@ class PhysicsTask:
             self._held_out[kind] = self._held_out_blocks(draw)
         return _norm(network, weights, self._held_out[kind])
 
-    def drift(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
-        basis = self.basis(draw)
-        if self.physics and basis.hard and not self.problem.domain.space:
-            return drift(network, weights, basis)
-        return 0.0
+    def assess(
+        self, network: MLP, weights: torch.Tensor, draw: Draw, estimate: bool = True
+    ) -> Assessment:
+        if not self.physics:
+            residual = self.held_out(network, weights, draw)
+            return Assessment(residual, None, (LABELS_ONLY,))
+        solver = self.solver(network, weights, draw)
+        rng = generator(self.seed, "held-out")
+        points = self.runtime.tensor(self._box(draw).sample(HELD_OUT, rng))
+        return assess(solver.network, solver.weights, solver.basis, points, estimate)
 
     @cached_property
     def _split(self) -> tuple[Labels, Labels]:
@@ -262,8 +275,10 @@ class TableTask:
     def held_out(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
         return _norm(network, weights, [self._block(self._split[1])])
 
-    def drift(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
-        return 0.0
+    def assess(
+        self, network: MLP, weights: torch.Tensor, draw: Draw, estimate: bool = True
+    ) -> Assessment:
+        return Assessment(self.held_out(network, weights, draw))
 
     @cached_property
     def _split(self) -> tuple[Labels, Labels]:

@@ -55,6 +55,10 @@ class Path(Protocol):
         """A fit of a problem from these weights; `attempt` is its number."""
         ...
 
+    def reached(self, tried: FitResult, problem: Problem) -> bool:
+        """Whether a correction is near the path although its residual is not as small as asked."""
+        ...
+
     def harder(self) -> bool:
         """Whether the next correction takes more effort; False once there is no more to take."""
         ...
@@ -97,7 +101,7 @@ def follow(
         while follower.accept < tried.held_out <= NEAR * follower.accept and path.harder():
             tried = path.correct(tried.weights, problem, len(attempts))
             attempts.append(tried)
-        if tried.held_out <= follower.accept:
+        if tried.held_out <= follower.accept or path.reached(tried, problem):
             here, share, step, at = tried, ahead, 2 * step, problem
             predict = None
         else:

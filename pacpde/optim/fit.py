@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from pacpde.errors import InvalidValueError
+from pacpde.networks.assessment import Assessment
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Anchor
@@ -19,14 +20,13 @@ from pacpde.optim.free import LeastSquares
 from pacpde.optim.journal import Journal
 from pacpde.optim.together import Together
 from pacpde.optim.update import Progress, Update
-from pacpde.runtime import generator
+from pacpde.runtime import generator, gradients
 
 CONVERGED, NOT_CONVERGED = "converged", "not_converged"
 STALLED, DIVERGED = "stalled", "diverged"
 DRIFTED, DEVICE_LOST = "drifted", "device_lost"
 PATH_LOST = "path_lost"  # of continuation in the coefficients
 FELL_SHORT = (NOT_CONVERGED, STALLED, DIVERGED, DRIFTED, DEVICE_LOST, PATH_LOST)
-DRIFT = 1e-2  # relative error into which the residual of a converged solution may grow
 LOST = (torch.AcceleratorError, torch.OutOfMemoryError)
 
 
@@ -88,12 +88,13 @@ class FitResult:
 
     Attributes:
         weights: the whole vector; frozen entries keep every bit.
-        outcome: "converged" (held-out residual below the tolerance), "not_converged" (steps used
-            up), "stalled" (no way down), "diverged" (not a number), "drifted" (below the
-            tolerance, but along an orbit on which even that grows into an error above 1e-2) or
-            "device_lost" (the GPU failed or ran out of memory: the best weights so far, on the
-            CPU).
+        outcome: "converged" (see `Assessment.meets`, and the estimated error is below
+            `ERROR_LIMIT`), "not_converged" (steps used up), "stalled" (no way down), "diverged"
+            (not a number), "drifted" (the residual is below the tolerance, the estimated error is
+            not below its limit) or "device_lost" (the GPU failed or ran out of memory:
+            the best weights so far, on the CPU).
         held_out: root mean square held-out residual at `weights`.
+        assessment: of `weights`; None where they are not worth one (diverged, device lost).
         history: one entry a refresh: stage, step, seconds, held_out, solver where the optimiser
             chose one, and error where watched.
     """
@@ -105,6 +106,7 @@ class FitResult:
     evaluations: int
     seconds: float
     history: tuple[dict[str, Any], ...]
+    assessment: Assessment | None = None
 
 
 @dataclass
@@ -151,6 +153,7 @@ class _Position:
         return cls(tensors["weights"], tensors["best"], state=state, **about)
 
 
+@gradients()
 def minimise(
     network: MLP,
     task: Task,
@@ -164,14 +167,17 @@ def minimise(
     optimiser: Optimiser | None = None,
     anchor: Anchor | None = None,
     monitor: Monitor | None = None,
+    estimate: bool = True,
 ) -> FitResult:
     """Fit the free entries of `weights` [size] to a task.
 
     Args:
         stage: names the fit in progress, journal and random numbers.
-        tolerance: held-out residual below which it counts as converged.
+        tolerance: held-out residual, as a share of the equation's terms, below which it counts as
+            converged.
         free: which entries may move, bool [size]; all by default.
         anchor: over the free entries, in their order.
+        estimate: whether the error is estimated; a point on the way to another needs none.
     """
     monitor = monitor or Monitor()
     optimiser = optimiser or optimisers.get("levenberg_marquardt")()
@@ -208,17 +214,18 @@ def minimise(
         if monitor.watch is not None:
             error = monitor.watch(task.solver(network, position.best, phase.draw))
         _note(position, stage, total, measured, made.solver, error, monitor)
-    outcome = _outcome(position, tolerance)
-    if outcome == CONVERGED and not task.drift(network, position.best, phases[-1].draw) <= DRIFT:
-        outcome = DRIFTED
+    assessment = None
+    if not position.lost and math.isfinite(position.held_out):
+        assessment = task.assess(network, position.best, phases[-1].draw, estimate)
     return FitResult(
         position.best,
-        outcome,
+        _outcome(position, assessment, tolerance),
         position.held_out,
         position.steps,
         position.evaluations,
         position.seconds,
         tuple(position.history),
+        assessment,
     )
 
 
@@ -282,11 +289,11 @@ def _note(
         monitor.progress(Update(stage, position.steps, total, measured, position.seconds))
 
 
-def _outcome(position: _Position, tolerance: float) -> str:
+def _outcome(position: _Position, assessment: Assessment | None, tolerance: float) -> str:
     if position.lost:
         return DEVICE_LOST
-    if math.isnan(position.held_out):
+    if assessment is None:
         return DIVERGED
-    if position.held_out <= tolerance:
-        return CONVERGED
+    if assessment.meets(tolerance):
+        return DRIFTED if assessment.drifted else CONVERGED
     return STALLED if position.stalled else NOT_CONVERGED

@@ -13,6 +13,7 @@ import torch
 
 from pacpde.errors import InvalidValueError, unknown
 from pacpde.physics.elementary import Array
+from pacpde.runtime import gradients
 
 
 class Derivative:
@@ -154,6 +155,7 @@ def channel_names(asked: Sequence[str] | set[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: (len(name), name)))
 
 
+@gradients()
 def taylor_channels(
     function: Any, coordinates: Mapping[str, torch.Tensor], names: Sequence[str]
 ) -> torch.Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 
 from pacpde.errors import InvalidValueError, as_float, short, unknown
 from pacpde.physics.conditions import Condition
+from pacpde.physics.contradictions import Contradiction, contradictions
 from pacpde.physics.derivatives import Derivative, RecordedDerivative, channel_names
 from pacpde.physics.domain import Axis, Domain
 from pacpde.physics.elementary import Array
@@ -160,6 +161,16 @@ class Problem(ABC):
     def stretch(self) -> float:
         """Length of the time span in force, in the family's own."""
         return self.domain.axis("t").length / Domain(self.axes).axis("t").length
+
+    @property
+    def span(self) -> float:
+        """Length of the time span in force: the unit in which fits measure time."""
+        return self.domain.axis("t").length
+
+    @cached_property
+    def contradictions(self) -> tuple[Contradiction, ...]:
+        """Where start and edges contradict each other, or the start is not smooth."""
+        return contradictions(self)
 
     @cached_property
     def channels(self) -> tuple[str, ...]:

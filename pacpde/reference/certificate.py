@@ -15,6 +15,7 @@ from pacpde.reference.grid import SpaceAxis, space_axes
 from pacpde.reference.method_of_lines import MethodOfLines, check_finite
 from pacpde.reference.ode import Integrated, IntegrationError, integrate
 from pacpde.reference.solution import Reference, relative_l2
+from pacpde.runtime import gradients
 
 LEVELS = 14  # refinements before giving up
 FAILURES = 4  # of these, integrations that end early
@@ -45,6 +46,7 @@ def default_tolerance(problem: Problem) -> float:
     return 1e-10 if len(problem.domain.space) < 2 else 1e-9
 
 
+@gradients()
 def solve(
     problem: Problem,
     *,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pacpde import fit, load, save, transfer
 from pacpde.cli.output import record_table
-from pacpde.cli.verdicts import verdict
+from pacpde.cli.verdicts import remarks, verdict
 from pacpde.problems import Heat
 
 
@@ -20,9 +20,13 @@ def test_a_stage_before_the_last(call: Callable, source: Path, tmp_path: Path) -
     assert json.loads(ended.out)["outcome"] == "allocate_not_converged"
     assert ended.status == 1
     made = load(tmp_path / "out")
-    *_, last = [entry["held_out"] for entry in made.history if entry["stage"] == "allocate"]
+    allocated = made.memories["source"].assessment
+    assert allocated is not None and made.assessment != allocated
     line = ended.err.splitlines()[-1]
-    said = f"pac: allocate ended not_converged, held-out residual {last:.1e}, tolerance 2.0e-01;"
+    said = (
+        f"pac: allocate ended not_converged, residual {allocated.residual:.1e} of its terms, "
+        f"tolerance 2.0e-01, estimated error {allocated.error_estimate:.1e};"
+    )
     assert said in line
     assert "--sparsity" in line and "kept in out" in line
 
@@ -50,9 +54,10 @@ def test_a_fit_of_one_stage_has_its_tolerance_from_the_settings(source: Path) ->
     made = load(source)
     poor = replace(made, outcome="stalled")
     said = verdict({"good": made, "poor": poor}, {"tolerance": 2e-5}, Path("out")) or ""
-    held_out = made.held_out
+    assert made.assessment is not None
     assert said.startswith(
-        f"poor: train ended stalled, held-out residual {held_out:.1e}, tolerance 2.0e-05; "
+        f"poor: train ended stalled, residual {made.assessment.residual:.1e} of its terms, "
+        f"tolerance 2.0e-05, estimated error {made.assessment.error_estimate:.1e}; "
     )
     assert "good" not in said
     assert verdict({"good": made}, {}, Path("out")) is None
@@ -63,3 +68,10 @@ def test_a_residual_that_is_no_number_is_not_shown(source: Path) -> None:
     gone = {**made.history[-1], "held_out": math.nan}
     poor = replace(made, outcome="diverged", history=(gone,), held_out=math.nan)
     assert (verdict({"it": poor}, {}, Path("out")) or "").startswith("it: train ended diverged;")
+
+
+def test_remarks_are_said_once(source: Path) -> None:
+    made = load(source)
+    assert made.assessment is not None
+    noted = replace(made, assessment=replace(made.assessment, notes=("u is small",)))
+    assert remarks({"one": noted, "two": noted, "three": made}) == ["one: u is small."]

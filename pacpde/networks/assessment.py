@@ -1,0 +1,61 @@
+"""What a fit says of its own result, without a reference."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+# Estimates are of first order in the error: one of half of 1e-2 leaves room for what they miss.
+ERROR_LIMIT = 5e-3
+MARGIN = 0.5  # of a tolerance, for the same reason
+RESIDUAL_LIMIT = 0.1  # share of the terms above which first order says nothing
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """How far a solution can be trusted.
+
+    Attributes:
+        residual: root mean square residual at held-out points, of the worst equation, as a share
+            of the size of that equation's own terms.
+        error_estimate: relative L2 error of the worst field, to first order, by the linearised
+            equation; None where it cannot be estimated.
+        notes: sentences about what was noticed, for the user.
+    """
+
+    residual: float
+    error_estimate: float | None = None
+    notes: tuple[str, ...] = ()
+
+    def meets(self, tolerance: float) -> bool:
+        """Whether the equation is met: by its residual, or by the estimated error.
+
+        A residual may be larger where it does little, as along kinks and in thin layers.
+        """
+        if self.residual <= tolerance:
+            return True
+        error = self.error_estimate
+        return error is not None and error <= MARGIN * tolerance and self.residual <= RESIDUAL_LIMIT
+
+    @property
+    def drifted(self) -> bool:
+        """Whether even a small residual grows into an error that is not."""
+        return self.error_estimate is not None and not self.error_estimate <= ERROR_LIMIT
+
+    def as_json(self) -> dict[str, Any]:
+        """As `surrogate.json` and records have it; what is not finite becomes null."""
+        numbers = {"residual": self.residual, "error_estimate": self.error_estimate}
+        known = {
+            key: value if value is not None and math.isfinite(value) else None
+            for key, value in numbers.items()
+        }
+        return {**known, "notes": list(self.notes)}
+
+    @classmethod
+    def from_json(cls, about: dict[str, Any]) -> "Assessment":
+        """The inverse of `as_json`."""
+        residual = about["residual"]
+        return cls(
+            math.inf if residual is None else residual,
+            about["error_estimate"],
+            tuple(about["notes"]),
+        )

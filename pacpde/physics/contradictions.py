@@ -1,0 +1,215 @@
+"""Where the start and the edges of a problem contradict each other.
+
+An ansatz that meets both exactly has to bend one of them, or keeps a kink that the equation would
+smooth out at once, and no residual inside the domain sees it: pointwise, x² + 2νt solves the heat
+equation on a periodic axis. Such a problem has a solution nevertheless, which a fit finds where
+start and edges are residuals beside the others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from pacpde.errors import InvalidValueError
+from pacpde.physics.conditions import Dirichlet, Periodic
+from pacpde.physics.derivatives import taylor_channels
+from pacpde.physics.domain import Axis
+
+if TYPE_CHECKING:
+    from pacpde.physics.problem import Problem
+
+LINES = 8  # along an axis, at which a start in several dimensions is looked at
+SAMPLES = 2048  # intervals of a line
+SUSPECTS = 8  # intervals of a line that are looked at more closely
+HALVINGS = 34  # of such an interval, to a share of 2⁻⁴⁵ of the axis: rounding ends it there
+# Share of the solution's size below which an ansatz may bend a start: it causes an error of about
+# that share, far below 1e-2.
+NEGLIGIBLE = 1e-4
+SLOPES = 1e-3  # the same of slopes along an axis; rounding in a start leaves 1e-8 at most
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """One place where start and edges cannot both hold, or where the start is not smooth.
+
+    Attributes:
+        field: whose.
+        where: in words, with the coordinate.
+        jump: by how much, in the field's own unit, or that an axis where `slope` is true.
+        slope: whether the slope jumps rather than the value.
+    """
+
+    field: str
+    where: str
+    jump: float
+    slope: bool = False
+
+    def __str__(self) -> str:
+        what = f"the slope of {self.field}" if self.slope else self.field
+        return f"{what} jumps by {self.jump:.2g} {self.where}"
+
+
+def contradictions(problem: "Problem") -> tuple[Contradiction, ...]:
+    """All that is found on lines through the domain, the largest of each kind and field."""
+    if not problem.domain.space:
+        return ()
+    found: list[Contradiction] = []
+    starts = _StartOnLines(problem)
+    for axis in problem.domain.space:
+        edge = problem.edges[axis.name]
+        for field, name in enumerate(problem.fields):
+            found += starts.inside(axis, field, name)
+            if isinstance(edge, Periodic):
+                found += starts.seam(axis, field, name)
+            else:
+                found += starts.walls(axis, edge, field, name)
+    return (*found, *_corners(problem, starts))
+
+
+@dataclass
+class _StartOnLines:
+    """The start of a problem along lines in one axis, at random places in the others."""
+
+    problem: "Problem"
+
+    def __post_init__(self) -> None:
+        space = self.problem.domain.space
+        rng = np.random.default_rng(0)
+        self.places = rng.uniform(0.01, 0.99, (LINES if len(space) > 1 else 1, len(space)))
+        values = np.concatenate(
+            [self.line(axis, np.linspace(axis.lower, axis.upper, 257))[0] for axis in space], 1
+        )
+        walls = [
+            abs(value)
+            for edge in self.problem.edges.values()
+            if isinstance(edge, Dirichlet)
+            for value in (edge.lower, edge.upper)
+        ]
+        size = np.abs(values).max((0, 1), initial=max(walls, default=0.0))
+        self.size = np.where(np.isfinite(size) & (size > 0), size, 1.0)
+
+    def line(self, axis: Axis, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values and slopes along an axis at x [n] or [lines, n]: both [lines, n, fields]."""
+        names = [other.name for other in self.problem.domain.space]
+        x = np.broadcast_to(x, (len(self.places), np.shape(x)[-1]))
+        columns = {
+            other.name: torch.from_numpy(
+                x.reshape(-1).copy()
+                if other.name == axis.name
+                else np.repeat(other.lower + place * other.length, x.shape[1])
+            )
+            for other, place in zip(self.problem.domain.space, self.places.T, strict=True)
+        }
+
+        def start(**at: torch.Tensor) -> torch.Tensor:
+            one = torch.ones_like(at[axis.name])
+            return torch.stack(
+                [part * one for part in self.problem.start(*(at[name] for name in names))], -1
+            )
+
+        jet = taylor_channels(start, columns, ("", axis.name)).numpy()
+        return jet[0].reshape(*x.shape, -1), jet[1].reshape(*x.shape, -1)
+
+    def inside(self, axis: Axis, field: int, name: str) -> list[Contradiction]:
+        """Jumps and kinks of the start itself."""
+        x = np.linspace(axis.lower, axis.upper, SAMPLES + 1)
+        values, slopes = (part[..., field] for part in self.line(axis, x))
+        if not (np.isfinite(values).all() and np.isfinite(slopes).all()):
+            return []  # told when points are drawn
+        found = []
+        for number, (seen, unit, slope) in enumerate(
+            ((values, self.size[field], False), (slopes, self.size[field] / axis.length, True))
+        ):
+            least = (SLOPES if slope else NEGLIGIBLE) * unit
+            jump, place = self._jump(axis, field, number, x, seen, least)
+            if jump > least:
+                where = f"inside the start, at {axis.name} = {place:.6g}"
+                found.append(Contradiction(name, where, jump, slope))
+        if not found:
+            self._check_derivative(axis, values, slopes, name)
+        return found[:1]  # a start that jumps has slopes that do
+
+    def _jump(
+        self, axis: Axis, field: int, number: int, x: np.ndarray, seen: np.ndarray, least: float
+    ) -> tuple[float, float]:
+        """The largest change between neighbours that does not vanish with their distance.
+
+        Args:
+            number: 0 where `seen` [lines, n] are values at `x`, 1 where they are slopes.
+            least: a change below this is none.
+        """
+        changes = np.abs(np.diff(seen, axis=1))
+        chosen = np.argsort(changes, axis=1)[:, -SUSPECTS:]
+        low, high = x[chosen], x[chosen + 1]
+        at_low, at_high = (np.take_along_axis(seen, chosen + end, 1) for end in (0, 1))
+        for _ in range(HALVINGS):
+            if np.abs(at_high - at_low).max() <= least:
+                break
+            middle = (low + high) / 2
+            at_middle = self.line(axis, middle)[number][..., field]
+            left = np.abs(at_middle - at_low) >= np.abs(at_high - at_middle)
+            low, at_low = np.where(left, low, middle), np.where(left, at_low, at_middle)
+            high, at_high = np.where(left, middle, high), np.where(left, at_middle, at_high)
+        left_over = np.abs(at_high - at_low)
+        worst = np.unravel_index(left_over.argmax(), left_over.shape)
+        return float(left_over[worst]), float(low[worst])
+
+    def _check_derivative(
+        self, axis: Axis, values: np.ndarray, slopes: np.ndarray, name: str
+    ) -> None:
+        """Refuse a start that autograd cannot differentiate, as one computed by numpy."""
+        if np.ptp(values, axis=1).max() > NEGLIGIBLE * self.size.max() and not slopes.any():
+            raise InvalidValueError(
+                f"{self.problem.name}.initial: {name} changes along {axis.name} and its derivative "
+                "is 0 everywhere: write it with plain arithmetic and the functions of "
+                "pacpde.physics.elementary, so that torch can differentiate it."
+            )
+
+    def seam(self, axis: Axis, field: int, name: str) -> list[Contradiction]:
+        """What does not agree at both ends of a periodic axis."""
+        values, slopes = self.line(axis, np.array([axis.lower, axis.upper]))
+        jump = float(np.abs(values[:, 1, field] - values[:, 0, field]).max())
+        bend = float(np.abs(slopes[:, 1, field] - slopes[:, 0, field]).max())
+        where = f"where the periodic axis {axis.name} closes, at the start"
+        if jump > NEGLIGIBLE * self.size[field]:
+            return [Contradiction(name, where, jump)]
+        if bend > SLOPES * self.size[field] / axis.length:
+            return [Contradiction(name, where, bend, slope=True)]
+        return []
+
+    def walls(self, axis: Axis, edge: Dirichlet, field: int, name: str) -> list[Contradiction]:
+        """Where the start misses the values that the edges hold."""
+        values = self.line(axis, np.array([axis.lower, axis.upper]))[0][..., field]
+        found = []
+        for column, (place, held) in enumerate(
+            ((axis.lower, edge.lower), (axis.upper, edge.upper))
+        ):
+            jump = float(np.abs(values[:, column] - held).max())
+            if jump > NEGLIGIBLE * self.size[field]:
+                where = f"from the start to the edge {axis.name} = {place:g}, held at {held:g}"
+                found.append(Contradiction(name, where, jump))
+        return found
+
+
+def _corners(problem: "Problem", starts: _StartOnLines) -> Sequence[Contradiction]:
+    """Edges of two axes that meet and hold different values."""
+    walls: list[tuple[str, float]] = []
+    for axis in problem.domain.space:
+        edge: Any = problem.edges[axis.name]
+        if isinstance(edge, Dirichlet):
+            walls += [(axis.name, edge.lower), (axis.name, edge.upper)]
+    jumps = [
+        (abs(a - b), f"where an edge of {one} meets one of {other}")
+        for (one, a), (other, b) in combinations(walls, 2)
+        if one != other
+    ]
+    largest = max(jumps, default=(0.0, ""))
+    return [
+        Contradiction(name, largest[1], largest[0])
+        for name, size in zip(problem.fields, starts.size, strict=True)
+        if largest[0] > NEGLIGIBLE * size
+    ]

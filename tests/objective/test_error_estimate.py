@@ -1,0 +1,216 @@
+"""The estimated error is the error, as exact solutions and an independent solver find it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import pi
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import solve_ivp
+
+from pacpde import Surrogate, fit
+from pacpde.networks.constraints import PhysicsAnsatz
+from pacpde.objective.error_estimate import error_estimate
+from pacpde.physics import Axis, Dirichlet, Problem, coefficient
+from pacpde.physics.elementary import Array, cos, exp, sin
+from pacpde.physics.problem import families
+from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, Lorenz
+
+SMALL = {"width": 12, "depth": 2, "points": 100, "steps": 15}
+FEW = {"width": 8, "depth": 2, "points": 100, "steps": 3}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_family_stays() -> Iterator[None]:
+    known = set(families.names())
+    yield
+    assert set(families.names()) == known
+
+
+@dataclass(frozen=True)
+class Slow(Heat):
+    """A bar that cools in a day: seconds, and degrees in hundreds."""
+
+    axes = (Axis("t", 0.0, 86400.0), Axis("x", 0.0, 1.0))
+    scales = (100.0,)
+
+    alpha: float = coefficient(1.2e-5, lower=1e-6, upper=1e-4, meaning="diffusivity")
+
+    def initial(self, *space: Array) -> Any:
+        return 100 * sin(pi * space[0])
+
+    def exact(self, *coordinates: np.ndarray) -> np.ndarray:
+        return 100 * super().exact(*coordinates)
+
+
+@dataclass(frozen=True)
+class SlowUnscaled(Slow):
+    """The same without a word on sizes."""
+
+    scales = (1.0,)
+
+
+@dataclass(frozen=True)
+class FromOne(Heat):
+    """A start of 1 between edges that hold 0."""
+
+    def initial(self, *space: Array) -> Any:
+        return 1.0 + 0 * space[0]
+
+    def exact(self, *coordinates: np.ndarray) -> np.ndarray:
+        t, x = coordinates
+        return sum(  # type: ignore[return-value]
+            4 / (pi * k) * np.sin(k * pi * x) * np.exp(-self.alpha * (k * pi) ** 2 * t)
+            for k in range(1, 400, 2)
+        )[None]
+
+
+@dataclass(frozen=True)
+class Seed(Problem):
+    """u_t = 15 u (1 − u) from 1e-4: it grows to 1, and 0 leaves almost no residual."""
+
+    axes = (Axis("t", 0.0, 1.0),)
+    rate: float = coefficient(15.0, lower=1.0, upper=30.0, meaning="rate")
+
+    def rhs(self, u: Any, d: Any) -> Any:
+        return self.rate * u * (1 - u)
+
+    def initial(self, *space: Array) -> Any:
+        return 1e-4
+
+    def exact(self, *coordinates: np.ndarray) -> np.ndarray:
+        grown = 1e-4 * np.exp(self.rate * coordinates[0])
+        return (grown / (1 - 1e-4 + grown))[None]
+
+
+@dataclass(frozen=True)
+class TwoSizes(Problem):
+    """Oscillators of size 1 and 1e-6 that do not know of each other."""
+
+    axes = (Axis("t", 0.0, 1.0),)
+    fields = ("u", "v")
+    scales = (1.0, 1.0)
+
+    rate: float = coefficient(3.0, lower=1.0, upper=30.0, meaning="frequency")
+
+    def rhs(self, u: Any, d: Any) -> Any:
+        t = d.coordinates["t"]
+        return -self.rate * sin(self.rate * t) + 0 * u[0], 1e-6 * self.rate * cos(self.rate * t)
+
+    def initial(self, *space: Array) -> Any:
+        return 1.0, 0.0
+
+    def exact(self, *coordinates: np.ndarray) -> np.ndarray:
+        t = self.rate * coordinates[0]
+        return np.stack([np.cos(t), 1e-6 * np.sin(t)])
+
+
+for family in (Slow, SlowUnscaled, FromOne, Seed, TwoSizes):
+    family.name = family.__name__.lower()  # for messages; not registered
+
+
+def true_error(made: Surrogate) -> float:
+    """Relative L2 of the worst field, by the exact solution."""
+    axes = [axis.grid(101) for axis in made.problem.axes]
+    mesh = np.meshgrid(*axes, indexing="ij")
+    exact = made.problem.exact(*mesh)
+    assert exact is not None
+    found = made.at(torch.from_numpy(np.stack([part.ravel() for part in mesh], -1)))
+    wrong = found.numpy().T.reshape(exact.shape) - exact
+    rows = (len(exact), -1)
+    sizes = np.linalg.norm(exact.reshape(rows), axis=1)
+    return float((np.linalg.norm(wrong.reshape(rows), axis=1) / sizes).max())
+
+
+def estimated(made: Surrogate) -> float:
+    assert isinstance(made.ansatz, PhysicsAnsatz)
+    found = error_estimate(made.network, made.weights, made.ansatz)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    "problem", [Heat(), Burgers(nu=0.02), BurgersPeriodic(nu=0.05), Heat2D(), Slow(), TwoSizes()]
+)
+def test_it_is_the_error(problem: Problem) -> None:
+    made = fit(problem, seed=0, **SMALL)
+    # of first order in the error, on a coarse grid of three-point differences
+    assert estimated(made) == pytest.approx(true_error(made), rel=0.3)
+
+
+def test_it_is_the_error_along_an_orbit() -> None:
+    """Of a fit at ρ = 28, and of the same weights shaken, as long as the error is small."""
+    made = fit(Lorenz(rho=28.0, until=0.5), seed=0, frequency=1.0, **SMALL)
+    t = np.linspace(0, 0.5, 1001)
+
+    def rate(_: float, u: np.ndarray) -> list[float]:
+        x, y, z = u
+        return [10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z]
+
+    orbit = solve_ivp(rate, (0, 0.5), [-8, 7, 27], "Radau", t, rtol=1e-12, atol=1e-12).y
+    for shake in (0.0, 1e-6, 1e-4):
+        noise = np.random.default_rng(0).normal(0, shake, made.parameters)
+        moved = replace(made, weights=made.weights + torch.tensor(noise))
+        wrong = np.linalg.norm(moved(t) - orbit, axis=1) / np.linalg.norm(orbit, axis=1)
+        assert 1e-9 < wrong.max() < 1e-2
+        assert estimated(moved) == pytest.approx(wrong.max(), rel=0.05)
+
+
+def test_starts_and_edges_that_are_missed_count() -> None:
+    """An ansatz that bends the start of 1 down to the edges solves the equation with 0."""
+    problem = FromOne()
+    bent = PhysicsAnsatz(problem)
+    made = fit(Heat(), **FEW)
+    nothing = torch.zeros_like(made.weights)
+    assert float(bent.batch(torch.tensor([[0.5, 0.5]])).offset) == 0.0
+    assert (error_estimate(made.network, nothing, bent) or 0.0) > 1e9  # ‖e‖ / ‖0‖
+    by_residuals = fit(problem, width=12, depth=2, points=200, steps=15)
+    assert not by_residuals.basis.hard
+    assert estimated(by_residuals) == pytest.approx(true_error(by_residuals), rel=0.3)
+
+
+def test_what_cannot_be_estimated_is_said() -> None:
+    @dataclass(frozen=True)
+    class FourD(Problem):
+        axes = tuple(Axis(name, 0.0, 1.0) for name in "tabcd")
+        edges = {name: Dirichlet(0.0, 0.0) for name in "abcd"}
+
+        def rhs(self, u: Any, d: Any) -> Any:
+            return sum(d(u, 2 * name) for name in "abcd")
+
+        def initial(self, *space: Array) -> Any:
+            return sin(pi * space[0]) * sin(pi * space[1]) * sin(pi * space[2]) * exp(0 * space[3])
+
+    FourD.name = "four_d"
+    made = fit(FourD(), hard=False, **FEW)
+    assert made.assessment is not None
+    assert made.assessment.error_estimate is None
+    assert any("cannot be estimated" in note for note in made.assessment.notes)
+
+
+@pytest.mark.parametrize("problem", [Slow(), SlowUnscaled(), FromOne(), Seed(), TwoSizes()])
+@pytest.mark.parametrize("steps", [1, 12])
+def test_no_wrong_result_is_converged(problem: Problem, steps: int) -> None:
+    made = fit(problem, width=10, depth=2, points=100, steps=steps)
+    assert made.outcome != "converged" or true_error(made) < 1e-2
+
+
+def test_slow_equations_are_solved_in_their_own_unit_of_time() -> None:
+    made = fit(Slow(), width=10, depth=2, points=100, steps=12)
+    assert made.outcome == "converged"
+    assert true_error(made) < 1e-3
+
+
+def test_a_scale_that_is_far_off_is_noticed() -> None:
+    made = fit(SlowUnscaled(), **FEW)
+    assert made.outcome != "converged"
+    assert made.assessment is not None
+    assert any("`scales`" in note for note in made.assessment.notes)
+
+
+def test_a_small_residual_that_grows_is_not_convergence() -> None:
+    """A tolerance of 100 times the terms is met at once, by a solution that is wrong."""
+    made = fit(Lorenz(rho=28.0), seed=0, tolerance=100.0, **{**SMALL, "steps": 1})
+    assert made.outcome == "drifted"
