@@ -35,6 +35,10 @@ class DataFileError(PacpdeError, ValueError):
     """A file or folder that is missing, truncated, altered or of another kind."""
 
 
+class UntrustedCodeError(PacpdeError):
+    """Somebody's plug-in that would run although nobody asked for it."""
+
+
 class OutputError(PacpdeError, OSError):
     """A place that cannot be written to."""
 

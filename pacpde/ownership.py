@@ -32,14 +32,13 @@ class OwnFiles:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 
-    def check(self, name: str, *, overwrite: bool = False, content: bytes | None = None) -> None:
-        """Refuse a file that the user made or changed; `content` is what is to be written."""
+    def check(self, name: str, *, overwrite: bool = False) -> None:
+        """Refuse a file that the user made or changed."""
         place = self.folder / name
         check_file(place)
         if overwrite or not place.exists():
             return
-        there = place.read_bytes()
-        if there != content and short_hash(there) not in self.known.get(name, []):
+        if short_hash(place.read_bytes()) not in self.known.get(name, []):
             raise taken(place)
 
     @contextmanager

@@ -213,6 +213,14 @@ def _load_plugin(path: str | Path) -> None:
     _copies[content] = name
 
 
+def is_loaded(path: str | Path) -> bool:
+    """Whether a plugin, or a copy of it, was imported already."""
+    file = Path(path)
+    if not file.is_file():
+        return False
+    return _copies.get(hashlib.sha256(file.read_bytes()).hexdigest()) in sys.modules
+
+
 @contextmanager
 def _explained(what: str, file: Path | None = None) -> Iterator[None]:
     """Turns what an import raises into one sentence, with the line of the file that raised it."""

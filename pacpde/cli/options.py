@@ -60,6 +60,12 @@ Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace files and surrogates that are already there."),
 ]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Run the plug-ins that the study names: code that somebody wrote."
+    ),
+]
 Until = Annotated[float | None, typer.Option(help="End of the time span, if not the family's own.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Steps = Annotated[

@@ -10,8 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from pacpde.cli import inputs
-from pacpde.cli.options import Debug, Device, Folder, Json, Plugin, Unused
+from pacpde.cli.options import Debug, Device, Folder, Json, Overwrite, Plugin, Trust, Unused
 from pacpde.cli.output import PLAIN_INTERVAL, Number, complain, emit, table, terminal
+from pacpde.errors import UntrustedCodeError
+from pacpde.ownership import LIST
 from pacpde.runtime import Runtime
 
 study = typer.Typer(
@@ -33,21 +35,34 @@ def check(
     device: Device = "cpu",
     seed: Unused = "0",
     json: Json = None,
+    overwrite: Overwrite = False,
+    trust: Trust = False,
     plugin: Plugin = [],  # noqa: B006
     debug: Debug = False,
 ) -> None:
     """Check a study file, count its cells and estimate the time, before anything runs.
+
+    Plug-ins that it names are run with --trust only, or where --plugin names them.
 
     Example: pacpde study check study.toml
     """
     from pacpde.studies.conduct import standing
     from pacpde.studies.estimate import estimate
     from pacpde.studies.ledger import Ledger
-    from pacpde.studies.study import Study
+    from pacpde.studies.study import Study, grid
 
     Runtime(device)
     inputs.json_target(json, file)
-    found = Study.read(file, device=device)
+    try:
+        found = Study.read(file, device=device, trust=trust)
+    except UntrustedCodeError:
+        counts = grid(file)
+        nothing = dict.fromkeys(("done", "sources", "variants", "seconds"))
+        unchecked = {"cells": sum(counts.values()), "families": counts, **nothing}
+        shown = [[name, Number(count)] for name, count in counts.items()]
+        title = f"Study {file}, unchecked"
+        emit(unchecked, json, table(title, ["family", "cells at most"], shown), overwrite=overwrite)
+        raise
     now = standing(found, output) if output is not None else None
     ledger = Ledger(output) if output is not None else None
     kept = ledger.keys() if ledger else set()
@@ -77,6 +92,7 @@ def check(
         + (f", {now.done} of them done" if now and now.done else "")
         + f"; at most about {_span(content['seconds'])} of fitting in one process, divided by the "
         "workers.",
+        overwrite=overwrite,
     )
 
 
@@ -94,34 +110,45 @@ def run(
     device: Device = "cpu",
     seed: Unused = "0",
     json: Json = None,
+    overwrite: Overwrite = False,
+    trust: Trust = False,
     plugin: Plugin = [],  # noqa: B006
     debug: Debug = False,
 ) -> None:
     """Carry out a study. After any interruption the same command does only what is missing.
 
-    Without --local or --scheduler it runs in this process, several fits in one batch.
+    Without --local or --scheduler it runs in this process, several fits in one batch. The plug-ins
+    that the file names run, too; those of a file in the folder of a study with --trust only.
 
     Example: pacpde study run study.toml -o runs/study --local 4
     """
     from pacpde.studies import records
     from pacpde.studies.conduct import conduct
+    from pacpde.studies.folder import check_place, is_study
     from pacpde.studies.ledger import Ledger, record
     from pacpde.studies.study import Study
     from pacpde.studies.workers import Here, cluster
 
     Runtime(device)
-    inputs.json_target(json, output, file)
-    found = Study.read(file, device=device)
+    found = Study.read(file, device=device, trust=trust or not is_study(file.parent))
+    check_place(output, found.contents(), overwrite=overwrite)
+
+    def content() -> dict[str, Any]:
+        rows = Ledger(output).of(found.names)
+        return {"records": [records.check(record(row)) for row in rows]}
+
+    replace = inputs.json_target(json, output, file, overwrite=overwrite, own=content)
+    if found.plugins:
+        complain(f"pacpde: running with {', '.join(map(str, found.plugins))}.")
     plugins = [*found.plugins, *plugin]
     where: Any = nullcontext(Here(device))
     if scheduler is not None or local is not None:
         where = cluster(scheduler, local, plugins)
     with _counting() as tell, where as workers:
-        now = conduct(found, output, workers, tell=tell)
-    rows = Ledger(output).of(found.names)
-    content = {"records": [records.check(record(row)) for row in rows]}
-    emit(content, json, f"{now.done} of {now.cells} cells in {output}")
-    faults = [row["fault"] for row in rows if row["fault"]]
+        now = conduct(found, output, workers, tell=tell, overwrite=overwrite)
+    sentence = f"{now.done} of {now.cells} cells in {output}"
+    emit(content(), json, sentence, overwrite=replace)
+    faults = [row["fault"] for row in Ledger(output).of(found.names) if row["fault"]]
     if faults:
         complain(
             f"pacpde: {len(faults)} of {now.cells} cells have no result, the first for this "
@@ -136,6 +163,8 @@ def status(
     device: Unused = "cpu",
     seed: Unused = "0",
     json: Json = None,
+    overwrite: Overwrite = False,
+    trust: Trust = False,
     plugin: Plugin = [],  # noqa: B006
     debug: Debug = False,
 ) -> None:
@@ -144,15 +173,15 @@ def status(
     Example: pacpde study status runs/study
     """
     from pacpde.studies.ledger import Ledger
-    from pacpde.studies.study import Study
+    from pacpde.studies.study import look
 
     inputs.json_target(json, folder)
-    found = Study.kept(folder)
+    found, whole, untrusted = look(folder, trust=trust)
     rows = {row["cell"]: row for row in Ledger(folder).rows()}
     counts: dict[str, list[int]] = {}
-    for name, cell in zip(found.names, found.cells, strict=True):
+    for name, way in zip(found.names, found.ways, strict=True):
         row = rows.get(name)
-        line = counts.setdefault(cell.variant, [0, 0, 0, 0])
+        line = counts.setdefault(way.variant, [0, 0, 0, 0])
         line[0] += 1
         if row is not None:
             line[1] += row["fault"] is None
@@ -161,10 +190,13 @@ def status(
     done = sum(line[1] for line in counts.values())
     headings = ["method", "cells", "done", "of these not converged", "without result"]
     shown = [[name, *map(Number, line)] for name, line in counts.items()]
-    content = {"cells": len(found.cells), "done": done,
+    content = {"cells": len(found.names), "done": done,
                "failed": sum(line[3] for line in counts.values())}  # fmt: skip
-    emit(content, json, table(f"{done} of {len(found.cells)} cells", headings, shown))
-    if found.outdated:
+    title = f"{done} of {len(found.names)} cells"
+    emit(content, json, table(title, headings, shown), overwrite=overwrite)
+    if untrusted:
+        complain(f"pacpde: {untrusted}")
+    if whole and whole.outdated:
         complain(
             "Made by another version of pacpde or of what it stands on: `pacpde study run` into "
             "this folder would carry out every cell anew."
@@ -180,6 +212,8 @@ def choose(
     device: Unused = "cpu",
     seed: Unused = "0",
     json: Json = None,
+    overwrite: Overwrite = False,
+    trust: Trust = False,
     plugin: Plugin = [],  # noqa: B006
     debug: Debug = False,
 ) -> None:
@@ -192,18 +226,18 @@ def choose(
     Example: pacpde study choose runs/tuning -o tuned.toml
     """
     from pacpde.studies.ledger import Ledger
-    from pacpde.studies.study import Study
+    from pacpde.studies.study import look
     from pacpde.studies.tuning import choose, write_tuned
 
-    inputs.output_file(output, folder / "records", folder / "study.toml")
+    inputs.output_file(output, *_parts(folder))
     inputs.json_target(json, folder, output)
-    found, rows = Study.kept(folder), Ledger(folder).rows()
+    found, rows = look(folder, trust=trust)[0], Ledger(folder).rows()
     choices = choose(found, rows)
-    write_tuned(choices, output)
+    write_tuned(choices, output, overwrite=overwrite)
     missing = set(found.names) - {row["cell"] for row in rows}
     content = {
-        "cells": len(found.cells),
-        "done": len(found.cells) - len(missing),
+        "cells": len(found.names),
+        "done": len(found.names) - len(missing),
         "chosen": [vars(choice) for choice in choices],
     }
     shown = [
@@ -212,10 +246,10 @@ def choose(
         for c in choices
     ]  # fmt: skip
     headings = ["family", "method", "chosen", "trials", "held-out residual"]
-    emit(content, json, table(f"Written to {output}", headings, shown))
+    emit(content, json, table(f"Written to {output}", headings, shown), overwrite=overwrite)
     if missing:
         complain(
-            f"{len(missing)} of {len(found.cells)} cells are missing and count as failures: "
+            f"{len(missing)} of {len(found.names)} cells are missing and count as failures: "
             "`pacpde study run` does them."
         )
 
@@ -233,26 +267,38 @@ def report(
     device: Unused = "cpu",
     seed: Unused = "0",
     json: Json = None,
+    overwrite: Overwrite = False,
+    trust: Trust = False,
     plugin: Plugin = [],  # noqa: B006
     debug: Debug = False,
 ) -> None:
     """Write one self-contained HTML page of a study: summary, tables, pictures, a slider.
 
     It opens without a network. Nothing is fitted: all comes from records and kept surrogates.
+    Plug-ins of the study's folder run with --trust only; without it their solutions are left out.
 
     Example: pacpde report runs/study -o report.html
     """
     from pacpde.report import write
 
-    inputs.output_file(output, folder / "records", folder / "study.toml")
-    inputs.json_target(json, folder, output)
-    made = write(folder, output, title, plots)
+    inputs.output_file(output, *_parts(folder), overwrite=overwrite)
+    inputs.json_target(json, folder, output, overwrite=overwrite)
+    made = write(folder, output, title, plots, trust=trust, overwrite=overwrite)
     emit(
         made,
         json,
         f"{made['cells']} of {made['planned']} cells in {output}, {made['bytes'] / 1e6:.1f} MB"
         + (f"; {made['failed']} have no result" if made["failed"] else ""),
+        overwrite=overwrite,
     )
+    if made["untrusted"]:
+        complain(f"pacpde: {made['untrusted']} The slider and pictures of solutions are left out.")
+
+
+def _parts(folder: Path) -> list[Path]:
+    """What of a study's folder no output may replace."""
+    names = ("records", "study.toml", "study.json", "plugins", "surrogates", ".cells", LIST)
+    return [folder / name for name in names]
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from pacpde.studies.statistics import (
     ratios,
     spread,
 )
-from pacpde.studies.study import Study
+from pacpde.studies.study import look
 
 CELLS = (
     "variant", "family", "seed", "source", "target", "labels", "noise", "physics", "distance",
@@ -42,11 +42,17 @@ def write(
     output: str | Path,
     title: str | None = None,
     plots: str | Path | None = None,
+    *,
+    trust: bool = False,
+    overwrite: bool = True,
 ) -> dict[str, Any]:
     """The page of a study's folder as `output`; returns what it counts.
 
     Args:
         plots: a folder that gets every picture as PDF and PNG, in print quality.
+        trust: run the plug-ins that the folder names. Without it, and where they were not imported
+            before, what needs its families is left out: the slider and pictures of solutions.
+        overwrite: replace files already there.
 
     Raises InvalidValueError where there is no record yet.
     """
@@ -54,16 +60,19 @@ def write(
     from plotly.offline import get_plotlyjs
 
     place = Path(folder)
-    study = Study.kept(place)
-    kept_rows = Ledger(place).of(study.names)
-    cells = dict(zip(study.names, study.cells, strict=True))
+    outline, study, untrusted = look(place, trust=trust)
+    kept_rows = Ledger(place).of(outline.names)
+    cells = dict(zip(study.names, study.cells, strict=True)) if study else {}
     if not kept_rows:
         raise InvalidValueError(f"{folder} has no record yet: run the study first.")
-    rows = study.told(kept_rows)
+    rows = outline.told(kept_rows)
     found = groups(rows)
     kept = kept_surrogates(place, cells)
     frames = slider.frames(cells, kept, {row["cell"]: row for row in rows})
     shown = pictures(found, cells, kept)
+    if plots is not None and not overwrite:
+        for picture in shown:
+            picture.check_absent(Path(plots))
     names = dict.fromkeys([*(row["variant"] for row in rows), SCIPY])
     tables = [_table(group) for group in found]
     headings = _without_empty(tables)
@@ -71,7 +80,7 @@ def write(
     template = environment.from_string(files(__package__).joinpath("page.html").read_text("utf-8"))
     page = template.render(
         title=title or f"Transfer study {place.name}",
-        sentences=words.summary(found, rows, len(cells)),
+        sentences=words.summary(found, rows, len(outline.names)),
         tables=tables,
         headings=headings,
         row=ROW,
@@ -91,21 +100,21 @@ def write(
                       "readable": {row["variant"]: readable(row["variant"])
                                    for row in [*kept_rows, *rows]}}),
         plotly=get_plotlyjs() if frames else "",
-        toml=study.text,
+        toml=outline.text,
         beside=[{"name": file.name, "text": file.read_text("utf-8")}
-                for file in ([study.tuned] if study.tuned else [])],
+                for file in ([study.tuned] if study and study.tuned else [])],
         versions=rows[0]["versions"],
         machine=sorted({f"{row['device']}, {row['dtype']}" for row in rows}),
         command=f"pacpde study run study.toml -o {place.name}",
     )  # fmt: skip
-    with atomic_write(output) as temporary:
+    with atomic_write(output, overwrite=overwrite) as temporary:
         Path(temporary).write_text(page, encoding="utf-8")
     for picture in shown if plots is not None else ():
         picture.save(Path(plots or ""))
     return {
-        "cells": len(rows), "planned": len(cells), "transfers": len(found),
+        "cells": len(rows), "planned": len(outline.names), "transfers": len(found),
         "failed": sum(row["fault"] is not None for row in rows), "bytes": len(page.encode()),
-        "file": str(output),
+        "file": str(output), "untrusted": untrusted,
     }  # fmt: skip
 
 

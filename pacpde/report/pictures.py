@@ -9,6 +9,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from pacpde.datasets import reference_for
+from pacpde.files import check_file
 from pacpde.networks.surrogate import Surrogate
 from pacpde.plots import error_against_seconds, maps, save, source_error
 from pacpde.plots import studies as drawn
@@ -17,6 +18,7 @@ from pacpde.report.words import base_of
 from pacpde.studies.grid import Cell
 from pacpde.studies.statistics import Group, ranks, variant_names
 
+KINDS = ("pdf", "png")
 PRINT = 300  # dots an inch
 
 
@@ -42,6 +44,11 @@ class Picture:
         with styled(dark):
             self.draw().savefig(image, format="png", dpi=dpi)
         return image.getvalue()
+
+    def check_absent(self, folder: Path) -> None:
+        """Refuse a folder in which a file of this name stands."""
+        for kind in KINDS:
+            check_file(folder / f"{self.name}.{kind}", overwrite=False)
 
     def save(self, folder: Path) -> None:
         """As PDF and PNG, in print quality."""

@@ -19,6 +19,7 @@ from pacpde.errors import DataFileError
 from pacpde.networks import checkpoint
 from pacpde.networks.surrogate import Surrogate
 from pacpde.studies import work
+from pacpde.studies.folder import check_place
 from pacpde.studies.grid import Cell, trainings
 from pacpde.studies.ledger import Ledger
 from pacpde.studies.single import Training
@@ -84,6 +85,7 @@ def conduct(
     tell: Tell | None = None,
     train: Train = work.train,
     carry_out: CarryOut = work.carry_out,
+    overwrite: bool = False,
 ) -> Standing:
     """Carry out what is missing of a study; the same call again goes on where it stopped.
 
@@ -92,12 +94,14 @@ def conduct(
         tell: called with the standing after every source and cell.
         train: (training) → source surrogate.
         carry_out: (cell, source) → (row, target surrogate).
+        overwrite: replace files of the user in the folder that are called as a study's.
     """
     place = Path(folder)
     store = Store(place)
     store.check([])
+    check_place(place, study.contents(), overwrite=overwrite)
     with store.locked():
-        study.keep(place)
+        study.keep(place, overwrite=overwrite)
         run = _Run(study, place, store, workers or Here(), tell or (lambda now: None))
         return run.whole(train, carry_out)
 

@@ -23,6 +23,25 @@ from pacpde.studies.records import cell_hash
 from pacpde.studies.single import Training, reseeded
 
 
+@dataclass(frozen=True)
+class Way:
+    """A method with the options that were given, for a family."""
+
+    family: str
+    method: str
+    options: Mapping[str, Any]
+
+    @property
+    def variant(self) -> str:
+        """The method, with the options."""
+        return self.named(self.options)
+
+    def named(self, options: Iterable[str]) -> str:
+        """The method, with those of its options."""
+        told = ", ".join(f"{name}={_short(self.options[name])}" for name in options)
+        return f"{self.method} ({told})" if told else self.method
+
+
 @dataclass(frozen=True, eq=False)
 class Cell:
     """A source to train, and one way to transfer it; checked when it is made.
@@ -101,12 +120,11 @@ class Cell:
     @cached_property
     def variant(self) -> str:
         """The method, with the options that were given."""
-        return self.named(self.options)
+        return self.way.variant
 
-    def named(self, options: Iterable[str]) -> str:
-        """The method, with those of its options."""
-        told = ", ".join(f"{name}={_short(self.options[name])}" for name in options)
-        return f"{self.method} ({told})" if told else self.method
+    @property
+    def way(self) -> Way:
+        return Way(self.source.name, self.method, self.options)
 
     def __str__(self) -> str:
         return f"{self.variant}, {self.source} to {self.target}, seed {self.seed}"
@@ -124,22 +142,25 @@ def variants(options: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def telling(cells: Sequence[Cell]) -> list[str]:
-    """Of each cell its method, with those options that tell it from others of its family.
+    """Of each cell its method, with those options that tell it from others of its family."""
+    return told_apart([cell.way for cell in cells])
+
+
+def told_apart(ways: Sequence[Way]) -> list[str]:
+    """Of each way its method, with those options that tell it from others of its family.
 
     What was tuned, for each family otherwise, would make several methods of one.
     """
     given: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for cell in cells:
-        given.setdefault((cell.method, cell.source.name), []).append(cell.options)
+    for way in ways:
+        given.setdefault((way.method, way.family), []).append(way.options)
     varying: dict[str, set[str]] = {}
     for (method, _), alike in given.items():
         names = {name for options in alike for name in options}
         varying.setdefault(method, set()).update(
             name for name in names if len({_short(options.get(name)) for options in alike}) > 1
         )
-    return [
-        cell.named(name for name in cell.options if name in varying[cell.method]) for cell in cells
-    ]
+    return [way.named(name for name in way.options if name in varying[way.method]) for way in ways]
 
 
 def several(value: Any) -> Sequence[Any]:

@@ -1,6 +1,5 @@
 """Study files: TOML that says what varies, turned into cells or refused with file, key and line."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,23 +10,28 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from pacpde.errors import DataFileError, InvalidValueError, PacpdeError, as_float
+from pacpde.errors import (
+    DataFileError,
+    InvalidValueError,
+    PacpdeError,
+    UntrustedCodeError,
+    as_float,
+)
 from pacpde.expressions import evaluate
-from pacpde.files import atomic_write
 from pacpde.physics import Problem
 from pacpde.physics.problem import families
-from pacpde.reading import TEXT, parse_json, read_bytes, read_toml
-from pacpde.registry import load_plugin
+from pacpde.reading import read_toml
+from pacpde.registry import is_loaded, load_plugin
 from pacpde.runtime import LARGEST_SEED, Runtime
-from pacpde.studies.grid import Cell, several, telling, variants
+from pacpde.studies.folder import ABOUT, FILE, PLUGINS, Outline, keep, read_about
+from pacpde.studies.grid import Cell, several, variants
 from pacpde.studies.ledger import Row
-from pacpde.studies.records import write_json
+from pacpde.studies.lines import Place, line_of
+from pacpde.studies.records import as_bytes
 from pacpde.studies.single import Training
 
-Place = tuple[str | int, ...]
 Tuned = Mapping[str, Mapping[str, Mapping[str, Any]]]  # family → method → options
 MOST = 100_000  # cells
-FILE, ABOUT, PLUGINS = "study.toml", "study.json", "plugins"  # in the folder of a study
 
 
 def _number(value: Any) -> float:
@@ -137,22 +141,28 @@ class Study:
         """Whether other code or versions would make its cells today."""
         return any(c.key != name for c, name in zip(self.cells, self.names, strict=True))
 
+    @property
+    def outline(self) -> Outline:
+        """What can be said of it without its families and methods."""
+        return Outline(self.names, [cell.way for cell in self.cells], self.text)
+
     def told(self, rows: Iterable[Row]) -> list[Row]:
         """Rows of its cells, each variant by the options alone that tell it from the others."""
-        short = dict(zip(self.names, telling(self.cells), strict=True))
-        return [row | {"variant": short[row["cell"]]} for row in rows]
+        return self.outline.told(rows)
 
     @classmethod
-    def read(cls, file: str | Path, *, device: str = "cpu") -> "Study":
-        """The study in a TOML file, all of whose fits run on `device`."""
+    def read(cls, file: str | Path, *, device: str = "cpu", trust: bool = True) -> "Study":
+        """The study in a TOML file, all of whose fits run on `device`.
+
+        Args:
+            trust: run the plug-ins that it names. Without it, UntrustedCodeError where one of them
+                was not imported before.
+        """
         path = Path(file)
-        text, content = read_toml(path)
-        try:
-            settings = Settings.model_validate(content)
-        except ValidationError as error:
-            raise InvalidValueError(_told(path, text, error)) from error
-        _check_size(path, settings)
+        text, settings = _parsed(path)
         plugins = [_beside(path.parent, name) for name in settings.plugins]
+        if not trust:
+            _check_loaded(path, plugins)
         for number, plugin in enumerate(plugins):
             with _located(path, text, ("plugins", number)):
                 load_plugin(plugin)
@@ -167,40 +177,56 @@ class Study:
         return cls(list(cells.values()), text, plugins, device, tuned=tuned)
 
     @classmethod
-    def kept(cls, folder: str | Path) -> "Study":
-        """The study that was carried out in a folder."""
-        place = Path(folder)
-        try:
-            about = parse_json(read_bytes(place / ABOUT, TEXT))
-            found = cls.read(place / FILE, device=about["device"])
-            if len(about["cells"]) != len(found.cells):
-                raise DataFileError(
-                    f"{str(folder)!r} holds the records of {len(about['cells'])} cells, and its "
-                    f"study.toml makes {len(found.cells)}: it was edited since, or another pacpde "
-                    "wrote it."
-                )
-            return replace(found, names=tuple(about["cells"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            if isinstance(error, PacpdeError):
-                raise
-            if (place / FILE).is_file() and (place / "records").is_dir():
-                raise DataFileError(
-                    f"{str(place / ABOUT)!r} is missing or damaged: give the same `pacpde study "
-                    "run` again, which writes it anew and keeps the records."
-                ) from error
-            raise DataFileError(
-                f"{str(folder)!r} holds no study: give the folder of a `pacpde study run`."
-            ) from error
+    def kept(cls, folder: str | Path, *, trust: bool = False) -> "Study":
+        """The study that was carried out in a folder.
 
-    def keep(self, folder: Path) -> None:
-        """Write down beside its records what the study is."""
+        Args:
+            trust: run the plug-ins that it names. Without it, UntrustedCodeError where one of them
+                was not imported before.
+        """
+        place = Path(folder)
+        about = read_about(place)
+        found = cls.read(place / FILE, device=about["device"], trust=trust)
+        if len(about["cells"]) != len(found.cells):
+            raise DataFileError(
+                f"{str(folder)!r} holds the records of {len(about['cells'])} cells, and its "
+                f"study.toml makes {len(found.cells)}: it was edited since, or another pacpde "
+                "wrote it."
+            )
+        return replace(found, names=tuple(about["cells"]))
+
+    def contents(self) -> dict[str, bytes]:
+        """What a folder keeps of it: name → content."""
+        found = {
+            FILE: self.text.encode(),
+            ABOUT: as_bytes(self.outline.as_json(self.device)),
+        }
         for file in (*self.plugins, *([self.tuned] if self.tuned else [])):
-            content = file.read_bytes()
-            with atomic_write(folder / PLUGINS / file.name) as temporary:
-                Path(temporary).write_bytes(content)
-        with atomic_write(folder / FILE) as temporary:
-            Path(temporary).write_text(self.text, encoding="utf-8")
-        write_json({"device": self.device, "cells": self.names}, folder / ABOUT)
+            name, content = f"{PLUGINS}/{file.name}", file.read_bytes()
+            if found.setdefault(name, content) != content:
+                raise InvalidValueError(
+                    f"two files of this study are called {file.name}: rename one of them."
+                )
+        return found
+
+    def keep(self, folder: Path, *, overwrite: bool = False) -> None:
+        """Write down beside its records what the study is; files of the user stay."""
+        keep(folder, self.contents(), overwrite=overwrite)
+
+
+def look(folder: str | Path, *, trust: bool = False) -> tuple[Outline, Study | None, str | None]:
+    """What a folder shows: its outline, and the study itself where its plug-ins may run.
+
+    Gives a sentence on the plug-ins that were not run, in place of the study.
+    """
+    try:
+        study = Study.kept(folder, trust=trust)
+    except UntrustedCodeError as error:
+        outline = Outline.kept(Path(folder))
+        if outline is None:
+            raise
+        return outline, None, str(error)
+    return study.outline, study, None
 
 
 def read_tuned(file: Path) -> Tuned:
@@ -212,6 +238,36 @@ def read_tuned(file: Path) -> Tuned:
     ):
         raise DataFileError(f"{file}: expected tables named [family.method] with options.")
     return found
+
+
+def _parsed(path: Path) -> tuple[str, Settings]:
+    """The text of a study file and what it says, which is no larger than a run gets through."""
+    text, content = read_toml(path)
+    try:
+        settings = Settings.model_validate(content)
+    except ValidationError as error:
+        raise InvalidValueError(_told(path, text, error)) from error
+    _check_size(path, settings)
+    return text, settings
+
+
+def grid(file: str | Path) -> dict[str, int]:
+    """Family → how many cells a study file has of it, without any family, method or plug-in."""
+    settings = _parsed(Path(file))[1]
+    found: dict[str, int] = {}
+    for part in settings.transfers:
+        found[part.family] = found.get(part.family, 0) + _size(settings, part)
+    return found
+
+
+def _check_loaded(path: Path, plugins: Sequence[Path]) -> None:
+    """Refuse plug-ins whose code has not run yet."""
+    left = [str(plugin) for plugin in plugins if plugin.is_file() and not is_loaded(plugin)]
+    if left:
+        raise UntrustedCodeError(
+            f"{path} names {', '.join(left)}, whose code was not run: read it, then add --trust to "
+            "run it."
+        )
 
 
 def _methods(settings: Settings, part: Transfers) -> list[str]:
@@ -228,20 +284,26 @@ def _varied(settings: Settings, part: Transfers) -> tuple[list[Any], ...]:
 
 def _check_size(path: Path, settings: Settings) -> None:
     """Count the cells without making one; refuse grids that no run would get through."""
-    count = 0
     for part in settings.transfers:
-        ways = 0
         for name in _methods(settings, part):
             options = settings.options.get(name, {})
             if any(isinstance(value, list) and not value for value in options.values()):
                 raise InvalidValueError(f"{path}: an option of {name} is an empty list.")
-            ways += prod(len(several(value)) for value in options.values())
-        count += ways * len(part.targets) * prod(map(len, _varied(settings, part)))
+    count = sum(_size(settings, part) for part in settings.transfers)
     if count > MOST:
         raise InvalidValueError(
             f"{path}: this grid has {count:,} cells, expected at most {MOST:,}: split it into "
             "several studies."
         )
+
+
+def _size(settings: Settings, part: Transfers) -> int:
+    """Cells of a table of transfers, before those that are the same are put together."""
+    ways = sum(
+        prod(len(several(value)) for value in settings.options.get(name, {}).values())
+        for name in _methods(settings, part)
+    )
+    return ways * len(part.targets) * prod(map(len, _varied(settings, part)))
 
 
 def _check_options(path: Path, settings: Settings) -> None:
@@ -301,38 +363,6 @@ def _beside(folder: Path, name: str) -> Path:
     """A file beside the study file, or kept in the folder of a study."""
     kept = folder / PLUGINS / Path(name).name
     return kept if kept.is_file() and not (folder / name).is_file() else folder / name
-
-
-def line_of(text: str, place: Place) -> int | None:
-    """The line on which a key of a TOML text stands, or the nearest above it that can be found."""
-    best: int | None = None
-    table: list[str | int] = []
-    seen: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        several = re.match(r"\s*\[\[\s*([\w.\-\"']+)\s*\]\]", line)
-        single = re.match(r"\s*\[\s*([\w.\-\"']+)\s*\]\s*(#.*)?$", line)
-        key = re.match(r"\s*([\w\-\"']+)\s*=", line)
-        if several:
-            name = several[1]
-            seen[name] = seen.get(name, -1) + 1
-            table = [*name.split("."), seen[name]]
-            found = table
-        elif single:
-            table = [part for name in single[1].split(".") for part in _with_number(name, seen)]
-            found = table
-        elif key:
-            found = [*table, key[1].strip("\"'")]
-        else:
-            continue
-        if found and tuple(found) == place[: len(found)]:
-            best = number
-    return best
-
-
-def _with_number(name: str, seen: Mapping[str, int]) -> list[str | int]:
-    """A name, and which of its tables it is where there are several."""
-    name = name.strip("\"'")
-    return [name, seen[name]] if name in seen else [name]
 
 
 @contextmanager

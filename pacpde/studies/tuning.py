@@ -20,6 +20,7 @@ import numpy as np
 
 from pacpde.files import atomic_write
 from pacpde.optim.fit import CONVERGED
+from pacpde.studies.folder import Outline
 from pacpde.studies.ledger import Row
 from pacpde.studies.study import Study
 
@@ -44,13 +45,14 @@ class Choice:
     cells: int
 
 
-def choose(study: Study, rows: Sequence[Row]) -> list[Choice]:
+def choose(study: Study | Outline, rows: Sequence[Row]) -> list[Choice]:
     """The best trial of each family and method of a study that was carried out."""
     kept = {row["cell"]: row for row in rows}
     found: dict[tuple[str, str], dict[str, tuple[Mapping[str, Any], list[float]]]] = {}
-    for name, cell in zip(study.names, study.cells, strict=True):
-        trials = found.setdefault((cell.source.name, cell.method), {})
-        _, measured = trials.setdefault(cell.variant, (cell.options, []))
+    outline = study if isinstance(study, Outline) else study.outline
+    for name, way in zip(outline.names, outline.ways, strict=True):
+        trials = found.setdefault((way.family, way.method), {})
+        _, measured = trials.setdefault(way.variant, (way.options, []))
         measured.append(_held_out(kept.get(name)))
     choices = []
     for (family, method), trials in found.items():
@@ -72,7 +74,7 @@ def _held_out(row: Row | None) -> float:
     return row["held_out"] if np.isfinite(row["held_out"]) else np.inf
 
 
-def write_tuned(choices: Sequence[Choice], file: Path) -> None:
+def write_tuned(choices: Sequence[Choice], file: Path, *, overwrite: bool = True) -> None:
     """As TOML, which `tuned = "FILE"` in a study takes up."""
     lines = ["# Written by `pacpde study choose`: of each method's trials, the one of the lowest",
              "# median held-out residual."]  # fmt: skip
@@ -82,5 +84,5 @@ def write_tuned(choices: Sequence[Choice], file: Path) -> None:
         told = f"{trials} of {cells}"
         lines += ["", f"[{choice.family}.{choice.method}]  # {told}, {choice.held_out:.1e}"]
         lines += [f"{name} = {json.dumps(value)}" for name, value in choice.options.items()]
-    with atomic_write(file) as temporary:
+    with atomic_write(file, overwrite=overwrite) as temporary:
         Path(temporary).write_text("\n".join(lines) + "\n", encoding="utf-8")

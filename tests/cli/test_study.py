@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pacpde.physics import families
 from pacpde.studies import records
 from pacpde.studies.ledger import Ledger
 
@@ -142,3 +143,112 @@ def test_choose_writes_what_a_study_can_use(call: Callable, file: Path) -> None:
     file.write_text('tuned = "tuned.toml"\n' + STUDY)
     told = json.loads(call("study", "check", file, "--json", "-").out)
     assert told["variants"] == ["scratch", "warm_start (steps=3)"]
+
+
+PLUGIN = """
+from dataclasses import dataclass
+from pathlib import Path
+from pacpde.physics import Axis, Problem, coefficient
+Path({ran!r}).touch()
+
+@dataclass(frozen=True)
+class Theirs(Problem):
+    \"\"\"u' = -k u.\"\"\"
+    name = "of_somebody_else"
+    axes = (Axis("t", 0.0, 1.0),)
+    k: float = coefficient(1.0, lower=0.1, upper=5.0, meaning="rate")
+
+    def rhs(self, u, d):
+        return -self.k * u
+
+    def initial(self):
+        return 1.0
+"""
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Path:
+    """The folder of a study with a plug-in, carried out by another process."""
+    (tmp_path / "theirs").mkdir()
+    text = STUDY.replace('"heat"', '"of_somebody_else"').replace("alpha", "k")
+    text = f'plugins = ["mine.py"]\n{text}'.replace("targets", "until = 0.5\ntargets")
+    (tmp_path / "theirs" / "study.toml").write_text(text)
+    ran = tmp_path / "ran"
+    (tmp_path / "theirs" / "mine.py").write_text(PLUGIN.format(ran=str(ran)))
+    command = [sys.executable, "-m", "pacpde.cli", "study", "run", "study.toml", "-o", "out"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    ended = subprocess.run(
+        command, cwd=tmp_path / "theirs", env=environment, capture_output=True, text=True
+    )
+    assert ended.returncode == 0 and "running with mine.py" in ended.stderr
+    ran.unlink()
+    return tmp_path / "theirs" / "out"
+
+
+def test_plug_ins_of_a_study_folder_run_when_trusted_only(call: Callable, theirs: Path) -> None:
+    file = theirs / "study.toml"
+    status = call("study", "status", theirs, "--json", "-")
+    assert status.status == 0 and json.loads(status.out) == {"cells": 4, "done": 4, "failed": 0}
+    assert "mine.py, whose code was not run" in status.err and "--trust" in status.err
+    chosen = call("study", "choose", theirs, "-o", "tuned.toml")
+    assert chosen.status == 0 and "[of_somebody_else.scratch]" in Path("tuned.toml").read_text()
+    page = call("report", theirs, "-o", "page.html", "--json", "-")
+    assert page.status == 0 and json.loads(page.out)["cells"] == 4 and "--trust" in page.err
+    for words in (("study", "check", file), ("study", "run", file, "-o", "mine")):
+        ended = call(*words)
+        assert ended.status == 2 and "--trust" in ended.err and ended.err.count("\n") == 1
+    assert "unchecked" in call("study", "check", file).out and not Path("mine").exists()
+    own = theirs.parent / "study.toml"
+    assert json.loads(call("study", "check", own, "--json", "-").out)["cells"] == 4
+    assert not Path("ran").exists()
+    try:
+        trusted = call("study", "check", file, "--trust", "--json", "-")
+        assert trusted.status == 0 and json.loads(trusted.out)["sources"] == 2
+        assert Path("ran").exists()
+        page = call("report", theirs, "-o", "page.html", "--trust", "--overwrite", "--json", "-")
+        assert page.status == 0 and json.loads(page.out)["untrusted"] is None
+    finally:
+        families._items.pop("of_somebody_else", None)
+
+
+def test_a_study_spares_files_that_it_did_not_write(call: Callable, file: Path) -> None:
+    Path("tuning.toml").write_text(STUDY.replace("seeds = 2", "seeds = 1"))
+    ended = call("study", "run", "tuning.toml", "-o", ".")
+    assert ended.status == 2 and "study.toml is already there" in ended.err
+    assert ended.err.count("\n") == 1 and file.read_text() == STUDY
+    assert sorted(os.listdir()) == ["study.toml", "tuning.toml"]
+    # into the folder of its own file it may run, which stays the user's
+    assert call("study", "run", "study.toml", "-o", ".").status == 0
+    assert call("study", "run", "tuning.toml", "-o", ".").status == 2
+    assert file.read_text() == STUDY
+    assert call("study", "run", "tuning.toml", "-o", ".", "--overwrite").status == 0
+    assert file.read_text() == Path("tuning.toml").read_text()
+
+
+@pytest.mark.parametrize("name", ["study.json", "study.toml", "records/part-000001-a.parquet"])
+def test_a_study_asks_before_it_takes_a_folder(name: str, call: Callable, file: Path) -> None:
+    mine = Path("out", name)
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    ended = call("study", "run", file, "-o", "out")
+    assert ended.status == 2 and "Error" not in ended.err and ended.err.count("\n") == 1
+    assert mine.read_text() == "mine" and not Path("out/.lock").exists()
+
+
+def test_a_study_that_was_edited_goes_on_and_its_json_is_its_own(
+    call: Callable, file: Path
+) -> None:
+    words = ["study", "run", file, "-o", "out", "--json", "found.json"]
+    assert call(*words).status == 0
+    file.write_text(STUDY.replace("seeds = 2", "seeds = 3"))
+    assert call(*words).status == 0  # it holds what the folder holds, and so is the study's own
+    assert len(json.loads(Path("found.json").read_text())["records"]) == 6
+    assert Path("out/study.toml").read_text() == file.read_text()
+    Path("found.json").write_text("mine")
+    ended = call(*words)
+    assert ended.status == 2 and "found.json is already there" in ended.err
+    page = call("report", "out", "-o", "out/study.json", "--overwrite")
+    assert page.status == 2 and "collides" in page.err
+    Path("report.html").write_text("mine")
+    page = call("report", "out")
+    assert page.status == 2 and "report.html is already there" in page.err

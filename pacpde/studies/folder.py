@@ -1,0 +1,141 @@
+"""What the folder of a study says of itself, without any family, method or plug-in.
+
+```
+FOLDER/study.toml     the study
+FOLDER/study.json     device, names of the cells, and of each its family, method and options
+FOLDER/plugins/       copies of the plug-ins and of the tuned options that it names
+```
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pacpde.errors import DataFileError, OutputError
+from pacpde.ownership import OwnFiles
+from pacpde.reading import TEXT, parse_json, read_bytes
+from pacpde.studies.grid import Way, told_apart
+from pacpde.studies.ledger import Row
+
+FILE, ABOUT, PLUGINS, RECORDS = "study.toml", "study.json", "plugins", "records"
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The cells of a study.
+
+    Attributes:
+        names: under which the study was carried out.
+        ways: of each cell.
+        text: of the study file.
+    """
+
+    names: Sequence[str]
+    ways: Sequence[Way]
+    text: str
+
+    def told(self, rows: Iterable[Row]) -> list[Row]:
+        """Rows of its cells, each variant by the options alone that tell it from the others."""
+        short = dict(zip(self.names, told_apart(self.ways), strict=True))
+        return [row | {"variant": short[row["cell"]]} for row in rows]
+
+    @classmethod
+    def kept(cls, folder: Path) -> "Outline | None":
+        """Of a folder; None where an older pacpde wrote it, which kept names alone."""
+        about = read_about(folder)
+        if "ways" not in about:
+            return None
+        try:
+            known = [Way(family, method, options) for family, method, options in about["ways"]]
+            ways = [known[number] for number in about["way_of"]]
+            text = (folder / FILE).read_text(encoding="utf-8")
+            return cls([str(name) for name in about["cells"]], ways, text)
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+            raise _damaged(folder) from error
+
+    def as_json(self, device: str) -> dict[str, Any]:
+        """What `study.json` holds."""
+        numbers: dict[str, int] = {}
+        known: list[list[Any]] = []
+        way_of = []
+        for way in self.ways:
+            parts = [way.family, way.method, dict(way.options)]
+            number = numbers.setdefault(json.dumps(parts), len(known))
+            if number == len(known):
+                known.append(parts)
+            way_of.append(number)
+        return {"device": device, "cells": list(self.names), "ways": known, "way_of": way_of}
+
+
+def is_study(folder: Path) -> bool:
+    """Whether a study was carried out in a folder."""
+    try:
+        read_about(folder)
+    except DataFileError:
+        return False
+    return True
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """`study.json`; DataFileError where there is none."""
+    try:
+        about = parse_json(read_bytes(folder / ABOUT, TEXT))
+        if isinstance(about["device"], str) and isinstance(about["cells"], list):
+            return dict(about)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder) from error
+    raise _damaged(folder)
+
+
+def check_place(folder: Path, contents: Mapping[str, bytes], *, overwrite: bool = False) -> None:
+    """Refuse a folder in which files of the user stand where a study's are to go.
+
+    Args:
+        contents: name → what is to be written.
+        overwrite: replace such files.
+    """
+    own = OwnFiles(folder)
+    # what an older pacpde wrote is not listed; a damaged study.json is written anew
+    older = not own.file.exists() and is_study(folder)
+    repaired = FILE in own.known and (folder / FILE).is_file()
+    for name, content in contents.items():
+        if _holds(folder / name, content):
+            continue
+        may = overwrite or older or (name == ABOUT and repaired)
+        own.check(name, overwrite=may)
+    records = folder / RECORDS
+    there = records.is_dir() and any(records.iterdir())
+    if there and not ((folder / ABOUT).exists() or (folder / FILE).exists()):
+        raise OutputError(
+            f"{records} holds files and {folder} no study: name another folder, for the records of "
+            "the study."
+        )
+
+
+def keep(folder: Path, contents: Mapping[str, bytes], *, overwrite: bool = False) -> None:
+    """Write down what a study is, beside its records."""
+    check_place(folder, contents, overwrite=overwrite)
+    own = OwnFiles(folder)
+    for name, content in contents.items():
+        if _holds(folder / name, content):
+            continue  # maybe the user's own file, which then stays the user's
+        with own.writing(name, overwrite=True) as temporary:
+            temporary.write_bytes(content)
+
+
+def _holds(place: Path, content: bytes) -> bool:
+    """Whether a file has this content, whatever its lines end with."""
+    return place.is_file() and place.read_bytes().replace(b"\r\n", b"\n") == content
+
+
+def _damaged(folder: Path) -> DataFileError:
+    if (folder / FILE).is_file() and (folder / RECORDS).is_dir():
+        return DataFileError(
+            f"{str(folder / ABOUT)!r} is missing or damaged: give the same `pacpde study run` "
+            "again, which writes it anew and keeps the records."
+        )
+    return DataFileError(
+        f"{str(folder)!r} holds no study: give the folder of a `pacpde study run`."
+    )
