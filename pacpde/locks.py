@@ -20,11 +20,12 @@ def locked(file: Path, folder: Path, *, remove: bool = False) -> Iterator[None]:
 
     Args:
         folder: what the lock is for, named in the error.
-        remove: delete the file, and its folder where that is empty, at the end.
+        remove: delete the file at the end, and the folders that were made for it and are empty.
 
     Raises OutputError at once where another process, or another thread, holds it. Where the
     system or the file system knows no locks, nothing is held.
     """
+    above = [place for place in file.parents if not place.exists()]
     descriptor = _acquire(file, folder)
     try:
         yield
@@ -32,7 +33,8 @@ def locked(file: Path, folder: Path, *, remove: bool = False) -> Iterator[None]:
         if remove:
             with suppress(OSError):  # while the lock is held, so that nobody else's file goes
                 file.unlink()
-                file.parent.rmdir()
+                for place in above or [file.parent]:
+                    place.rmdir()
         os.close(descriptor)
 
 

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pacpde import datasets
 from pacpde.cli.output import complain
 from pacpde.datasets import (
     References,
     grading_reference,
-    reference_for,
     transfer_references,
 )
 from pacpde.datasets.grading import AUTO, NONE, check_label_source, choice_inputs, looser
@@ -188,8 +188,8 @@ def grading(choice: str, tolerance: float | None) -> dict[str, object]:
 def solution(problem: Problem, tolerance: float | None) -> Reference:
     """A reference certified to `tolerance`; without one, to the best that there is."""
     if tolerance is not None:
-        return reference_for(problem, tolerance=tolerance, progress=complain)
-    found = reference_for(problem, loosest=LOOSEST, progress=complain)
+        return datasets.reference_for(problem, tolerance=tolerance, progress=complain)
+    found = datasets.reference_for(problem, loosest=LOOSEST, progress=complain)
     wanted = default_tolerance(problem)
     if found.certified_error > wanted:
         _told(looser(found, wanted))

@@ -24,6 +24,7 @@ def one_surrogate(
     Args:
         taken: what else the command reads or writes.
     """
+    inputs.json_target(json, output, *taken)
     with single.at_work(job, output, overwrite=overwrite):
         found = None if overwrite else single.finished(job, output)
         replace = inputs.json_target(
