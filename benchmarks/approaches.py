@@ -120,7 +120,7 @@ def run(
         "calibrate": made.made.seconds["calibrate"],
         "error": made.target_error,
         "outcome": made.outcome,
-        "held_out": made.history[-1]["held_out"],
+        "held_out": made.surrogate.held_out,
         "source_error": made.source_error,
     }
     print({k: v for k, v in found.items() if k != "curve"}, flush=True)

@@ -19,7 +19,10 @@ def main() -> None:
 
 
 def table(folder: Path) -> str:
-    """A table a family: median errors target by target, and all pairs against warm start."""
+    """A table a family: median errors target by target, and all pairs against warm start.
+
+    Intervals are by source, whose number stands above them.
+    """
     from pacpde.studies.ledger import Ledger
     from pacpde.studies.statistics import groups
     from pacpde.studies.study import Study
@@ -41,6 +44,7 @@ def _verdicts(name: str, found: list[Any]) -> str:
 
 def _family(name: str, found: list[Any]) -> str:
     from pacpde.plots.style import readable
+    from pacpde.report.words import plain
     from pacpde.studies.statistics import overall, spread, variant_names
 
     variants = variant_names(found)
@@ -53,7 +57,7 @@ def _family(name: str, found: list[Any]) -> str:
         pair = against.get(variant)
         ratio, wins = "1", ""
         if pair is not None:
-            ratio = f"{pair.ratio:.2g} [{pair.low:.2g}, {pair.high:.2g}]"
+            ratio = f"{plain(pair.ratio)} [{plain(pair.low)}, {plain(pair.high)}]"
             wins = f"{pair.wins} of {pair.pairs}"
         errors = [row["source_error"] for row in every if row["source_error"]]
         kept = [(e["recalled"], e["trained"]) for e in errors if e["recalled"] is not None]
@@ -64,14 +68,28 @@ def _family(name: str, found: list[Any]) -> str:
         seconds = spread(every).seconds
         lines.append((
             [readable(variant),
-             *(f"{spread(some).median:.0e}" if some else "–" for some in rows)],
+             *(_error(spread(some).median) if some else "–" for some in rows)],
             [ratio, wins, f"{sum(row['outcome'] != 'converged' for row in every)}",
              recalled, times,
              "–" if seconds is None else f"{seconds:.1f}"],
         ))  # fmt: skip
     targets = [f"{group.name.removeprefix(name)} ({group.distance:.2f})" for group in found]
-    head = [name, *targets, "÷ warm start", "wins", "not converged", "recalled", "÷ trained", "s"]
+    sources = max(ratio.sources for ratio in against.values())
+    head = [
+        name,
+        *targets,
+        f"÷ warm start, {sources} sources",
+        "wins",
+        "not converged",
+        "recalled",
+        "÷ trained",
+        "s",
+    ]
     return markdown(head, [[*first, *rest] for first, rest in lines])
+
+
+def _error(median: float | None) -> str:
+    return "ungraded" if median is None else f"{median:.0e}"
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ def run(schedule: tuple[str, ...], seed: int, seconds: float) -> list[tuple[floa
 
 
 def table(record: Any) -> str:
-    """Medians over the seeds."""
+    """Worst seconds over the seeds, never where one of them does not arrive; median best error."""
     rows = []
     for schedule in dict.fromkeys(tuple(run["schedule"]) for run in record["runs"]):
         curves = [r["curve"] for r in record["runs"] if tuple(r["schedule"]) == schedule]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from pacpde.methods import Recipe
 from pacpde.networks.constraints import network_for
 from pacpde.objective.task import Draw, PhysicsTask
 from pacpde.optim.base import Progress, State
@@ -71,3 +72,27 @@ def test_worse_weights_do_not_replace_better_ones() -> None:
     made = fitted(optimiser)
     assert made.outcome == "not_converged"
     assert any(torch.equal(made.weights, x) for x in optimiser.calls)
+
+
+@dataclass
+class Still:
+    """An optimiser that finds no step."""
+
+    def run(
+        self, problem: LeastSquares, x: torch.Tensor, steps: int, state: State | None = None
+    ) -> Progress:
+        return Progress(x, 1.0, {}, steps, steps)
+
+
+@pytest.mark.parametrize(("steps", "taken"), [(60, 60), (100, 100), (101, 100), (400, 100)])
+def test_patience_shortens_fits_of_more_than_a_hundred_steps(steps: int, taken: int) -> None:
+    """What `Recipe.steps` says: the first draw gains, the fifth ends a fit that gains no more."""
+    task = PhysicsTask(Heat(alpha=0.2))
+    network = network_for(task.ansatz(Draw()), 4, 1, "tanh")
+    weights = torch.as_tensor(network.start(np.random.default_rng(0)))
+    phases = Recipe(steps=steps, points=20).again(task)[-1:]
+    made = minimise(
+        network, task, weights, phases, stage="train", seed=0, tolerance=1e-9, optimiser=Still()
+    )
+    assert made.steps == taken
+    assert Recipe.steps < 100  # the default is left alone
