@@ -85,7 +85,7 @@ def measured(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         return time.perf_counter() - clock, results
 
     alone, one_by_one = timed(lambda: [job(None) for job in jobs])
-    together = Together(workers)
+    together = Together(workers, stacked=True)
     batch, side_by_side = timed(lambda: together.each([partial(job, together) for job in jobs]))
 
     pairs = list(zip(one_by_one, side_by_side, strict=True))

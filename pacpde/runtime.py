@@ -1,8 +1,10 @@
 """Device, dtype and random numbers, always passed and never global; and which code runs."""
 
 import hashlib
+import os
 import platform
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pacpde.errors import InvalidValueError, check_count
+from pacpde.errors import InvalidValueError, SolverError, check_count
 
 ROOT = Path(__file__).parent
 # parts of pacpde whose code no result depends on
@@ -69,8 +71,49 @@ def gradients() -> Iterator[None]:
         ...     torch.is_grad_enabled(), torch.is_inference_mode_enabled()
         (True, False)
     """
+    check_fork()  # whatever computes passes here
     with torch.inference_mode(False), torch.enable_grad():
         yield
+
+
+_several: set[int] = set()  # processes that have computed with several threads of torch
+
+
+def check_fork() -> None:
+    """Refuse to compute where a fork would make it wait for ever.
+
+    A fork copies the forking thread alone, and the threads of OpenMP that it has computed with are
+    gone in the child.
+    """
+    if torch.get_num_threads() == 1:
+        return
+    if _several - {os.getpid()}:
+        raise SolverError(
+            "this process was forked from one that has computed with several threads of torch, "
+            "which do not survive a fork: call torch.set_num_threads(1) first in the new process, "
+            'or start it by spawn, as in multiprocessing.get_context("spawn") (joblib does so by '
+            "itself)."
+        )
+    _several.add(os.getpid())
+
+
+_counting = threading.Lock()
+
+
+def one_thread() -> None:
+    """Let torch compute with one thread in the calling thread, and with as many in all others.
+
+    `torch.set_num_threads` sets both the caller's number and that with which new threads begin.
+    The second is put back from a thread that ends at once.
+    """
+    before = torch.get_num_threads()
+    if before == 1:
+        return
+    with _counting:
+        torch.set_num_threads(1)
+        restoring = threading.Thread(target=torch.set_num_threads, args=(before,))
+        restoring.start()
+        restoring.join()
 
 
 def check_seed(seed: int) -> int:

@@ -155,3 +155,60 @@ def test_no_public_function_is_left_out() -> None:
 
     listed = " ".join(FIRST_CALLS) + " TransferResult"  # what transfer returns
     assert [name for name in pacpde.__all__ if name not in listed] == []
+
+
+OTHER_WAYS = """
+import asyncio, faulthandler, os, threading
+from functools import partial
+import torch
+import pacpde
+from pacpde.problems import Heat
+
+faulthandler.dump_traceback_later(100, exit=True)
+torch.set_num_threads(2)
+fit = partial(pacpde.fit, Heat(alpha=0.3), width=4, depth=1, points=20, steps=2)
+here = fit()
+torch.rand(500, 500) @ torch.rand(500, 500)  # OpenMP's threads have begun
+torch.rand(200_000).tanh()
+
+def same(name, found):
+    assert torch.equal(found.weights, here.weights), name
+    print(name, "ok", flush=True)
+
+found = []
+thread = threading.Thread(target=lambda: found.append(fit()))
+thread.start(); thread.join()
+same("thread", found[0])
+same("asyncio", asyncio.run(asyncio.to_thread(fit)))
+def child(work):
+    pid = os.fork()
+    if pid == 0:
+        work()
+        os._exit(0)  # what is raised before it ends the child with another status
+    assert os.waitpid(pid, 0)[1] == 0
+
+def refused():
+    try:
+        here(0.5, 0.5)
+    except pacpde.errors.SolverError as error:
+        assert "torch.set_num_threads(1)" in str(error)
+    else:
+        raise AssertionError("no refusal")
+
+def one_thread():
+    torch.set_num_threads(1)
+    fit()
+    here(torch.linspace(0, 1, 50_000), 0.5)
+    torch.rand(500, 500) @ torch.rand(500, 500)
+
+child(refused)
+child(one_thread)
+"""
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_fit_has_the_same_bits_in_threads_and_a_fork_is_refused_or_works() -> None:
+    """A fork of a process that has computed with several threads would wait for ever."""
+    ended = run(OTHER_WAYS, OMP_NUM_THREADS="2")
+    assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -1,14 +1,17 @@
-"""`fit_many` and `transfer_many`: many fits side by side, their steps computed in batches."""
+"""`fit_many` and `transfer_many`: many fits side by side, on all cores."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
+
+import numpy as np
 
 from pacpde.datasets import transfer_references
 from pacpde.datasets.grading import AUTO, NONE, References, check_label_source
 from pacpde.errors import InvalidValueError
 from pacpde.methods.transfer import TransferResult, check_problem, check_transfer, fit, transfer
 from pacpde.networks.surrogate import Surrogate
+from pacpde.optim.journal import Journal
 from pacpde.optim.together import Together
 from pacpde.optim.update import Progress
 from pacpde.physics.problem import Problem
@@ -23,36 +26,51 @@ def fit_many(
     *,
     seeds: int | Sequence[int] = 0,
     workers: int | None = None,
+    stacked: bool | None = None,
     progress: Progress | None = None,
+    journal: Journal | None = None,
     **settings: Any,
 ) -> list[Surrogate]:
-    """`fit` of every problem, in batches: the same results to rounding, in less time.
+    """`fit` of every problem, side by side on all cores.
+
+    On a CPU each has the bits that it has alone with the same number of threads of torch: one
+    where there are several workers.
 
     Args:
         seeds: one for all, or one a problem.
-        workers: batches computed at once, each by one thread; as many as torch has threads, and
+        workers: fits computed at once, each by one thread; as many as torch has threads, and
             one on a GPU.
+        stacked: compute steps of one kind as a stack, quicker for small networks and on a GPU, in
+            which case it is the default. Sums have another order then: every step is the same to
+            rounding, which a whole fit grows to other weights, of about the same error.
         progress: called with an `Update` whose stage starts with the number of the fit.
+        journal: where each keeps a state of its own, so that a killed call resumes.
         settings: as of `fit`.
+
+    Raises:
+        BatchError: some failed; it holds the results of the others. Where all failed, the error
+            of the first.
     """
     problems = _listed(problems, "problems", settings)
     for problem in problems:
         check_problem(problem, "problem")
     each_seed = _each(seeds, "seeds", len(problems))
-    together = Together.of(workers, (settings.get("runtime") or Runtime()).device)
-    return together.each(
+    together = Together.of(workers, (settings.get("runtime") or Runtime()).device, stacked)
+    ended = together.settled(
         [
             partial(
                 fit,
                 problem,
                 seed=seed,
                 progress=together.relay(k, progress),
+                journal=journal and journal.child(str(k)),
                 together=together,
                 **settings,
             )
             for k, (problem, seed) in enumerate(zip(problems, each_seed, strict=True))
         ]
     )
+    return ended.all()
 
 
 @gradients()
@@ -62,10 +80,12 @@ def transfer_many(
     *,
     seeds: int | Sequence[int] = 0,
     workers: int | None = None,
+    stacked: bool | None = None,
     progress: Progress | None = None,
+    journal: Journal | None = None,
     **settings: Any,
 ) -> list[TransferResult]:
-    """`transfer` to every target, in batches: the same results to rounding, in less time.
+    """`transfer` to every target, side by side on all cores.
 
     What targets have in common is computed once: with one source and one seed, PAC allocates
     once. `seconds` of a result are its share of the whole.
@@ -73,10 +93,12 @@ def transfer_many(
     Args:
         source: one for all, or one a target.
         seeds: one for all, or one a target.
-        workers: batches computed at once, each by one thread; as many as torch has threads, and
-            one on a GPU.
+        workers, stacked, journal: as of `fit_many`.
         progress: called with an `Update` whose stage starts with the number of the target.
         settings: as of `transfer`.
+
+    Raises:
+        BatchError: as of `fit_many`.
     """
     targets = _listed(targets, "targets", settings)
     sources = _each(source, "sources", len(targets))
@@ -88,8 +110,8 @@ def transfer_many(
     for references in graded:
         check_label_source(given.get("labels", 0), references.target)
     devices = {(settings.get("runtime") or one.runtime).device for one in sources}
-    together = Together.of(workers, "cpu" if devices <= {"cpu"} else "cuda")
-    return together.each(
+    together = Together.of(workers, "cpu" if devices <= {"cpu"} else "cuda", stacked)
+    ended = together.settled(
         [
             partial(
                 transfer,
@@ -97,6 +119,7 @@ def transfer_many(
                 target,
                 seed=seed,
                 progress=together.relay(k, progress),
+                journal=journal and journal.child(str(k)),
                 together=together,
                 **{**settings, "reference": references},
             )
@@ -105,6 +128,7 @@ def transfer_many(
             )
         ]
     )
+    return ended.all()
 
 
 def _references(
@@ -134,7 +158,8 @@ def _listed(problems: Iterable[Problem], what: str, settings: Mapping[str, Any])
 
 def _each(value: T | Sequence[T], what: str, count: int) -> list[T]:
     """One value for each, from one for all or a list of them."""
-    found: list[Any] = list(value) if isinstance(value, Sequence) else [value] * count
+    several = isinstance(value, Sequence | np.ndarray)
+    found: list[Any] = list(value) if several else [value] * count  # type: ignore[arg-type]
     if len(found) != count:
         raise InvalidValueError(
             f"there are {len(found)} {what} for {count} fits: give one for all, or one for each."

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -179,8 +179,12 @@ def minimise(
         anchor: over the free entries, in their order.
         estimate: whether the error is estimated; a point on the way to another needs none.
     """
-    monitor = monitor or Monitor()
     optimiser = optimiser or optimisers.get("levenberg_marquardt")()
+    monitor = monitor or Monitor()
+    if monitor.journal is not None:  # of this fit and no other, whatever its key leaves out
+        solved = repr(getattr(task, "problem", None))
+        inputs = [solved, network, seed, phases, type(optimiser).__name__, weights.tolist()]
+        monitor = replace(monitor, journal=monitor.journal.of(inputs))
     free = torch.ones_like(weights, dtype=torch.bool) if free is None else free
     if not bool(free.any()):
         raise InvalidValueError(f"{stage}: no parameter is free to move; change the sparsity.")

@@ -55,6 +55,10 @@ class Journal:
         """A journal for one part of the command."""
         return Journal(self.folder / name, self.key)
 
+    def of(self, inputs: Any) -> "Journal":
+        """The same files, valid for these inputs (anything that can be written) beside the key."""
+        return Journal(self.folder, f"{self.key} {key_of(inputs)}")
+
     def clear(self) -> None:
         """Forget every state, once the command's result is stored; other files stay."""
         for pattern in ("*.safetensors", ".*.safetensors.*.tmp"):

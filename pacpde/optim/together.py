@@ -2,7 +2,8 @@
 
 Every fit stays a plain sequence of calls, in a thread of its own. Where one asks an optimiser for
 steps it waits until all others ask too, or have ended. Then requests that are the same are
-computed once, those of one kind as a stack (see `LeastSquares.stack`), and stacks on all cores.
+computed once, the others on all cores: each alone, or those of one kind as a stack (see
+`LeastSquares.stack`), which sums in another order.
 """
 
 import hashlib
@@ -12,22 +13,66 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
 
-from pacpde.errors import InvalidValueError
+from pacpde.errors import SolverError, check_count
 from pacpde.optim.base import Optimiser, Progress, State
 from pacpde.optim.free import LeastSquares
 from pacpde.optim.update import Progress as Told
 from pacpde.optim.update import Update, prefixed
+from pacpde.runtime import one_thread
 
 T = TypeVar("T")
+PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic)
 CACHE = 12 * 2**20  # bytes of matrices in one stack on a CPU: more leaves the cache, and is slower
 
 
 class StoppedError(Exception):
     """A fit ends because the computation it is part of was interrupted."""
+
+
+class BatchError(SolverError):
+    """Some fits of a batch failed; the others are kept.
+
+    Attributes:
+        results: of every fit, in order; None where it failed.
+        errors: number of a fit → what it raised.
+    """
+
+    def __init__(self, results: Sequence[Any], errors: dict[int, BaseException]) -> None:
+        numbers = ", ".join(map(str, errors))
+        first = next(iter(errors.values()))
+        super().__init__(
+            f"{len(errors)} of {len(results)} fits failed (number {numbers}, from 0), the first "
+            f"with {type(first).__name__}: {first} The others have ended: they are in the "
+            "`results` of this error, in order, with None for those that failed."
+        )
+        self.results, self.errors = list(results), errors
+
+
+@dataclass(frozen=True)
+class Ended(Generic[T]):
+    """How jobs ended.
+
+    Attributes:
+        results: in order; None where one failed.
+        errors: number of a job → what it raised.
+    """
+
+    results: list[T]
+    errors: dict[int, BaseException]
+
+    def all(self) -> list[T]:
+        """The results; where some jobs failed a `BatchError` with the others, else their error."""
+        if not self.errors:
+            return self.results
+        first = next(iter(self.errors.values()))
+        if len(self.errors) == len(self.results) or not isinstance(first, Exception):
+            raise first
+        raise BatchError(self.results, self.errors) from first
 
 
 @dataclass
@@ -70,14 +115,19 @@ class _Own(threading.local):
 class Together:
     """Runs fits side by side.
 
-    A result depends on the company that a fit is in to rounding only, and on timing not at all.
+    A result does not depend on timing, and without stacks on the company that a fit is in: it has
+    the bits that it has alone with the same number of threads of torch, one where there are
+    several workers. In a stack every step is the same to rounding, which the steps of a whole fit
+    may grow to another solution of the same quality.
 
     Attributes:
-        workers: stacks computed at once, each by one thread; on a GPU one is best.
+        workers: requests or stacks computed at once, each by one thread; on a GPU one is best.
+        stacked: compute requests of one kind as a stack: quicker for small networks and on a GPU.
         lock: for what the fits share beside their steps.
     """
 
     workers: int = field(default_factory=torch.get_num_threads)
+    stacked: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _own: _Own = field(default_factory=_Own, init=False)
     _change: threading.Condition = field(default_factory=threading.Condition, init=False)
@@ -87,13 +137,14 @@ class Together:
     _name: str = field(default="", init=False)
 
     @classmethod
-    def of(cls, workers: int | None, device: str) -> "Together":
-        """If no number is given: one on a GPU, else as many as torch has threads."""
+    def of(cls, workers: int | None, device: str, stacked: bool | None = None) -> "Together":
+        """What is not given: one worker and stacks on a GPU, else as many as torch has threads."""
         if workers is None:
-            return cls() if device == "cpu" else cls(1)
-        if workers < 1:
-            raise InvalidValueError(f"workers is {workers}, expected at least 1.")
-        return cls(workers)
+            workers = torch.get_num_threads() if device == "cpu" else 1
+        check_count("workers", workers, 1)
+        if stacked is None:
+            stacked = device != "cpu"
+        return cls(workers, stacked)
 
     def relay(self, name: object, told: Told | None) -> Told | None:
         """`told` for one of the fits: the stage starts with its name, and calls come singly."""
@@ -108,6 +159,13 @@ class Together:
 
     def each(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
         """The results of jobs, in order; the first error, once all others have ended."""
+        ended: Ended[T] = self.settled(jobs)
+        for error in ended.errors.values():
+            raise error
+        return ended.results
+
+    def settled(self, jobs: Sequence[Callable[[], T]]) -> Ended[T]:
+        """How jobs ended, once all have."""
         results: list[Any] = [None] * len(jobs)
         errors: list[BaseException | None] = [None] * len(jobs)
         self._turns = threading.Semaphore(self.workers)
@@ -115,7 +173,7 @@ class Together:
         self._name = secrets.token_hex(6)
 
         def work(number: int) -> None:
-            torch.set_num_threads(1 if self.workers > 1 else torch.get_num_threads())
+            self._alone()
             self._own.number = number
             with self._turns:
                 self._own.ran, self._own.since = 0.0, time.perf_counter()
@@ -128,7 +186,7 @@ class Together:
             self._serve()
 
         threads = [threading.Thread(target=work, args=(k,), daemon=True) for k in range(len(jobs))]
-        with ThreadPoolExecutor(self.workers) as self._pool:
+        with ThreadPoolExecutor(self.workers, initializer=self._alone) as self._pool:
             try:
                 for thread in threads:
                     thread.start()
@@ -141,10 +199,12 @@ class Together:
                 for thread in threads:
                     thread.join()
                 raise
-        for found in errors:
-            if found is not None:
-                raise found
-        return results
+        return Ended(results, {k: error for k, error in enumerate(errors) if error is not None})
+
+    def _alone(self) -> None:
+        """Of several workers each computes with one thread."""
+        if self.workers > 1:
+            one_thread()
 
     def run(
         self,
@@ -187,29 +247,40 @@ class Together:
             if self._stopped or not self._waiting or len(self._waiting) < self._running:
                 return
             requests, self._waiting = self._waiting, []
+        try:
+            self._compute(sorted(requests, key=lambda request: request.number))
+        except BaseException as error:
+            for request in requests:
+                if request.made is None:
+                    request.failed = request.failed or error
+        with self._change:
+            self._change.notify_all()
+
+    def _compute(self, requests: Sequence[_Request]) -> None:
+        """Fill in what comes of requests, and the seconds that are their shares."""
         clock = time.perf_counter()
-        stacks = list(_stacks(sorted(requests, key=lambda request: request.number), self.workers))
+        stacks = list(_stacks(requests, self.workers, self.stacked))
         spent = list(self._pool.map(self._computed, stacks))
         pace = (time.perf_counter() - clock) / max(sum(spent), 1e-9)
         for stack, seconds in zip(stacks, spent, strict=True):
             count = sum(len(alike) for alike in stack)
             for request in (request for alike in stack for request in alike):
                 request.seconds = pace * seconds / count
-        with self._change:
-            self._change.notify_all()
 
     def _computed(self, stack: "_Stack") -> float:
         """Fill in what came of a stack; returns the seconds it took."""
-        torch.set_num_threads(1 if self.workers > 1 else torch.get_num_threads())
         clock = time.perf_counter()
-        firsts = [alike[0] for alike in stack]
         try:
-            for alike, made in zip(stack, _run(firsts), strict=True):
-                for request in alike:
-                    request.made = made
+            made = _run([alike[0] for alike in stack])
         except BaseException as error:
-            for request in (request for alike in stack for request in alike):
+            if len(stack) > 1:  # one of them may have failed: the others are computed alone
+                return sum(self._computed([alike]) for alike in stack)
+            for request in stack[0]:
                 request.failed = error
+        else:
+            for alike, one in zip(stack, made, strict=True):
+                for request in alike:
+                    request.made = one
         return time.perf_counter() - clock
 
 
@@ -234,10 +305,10 @@ def _run(requests: Sequence[_Request]) -> list[Progress]:
         return _run(requests[:half]) + _run(requests[half:])
 
 
-def _stacks(requests: Sequence[_Request], workers: int) -> Iterable[_Stack]:
+def _stacks(requests: Sequence[_Request], workers: int, stacked: bool) -> Iterable[_Stack]:
     """Requests of one kind, as many as pay and leave work for every worker; long stacks first."""
     found: list[_Stack] = []
-    for alike in _grouped(requests, lambda request: request.kind):
+    for alike in _grouped(requests, _kind):
         same = [
             group
             for near in _grouped(alike, lambda request: request.start)
@@ -245,10 +316,19 @@ def _stacks(requests: Sequence[_Request], workers: int) -> Iterable[_Stack]:
         ]
         first = same[0][0]
         size = 1
-        if hasattr(first.optimiser, "run_together"):
+        if stacked and hasattr(first.optimiser, "run_together"):
             size = max(1, min(_room(first) // _bytes(first.problem), -(-len(same) // workers)))
         found += [same[start : start + size] for start in range(0, len(same), size)]
     return sorted(found, key=lambda stack: -len(stack) * _bytes(stack[0][0].problem))
+
+
+def _kind(request: _Request) -> Hashable:
+    """That of the request, or of no other where the user's own things have none."""
+    try:
+        hash(kind := request.kind)
+    except Exception:
+        return object()
+    return kind
 
 
 def _grouped(
@@ -275,23 +355,33 @@ def _bytes(problem: LeastSquares) -> int:
 
 
 def _digest(parts: Any) -> str:
-    """A hash of all numbers in dataclasses, lists, tensors and what else there is."""
+    """A hash of all numbers in dataclasses, lists, tensors and arrays, and of which other things.
+
+    Other things count as the same only where they are one object: how a user's own is written
+    may leave out what makes it different.
+    """
     hashed = hashlib.sha1(usedforsecurity=False)
 
     def add(part: Any) -> None:
         if isinstance(part, torch.Tensor):
-            hashed.update(part.detach().cpu().contiguous().numpy().tobytes())
+            part = part.detach().cpu().numpy()
+        if isinstance(part, np.ndarray) and part.dtype != object:
+            hashed.update(f"{part.dtype}{part.shape}".encode())
+            hashed.update(np.ascontiguousarray(part).tobytes())
         elif is_dataclass(part) and not isinstance(part, type):
-            hashed.update(type(part).__qualname__.encode())
+            hashed.update(f"{type(part).__qualname__} {id(type(part))}".encode())
             for each in fields(part):
                 add(getattr(part, each.name))
         elif isinstance(part, dict):
             add(list(part.items()))
         elif isinstance(part, list | tuple):
+            hashed.update(f"{len(part)}".encode())
             for each in part:
                 add(each)
-        else:
+        elif isinstance(part, PLAIN):
             hashed.update(repr(part).encode() + b";")
+        else:
+            hashed.update(f"{id(part)};".encode())
 
     add(parts)
     return hashed.hexdigest()

@@ -25,7 +25,13 @@ class _Tried(Derivative):
 
 
 def stack(problems: Sequence[Problem], like: torch.Tensor) -> Problem:
-    """Problems of one family and time span as one, with coefficients [problems, 1]."""
+    """Problems of one family and time span as one, with coefficients [problems, 1].
+
+    The same problem many times stays as it is: its right-hand side may ask for the size of a
+    coefficient.
+    """
+    if all(problem == problems[0] for problem in problems):
+        return problems[0]
     columns = {
         name: like.new_tensor([problem.coefficients[name] for problem in problems])[:, None]
         for name in problems[0].declared()
@@ -35,7 +41,11 @@ def stack(problems: Sequence[Problem], like: torch.Tensor) -> Problem:
 
 def members(stacked: Problem, chosen: torch.Tensor) -> Problem:
     """Some problems of a stack."""
-    columns = {name: getattr(stacked, name)[chosen] for name in stacked.declared()}
+    columns = {
+        name: column[chosen]
+        for name in stacked.declared()
+        if isinstance(column := getattr(stacked, name), torch.Tensor)
+    }
     return with_columns(stacked, columns)
 
 
@@ -60,7 +70,7 @@ def stackable(family: type[Problem]) -> bool:
             torch.stack(_rates(problem, own), -1)
             for problem, own in zip(problems, values, strict=True)
         ]
-    except (TypeError, ValueError, RuntimeError):
+    except Exception:  # of the user's functions, which are not made for columns
         return False
     return torch.equal(together, torch.stack(alone))
 

@@ -91,8 +91,8 @@ class Plan:
         names: methods, in the order in which they run.
         options: method → its options.
         settings: of every fit, see `pacpde.methods.Recipe`.
-        together: sources side by side, then all cells; the same to rounding, in less time, whose
-            shares are the cells' seconds.
+        together: sources side by side, then all cells, each as alone on one thread; the cells'
+            seconds are their shares of the time.
         reference, reference_tolerance: what grades the transfers, as of `transfer`.
     """
 

@@ -17,11 +17,10 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-
 from pacpde.errors import InvalidValueError, PacpdeError, SolverError
 from pacpde.optim.together import StoppedError, Together
 from pacpde.registry import load_plugin
+from pacpde.runtime import one_thread
 
 AHEAD = 8  # jobs a Dask thread that wait at the scheduler
 ADDRESS = re.compile(r"(\w+://)?[^/\s]+:\d+/?")
@@ -170,7 +169,7 @@ def _without_interruptions() -> Iterator[None]:
 
 def _remote(plugins: Sequence[str], blob: bytes) -> Any:
     """On a worker: a function's result, or its fault. One thread, so that bits do not differ."""
-    torch.set_num_threads(1)
+    one_thread()
     for plugin in plugins:
         load_plugin(plugin)
     function, job = pickle.loads(blob)

@@ -1,6 +1,7 @@
 """Many fits in one call."""
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from pacpde import fit, fit_many, transfer, transfer_many
 from pacpde.errors import InvalidValueError, UnknownNameError
 from pacpde.networks.surrogate import Surrogate
+from pacpde.optim.journal import Journal
 from pacpde.problems import Burgers, Heat
 
 SMALL = {"width": 8, "depth": 2, "points": 120, "steps": 8}
@@ -34,6 +36,22 @@ def test_fits_of_several_seeds() -> None:
     assert {"0, train", "1, train", "2, train"} == set(told)
 
 
+def test_each_fit_resumes_its_own(tmp_path: Path) -> None:
+    """Also where two single fits are given one journal."""
+    problems = [Heat(alpha=0.2), Heat(alpha=0.3)]
+    settings = {"width": 4, "depth": 1, "points": 20, "steps": 2}
+    journal = Journal(tmp_path, "key")
+    first = fit_many(problems, journal=journal, **settings)
+    again = fit_many(problems, journal=journal, **settings)
+    assert not torch.equal(first[0].weights, first[1].weights)
+    for one, other in zip(first, again, strict=True):
+        assert torch.equal(one.weights, other.weights)
+    shared = Journal(tmp_path / "shared", "key")
+    for problem, made in zip(problems, first, strict=True):
+        alone = fit(problem, journal=shared, **settings)
+        assert torch.allclose(alone.weights, made.weights, rtol=1e-6)
+
+
 def test_pac_to_several_targets_allocates_once(source: Surrogate) -> None:
     targets = [Heat(alpha=0.22), Heat(alpha=0.25)]
     settings = {"method": "pac", "sparsity": 0.5, "settings": {"steps": 8, "points": 120}}
@@ -52,7 +70,7 @@ def test_what_does_not_fit_together_is_refused_before_anything_runs(source: Surr
         fit_many([Heat()] * 3, seeds=[0, 1])
     with pytest.raises(InvalidValueError, match="one family"):
         transfer_many(source, [Heat(alpha=0.3), Burgers()])
-    with pytest.raises(InvalidValueError, match="expected at least 1"):
+    with pytest.raises(InvalidValueError, match="workers is 0"):
         fit_many([Heat()], workers=0)
     with pytest.raises(InvalidValueError, match="expected a list"):
         fit_many(Heat())
@@ -79,7 +97,7 @@ def test_any_iterable_of_problems() -> None:
 
 def test_coordinates_that_do_not_fit_are_refused(source: Surrogate) -> None:
     for given in (([0.1, 0.2], [0.1, 0.2, 0.3]), ("a", 0.2)):
-        with pytest.raises(InvalidValueError, match="expected t, x"):
+        with pytest.raises(InvalidValueError, match="coordinates"):
             source(*given)
     assert source([], []).shape == (0,)
     with pytest.raises(UnknownNameError, match="pac"):

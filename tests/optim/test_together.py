@@ -1,6 +1,7 @@
 """Fits side by side end as they do alone, whatever company they are in."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from pacpde import fit_many
 from pacpde.errors import InvalidValueError
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.networks.mlp import MLP
@@ -19,7 +21,7 @@ from pacpde.optim.first_order import Adam
 from pacpde.optim.fit import FitResult, Monitor, Phase, minimise
 from pacpde.optim.free import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
-from pacpde.optim.together import Together
+from pacpde.optim.together import BatchError, Together, _digest
 from pacpde.physics import Axis, Problem, coefficient
 from pacpde.physics.stacked import stackable
 from pacpde.problems import Burgers, Heat, Lorenz
@@ -146,9 +148,23 @@ def job(number: int, together: Together | None = None, **options: Any) -> FitRes
     )
 
 
-def test_fits_side_by_side_end_as_alone() -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_fits_side_by_side_have_the_bits_of_fits_alone(workers: int) -> None:
     """Of two kinds, with one or two phases, more of them than workers."""
-    together = Together(2)
+    together = Together(workers)
+    found = together.each([partial(job, number, together) for number in range(6)])
+    for number, made in enumerate(found):
+        alone = job(number)
+        assert torch.equal(made.weights, alone.weights)
+        assert (made.steps, made.evaluations) == (alone.steps, alone.evaluations)
+        assert [entry["held_out"] for entry in made.history] == [
+            entry["held_out"] for entry in alone.history
+        ]
+
+
+def test_fits_in_stacks_end_as_alone_to_rounding() -> None:
+    """Of two kinds, with one or two phases, more of them than workers."""
+    together = Together(2, stacked=True)
     found = together.each([partial(job, number, together) for number in range(6)])
     for number, made in enumerate(found):
         alone = job(number)
@@ -196,7 +212,7 @@ def test_what_is_asked_for_twice_is_computed_once() -> None:
 
 
 def test_a_stack_too_large_for_the_device_is_halved() -> None:
-    together, optimiser = Together(1), Counting(most_at_once=2)
+    together, optimiser = Together(1, stacked=True), Counting(most_at_once=2)
     jobs = [partial(job, number, together, optimiser=optimiser) for number in (0, 2)]
     jobs += [partial(job, number, together, optimiser=optimiser) for number in (1, 3)]
     found = together.each(jobs)
@@ -225,8 +241,113 @@ def test_one_that_fails_leaves_the_others_alone() -> None:
     assert ended == ["not_converged"] * 2
 
 
+def test_results_of_the_others_are_kept() -> None:
+    together = Together(2)
+
+    def fails() -> FitResult:
+        raise ZeroDivisionError("by nought")
+
+    ended = together.settled([partial(job, 0, together), fails, partial(job, 2, together)])
+    with pytest.raises(
+        BatchError, match=r"1 of 3 fits failed \(number 1, from 0\).*by nought"
+    ) as e:
+        ended.all()
+    assert list(e.value.errors) == [1]
+    assert e.value.results[1] is None
+    assert torch.equal(e.value.results[2].weights, together.each([partial(job, 2)])[0].weights)
+    with pytest.raises(ZeroDivisionError):  # where none is left, its own error
+        together.settled([fails, fails]).all()
+
+
+@dataclass(frozen=True)
+class Broken(LevenbergMarquardt):
+    """Fails for large coefficients, alone or in a stack; cannot be hashed."""
+
+    fails_above: float = 0.0
+    notes: list[int] = field(default_factory=list)
+
+    def run_together(
+        self,
+        problems: Sequence[LeastSquares],
+        starts: Sequence[torch.Tensor],
+        steps: int,
+        states: Sequence[State | None],
+    ) -> list[Progress]:
+        physics = [block for one in problems for block in one.blocks]
+        if any(block.problem.alpha > self.fails_above for block in physics):  # type: ignore
+            raise ZeroDivisionError
+        return super().run_together(problems, starts, steps, states)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("stacked", [True, False])
+def test_one_that_fails_in_a_stack_leaves_the_others_alone(stacked: bool) -> None:
+    """Fit 2 (α = 0.3) is stacked with fit 0; the optimiser cannot be hashed either."""
+    together, optimiser = Together(2, stacked=stacked), Broken(fails_above=0.25)
+    jobs = [partial(job, number, together, optimiser=optimiser) for number in (0, 2)]
+    ended = together.settled(jobs)
+    assert list(ended.errors) == [1]
+    assert isinstance(ended.errors[1], ZeroDivisionError)
+    torch.testing.assert_close(ended.results[0].weights, job(0).weights, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.timeout(60)
+def test_a_problem_whose_stack_cannot_be_made_does_not_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("pacpde.optim.together._stacks", fails)
+    together = Together(2)
+    ended = together.settled([partial(job, number, together) for number in (0, 2)])
+    assert [type(error) for error in ended.errors.values()] == [ZeroDivisionError] * 2
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_the_number_of_threads_is_left_alone(two_threads: None) -> None:
+    """Here and in threads that begin meanwhile and afterwards."""
+    seen: list[int] = []
+
+    def look(_: Any) -> None:
+        other = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        other.start()
+        other.join()
+
+    fit_many([Heat(), Heat(alpha=0.3)], workers=2, progress=look, width=4, depth=1, points=20,
+             steps=2)  # fmt: skip
+    look(None)
+    assert set(seen) == {2} == {torch.get_num_threads()}
+
+
+def test_what_differs_in_an_array_alone_is_not_the_same() -> None:
+    """Long arrays are written with an ellipsis, and a user's own things as they like."""
+
+    @dataclass
+    class Own:
+        values: Any
+
+    class Quiet:
+        def __repr__(self) -> str:
+            return "Quiet()"
+
+    long = np.zeros(10_000)
+    other = long.copy()
+    other[5_000] = 1.0
+    assert _digest(Own(long)) == _digest(Own(long.copy())) != _digest(Own(other))
+    one, two = Quiet(), Quiet()
+    assert _digest(Own(one)) == _digest(Own(one)) != _digest(Own(two))
+
+
 def test_there_must_be_a_worker() -> None:
-    with pytest.raises(InvalidValueError, match="at least 1"):
+    with pytest.raises(InvalidValueError, match="whole number from 1"):
         Together.of(0, "cpu")
     assert Together.of(None, "cuda:1").workers == 1
     assert Together.of(None, "cpu").workers == torch.get_num_threads()
@@ -260,3 +381,14 @@ def test_a_family_that_does_not_stack_runs_one_by_one() -> None:
     problems = [problem(Asking(k=k), 1) for k in (1.0, 3.0)]
     assert problems[0].kind != problems[1].kind
     assert problems[0].kind == problem(Asking(k=1.0), 2).kind
+
+
+@pytest.mark.parametrize("k", [1.0, 3.0])
+def test_a_family_that_does_not_stack_is_stacked_with_itself(k: float) -> None:
+    """The same coefficients from two seeds."""
+    problems = [problem(Asking(k=k), seed) for seed in (1, 2)]
+    starts = [one.start for one in problems]
+    found = LevenbergMarquardt().run_together(problems, starts, 3, [None, None])
+    for one, start, made in zip(problems, starts, found, strict=True):
+        expected = LevenbergMarquardt().run(one, start, 3)
+        torch.testing.assert_close(made.x, expected.x, rtol=1e-6, atol=1e-6)
