@@ -78,7 +78,7 @@ class Recipe:
         optimisers.get(self.optimiser)  # refuses an unknown name
         for name, most in (("width", WIDEST), ("depth", DEEPEST), ("points", inf), ("steps", inf)):
             check_count(name, getattr(self, name), 1, most)
-        check_number("tolerance", self.tolerance, TINY, expected="a number above 0")
+        check_number("tolerance", self.tolerance, TINY, inf, expected="a number above 0")
         check_number("memory", self.memory, LEAST, MOST, expected=f"GiB from {LEAST:g}")
         if self.frequency is not None:
             check_number("frequency", self.frequency, TINY, HIGHEST, expected="a number above 0")

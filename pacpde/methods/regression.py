@@ -13,6 +13,7 @@ from pacpde.methods.recipe import Recipe
 from pacpde.networks.constraints import PlainAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Labels, TableTask
+from pacpde.physics.numbers import as_floats
 from pacpde.runtime import Runtime, check_seed, gradients
 
 # Tables are smaller than solutions, and no held-out error says that noisy labels are fitted.
@@ -86,7 +87,7 @@ def transfer_table(
 
 def check_table(inputs: np.ndarray, outputs: np.ndarray, like: PlainAnsatz | None = None) -> Labels:
     """Inputs [rows, columns] and outputs [rows, targets] as labels that can be fitted."""
-    points, values = np.asarray(inputs, float), np.asarray(outputs, float)
+    points, values = as_floats(inputs, "the inputs"), as_floats(outputs, "the outputs")
     values = values[:, None] if values.ndim == 1 else values
     if points.ndim != 2 or values.ndim != 2 or len(points) != len(values):
         raise InvalidValueError(

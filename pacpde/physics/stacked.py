@@ -5,8 +5,9 @@ Right-hand sides are plain arithmetic, so that a coefficient [stack, 1] beside f
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,12 +57,11 @@ def stackable(family: type[Problem]) -> bool:
     One that asks `if self.nu > 1` or calls `math.sqrt(self.nu)` does not: it is tried on two
     problems, together and one by one.
     """
-    first = family()
-    moved = {
-        name: about.default + (about.upper - about.default) / 3
-        for name, about in family.declared().items()
-    }
-    problems = [first, first.with_coefficients(**moved)]
+    declared = family.declared().items()
+    blank = object.__new__(family)  # not checked: the family may be symmetric for others alone
+    first = with_columns(blank, {name: about.default for name, about in declared})
+    moved = {name: about.default + (about.upper - about.default) / 3 for name, about in declared}
+    problems = [first, with_columns(blank, moved)]
     shape = (2, len(first.axes) + len(first.fields), POINTS)
     values = torch.from_numpy(np.random.default_rng(0).uniform(0.2, 0.9, shape))
     try:
@@ -84,7 +84,7 @@ def _rates(problem: Problem, values: torch.Tensor) -> list[torch.Tensor]:
     return [rate + 0 * fields[0] for rate in problem.rates(d.fields, d)]
 
 
-def with_columns(problem: Problem, columns: dict[str, torch.Tensor]) -> Problem:
+def with_columns(problem: Problem, columns: Mapping[str, Any]) -> Problem:
     """A copy with other coefficients, which are not checked."""
     made = copy.copy(problem)
     for name, column in columns.items():

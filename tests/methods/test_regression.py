@@ -89,6 +89,8 @@ def test_a_strong_pull_keeps_the_target_at_the_source(source: Surrogate) -> None
         (np.zeros((5, 2)), np.zeros(4), "as many rows"),
         (np.zeros((1, 2)), np.zeros(1), "at least 2"),
         (np.array([[0.0, np.nan], [1.0, 2.0]]), np.zeros(2), "nan or inf"),
+        (np.ma.masked_array(np.zeros((5, 2)), np.eye(5, 2)), np.zeros(5), "2 masked entries"),
+        (np.full((5, 2), "a"), np.zeros(5), "no real numbers"),
     ],
 )
 def test_a_table_that_cannot_be_fitted_is_refused(

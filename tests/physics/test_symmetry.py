@@ -10,6 +10,7 @@ import pytest
 from pacpde.errors import InvalidValueError
 from pacpde.physics import Axis, Dirichlet, Periodic, Problem, coefficient, families
 from pacpde.physics.elementary import cos, exp, sin
+from pacpde.physics.stacked import stackable
 from pacpde.problems import Burgers
 
 PLANE = (Axis("t", 0.0, 1.0), Axis("x", -1.0, 1.0), Axis("y", -2.0, 2.0))
@@ -131,6 +132,23 @@ def test_the_bounds_of_every_family_are_symmetric() -> None:
         for name, about in family.declared().items():
             for value in (about.lower, about.upper):
                 assert family.from_coefficients({name: value}).odd
+
+
+def test_a_family_that_is_odd_for_some_coefficients_alone_fits_in_batches() -> None:
+    assert stackable(Reaction)
+    default = dataclass(frozen=True)(
+        type(
+            "Default",
+            (Reaction,),
+            {
+                "__annotations__": {"b": float},
+                "b": coefficient(1.0, lower=0.0, upper=2.0, meaning="reaction b"),
+            },
+        )
+    )
+    assert stackable(default) and default(b=0.0).odd
+    with pytest.raises(InvalidValueError, match="the rhs of u"):
+        default()
 
 
 def test_a_fault_of_the_right_hand_side_is_said_where_it_is_used() -> None:
