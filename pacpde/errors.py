@@ -57,6 +57,10 @@ class ContradictionWarning(UserWarning):
     """Start and edges of a problem contradict each other, or its start is not smooth."""
 
 
+class TransferWarning(UserWarning):
+    """A transfer goes on from weights, or with a mask, that may be of no use."""
+
+
 class ExtrapolationWarning(UserWarning):
     """A surrogate was asked outside the domain of its problem, where nothing holds its values."""
 

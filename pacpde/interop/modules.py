@@ -12,10 +12,12 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 from torch.utils.flop_counter import FlopCounterMode
 
 from pacpde.errors import InvalidValueError
 from pacpde.methods.transtailor import check_rounds, remaining
+from pacpde.runtime import gradients
 
 Losses = Callable[[nn.Module], torch.Tensor]  # a number or more a sample, [losses]
 Optimisers = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -70,6 +72,7 @@ class Activation(nn.Module):
         return self.function(x)
 
 
+@gradients()
 def tailor(
     model: nn.Sequential,
     losses: Losses,
@@ -92,8 +95,9 @@ def tailor(
     Args:
         model: `nn.Sequential` of dense layers, convolutions and modules without parameters.
         losses: model → the target's losses, [losses], by one call with all samples.
-        held_out: model → a loss on target data that `losses` does not see.
-        example: one input of the model, by which FLOPs are counted.
+        held_out: model → a loss on target data that `losses` does not see. The model is in
+            evaluation mode for it, and in training mode while it is trained.
+        example: one input of the model, [1, ...], by which FLOPs are counted.
         flops: share of the FLOPs that a round removes.
         tau: share by which the held-out loss may grow.
         rounds: at most.
@@ -104,10 +108,11 @@ def tailor(
     check_rounds(flops, tau, rounds=rounds, steps=steps, factor_steps=factor_steps)
     make = optimiser or (lambda parameters: torch.optim.Adam(parameters, 1e-3))
     train = train or (lambda chain: _train(chain, _weights(chain), losses, make, steps))
-    best = _with_scales(deepcopy(model))
-    train(best)
-    first = held_out(best)
-    told = [(count_flops(best, example), first)]
+    best = _with_scales(model)
+    size_first = _flops_of(best, example)
+    train(best.train())
+    first = _measured(best, held_out)
+    told = [(size_first, first)]
     for _ in range(rounds):
         importance = _importance(best, losses, make, factor_steps)
         most = (1 - flops) * told[-1][0]
@@ -117,12 +122,13 @@ def tailor(
         smaller = _shrunk(best, kept)
         for scale, values, mask in zip(_scales(smaller), importance, kept, strict=True):
             scale.factor = values[mask] / values[mask].mean()
-        train(smaller)
-        told.append((count_flops(smaller, example), held_out(smaller)))
+        train(smaller.train())
+        told.append((count_flops(smaller, example), _measured(smaller, held_out)))
         if not told[-1][1] <= (1 + tau) * first:
             break
         best = smaller
     size = sum(parameter.numel() for parameter in best.parameters())
+    best.train(model.training)
     return Tailored(best, count_flops(best, example), size, told)
 
 
@@ -134,13 +140,42 @@ def count_flops(model: nn.Module, example: torch.Tensor) -> int:
 
 
 def _flops_left(model: nn.Sequential, example: torch.Tensor, kept: list[torch.Tensor]) -> int:
-    return count_flops(_shrunk(model, kept), example)
+    return _flops_of(_shrunk(model, kept), example)
+
+
+def _flops_of(model: nn.Sequential, example: torch.Tensor) -> int:
+    try:
+        return count_flops(model, example)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise InvalidValueError(
+            f"the model cannot be evaluated at the example, which is shaped "
+            f"{tuple(example.shape)} ({error}): give an input that it takes; and no module between "
+            "its layers may need a fixed number of channels."
+        ) from error
+
+
+def _measured(model: nn.Sequential, held_out: Callable[[nn.Module], float]) -> float:
+    return float(held_out(model.eval()))
 
 
 def _with_scales(model: nn.Sequential) -> nn.Sequential:
-    """A scale of ones after the activation that follows each layer, the last layer excepted."""
-    modules = list(model)
-    for module in modules:
+    """A copy with a scale of ones after each layer's activation, the last layer excepted."""
+    if not isinstance(model, nn.Sequential):
+        raise InvalidValueError(
+            f"the model is a {type(model).__name__}, expected a torch.nn.Sequential of its layers."
+        )
+    modules = list(deepcopy(model).requires_grad_(True))
+    for number, module in enumerate(modules):
+        if parametrize.is_parametrized(module):
+            raise InvalidValueError(
+                f"module {number} has parametrized weights, whose filters cannot go: remove them "
+                "with torch.nn.utils.parametrize.remove_parametrizations first."
+            )
+        if isinstance(module, CHAINED) and any(module is other for other in modules[:number]):
+            raise InvalidValueError(
+                f"the model uses its layer {number} twice, whose filters cannot go in one place "
+                "alone: copy it."
+            )
         own = sum(1 for _ in module.parameters()) + sum(1 for _ in module.buffers())
         if own and not isinstance(module, (*CHAINED, Scale)):
             raise InvalidValueError(

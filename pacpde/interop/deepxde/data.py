@@ -1,6 +1,6 @@
 """A problem as DeepXDE's data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import deepxde as dde
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from pacpde.datasets import reference_for
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, SolverError, check_count
 from pacpde.methods.transfer import check_problem
 from pacpde.physics.conditions import Dirichlet, Periodic
 from pacpde.physics.derivatives import Derivative
@@ -97,18 +97,30 @@ def data(
     time = problem.domain.axis("t")
     span = dde.geometry.TimeDomain(time.lower, time.upper)
     geometry = dde.geometry.GeometryXTime(_box(space), span) if space else span
-    if reference:
-        settings.setdefault("solution", solution(problem))
+    if reference and "solution" not in settings:
+        settings["solution"] = _metrics(problem)
     made = [*_start(problem, geometry), *_edges(problem, geometry)] if conditions else []
     if not space:
-        counts = {"num_domain": _count(num_domain, 400), "num_boundary": _count(num_boundary, 2)}
+        counts = {
+            "num_domain": _count("num_domain", num_domain, 400),
+            "num_boundary": _count("num_boundary", num_boundary, 2),
+        }
         return dde.data.PDE(geometry, pde(problem), made, **counts, **settings)
     counts = {
-        "num_domain": _count(num_domain, 2540),
-        "num_boundary": _count(num_boundary, 80),
-        "num_initial": _count(num_initial, 160),
+        "num_domain": _count("num_domain", num_domain, 2540),
+        "num_boundary": _count("num_boundary", num_boundary, 80),
+        "num_initial": _count("num_initial", num_initial, 160),
     }
     return dde.data.TimePDE(geometry, pde(problem), made, **counts, **settings)
+
+
+def _metrics(problem: Problem) -> Values:
+    try:
+        return solution(problem)
+    except SolverError as error:
+        raise SolverError(
+            f"{error} Or give reference=False: the data are the same, without metrics."
+        ) from error
 
 
 def solution(problem: Problem) -> Values:
@@ -124,8 +136,11 @@ def solution(problem: Problem) -> Values:
     return values
 
 
-def _count(asked: int | None, usual: int) -> int:
-    return usual if asked is None else asked
+def _count(name: str, asked: int | None, usual: int) -> int:
+    if asked is None:
+        return usual
+    check_count(name, asked, 0)
+    return int(asked)
 
 
 def _box(space: tuple[Axis, ...]) -> Any:
@@ -199,6 +214,18 @@ def _remembering(condition: Any, values: Values) -> Any:
 
     condition.func = remembered
     return condition
+
+
+def forget(conditions: Iterable[Any]) -> None:
+    """Drop the values that DeepXDE's own conditions keep by the address of an array of points."""
+    for condition in conditions:
+        for name in ("func", "boundary_normal"):
+            function: Any = getattr(condition, name, None)
+            inner = getattr(getattr(function, "__code__", None), "co_freevars", ())
+            if "cache" in inner:
+                cache = function.__closure__[inner.index("cache")].cell_contents
+                if isinstance(cache, dict):
+                    cache.clear()
 
 
 def _column(values: Any, x: np.ndarray) -> np.ndarray:

@@ -15,7 +15,8 @@ from torch import nn
 
 from pacpde.errors import InvalidValueError
 from pacpde.interop.deepxde.data import order
-from pacpde.interop.deepxde.model import Transform, activations, check_source
+from pacpde.interop.deepxde.model import Transform, activations
+from pacpde.interop.deepxde.source import Source
 from pacpde.interop.held import filled, plain
 from pacpde.methods.recipe import Recipe
 from pacpde.methods.transfer import check_problem
@@ -23,11 +24,11 @@ from pacpde.networks.constraints import PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Draw, PhysicsTask
-from pacpde.optim.fit import CONVERGED, NOT_CONVERGED
+from pacpde.optim.fit import CONVERGED, DRIFTED, NOT_CONVERGED
 from pacpde.physics.conditions import Periodic
 from pacpde.physics.domain import Axis
 from pacpde.physics.problem import Problem
-from pacpde.runtime import Runtime, generator
+from pacpde.runtime import Runtime, generator, gradients
 
 ACTIVATIONS = {torch.tanh: "tanh", torch.sin: "sin"} | {
     dde.nn.activations.get(name): name for name in ("tanh", "sin")
@@ -95,6 +96,13 @@ class DeepXDEAnsatz(PhysicsAnsatz):
         box, rng = self.problem.domain, generator(0, "transforms")
         points = torch.as_tensor(box.sample(PROBES, rng))
         x = dict(zip(box.names, points.unbind(-1), strict=True))
+        try:
+            self._features(**x), self._offset(**x)
+        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+            raise InvalidValueError(
+                f"the network's transforms cannot be evaluated in float64 on the CPU ({error}), "
+                "where the engine computes: make the tensors that they use there."
+            ) from error
         if self.outputs_of is not None:
             inputs = self._columns(x)
             outputs = torch.as_tensor(rng.normal(size=(PROBES, self.outputs)))
@@ -124,19 +132,25 @@ class DeepXDEAnsatz(PhysicsAnsatz):
         return torch.allclose(lower, upper, CLOSE, CLOSE)
 
 
+@gradients()
 def to_surrogate(model: Any, problem: Problem) -> Surrogate:
     """A trained DeepXDE model as a pacpde surrogate, in float64 on the CPU.
 
     Takes an FNN with tanh or sin throughout, and transforms of inputs and, affine, of outputs.
     Start and edges are left to residuals, as DeepXDE does, whatever its transforms meet. The
-    outcome is that of a fit with this held-out residual.
+    outcome and the assessment are those of a fit that ended with these weights.
 
     Args:
         problem: what it solves.
     """
-    check_source(model)
     check_problem(problem, "problem")
-    net = plain(model.net)
+    source = Source.of(model)
+    if any(own.requires_grad for own in source.fixed.tensors):
+        raise InvalidValueError(
+            "a transform of the network uses a tensor that can be trained, such as a dde.Variable, "
+            "which the surrogate would go on following: give the transform its value, as a number."
+        )
+    net: Any = source.net
     network = _network(net)
     features: Any = net._input_transform
     outputs: Any = net._output_transform
@@ -155,11 +169,16 @@ def to_surrogate(model: Any, problem: Problem) -> Surrogate:
     layers = _matrices(net)
     parts = [part.flatten() for pair in _folded(layers, ansatz) for part in pair]
     weights = Runtime().tensor(torch.cat(parts))
-    held_out = PhysicsTask(problem, like=ansatz).held_out(network, weights, Draw())
-    outcome = CONVERGED if held_out <= Recipe.of(problem).tolerance else NOT_CONVERGED
-    return Surrogate(network, ansatz, weights, stage="trained", outcome=outcome)
+    assessment = PhysicsTask(problem, like=ansatz).assess(network, weights, Draw())
+    outcome = NOT_CONVERGED
+    if assessment.meets(Recipe.of(problem).tolerance):
+        outcome = DRIFTED if assessment.drifted else CONVERGED
+    return Surrogate(
+        network, ansatz, weights, stage="trained", outcome=outcome, assessment=assessment
+    )
 
 
+@gradients()
 def to_network(surrogate: Surrogate, like: Any) -> nn.Module:
     """A surrogate's weights as a DeepXDE network, in the precision of that network.
 

@@ -1,39 +1,73 @@
 """DeepXDE models whose start is given, with one clear sentence where DeepXDE would fail late."""
 
 from collections.abc import Callable
-from copy import copy
+from contextlib import nullcontext
 from typing import Any
 
 import deepxde as dde
+import numpy as np
 import torch
 from torch import nn
 
 from pacpde.errors import InvalidValueError
-from pacpde.interop.held import check_module
+from pacpde.interop.deepxde.data import forget
+from pacpde.interop.deepxde.source import Values
+from pacpde.runtime import gradients
 
 Penalty = Callable[[nn.Module], torch.Tensor]
 Transform = Callable[..., torch.Tensor]
+Losses = Callable[..., tuple[torch.Tensor, torch.Tensor]]
+# whose loss is that of targets beside outputs
+TABLES = (dde.data.DataSet, dde.data.Function, dde.data.Triple, dde.data.TripleCartesianProd)
 
 
 class Model(dde.Model):
     """A `dde.Model` to compile and train, as every other; it predicts without.
 
     Args:
-        data: any DeepXDE data.
+        data: any DeepXDE data. They stay the user's own: what is done to them later counts.
         net: its own, so that what it was copied from stays as it is.
         penalty: net → a number that joins the losses, as the last of them.
+        fixed: tensors outside the network that its forward pass uses.
+        variables: external variables of the source, which start with these values.
     """
 
     opt: Any  # None until it is compiled
+    loss_weights: Any
+    outputs_losses_train: Losses
+    outputs_losses_test: Losses
+    train_step: Any
 
-    def __init__(self, data: Any, net: nn.Module, penalty: Penalty | None = None) -> None:
+    def __init__(
+        self,
+        data: Any,
+        net: nn.Module,
+        penalty: Penalty | None = None,
+        *,
+        fixed: Values | None = None,
+        variables: Values | None = None,
+    ) -> None:
         if not isinstance(data, dde.data.Data):
             raise InvalidValueError(
                 f"the data are {data!r}, expected DeepXDE's: a dde.data.TimePDE or dde.data.PDE, "
                 "or what pacpde.interop.deepxde.data makes of a problem."
             )
-        super().__init__(data if penalty is None else _penalised(data, net, penalty), net)
+        super().__init__(data, net)
         self.penalty = penalty
+        self.fixed = fixed or Values()
+        self.external = variables.copy() if variables else Values()
+        self.external.put()
+        self._is_training = False
+        self._points: Any = None
+        self._check_fit()
+
+    @property
+    def variables(self) -> list[torch.Tensor]:
+        """The external variables' values, as this model started with them or trained them.
+
+        A `dde.Variable` itself has those of the model that was made or trained last.
+        """
+        return [value.clone() for value in self.external.values]
 
     def compile(
         self,
@@ -43,19 +77,42 @@ class Model(dde.Model):
         metrics: Any = None,
         decay: Any = None,
         loss_weights: Any = None,
+        external_trainable_variables: Any = None,
         **settings: Any,
     ) -> None:
-        """As DeepXDE's, which see; loss and weights are those of the data's own losses."""
+        """As DeepXDE's, which see; loss and weights are those of the data's own losses.
+
+        A weight more than these is the penalty's, which is 1 otherwise. An optimiser of your own
+        may move external variables, too.
+        """
+        external = external_trainable_variables
+        external = [] if external is None else external
+        external = list(external) if isinstance(external, (list, tuple)) else [external]
         if isinstance(optimizer, torch.optim.Optimizer):
-            self._check_own(optimizer)
-        if self.penalty is not None and loss_weights is not None:
-            loss_weights = [*loss_weights, 1.0]
-        super().compile(optimizer, lr, loss, metrics, decay, loss_weights, **settings)
+            external += self._others(optimizer, external)
+        if any(own in self.fixed for own in external):
+            raise InvalidValueError(
+                "an external variable stands in the network or in a transform of it, which the "
+                "source shares: its training would change the source. Make it a parameter of the "
+                "network (torch.nn.Parameter, used in its forward method), or leave it out of "
+                "external_trainable_variables, so that it keeps its value."
+            )
+        with gradients():
+            super().compile(
+                optimizer, lr, loss, metrics, decay, loss_weights, external or None, **settings
+            )
+        self.external.take(own for own in external if own not in self.external)
 
     def train(self, *args: Any, **settings: Any) -> Any:
         """As DeepXDE's, which see."""
         self._check_compiled("train")
-        return super().train(*args, **settings)
+        self._is_training = True
+        try:
+            with gradients(), self.fixed.standing():
+                return super().train(*args, **settings)
+        finally:
+            self._is_training = False
+            self.external.take(self.external_trainable_variables)
 
     def save(self, *args: Any, **settings: Any) -> Any:
         """As DeepXDE's, which see."""
@@ -69,19 +126,112 @@ class Model(dde.Model):
 
     def predict(self, *args: Any, **settings: Any) -> Any:
         """As DeepXDE's, which see."""
-        if self.opt is not None:
-            return super().predict(*args, **settings)
+        external = Values() if self._is_training else self.external
+        with gradients(), self.fixed.standing(), external.standing():
+            if self.opt is not None:
+                return super().predict(*args, **settings)
+            self._compile_for_now()
+            try:
+                return super().predict(*args, **settings)
+            finally:
+                self.opt = None  # it is still to be compiled by who trains it
+
+    def _compile_for_now(self) -> None:
         super().compile("adam", lr=1e-3, verbose=0)
+
+    def _check_fit(self) -> None:
+        """Refuse data that the network cannot be evaluated on, rather than fail in training."""
+        points, targets, *others = self.data.test()
+        self._compile_for_now()
         try:
-            return super().predict(*args, **settings)
+            with gradients(), self.fixed.standing():
+                outputs, _ = self._outputs_losses(False, points, targets, *(others or [None]))
+        except Exception as error:  # whatever the user's equation raises
+            dde.grad.clear()
+            raise InvalidValueError(
+                f"the network does not fit the data: their losses end in {type(error).__name__}: "
+                f"{error} The points have {_columns(points)}. Give data with as many inputs and "
+                "outputs as the network has, in its precision."
+            ) from error
         finally:
-            self.opt = None  # it is still to be compiled by who trains it
+            self.opt = None
+        # DeepXDE's losses would broadcast one against the other
+        if isinstance(self.data, TABLES) and np.shape(targets) != np.shape(outputs):
+            raise InvalidValueError(
+                f"the data's values are shaped {np.shape(targets)} and the network's outputs "
+                f"{np.shape(outputs)}: give values of [points, outputs]."
+            )
+
+    def _compile_pytorch(self, *args: Any) -> None:
+        """As DeepXDE's; the penalty joins the losses here, so that the data are left alone."""
+        super()._compile_pytorch(*args)
+        if self.penalty is None:
+            return
+        self.outputs_losses_train = self._penalised(self.outputs_losses_train)
+        self.outputs_losses_test = self._penalised(self.outputs_losses_test)
+        self.train_step = self._penalised_step
+
+    def _penalised(self, outputs_losses: Losses) -> Losses:
+        def with_penalty(*batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
+            weights, self.loss_weights = self.loss_weights, None
+            try:
+                outputs, losses = outputs_losses(*batch)
+            finally:
+                self.loss_weights = weights
+            assert self.penalty is not None
+            losses = torch.cat([losses, self.penalty(self.net)[None]])
+            return outputs, losses if weights is None else losses * self._shares(losses, weights)
+
+        return with_penalty
+
+    def _shares(self, losses: torch.Tensor, weights: Any) -> torch.Tensor:
+        """A weight for every loss: the data's own, DeepXDE's l1 regularisation, the penalty."""
+        regularizer = getattr(self.net, "regularizer", None)
+        l1 = regularizer is not None and regularizer[0] == "l1" and regularizer[1] > 0
+        own = len(losses) - 1 - int(l1)
+        given = torch.as_tensor(weights).to(losses)
+        if len(given) not in (own, own + 1):
+            raise InvalidValueError(
+                f"loss_weights has {len(given)} numbers, expected {own}, one for each loss of the "
+                f"data, or {own + 1} with the penalty's as the last."
+            )
+        ones = torch.ones_like(losses)
+        return torch.cat([given[:own], ones[: len(losses) - len(given)], given[own:]])
+
+    def _penalised_step(self, *batch: Any) -> None:
+        def closure() -> torch.Tensor:
+            total = self.outputs_losses_train(*batch)[1].sum()
+            self.opt.zero_grad()
+            if self.opt_name != "NNCG":  # which differentiates for itself
+                total.backward()
+            return total
+
+        kind = torch.get_default_device().type
+        with torch.autocast(kind, torch.float16) if dde.config.mixed else nullcontext():
+            self.opt.step(closure)
+        if self.lr_scheduler is not None:
+            self.lr_scheduler.step()
+
+    def _forget_old_points(self) -> None:
+        """Values of conditions at points that were replaced since the latest step are dropped.
+
+        DeepXDE 1.15 keeps them by the address of the array, where other points may stand by now.
+        """
+        points = getattr(self.data, "train_x", None)
+        if points is not self._points:
+            forget(getattr(self.data, "bcs", ()))
+            self._points = points  # and their address stays theirs
+
+    def _outputs_losses(self, *args: Any) -> Any:
+        self._forget_old_points()
+        return super()._outputs_losses(*args)
 
     def _train_step(self, *args: Any) -> None:
         """As DeepXDE's; a step of L-BFGS that finds nothing to do ends the training.
 
         DeepXDE 1.15 would take such steps for ever.
         """
+        self._forget_old_points()
         before = _iterations(self.opt)
         super()._train_step(*args)
         if before is not None and _iterations(self.opt) == before:
@@ -94,15 +244,24 @@ class Model(dde.Model):
                 f'compile, such as model.compile("adam", lr=1e-3), before {what}.'
             )
 
-    def _check_own(self, optimizer: torch.optim.Optimizer) -> None:
-        own = {id(parameter) for parameter in self.net.parameters()}
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                if id(parameter) not in own and parameter.numel():
-                    raise InvalidValueError(
-                        "the optimiser moves tensors that are no parameters of this model's "
-                        "network: make it from model.net.parameters() of this very model."
-                    )
+    def _others(
+        self, optimizer: torch.optim.Optimizer, named: list[torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """What an optimiser moves beside the network and what is named: external variables."""
+        known = {id(own) for own in (*self.net.parameters(), *named)}
+        others = [
+            own
+            for group in optimizer.param_groups
+            for own in group["params"]
+            if id(own) not in known and own.numel()
+        ]
+        if any(isinstance(own, nn.Parameter) for own in others):
+            raise InvalidValueError(
+                "the optimiser moves parameters that are no parameters of this model's network: "
+                "make it from model.net.parameters() of this very model, and name what else it "
+                "moves in external_trainable_variables."
+            )
+        return others
 
 
 def anchored(net: nn.Module, strength: float) -> Penalty:
@@ -111,9 +270,16 @@ def anchored(net: nn.Module, strength: float) -> Penalty:
 
     def penalty(module: nn.Module) -> torch.Tensor:
         pairs = zip(module.parameters(), start, strict=True)
-        return strength * torch.stack([((w - w_0) ** 2).sum() for w, w_0 in pairs]).sum()
+        return strength * torch.stack([((w - w_0.to(w)) ** 2).sum() for w, w_0 in pairs]).sum()
 
     return penalty
+
+
+def activations(net: Any) -> list[Transform]:
+    """Of an FNN's hidden layers, one each."""
+    own = net.activation
+    hidden = len(net.linears) - 1
+    return own[:hidden] if isinstance(own, list) else [own] * hidden
 
 
 def _iterations(optimiser: Any) -> int | None:
@@ -124,47 +290,6 @@ def _iterations(optimiser: Any) -> int | None:
     return int(optimiser.state[first].get("n_iter", 0))
 
 
-def check_model(model: Any) -> None:
-    """Refuse what is no DeepXDE model that can be a source."""
-    if not isinstance(model, dde.Model):
-        raise InvalidValueError(
-            f"the source is a {type(model).__name__}, expected a deepxde.Model."
-        )
-    if model.opt is None and not isinstance(model, Model):
-        raise InvalidValueError(
-            "the source model is not compiled: compile and train it before it is transferred, or "
-            "restore what was trained."
-        )
-    if not isinstance(model.net, nn.Module):
-        raise InvalidValueError(
-            f"the source's network is a {type(model.net).__name__}, expected a torch module."
-        )
-
-
-def check_source(model: Any) -> None:
-    """Refuse a model whose weights cannot be taken apart."""
-    check_model(model)
-    if not hasattr(model.net, "plain_module"):
-        check_module(model.net)
-
-
-def activations(net: Any) -> list[Transform]:
-    """Of an FNN's hidden layers, one each."""
-    own = net.activation
-    hidden = len(net.linears) - 1
-    return own[:hidden] if isinstance(own, list) else [own] * hidden
-
-
-def _penalised(data: Any, net: nn.Module, penalty: Penalty) -> Any:
-    """The data with one more loss; its points are its own from then on."""
-    made = copy(data)
-
-    def more(losses: Callable[..., Any]) -> Callable[..., list[Any]]:
-        def every(*args: Any, **settings: Any) -> list[Any]:
-            found = losses(*args, **settings)
-            return [*(found if isinstance(found, list) else [found]), penalty(net)]
-
-        return every
-
-    made.losses_train, made.losses_test = more(data.losses_train), more(data.losses_test)
-    return made
+def _columns(points: Any) -> str:
+    parts = points if isinstance(points, (tuple, list)) else [points]
+    return " and ".join(f"{np.shape(own)[-1]} columns" for own in parts)

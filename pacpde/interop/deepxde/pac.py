@@ -2,13 +2,17 @@
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from pacpde.errors import InvalidValueError
 from pacpde.interop.deepxde.masks import by_magnitude, checked, kept
-from pacpde.interop.deepxde.model import Model, anchored, check_source
-from pacpde.interop.held import Tensors, filled, hold, plain, whole
+from pacpde.interop.deepxde.model import Model, anchored
+from pacpde.interop.deepxde.paths import check_paths
+from pacpde.interop.deepxde.source import Source, Values
+from pacpde.interop.held import Tensors, check_module, filled, hold, plain, whole
 from pacpde.methods.base import check_strength
+from pacpde.runtime import gradients
 
 
 class PAC:
@@ -31,15 +35,20 @@ class PAC:
         mask: name of a parameter → which of its entries the source keeps, bool; after `prune`.
     """
 
+    @gradients()
     def __init__(self, model: Any) -> None:
-        check_source(model)
+        source = Source.of(model)
+        check_module(source.net)
         self._data = model.data
-        self._net: nn.Module = plain(model.net)
-        self._values: Tensors = whole(self._net)
+        self._source = source
+        self._values: Tensors = whole(source.net)
         self._allocated: Model | None = None
+        self._start: Tensors = {}  # of `allocated`, before its training
         self._calibrated: Model | None = None
+        self._calibrated_from: tuple[nn.Module, Values] | None = None
         self.mask: Tensors = {}
 
+    @gradients()
     def prune(
         self,
         sparsity: float = 0.8,
@@ -60,21 +69,35 @@ class PAC:
 
         What was allocated and calibrated before is not recalled any more; make another PAC for a
         second mask.
+
+        Raises:
+            InvalidValueError: no path from inputs to outputs is left, or no freed weight could
+                learn. Where some of them could not, it is a warning that says how many.
         """
         if mask is None:
-            self.mask = by_magnitude(self._values, sparsity, scope, biases)
+            found = by_magnitude(self._values, sparsity, scope, biases)
         else:
-            self.mask = checked(mask, self._values)
+            found = checked(mask, self._values)
+        check_paths(self._source.net, self._values, found, self._source.inputs)
+        self.mask = found
         self._allocated = self._calibrated = None
 
+    @gradients()
     def allocate(self) -> Model:
         """The source with the pruned weights at 0, whose kept weights are free: train it."""
         self._need(self.mask, "prune", "allocate")
-        values = kept(self._values, self.mask)
-        self._allocated = Model(self._data, hold(self._net, values, self.mask))
+        if self._allocated is not None and not self._is_untrained():
+            raise InvalidValueError(
+                "the source is allocated already, and its training would be lost: go on with the "
+                "model that allocate gave, or call pac.prune(...) to begin again."
+            )
+        source, self._start = self._source, kept(self._values, self.mask)
+        net = hold(source.net, self._start, self.mask)
+        self._allocated = Model(self._data, net, fixed=source.fixed, variables=source.variables)
         self._calibrated = None
         return self._allocated
 
+    @gradients()
     def calibrate(self, data: Any, *, strength: float = 0.0) -> Model:
         """The target, whose pruned weights are free and start at 0: train it.
 
@@ -85,17 +108,39 @@ class PAC:
         self._need(self._allocated, "allocate", "calibrate")
         check_strength("strength (λ)", strength)
         assert self._allocated is not None
-        free = {name: ~own for name, own in self.mask.items()}
-        net = hold(self._net, whole(self._allocated.net), free)
-        self._calibrated = Model(data, net, anchored(net, strength) if strength else None)
-        return self._calibrated
+        if self._is_untrained():
+            raise InvalidValueError(
+                "the allocated source is not trained, so that it has lost its pruned weights and "
+                "nothing has made up for them: compile and train the model that allocate gave."
+            )
+        template, variables = plain(self._allocated.net), self._allocated.external.copy()
+        net = hold(template, whole(template), {name: ~own for name, own in self.mask.items()})
+        penalty = anchored(net, strength) if strength else None
+        made = Model(data, net, penalty, fixed=self._source.fixed, variables=variables)
+        self._calibrated, self._calibrated_from = made, (template, variables)
+        return made
 
+    @gradients()
     def recall(self) -> Model:
-        """The source out of the weights of the last stage: the kept ones, and 0 elsewhere."""
+        """The source out of the weights of the last stage: the kept ones, and 0 elsewhere.
+
+        It is what `allocated` was when `calibrate` was called, with its buffers and the values of
+        its external variables, which are put into them.
+        """
         latest = self._calibrated or self._allocated
         self._need(latest, "allocate", "recall")
         assert latest is not None
-        return Model(self._data, filled(self._net, kept(whole(latest.net), self.mask)))
+        template, variables = latest.net, latest.external
+        if latest is self._calibrated:
+            assert self._calibrated_from is not None
+            template, variables = self._calibrated_from
+        net = filled(template, kept(whole(latest.net), self.mask))
+        return Model(self._data, net, fixed=self._source.fixed, variables=variables)
+
+    def _is_untrained(self) -> bool:
+        assert self._allocated is not None
+        now = whole(self._allocated.net)
+        return all(torch.equal(value, now[name]) for name, value in self._start.items())
 
     def _need(self, found: Any, before: str, now: str) -> None:
         if not found:

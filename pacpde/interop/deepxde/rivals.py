@@ -1,7 +1,7 @@
 """Other ways to transfer a DeepXDE model: warm start, L2-SP and TransTailor."""
 
 from collections.abc import Callable, Sequence
-from copy import copy
+from copy import copy, deepcopy
 from typing import Any
 
 import deepxde as dde
@@ -9,31 +9,35 @@ import torch
 from torch import nn
 
 from pacpde.errors import InvalidValueError
-from pacpde.interop.deepxde.model import Model, activations, anchored, check_source
-from pacpde.interop.held import plain
+from pacpde.interop.deepxde.data import forget
+from pacpde.interop.deepxde.model import Model, activations, anchored
+from pacpde.interop.deepxde.source import Source, Values, as_inputs
 from pacpde.interop.modules import Activation, Tailored, tailor
 from pacpde.methods.base import check_strength
+from pacpde.runtime import gradients
 
 
+@gradients()
 def warm_start(model: Any, data: Any) -> Model:
     """min L_T(w) over all weights, from the source's: a model of the target to compile and train.
 
     The given model stays as it is, and its optimiser's state stays behind, which `restore` would
     bring along.
     """
-    check_source(model)
-    return Model(data, plain(model.net))
+    source = Source.of(model)
+    return Model(data, source.net, fixed=source.fixed, variables=source.variables)
 
 
+@gradients()
 def l2_sp(model: Any, data: Any, *, alpha: float = 0.01) -> Model:
     """min L_T(w) + (α/2)‖w − w_S‖² from w = w_S (Li et al., ICML 2018, arXiv 1802.01483).
 
     The penalty joins the losses, as the last of them.
     """
-    check_source(model)
     check_strength("alpha (α)", alpha)
-    net = plain(model.net)
-    return Model(data, net, anchored(net, alpha / 2))
+    source = Source.of(model)
+    penalty = anchored(source.net, alpha / 2)
+    return Model(data, source.net, penalty, fixed=source.fixed, variables=source.variables)
 
 
 class Chain(dde.nn.NN):
@@ -56,6 +60,7 @@ class Chain(dde.nn.NN):
         return inputs if self._input_transform is None else self._input_transform(inputs)
 
 
+@gradients()
 def transtailor(
     model: Any,
     data: Any,
@@ -81,29 +86,41 @@ def transtailor(
     Returns:
         A model of the smaller network, and what became of it in every round.
     """
-    check_source(model)
     if not callable(train):
         raise InvalidValueError(f"train is {train!r}, expected a function that trains a model.")
-    source = plain(model.net)
-    chain, held_out = as_chain(source), _other_points(data)
+    source = Source.of(model)
+    net: Any = source.net
+    chain, held_out = as_chain(net), _other_points(data)
+    variables: dict[nn.Module, Values] = {}  # that each network was trained with, in this order
+
+    def of(core: nn.Module) -> Model:
+        latest = [source.variables, *variables.values()][-1]
+        external = variables.get(core, latest)
+        return Model(data, Chain(core, net), fixed=source.fixed, variables=external)
 
     def losses(core: nn.Module) -> torch.Tensor:
-        return _losses(data, Chain(core, source), loss_weights)
+        with source.fixed.standing():
+            return _losses(data, Chain(core, net), loss_weights)
 
     def measured(core: nn.Module) -> float:
-        return float(_losses(held_out, Chain(core, source), loss_weights).detach().mean())
+        with source.fixed.standing():
+            return float(_losses(held_out, Chain(core, net), loss_weights).detach().mean())
 
     def trained(core: nn.Sequential) -> None:
-        train(Model(data, Chain(core, source)))
+        made = of(core)
+        train(made)
+        variables[core] = made.external
 
-    x = _as(data.train_next_batch()[0][:1], chain)
+    of(chain)  # says whether the network fits the data
+    x = as_inputs(data.train_next_batch()[0][:1], chain)
     with torch.no_grad():
-        example = Chain(nn.Identity(), source).features(x)
+        example = Chain(nn.Identity(), net).features(x)
     made = tailor(
         chain, losses, measured, example,
         flops=flops, tau=tau, rounds=rounds, factor_steps=factor_steps, train=trained,
     )  # fmt: skip
-    return Model(data, Chain(made.model, source)), made
+    forget(getattr(data, "bcs", ()))  # the held-out points, which are not kept
+    return of(made.model), made
 
 
 def as_chain(net: Any) -> nn.Sequential:
@@ -121,19 +138,25 @@ def as_chain(net: Any) -> nn.Sequential:
     return nn.Sequential(*modules, net.linears[-1])
 
 
+@gradients()  # the equation differentiates, whoever asks
 def _losses(data: Any, net: Any, weights: Sequence[float] | None) -> torch.Tensor:
     """The squared errors of every condition at every point, [losses]; their mean is the loss."""
-    points, targets, others = data.train_next_batch()
-    x = _as(points, net).requires_grad_()
-    net.auxiliary_vars = None if others is None else _as(others, net)
-    with torch.enable_grad():  # the equation differentiates, whoever asks
-        squared = data.losses_train(
-            targets, net(x), lambda _, error: error**2, x, dde.Model(data, net), aux=[net]
-        )
+    points, targets, *others = data.train_next_batch()
+    x = as_inputs(points, net).requires_grad_()
+    there = others[0] if others else None
+    net.auxiliary_vars = None if there is None else as_inputs(there, net)
+    squared = data.losses_train(
+        None if targets is None else as_inputs(targets, net),
+        net(x),
+        lambda target, found: (target - found) ** 2,
+        x,
+        dde.Model(data, net),
+        aux=[net],
+    )
     dde.grad.clear()
     parts = [loss.flatten() for loss in (squared if isinstance(squared, list) else [squared])]
     total = sum(len(part) for part in parts)
-    shares = weights or [1.0] * len(parts)
+    shares = [1.0] * len(parts) if weights is None else weights
     if len(shares) != len(parts):
         raise InvalidValueError(f"loss_weights has {len(shares)} numbers for {len(parts)} losses.")
     return torch.cat(
@@ -144,18 +167,23 @@ def _losses(data: Any, net: Any, weights: Sequence[float] | None) -> torch.Tenso
     )
 
 
-def _as(points: Any, module: nn.Module) -> torch.Tensor:
-    """Numbers as a tensor where a module's parameters are."""
-    like = next(module.parameters())
-    return torch.as_tensor(points, dtype=like.dtype, device=like.device)
-
-
 def _other_points(data: Any) -> Any:
     """The same data at points of its own, where it can draw them; else its test points."""
     made = copy(data)
-    if hasattr(made, "resample_train_points"):
+    if hasattr(data, "resample_train_points"):
+        made.bcs = [_apart(condition) for condition in data.bcs]
         made.train_distribution = "pseudo"
         made.resample_train_points()
-        return made
-    made.train_next_batch = data.test
+    elif isinstance(data, dde.data.Function):
+        made.dist_train, made.online, made.train_x = "pseudo", False, None
+    else:
+        made.train_next_batch = data.test
+    return made
+
+
+def _apart(condition: Any) -> Any:
+    """A condition whose batches are drawn without moving those of the given one."""
+    made = copy(condition)
+    if hasattr(made, "batch_sampler"):
+        made.batch_sampler = deepcopy(made.batch_sampler)
     return made

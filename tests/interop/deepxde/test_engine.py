@@ -135,6 +135,11 @@ def test_what_the_engine_cannot_take_is_refused() -> None:
     bent.net.apply_output_transform(lambda x, u: torch.exp(u))
     with pytest.raises(InvalidValueError, match="output transform"):
         to_surrogate(bent, Heat())
+    single = model_of(Heat(), [2, 5, 1])
+    matrix = torch.ones(2, 2)
+    single.net.apply_feature_transform(lambda x: x @ matrix.to(torch.float32))
+    with pytest.raises(InvalidValueError, match="in float64 on the CPU"):
+        to_surrogate(single, Heat())
     with pytest.raises(InvalidValueError, match="periodic in x"):
         to_surrogate(model_of(BurgersPeriodic(), [2, 5, 1]), BurgersPeriodic())
     pfnn = dde.Model(data(Heat(), reference=False), dde.nn.PFNN([2, [4], 1], "tanh", "zeros"))

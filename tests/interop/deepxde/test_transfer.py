@@ -13,6 +13,7 @@ import torch
 
 from pacpde.errors import InvalidValueError
 from pacpde.interop.deepxde import PAC, Model, data, l2_sp, transtailor, warm_start
+from pacpde.interop.deepxde.rivals import _other_points
 from pacpde.interop.held import whole
 from pacpde.problems import Heat, Lorenz
 
@@ -218,3 +219,72 @@ def test_a_checkpoint_of_another_stage_is_refused(source: Any, tmp_path: Any) ->
             target.restore(file, verbose=0)
     assert isinstance(target, Model)
     assert error(target, 0.4) == error(allocated, 0.4)
+
+
+def line(function: Any) -> Any:
+    points = np.linspace(0, 1, 24)[:, None]
+    return dde.data.DataSet(
+        points[::2], function(points[::2]), points[1::2], function(points[1::2])
+    )
+
+
+def drawn(function: Any) -> Any:
+    return dde.data.Function(dde.geometry.Interval(0, 1), function, 12, 10)
+
+
+@pytest.mark.parametrize("kind", [line, drawn])
+def test_transtailor_fits_tables_and_functions(kind: Any, float64: None) -> None:
+    """Its losses are those of the values, and its rounds end on others."""
+    model = dde.Model(kind(np.sin), dde.nn.FNN([1, 8, 8, 1], "tanh", "Glorot normal"))
+    short(model)
+    target = kind(lambda x: np.sin(x) + 0.1 * x)
+    before = target.train_next_batch()[0].copy()
+    tailored, told = transtailor(model, target, short, flops=0.2, tau=1e9, rounds=1)
+    assert told.flops <= 0.8 * told.rounds[0][0]
+    points = np.linspace(0.02, 0.97, 20)[:, None]
+    found = tailored.predict(points)
+    assert np.abs(found - np.sin(points) - 0.1 * points).max() < 3e-2
+    assert np.array_equal(target.train_next_batch()[0], before)
+    _, first = told.rounds[0]
+    assert 0 < first < 1e-3
+
+
+def test_transtailor_keeps_the_variables_of_the_network_it_returns(float64: None) -> None:
+    factor = dde.Variable(1.0)
+
+    def of_factor(value: float) -> Any:
+        points = np.linspace(0, 1, 12)[:, None]
+        known = dde.icbc.PointSetBC(points, np.exp(-value * points))
+        geometry = dde.geometry.TimeDomain(0, 1)
+
+        def equation(t: Any, u: Any) -> Any:
+            return dde.grad.jacobian(u, t) + factor * u
+
+        return dde.data.PDE(geometry, equation, [known], num_domain=10, num_boundary=2)
+
+    def fit(model: Any) -> None:
+        rate = 1e-2 if len(after) < 2 else 0.5  # the round's training makes it worse
+        model.compile("adam", lr=rate, verbose=0, external_trainable_variables=factor)
+        model.train(iterations=5, verbose=0)
+        after.append(factor.item())
+
+    after: list[float] = []
+    model = dde.Model(of_factor(1.0), dde.nn.FNN([1, 6, 6, 1], "tanh", "Glorot normal"))
+    fit(model)
+    tailored, told = transtailor(model, of_factor(1.5), fit, flops=0.2, tau=0.0, rounds=1)
+    assert len(told.rounds) == 2 and told.rounds[1][1] > told.rounds[0][1]  # was given up
+    _, first, given_up = after
+    assert [value.item() for value in tailored.variables] == [first] != [given_up]
+
+
+def test_held_out_points_leave_the_data_alone(source: Any) -> None:
+    """A condition in batches draws from a state of its own."""
+    batched = dde.icbc.PointSetBC(X, np.zeros((200, 1)), batch_size=5, shuffle=False)
+    target = of(0.3)
+    target.bcs = [*target.bcs, batched]
+    target.resample_train_points()
+    drawn = batched.batch_indices.copy()
+    other = _other_points(target)
+    assert np.array_equal(batched.batch_indices, drawn)
+    assert not np.array_equal(other.bcs[-1].batch_indices, drawn)
+    assert not np.array_equal(other.train_x, target.train_x)

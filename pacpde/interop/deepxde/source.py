@@ -1,0 +1,224 @@
+"""What a transfer takes from a trained model: its network, and the tensors that it uses beside it.
+
+A transform may use a tensor that is no part of the network, and an equation a `dde.Variable`. Every
+model that is made from the source uses the same ones. So each model keeps the values that they have
+for it, and puts them in place while it predicts and trains.
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import deepxde as dde
+import numpy as np
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from pacpde.errors import InvalidValueError, TransferWarning
+from pacpde.interop.held import plain
+from pacpde.runtime import gradients
+
+PROBES = 64  # points at which a network is tried
+
+
+class Values:
+    """Tensors that several models use, with the values that they have for one of them."""
+
+    def __init__(self, tensors: Iterable[torch.Tensor] = ()) -> None:
+        self._pairs = {id(own): (own, own.detach().clone()) for own in tensors}
+
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        return [own for own, _ in self._pairs.values()]
+
+    @property
+    def values(self) -> list[torch.Tensor]:
+        return [value for _, value in self._pairs.values()]
+
+    def __contains__(self, tensor: torch.Tensor) -> bool:
+        return id(tensor) in self._pairs
+
+    def copy(self) -> "Values":
+        found = Values()
+        found._pairs = dict(self._pairs)
+        return found
+
+    def take(self, tensors: Iterable[torch.Tensor]) -> None:
+        """What stands in these tensors now."""
+        self._pairs |= Values(tensors)._pairs
+
+    def put(self) -> None:
+        """These values into the tensors."""
+        for own, value in self._pairs.values():
+            if not torch.equal(own, value):
+                with torch.no_grad():
+                    own.copy_(value)
+
+    @contextmanager
+    def standing(self) -> Iterator[None]:
+        """These values in the tensors for a while."""
+        before = Values(self.tensors)
+        self.put()
+        try:
+            yield
+        finally:
+            before.put()
+
+
+@dataclass(frozen=True)
+class Source:
+    """A trained model, as a transfer begins from it.
+
+    Attributes:
+        net: a plain copy of its network.
+        inputs: some of its data's inputs, as the network takes them.
+        fixed: tensors outside the network that its forward pass uses. No stage trains them.
+        variables: the external variables that the model was compiled with.
+    """
+
+    net: nn.Module
+    inputs: Any
+    fixed: Values
+    variables: Values
+
+    @classmethod
+    def of(cls, model: Any) -> "Source":
+        """
+        Args:
+            model: a trained `dde.Model`, which stays as it is.
+
+        Raises:
+            InvalidValueError: it is no trained model; or its network answers the same question in
+                different ways; or a transform uses the network's own parameters, so that a copy
+                would go on using the original's.
+        """
+        check_model(model)
+        net = plain(model.net)
+        inputs, others = _probes(model.data, net)
+        used = _used(plain(net), inputs, others)
+        names = [
+            name for name, own in model.net.named_parameters() if any(own is use for use in used)
+        ]
+        if names:
+            raise InvalidValueError(
+                f"a transform of the network uses the network's own {', '.join(names)}: a copy "
+                "would go on using the original's. Use them in the forward method of the network's "
+                "class instead."
+            )
+        fixed = Values([*used, *_used(model.net, inputs, others)])
+        if hasattr(model, "external"):
+            return cls(net, inputs, fixed, model.external.copy())
+        external = [own for own in model.external_trainable_variables if own not in fixed]
+        return cls(net, inputs, fixed, Values(external))
+
+
+def check_model(model: Any) -> None:
+    """Refuse what is no DeepXDE model that can be a source; say where it was never trained."""
+    if not isinstance(model, dde.Model):
+        raise InvalidValueError(
+            f"the source is a {type(model).__name__}, expected a deepxde.Model."
+        )
+    made_here = hasattr(model, "external")
+    if model.opt is None and not made_here:
+        raise InvalidValueError(
+            "the source model is not compiled: compile and train it before it is transferred, or "
+            "restore what was trained."
+        )
+    if not isinstance(model.net, nn.Module):
+        raise InvalidValueError(
+            f"the source's network is a {type(model.net).__name__}, expected a torch module."
+        )
+    if not made_here and not model.train_state.step and not model.opt.state:
+        warnings.warn(
+            "the source model has taken no step of training and restored none: unless its weights "
+            "were loaded in another way, what is transferred are random weights.",
+            TransferWarning,
+            stacklevel=5,
+        )
+
+
+def as_inputs(points: Any, module: nn.Module) -> Any:
+    """Points, or a tuple of them, as tensors where a module's parameters are."""
+    if isinstance(points, (tuple, list)):
+        return tuple(as_inputs(own, module) for own in points)
+    like = next(module.parameters())
+    return torch.as_tensor(points, dtype=like.dtype, device=like.device)
+
+
+def _probes(data: Any, net: nn.Module) -> tuple[Any, Any]:
+    """Some of the data's inputs, and the auxiliary variables there."""
+
+    def some(points: Any) -> Any:
+        if isinstance(points, (tuple, list)):
+            return tuple(some(own) for own in points)
+        if points is None:
+            return None
+        found = np.asarray(points)  # whose first rows may all lie on the boundary
+        return found[np.unique(np.linspace(0, len(found) - 1, PROBES).astype(int))]
+
+    points, _, *others = data.test()
+    return as_inputs(some(points), net), some(others[0]) if others else None
+
+
+def _used(net: Any, inputs: Any, others: Any) -> list[torch.Tensor]:
+    """Tensors outside a network that its forward pass uses, whatever names them."""
+    training, before = net.training, [own.clone() for own in net.buffers()]
+    cuda = {own.device.index for own in net.parameters() if own.device.type == "cuda"}
+    asked = []
+    with gradients(), torch.random.fork_rng(sorted(cuda)):
+        net.train(False)
+        if others is not None:
+            net.auxiliary_vars = as_inputs(others, net)
+        for _ in range(2):
+            here = [own.clone().requires_grad_() for own in tree_leaves(inputs)]
+            with _Reads(here) as reads:
+                found = _answer(net, tuple(here) if isinstance(inputs, tuple) else here[0])
+            asked.append((reads.read, [own.detach() for own in tree_leaves(found)]))
+        dde.grad.clear()
+        net.train(training)
+    (first, answer), (second, other) = asked
+    moved = any(not torch.equal(own, was) for own, was in zip(net.buffers(), before, strict=True))
+    same = all(
+        torch.allclose(a, b, 0, 0, equal_nan=True) for a, b in zip(answer, other, strict=True)
+    )
+    if moved or not same:
+        raise InvalidValueError(
+            "the network answers differently when it is asked twice, by random numbers or by a "
+            "buffer that moves: it cannot be recalled. Let it do so in training alone (where "
+            "self.training is True)."
+        )
+    own = {id(tensor) for tensor in (*net.parameters(), *net.buffers())}
+    # what is made anew in every pass, such as a constant, is in one of the two alone
+    return [tensor for key, tensor in first.items() if key in second and key not in own]
+
+
+def _answer(net: Any, inputs: Any) -> Any:
+    try:
+        return net(inputs)
+    except (RuntimeError, TypeError, IndexError, ValueError) as error:
+        raise InvalidValueError(
+            f"the source's network cannot be evaluated at its own data's points: {error}"
+        ) from error
+
+
+class _Reads(TorchDispatchMode):
+    """The tensors that computations take and did not make, by their id."""
+
+    def __init__(self, inputs: Iterable[torch.Tensor]) -> None:
+        super().__init__()
+        self.made = {id(own): own for own in inputs}
+        self.read: dict[int, torch.Tensor] = {}
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        for own in tree_leaves((args, kwargs)):
+            if isinstance(own, torch.Tensor) and id(own) not in self.made:
+                self.read.setdefault(id(own), own)
+        found = function(*args, **(kwargs or {}))
+        self.made |= {id(own): own for own in tree_leaves(found) if isinstance(own, torch.Tensor)}
+        return found
