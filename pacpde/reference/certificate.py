@@ -12,8 +12,10 @@ from pacpde.errors import InvalidValueError, SolverError
 from pacpde.physics import Problem
 from pacpde.reference.dense import DenseSolution, in_pieces, to_points
 from pacpde.reference.grid import SpaceAxis, space_axes
+from pacpde.reference.lines import Unseen
 from pacpde.reference.method_of_lines import MethodOfLines, check_finite
 from pacpde.reference.ode import Integrated, IntegrationError, integrate
+from pacpde.reference.probes import unseen
 from pacpde.reference.solution import Reference, relative_l2
 from pacpde.runtime import gradients
 
@@ -82,8 +84,8 @@ def solve(
 def not_certified(problem: Problem, target: float, reached: float | None, why: str) -> str:
     """The sentence of a certificate that was not reached; `reached` is the best there is."""
     best = (
-        "no two solutions could be compared"
-        if reached is None
+        f"nothing up to {LOOSEST:g} can be certified"
+        if reached is None or reached > LOOSEST
         else f"the best that can be certified is {reached:.1e}"
     )
     return f"{problem} was not certified to {target:.0e}: {best}, since {why}."
@@ -97,6 +99,7 @@ class Pair:
     fine: Level
     difference: float
     error: float
+    probed: bool = False
 
 
 class _Search:
@@ -107,6 +110,7 @@ class _Search:
         self.axes = output_axes(problem)
         self.levels: list[Level] = []
         self.pairs: list[Pair] = []
+        self.hidden: Unseen | None = None  # a feature that no level has seen
         self.ended = ""  # why there is no finer level
         self.began = time.perf_counter()
 
@@ -116,10 +120,10 @@ class _Search:
 
     def run(self) -> None:
         sizes = {axis.name: first_size(self.problem) for axis in self.problem.domain.space}
-        rtol, failures = FIRST_RTOL if sizes else self.target, 0
+        rtol, failures, blind = FIRST_RTOL if sizes else self.target, 0, 0
         self.ended = f"{LEVELS} refinements were not enough"
         for _ in range(LEVELS):
-            unknowns = np.prod([float(n) for n in sizes.values()]) * len(self.problem.fields)
+            unknowns = self._unknowns(sizes)
             if unknowns > UNKNOWNS:
                 self.ended = (
                     f"a finer grid ({_words(sizes)}) would have {unknowns:.0f} unknowns, and "
@@ -137,11 +141,19 @@ class _Search:
                 self.levels, sizes = [], {name: 2 * size for name, size in sizes.items()}
                 continue
             if self._add(fine):
-                return
+                self.pairs[-1] = self._probed(self.pairs[-1])
+                if self.pairs[-1].error <= self.target:
+                    return
+                sizes, rtol = self._finer(fine.sizes), FIRST_RTOL
+                self.levels, blind = [], len(self.pairs)
+                if not sizes:
+                    self.ended = "no grid or step that can be had would see it"
+                    return
+                continue
             if rtol < 2 * FINEST_RTOL:
                 self.ended = f"the integrator's tolerance of {rtol:.0e} is the finest"
                 return
-            if _stagnates([pair.difference for pair in self.pairs]):
+            if _stagnates([pair.difference for pair in self.pairs[blind:]]):
                 self.ended = "four refinements have not halved the difference"
                 return
             sizes, rtol = _refined(fine, self.target)
@@ -160,10 +172,37 @@ class _Search:
         last = self.pairs[-1] if self.pairs else None
         return last is not None and _differ(last) and last.error <= self.target
 
+    def _probed(self, pair: Pair) -> Pair:
+        """The pair, with what neither of its levels has seen added to its error."""
+        size = np.sqrt(np.mean(pair.fine.values**2, axis=tuple(range(1, pair.fine.values.ndim))))
+        hidden = unseen(self.problem, pair.fine.integrated, size, self.target / 10)
+        if hidden.error <= self.target / 10:
+            return pair
+        self.hidden = hidden
+        self.say(f"{self.problem}: {hidden}: an error of about {hidden.error:.1e}")
+        difference = max(pair.difference, hidden.error)
+        return replace(pair, difference=difference, error=pair.error + hidden.error, probed=True)
+
+    def _finer(self, sizes: dict[str, int]) -> dict[str, int]:
+        """A grid on the way to one that sees a narrow feature; empty where none can."""
+        if self.hidden is None or self.hidden.axis not in sizes:
+            return {}
+        axis = self.hidden.axis
+        if self._unknowns({**sizes, axis: int(sizes[axis] / self.hidden.share)}) > UNKNOWNS:
+            return {}
+        return {**sizes, axis: 2 * sizes[axis]}
+
+    def _unknowns(self, sizes: dict[str, int]) -> float:
+        return float(np.prod([float(n) for n in sizes.values()])) * len(self.problem.fields)
+
     def best(self) -> Pair | None:
         """The pair of the smallest error that can be certified."""
         if self.pairs and _differ(self.pairs[-1]) and self.pairs[-1].error <= self.target:
             return self.pairs[-1]
+        best = self._most_certain()
+        return best if best is None or best.probed else self._probed(best)
+
+    def _most_certain(self) -> Pair | None:
         cautious = [replace(pair, error=self._cautious(k)) for k, pair in enumerate(self.pairs)]
         certain = [pair for pair in cautious if _differ(pair)]
         best = min(certain, key=lambda pair: pair.error, default=None)
@@ -198,6 +237,8 @@ class _Search:
     @property
     def reason(self) -> str:
         """Why there is no better certificate."""
+        if self.hidden is not None:
+            return f"{self.hidden}, and {self.ended}"
         missed = self.levels[-1].start_error if self.levels else 0.0
         if missed <= self.target:
             return self.ended
@@ -208,7 +249,7 @@ class _Search:
 
     def sentence(self, best: Pair | None) -> str:
         """Why there is no certificate."""
-        if not self.levels:
+        if not self.levels and not self.pairs:
             end = self.problem.domain.axes[0].upper
             return f"{self.problem} has no reference up to t = {end:g}: {self.ended}."
         reached = None if best is None else best.error

@@ -58,7 +58,7 @@ class DenseSolution:
         """Values at the nodes of space, shape [len(t), fields, nodes...]."""
         piece = np.searchsorted(self.times[::DEGREE], t, side="right") - 1
         starts = DEGREE * np.clip(piece, 0, len(self.times) // DEGREE - 1)
-        weights = _lagrange(self.times[starts[:, None] + np.arange(DEGREE + 1)], t)
+        weights = lagrange(self.times[starts[:, None] + np.arange(DEGREE + 1)], t)
         result = np.zeros((len(t), *self.values.shape[1:]))
         for k in range(DEGREE + 1):
             result += weights[:, k].reshape(-1, *[1] * (result.ndim - 1)) * self.values[starts + k]
@@ -106,7 +106,7 @@ def in_pieces(
     """
     unit = np.sin(np.pi * np.arange(DEGREE + 1) / (2 * DEGREE)) ** 2
     between = (unit[1:] + unit[:-1]) / 2
-    weights = _lagrange(np.broadcast_to(unit, (DEGREE, DEGREE + 1)), between)
+    weights = lagrange(np.broadcast_to(unit, (DEGREE, DEGREE + 1)), between)
     times, values = [np.array([span[0]])], [function(np.array([span[0]]))]
     waiting = [span]
     while waiting:
@@ -127,7 +127,7 @@ def in_pieces(
     return np.concatenate(times), np.concatenate(values)
 
 
-def _lagrange(nodes: np.ndarray, t: np.ndarray) -> np.ndarray:
+def lagrange(nodes: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Weights [Q, n] that interpolate at the times t [Q] from the nodes [Q, n]."""
     count = nodes.shape[1]
     above = np.repeat((t[:, None] - nodes)[:, None, :], count, axis=1)

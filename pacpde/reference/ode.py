@@ -39,11 +39,12 @@ class IntegrationError(Exception):
 
 @dataclass(frozen=True)
 class Integrated:
-    """What one integration found: its method, and the solver's own dense output."""
+    """What one integration found: its method, the solver's own dense output, and its steps."""
 
     method: str
     solution: Callable[[np.ndarray], np.ndarray]
     system: SemiDiscrete
+    steps: np.ndarray
 
     def __call__(self, t: np.ndarray) -> np.ndarray:
         """The fields at the nodes of space, shape [len(t), fields, nodes...]."""
@@ -93,7 +94,7 @@ def _run(
             f"{np.abs(found.y[:, -1]).max():.3g}; if it grows without bound, end before it does "
             "(until)"
         )
-    return Integrated(method, found.sol, system)
+    return Integrated(method, found.sol, system, found.t)
 
 
 def _finite(jacobian: Rates) -> Rates:

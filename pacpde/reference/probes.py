@@ -1,0 +1,288 @@
+"""Looks between the nodes of a grid, and within each step in time, for what neither has seen.
+
+Two grids that both miss a narrow source agree with each other. Therefore the right-hand side and
+the start are evaluated at many random points before a solution is certified. Between two
+neighbouring nodes, and within one step, a resolved function is a polynomial to rounding; what is
+left over is a feature that was missed. The points depend on nothing but the problem and its grid.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+
+from pacpde.physics import Problem
+from pacpde.physics.derivatives import ChannelDerivative, RecordedDerivative
+from pacpde.reference.grid import SpaceAxis
+from pacpde.reference.lines import UNIT, Lines, Tally, Unseen
+from pacpde.reference.method_of_lines import MethodOfLines
+from pacpde.reference.ode import Integrated
+from pacpde.runtime import generator
+
+POINTS = (2**18, 2**20, 2**21)  # of the lines along one axis, by number of space axes
+LINES = (1, 128, 1024)
+PLAIN = 16  # an equation that does not read the coordinates gets so much less of both
+CHUNK = 2**18  # points at once
+SAFETY = 3.0  # a narrow source spreads in space, and its effect then exceeds its mean
+NOISE = 8 * np.finfo(float).eps  # of the channels, to see how much of a deviation is rounding
+
+Channels = dict[str, list[np.ndarray]]  # derivative → one array [lines, cells, k] a field
+OnNodes = Callable[[np.ndarray, Lines], Channels]  # (numbers of the lines, lines) → at UNIT
+
+
+def unseen(problem: Problem, integrated: Integrated, size: np.ndarray, enough: float) -> Unseen:
+    """The worst of what the probes find in the start and in the right-hand side.
+
+    Args:
+        size: mean square size of each field.
+        enough: an error below it is not looked at more closely.
+    """
+    probes = Probes(problem, integrated, np.where(size > 0, size, 1.0), enough)
+    found = [probes.in_start(axis) for axis in probes.space]
+    found += [probes.in_space(axis) for axis in probes.space]
+    if not probes.space:
+        found.append(probes.along_orbit())
+    elif "t" in probes.read:
+        found.append(probes.in_time())
+    return max(found, key=lambda one: one.error)
+
+
+class Probes:
+    """The probes of one solution."""
+
+    def __init__(
+        self, problem: Problem, integrated: Integrated, size: np.ndarray, enough: float
+    ) -> None:
+        self.problem, self.integrated = problem, integrated
+        self.size, self.enough = size, enough
+        self.system = cast(MethodOfLines, integrated.system)
+        self.space = self.system.space
+        self.rng = generator(0, "probes")
+        dimensions = min(len(self.space), len(POINTS) - 1)
+        self.points, self.lines = POINTS[dimensions], LINES[dimensions]
+        if not self.read:
+            self.points, self.lines = self.points // PLAIN, max(1, self.lines // PLAIN)
+
+    @cached_property
+    def read(self) -> set[str]:
+        """The coordinates that the right-hand side reads."""
+        noted = _Noted({name: np.ones(1) for name in self.problem.domain.names})
+        d = RecordedDerivative(len(self.problem.fields), self.problem.domain.names)
+        d.coordinates = noted
+        self.problem.rates(d.fields, d)
+        return noted.read
+
+    def in_start(self, axis: SpaceAxis) -> Unseen:
+        """The start between the nodes of one space axis, in the mean square."""
+        dimensions = min(len(self.space), len(POINTS) - 1)
+        count, points = (LINES[2], POINTS[2]) if dimensions > 1 else (2, POINTS[0])
+        place = self._places(count, axis)
+        tally = Tally("start", len(self.problem.fields), 2)
+        for _, lines in self._chunks(axis, _cells(axis), count, points, place):
+            on_nodes = self._start(lines, lines.nodes)
+            on_probes = self._start(lines, lines.offsets)
+            tally.add(
+                lines, [p - n @ lines.weights for n, p in zip(on_nodes, on_probes, strict=True)]
+            )
+        return tally.worst(1 / self.size)
+
+    def in_space(self, axis: SpaceAxis) -> Unseen:
+        """The right-hand side along the solution, between the nodes of one space axis."""
+        cells = _cells(axis)
+        inside = axis.interpolation((cells[:-1, None] + np.diff(cells)[:, None] * UNIT).ravel())
+        place = {"t": self._times(self.lines), **self._places(self.lines, axis)}
+
+        def channels(_: np.ndarray, lines: Lines) -> Channels:
+            nodal = self.integrated(lines.place["t"])
+            found = {}
+            for name in self.system.names:
+                values = self._on_lines(self._derivative(nodal, name), name, axis, lines)
+                shape = (*values.shape[:2], len(cells) - 1, len(UNIT))
+                found[name] = list((values @ inside.T).reshape(shape).swapaxes(0, 1))
+            return found
+
+        return self._rates(axis, cells, self.lines, place, channels)
+
+    def in_time(self) -> Unseen:
+        """The right-hand side within the steps, at random places, with its fields held."""
+        steps = self.integrated.steps
+        count = int(np.clip(self.points // (4 * len(steps)), 4, self.lines))
+        nodal = self.integrated(self._times(count))
+        node = [self.rng.integers(0, axis.size, count) for axis in self.space]
+        where: tuple[Any, ...] = (np.arange(count), slice(None), *node)
+        held = {name: self._derivative(nodal, name)[where] for name in self.system.names}
+
+        def channels(chosen: np.ndarray, lines: Lines) -> Channels:
+            shape = (len(chosen), len(steps) - 1, len(UNIT))
+            return {
+                name: [np.broadcast_to(v[:, None, None], shape) for v in values[chosen].T]
+                for name, values in held.items()
+            }
+
+        return self._rates(None, steps, count, self._places(count), channels)
+
+    def along_orbit(self) -> Unseen:
+        """The right-hand side of an ODE along its solution, within the steps."""
+
+        def channels(_: np.ndarray, lines: Lines) -> Channels:
+            at = lines.along(lines.nodes)
+            return {"": [values.reshape(at.shape) for values in self.integrated(at.ravel()).T]}
+
+        return self._rates(None, self.integrated.steps, 1, {}, channels)
+
+    def _rates(
+        self,
+        axis: SpaceAxis | None,
+        cells: np.ndarray,
+        count: int,
+        place: Mapping[str, np.ndarray],
+        channels: OnNodes,
+    ) -> Unseen:
+        """What the right-hand side has between the nodes of its cells, in the mean."""
+        scale = SAFETY * (self.system.span[1] - self.system.span[0]) / self.size
+        chunks = list(self._chunks(axis, cells, count, self.points, place))
+        found = Unseen()
+        for doubting in (False, True):
+            tally = Tally("right-hand side", len(self.problem.fields), 1)
+            for chosen, lines in chunks:
+                tally.add(lines, self._deviations(lines, channels(chosen, lines), doubting))
+            found = tally.worst(scale)
+            if found.error <= self.enough:
+                break
+        return found
+
+    def _deviations(self, lines: Lines, on_nodes: Channels, doubting: bool) -> list[np.ndarray]:
+        """Of the right-hand side at the probes; what may be rounding is left out on demand."""
+        on_probes = {
+            name: [values @ lines.weights for values in fields] for name, fields in on_nodes.items()
+        }
+        at = lines.coordinates(lines.offsets)
+        exact = self._evaluated(on_probes, at)
+        smooth = self._evaluated(on_nodes, lines.coordinates(lines.nodes))
+        found = [e - s @ lines.weights for e, s in zip(exact, smooth, strict=True)]
+        if not doubting:
+            return found
+        again = self._evaluated(
+            {name: [self._shaken(v) for v in fields] for name, fields in on_probes.items()},
+            {name: x * (1 + self._signs(x.shape)) for name, x in at.items()},
+        )
+        noise = [
+            np.abs(a - e).max((1, 2), keepdims=True) for a, e in zip(again, exact, strict=True)
+        ]
+        return [np.maximum(np.abs(f) - n, 0) for f, n in zip(found, noise, strict=True)]
+
+    def _shaken(self, values: np.ndarray) -> np.ndarray:
+        return values + self._signs(values.shape) * np.abs(values).max((1, 2), keepdims=True)
+
+    def _signs(self, shape: tuple[int, ...]) -> np.ndarray:
+        return self.rng.choice([-NOISE, NOISE], shape)
+
+    def _evaluated(self, channels: Channels, at: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """The right-hand side of every field, [lines, cells, k]."""
+        d = ChannelDerivative(channels, self.problem.domain.names, at)
+        shape = channels[""][0].shape
+        with np.errstate(all="ignore"):
+            rates = self.problem.rates(d.fields, d)
+        return [np.broadcast_to(np.asarray(rate, float), shape) for rate in rates]
+
+    def _start(self, lines: Lines, offsets: np.ndarray) -> list[np.ndarray]:
+        at = lines.coordinates(offsets)
+        with np.errstate(all="ignore"):
+            values = self.problem.start(*(at[axis.axis.name] for axis in self.space))
+        shape = at[lines.axis].shape
+        return [np.broadcast_to(np.asarray(value, float), shape) for value in values]
+
+    def _derivative(self, nodal: np.ndarray, name: str) -> np.ndarray:
+        """A derivative at the nodes of fields [lines, fields, nodes...]."""
+        for position, axis in enumerate(self.space, start=2):
+            order = name.count(axis.axis.name)
+            if order:
+                matrix = self.system.matrices[axis.axis.name][order]
+                nodal = np.moveaxis(np.tensordot(matrix, nodal, axes=(1, position)), 0, position)
+        return nodal
+
+    def _on_lines(self, nodal: np.ndarray, name: str, axis: SpaceAxis, lines: Lines) -> np.ndarray:
+        """Values [lines, fields, nodes...] at the lines' places in the other axes.
+
+        On the lower half of an odd axis a derivative of even order changes its sign.
+        """
+        position = 2
+        for other in self.space:
+            signs = lines.signs
+            if other is axis:
+                position += 1
+            else:
+                x = lines.place[other.axis.name]
+                rows = other.interpolation(np.abs(x) if other.half else x)
+                moved = np.moveaxis(nodal, position, -1)
+                rows = rows.reshape(len(rows), *[1] * (moved.ndim - 2), rows.shape[1])
+                nodal = (moved * rows).sum(-1)
+                signs = np.where(x < 0, -1.0, 1.0)
+            if other.half and name.count(other.axis.name) % 2 == 0:
+                nodal = nodal * signs.reshape(-1, *[1] * (nodal.ndim - 1))
+        return nodal
+
+    def _times(self, count: int) -> np.ndarray:
+        """One random time in each of `count` equal parts of the span."""
+        lower, upper = self.system.span
+        return lower + (upper - lower) * (np.arange(count) + self.rng.random(count)) / count
+
+    def _places(self, count: int, besides: SpaceAxis | None = None) -> dict[str, np.ndarray]:
+        """Random coordinates in space of lines along an axis."""
+        return {
+            axis.axis.name: axis.axis.lower + axis.axis.length * self.rng.random(count)
+            for axis in self.space
+            if axis is not besides
+        }
+
+    def _chunks(
+        self,
+        axis: SpaceAxis | None,
+        cells: np.ndarray,
+        count: int,
+        points: int,
+        place: Mapping[str, np.ndarray],
+    ) -> Iterator[tuple[np.ndarray, Lines]]:
+        """Lines along an axis, along time without one, so many as fit into memory at a time."""
+        name = "t" if axis is None else axis.axis.name
+        probes = max(4, points // (count * (len(cells) - 1)))
+        step = max(1, CHUNK // (max(probes, len(UNIT)) * (len(cells) - 1)))
+        for first in range(0, count, step):
+            chosen = np.arange(first, min(first + step, count))
+            offsets = (np.arange(probes) + self.rng.random((len(chosen), probes))) / probes
+            mirrored = axis is not None and axis.half
+            signs = self.rng.choice([-1.0, 1.0], len(chosen)) if mirrored else np.ones(len(chosen))
+            yield (
+                chosen,
+                Lines(name, cells, offsets, signs, {n: x[chosen] for n, x in place.items()}),
+            )
+
+
+class _Noted(dict[str, np.ndarray]):
+    """Notes which of its keys are asked for."""
+
+    def __init__(self, values: Mapping[str, np.ndarray]) -> None:
+        super().__init__(values)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.read.add(name)
+        return super().get(name, default)
+
+    def values(self) -> Any:
+        self.read.update(self)
+        return super().values()
+
+    def items(self) -> Any:
+        self.read.update(self)
+        return super().items()
+
+
+def _cells(axis: SpaceAxis) -> np.ndarray:
+    """The nodes, and the upper end of a periodic axis, whose last node lies before it."""
+    return axis.nodes if axis.edges is not None else np.append(axis.nodes, axis.axis.upper)

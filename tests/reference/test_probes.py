@@ -1,0 +1,212 @@
+"""Features narrower than the grids and steps: found before anything is certified."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import pi
+
+import numpy as np
+import pytest
+
+from pacpde.errors import SolverError
+from pacpde.physics import Axis, Dirichlet, Problem, coefficient, families
+from pacpde.physics.elementary import exp, sin
+from pacpde.problems import Burgers, Heat2D, Lorenz
+from pacpde.reference import relative_l2, solve
+from pacpde.reference.grid import space_axes
+from pacpde.reference.method_of_lines import MethodOfLines
+from pacpde.reference.ode import integrate
+from pacpde.reference.probes import unseen
+
+PLACE = 0.3712345
+SPACING = {"x": "nodes in x", "t": "steps in time"}
+
+
+def bump(x, place, width):
+    """A Gaussian of area 1."""
+    return exp(-(((x - place) / width) ** 2)) / (width * pi**0.5)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def narrow() -> Iterator[None]:
+    """The families of this file, which are registered when it is read."""
+    yield
+    for name in [name for name in families.names() if name.startswith("test_narrow_")]:
+        del families._items[name]
+
+
+@dataclass(frozen=True)
+class Narrow(Problem):
+    """u_t = α u_xx and something narrow, from sin πx between walls."""
+
+    axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
+    edges = {"x": Dirichlet()}
+    width: float = coefficient(1e-3, lower=1e-6, upper=1.0, meaning="width")
+
+    def initial(self, x):
+        return sin(pi * x)
+
+
+@dataclass(frozen=True)
+class Needle(Narrow):
+    """A source that is narrow in space."""
+
+    name = "test_narrow_needle"
+
+    def rhs(self, u, d):
+        return 0.1 * d(u, "xx") + bump(d.coordinates["x"], PLACE, self.width)
+
+    def exact(self, t, x):
+        found = np.sin(pi * x) * np.exp(-0.1 * pi**2 * t)
+        for k in range(1, 400):
+            decay = 0.1 * (k * pi) ** 2
+            mode = 2 * np.exp(-((k * pi * self.width / 2) ** 2)) * np.sin(k * pi * PLACE)
+            found += mode / decay * (1 - np.exp(-decay * t)) * np.sin(k * pi * x)
+        return found[None]
+
+
+@dataclass(frozen=True)
+class Flash(Narrow):
+    """A source that is narrow in time."""
+
+    name = "test_narrow_flash"
+
+    def rhs(self, u, d):
+        at = d.coordinates
+        return 0.1 * d(u, "xx") + sin(pi * at["x"]) * bump(at["t"], 0.4123, self.width)
+
+
+@dataclass(frozen=True)
+class Spark(Narrow):
+    """A source that is narrow in space and time."""
+
+    name = "test_narrow_spark"
+
+    def rhs(self, u, d):
+        at = d.coordinates
+        spark = bump(at["x"], PLACE, self.width) * bump(at["t"], 0.4123, self.width)
+        return 0.1 * d(u, "xx") + spark
+
+
+@dataclass(frozen=True)
+class Barrier(Narrow):
+    """A diffusivity that is small on a narrow place."""
+
+    name = "test_narrow_barrier"
+
+    def rhs(self, u, d):
+        hole = exp(-(((d.coordinates["x"] - PLACE) / self.width) ** 2))
+        return 0.1 * (1 - 0.99 * hole) * d(u, "xx")
+
+
+@dataclass(frozen=True)
+class NarrowStart(Narrow):
+    """A start with a narrow peak."""
+
+    name = "test_narrow_start"
+
+    def rhs(self, u, d):
+        return 0.1 * d(u, "xx")
+
+    def initial(self, x):
+        return sin(pi * x) + exp(-(((x - PLACE) / self.width) ** 2))
+
+
+@dataclass(frozen=True)
+class Pulse(Narrow):
+    """u' = −u and a pulse in time."""
+
+    name = "test_narrow_pulse"
+    axes = (Axis("t", 0.0, 1.0),)
+    edges = {}
+
+    def rhs(self, u, d):
+        return -u + bump(d.coordinates["t"], 0.4123, self.width)
+
+    def initial(self):
+        return 1.0
+
+
+@dataclass(frozen=True)
+class Threshold(Narrow):
+    """u' = −u and a reaction in a narrow range of u."""
+
+    name = "test_narrow_threshold"
+    axes = (Axis("t", 0.0, 1.0),)
+    edges = {}
+
+    def rhs(self, u, d):
+        return -u + 1e3 * exp(-(((u - 0.7123) / self.width) ** 2))
+
+    def initial(self):
+        return 1.0
+
+
+@dataclass(frozen=True)
+class Needle2D(Narrow):
+    """A source that is narrow in both directions of a plane."""
+
+    name = "test_narrow_plane"
+    axes = (*Narrow.axes, Axis("y", 0.0, 1.0))
+    edges = {"x": Dirichlet(), "y": Dirichlet()}
+
+    def rhs(self, u, d):
+        at = d.coordinates
+        needle = bump(at["x"], PLACE, self.width) * bump(at["y"], 0.6712, self.width)
+        return 0.1 * (d(u, "xx") + d(u, "yy")) + needle
+
+    def initial(self, x, y):
+        return sin(pi * x) * sin(pi * y)
+
+
+@pytest.mark.parametrize(
+    ("family", "width", "axis"),
+    [
+        (Needle, 1e-4, "x"),
+        (Flash, 1e-4, "t"),
+        (Spark, 1e-3, "x"),
+        (Barrier, 1e-4, "x"),
+        (NarrowStart, 1e-4, "x"),
+        (Pulse, 1e-4, "t"),
+        (Pulse, 1e-5, "t"),
+        (Threshold, 1e-5, "t"),
+        (Needle2D, 1e-3, "x"),
+    ],
+)
+def test_what_is_narrower_than_every_grid_is_not_certified(
+    family: type[Narrow], width: float, axis: str
+) -> None:
+    with pytest.raises(SolverError, match=f"feature narrower than .* {SPACING[axis]}"):
+        solve(family(width=width), tolerance=1e-4)
+
+
+@pytest.mark.parametrize("loosest", [None, 0.1])
+def test_not_even_the_loosest_certificate_is_given_blind(loosest: float | None) -> None:
+    with pytest.raises(SolverError, match=r"nothing up to 0\.1 can be certified"):
+        solve(Needle(width=1e-4), tolerance=1e-3, loosest=loosest)
+
+
+@pytest.mark.parametrize("width", [0.05, 0.02])
+def test_what_a_finer_grid_resolves_is_certified_and_right(width: float) -> None:
+    reference = solve(Needle(width=width), tolerance=1e-6)
+    exact = reference.problem.exact(*np.meshgrid(*reference.axes.values(), indexing="ij"))
+    assert relative_l2(reference.values, exact) <= reference.certified_error <= 1e-6
+
+
+@pytest.mark.parametrize("problem", [Burgers(nu=0.1), Heat2D(), Lorenz()], ids=str)
+def test_resolved_problems_have_nothing_between_their_nodes(problem: Problem) -> None:
+    sizes = {
+        axis.name: 32 if len(problem.domain.space) == 1 else 12 for axis in problem.domain.space
+    }
+    integrated = integrate(MethodOfLines(problem, space_axes(problem, sizes)), 1e-6)
+    found = unseen(problem, integrated, np.asarray(problem.scales), 1e-9)
+    # a thousandth of the integrator's tolerance, whose steps are ever less smooth than that
+    assert found.error < 1e-9
+
+
+def test_probes_draw_the_same_points_each_time() -> None:
+    told: list[str] = []
+    for _ in range(2):
+        with pytest.raises(SolverError) as caught:
+            solve(Pulse(width=1e-4), tolerance=1e-3)
+        told.append(str(caught.value))
+    assert told[0] == told[1]
