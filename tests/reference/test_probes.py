@@ -18,7 +18,7 @@ from pacpde.reference.ode import integrate
 from pacpde.reference.probes import unseen
 
 PLACE = 0.3712345
-SPACING = {"x": "nodes in x", "t": "steps in time"}
+SPACING = {"x": "nodes in x", "t": "steps in time", "either": ""}
 
 
 def bump(x, place, width):
@@ -163,7 +163,7 @@ class Needle2D(Narrow):
     [
         (Needle, 1e-4, "x"),
         (Flash, 1e-4, "t"),
-        (Spark, 1e-3, "x"),
+        (Spark, 1e-3, "either"),
         (Barrier, 1e-4, "x"),
         (NarrowStart, 1e-4, "x"),
         (Pulse, 1e-4, "t"),
