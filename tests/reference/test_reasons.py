@@ -1,4 +1,4 @@
-"""Why there is no certificate, in a sentence that names the cause; and the best there is instead."""
+"""Why there is no certificate, in a sentence that names the cause; else the best there is."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ def test_physics_that_gives_no_numbers_is_named(
 
 @pytest.mark.parametrize("scales", [(-1.0,), (0.0,), (float("inf"),), ("a",)])
 def test_scales_that_are_no_sizes_are_refused(family: Callable, scales: Any) -> None:
-    with pytest.raises(PacpdeError, match="scale .* for the field 'u', expected"):
+    with pytest.raises(PacpdeError, match=r"scale .* for the field 'u', expected"):
         family(diffusion, scales=scales)
 
 
