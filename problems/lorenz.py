@@ -19,6 +19,7 @@ class Lorenz(Problem):
     axes = (Axis("t", 0.0, 3.0),)
     fields = ("x", "y", "z")
     scales = (20.0, 20.0, 20.0)
+    time_scale = 1.0
     horizons = 24
     recipe = {
         "width": 40,

@@ -52,7 +52,7 @@ class Block(Protocol):
 
 @dataclass(frozen=True)
 class PhysicsBlock:
-    """(∂u/∂t − rhs) · span / scale at collocation points; ½‖r‖² is half a weighted mean square.
+    """(∂u/∂t − rhs) · time unit / scale at points; ½‖r‖² is half a weighted mean square.
 
     Attributes:
         problem: in a stack, its coefficients are columns [stack, 1].
@@ -78,7 +78,7 @@ class PhysicsBlock:
         )
         rates = self.problem.rates(channels[""], d)
         rows = [
-            (slope - rate) * self.problem.span / scale
+            (slope - rate) * self.problem.time_unit / scale
             for slope, rate, scale in zip(channels["t"], rates, self.problem.scales, strict=True)
         ]
         return torch.stack(rows, -1) * (self.weight / self.batch.size) ** 0.5

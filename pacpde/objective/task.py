@@ -130,7 +130,7 @@ class PhysicsTask:
         like = self.like or PhysicsAnsatz(
             self.problem,
             hard=self.hard and not self.problem.contradictions,
-            time_unit=self.problem.span,
+            time_unit=self.problem.time_unit,
         )
         return replace(like, problem=self.problem).with_odd(draw.odd)
 

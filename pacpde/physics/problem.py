@@ -51,6 +51,7 @@ class Problem(ABC):
         axes: `t` first, then space (none for an ODE).
         fields: names of the unknowns.
         scales: typical size of each field; residuals and outputs are measured in it.
+        time_scale: typical time in which the fields change; the time span by default.
         edges: one condition for every space axis.
         odd: space axes in which every field is odd, u(−x) = −u(x); they must be symmetric.
         horizons: pieces in which a fit grows its time span; 1 fits the whole span at once.
@@ -62,6 +63,7 @@ class Problem(ABC):
     axes: ClassVar[tuple[Axis, ...]]
     fields: ClassVar[tuple[str, ...]] = ("u",)
     scales: ClassVar[tuple[float, ...]] = (1.0,)
+    time_scale: ClassVar[float | None] = None
     edges: ClassVar[Mapping[str, Condition]] = {}
     odd: ClassVar[tuple[str, ...]] = ()
     horizons: ClassVar[int] = 1
@@ -163,9 +165,9 @@ class Problem(ABC):
         return self.domain.axis("t").length / Domain(self.axes).axis("t").length
 
     @property
-    def span(self) -> float:
-        """Length of the time span in force: the unit in which fits measure time."""
-        return self.domain.axis("t").length
+    def time_unit(self) -> float:
+        """In which fits measure time: `time_scale`, else the length of the time span in force."""
+        return self.domain.axis("t").length if self.time_scale is None else self.time_scale
 
     @cached_property
     def contradictions(self) -> tuple[Contradiction, ...]:

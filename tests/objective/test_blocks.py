@@ -49,16 +49,26 @@ def test_heat_in_two_dimensions_by_hand() -> None:
     torch.testing.assert_close(made[:, 0], expected, rtol=1e-14, atol=1e-13)
 
 
-def test_lorenz_residual_is_measured_in_the_scales_and_the_span() -> None:
+def test_lorenz_residual_is_measured_in_the_scales() -> None:
     problem = Lorenz(sigma=2, rho=3, beta=5)
     block = PhysicsBlock.at(problem, PhysicsAnsatz(problem), points_of(problem))
     t = block.batch.coordinates[:, 0]
     x, y, z = (k * torch.sin(t + k - 1) for k in (1, 2, 3))
     dx, dy, dz = (k * torch.cos(t + k - 1) for k in (1, 2, 3))
     rows = [dx - 2 * (y - x), dy - (x * (3 - z) - y), dz - (x * y - 5 * z)]
-    expected = torch.stack(rows, -1) * 3 / 20 / 7**0.5
+    expected = torch.stack(rows, -1) / 20 / 7**0.5
     made = block.residual(analytic_jet(problem, block))
     torch.testing.assert_close(made, expected, rtol=1e-14, atol=1e-14)
+
+
+def test_time_is_measured_in_the_span() -> None:
+    """Of a family that declares no `time_scale`."""
+    blocks = []
+    for problem in (Heat(), Heat(until=0.25)):
+        points = points_of(Heat(until=0.25))
+        block = PhysicsBlock.at(problem, PhysicsAnsatz(problem), points)
+        blocks.append(block.residual(analytic_jet(problem, block)))
+    torch.testing.assert_close(blocks[1], blocks[0] / 4, rtol=1e-14, atol=1e-14)
 
 
 def test_labels_are_measured_in_the_scales() -> None:

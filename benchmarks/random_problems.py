@@ -1,0 +1,423 @@
+"""Problems that nobody tuned for: is anything that calls itself converged wrong?
+
+Families are made at random, as plug-ins: ODEs and 1-D PDEs with one or two fields, random
+coefficients, starts that do and do not meet their edges, kinks, time spans from 1e-6 to 1e5,
+sizes from 1e-6 to 1e6 declared, declared wrongly or not declared, symmetric and not. Each is
+fitted with few points and steps, some are moved to other coefficients, and pacpde's own reference
+is asked for. All are graded by a solver that stands in this file: scipy's Radau for ODEs, finite
+differences of second order on two grids for PDEs, whose difference is the error of the truth.
+
+A fit that ends `converged` with a true error of any field above 1e-2 is a fault; so is a
+certificate below the true error of the reference. The exit status is 1 if there is any.
+
+    python benchmarks/random_problems.py --count 200
+"""
+
+import argparse
+import json
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, make_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import RESULTS, machine, markdown, write_record
+from scipy.integrate import solve_ivp
+from scipy.sparse import diags_array, kron
+
+LIMIT = 1e-2  # true error of a field above which "converged" is wrong
+GRIDS = (300, 600)  # cells of the two grids of the truth
+TIMES = 41
+SETTINGS = {"width": 16, "depth": 2, "points": 250, "steps": 25}
+# (t, x, fields, slopes, curvatures) → rates, all in units of the time span, the axis and the size
+Rates = Callable[..., tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A random problem in its own units: t, x in [0, 1], fields of the order of 1.
+
+    Attributes:
+        rates: with a coefficient as the last argument.
+        start: of x; numbers for an ODE.
+        edges: None for an ODE, "periodic", or the values at both ends.
+        other: the coefficient that it is moved to.
+    """
+
+    what: str
+    rates: Rates
+    start: Callable[..., tuple[Any, ...]]
+    edges: str | tuple[float, float] | None
+    coefficient: float
+    other: float
+    fields: int = 1
+    span: float = 1.0
+    length: float = 1.0
+    sizes: tuple[float, ...] = (1.0,)
+    scales: tuple[float, ...] = (1.0,)
+    odd: bool = False
+    horizons: int = 1
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+def problems(count: int, seed: int) -> Iterator[Made]:
+    for number in range(count):
+        rng = np.random.default_rng([seed, number])
+        yield (_ode if rng.uniform() < 0.4 else _pde)(rng)
+
+
+def _dressed(rng: np.random.Generator, made: Made) -> Made:
+    """The same in other units, which its family declares, declares wrongly or does not declare."""
+    from dataclasses import replace
+
+    sizes = tuple(float(10 ** rng.uniform(-6, 6)) for _ in range(made.fields))
+    if rng.uniform() < 0.4:
+        sizes = (1.0,) * made.fields
+    declared = rng.choice(["right", "right", "right", "none", "wrong"])
+    scales = {"right": sizes, "none": (1.0,) * made.fields}.get(
+        declared, tuple(size * float(10 ** rng.uniform(-3, 3)) for size in sizes)
+    )
+    span = float(10 ** rng.uniform(-6, 5)) if rng.uniform() < 0.6 else 1.0
+    length = float(10 ** rng.uniform(-3, 3)) if rng.uniform() < 0.4 else 1.0
+    horizons = int(rng.choice([1, 1, 1, 6]))
+    about = {"span": span, "length": length, "sizes": sizes, "scales": scales}
+    return replace(
+        made, sizes=sizes, scales=scales, span=span, length=length, horizons=horizons, about=about
+    )
+
+
+def _ode(rng: np.random.Generator) -> Made:
+    c = float(10 ** rng.uniform(-0.5, 1.3))
+    other = c * float(rng.uniform(0.6, 1.6))
+    a, b = (float(value) for value in rng.uniform(0.3, 1.5, 2))
+    kinds: dict[str, tuple[Rates, tuple[float, ...]]] = {
+        "decay": (lambda t, u, k: (-k * u[0],), (a,)),
+        "growth from a seed": (lambda t, u, k: (k * u[0] * (1 - u[0]),), (10 ** -(4 * a),)),
+        "forced": (lambda t, u, k: (-k * (u[0] - _sin(5 * t)),), (a,)),
+        "spike": (lambda t, u, k: (k * _exp(-(((t - 0.4) / 0.03) ** 2)) - u[0],), (0.0,)),
+        "oscillator": (lambda t, u, k: (k * u[1], -k * u[0]), (a, b)),
+        "predators": (
+            lambda t, u, k: (k * u[0] * (1 - u[1]), k * u[1] * (u[0] - 1)),
+            (0.5 + a, 0.5 + b),
+        ),
+        "van der Pol": (
+            lambda t, u, k: (8 * u[1], 8 * (k * (1 - u[0] ** 2) * u[1] - u[0])),
+            (a, b),
+        ),
+        "epidemic": (
+            lambda t, u, k: (-3 * k * u[0] * u[1], 3 * k * u[0] * u[1] - 2 * u[1]),
+            (1.0, 10 ** -(3 * a)),
+        ),
+        "stiff pair": (lambda t, u, k: (-100 * k * (u[0] - u[1]), u[0] - 2 * u[1]), (a, b)),
+        "pendulum": (lambda t, u, k: (6 * u[1], -k * 6 * _sin(u[0])), (a, b)),
+        "saddle": (lambda t, u, k: (k * u[0] - u[1], -k * u[1]), (a * 1e-3, b)),
+    }
+    name = str(rng.choice(list(kinds)))
+    rates, start = kinds[name]
+    made = Made(name, rates, lambda: start, None, c, other, len(start))
+    return _dressed(rng, made)
+
+
+def _pde(rng: np.random.Generator) -> Made:
+    c = float(10 ** rng.uniform(-2.5, 0))
+    other = c * float(rng.uniform(0.6, 1.6))
+    v, r = float(rng.uniform(-2, 2)), float(rng.uniform(0, 8))
+    one: dict[str, Rates] = {
+        "diffusion": lambda t, x, u, s, w, k: (k * w[0],),
+        "convection": lambda t, x, u, s, w, k: (k * w[0] - v * s[0],),
+        "burgers": lambda t, x, u, s, w, k: (k * w[0] - 2 * u[0] * s[0],),
+        "fisher": lambda t, x, u, s, w, k: (k * w[0] + r * u[0] * (1 - u[0]),),
+        "allen-cahn": lambda t, x, u, s, w, k: (k * w[0] + r * (u[0] - u[0] ** 3),),
+        "heated": lambda t, x, u, s, w, k: (k * w[0] + r * _exp(-(((x - 0.3) / 0.1) ** 2)),),
+        "uneven": lambda t, x, u, s, w, k: (
+            k * ((1 + 0.6 * _sin(2 * np.pi * x)) * w[0] + 1.2 * np.pi * _cos(2 * np.pi * x) * s[0]),
+        ),
+    }
+    two: dict[str, Rates] = {
+        "reactants": lambda t, x, u, s, w, k: (
+            k * w[0] - r * u[0] * u[1], 0.5 * k * w[1] + r * u[0] * u[1] - u[1],
+        ),
+        "coupled": lambda t, x, u, s, w, k: (k * w[0] + r * u[1], k * w[1] - r * u[0]),
+    }  # fmt: skip
+    several = rng.uniform() < 0.25
+    name = str(rng.choice(list(two if several else one)))
+    edges: Any = "periodic" if rng.uniform() < 0.5 else (0.0, 0.0)
+    starts: dict[str, Callable[..., Any]] = {
+        "sine": lambda x: _sin(2 * np.pi * x),
+        "modes": lambda x: _sin(2 * np.pi * x) - 0.4 * _sin(6 * np.pi * x),
+        "bell": lambda x: _exp(-(((x - 0.5) / 0.1) ** 2)),
+        "wide bell": lambda x: _exp(-(((x - 0.5) / 0.4) ** 2)),
+        "one": lambda x: 1 + 0 * x,
+        "square": lambda x: (2 * x - 1) ** 2,
+        "published": lambda x: (2 * x - 1) ** 2 * _cos(np.pi * (2 * x - 1)),
+        "triangle": lambda x: 1 - 2 * abs(x - 0.5),
+        "ramp": lambda x: x,
+        "bump": lambda x: x * (1 - x) * 4,
+    }
+    begin = str(rng.choice(list(starts)))
+    start = starts[begin]
+    fields = 2 if several else 1
+    made = Made(
+        f"{name} from {begin}, {edges}", (two if several else one)[name],
+        lambda x: tuple(start(x) * (0.6 if number else 1.0) for number in range(fields)),
+        edges, c, other, fields,
+    )  # fmt: skip
+    return _dressed(rng, made)
+
+
+def _sin(x: Any) -> Any:
+    from pacpde.physics.elementary import sin
+
+    return sin(x)
+
+
+def _cos(x: Any) -> Any:
+    from pacpde.physics.elementary import cos
+
+    return cos(x)
+
+
+def _exp(x: Any) -> Any:
+    from pacpde.physics.elementary import exp
+
+    return exp(x)
+
+
+def family(made: Made, number: int) -> Any:
+    """A family of pacpde in its own units, as a user would write it."""
+    from pacpde.physics import Axis, Dirichlet, Periodic, Problem, coefficient
+
+    names = ("u", "v")[: made.fields]
+
+    def rhs(self: Any, u: Any, d: Any) -> Any:
+        parts = u if made.fields > 1 else (u,)
+        own = [part / size for part, size in zip(parts, made.sizes, strict=True)]
+        t = d.coordinates["t"] / made.span
+        if made.edges is None:
+            rates = made.rates(t, own, self.k)
+        else:
+            slopes, bends = (
+                [d(p, axes) * made.length ** len(axes) / size
+                 for p, size in zip(parts, made.sizes, strict=True)]
+                for axes in ("x", "xx")
+            )  # fmt: skip
+            x = d.coordinates["x"] / made.length
+            rates = made.rates(t, x, own, slopes, bends, self.k)
+        rates = tuple(rate * size / made.span for rate, size in zip(rates, made.sizes, strict=True))
+        return rates if made.fields > 1 else rates[0]
+
+    def initial(self: Any, *space: Any) -> Any:
+        parts = made.start(*(x / made.length for x in space))
+        parts = tuple(part * size for part, size in zip(parts, made.sizes, strict=True))
+        return parts if made.fields > 1 else parts[0]
+
+    axes = [Axis("t", 0.0, made.span)]
+    edges: dict[str, Any] = {}
+    if made.edges is not None:
+        axes.append(Axis("x", 0.0, made.length))
+        edges["x"] = Periodic() if made.edges == "periodic" else Dirichlet(*made.edges)
+    body = {
+        "name": f"random_{number}", "axes": tuple(axes), "fields": names, "scales": made.scales,
+        "edges": edges, "horizons": made.horizons, "rhs": rhs, "initial": initial,
+    }  # fmt: skip
+    k = coefficient(made.coefficient, lower=1e-9, upper=1e9, meaning="k")
+    return make_dataclass(
+        f"Random{number}", [("k", float, k)], bases=(Problem,), namespace=body, frozen=True
+    )
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The solution in a problem's own units: values [fields, times, points]."""
+
+    t: np.ndarray
+    x: np.ndarray | None
+    values: np.ndarray
+    error: float
+
+    @classmethod
+    def of(cls, made: Made, k: float) -> "Truth":
+        t = np.linspace(0, 1, TIMES)
+        if made.edges is None:
+            start = np.array(made.start(), float)
+            fine = solve_ivp(
+                lambda s, u: np.array(made.rates(s, u, k)), (0, 1), start, "Radau", t,
+                rtol=1e-11, atol=1e-13 * np.abs(start).max(), max_step=0.01,
+            )  # fmt: skip
+            return cls(t, None, fine.y[:, :, None], 1e-8 if fine.success else np.inf)
+        coarse, fine = (_lines(made, k, t, cells) for cells in GRIDS)
+        ratio = GRIDS[1] // GRIDS[0]
+        x = np.linspace(0, 1, GRIDS[0] + 1)[: coarse.shape[2]]
+        # Richardson: second order in space
+        shared = fine[:, :, ::ratio]
+        values = shared + (shared - coarse) / (ratio**2 - 1)
+        error = _worst(shared, values)
+        return cls(t, x, values, error)
+
+
+def _lines(made: Made, k: float, t: np.ndarray, cells: int) -> np.ndarray:
+    """Fields [fields, times, points] by central differences on an even grid."""
+    h = 1 / cells
+    periodic = made.edges == "periodic"
+    x = np.linspace(0, 1, cells + 1)
+    x = x[:-1] if periodic else x
+    inside = slice(None) if periodic else slice(1, -1)
+    start = np.stack([np.broadcast_to(part, x.shape) for part in made.start(x)]).astype(float)
+    if not periodic:
+        start[:, 0], start[:, -1] = made.edges  # type: ignore[assignment]
+
+    def rates(s: float, flat: np.ndarray) -> np.ndarray:
+        u = start.copy()
+        u[:, inside] = flat.reshape(made.fields, -1)
+        left, right = np.roll(u, 1, 1), np.roll(u, -1, 1)
+        slopes, bends = (right - left) / (2 * h), (right - 2 * u + left) / h**2
+        found = made.rates(s, x, list(u), list(slopes), list(bends), k)
+        return np.stack([np.broadcast_to(part, x.shape) for part in found])[:, inside].ravel()
+
+    size = start[:, inside].shape[1]
+    pattern = diags_array([np.ones(size)] * 3, offsets=[-1, 0, 1], shape=(size, size)).tolil()
+    pattern[0, -1] = pattern[-1, 0] = 1
+    sparsity = kron(np.ones((made.fields, made.fields)), pattern.tocsr())
+    ran = solve_ivp(
+        rates, (0, 1), start[:, inside].ravel(), "BDF", t, rtol=1e-7, atol=1e-9,
+        jac_sparsity=sparsity, max_step=0.02,
+    )  # fmt: skip
+    found = np.repeat(start[:, None], len(t), 1)
+    if not ran.success:
+        return np.full_like(found, np.nan)
+    found[:, :, inside] = ran.y.reshape(made.fields, size, -1).transpose(0, 2, 1)
+    return found
+
+
+def _worst(found: np.ndarray, truth: np.ndarray) -> float:
+    """Relative L2 of the worst field."""
+    rows = (len(truth), -1)
+    wrong = np.linalg.norm((found - truth).reshape(rows), axis=1)
+    return float((wrong / np.linalg.norm(truth.reshape(rows), axis=1)).max())
+
+
+def error(made: Made, truth: Truth, function: Callable[..., np.ndarray]) -> float:
+    """True error of the worst field of a function of the coordinates."""
+    space = [] if truth.x is None else [truth.x * made.length]
+    mesh = np.meshgrid(truth.t * made.span, *space, indexing="ij")
+    found = np.asarray(function(*mesh)).reshape(made.fields, TIMES, -1)
+    return _worst(found / np.array(made.sizes)[:, None, None], truth.values)
+
+
+def run(made: Made, number: int) -> dict[str, Any]:
+    """Fit, move and certify one problem."""
+    from pacpde import fit, transfer
+    from pacpde.errors import PacpdeError
+    from pacpde.reference import solve
+
+    clock = time.perf_counter()
+    kind = family(made, number)
+    problem = kind()
+    row: dict[str, Any] = {"number": number, "what": made.what, "k": made.coefficient, **made.about}
+    truth = Truth.of(made, made.coefficient)
+    row["truth_error"] = truth.error
+    try:
+        source = fit(problem, seed=number, **SETTINGS)
+    except PacpdeError as fault:
+        return {**row, "outcome": "refused", "sentence": str(fault)}
+    row["fits"] = [_told("fit", made, truth, source)]
+    if number % 3 == 0:
+        moved = Truth.of(made, made.other)
+        for method in ("warm_start", "pac"):
+            ended = transfer(
+                source, kind(k=made.other), method=method, seed=number, reference=None,
+                settings={"points": SETTINGS["points"], "steps": SETTINGS["steps"]},
+            )  # fmt: skip
+            row["fits"].append(_told(method, made, moved, ended.surrogate))
+    try:
+        reference = solve(problem, tolerance=1e-6, loosest=1e-3)
+        row["certificate"] = reference.certified_error
+        row["certified_truth"] = error(made, truth, reference)
+    except PacpdeError as fault:
+        row["no_certificate"] = str(fault)
+    row["seconds"] = time.perf_counter() - clock
+    return row
+
+
+def _told(what: str, made: Made, truth: Truth, surrogate: Any) -> dict[str, Any]:
+    assessment = surrogate.assessment
+    return {
+        "what": what,
+        "outcome": surrogate.outcome,
+        "error": error(made, truth, surrogate),
+        "residual": assessment and assessment.residual,
+        "estimate": assessment and assessment.error_estimate,
+    }
+
+
+def faults(row: dict[str, Any]) -> list[str]:
+    """What is wrong with a row, beyond what the truth is certain of."""
+    found = []
+    sure = row["truth_error"]
+    if not sure < LIMIT / 3:
+        return []
+    for made in row.get("fits", []):
+        if made["outcome"] == "converged" and not made["error"] <= LIMIT + sure:
+            found.append(f"{made['what']} converged at {made['error']:.1e}")
+    certificate = row.get("certificate")
+    if certificate is not None and not row["certified_truth"] <= certificate + 3 * sure:
+        found.append(f"certified to {certificate:.1e}, wrong by {row['certified_truth']:.1e}")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="number of the first")
+    parser.add_argument("--record", type=Path, default=RESULTS / "random_problems.json")
+    options = parser.parse_args(arguments)
+    import torch
+
+    torch.set_num_threads(1)
+    from pacpde.errors import ContradictionWarning
+
+    warnings.simplefilter("ignore", ContradictionWarning)
+    rows = []
+    for number, made in enumerate(problems(options.count, options.seed)):
+        if number < options.first:
+            continue
+        rows.append(run(made, number))
+        print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+        for fault in faults(rows[-1]):
+            print(f"FAULT {number}: {made.what}: {fault}", flush=True)
+    from pacpde.runtime import versions
+
+    record = {
+        "settings": SETTINGS, "seed": options.seed, "machine": machine(1), "versions": versions(),
+        "rows": rows,
+    }  # fmt: skip
+    write_record(record, options.record)
+    print(table(rows))
+    return 1 if any(map(faults, rows)) else 0
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Outcomes by true error, and how many references are certified."""
+    sure = [row for row in rows if row["truth_error"] < LIMIT / 3]
+    fits = [made for row in sure for made in row.get("fits", [])]
+    lines = []
+    for outcome in sorted({made["outcome"] for made in fits}):
+        errors = [made["error"] for made in fits if made["outcome"] == outcome]
+        right = sum(value <= LIMIT for value in errors)
+        lines.append([outcome, str(right), str(len(errors) - right)])
+    certified = sum("certificate" in row for row in rows)
+    told = (
+        f"{len(rows)} problems, {len(sure)} with a sure truth; {certified} references certified; "
+        f"{sum(len(faults(row)) for row in rows)} faults\n"
+    )
+    return markdown(["outcome", "true error ≤ 1e-2", "above"], lines) + told
+
+
+if __name__ == "__main__":
+    sys.exit(main())
