@@ -33,6 +33,7 @@ from pacpde.cli.options import (
     Residual,
     Seed,
     Set,
+    Soft,
     Sparsity,
     Steps,
     Strength,
@@ -170,6 +171,7 @@ def train(
     tolerance: Residual = None,
     memory: Memory = None,
     optimiser: Optimiser = None,
+    soft: Soft = False,
     reference: ReferenceChoice = "auto",
     reference_tolerance: ReferenceTolerance = None,
     until: Until = None,
@@ -199,6 +201,7 @@ def train(
         tolerance=tolerance,
         memory=memory,
         optimiser=optimiser,
+        hard=False if soft else None,
     )
     inputs.output_folder(output)
     grading = inputs.grading(reference, reference_tolerance)
@@ -386,6 +389,7 @@ def compare(
     tolerance: Residual = None,
     memory: Memory = None,
     optimiser: Optimiser = None,
+    soft: Soft = False,
     reference: ReferenceChoice = "auto",
     reference_tolerance: ReferenceTolerance = None,
     until: Until = None,
@@ -438,6 +442,7 @@ def compare(
             tolerance=tolerance,
             memory=memory,
             optimiser=optimiser,
+            hard=False if soft else None,
         ),
         Runtime(device, dtype),
         together,

@@ -101,6 +101,14 @@ Optimiser = Annotated[
         "thousands of --steps. Default: levenberg_marquardt."
     ),
 ]
+Soft = Annotated[
+    bool,
+    typer.Option(
+        "--soft",
+        help="Meet start and edges by residuals, not exactly; so it is anyway where they "
+        "contradict each other.",
+    ),
+]
 Labels = Annotated[int, typer.Option(help="Number of labelled points drawn of the target.")]
 Noise = Annotated[float, typer.Option(help="Noise of the labels, in spreads of each field.")]
 Physics = Annotated[bool, typer.Option("--physics/--no-physics", help="Use the target's equation.")]

@@ -30,9 +30,6 @@ def assess(
     jet, slopes, rates = linearised(network, weights, ansatz, points)
     residual = _share_of_terms(problem, jet, slopes, rates)
     notes = list(_scales(problem, jet[0]))
-    if not ansatz.hard and problem.contradictions:
-        told = "; ".join(map(str, problem.contradictions))
-        notes.append(f"start and edges are met by residuals, not exactly: {told}")
     error = error_estimate(network, weights, ansatz) if estimate else None
     if estimate and error is None:
         notes.append(
