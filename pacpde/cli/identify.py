@@ -1,5 +1,6 @@
 """`pacpde identify`: unknown coefficients from measurements."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +23,7 @@ from pacpde.cli.options import (
     Steps,
 )
 from pacpde.cli.output import Number, complain, emit, showing, table
+from pacpde.errors import SolverError
 from pacpde.runtime import Runtime, check_seed
 
 
@@ -41,11 +43,19 @@ def identify(
             metavar="NAME", help="An unknown coefficient; repeatable. All of them without it."
         ),
     ] = None,
+    noise: Annotated[
+        float | None,
+        typer.Option(
+            help="Standard deviation of the measured values, in their units. Without it, it is "
+            "estimated from what the fit leaves, and only its pattern tells a wrong equation."
+        ),
+    ] = None,
     beside_scipy: Annotated[
         bool,
         typer.Option(
             "--beside-scipy",
-            help="Also find them by scipy's least squares through the reference solver.",
+            help="Also find them by scipy's least squares through the reference solver, where one "
+            "certifies.",
         ),
     ] = False,
     steps: Steps = None,
@@ -61,6 +71,8 @@ def identify(
     debug: Debug = False,
 ) -> None:
     """Find unknown coefficients from measurements of a solution, with standard errors.
+
+    Where the measurements do not fit the equation the outcome is misfit, and the exit status 1.
 
     Example: pacpde identify runs/source measured.csv --unknown nu -o runs/found
     """
@@ -79,18 +91,24 @@ def identify(
     check_seed(seed)
     inputs.output_folder(output, source, measured)
     names = unknown or None
-    job = single.Identification(trained, at, values, names, seed, settings, beside_scipy)
+    job = single.Identification(trained, at, values, names, seed, settings, noise, beside_scipy)
     before = outputs.one_surrogate(job, output, json, source, measured, overwrite=overwrite)
     with before as (done, may_replace):
         if done is None:
             with showing() as show:
                 found = by_surrogate(
-                    trained, at, values, unknown=names, seed=seed, progress=show, **settings
-                )
+                    trained, at, values, unknown=names, noise=noise, seed=seed, progress=show,
+                    **settings,
+                )  # fmt: skip
             assert found.surrogate is not None
             ways = {"surrogate": found}
             if beside_scipy:
-                ways["scipy"] = identify_by_scipy(trained.problem, at, values, unknown=names)
+                try:
+                    ways["scipy"] = identify_by_scipy(
+                        trained.problem, at, values, unknown=names, noise=noise
+                    )
+                except SolverError as error:
+                    complain(f"pacpde: scipy: {error} The surrogate's estimate does not need it.")
             content: dict[str, Any] = {
                 "family": trained.problem.name,
                 "labels": len(at),
@@ -104,7 +122,7 @@ def identify(
             content = done.result
     shown = {way: content[way] for way in ("surrogate", "scipy") if way in content}
     rows = [
-        [way, name, Number(f"{one['value']:.6g}"), Number(f"{one['standard_error']:.2g}"),
+        [way, name, Number(f"{one['value']:.6g}"), _error(one["standard_error"]),
          Number(f"{made['noise']:.2g}"), Number(f"{made['seconds']:.1f}"), made["outcome"]]
         for way, made in shown.items()
         for name, one in made["estimates"].items()
@@ -117,8 +135,13 @@ def identify(
             complain(f"pacpde: {way}: {doubt}")
     outcome = content["surrogate"]["outcome"]
     if outcome != "converged":
-        complain(f"pacpde: the fit ended {outcome}; what there is is kept in {output}.")
+        complain(f"pacpde: it ended {outcome}; what there is is kept in {output}.")
         raise typer.Exit(1)
+
+
+def _error(value: float | None) -> Number:
+    """A standard error; JSON has null for an infinite one."""
+    return Number(f"{math.inf if value is None else value:.2g}")
 
 
 def _content(made: Any) -> dict[str, Any]:

@@ -1,143 +1,107 @@
-"""The task of a solver whose coefficients are not all known: they are fitted with its weights."""
+"""Coefficients that are to be found, and the task of a solver that follows them."""
 
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
-from pacpde.networks.constraints import Ansatz
-from pacpde.networks.mlp import MLP
-from pacpde.networks.outputs import Extended
-from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.blocks import Block, LabelBlock, PhysicsBlock
-from pacpde.objective.factors import residuals
-from pacpde.objective.jacobian import linearise
+from pacpde.objective.blocks import Block
 from pacpde.objective.task import Draw, Labels, PhysicsTask
 from pacpde.physics.problem import Problem
-from pacpde.physics.stacked import with_columns
 
-
-def logarithmic(problem: Problem, name: str) -> bool:
-    """Whether a coefficient is positive by its bounds, and so fitted by its logarithm."""
-    return problem.declared()[name].lower > 0
-
-
-def to_constant(problem: Problem, name: str) -> float:
-    """The number that is fitted in place of a coefficient."""
-    value = problem.coefficients[name]
-    return float(np.log(value)) if logarithmic(problem, name) else value
-
-
-def to_coefficient(problem: Problem, name: str, constant: torch.Tensor) -> torch.Tensor:
-    """A coefficient from the number that is fitted in its place."""
-    return constant.exp() if logarithmic(problem, name) else constant
-
-
-def with_constants(problem: Problem, names: Sequence[str], constants: torch.Tensor) -> Problem:
-    """A problem with the coefficients that stand for some constants, within their bounds."""
-    found = {}
-    for name, constant in zip(names, constants, strict=True):
-        about = problem.declared()[name]
-        value = float(to_coefficient(problem, name, constant))
-        found[name] = min(max(value, about.lower), about.upper)
-    return problem.with_coefficients(**found)
+STEP = 1e-4  # of the differences in the coefficients, in their units
+SPAN = 1e-2  # share of its bounds that is the unit of a coefficient near 0
 
 
 @dataclass(frozen=True)
-class UnknownBlock(PhysicsBlock):
-    """The residual of an equation some of whose coefficients stand beside the fields.
+class Unknowns:
+    """Coefficients of a problem that are to be found, as numbers without a unit.
+
+    A coefficient that is positive by its bounds is fitted by its logarithm.
 
     Attributes:
-        unknown: their names, in the order in which they follow the fields.
+        problem: has where they start, and all other coefficients.
     """
 
-    unknown: tuple[str, ...] = ()
+    problem: Problem
+    names: tuple[str, ...]
 
-    def residual(self, fields: torch.Tensor) -> torch.Tensor:
-        known = len(self.problem.fields)
-        constants = fields[..., 0, :, known:].unbind(-1)
-        columns = {
-            name: to_coefficient(self.problem, name, constant)
-            for name, constant in zip(self.unknown, constants, strict=True)
-        }
-        there = PhysicsBlock(with_columns(self.problem, columns), self.batch, self.weight)
-        return there.residual(fields[..., :known])
+    def logarithmic(self, name: str) -> bool:
+        return self.problem.declared()[name].lower > 0
 
     @property
-    def kind(self) -> Hashable:
-        return *super().kind, self.unknown  # type: ignore[misc]
+    def start(self) -> np.ndarray:
+        """The numbers of `problem`, [unknowns]."""
+        values = self.problem.coefficients
+        return np.array([self._number(name, values[name]) for name in self.names])
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """[2, unknowns], lower and upper."""
+        declared = [(name, self.problem.declared()[name]) for name in self.names]
+        return np.array(
+            [[self._number(name, end) for name, c in declared for end in [getattr(c, side)]]
+             for side in ("lower", "upper")]
+        )  # fmt: skip
+
+    @property
+    def units(self) -> np.ndarray:
+        """A typical change of each number, [unknowns]: 1 for a logarithm."""
+        found = []
+        for name, number in zip(self.names, self.start, strict=True):
+            about = self.problem.declared()[name]
+            span = SPAN * (about.upper - about.lower)
+            found.append(1.0 if self.logarithmic(name) else max(abs(number), span))
+        return np.array(found)
+
+    def at(self, numbers: np.ndarray) -> Problem:
+        """The problem with the coefficients that stand for some numbers, within their bounds."""
+        values = {}
+        for name, number in zip(self.names, numbers, strict=True):
+            about = self.problem.declared()[name]
+            value = float(np.exp(number)) if self.logarithmic(name) else float(number)
+            values[name] = min(max(value, about.lower), about.upper)
+        return self.problem.with_coefficients(**values)
+
+    def around(
+        self, numbers: np.ndarray, step: float = STEP
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """(behind, ahead) in each number by a step of its unit, within the bounds."""
+        pairs = []
+        for k, unit in enumerate(self.units):
+            move = np.zeros_like(numbers)
+            move[k] = step * unit
+            behind, ahead = (np.clip(numbers + s * move, *self.bounds) for s in (-1, 1))
+            pairs.append((behind, ahead))
+        return pairs
+
+    def _number(self, name: str, value: float) -> float:
+        return float(np.log(value)) if self.logarithmic(name) else value
 
 
 @dataclass(frozen=True)
 class IdentificationTask(PhysicsTask):
-    """Equation and labels, with unknown coefficients.
+    """An equation to solve, and measurements to compare the solution with.
 
-    The held-out measure counts the labels as well: any coefficient has a solution, so that the
-    equation alone would not tell.
+    The measurements are no part of a fit: its weights are to solve the equation, whatever the
+    coefficients, and the coefficients are to meet the measurements.
 
     Attributes:
-        unknown: names of the coefficients; `problem` has where they start.
-        weight: of the labels' mean square beside the equation's.
+        measured: points and values.
     """
 
-    unknown: tuple[str, ...] = ()
-    weight: float = 1.0
+    measured: Labels | None = None
 
-    def ansatz(self, draw: Draw) -> Extended:  # type: ignore[override]
-        return Extended(super().ansatz(draw), len(self.unknown))
+    def at(self, problem: Problem) -> "IdentificationTask":
+        return replace(self, problem=problem)
 
-    def solver(self, network: MLP, weights: torch.Tensor, draw: Draw) -> Surrogate:
-        """Of the problem with the coefficients among the weights."""
-        known = replace(network, outputs=len(self.problem.fields))
-        found = replace(self, problem=self.fitted(weights[-len(self.unknown) :]))
-        own = torch.as_tensor(known.places(network), device=weights.device)
-        return Surrogate(known, super(IdentificationTask, found).ansatz(draw), weights[own])
+    def equation(self, draw: Draw) -> list[Block]:
+        """Its residuals at some of the held-out points, the same for all coefficients."""
+        return [
+            block.only(slice(0, min(draw.points, block.batch.size)))
+            for block in self._held_out_blocks(draw)
+        ]
 
-    def held_out(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
-        equation = super().held_out(network, weights, draw)
-        assert self.labels is not None
-        block = self._labelled(self.ansatz(draw), self.labels)
-        with torch.no_grad():
-            return float(np.hypot(equation, float(residuals(network, weights, [block]).norm())))
-
-    def fitted(self, constants: torch.Tensor) -> Problem:
-        """The problem with the coefficients that were found."""
-        return with_constants(self.problem, self.unknown, constants)
-
-    def _physics(self, ansatz: Ansatz, points: torch.Tensor) -> PhysicsBlock:
-        batch = ansatz.batch(points, self.problem.channels)
-        return UnknownBlock(self.problem, batch, unknown=self.unknown)
-
-    def _labelled(self, ansatz: Ansatz, labels: Labels) -> LabelBlock:
-        return replace(super()._labelled(ansatz, labels), weight=self.weight)
-
-    def sensitivity(
-        self, network: MLP, weights: torch.Tensor, free: torch.Tensor, draw: Draw, points: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """How the labelled values follow the constants along solutions of the equation.
-
-        dw/dθ = −(J_wᵀJ_w + εI)⁻¹ J_wᵀ J_θ with the equation's J, and du/dθ = (∂u/∂w) dw/dθ.
-
-        Args:
-            free: indices of the weights, then of the constants.
-
-        Returns:
-            Label residuals (u − y) / scale, [rows], and their slopes, [rows, constants].
-        """
-        rng = np.random.default_rng(self.seed)
-        pool = self.runtime.tensor(self._box(draw).sample(points, rng))
-        blocks: Sequence[Block] = [self._physics(self.ansatz(draw), pool)]
-        count = len(self.unknown)
-        _, equation = linearise(network, weights, blocks, free)
-        jacobian = equation.dense()
-        own, other = jacobian[:, :-count], jacobian[:, -count:]
-        normal = own.mT @ own
-        normal.diagonal().add_(1e-12 * normal.diagonal().mean())
-        moved, failed = torch.linalg.solve_ex(normal, own.mT @ other)
-        moved = torch.where(failed > 0, torch.nan, -moved)  # of weights that ran away
-        assert self.labels is not None
-        labels = replace(super()._labelled(self.ansatz(draw), self.labels), weight=1.0)
-        r, slopes = linearise(network, weights, [labels], free[:-count])
-        size = labels.batch.size**0.5
-        return r * size, slopes.dense() @ moved * size
+    def misses(self, draw: Draw) -> Block:
+        """(u − y) / scale at the measured points."""
+        assert self.measured is not None
+        return self._labelled(self.ansatz(draw), self.measured)

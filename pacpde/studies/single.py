@@ -158,13 +158,14 @@ class Identification:
     unknown: Sequence[str] | None
     seed: int
     settings: Mapping[str, Any]
+    noise: float | None = None
     beside_scipy: bool = False
 
     def provenance(self) -> dict[str, Any]:
         """All that the result depends on."""
         return provenance.of_identification(
             self.source, self.points, self.values, self.unknown, self.seed, self.settings
-        ) | {"beside_scipy": self.beside_scipy, "grading": {}}
+        ) | {"noise": self.noise, "beside_scipy": self.beside_scipy, "grading": {}}
 
 
 class Job(Protocol):

@@ -1,0 +1,201 @@
+"""Least squares in the coefficients alone; the network follows them as a solver."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from scipy.optimize import lsq_linear
+
+from pacpde.methods.fitter import Fitter
+from pacpde.methods.measured import Measured
+from pacpde.methods.path import SolutionPath
+from pacpde.methods.recipe import Recipe
+from pacpde.networks.surrogate import Surrogate
+from pacpde.objective.identification import IdentificationTask, Unknowns
+from pacpde.optim.continuation import Follower, follow
+from pacpde.optim.fit import CONVERGED, FitResult, Monitor, Phase
+from pacpde.optim.sensitivity import Sensitivity, sensitivity
+
+MUTE = 1e-6  # slope of the measured values, in scales of the fields, below which they tell nothing
+MOVES = 40  # of the unknowns by short fits, at most
+RADIUS = 0.7  # of the first move, in units of the unknowns: a factor of 2 in a positive coefficient
+SHORTEST = 1e-3  # radius below which the search is over
+ROUGH, FINE = 0.3, 0.01  # shares of a standard error below which a step counts as none
+DIGITS = 1e-4  # of a unit of the unknowns, below which a step counts as none in any case
+SHARES = (0.35, 0.6, 1.0)  # of the points: while the unknowns move, and where they come to rest
+FEW = 5  # steps of a fit between two looks at the unknowns
+ACCEPT = 4  # tolerances that a solution on the way may miss by
+TINY = 1e-12  # by which bounds are loosened, so that there is room between them
+
+
+@dataclass(frozen=True)
+class Point:
+    """Unknowns, weights that solve the equation for them, and what the solution misses.
+
+    Attributes:
+        misses: weighted, [rows].
+        slopes: of them in the unknowns, [rows, unknowns].
+        local: weights nearby.
+    """
+
+    numbers: np.ndarray
+    weights: torch.Tensor
+    misses: np.ndarray
+    slopes: np.ndarray
+    local: Sensitivity
+
+    @property
+    def cost(self) -> float:
+        return float((self.misses**2).sum() / 2)
+
+
+@dataclass
+class CoefficientSearch:
+    """min over θ of ½‖d(θ)‖² by Gauss–Newton, d(θ) what the solution for the unknowns θ misses.
+
+    The weights are no unknowns of this problem: they solve the equation for every θ, and follow
+    it along the path of solutions. Short fits do while θ moves, long ones where it comes to rest.
+
+    Attributes:
+        start: a solver of the problem that the unknowns start from.
+        fits: every fit so far; the last one is of the point that `run` returns.
+        settled: whether θ has come to rest.
+    """
+
+    start: Surrogate
+    task: IdentificationTask
+    unknowns: Unknowns
+    measured: Measured
+    recipe: Recipe
+    seed: int
+    monitor: Monitor
+    fits: list[FitResult] = field(default_factory=list)
+    settled: bool = False
+
+    def run(self) -> Point:
+        """The point of the last fit, at which θ has come to rest if `settled`."""
+        here = self._roughly(self._point(self.unknowns.start, self.start.weights, SHARES[0]))
+        rounds = max(len(SHARES) - 1, self.recipe.steps // FEW)
+        for number in range(rounds):
+            step = self._step(here, here.misses, RADIUS)
+            here = self._finely(here, step, SHARES[1 + (len(SHARES) - 1) * number // rounds])
+            self.settled = self._rests(here)
+            if self.settled:
+                break
+        return here
+
+    def _roughly(self, here: Point) -> Point:
+        """Steps with short fits, until they are small beside the standard errors."""
+        radius = RADIUS
+        for _ in range(MOVES):
+            step = self._step(here, here.misses, radius)
+            if self._small(here, step, ROUGH) or radius < SHORTEST:
+                break
+            trial = self._moved(here, step)
+            if trial is None or not trial.cost < here.cost:
+                radius = self._length(step) / 4
+                continue
+            hoped = here.cost - float(((here.misses + here.slopes @ step) ** 2).sum() / 2)
+            if here.cost - trial.cost > 0.5 * hoped:
+                radius = max(radius, 2 * self._length(step))
+            here = trial
+        return here
+
+    def _moved(self, here: Point, step: np.ndarray) -> Point | None:
+        """A solution a step ahead; None where no path of solutions leads there."""
+        numbers = here.numbers + step
+        problem = self.unknowns.at(numbers)
+        start = self.start.fresh(weights=here.weights).solving(self.unknowns.at(here.numbers))
+        path = SolutionPath(self._fitter(start), self.task, self.recipe.tolerance)
+        accept = ACCEPT * max(self.recipe.tolerance, Recipe.tolerance)
+        reached = path.correct(here.weights + here.local.ahead(step), problem, len(self.fits))
+        self.fits.append(reached)
+        if not (reached.held_out <= accept or path.reached(reached, problem)):
+            follower = Follower(first=1 / 2, least=1 / 4, accept=accept)  # else a shorter move
+            attempts, there = follow(start.problem, problem, path, follower)
+            self.fits += attempts
+            if there is None or there is not attempts[-1]:
+                return None
+            reached = there
+        return self._point(numbers, reached.weights, SHARES[0])
+
+    def _finely(self, here: Point, step: np.ndarray, share: float) -> Point:
+        """A solution a small step ahead, by some steps of a fit on more points."""
+        numbers, weights = here.numbers + step, here.weights + here.local.ahead(step)
+        phase = replace(self.phase(share), steps=min(FEW, self.recipe.steps), refresh=FEW)
+        made = self._fitter(self.start).fit(
+            self.task.at(self.unknowns.at(numbers)), [phase], f"identify.{len(self.fits)}", weights
+        )
+        self.fits.append(made)
+        return self._point(numbers, made.weights, share)
+
+    def _rests(self, here: Point) -> bool:
+        """Whether neither what is missed nor the error of the solver still moves θ."""
+        solved = self.fits[-1].outcome == CONVERGED
+        return solved and all(
+            self._small(here, self._step(here, rows, RADIUS), FINE)
+            for rows in (here.misses, self.measured.weighted(here.local.correction))
+        )
+
+    def _point(self, numbers: np.ndarray, weights: torch.Tensor, share: float) -> Point:
+        draw = self.phase(share).draw
+        memory = int(self.recipe.memory * 2**29)
+        local = sensitivity(
+            self.task, self.unknowns, numbers, self.start.network, weights, draw, memory
+        )
+        misses = self.measured.weighted(local.misses)
+        return Point(numbers, weights, misses, self.measured.weighted(local.slopes), local)
+
+    def phase(self, share: float = 1.0) -> Phase:
+        """The last phase of a fit, on a share of the points."""
+        last = self.recipe.again(self.task)[-1]
+        points = max(1, round(share * self.recipe.points))
+        return replace(last, draw=replace(last.draw, points=points))
+
+    def _fitter(self, start: Surrogate) -> Fitter:
+        return Fitter(start, self.recipe, self.seed, self.monitor, stage="identify")
+
+    def _step(self, here: Point, misses: np.ndarray, radius: float) -> np.ndarray:
+        """The step that does most against some misses, within a radius and the bounds."""
+        lower, upper = self.unknowns.bounds - here.numbers
+        reach = radius * self.unknowns.units
+        rows, count = here.slopes.shape
+        damping = MUTE * rows**0.5 * np.eye(count) / self.unknowns.units
+        found = lsq_linear(
+            np.vstack([here.slopes, damping]),
+            np.concatenate([-misses, np.zeros(count)]),
+            (np.maximum(lower, -reach) - TINY, np.minimum(upper, reach) + TINY),
+            method="bvls",
+        )
+        return np.asarray(found.x)
+
+    def _small(self, here: Point, step: np.ndarray, share: float) -> bool:
+        """Whether a step is none beside the standard errors, or in any case."""
+        rows, count = here.slopes.shape
+        noise = self.measured.noise or np.sqrt(2 * here.cost / max(1, rows - count))
+        _, errors = standard_errors(here.misses, here.slopes, float(noise))
+        errors = np.minimum(errors, self.unknowns.units)
+        least = np.maximum(share * errors, DIGITS * self.unknowns.units)
+        return bool((np.abs(step) <= least).all())
+
+    def _length(self, step: np.ndarray) -> float:
+        return float(np.max(np.abs(step) / self.unknowns.units))
+
+
+def standard_errors(
+    r: np.ndarray, slopes: np.ndarray, known: float | None = None
+) -> tuple[float, np.ndarray]:
+    """Noise and standard errors of least squares, of residuals [rows], slopes [rows, unknowns].
+
+    Errors are infinite where the residuals do not depend on an unknown, and where neither is the
+    noise known nor any row left to estimate it from.
+    """
+    rows, count = slopes.shape
+    noise = float(np.sqrt((r**2).sum() / max(1, rows - count))) if known is None else known
+    if not np.isfinite(slopes).all() or (known is None and rows <= count):
+        return noise, np.full(count, np.inf)
+    sizes, directions = np.linalg.eigh(slopes.T @ slopes)
+    mute = sizes <= rows * MUTE**2
+    errors = noise * np.sqrt((directions[:, ~mute] ** 2 / sizes[~mute]).sum(1))
+    errors[(np.abs(directions[:, mute]) > MUTE).any(1)] = np.inf
+    return noise, errors
