@@ -15,7 +15,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from common import RESULTS, begun, markdown, write_record
 
@@ -34,6 +34,23 @@ SPOILED: dict[str, Callable[[Any], Any]] = {
 }
 
 
+class Case(NamedTuple):
+    """One set of labels."""
+
+    row: tuple[str, dict[str, float], dict[str, float]]
+    noise: float
+    spoiled: str
+    seed: int
+
+
+def cases(seeds: int) -> list[Case]:
+    """All of one seed before those of the next; data that do not fit after the second one."""
+    right = [Case(row, noise, "", k) for k in range(seeds) for row in ROWS for noise in NOISES]
+    wrong = [Case(row, 0.01, spoiled, 0) for spoiled in SPOILED for row in ROWS]
+    first = 2 * len(ROWS) * len(NOISES)
+    return [*right[:first], *wrong, *right[first:]]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
@@ -47,23 +64,20 @@ def main() -> None:
         record["runs"] = json.loads(arguments.output.read_text())["runs"]
     done = {_key(run) for run in record["runs"]}
     sources: dict[str, Any] = {}
-    for seed in range(arguments.seeds):
-        for family, start, truth in ROWS:
-            cases = [(noise, "") for noise in NOISES]
-            if seed == 0:
-                cases += [(0.01, spoiled) for spoiled in SPOILED]
-            for noise, spoiled in cases:
-                run = {"row": _row(family, start, truth), "truth": truth, "noise": noise,
-                       "spoiled": spoiled, "seed": seed}  # fmt: skip
-                if _key(run) in done or not run["row"].startswith(arguments.only):
-                    continue
-                name = run["row"].partition(" →")[0]
-                if name not in sources:
-                    sources[name] = source_of(family, start, arguments.sources)
-                run |= both(sources[name], truth, noise, spoiled, seed)
-                record["runs"].append(run)
-                write_record(record, arguments.output)
-                print(json.dumps(run, ensure_ascii=False), flush=True)
+    for case in cases(arguments.seeds):
+        run: dict[str, Any] = {
+            "row": _row(*case.row), "truth": case.row[2], "noise": case.noise,
+            "spoiled": case.spoiled, "seed": case.seed,
+        }  # fmt: skip
+        if _key(run) in done or not run["row"].startswith(arguments.only):
+            continue
+        name = run["row"].partition(" →")[0]
+        if name not in sources:
+            sources[name] = source_of(*case.row[:2], arguments.sources)
+        run |= both(sources[name], case)
+        record["runs"].append(run)
+        write_record(record, arguments.output)
+        print(json.dumps(run, ensure_ascii=False), flush=True)
     print(table(record["runs"]))
 
 
@@ -84,23 +98,21 @@ def source_of(family: str, start: dict[str, float], folder: Path | None) -> Any:
     return source
 
 
-def both(
-    source: Any, truth: dict[str, float], noise: float, spoiled: str, seed: int
-) -> dict[str, Any]:
+def both(source: Any, case: Case) -> dict[str, Any]:
     """Both estimates from the same labels; of spoiled ones, the surrogate's alone."""
     from pacpde.datasets import draw_labels, reference_for
     from pacpde.methods import identify, identify_by_scipy
 
-    target = source.problem.with_coefficients(**truth)
-    drawn = draw_labels(reference_for(target), LABELS, seed=seed, noise=noise)
-    values = SPOILED[spoiled](drawn.values) if spoiled else drawn.values
-    names = list(truth)
+    target = source.problem.with_coefficients(**case.row[2])
+    drawn = draw_labels(reference_for(target), LABELS, seed=case.seed, noise=case.noise)
+    values = SPOILED[case.spoiled](drawn.values) if case.spoiled else drawn.values
+    names = list(case.row[2])
     ways: dict[str, Callable[[], Any]] = {
-        "pacpde": lambda: identify(source, drawn.points, values, unknown=names, seed=seed),
+        "pacpde": lambda: identify(source, drawn.points, values, unknown=names, seed=case.seed),
         "scipy": lambda: identify_by_scipy(source.problem, drawn.points, values, unknown=names),
     }
     found = {}
-    for way in ways if not spoiled else ["pacpde"]:
+    for way in ways if not case.spoiled else ["pacpde"]:
         began = time.process_time()
         made = ways[way]()
         found[way] = {
