@@ -309,9 +309,9 @@ def predict(
     points: Annotated[
         Path,
         typer.Argument(
-            help="CSV with a header that names the axes, in any order, and fields whose values are "
-            "known, against which the error is given; or an HDF5 file of `pacpde solve`, for its "
-            "grid and its fields."
+            help="CSV (commas, semicolons, tabs or spaces) with a header that names the axes, in "
+            "any order, and fields whose values are known, against which the error is given; or "
+            "an HDF5 file of `pacpde solve`, for its grid and its fields."
         ),
     ],
     output: Annotated[

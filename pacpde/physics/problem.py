@@ -53,7 +53,8 @@ class Problem(ABC):
         scales: typical size of each field; residuals and outputs are measured in it.
         time_scale: typical time in which the fields change; the time span by default.
         edges: one condition for every space axis.
-        odd: space axes in which every field is odd, u(−x) = −u(x); they must be symmetric.
+        odd: space axes in each of which every field is odd, u(−x) = −u(x); they must be symmetric.
+            Start, edges and equation are tried when a problem is made.
         horizons: pieces in which a fit grows its time span; 1 fits the whole span at once.
         recipe: settings of a fit that suit the family, see `pacpde.methods.Recipe`.
         until: end of the time span, if it is not the family's own.
