@@ -42,6 +42,7 @@ from pacpde.cli.options import (
     Width,
 )
 from pacpde.cli.output import SIDE_BY_SIDE, complain, emit, showing
+from pacpde.cli.rerun import rerun
 from pacpde.cli.study import report, study
 from pacpde.cli.verdicts import remarks, verdict
 from pacpde.errors import InvalidValueError
@@ -481,3 +482,4 @@ def _exit_for(fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], kept
 app.command()(identify)
 app.add_typer(study, name="study")
 app.command()(report)
+app.command()(rerun)

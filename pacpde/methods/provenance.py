@@ -122,7 +122,11 @@ def of_reference(reference: Reference | None) -> Provenance | None:
     if reference is None:
         return None
     values = short_hash(np.ascontiguousarray(reference.values).tobytes())
-    return {"certified_error": reference.certified_error, "values": values}
+    return {
+        "tolerance": reference.tolerances.get("target"),
+        "certified_error": reference.certified_error,
+        "values": values,
+    }
 
 
 def weights_hash(surrogate: Surrogate) -> str:

@@ -3,12 +3,13 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pacpde.errors import DataFileError
 from pacpde.files import atomic_write
+from pacpde.networks import checkpoint
 from pacpde.optim.journal import key_of
 
 Record = dict[str, Any]
@@ -64,14 +65,28 @@ def write(records: Iterable[Mapping[str, Any]], path: str | Path) -> None:
 
 def read(path: str | Path) -> list[Record]:
     """The records of a file written by `write`."""
+    return _records(path, lambda content: content["records"])
+
+
+def stored(path: str | Path) -> list[Record]:
+    """The records of a file of several or of one, of a comparison, or of a surrogate's folder."""
+    place = Path(path)
+    if (place / "records.json").is_file():
+        return read(place / "records.json")
+    if (place / checkpoint.ABOUT).is_file():
+        return _records(place / checkpoint.ABOUT, lambda content: [content["result"]])
+    return _records(place, lambda content: content.get("records", [content]))
+
+
+def _records(path: str | Path, chosen: Callable[[Any], Any]) -> list[Record]:
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))["records"]
+        found = chosen(json.loads(Path(path).read_text(encoding="utf-8")))
         return [dict(check({**record, **_missing(record)})) for record in found]
     except DataFileError:
         raise
     except FileNotFoundError as error:
         raise DataFileError(f"there is no record file {str(path)!r}.") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataFileError(
             f"{str(path)!r} holds no records ({type(error).__name__}): make it anew."
         ) from error

@@ -1,0 +1,92 @@
+"""`pacpde rerun`: transfers made again from their records alone."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pacpde.cli import inputs
+from pacpde.cli.options import Debug, Json, Overwrite, Plugin, Unused
+from pacpde.cli.output import Number, complain, emit, error, showing, table
+from pacpde.errors import DataFileError
+from pacpde.runtime import code_hash, versions
+
+
+def rerun(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RECORD",
+            help="What --json of `transfer`, `compare` or `study run` wrote, the records.json of a "
+            "comparison, or the folder of a transferred surrogate.",
+        ),
+    ],
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Of `pacpde solve`, where the record was graded by one of yours."
+        ),
+    ] = None,
+    device: Unused = "cpu",
+    seed: Unused = "0",
+    json: Json = None,
+    overwrite: Overwrite = False,
+    plugin: Plugin = [],  # noqa: B006
+    debug: Debug = False,
+) -> None:
+    """Make transfers again, sources included, from records alone, and compare the numbers.
+
+    Seeds, settings, options, device, precision and the number of threads are those of the record.
+    Status 0 if all numbers but seconds are the same to the last digit, 1 if not.
+
+    Example: pacpde rerun record.json
+    """
+    from pacpde.datasets import load
+    from pacpde.studies.records import stored
+    from pacpde.studies.rerun import rerun as again
+
+    found = stored(file)
+    inputs.json_target(json, file, overwrite=overwrite)
+    known = [record for record in found if record["provenance"]]
+    if found and not known:
+        raise DataFileError(
+            f"the records of {file} do not say what they depend on: an older pacpde wrote them, or "
+            "no transfer has a result."
+        )
+    if len(known) < len(found):
+        complain(f"pacpde: {len(found) - len(known)} records without provenance are left out.")
+    given = None if reference is None else load(reference).reference
+    with showing() as show:
+        made = again(known, progress=show, reference=given)
+    rows = [
+        [one.before["method"], Number(one.before["seed"]), error(one.before["target_error"]),
+         error(one.after["target_error"]), ", ".join(one.differing) or "nothing"]
+        for one in made
+    ]  # fmt: skip
+    headings = ["method", "seed", "target error", "made again", "differs in"]
+    content = {
+        "records": [one.after for one in made],
+        "differing": [one.differing for one in made],
+    }
+    emit(content, json, table(f"Made again from {file}", headings, rows), overwrite=overwrite)
+    other = [one.before["provenance"] for one in made if one.differing]
+    if other:
+        complain(f"pacpde: {len(other)} of {len(made)} records came out otherwise{_why(other)}.")
+        raise typer.Exit(1)
+
+
+def _why(provenances: list[dict[str, Any]]) -> str:
+    """What is not as it was."""
+    causes = []
+    for name, version in versions().items():
+        before = {str(one["versions"].get(name)) for one in provenances}
+        if before != {version}:
+            causes.append(f"{name} was {', '.join(sorted(before))} and is {version}")
+    if any(one["code"] != code_hash() for one in provenances):
+        causes.append("pacpde's code is another")
+    if any(one["batch"] for one in provenances):
+        causes.append(
+            "they ran in batches with other fits, whose rounding grows, and not all of these may "
+            "be among the records"
+        )
+    return f": {'; '.join(causes)}" if causes else ""

@@ -1,0 +1,201 @@
+"""Transfers made again from their records alone, and what came out otherwise.
+
+A record's `provenance` holds all that it depends on. Fits that ran side by side in a batch are run
+in the same company again, as far as it is among the records: their last bits depend on it.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+
+from pacpde.datasets import References, reference_for
+from pacpde.errors import DataFileError, InvalidValueError
+from pacpde.methods import TransferResult, fit, transfer
+from pacpde.networks.surrogate import Surrogate
+from pacpde.optim.journal import key_of
+from pacpde.optim.together import Together
+from pacpde.optim.update import Progress
+from pacpde.physics import Problem, families
+from pacpde.physics.fingerprint import Fingerprint
+from pacpde.reference import Reference
+from pacpde.reference.certificate import LOOSEST
+from pacpde.runtime import Runtime
+from pacpde.studies.records import Record, as_json
+
+Provenance = Mapping[str, Any]
+CLOCKED = ("seconds", "versions", "provenance")  # differ from run to run
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A record, and the one of the same transfer made again."""
+
+    before: Record
+    after: Record
+
+    @property
+    def differing(self) -> list[str]:
+        """The entries in which the two differ, seconds and versions aside."""
+        names = [name for name in self.before if name not in CLOCKED]
+        return [name for name in names if self.before[name] != self.after.get(name)]
+
+
+def rerun(
+    records: Sequence[Record],
+    *,
+    progress: Progress | None = None,
+    reference: Reference | None = None,
+) -> list[Rerun]:
+    """Train the sources of records and make their transfers again.
+
+    It sets torch's number of threads to that of each record while its fits run.
+
+    Args:
+        progress: called with an `Update` after every refresh of a fit.
+        reference: of the target, where the records were graded by a user's own.
+
+    Raises:
+        DataFileError: a record says too little, or its family was changed since.
+    """
+    known = [_checked(record) for record in records]
+    work = _Work(progress, reference)
+    work.make(known)
+    return [
+        Rerun(record, json.loads(as_json(work.results[key_of(made)].record())))
+        for record, made in zip(records, known, strict=True)
+    ]
+
+
+@dataclass
+class _Work:
+    """Surrogates and results by the hash of their provenance, each made once."""
+
+    progress: Progress | None
+    reference: Reference | None
+    surrogates: dict[str, Surrogate] = field(default_factory=dict)
+    results: dict[str, TransferResult] = field(default_factory=dict)
+
+    def make(self, wanted: Iterable[Provenance]) -> None:
+        """Sources first; then what ran alone, and what ran in one batch together."""
+        missing = {key_of(one): one for one in wanted if key_of(one) not in self.surrogates}
+        if not missing:
+            return
+        self.make([one["source"] for one in missing.values() if one["call"] == "transfer"])
+        self.make([one["of"] for one in missing.values() if one["call"] == "recall"])
+        for batch in _batches(missing.values()):
+            place = batch[0].get("batch")
+            with _threads(batch[0].get("threads")):
+                if place is None:
+                    self._one(batch[0])
+                else:
+                    together = Together.of(batch[0]["threads"], batch[0]["device"])
+                    jobs: list[Callable[[], None]] = [
+                        partial(self._one, one, together) for one in batch
+                    ]
+                    together.each(jobs)
+
+    def _one(self, made: Provenance, together: Together | None = None) -> None:
+        key = key_of(made)
+        if made["call"] == "recall":
+            self.surrogates[key] = self.surrogates[key_of(made["of"])].recall(made["name"])
+            return
+        problem, runtime = _problem(made["problem"]), Runtime(made["device"], made["dtype"])
+        told = None if together is not None else self.progress
+        if made["call"] == "fit":
+            self.surrogates[key] = fit(
+                problem, seed=made["seed"], runtime=runtime, progress=told, together=together,
+                **_settings(made),
+            )  # fmt: skip
+            return
+        source = self.surrogates[key_of(made["source"])]
+        result = transfer(
+            source, problem, method=made["method"], seed=made["seed"], labels=made["labels"],
+            noise=made["noise"], physics=made["physics"], runtime=runtime, progress=told,
+            together=together, settings=_settings(made),
+            reference=self._references(source.problem, problem, made["references"]),
+            **made["options"],
+        )  # fmt: skip
+        self.surrogates[key], self.results[key] = result.surrogate, result
+
+    def _references(self, source: Problem, target: Problem, told: Provenance) -> References:
+        def of(problem: Problem, about: Provenance | None) -> Reference | None:
+            if about is None:
+                return None
+            return reference_for(problem, tolerance=about["tolerance"], loosest=LOOSEST)
+
+        there = self.reference or of(target, told["target"])
+        return References(of(source, told["source"]), there)
+
+
+def _checked(record: Record) -> Provenance:
+    """The provenance of a record, if the transfer can be made again from it."""
+    made = record.get("provenance")
+    if not made:
+        raise DataFileError(
+            "the record does not say what it depends on: an older pacpde wrote it, or the transfer "
+            "has no result."
+        )
+    for one in _chain(made):
+        if one is None:
+            raise DataFileError(
+                "the record does not say how its source was made, whose folder an older pacpde "
+                "wrote: train the source anew, and transfer it again."
+            )
+        if one["call"] not in ("fit", "transfer", "recall"):
+            raise InvalidValueError(
+                f"the source came from {one['call']!r}, which cannot be made again from a record: "
+                "its measurements are not part of it."
+            )
+        if "problem" in one:
+            _problem(one["problem"])
+    return made
+
+
+def _chain(made: Provenance | None) -> Iterator[Provenance | None]:
+    """A provenance and those of its sources."""
+    yield made
+    if made is not None and made["call"] in ("transfer", "recall"):
+        yield from _chain(made["source" if made["call"] == "transfer" else "of"])
+
+
+def _problem(about: Provenance) -> Problem:
+    family = families.get(about["family"])
+    problem = family.from_coefficients(about["coefficients"], about["until"])
+    if Fingerprint.of(problem).short != about["fingerprint"]:
+        raise DataFileError(
+            f"the file of the family {problem.name!r} is not the one that the record was made "
+            "with: restore it, or make the record anew."
+        )
+    return problem
+
+
+def _settings(made: Provenance) -> dict[str, Any]:
+    return dict(made["settings"])
+
+
+def _batches(wanted: Iterable[Provenance]) -> list[list[Provenance]]:
+    """What ran alone, one each; what ran side by side, in the order in which it did."""
+    found: dict[str, list[Provenance]] = {}
+    for number, one in enumerate(wanted):
+        place = one.get("batch")
+        found.setdefault(str(number) if place is None else place["name"], []).append(one)
+    for batch in found.values():
+        batch.sort(key=lambda one: (one.get("batch") or {"position": 0})["position"])
+    return list(found.values())
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    if count is not None and count != before:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
