@@ -84,9 +84,6 @@ def _why(provenances: list[dict[str, Any]]) -> str:
             causes.append(f"{name} was {', '.join(sorted(before))} and is {version}")
     if any(one["code"] != code_hash() for one in provenances):
         causes.append("pacpde's code is another")
-    if any(one["batch"] for one in provenances):
-        causes.append(
-            "they ran in batches with other fits, whose rounding grows, and not all of these may "
-            "be among the records"
-        )
+    if any(one["stacked"] for one in provenances):
+        causes.append("they were computed in stacks with other fits, whose sums have another order")
     return f": {'; '.join(causes)}" if causes else ""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Provenance = dict[str, Any]
 
 # what may differ between two runs of the same command
-CIRCUMSTANCES = ("threads", "batch", "references")
+CIRCUMSTANCES = ("threads", "stacked", "references")
 
 
 def of_fit(
@@ -168,8 +168,8 @@ def _environment(runtime: Runtime, together: Together | None) -> Provenance:
     return {
         "device": runtime.device,
         "dtype": runtime.dtype,
-        "threads": torch.get_num_threads() if together is None else together.workers,
-        "batch": None if together is None else together.place(),
+        "threads": torch.get_num_threads(),  # of several workers each has one
+        "stacked": together is not None and together.stacked,
         "versions": versions(),
         "code": code_hash(),
     }

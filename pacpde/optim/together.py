@@ -7,7 +7,6 @@ computed once, the others on all cores: each alone, or those of one kind as a st
 """
 
 import hashlib
-import secrets
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -134,7 +133,6 @@ class Together:
     _waiting: list[_Request] = field(default_factory=list, init=False)
     _running: int = field(default=0, init=False)
     _stopped: bool = field(default=False, init=False)
-    _name: str = field(default="", init=False)
 
     @classmethod
     def of(cls, workers: int | None, device: str, stacked: bool | None = None) -> "Together":
@@ -170,7 +168,6 @@ class Together:
         errors: list[BaseException | None] = [None] * len(jobs)
         self._turns = threading.Semaphore(self.workers)
         self._running, self._stopped = len(jobs), False
-        self._name = secrets.token_hex(6)
 
         def work(number: int) -> None:
             self._alone()
@@ -232,10 +229,6 @@ class Together:
         if request.made is None:
             raise StoppedError
         return request.made
-
-    def place(self) -> dict[str, Any]:
-        """Which batch the calling job is in, and where: its bits depend on that company."""
-        return {"name": self._name, "position": self._own.number}
 
     def clock(self) -> float:
         """Seconds that a fit took so far: its own, and its share of what was computed for many."""

@@ -51,11 +51,13 @@ _TYPES: dict[str, pa.DataType] = {
     "device": pa.string(),
     "dtype": pa.string(),
     "versions": pa.map_(pa.string(), pa.string()),
-    "provenance": pa.string(),  # JSON
+    "provenance": pa.string(),
+    "assessment": pa.string(),
     "target_error_by_field": _numbers,
     "worst_field_error": pa.float64(),
     "outcomes": pa.map_(pa.string(), pa.string()),
 }
+TEXTS = ("provenance", "assessment")  # JSON in a string
 # What a study keeps of a cell beside its record.
 EXTRAS: dict[str, pa.DataType] = {
     "cell": pa.string(),  # its key
@@ -117,7 +119,7 @@ class Ledger:
         """Keep a row; it is on the disk within seconds, or after `flush`."""
         if not self._waiting:
             self._since = time.monotonic()
-        self._waiting.append(dict(row) | {"provenance": _as_text(row.get("provenance"))})
+        self._waiting.append(dict(row) | {name: _as_text(row.get(name)) for name in TEXTS})
         if len(self._waiting) >= ROWS or time.monotonic() - self._since > SECONDS:
             self.flush()
 
@@ -147,15 +149,17 @@ class Ledger:
 
 def record(row: Row) -> Record:
     """What of a row is its record."""
-    text = row["provenance"]
-    provenance = json.loads(text) if isinstance(text, str) else text
-    return {key: row[key] for key in KEYS} | {"provenance": provenance}
+    found = {key: row[key] for key in KEYS}
+    for name in TEXTS:
+        if isinstance(found[name], str):
+            found[name] = json.loads(found[name])
+    return found
 
 
-def _as_text(provenance: Any) -> str | None:
+def _as_text(content: Any) -> str | None:
     """A row keeps it as it stands in a file: most readers never look at it."""
-    plain = provenance is None or isinstance(provenance, str)
-    return provenance if plain else json.dumps(provenance, sort_keys=True)
+    plain = content is None or isinstance(content, str)
+    return content if plain else json.dumps(content)
 
 
 def _read(part: Path, columns: list[str] | None = None) -> pa.Table:

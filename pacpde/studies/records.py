@@ -18,10 +18,12 @@ KEYS = (
     "family", "method", "seed", "source", "target", "labels", "noise", "physics",
     "zero_shot_error", "target_error", "source_error", "free_parameters", "total_parameters",
     "steps", "evaluations", "seconds", "outcome", "device", "dtype", "versions", "provenance",
-    "target_error_by_field", "worst_field_error", "outcomes",
+    "target_error_by_field", "worst_field_error", "outcomes", "assessment",
 )  # fmt: skip
 # keys that records of older versions lack, and what they mean there
-LATER = dict.fromkeys(("provenance", "target_error_by_field", "worst_field_error", "outcomes"))
+LATER = dict.fromkeys(
+    ("provenance", "target_error_by_field", "worst_field_error", "outcomes", "assessment")
+)
 STAGES = ("source", "trained", "allocated", "calibrated", "overlapped")  # of outcomes, in order
 MOMENTS = ("trained", "pruned", "allocated", "recalled", "unmasked")
 CLOCKS = ("source", "prune", "allocate", "calibrate", "total")

@@ -1,24 +1,22 @@
 """Transfers made again from their records alone, and what came out otherwise.
 
-A record's `provenance` holds all that it depends on. Fits that ran side by side in a batch are run
-in the same company again, as far as it is among the records: their last bits depend on it.
+A record's `provenance` holds all that it depends on. Fits that ran side by side have the bits of
+fits alone, but for those that were computed in stacks.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import torch
 
 from pacpde.datasets import References, reference_for
 from pacpde.errors import DataFileError, InvalidValueError
-from pacpde.methods import TransferResult, fit, transfer
+from pacpde.methods import TransferResult, fit, methods, transfer
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.journal import key_of
-from pacpde.optim.together import Together
 from pacpde.optim.update import Progress
 from pacpde.physics import Problem, families
 from pacpde.physics.fingerprint import Fingerprint
@@ -28,6 +26,9 @@ from pacpde.runtime import Runtime
 from pacpde.studies.records import Record, as_json
 
 Provenance = Mapping[str, Any]
+FIT = ("problem", "seed", "settings", "device", "dtype")
+TRANSFER = ("source", "method", "options", "labels", "noise", "physics", "references")
+NEEDED = {"fit": FIT, "transfer": (*FIT, *TRANSFER), "recall": ("of", "name")}
 CLOCKED = ("seconds", "versions", "provenance")  # differ from run to run
 
 
@@ -81,42 +82,33 @@ class _Work:
     results: dict[str, TransferResult] = field(default_factory=dict)
 
     def make(self, wanted: Iterable[Provenance]) -> None:
-        """Sources first; then what ran alone, and what ran in one batch together."""
+        """Sources first, then what goes on from them."""
         missing = {key_of(one): one for one in wanted if key_of(one) not in self.surrogates}
         if not missing:
             return
         self.make([one["source"] for one in missing.values() if one["call"] == "transfer"])
         self.make([one["of"] for one in missing.values() if one["call"] == "recall"])
-        for batch in _batches(missing.values()):
-            place = batch[0].get("batch")
-            with _threads(batch[0].get("threads")):
-                if place is None:
-                    self._one(batch[0])
-                else:
-                    together = Together.of(batch[0]["threads"], batch[0]["device"])
-                    jobs: list[Callable[[], None]] = [
-                        partial(self._one, one, together) for one in batch
-                    ]
-                    together.each(jobs)
+        for made in missing.values():
+            with _threads(made.get("threads")):
+                self._one(made)
 
-    def _one(self, made: Provenance, together: Together | None = None) -> None:
+    def _one(self, made: Provenance) -> None:
         key = key_of(made)
         if made["call"] == "recall":
             self.surrogates[key] = self.surrogates[key_of(made["of"])].recall(made["name"])
             return
         problem, runtime = _problem(made["problem"]), Runtime(made["device"], made["dtype"])
-        told = None if together is not None else self.progress
         if made["call"] == "fit":
             self.surrogates[key] = fit(
-                problem, seed=made["seed"], runtime=runtime, progress=told, together=together,
+                problem, seed=made["seed"], runtime=runtime, progress=self.progress,
                 **_settings(made),
             )  # fmt: skip
             return
         source = self.surrogates[key_of(made["source"])]
         result = transfer(
             source, problem, method=made["method"], seed=made["seed"], labels=made["labels"],
-            noise=made["noise"], physics=made["physics"], runtime=runtime, progress=told,
-            together=together, settings=_settings(made),
+            noise=made["noise"], physics=made["physics"], runtime=runtime,
+            progress=self.progress, settings=_settings(made),
             reference=self._references(source.problem, problem, made["references"]),
             **made["options"],
         )  # fmt: skip
@@ -140,27 +132,36 @@ def _checked(record: Record) -> Provenance:
             "the record does not say what it depends on: an older pacpde wrote it, or the transfer "
             "has no result."
         )
-    for one in _chain(made):
-        if one is None:
-            raise DataFileError(
-                "the record does not say how its source was made, whose folder an older pacpde "
-                "wrote: train the source anew, and transfer it again."
-            )
-        if one["call"] not in ("fit", "transfer", "recall"):
-            raise InvalidValueError(
-                f"the source came from {one['call']!r}, which cannot be made again from a record: "
-                "its measurements are not part of it."
-            )
-        if "problem" in one:
-            _problem(one["problem"])
-    return made
+    _check(made)
+    return dict(made)
 
 
-def _chain(made: Provenance | None) -> Iterator[Provenance | None]:
-    """A provenance and those of its sources."""
-    yield made
-    if made is not None and made["call"] in ("transfer", "recall"):
-        yield from _chain(made["source" if made["call"] == "transfer" else "of"])
+def _check(made: Any) -> None:
+    """Refuse a provenance that says too little, or whose source's does."""
+    if not made:
+        raise DataFileError(
+            "the record does not say how its source was made, whose folder an older pacpde wrote: "
+            "train the source anew, and transfer it again."
+        )
+    call = made.get("call") if isinstance(made, Mapping) else None
+    if call not in NEEDED:
+        raise InvalidValueError(
+            f"the source came from {call!r}, which cannot be made again from a record: all that it "
+            "depends on is not part of it."
+        )
+    missing = [name for name in NEEDED[call] if name not in made]
+    if missing:
+        raise DataFileError(
+            f"the record's provenance lacks {', '.join(missing)}: it was not written by this "
+            "pacpde, make it anew."
+        )
+    if call != "recall":
+        _problem(made["problem"])
+    if call == "transfer":
+        methods.get(made["method"]).make(made["options"])
+        _check(made["source"])
+    if call == "recall":
+        _check(made["of"])
 
 
 def _problem(about: Provenance) -> Problem:
@@ -176,17 +177,6 @@ def _problem(about: Provenance) -> Problem:
 
 def _settings(made: Provenance) -> dict[str, Any]:
     return dict(made["settings"])
-
-
-def _batches(wanted: Iterable[Provenance]) -> list[list[Provenance]]:
-    """What ran alone, one each; what ran side by side, in the order in which it did."""
-    found: dict[str, list[Provenance]] = {}
-    for number, one in enumerate(wanted):
-        place = one.get("batch")
-        found.setdefault(str(number) if place is None else place["name"], []).append(one)
-    for batch in found.values():
-        batch.sort(key=lambda one: (one.get("batch") or {"position": 0})["position"])
-    return list(found.values())
 
 
 @contextmanager
