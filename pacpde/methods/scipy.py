@@ -22,7 +22,8 @@ class Scipy(Method):
     network in whose place it stands, which has no say.
 
     Attributes:
-        accuracy: relative L2 to which the solution is certified.
+        accuracy: relative L2 to which the solution is certified; where that cannot be had, it is
+            the best that can, and ends `not_converged`.
     """
 
     name = "scipy"
@@ -42,9 +43,10 @@ class Scipy(Method):
         ansatz = SolvedAnsatz(target.problem, target.hard, tolerance=self.accuracy)
         reference = ansatz.reference
         seconds = time.perf_counter() - clock
+        outcome = CONVERGED if reference.certified_error <= self.accuracy else "not_converged"
         network = MLP(ansatz.inputs, ansatz.outputs, width=1, depth=1)
         weights = target.runtime.tensor([0.0] * network.size)
-        solved = Surrogate(network, ansatz, weights, {}, "solved", CONVERGED, (), seconds)
+        solved = Surrogate(network, ansatz, weights, {}, "solved", outcome, (), seconds)
         entry = {
             "stage": "solve",
             "step": 0,

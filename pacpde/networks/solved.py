@@ -9,6 +9,7 @@ import torch
 from pacpde.errors import InvalidValueError
 from pacpde.networks.constraints import Batch, PhysicsAnsatz
 from pacpde.reference import Reference, solve
+from pacpde.reference.certificate import LOOSEST
 
 
 @dataclass(frozen=True)
@@ -16,14 +17,14 @@ class SolvedAnsatz(PhysicsAnsatz):
     """u = the certified scipy solution, whatever the network says; solved when first asked for.
 
     Attributes:
-        tolerance: relative L2 to which it is certified.
+        tolerance: relative L2 to which it is certified, or the best that can be had instead.
     """
 
     tolerance: float = 1e-6
 
     @cached_property
     def reference(self) -> Reference:
-        return solve(self.problem, tolerance=self.tolerance)
+        return solve(self.problem, tolerance=self.tolerance, loosest=LOOSEST)
 
     @property
     def basis(self) -> PhysicsAnsatz:

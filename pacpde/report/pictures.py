@@ -14,6 +14,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.plots import error_against_seconds, maps, save, source_error
 from pacpde.plots import studies as drawn
 from pacpde.plots.style import readable, styled
+from pacpde.reference.certificate import LOOSEST
 from pacpde.report.words import base_of
 from pacpde.studies.grid import Cell
 from pacpde.studies.statistics import Group, ranks, variant_names
@@ -132,7 +133,7 @@ def _of_family(
     yield Picture(
         f"solutions-{family}",
         f"{farthest.name}, seed {seed}: reference, predictions and errors.",
-        lambda: maps(reference_for(target), shown),
+        lambda: maps(reference_for(target, loosest=LOOSEST), shown),
         on_page=False,
     )
 

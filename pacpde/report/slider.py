@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pacpde.datasets import reference_for
+from pacpde.datasets import grading_reference
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.domain import mesh
 from pacpde.reference import Reference
@@ -41,8 +41,11 @@ def frames(
         target = _words(cell)
         steps = frame["steps"]
         if target not in steps:
+            reference = grading_reference(cell.target, cell.reference, cell.reference_tolerance)
+            if reference is None:
+                continue
             order = list(cell.target.coefficients.values())
-            steps[target] = {**_step(reference_for(cell.target)), "order": order}
+            steps[target] = {**_step(reference), "order": order}
         points, expected = steps[target]["_grid"]
         predicted = np.asarray(surrogate(*points)).reshape(expected.shape)
         variant = rows[name]["variant"]

@@ -14,6 +14,7 @@ from pacpde.physics.conditions import Dirichlet, Periodic
 from pacpde.physics.derivatives import Derivative
 from pacpde.physics.domain import Axis
 from pacpde.physics.problem import Problem
+from pacpde.reference.certificate import LOOSEST
 
 Values = Callable[[np.ndarray], np.ndarray]  # [points, axes] → [points, 1]
 
@@ -124,8 +125,8 @@ def _metrics(problem: Problem) -> Values:
 
 
 def solution(problem: Problem) -> Values:
-    """The certified reference at DeepXDE's points, [points, axes] → [points, fields]."""
-    found = reference_for(problem)
+    """The best certified reference at DeepXDE's points, [points, axes] → [points, fields]."""
+    found = reference_for(problem, loosest=LOOSEST)
     axes = problem.domain.axes
 
     def values(x: np.ndarray) -> np.ndarray:
