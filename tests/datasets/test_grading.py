@@ -1,0 +1,171 @@
+"""References grade, and nothing waits for one."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pacpde import fit, transfer, transfer_in_turn, transfer_many
+from pacpde.datasets import cache, grading_reference, transfer_references, write
+from pacpde.errors import DataFileError, InvalidValueError, SolverError
+from pacpde.physics import Axis, Problem, coefficient, families
+from pacpde.problems import Heat, Lorenz
+from pacpde.reference import solve
+from pacpde.studies.run import compare
+
+S = {"width": 6, "depth": 2, "points": 60, "steps": 2}
+ENDS = ("source", "target")
+
+
+@dataclass(frozen=True)
+class Bomb(Problem):
+    """u' = a u², which ends at t = 1/a: no reference for a ≥ 1."""
+
+    name = "test_grading_bomb"
+    axes = (Axis("t", 0.0, 1.0),)
+    a: float = coefficient(0.5, lower=0.1, upper=10.0, meaning="rate")
+
+    def rhs(self, u, d):
+        return self.a * u * u
+
+    def initial(self):
+        return 1.0
+
+
+@pytest.fixture(autouse=True, scope="module")
+def registered() -> Iterator[None]:
+    yield
+    del families._items[Bomb.name]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PACPDE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def solved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The problems that were really solved."""
+    problems: list[str] = []
+    real = cache.solve
+
+    def counting(problem, **options):
+        problems.append(str(problem))
+        return real(problem, **options)
+
+    monkeypatch.setattr(cache, "solve", counting)
+    return problems
+
+
+def test_the_best_certificate_is_taken_and_said(solved: list[str]) -> None:
+    told: list[str] = []
+    found = grading_reference(Lorenz(rho=28.0), tolerance=1e-12, say=told.append)
+    assert found is not None and 1e-12 < found.certified_error < 1e-10
+    assert told[0].startswith("the reference of lorenz") and "not to 1e-12" in told[0]
+    again = grading_reference(Lorenz(rho=28.0), tolerance=1e-12)
+    assert again is not None and np.array_equal(again.values, found.values) and len(solved) == 1
+
+
+def test_that_there_is_none_is_said_and_remembered(solved: list[str]) -> None:
+    for _ in range(2):
+        told: list[str] = []
+        assert grading_reference(Bomb(a=2.0), say=told.append) is None
+        assert "has no reference up to t = 1" in told[0] and "will not be known" in told[0]
+    assert len(solved) == 1
+
+
+def test_a_reference_may_be_named(tmp_path: Path) -> None:
+    problem = Heat(alpha=0.3)
+    made = solve(problem, tolerance=1e-3)
+    write(made, tmp_path / "heat.h5")
+    assert grading_reference(problem, made) is made
+    read = grading_reference(problem, tmp_path / "heat.h5")
+    assert read is not None and np.array_equal(read.values, made.values)
+    assert grading_reference(problem, None) is None
+    assert grading_reference(problem, "none") is None
+    with pytest.raises(InvalidValueError, match=r"solves heat\(alpha=0\.3\) up to t = 1, expected"):
+        grading_reference(Heat(alpha=0.2), made)
+    with pytest.raises(DataFileError, match=r"up to t = 1, expected up to t = 0\.5"):
+        grading_reference(Heat(alpha=0.3, until=0.5), tmp_path / "heat.h5")
+    with pytest.raises(InvalidValueError, match="expected 'auto', None, a Reference or a file"):
+        grading_reference(problem, 3)
+
+
+def test_a_named_reference_grades_the_target_alone(tmp_path: Path, solved: list[str]) -> None:
+    made = solve(Heat(alpha=0.3), tolerance=1e-3)
+    found = transfer_references(Heat(), Heat(alpha=0.3), made, 1e-3)
+    assert found.target is made and found.source is not None and solved == ["heat(alpha=0.4)"]
+
+
+def test_a_transfer_goes_on_ungraded_with_the_same_weights() -> None:
+    source, target = fit(Heat(), **S), Heat(alpha=0.3)
+    given = {"method": "pac", "settings": {"points": 60, "steps": 2}}
+    graded = transfer(source, target, reference_tolerance=1e-4, **given)
+    ungraded = transfer(source, target, reference=None, **given)
+    assert torch.equal(graded.surrogate.weights, ungraded.surrogate.weights)
+    assert graded.target_error is not None and graded.reference_error is not None
+    record = ungraded.record()
+    assert record["target_error"] is None and record["zero_shot_error"] is None
+    assert set(record["source_error"].values()) == {None}
+    assert all("error" not in entry for entry in ungraded.history)
+
+
+def test_a_fit_is_graded_on_demand_and_has_the_same_bits() -> None:
+    plain, graded = fit(Heat(), **S), fit(Heat(), reference="auto", reference_tolerance=1e-4, **S)
+    assert torch.equal(plain.weights, graded.weights)
+    assert "error" not in plain.history[-1] and graded.history[-1]["error"] > 0
+
+
+def test_without_a_certificate_everything_goes_on() -> None:
+    source = fit(Bomb(), **S)
+    result = transfer(source, Bomb(a=2.0), method="warm_start", settings={"points": 60, "steps": 2})
+    assert result.target_error is None and result.reference_error is None
+    assert result.source_error["unmasked"] is not None  # the source has a reference
+    (one,) = transfer_many(
+        source, [Bomb(a=2.0)], method="warm_start", settings={"points": 60, "steps": 2}
+    )
+    assert one.target_error is None
+    held = transfer_in_turn(source, [Bomb(a=2.0)], settings={"points": 60, "steps": 2}).held
+    assert held[0].error is not None and held[1].error is None
+
+
+@pytest.mark.parametrize("call", [transfer, transfer_many])
+def test_labels_need_a_reference_before_anything_is_trained(
+    call: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = fit(Bomb(), **S)
+    monkeypatch.setattr("pacpde.methods.transfer.PhysicsTask", None)  # nothing gets this far
+    target = Bomb(a=2.0) if call is transfer else [Bomb(a=2.0)]
+    with pytest.raises(SolverError, match="no reference to draw 5 labels from"):
+        call(source, target, labels=5)
+
+
+def test_a_comparison_looks_at_both_ends_before_it_trains(
+    solved: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Trained(Exception):
+        pass
+
+    def training(*args, **kwargs):
+        raise Trained
+
+    monkeypatch.setattr("pacpde.studies.run.fit", training)
+    said: list[str] = []
+    with pytest.raises(Trained):
+        compare(Bomb(), Bomb(a=2.0), ["warm_start"], settings=S, say=said.append)
+    assert solved == ["test_grading_bomb(a=2)", "test_grading_bomb(a=0.5)"]
+    assert "will not be known" in said[0]
+    with pytest.raises(SolverError, match="no reference to draw 5 labels from"):
+        compare(Bomb(), Bomb(a=2.0), ["warm_start"], settings=S, labels=5)
+
+
+def test_a_comparison_goes_on_ungraded(tmp_path: Path) -> None:
+    found = compare(Bomb(), Bomb(a=2.0), ["warm_start"], settings=S, folder=tmp_path / "runs")
+    assert found.records[0]["target_error"] is None and found.references.target is None
+    from pacpde import plots
+
+    drawn = plots.draw_all(found, tmp_path / "runs")
+    assert [path.name for path in drawn] == ["source_error.png"]
