@@ -1,16 +1,20 @@
 """References are computed once a problem, and again when anything that makes them changes."""
 
+import errno
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from pacpde.datasets import cache, reference_for
+from pacpde.errors import DataFileError, OutputError, SolverError
 from pacpde.physics import families
-from pacpde.problems import Burgers, Heat, HeatModes
+from pacpde.problems import Burgers, Heat, HeatModes, Lorenz
 from pacpde.registry import load_plugin
 
 PLUGIN = """
@@ -136,3 +140,85 @@ def test_processes_at_once_end_with_one_file(folder: Path) -> None:
     values = {process.communicate(timeout=100)[0] for process in running}
     assert len(values) == 1 and all(process.returncode == 0 for process in running)
     assert len([path for path in folder.iterdir() if path.suffix == ".h5"]) == 1
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_where_locks_are_refused_the_cache_goes_on(
+    solved: list[str], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refusing(self, *args, **kwargs):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(cache.FileLock, "acquire", refusing)
+    told: list[str] = []
+    reference_for(Heat(), tolerance=1e-4, progress=told.append)
+    reference_for(Heat(), tolerance=1e-4)
+    assert len(solved) == 1 and "no lock at" in told[0]
+
+
+def test_hdf5_needs_no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    real = h5py.File
+
+    def noting(*args, **kwargs):
+        asked.append(kwargs.get("locking"))
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(h5py, "File", noting)
+    reference_for(Heat(), tolerance=1e-4)
+    reference_for(Heat(), tolerance=1e-4)
+    assert asked and not any(asked)
+
+
+def test_what_is_there_is_read_without_a_lock(
+    solved: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference_for(Heat(), tolerance=1e-4)
+    monkeypatch.setattr(cache, "FileLock", None)  # as where the lock is another user's
+    reference_for(Heat(), tolerance=1e-4)
+    assert len(solved) == 1
+
+
+def test_another_users_entry_is_made_anew_once(
+    solved: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference_for(Heat(), tolerance=1e-4)
+    (theirs,) = folder.glob("*.h5")
+
+    def reading(path, *args):
+        if Path(path) == theirs:
+            raise DataFileError(f"{path} cannot be read (Permission denied).")
+        return read(path, *args)
+
+    def writing(reference, path, *args, **kwargs):
+        if Path(path) == theirs:
+            raise OutputError(f"cannot write {path} (Operation not permitted)")
+        return write(reference, path, *args, **kwargs)
+
+    read, write = cache.load, cache.write
+    monkeypatch.setattr(cache, "load", reading)
+    monkeypatch.setattr(cache, "write", writing)
+    for _ in range(3):
+        reference_for(Heat(), tolerance=1e-4)
+    assert len(solved) == 2 and len(list(folder.glob("*.h5"))) == 2
+
+
+def test_what_killed_writes_left_is_collected_after_a_day(folder: Path) -> None:
+    folder.mkdir()
+    names = [".heat-1.h5.123-0a1b2c3d.tmp", ".heat-2.h5.124-0a1b2c3d.tmp", "thesis.tmp"]
+    old, new, own = (folder / name for name in names)
+    for file in (old, new, own):
+        file.touch()
+    for file in (old, own):
+        os.utime(file, (0, 0))
+    reference_for(Heat(), tolerance=1e-4)
+    assert not old.exists() and new.exists() and own.exists()
+
+
+def test_a_looser_certificate_serves_where_it_is_accepted(solved: list[str]) -> None:
+    problem = Lorenz(rho=28.0)
+    found = reference_for(problem, tolerance=1e-12, loosest=1e-6)
+    assert 1e-12 < found.certified_error < 1e-6
+    with pytest.raises(SolverError, match=r"not certified to 1e-12: the best .* finest"):
+        reference_for(problem, tolerance=1e-12)
+    assert len(solved) == 1

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -190,3 +191,69 @@ def test_a_failed_write_keeps_the_old_file(
         write(reference, file, broken)
     assert file.read_bytes() == before
     assert not list(file.parent.glob(".*"))
+
+
+def link_fields(opened: h5py.File, other: Path) -> None:
+    opened.move("fields", "mine")
+    opened["fields"] = h5py.ExternalLink(str(other), "/fields")
+
+
+def link_one_field(opened: h5py.File, other: Path) -> None:
+    del opened["fields/u"]
+    opened["fields/u"] = h5py.ExternalLink(str(other), "/fields/u")
+
+
+def link_softly(opened: h5py.File, other: Path) -> None:
+    opened.move("dense/values", "dense/mine")
+    opened["dense/values"] = h5py.SoftLink("/dense/mine")
+
+
+def store_outside(opened: h5py.File, other: Path) -> None:
+    shape = opened["fields/u"].shape
+    del opened["fields/u"]
+    size = 8 * int(np.prod(shape))
+    opened["fields"].create_dataset("u", shape, "f8", external=[(str(other), 0, size)])
+
+
+def store_virtually(opened: h5py.File, other: Path) -> None:
+    shape = opened["fields/u"].shape
+    del opened["fields/u"]
+    layout = h5py.VirtualLayout(shape, "f8")
+    layout[:] = h5py.VirtualSource(str(other), "fields/u", shape)
+    opened["fields"].create_virtual_dataset("u", layout)
+
+
+def compress(opened: h5py.File, other: Path) -> None:
+    shape = opened["fields/u"].shape
+    del opened["fields/u"]
+    opened["fields"].create_dataset("u", data=np.zeros(shape), compression="gzip")
+
+
+def turn_to_text(opened: h5py.File, other: Path) -> None:
+    count = len(opened["axes/t"])
+    del opened["axes/t"]
+    opened["axes"].create_dataset("t", data=[b"a"] * count)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        link_fields,
+        link_one_field,
+        link_softly,
+        store_outside,
+        store_virtually,
+        compress,
+        turn_to_text,
+    ],
+)
+def test_numbers_that_the_checksum_does_not_cover_are_refused(
+    file: Path, tmp_path: Path, change: Callable[[h5py.File, Path], None]
+) -> None:
+    other = tmp_path / "other.h5"
+    shutil.copy(file, other)
+    with h5py.File(file, "r+") as opened:
+        change(opened, other)
+    reseal(file)
+    with pytest.raises(DataFileError, match="no complete schema-1 file"):
+        load(file)

@@ -11,6 +11,7 @@ import torch
 from pacpde import fit, transfer, transfer_in_turn, transfer_many
 from pacpde.datasets import cache, grading_reference, transfer_references, write
 from pacpde.errors import DataFileError, InvalidValueError, SolverError
+from pacpde.methods.pac import PAC
 from pacpde.physics import Axis, Problem, coefficient, families
 from pacpde.problems import Heat, Lorenz
 from pacpde.reference import solve
@@ -137,7 +138,7 @@ def test_labels_need_a_reference_before_anything_is_trained(
     call: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = fit(Bomb(), **S)
-    monkeypatch.setattr("pacpde.methods.transfer.PhysicsTask", None)  # nothing gets this far
+    monkeypatch.setattr(PAC, "run", None)  # nothing gets this far
     target = Bomb(a=2.0) if call is transfer else [Bomb(a=2.0)]
     with pytest.raises(SolverError, match="no reference to draw 5 labels from"):
         call(source, target, labels=5)
@@ -146,15 +147,15 @@ def test_labels_need_a_reference_before_anything_is_trained(
 def test_a_comparison_looks_at_both_ends_before_it_trains(
     solved: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Trained(Exception):
+    class TrainedError(Exception):
         pass
 
     def training(*args, **kwargs):
-        raise Trained
+        raise TrainedError
 
     monkeypatch.setattr("pacpde.studies.run.fit", training)
     said: list[str] = []
-    with pytest.raises(Trained):
+    with pytest.raises(TrainedError):
         compare(Bomb(), Bomb(a=2.0), ["warm_start"], settings=S, say=said.append)
     assert solved == ["test_grading_bomb(a=2)", "test_grading_bomb(a=0.5)"]
     assert "will not be known" in said[0]
