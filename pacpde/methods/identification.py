@@ -220,4 +220,8 @@ def _asked(
             f"{given} measured numbers cannot tell {len(names)} coefficients and their errors: "
             "measure more."
         )
-    return measured, Unknowns(problem, names)
+    unknowns = Unknowns(problem, names)
+    for pair in unknowns.around(unknowns.start):
+        for numbers in pair:
+            unknowns.at(numbers)  # refused here, not after a fit, where a symmetry does not hold
+    return measured, unknowns

@@ -7,6 +7,7 @@ import numpy as np
 
 from pacpde.errors import InvalidValueError
 from pacpde.objective.task import Labels
+from pacpde.physics.numbers import as_floats
 from pacpde.physics.problem import Problem
 
 Noise = float | Sequence[float] | np.ndarray
@@ -43,7 +44,8 @@ class Measured:
             noise: standard deviation of the values, in their units: a number, one a field, or one
                 a value.
         """
-        at, found = np.asarray(points, float), np.asarray(values, float)
+        at = as_floats(points, "the points of the measurements")
+        found = as_floats(values, "the measured values")
         found = found[:, None] if found.ndim == 1 else found
         at = _checked(problem, at, found)
         weights, size = _weights(problem, noise, found)
@@ -107,7 +109,7 @@ def _weights(
     if noise is None:
         return np.ones_like(values), None
     try:
-        deviation = np.broadcast_to(np.asarray(noise, float), values.shape)
+        deviation = np.broadcast_to(as_floats(noise, "the noise levels"), values.shape)
     except ValueError as error:
         raise InvalidValueError(
             f"noise does not fit values of shape {values.shape} ({error}): expected a number, one "

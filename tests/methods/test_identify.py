@@ -13,7 +13,9 @@ from pacpde.datasets import draw_labels, reference_for
 from pacpde.errors import InvalidValueError, SolverError, UnknownNameError
 from pacpde.methods.coefficient_search import standard_errors
 from pacpde.methods.identification import identify, identify_by_scipy
-from pacpde.physics import Axis, Problem, coefficient
+from pacpde.networks.constraints import PhysicsAnsatz, network_for
+from pacpde.physics import Axis, Dirichlet, Problem, coefficient
+from pacpde.physics.elementary import sin
 from pacpde.problems import Heat, Lorenz
 
 SETTINGS = {"points": 300, "steps": 20}
@@ -223,6 +225,11 @@ def test_bad_measurements_are_refused(source: Surrogate) -> None:
         identify(source, at * np.nan, found)
     with pytest.raises(InvalidValueError, match="outside the domain"):
         identify(source, at + 1, found)
+    masked = np.ma.masked_array(found, [False, True, False])
+    with pytest.raises(InvalidValueError, match="the measured values have 1 masked entries"):
+        identify(source, at, masked)
+    with pytest.raises(InvalidValueError, match="no real numbers"):
+        identify(source, at, found + 1j)
     with pytest.raises(UnknownNameError, match="alpha"):
         identify(source, at, found, unknown=["nu"])
     with pytest.raises(InvalidValueError, match="measure more"):
@@ -270,3 +277,36 @@ def test_a_coefficient_beyond_its_bounds_ends_there(source: Surrogate) -> None:
         )
         assert "alpha ended at its bound" in found.doubts()[-1]
         assert found.outcome == "misfit"  # which no bound mends
+
+
+@dataclass(frozen=True)
+class Drifting(Problem):
+    """u_t = 0.1 u_xx + b u², odd for b = 0 alone."""
+
+    axes = (Axis("t", 0.0, 1.0), Axis("x", -1.0, 1.0))
+    edges = {"x": Dirichlet()}
+    odd = ("x",)
+
+    b: float = coefficient(0.0, lower=-1.0, upper=1.0, meaning="reaction b")
+
+    def rhs(self, u: Any, d: Any) -> Any:
+        return 0.1 * d(u, "xx") + self.b * u * u
+
+    def initial(self, *space: Any) -> Any:
+        return sin(np.pi * space[0])
+
+
+Drifting.name = "drifting_without_a_name"
+
+
+def test_an_unknown_that_breaks_a_symmetry_is_refused_before_any_fit() -> None:
+    ansatz = PhysicsAnsatz(Drifting())
+    network = network_for(ansatz, 4, 1, "tanh")
+    blank = Surrogate(network, ansatz, torch.zeros(network.size, dtype=torch.float64))
+
+    def fitted(update: object) -> None:
+        raise AssertionError("a fit has begun")
+
+    at = np.random.default_rng(0).uniform(0.1, 0.9, (5, 2))
+    with pytest.raises(InvalidValueError, match="declared odd in 'x', and it is not"):
+        identify(blank, at, at[:, 0], progress=fitted)
