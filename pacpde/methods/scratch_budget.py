@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from pacpde.errors import InvalidValueError
 from pacpde.methods.scratch import Scratch
 from pacpde.networks.surrogate import Surrogate
 
@@ -19,4 +20,9 @@ class ScratchBudget(Scratch):
     summary = "scratch with the source's steps on top of its own: transfer with nothing for free"
 
     def budget(self, source: Surrogate) -> int:
+        if not source.steps:
+            raise InvalidValueError(
+                "the source does not say how many steps its training took, as one that was trained "
+                "elsewhere: scratch_budget has no budget; take scratch, with --steps for more."
+            )
         return source.steps

@@ -109,6 +109,9 @@ def test_scratch_with_the_sources_budget_takes_its_steps(source: Surrogate) -> N
     bare = replace(source, history=())  # as the sources of a study come
     longer = transfer(bare, TARGET, method="scratch_budget", settings=SETTINGS)
     assert longer.made.steps == plain.made.steps + source.steps
+    with pytest.raises(InvalidValueError, match="does not say how many steps"):
+        foreign = replace(bare, steps=0)  # as of DeepXDE's networks
+        transfer(foreign, TARGET, method="scratch_budget", settings=SETTINGS)
 
 
 def test_a_surrogate_counts_the_steps_of_its_own_fits(source: Surrogate) -> None:
