@@ -1,16 +1,15 @@
-"""More outputs than an ansatz needs: unknown constants, a second head, hidden features.
+"""More outputs than an ansatz needs: a second head, hidden features.
 
 A network with more outputs holds the one it was made from in the same flat vector, so that what
 stands beside the fields is fitted, held or frozen with the weights, by any optimiser.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 
-from pacpde.networks.constraints import Ansatz, Batch
+from pacpde.networks.constraints import Batch
 from pacpde.networks.mlp import MLP
 
 
@@ -51,16 +50,6 @@ def widen(network: MLP, weights: torch.Tensor, rows: torch.Tensor, biases: torch
 
 
 @dataclass(frozen=True)
-class ExtendedBatch(Batch):
-    """Fields, then the other outputs as they are."""
-
-    def fields(self, output: torch.Tensor) -> torch.Tensor:
-        known = len(self.scale)
-        others = output[..., : self.size, known:]  # of the first image
-        return torch.cat([super().fields(output[..., :known]), others], -1)
-
-
-@dataclass(frozen=True)
 class HeadBatch(Batch):
     """Fields from one of several heads, each with as many outputs as there are fields."""
 
@@ -81,10 +70,6 @@ class RawBatch(Batch):
         return output[..., : self.size, self.first :]
 
 
-def as_extended(batch: Batch) -> ExtendedBatch:
-    return ExtendedBatch(**_content(batch))
-
-
 def as_head(batch: Batch, head: int) -> HeadBatch:
     return HeadBatch(**_content(batch), head=head)
 
@@ -95,22 +80,3 @@ def as_raw(batch: Batch, first: int) -> RawBatch:
 
 def _content(batch: Batch) -> dict[str, Any]:
     return {entry.name: getattr(batch, entry.name) for entry in fields(Batch)}
-
-
-@dataclass(frozen=True)
-class Extended:
-    """An ansatz with so many more outputs, which it passes on."""
-
-    ansatz: Ansatz
-    more: int
-
-    @property
-    def inputs(self) -> int:
-        return self.ansatz.inputs
-
-    @property
-    def outputs(self) -> int:
-        return self.ansatz.outputs + self.more
-
-    def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
-        return as_extended(self.ansatz.batch(points, names))

@@ -334,6 +334,36 @@ def test_identify(call: Callable, source: Path, tmp_path: Path) -> None:
     assert load("found").problem.coefficients["alpha"] == ours["value"]
 
 
+def test_identify_says_what_does_not_fit(call: Callable, source: Path, tmp_path: Path) -> None:
+    """Values in other units end with status 1, and so does a noise that they exceed."""
+    at = np.random.default_rng(0).uniform(0.1, 0.9, (12, 2))
+    exact = np.sin(np.pi * at[:, 1]) * np.exp(-0.3 * np.pi**2 * at[:, 0])
+    exact += 1e-3 * np.random.default_rng(1).standard_normal(12)
+    for name, values in (("scaled.csv", 1.3 * exact), ("right.csv", exact)):
+        rows = np.column_stack([at, values])
+        np.savetxt(name, rows, delimiter=",", header="t,x,u", comments="")
+    small = ["--points", "100", "--steps", "10"]
+    ended = call("identify", source, "scaled.csv", "-o", "found", "--json", "found.json", *small)
+    content = json.loads(Path("found.json").read_text())["surrogate"]
+    assert ended.status == 1 and content["outcome"] == "misfit" and "it ended misfit" in ended.err
+    assert len(content["doubts"]) == 1 and content["doubts"][0] in ended.err
+    right = ["right.csv", "--noise", "1e-3", "--beside-scipy"]
+    assert call("identify", source, *right, "-o", "right", *small).status == 0
+    wrong = call("identify", source, "right.csv", "--noise", "1e-5", "-o", "wrong", *small)
+    assert wrong.status == 1 and "times the noise that was given" in wrong.err
+
+
+def test_identify_shows_an_infinite_error_again(
+    call: Callable, source: Path, tmp_path: Path
+) -> None:
+    """The finished folder has null for it."""
+    Path("one.csv").write_text("t,x,u\n" + 3 * "0.1,0.5,0.8\n")
+    words = ["identify", source, "one.csv", "--points", "60", "--steps", "5", "-o", "found"]
+    first, again = call(*words), call(*words)
+    assert first.out == again.out and " inf " in again.out
+    assert "2 of the 3 measurements repeat" in again.err
+
+
 @pytest.mark.parametrize(
     "words, told",
     [
