@@ -58,10 +58,11 @@ def test_errors_of_the_solver_are_no_misfit() -> None:
     """Exact values leave what the solver is off by, which is smooth."""
     at = Heat().domain.sample(25, np.random.default_rng(0))
     u = Heat().exact(*at.T)[0]
-    left = 1e-6 * np.cos(3 * at[:, 0] + at[:, 1])
+    left = 1e-3 * np.cos(3 * at[:, 0] + at[:, 1])
     slopes, measured = (at[:, 0] * u)[:, None], Measured.of(Heat(), at, u)
-    assert Fitted(measured, left, slopes, accuracy=1e-6).misfit() is None
-    assert "correlated" in str(Fitted(measured, left, slopes, accuracy=1e-8).misfit())
+    assert Fitted(measured, left, slopes, accuracy=1e-3).misfit() is None
+    assert "correlated" in str(Fitted(measured, left, slopes, accuracy=1e-5).misfit())
+    assert Fitted(measured, left / 100, slopes, accuracy=1e-7).misfit() is None
 
 
 def test_fields_are_looked_at_each_by_itself() -> None:
@@ -70,7 +71,7 @@ def test_fields_are_looked_at_each_by_itself() -> None:
     at = np.linspace(0, 3, 30)[:, None]
     left = rng.standard_normal((3, 30))
     left[1] = 0.01 * np.sin(at[:, 0])
-    values = 20 * rng.standard_normal((30, 3)) * 100
+    values = 20 * rng.standard_normal((30, 3)) * 10
     fitted = Fitted(Measured.of(problem, at, values), left.ravel(), rng.standard_normal((90, 3)))
     assert "independent" in str(fitted.misfit())
 
