@@ -12,8 +12,8 @@ from pacpde.datasets import (
     grading_reference,
     transfer_references,
 )
-from pacpde.datasets.grading import AUTO, NONE, check_label_source, choice_inputs, looser
-from pacpde.errors import DataFileError, InvalidValueError, OutputError, PacpdeError, unknown
+from pacpde.datasets.grading import check_label_source, choice_inputs, looser
+from pacpde.errors import InvalidValueError, OutputError, PacpdeError, unknown
 from pacpde.expressions import evaluate
 from pacpde.files import check_file, check_writable, follow
 from pacpde.methods import Method, methods
@@ -178,10 +178,7 @@ def reference(problem: Problem, choice: str, tolerance: float | None) -> Referen
 
 def grading(choice: str, tolerance: float | None) -> dict[str, object]:
     """What of --reference and --reference-tolerance a result depends on."""
-    if choice not in (AUTO, NONE) and not Path(choice).is_file():
-        raise DataFileError(
-            f"--reference {choice!r} is no file: give auto, none or a file of `pacpde solve`."
-        )
+    _check_reference_tolerance(tolerance)
     return choice_inputs(choice, tolerance)
 
 

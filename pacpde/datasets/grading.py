@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pacpde.datasets.cache import reference_for
 from pacpde.datasets.load import load
-from pacpde.errors import InvalidValueError, SolverError
+from pacpde.errors import DataFileError, InvalidValueError, SolverError
 from pacpde.physics import Problem
 from pacpde.reference import Reference, default_tolerance
-from pacpde.reference.certificate import LOOSEST
+from pacpde.reference.certificate import LOOSEST, check_tolerance
 
 AUTO, NONE = "auto", "none"
 PATIENCE = 5.0  # seconds after which it is said how far a reference is
@@ -61,7 +61,11 @@ def grading_reference(
                 f"reference is {reference!r}, expected 'auto', None, a Reference or a file."
             )
         return load(reference, problem).reference
-    wanted = default_tolerance(problem) if tolerance is None else tolerance
+    wanted = (
+        default_tolerance(problem)
+        if tolerance is None
+        else check_tolerance(tolerance, "reference_tolerance")
+    )
     try:
         found = reference_for(
             problem, tolerance=wanted, loosest=LOOSEST, progress=_after(PATIENCE, tell)
@@ -112,17 +116,30 @@ def check_label_source(labels: int, reference: Reference | None) -> None:
 
 
 def choice_inputs(reference: Choice, tolerance: float | None) -> dict[str, object]:
-    """What of the choice a result depends on, for the name of its record; nothing by default."""
+    """What of the choice a result depends on, for the name of its record; nothing by default.
+
+    A tolerance that cannot be certified and a missing file are refused.
+    """
     found: dict[str, object] = {}
     if reference is None or reference == NONE:
         found["reference"] = NONE
     elif isinstance(reference, Reference):
         found["reference"] = hashlib.sha256(reference.values.tobytes()).hexdigest()
     elif isinstance(reference, str | Path) and reference != AUTO:
-        found["reference"] = hashlib.sha256(Path(reference).read_bytes()).hexdigest()
+        found["reference"] = _file_hash(Path(reference))
     if tolerance is not None:
-        found["reference_tolerance"] = tolerance
+        found["reference_tolerance"] = check_tolerance(tolerance, "reference_tolerance")
     return found
+
+
+def _file_hash(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataFileError(
+            f"the reference {str(file)!r} cannot be read ({error.strerror}): give auto, none or a "
+            "file of `pacpde solve`."
+        ) from error
 
 
 def _end(problem: Problem) -> float:

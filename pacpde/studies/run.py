@@ -122,6 +122,7 @@ class Plan:
             methods.get(name).make(self.options.get(name, {})).check(network, self.physics)
         untrained = Surrogate(network, ansatz, torch.zeros(0, device="cpu"))
         check_transfer(untrained, self.target, self.labels, self.noise, self.physics)
+        choice_inputs(self.reference, self.reference_tolerance)
 
     def place(self, seed: int, name: str) -> tuple[str, ...]:
         """Where a surrogate is shown inside the folder."""
