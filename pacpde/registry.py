@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any, Generic, TypeVar
 
 from pacpde.errors import DataFileError, InvalidValueError, PacpdeError, unknown
@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 plugins: dict[str, str] = {}  # resolved path of every file loaded → the path as it was given
 _copies: dict[str, str] = {}  # content of every file loaded, hashed → name of its module
+_registries: "list[Registry[Any]]" = []
 _loading = threading.RLock()  # one plugin at a time; a plugin may load another
 
 
@@ -44,6 +45,7 @@ class Registry(Generic[T]):
         self._items: dict[str, T] = {}
         self._discovered = False
         self._here = threading.local()
+        _registries.append(self)
 
     def register(self, name: str, item: T) -> T:
         """Add `item` under `name`.
@@ -85,6 +87,9 @@ class Registry(Generic[T]):
         """Every known name, sorted."""
         self._discover()
         return sorted(self._items)
+
+    def __contains__(self, item: object) -> bool:
+        return any(item is known for known in self._items.values())
 
     def __iter__(self) -> Iterator[T]:
         return (self._items[name] for name in self.names())
@@ -194,13 +199,15 @@ def _load_plugin(path: str | Path) -> None:
     try:
         with _explained(f"plugin {str(path)!r}", file):
             spec.loader.exec_module(module)
+        _check_names(module, str(path))
         if not load.items:
             raise DataFileError(
                 f"plugin {str(path)!r} registers nothing: a class below Problem or Method needs a "
                 'name in it, as in name = "my_family".'
             )
         for registry, item in load.items:
-            registry.check(item)
+            with _prefixed(f"plugin {str(path)!r}", file):
+                registry.check(item)
     except BaseException:
         del sys.modules[name]
         for registry, item in load.items:
@@ -219,6 +226,40 @@ def is_loaded(path: str | Path) -> bool:
     if not file.is_file():
         return False
     return _copies.get(hashlib.sha256(file.read_bytes()).hexdigest()) in sys.modules
+
+
+def _check_names(module: ModuleType, path: str) -> None:
+    """Refuse a class that extends a registered one under no name of its own.
+
+    It would be stored and loaded as the one that it extends.
+    """
+    own = [
+        item
+        for item in vars(module).values()
+        if isinstance(item, type) and item.__module__ == module.__name__
+    ]
+    for item in own:
+        if "name" in vars(item) or any(item in other.__mro__[1:] for other in own):
+            continue
+        parent = next((base for base in item.__mro__[1:] if "name" in vars(base)), None)
+        if parent is not None and any(parent in known for known in _registries):
+            line = first_line(item)
+            raise InvalidValueError(
+                f"plugin {path!r}{f', line {line}' if line else ''}: the class {item.__name__} "
+                f"extends {vars(parent)['name']!r} and has no name of its own, so that it would be "
+                'stored and loaded as that one: write one in it, as in name = "my_family".'
+            )
+
+
+@contextmanager
+def _prefixed(what: str, file: Path) -> Iterator[None]:
+    """Says which file, and where it is known which line, a refusal is about."""
+    try:
+        yield
+    except PacpdeError as error:
+        line = _line_in(file, error)
+        where = what if line is None else f"{what}, line {line}"
+        raise type(error)(f"{where}: {error}") from error
 
 
 @contextmanager

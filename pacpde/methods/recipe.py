@@ -10,6 +10,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Draw, PhysicsTask, Task
 from pacpde.optim.base import Optimiser, optimisers
 from pacpde.optim.fit import Phase
+from pacpde.physics import declaration
 from pacpde.physics.problem import Problem
 
 # A fit starts on few points and ends on many: a step costs their square, and far from the solution
@@ -131,6 +132,9 @@ class Recipe:
         """A short fit on a share of the points, from weights that are nearly there."""
         draw = Draw(_share(self.points, share), odd=bool(task.problem.odd))
         return Phase(10, 5, draw, enough)
+
+
+declaration.settings.append(lambda recipe: Recipe.of(None, **recipe))
 
 
 def _declared(problem: Problem) -> dict[str, Any]:

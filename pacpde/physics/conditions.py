@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from pacpde.errors import InvalidValueError
+from pacpde.physics.numbers import as_number
+
 
 @dataclass(frozen=True)
 class Dirichlet:
@@ -9,6 +12,15 @@ class Dirichlet:
 
     lower: float = 0.0
     upper: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("lower", "upper"):
+            value = getattr(self, name)
+            if as_number(value) is None:
+                raise InvalidValueError(
+                    f"Dirichlet has {name} = {value!r}, expected a finite number: it holds for all "
+                    "fields at all times, and for all coefficients."
+                )
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,11 @@ class Derivative:
 
     def __call__(self, u: Array, axes: str) -> Array:
         for name in axes:
+            if name == "t" and name not in self.axes:
+                raise InvalidValueError(
+                    f'd(u, "{axes}") is a derivative in time, which a reference cannot take: its '
+                    "rhs gives ∂u/∂t from derivatives in space alone. Leave the reference out."
+                )
             if name not in self.axes:
                 raise unknown("axis", name, self.axes)
         if not axes:

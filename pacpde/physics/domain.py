@@ -21,6 +21,11 @@ class Axis:
     upper: float
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise InvalidValueError(f'an axis has the name {self.name!r}, expected one like "x".')
+        for end in (self.lower, self.upper):
+            if isinstance(end, bool) or not isinstance(end, int | float | np.number):
+                raise InvalidValueError(f"axis {self.name!r} ends at {end!r}, expected a number.")
         if not (np.isfinite(self.lower) and np.isfinite(self.upper) and self.lower < self.upper):
             raise InvalidValueError(
                 f"axis {self.name!r} runs from {self.lower} to {self.upper}: "

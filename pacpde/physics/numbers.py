@@ -1,10 +1,11 @@
 """Numbers as users have them: arrays of any kind, lists, columns of a table."""
 
+import math
 from typing import Any
 
 import numpy as np
 
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, as_float
 
 REAL = "biuf"  # kinds of dtype whose entries are real numbers
 
@@ -34,6 +35,14 @@ def as_floats(values: Any, what: str) -> np.ndarray:
         raise InvalidValueError(
             f"{what} are no real numbers ({error}): give numbers, lists or arrays of them."
         ) from error
+
+
+def as_number(value: Any) -> float | None:
+    """A finite real number as a float; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        return None
+    number = as_float(value)
+    return number if math.isfinite(number) else None
 
 
 def _real(entry: Any) -> float:

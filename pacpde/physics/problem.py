@@ -1,7 +1,6 @@
 """The base of every equation: a frozen dataclass whose fields are the coefficients."""
 
 import dataclasses
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,16 +9,25 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from pacpde.errors import InvalidValueError, as_float, short, unknown
+from pacpde.errors import InvalidValueError, short, unknown
 from pacpde.physics.conditions import Condition
 from pacpde.physics.contradictions import Contradiction, contradictions
+from pacpde.physics.declaration import (
+    check_class,
+    check_coefficients,
+    check_complete,
+    check_family,
+    check_physics,
+    line_of,
+)
 from pacpde.physics.derivatives import Derivative, RecordedDerivative, channel_names
 from pacpde.physics.domain import Axis, Domain
 from pacpde.physics.elementary import Array
-from pacpde.physics.symmetry import check_declared, check_symmetry
+from pacpde.physics.numbers import as_number
+from pacpde.physics.symmetry import check_symmetry
 from pacpde.registry import Registry
 
-families: Registry[type["Problem"]] = Registry("family", "pacpde.problems")
+families: Registry[type["Problem"]] = Registry("family", "pacpde.problems", check_family)
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,12 @@ class Coefficient:
 
 def coefficient(default: float, *, lower: float, upper: float, meaning: str) -> Any:
     """A dataclass field that is a coefficient, checked whenever a problem is made."""
+    ends = [as_number(value) for value in (lower, default, upper)]
+    if None in ends or not ends[0] <= ends[1] <= ends[2]:  # type: ignore[operator]
+        raise InvalidValueError(
+            f"a coefficient ({meaning}) has the default {default!r} and goes from {lower!r} to "
+            f"{upper!r}, expected finite numbers, the default between the others."
+        )
     return dataclasses.field(
         default=default, metadata={"coefficient": Coefficient(default, lower, upper, meaning)}
     )
@@ -75,7 +89,7 @@ class Problem(ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "name" in cls.__dict__:
-            _check_declaration(cls)
+            check_class(cls)
             families.register(cls.name, cls)
 
     def __post_init__(self) -> None:
@@ -85,7 +99,7 @@ class Problem(ABC):
                 f'the family {kind} has no name: write one in its class, as in name = "mine".'
             )
         for name, about in self.declared().items():
-            value = _as_number(getattr(self, name))
+            value = as_number(getattr(self, name))
             if value is None or not about.lower <= value <= about.upper:
                 raise InvalidValueError(
                     f"{self.name}: {name} is {short(getattr(self, name))}, expected a number from "
@@ -94,13 +108,14 @@ class Problem(ABC):
             object.__setattr__(self, name, value)
         if self.until is not None:
             start = self.axes[0].lower
-            end = _as_number(self.until)
+            end = as_number(self.until)
             if end is None or end <= start:
                 raise InvalidValueError(
                     f"{self.name}: until is {short(self.until)}, expected a finite time above "
                     f"{start:g}."
                 )
             object.__setattr__(self, "until", end)
+        check_physics(self)
         check_symmetry(self)
 
     @abstractmethod
@@ -121,7 +136,7 @@ class Problem(ABC):
     @classmethod
     def declared(cls) -> dict[str, Coefficient]:
         """The coefficients of the family, in order."""
-        _check_decorated(cls)
+        check_coefficients(cls)
         return {
             field.name: field.metadata["coefficient"]
             for field in dataclasses.fields(cls)
@@ -136,11 +151,7 @@ class Problem(ABC):
         for name in values:
             if name not in cls.declared():
                 raise unknown(f"coefficient of {cls.name}", name, cls.declared())
-        missing = sorted(getattr(cls, "__abstractmethods__", ()))
-        if missing:
-            raise InvalidValueError(
-                f"family {cls.name!r} lacks {' and '.join(missing)}: define it in its class."
-            )
+        check_complete(cls)
         return cls(**values, until=until)
 
     @property
@@ -196,61 +207,17 @@ class Problem(ABC):
         if len(parts) != len(self.fields):
             raise InvalidValueError(
                 f"{self.name}.{where} returned {len(parts)} values for the fields "
-                f"{', '.join(self.fields)}: return a tuple with one value a field."
+                f"{', '.join(self.fields)}{line_of(self, where)}: return a tuple with one value a "
+                "field."
             )
         for part, field in zip(parts, self.fields, strict=True):
             if part is None:
                 raise InvalidValueError(
-                    f"{self.name}.{where} gave None for the field {field!r}, expected its values: "
-                    "does it lack a `return`?"
+                    f"{self.name}.{where} gave None for the field {field!r}"
+                    f"{line_of(self, where)}, expected its values: does it lack a `return`?"
                 )
         return parts
 
     def __str__(self) -> str:
         values = ", ".join(f"{name}={value:.6g}" for name, value in self.coefficients.items())
         return f"{self.name}({values})"
-
-
-def _as_number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        return None
-    number = as_float(value)
-    return number if math.isfinite(number) else None
-
-
-def _check_decorated(cls: type[Problem]) -> None:
-    """A dataclass takes its fields off the class; those still there were never seen."""
-    for kind in cls.__mro__:
-        left = [name for name, value in vars(kind).items() if isinstance(value, dataclasses.Field)]
-        if left:
-            raise InvalidValueError(
-                f"the family {kind.__name__} is no dataclass, so that {', '.join(left)} is no "
-                "coefficient yet: write @dataclass(frozen=True) above its class."
-            )
-
-
-def _check_declaration(cls: type[Problem]) -> None:
-    """Refuse a family whose declarations contradict each other, when its file is read."""
-    names = [axis.name for axis in cls.axes]
-    if names[:1] != ["t"] or len(set(names)) != len(names) or any(len(n) != 1 for n in names):
-        raise InvalidValueError(
-            f"family {cls.name!r} has the axes {names}: 't' comes first, names are one letter "
-            "and differ."
-        )
-    if set(cls.edges) != set(names[1:]):
-        raise InvalidValueError(
-            f"family {cls.name!r} has edges for {sorted(cls.edges)}, expected one condition for "
-            f"each of {names[1:]}."
-        )
-    if len(cls.scales) != len(cls.fields):
-        raise InvalidValueError(
-            f"family {cls.name!r} has {len(cls.scales)} scales for {len(cls.fields)} fields: "
-            "give one typical size a field."
-        )
-    for scale, field in zip(cls.scales, cls.fields, strict=True):
-        if not (_as_number(scale) or 0) > 0:
-            raise InvalidValueError(
-                f"family {cls.name!r} has the scale {scale!r} for the field {field!r}, expected "
-                "its typical size: a finite number above 0."
-            )
-    check_declared(cls)

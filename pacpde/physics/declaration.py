@@ -1,0 +1,283 @@
+"""Whether a family declares what it must: refused when its file is read, in one sentence.
+
+`check_class` sees the class statement, `check_family` the whole class once its file is read, and
+`check_physics` what `rhs` and `initial` return, before the first problem of the family is made.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from types import MemberDescriptorType
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+import numpy as np
+
+from pacpde.errors import InvalidValueError, PacpdeError, UnknownNameError
+from pacpde.physics.conditions import Dirichlet, Periodic
+from pacpde.physics.derivatives import ChannelDerivative, RecordedDerivative, channel_names
+from pacpde.physics.domain import Axis
+from pacpde.physics.numbers import as_number
+from pacpde.physics.symmetry import check_declared
+
+if TYPE_CHECKING:
+    from pacpde.physics.problem import Problem
+
+Family = type["Problem"]
+
+POINTS = 7  # at which rhs and initial are tried: neither 1 nor a likely number of fields
+EDGES = 'edges = {"x": Dirichlet(0.0, 0.0)} or {"x": Periodic()}'
+
+settings: list[Callable[[Mapping[str, Any]], object]] = []  # of a fit: each refuses a recipe
+_tried: "WeakSet[Family]" = WeakSet()
+
+
+def check_class(family: Family) -> None:
+    """Refuse a class whose declarations are of the wrong kind or contradict each other."""
+    for name in ("axes", "fields", "scales", "odd"):
+        _check_tuple(family, name)
+    _check_axes(family)
+    _check_fields(family)
+    _check_edges(family)
+    if not isinstance(family.recipe, Mapping):
+        raise _wrong(family, f"the recipe {family.recipe!r}, expected a dict of settings of a fit")
+    if not isinstance(family.horizons, int) or family.horizons < 1:
+        raise _wrong(family, f"horizons = {family.horizons!r}, expected a whole number from 1")
+    check_declared(family)
+    _check_defaults(family)
+
+
+def check_family(family: Family) -> None:
+    """Refuse a family of which no problem can be made, once its file is read."""
+    check_complete(family)
+    family()
+
+
+def check_complete(family: Family) -> None:
+    """Refuse a family that lacks a function, or has fields that are no coefficients."""
+    check_coefficients(family)
+    missing = sorted(getattr(family, "__abstractmethods__", ()))
+    if missing:
+        raise InvalidValueError(
+            f"family {family.name!r} lacks {' and '.join(missing)}: define it in its class."
+        )
+
+
+def check_coefficients(family: Family) -> None:
+    """Refuse fields that are no coefficients: nothing of them would be stored."""
+    _check_decorated(family)
+    for field in dataclasses.fields(family):
+        if field.name != "until" and "coefficient" not in field.metadata:
+            given = "" if field.default is dataclasses.MISSING else f" = {field.default!r}"
+            raise _wrong(
+                family,
+                f"the field {field.name}{given}, which is no coefficient: write {field.name}: "
+                f"float = coefficient({'1.0' if not given else given[3:]}, lower=..., upper=..., "
+                f'meaning="..."), or {field.name}: ClassVar[...] = ... for a constant',
+            )
+
+
+def check_physics(problem: "Problem") -> None:
+    """Refuse a family whose `rhs` or `initial` does not give what it must; tried once a family."""
+    family = type(problem)
+    if family in _tried:
+        return
+    check_coefficients(family)
+    try:
+        for check in settings:
+            check(family.recipe)
+    except (InvalidValueError, UnknownNameError) as error:
+        raise _wrong(family, f"a recipe that no fit takes: {error}".rstrip(".")) from error
+    try:
+        with np.errstate(all="ignore"):
+            _try(problem)
+    except PacpdeError:
+        raise
+    except Exception:  # of the user's functions: said where they are used
+        return
+    _tried.add(family)
+
+
+def _try(problem: "Problem") -> None:
+    """Note the derivatives that `rhs` asks for, then try both functions at a few points."""
+    box, rng = problem.domain, np.random.default_rng(0)
+    recorded = RecordedDerivative(len(problem.fields), box.names)
+    problem.rates(recorded.fields, recorded)
+    _check_derivatives(problem, recorded.asked)
+    points = box.from_unit(rng.random((POINTS, len(box.axes)))).T
+    start = problem.start(*points[1:])
+    for part in start:
+        _check_values(problem, "initial", part)
+    fields = [np.broadcast_to(np.asarray(part, float), POINTS) for part in start]
+    channels = {
+        name: [value + rng.random(POINTS) if name else value for value in fields]
+        for name in channel_names(recorded.asked | {"t"})
+    }
+    d = ChannelDerivative(channels, box.names, dict(zip(box.names, points, strict=True)))
+    for part in problem.rates(d.fields, d):
+        _check_values(problem, "rhs", part)
+
+
+def _check_derivatives(problem: "Problem", asked: set[str]) -> None:
+    """Refuse derivatives in time, and equations that cannot meet both edges of an axis."""
+    time = [name for name in asked if not name.strip("t")]  # mixed ones suit a residual alone
+    if time:
+        raise InvalidValueError(
+            f'{_place(problem, "rhs")} asks for d(u, "{time[0]}"), a derivative in time, and it '
+            "gives ∂u/∂t itself: leave derivatives in space alone in it. Write u_tt = ... as a "
+            "system of two fields, u_t = v and v_t = ...."
+        )
+    for axis in problem.domain.space:
+        highest = max((name.count(axis.name) for name in asked), default=0)
+        if highest == 1 and isinstance(problem.edges[axis.name], Dirichlet):
+            raise InvalidValueError(
+                f"{_place(problem, 'rhs')} has first derivatives in {axis.name!r} at most, and "
+                f"such an equation takes values at one edge: Dirichlet gives them at both. Declare "
+                f'edges = {{"{axis.name}": Periodic()}}, or add a second derivative with a small '
+                "coefficient."
+            )
+
+
+def _check_values(problem: "Problem", method: str, part: Any) -> None:
+    """Refuse what are no real numbers, one a point."""
+    found = np.asarray(part)
+    if found.dtype.kind not in "biuf":
+        raise InvalidValueError(
+            f"{_place(problem, method)} gives {found.dtype} for a field, expected real numbers."
+        )
+    if found.shape not in ((), (1,), (POINTS,)):
+        raise InvalidValueError(
+            f"{_place(problem, method)} gives an array of shape {found.shape} for a field at "
+            f"{POINTS} points, expected ({POINTS},): write it with plain arithmetic of the fields "
+            "and coordinates, point by point."
+        )
+
+
+def _place(problem: "Problem", method: str) -> str:
+    return f"the {method} of the family {problem.name!r}{line_of(problem, method)}"
+
+
+def line_of(problem: "Problem", method: str) -> str:
+    """Where a function of a family begins, in words."""
+    code = getattr(inspect.unwrap(getattr(type(problem), method)), "__code__", None)
+    return "" if code is None else f" (line {code.co_firstlineno})"
+
+
+def _check_tuple(family: Family, name: str) -> None:
+    """A list is taken as a tuple; text and single things are refused."""
+    value: Any = getattr(family, name, ())
+    if isinstance(value, list):
+        value = tuple(value)
+        setattr(family, name, value)
+    if not isinstance(value, tuple):
+        raise _wrong(
+            family,
+            f"{name} = {_short(value)}, expected a tuple: write {name} = ({_short(value)},), "
+            "with a comma",
+        )
+
+
+def _check_axes(family: Family) -> None:
+    if not family.axes or not all(isinstance(axis, Axis) for axis in family.axes):
+        raise _wrong(
+            family,
+            f"axes = {_short(family.axes)}, expected Axis objects, as in "
+            'axes = (Axis("t", 0.0, 1.0), Axis("x", -1.0, 1.0))',
+        )
+    names = [axis.name for axis in family.axes]
+    if names[:1] != ["t"] or len(set(names)) != len(names) or any(len(n) != 1 for n in names):
+        raise _wrong(family, f"the axes {names}: 't' comes first, names are one letter and differ")
+
+
+def _check_fields(family: Family) -> None:
+    fields, names = family.fields, [axis.name for axis in family.axes]
+    for field in fields:
+        if not isinstance(field, str) or not field.isidentifier() or field in names:
+            raise _wrong(
+                family,
+                f"the field {field!r}, expected names of letters, digits and _ that are no axes "
+                f"({', '.join(names)})",
+            )
+    if not fields or len(set(fields)) != len(fields):
+        raise _wrong(
+            family, f"the fields {', '.join(fields) or '()'}: give one or more, all differ"
+        )
+    if len(family.scales) != len(fields):
+        raise _wrong(
+            family,
+            f"{len(family.scales)} scales for {len(fields)} fields: give one typical size a field",
+        )
+    for scale, field in zip(family.scales, fields, strict=True):
+        if not (as_number(scale) or 0) > 0:
+            raise _wrong(
+                family,
+                f"the scale {scale!r} for the field {field!r}, expected its typical size: a finite "
+                "number above 0",
+            )
+
+
+def _check_edges(family: Family) -> None:
+    names, edges = [axis.name for axis in family.axes[1:]], family.edges
+    if not isinstance(edges, Mapping):
+        raise _wrong(
+            family,
+            f"edges = {_short(edges)}, expected a dict with a condition for each space axis: write "
+            f"{EDGES}. They depend on no coefficient",
+        )
+    for name, edge in edges.items():
+        if isinstance(edge, type) and issubclass(edge, Dirichlet | Periodic):
+            raise _wrong(
+                family,
+                f"the class {edge.__name__} as the edge in {name!r}: write {edge.__name__}(), with "
+                "parentheses",
+            )
+        if not isinstance(edge, Dirichlet | Periodic):
+            raise _wrong(
+                family,
+                f"the edge {_short(edge)} in {name!r}, expected one condition for all fields: "
+                f"write {EDGES}",
+            )
+    if set(edges) != set(names):
+        raise _wrong(
+            family,
+            f"edges for {sorted(map(str, edges))}, expected one condition for each of {names}",
+        )
+
+
+def _check_decorated(family: Family) -> None:
+    """A dataclass takes its fields off the class; those still there were never seen."""
+    for kind in family.__mro__:
+        left = [name for name, value in vars(kind).items() if isinstance(value, dataclasses.Field)]
+        if left:
+            raise InvalidValueError(
+                f"the family {kind.__name__} is no dataclass, so that {', '.join(left)} is no "
+                "coefficient yet: write @dataclass(frozen=True) above its class."
+            )
+
+
+def _check_defaults(family: Family) -> None:
+    """Refuse a bare value in place of a coefficient of the family that a class extends."""
+    bases = [base for base in family.__mro__[1:] if dataclasses.is_dataclass(base)]
+    known = {
+        field.name
+        for base in bases
+        for field in dataclasses.fields(base)
+        if "coefficient" in field.metadata
+    }
+    for name, value in vars(family).items():
+        if name in known and not isinstance(value, dataclasses.Field | MemberDescriptorType):
+            raise _wrong(
+                family,
+                f"{name} = {_short(value)}, which would not change the coefficient {name}: write "
+                f"{name}: float = coefficient({_short(value)}, lower=..., upper=..., "
+                'meaning="...") below @dataclass(frozen=True)',
+            )
+
+
+def _short(value: object) -> str:
+    text = value.__name__ + "()" if inspect.isfunction(value) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _wrong(family: Family, what: str) -> InvalidValueError:
+    return InvalidValueError(f"family {family.name!r} has {what}.")

@@ -1,0 +1,159 @@
+"""What a family declares wrongly is refused when its file is read, with a line and a remedy."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pacpde import fit
+from pacpde.errors import PacpdeError
+from pacpde.methods.recipe import Recipe
+from pacpde.physics import families
+from pacpde.registry import load_plugin
+
+FAMILY = """
+from dataclasses import dataclass
+from pacpde.physics import Axis, Dirichlet, Periodic, Problem, coefficient
+
+@dataclass(frozen=True)
+class Declared(Problem):
+    name = "test_declared"
+    axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
+    fields = ("u",)
+    scales = (1.0,)
+    edges = {"x": Dirichlet()}
+    recipe = {"width": 8}
+    k: float = coefficient(0.4, lower=0.1, upper=10, meaning="rate")
+
+    def rhs(self, u, d):
+        return self.k * d(u, "xx")
+
+    def initial(self, x):
+        return x * (1 - x)
+"""
+EDGES, RATES = 'edges = {"x": Dirichlet()}', 'return self.k * d(u, "xx")'
+K = 'k: float = coefficient(0.4, lower=0.1, upper=10, meaning="rate")'
+CLASS_LINE, EDGE_LINE, K_LINE, RHS_LINE, START_LINE = 6, 11, 13, 15, 18
+
+# old, new, line that is named, words of the sentence
+WRONG = {
+    "first derivatives between walls": (
+        RATES, 'return -d(u, "x")', RHS_LINE, "takes values at one edge: Dirichlet gives them"),
+    "a class as an edge": (EDGES, 'edges = {"x": Dirichlet}', CLASS_LINE, r"write Dirichlet\(\)"),
+    "another class": (EDGES, 'edges = {"x": Periodic}', CLASS_LINE, r"write Periodic\(\), with"),
+    "edges in a tuple": (EDGES, "edges = (Dirichlet(),)", CLASS_LINE, "expected a dict"),
+    "edges as text": (EDGES, 'edges = "periodic"', CLASS_LINE, "expected a dict"),
+    "edges as a property": (
+        EDGES, "edges = property(lambda self: {})", CLASS_LINE, "depend on no coefficient"),
+    "edges as a function": (
+        EDGES, "edges = lambda self: {}", CLASS_LINE, "depend on no coefficient"),
+    "an edge for each field": (
+        EDGES, 'edges = {"x": (Dirichlet(), Periodic())}', CLASS_LINE, "for all fields"),
+    "an edge as text": (EDGES, 'edges = {"x": "periodic"}', CLASS_LINE, "expected one condition"),
+    "an edge as a number": (EDGES, 'edges = {"x": 5}', CLASS_LINE, "expected one condition"),
+    "an edge of a function": (
+        EDGES, 'edges = {"x": Dirichlet(0.0, lambda t: t)}', EDGE_LINE, "expected a finite number"),
+    "an edge of None": (
+        EDGES, 'edges = {"x": Dirichlet(0.0, None)}', EDGE_LINE, "upper = None, expected a finite"),
+    "a setting misspelt": ("width", "widht", None, "setting of a fit 'widht': did you mean"),
+    "a setting without sense": ('"width": 8', '"width": -8', None, "width is -8"),
+    "a recipe as text": ('{"width": 8}', '"wide"', CLASS_LINE, "expected a dict of settings"),
+    "a field without default": (K, "k: float", None, r"write k: float = coefficient\(1.0, lower="),
+    "a field with a plain default": (
+        K, "k: float = 0.4", None, r"the field k = 0.4, which is no coefficient"),
+    "bounds that are reversed": ("lower=0.1, upper=10", "lower=10, upper=0.1", K_LINE, "between"),
+    "a default out of bounds": ("coefficient(0.4", "coefficient(40", K_LINE, "the default between"),
+    "a forgotten return": (RATES, RATES.removeprefix("return "), RHS_LINE, "lack a `return`"),
+    "a forgotten return at the start": (
+        "return x * (1", "x * (1", START_LINE, "lack a `return`"),
+    "rates of a wrong shape": (RATES, "return (self.k * d(u, 'xx'))[:2]", RHS_LINE, "of shape"),
+    "rates of two fields": (RATES, "return u, u", RHS_LINE, "returned 2 values for the fields u"),
+    "a start of a wrong shape": ("return x * (1 - x)", "return [[1, 2]]", START_LINE, "of shape"),
+    "a start of text": ("return x * (1 - x)", "return 'x'", START_LINE, "expected real numbers"),
+    "rates that are complex": (RATES, RATES + " * 1j", RHS_LINE, "expected real numbers"),
+    "a second derivative in time": (RATES, 'return d(u, "tt")', RHS_LINE, "as a system of two"),
+    "a derivative in time": (RATES, 'return -d(u, "t")', RHS_LINE, "leave derivatives in space"),
+    "an axis that is not there": (RATES, 'return d(u, "yy")', RHS_LINE + 1, "unknown axis 'y'"),
+    "a field without its comma": (
+        'fields = ("u",)', 'fields = ("temp")', CLASS_LINE, r"write fields = \('temp',\), with"),
+    "a field twice": (
+        'fields = ("u",)\n    scales = (1.0,)', 'fields = ("u", "u")\n    scales = (1.0, 1.0)',
+        CLASS_LINE, "all differ"),
+    "a field named as an axis": ('("u",)', '("x",)', CLASS_LINE, "that are no axes"),
+    "a scale without its comma": ("(1.0,)", "(1.0)", CLASS_LINE, r"write scales = \(1.0,\)"),
+    "a negative scale": ("(1.0,)", "(-1.0,)", CLASS_LINE, "a finite number above 0"),
+    "one axis without a comma": (
+        'axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))', 'axes = (Axis("t", 0.0, 1.0))',
+        CLASS_LINE, "expected a tuple"),
+    "axes as text": (
+        'axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))', 'axes = ("t", "x")', CLASS_LINE,
+        "expected Axis objects"),
+    "an axis with ends of text": ('"x", 0.0, 1.0', '"x", "0", "1"', 8, "expected a number"),
+    "no rhs": ("def rhs", "def lhs", None, "lacks rhs"),
+    "no decorator": ("@dataclass(frozen=True)\n", "", None, r"write @dataclass\(frozen=True\)"),
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def unregister() -> Iterator[None]:
+    before = set(families.names())
+    yield
+    for name in set(families.names()) - before:
+        families.forget(families.get(name))
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_declaration_is_refused_when_its_file_is_read(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    old, new, line, words = WRONG[case]
+    assert FAMILY.count(old) == 1
+    file = tmp_path / "mine.py"
+    file.write_text(FAMILY.replace(old, new))
+    with pytest.raises(PacpdeError, match=words) as refused:
+        load_plugin(file)
+    assert str(refused.value).startswith(f"plugin {str(file)!r}")
+    if line is not None:
+        assert f"line {line}" in str(refused.value)
+    assert "test_declared" not in families.names()
+
+
+def test_a_class_without_a_name_of_its_own_is_refused(tmp_path: Path) -> None:
+    """It would be stored and loaded as its parent; one that a named class extends may be so."""
+    file = tmp_path / "mine.py"
+    head = "from pacpde.problems import Heat\n\n"
+    nameless = "class Mine(Heat):\n    def initial(self, x):\n        return 0 * x\n\n"
+    file.write_text(head + nameless)
+    with pytest.raises(PacpdeError, match=r"line 4: the class Mine extends 'heat' and has no name"):
+        load_plugin(file)
+    file.write_text(head + nameless + "class Named(Mine):\n    name = 'test_named'\n")
+    load_plugin(file)
+    assert families.get("test_named")().name == "test_named"
+
+
+def test_a_bare_value_in_place_of_a_coefficient_is_refused(tmp_path: Path) -> None:
+    """It would be ignored: the coefficient keeps the default of the class that is extended."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from pacpde.problems import Heat\n\nclass Mine(Heat):\n    name = 'test_bare'\n"
+        "    alpha = 0.7\n"
+    )
+    with pytest.raises(PacpdeError, match=r"line 3: .*alpha = 0.7, which would not change"):
+        load_plugin(file)
+
+
+def test_lists_are_as_good_as_tuples(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    text = FAMILY.replace('("u",)', '["u"]').replace("(1.0,)", "[1.0]")
+    file.write_text(text.replace('(Axis("t", 0.0, 1.0), ', '[Axis("t", 0.0, 1.0), ').replace(
+        'Axis("x", 0.0, 1.0))', 'Axis("x", 0.0, 1.0)]'))  # fmt: skip
+    load_plugin(file)
+    made = fit(families.get("test_declared")(), width=4, depth=1, points=20, steps=1)
+    assert len(made(0.5, [0.1, 0.2])) == 2
+
+
+def test_recipes_of_all_families_are_settings_of_a_fit() -> None:
+    for family in families:
+        assert Recipe.of(family()).width >= 1
