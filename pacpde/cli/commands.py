@@ -402,8 +402,8 @@ def compare(
         bool,
         typer.Option(
             "--together",
-            help="Fit all seeds and methods side by side: the same to rounding, in less time "
-            "where networks are small. The seconds shown are then shares of the whole.",
+            help="Fit all seeds and methods side by side, each as alone on one thread: less time "
+            "where methods share stages. The seconds shown are then shares of the whole.",
         ),
     ] = False,
     device: Device = "cpu",

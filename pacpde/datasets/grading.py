@@ -10,6 +10,7 @@ from pacpde.datasets.cache import reference_for
 from pacpde.datasets.load import load
 from pacpde.errors import DataFileError, InvalidValueError, SolverError
 from pacpde.physics import Problem
+from pacpde.physics.fingerprint import same_problem
 from pacpde.reference import Reference, default_tolerance
 from pacpde.reference.certificate import LOOSEST, check_tolerance
 
@@ -49,7 +50,7 @@ def grading_reference(
     if reference is None or reference == NONE:
         return None
     if isinstance(reference, Reference):
-        if reference.problem != problem:
+        if not same_problem(reference.problem, problem):
             raise InvalidValueError(
                 f"the reference solves {reference.problem} up to t = {_end(reference.problem):g}, "
                 f"expected {problem} up to t = {_end(problem):g}: solve that, or give none."

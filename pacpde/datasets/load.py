@@ -10,7 +10,7 @@ import numpy as np
 from pacpde.datasets.schema import SCHEMA, Dataset, Labels, check_sealed
 from pacpde.errors import DataFileError, InvalidValueError, UnknownNameError
 from pacpde.physics import Problem, families
-from pacpde.physics.fingerprint import check_unchanged
+from pacpde.physics.fingerprint import check_unchanged, family_difference, same_problem
 from pacpde.reference import Reference
 from pacpde.reference.dense import DEGREE, DenseSolution
 from pacpde.reference.grid import space_axes
@@ -33,6 +33,7 @@ def load(path: str | Path, problem: Problem | None = None) -> Dataset:
             found = _problem(opened, file)
             if problem is not None:
                 _check_problem(found, problem, file)
+                found = problem  # of the same definition, perhaps of a class that was made anew
             return Dataset(_reference(opened, found), _labels(opened))
     except DataFileError:
         raise
@@ -72,10 +73,13 @@ def _problem(file: h5py.File, path: Path) -> Problem:
 
 def _check_problem(found: Problem, expected: Problem, path: Path) -> None:
     """Refuse a file of another problem, by what is different."""
-    if found == expected:
+    if same_problem(found, expected):
         return
-    if type(found) is not type(expected):
+    change = family_difference(found, expected)
+    if found.name != expected.name:
         differs = f"the family {found.name!r}, expected {expected.name!r}"
+    elif change is not None:
+        differs = f"{found} of another definition of its family than the one given: {change}"
     elif found.coefficients != expected.coefficients:
         differs = f"{found}, expected {expected}"
     else:

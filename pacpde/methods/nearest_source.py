@@ -11,6 +11,7 @@ from pacpde.networks import checkpoint
 from pacpde.networks.solved import SolvedAnsatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import PhysicsTask, Task
+from pacpde.physics.fingerprint import family_difference
 from pacpde.physics.problem import Problem
 
 
@@ -49,5 +50,6 @@ class NearestSource(WarmStart):
         found = [checkpoint.load(place) for place in places]
         return [
             one for one in found
-            if type(one.problem) is type(target) and not isinstance(one.ansatz, SolvedAnsatz)
+            if family_difference(one.problem, target) is None
+            and not isinstance(one.ansatz, SolvedAnsatz)
         ]  # fmt: skip

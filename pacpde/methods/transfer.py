@@ -29,6 +29,7 @@ from pacpde.optim.journal import Journal
 from pacpde.optim.together import Together
 from pacpde.optim.update import Progress
 from pacpde.physics.domain import mesh
+from pacpde.physics.fingerprint import family_difference
 from pacpde.physics.problem import Problem
 from pacpde.reference import Reference
 from pacpde.runtime import Runtime, check_seed, gradients, versions
@@ -302,10 +303,16 @@ def check_transfer(
     """Refuse what cannot be transferred, before anything runs."""
     check_source(source)
     check_problem(target, "target")
-    if type(source.problem) is not type(target):
+    if source.problem.name != target.name:
         raise InvalidValueError(
             f"the source solves {source.problem.name!r} and the target is {target.name!r}: "
             "transfer goes between coefficients of one family."
+        )
+    change = family_difference(source.problem, target)
+    if change is not None:
+        raise InvalidValueError(
+            f"the family {target.name!r} was defined anew since the source was made, and {change}: "
+            "train the source anew."
         )
     if physics and source.basis.hard and target.contradictions:
         raise InvalidValueError(

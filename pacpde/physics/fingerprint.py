@@ -124,6 +124,41 @@ def source_hash(classes: Iterable[type]) -> str:
     return short_hash(" ".join(contents).encode()) if contents else ""
 
 
+def family_difference(one: Problem, other: Problem) -> str | None:
+    """How the families of two problems differ; None where they have one definition.
+
+    A cell of a notebook that is run again, and a plugin that is read again, make another class of
+    the same equation: rates and starts are compared for the coefficients of both problems.
+    """
+    if type(one) is type(other):
+        return None
+    if one.name != other.name:
+        return f"one is {one.name!r}, the other {other.name!r}"
+    if list(one.declared()) != list(other.declared()):
+        return "its coefficients have other names"
+    for problem in (one, other):
+        try:
+            ours, theirs = (
+                type(each).from_coefficients(problem.coefficients, problem.until)
+                for each in (one, other)
+            )
+        except InvalidValueError:
+            return "its coefficients have other bounds"
+        change = Fingerprint.of(ours).difference(Fingerprint.of(theirs))
+        if change is not None:
+            return change
+    return None
+
+
+def same_problem(one: Problem, other: Problem) -> bool:
+    """Whether two problems have the same definition, coefficients and time span."""
+    return one == other or (
+        one.coefficients == other.coefficients
+        and one.domain == other.domain
+        and family_difference(one, other) is None
+    )
+
+
 def check_registered(problem: Problem) -> None:
     """Refuse to store a problem that its family's name does not lead back to."""
     cls = type(problem)
