@@ -44,10 +44,11 @@ class BatchError(SolverError):
     def __init__(self, results: Sequence[Any], errors: dict[int, BaseException]) -> None:
         numbers = ", ".join(map(str, errors))
         first = next(iter(errors.values()))
+        why = f"{type(first).__name__}: {str(first).rstrip('.')}"
         super().__init__(
             f"{len(errors)} of {len(results)} fits failed (number {numbers}, from 0), the first "
-            f"with {type(first).__name__}: {first} The others have ended: they are in the "
-            "`results` of this error, in order, with None for those that failed."
+            f"with {why}. The others have ended: they are in the `results` of this error, in "
+            "order, with None for those that failed."
         )
         self.results, self.errors = list(results), errors
 

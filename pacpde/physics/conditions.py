@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, short
 from pacpde.physics.numbers import as_number
 
 
@@ -17,8 +17,9 @@ class Dirichlet:
         for name in ("lower", "upper"):
             value = getattr(self, name)
             if as_number(value) is None:
+                shown = "a function" if callable(value) else short(value)
                 raise InvalidValueError(
-                    f"Dirichlet has {name} = {value!r}, expected a finite number: it holds for all "
+                    f"Dirichlet has {name} = {shown}, expected a finite number: it holds for all "
                     "fields at all times, and for all coefficients."
                 )
 

@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 import numpy as np
 
-from pacpde.errors import InvalidValueError, PacpdeError, UnknownNameError
+from pacpde.errors import InvalidValueError, PacpdeError, UnknownNameError, short
 from pacpde.physics.conditions import Dirichlet, Periodic
 from pacpde.physics.derivatives import ChannelDerivative, RecordedDerivative, channel_names
 from pacpde.physics.domain import Axis
@@ -275,8 +275,7 @@ def _check_defaults(family: Family) -> None:
 
 
 def _short(value: object) -> str:
-    text = value.__name__ + "()" if inspect.isfunction(value) else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return f"{value.__name__}()" if inspect.isfunction(value) else short(value)
 
 
 def _wrong(family: Family, what: str) -> InvalidValueError:
