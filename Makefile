@@ -23,7 +23,7 @@ install: $(STAMP)  ## Make .venv with the tested versions (the other targets do 
 demo: $(STAMP)  ## Burgers, viscosity 0.01/pi to 0.02/pi: PAC, warm start and scratch side by side
 	@mkdir -p runs/demo
 	$(BIN)/pacpde compare burgers --source nu=0.01/pi --target nu=0.02/pi \
-		--methods pac,warm_start,scratch --json runs/demo/records.json -o runs/demo
+		--methods pac,warm_start,scratch --json runs/demo/records.json -o runs/demo --overwrite
 
 test: lint pytest  ## Style, types, import rows, then the tests
 

@@ -137,7 +137,7 @@ class Store:
 
     def taken(self, places: Iterable[tuple[str, ...]]) -> list[Path]:
         """Where nothing else may be put."""
-        files = [(name,) for name in (LOCK, LIST, RECORDS, *PICTURES)]
+        files = [(name,) for name in (LOCK, LIST, *PICTURES)]  # --json may name the records
         inside = [(".cells",), (".journal",), *files, *places]
         return [self.folder.joinpath(*place) for place in inside]
 
