@@ -1,7 +1,10 @@
 """What a solution's residual is worth: beside the terms of its equation, and as an error."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from pacpde.networks.assessment import Assessment
@@ -10,6 +13,8 @@ from pacpde.networks.mlp import MLP
 from pacpde.objective.error_estimate import error_estimate, linearised
 from pacpde.physics.problem import Problem
 
+FINER = 15  # times as many points where the equation reads the coordinates
+CHUNK = 8192  # points at once
 FAR = 30  # times a declared scale, or a share of it, beyond which the scale is doubted
 
 
@@ -27,9 +32,12 @@ def assess(
         estimate: whether its error is estimated; that costs about as much as some steps of a fit.
     """
     problem = ansatz.problem
-    jet, slopes, rates = linearised(network, weights, ansatz, points)
-    residual = _share_of_terms(problem, jet, slopes, rates)
-    notes = list(_scales(problem, jet[0]))
+    if problem.coordinates_read:
+        points = torch.cat([points, _more(problem, len(points) * FINER).to(points)])
+    measured = [_Measured.at(network, weights, ansatz, chunk) for chunk in points.split(CHUNK)]
+    sizes, residuals, fields = _Measured.together(measured)
+    residual = _worst_share(residuals, sizes)
+    notes = list(_scales(problem, fields))
     error = error_estimate(network, weights, ansatz) if estimate else None
     if estimate and error is None:
         notes.append(
@@ -38,33 +46,73 @@ def assess(
     return Assessment(residual, error, tuple(notes))
 
 
-def _share_of_terms(
-    problem: Problem, jet: torch.Tensor, slopes: torch.Tensor, rates: torch.Tensor
-) -> float:
-    """Residual over the size of the equation's terms, of the worst equation.
+@dataclass(frozen=True)
+class _Measured:
+    """Sums of squares over some points.
 
-    The terms are u_t, every ∂rhs/∂c · c for a derivative c of a field, and what these leave of the
-    right-hand side (sources); sizes are root mean squares over the points.
+    Attributes:
+        points: how many.
+        residuals: u_t − rhs, [fields].
+        terms: the terms of every equation, [terms, fields]: u_t, every ∂rhs/∂c · c for a derivative
+            c of a field, and what these leave of the right-hand side (sources).
+        values: the fields, [fields].
     """
-    changes = jet[problem.channels.index("t")]
-    linear = slopes * jet.unsqueeze(2)  # [channels, points, equations, fields]
-    rest = rates - linear.sum((0, 3))
 
-    def size(values: torch.Tensor) -> torch.Tensor:
-        return (values * values).mean(0).sqrt()
+    points: int
+    residuals: torch.Tensor
+    terms: torch.Tensor
+    values: torch.Tensor
 
-    sizes = size(changes) + size(rest) + size(linear.transpose(0, 1)).sum((0, 2))
-    residuals = size(changes - rates)
-    shares = torch.where(residuals > 0, residuals / sizes, 0.0)
-    worst = float(shares.max())
+    @classmethod
+    def at(
+        cls, network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz, points: torch.Tensor
+    ) -> "_Measured":
+        jet, slopes, rates = linearised(network, weights, ansatz, points)
+        changes = jet[ansatz.problem.channels.index("t")]
+        linear = slopes * jet.unsqueeze(2)  # [channels, points, equations, fields]
+        rest = rates - linear.sum((0, 3))
+        terms = linear.permute(0, 3, 1, 2).flatten(0, 1)  # [terms, points, equations]
+        every = torch.cat([terms, torch.stack([changes, rest])])
+        return cls(
+            len(points),
+            ((changes - rates) ** 2).sum(0),
+            (every**2).sum(1),
+            (jet[0] ** 2).sum(0),
+        )
+
+    @classmethod
+    def together(
+        cls, parts: Sequence["_Measured"]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Root mean squares of terms (added up), residuals and fields, each [fields]."""
+        count = sum(part.points for part in parts)
+
+        def size(sums: Sequence[torch.Tensor]) -> torch.Tensor:
+            return (torch.stack(list(sums)).sum(0) / count).sqrt()
+
+        return (
+            size([part.terms for part in parts]).sum(0),
+            size([part.residuals for part in parts]),
+            size([part.values for part in parts]),
+        )
+
+
+def _worst_share(residuals: torch.Tensor, sizes: torch.Tensor) -> float:
+    """Residual over the size of the equation's terms, of the worst equation."""
+    worst = float(torch.where(residuals > 0, residuals / sizes, 0.0).max())
     return worst if math.isfinite(worst) else math.inf
 
 
-def _scales(problem: Problem, values: torch.Tensor) -> list[str]:
+def _more(problem: Problem, count: int) -> torch.Tensor:
+    """Random points for an equation that reads the coordinates: its sources may be narrow."""
+    unit = np.random.default_rng(0).uniform(size=(count, len(problem.axes)))
+    return torch.from_numpy(problem.domain.from_unit(unit))
+
+
+def _scales(problem: Problem, sizes: torch.Tensor) -> list[str]:
     """Fields whose size is far from what their family declares, each in a sentence."""
     told = []
-    for name, scale, own in zip(problem.fields, problem.scales, values.unbind(-1), strict=True):
-        size = float((own * own).mean().sqrt())
+    for name, scale, size in zip(problem.fields, problem.scales, sizes.tolist(), strict=True):
         if size > FAR * scale or 0 < size < scale / FAR:
             told.append(
                 f"{name} has the size {size:.1e} and is measured in {scale:g}: declare its size in "

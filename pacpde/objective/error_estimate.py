@@ -33,6 +33,7 @@ ODE_STEPS = 1000  # over the family's own time span
 EARLY = 120  # steps that grow geometrically from the start, for what happens at once there
 PDE_STEPS = 96  # over the time span, denser at the start
 NODES = {1: 161, 2: 25, 3: 11}  # per axis, by the number of space axes
+FINE = 2**16  # points of a start that is narrow
 SNAPSHOTS = 33  # times at which the solution is looked at to place the nodes
 
 
@@ -62,7 +63,29 @@ def error_estimate(network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz) -
         errors = np.sqrt((weight * error**2).sum((0, 1)))
         sizes = np.sqrt((weight * linear.values**2).sum((0, 1)))
         shares = np.where(errors > 0, errors / np.where(sizes > 0, sizes, 0.0), 0.0)
-    return float(np.nan_to_num(shares, nan=np.inf, posinf=np.inf).max())
+    missed = _missed_start(network, weights, ansatz)
+    return float(np.nan_to_num(shares, nan=np.inf, posinf=np.inf).max(initial=missed))
+
+
+def _missed_start(network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz) -> float:
+    """Relative L2 by which a start is missed that is too narrow for the nodes; else 0."""
+    problem = ansatz.problem
+    if not any(found.narrow for found in problem.contradictions):
+        return 0.0
+    points = problem.domain.from_unit(
+        np.random.default_rng(0).uniform(size=(FINE, len(problem.axes)))
+    )
+    points[:, 0] = problem.domain.axis("t").lower
+    start = np.stack(
+        [np.broadcast_to(part, len(points)) for part in problem.start(*points.T[1:])], -1
+    )
+    wrong, size = np.zeros(start.shape[1]), (start**2).sum(0)
+    for own, expected in zip(np.array_split(points, 8), np.array_split(start, 8), strict=True):
+        batch = ansatz.batch(torch.from_numpy(own).to(weights))
+        with torch.no_grad():
+            found = batch.fields(network.forward(weights, batch.inputs, batch.names))[0]
+        wrong += ((found.double().cpu().numpy() - expected) ** 2).sum(0)
+    return float(np.sqrt(wrong / np.where(size > 0, size, 1.0)).max())
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LINES = 8  # along an axis, at which a start in several dimensions is looked at
 SAMPLES = 2048  # intervals of a line
+FINE = 2**16  # random points that look for what the samples miss
 SUSPECTS = 8  # intervals of a line that are looked at more closely
 HALVINGS = 34  # of such an interval, to a share of 2⁻⁴⁵ of the axis: rounding ends it there
 # Share of the solution's size below which an ansatz may bend a start: it causes an error of about
@@ -41,14 +42,18 @@ class Contradiction:
         where: in words, with the coordinate.
         jump: by how much, in the field's own unit, or that an axis where `slope` is true.
         slope: whether the slope jumps rather than the value.
+        narrow: whether it is no jump, but a feature too narrow for any fit to see.
     """
 
     field: str
     where: str
     jump: float
     slope: bool = False
+    narrow: bool = False
 
     def __str__(self) -> str:
+        if self.narrow:
+            return f"{self.field} changes by {self.jump:.2g} within 1/{SAMPLES} of an axis {self.where}"
         what = f"the slope of {self.field}" if self.slope else self.field
         return f"{what} jumps by {self.jump:.2g} {self.where}"
 
@@ -80,9 +85,7 @@ class _StartOnLines:
         space = self.problem.domain.space
         rng = np.random.default_rng(0)
         self.places = rng.uniform(0.01, 0.99, (LINES if len(space) > 1 else 1, len(space)))
-        values = np.concatenate(
-            [self.line(axis, np.linspace(axis.lower, axis.upper, 257))[0] for axis in space], 1
-        )
+        values = np.concatenate([self.line(axis, self._between(axis))[0] for axis in space], 1)
         walls = [
             abs(value)
             for edge in self.problem.edges.values()
@@ -91,6 +94,13 @@ class _StartOnLines:
         ]
         size = np.abs(values).max((0, 1), initial=max(walls, default=0.0))
         self.size = np.where(np.isfinite(size) & (size > 0), size, 1.0)
+
+    def _between(self, axis: Axis) -> np.ndarray:
+        """Random points along an axis, sorted, and its ends."""
+        inside = np.random.default_rng(1).uniform(
+            axis.lower, axis.upper, FINE // len(self.places) - 2
+        )
+        return np.concatenate([[axis.lower], np.sort(inside), [axis.upper]])
 
     def line(self, axis: Axis, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values and slopes along an axis at x [n] or [lines, n]: both [lines, n, fields]."""
@@ -131,7 +141,21 @@ class _StartOnLines:
                 found.append(Contradiction(name, where, jump, slope))
         if not found:
             self._check_derivative(axis, values, slopes, name)
+            found += self._narrow(axis, field, name, x, values)
         return found[:1]  # a start that jumps has slopes that do
+
+    def _narrow(
+        self, axis: Axis, field: int, name: str, x: np.ndarray, values: np.ndarray
+    ) -> list[Contradiction]:
+        """What random points between the samples see, and the samples do not."""
+        between = self._between(axis)
+        seen = self.line(axis, between)[0][..., field]
+        missed = np.abs(seen - np.stack([np.interp(between, x, own) for own in values]))
+        if float(np.sqrt((missed**2).mean())) <= SLOPES * self.size[field]:
+            return []
+        line, worst = np.unravel_index(missed.argmax(), missed.shape)
+        where = f"inside the start, at {axis.name} = {between[worst]:.6g}"
+        return [Contradiction(name, where, float(missed[line, worst]), narrow=True)]
 
     def _jump(
         self, axis: Axis, field: int, number: int, x: np.ndarray, seen: np.ndarray, least: float

@@ -60,16 +60,46 @@ class Derivative:
 
 
 class RecordedDerivative(Derivative):
-    """Notes which derivatives a right-hand side asks for; every value is 1."""
+    """Notes which derivatives and coordinates a right-hand side asks for; every value is 1."""
 
     def __init__(self, count: int, axes: Sequence[str]) -> None:
         one = [np.ones(1) for _ in range(count)]
-        super().__init__(one, axes, {name: np.ones(1) for name in axes})
+        self.recorded = _Recorded({name: np.ones(1) for name in axes})
+        super().__init__(one, axes, self.recorded)
         self.asked: set[str] = set()
+
+    @property
+    def read(self) -> frozenset[str]:
+        """The coordinates that were asked for."""
+        return frozenset(self.recorded.read)
 
     def take(self, field: int, axes: str) -> Array:
         self.asked.add(axes)
         return np.ones(1)
+
+
+class _Recorded(dict[str, np.ndarray]):
+    """Notes which of its keys are asked for."""
+
+    def __init__(self, values: Mapping[str, np.ndarray]) -> None:
+        super().__init__(values)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.read.add(name)
+        return super().get(name, default)
+
+    def values(self) -> Any:
+        self.read.update(self)
+        return super().values()
+
+    def items(self) -> Any:
+        self.read.update(self)
+        return super().items()
 
 
 class ChannelDerivative(Derivative):

@@ -189,9 +189,19 @@ class Problem(ABC):
     @cached_property
     def channels(self) -> tuple[str, ...]:
         """Every derivative the residual ∂u/∂t − rhs needs, with "" for the field itself."""
+        return channel_names(self._recorded.asked | {"t"})
+
+    @property
+    def coordinates_read(self) -> frozenset[str]:
+        """The coordinates that `rhs` depends on by itself, as sources and uneven media do."""
+        return self._recorded.read
+
+    @cached_property
+    def _recorded(self) -> RecordedDerivative:
+        """What `rhs` asks for when it is tried."""
         d = RecordedDerivative(len(self.fields), [axis.name for axis in self.axes])
         self.rates(d.fields, d)
-        return channel_names(d.asked | {"t"})
+        return d
 
     def rates(self, fields: Sequence[Array], d: Derivative) -> tuple[Array, ...]:
         """`rhs` as a tuple of one array a field, however many fields there are."""

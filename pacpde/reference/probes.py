@@ -7,13 +7,12 @@ left over is a feature that was missed. The points depend on nothing but the pro
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 
 from pacpde.physics import Problem
-from pacpde.physics.derivatives import ChannelDerivative, RecordedDerivative
+from pacpde.physics.derivatives import ChannelDerivative
 from pacpde.reference.grid import SpaceAxis
 from pacpde.reference.lines import UNIT, Lines, Tally, Unseen
 from pacpde.reference.method_of_lines import MethodOfLines
@@ -64,14 +63,10 @@ class Probes:
         if not self.read:
             self.points, self.lines = self.points // PLAIN, max(1, self.lines // PLAIN)
 
-    @cached_property
-    def read(self) -> set[str]:
+    @property
+    def read(self) -> frozenset[str]:
         """The coordinates that the right-hand side reads."""
-        noted = _Noted({name: np.ones(1) for name in self.problem.domain.names})
-        d = RecordedDerivative(len(self.problem.fields), self.problem.domain.names)
-        d.coordinates = noted
-        self.problem.rates(d.fields, d)
-        return noted.read
+        return self.problem.coordinates_read
 
     def in_start(self, axis: SpaceAxis) -> Unseen:
         """The start between the nodes of one space axis, in the mean square."""
@@ -257,30 +252,6 @@ class Probes:
                 chosen,
                 Lines(name, cells, offsets, signs, {n: x[chosen] for n, x in place.items()}),
             )
-
-
-class _Noted(dict[str, np.ndarray]):
-    """Notes which of its keys are asked for."""
-
-    def __init__(self, values: Mapping[str, np.ndarray]) -> None:
-        super().__init__(values)
-        self.read: set[str] = set()
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        self.read.add(name)
-        return super().__getitem__(name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self.read.add(name)
-        return super().get(name, default)
-
-    def values(self) -> Any:
-        self.read.update(self)
-        return super().values()
-
-    def items(self) -> Any:
-        self.read.update(self)
-        return super().items()
 
 
 def _cells(axis: SpaceAxis) -> np.ndarray:

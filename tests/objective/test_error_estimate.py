@@ -214,3 +214,36 @@ def test_a_small_residual_that_grows_is_not_convergence() -> None:
     """A tolerance of 100 times the terms is met at once, by a solution that is wrong."""
     made = fit(Lorenz(rho=28.0), seed=0, tolerance=100.0, **{**SMALL, "steps": 1})
     assert made.outcome == "drifted"
+
+
+@pytest.mark.parametrize(
+    "narrow",
+    [
+        lambda t, x: exp(-(((x - 0.437) / 1e-4) ** 2)) / 1e-4,  # in space, of area 1.8
+        lambda t, x: exp(-(((t - 0.437) / 1e-4) ** 2)) / 1e-4 * sin(pi * x),  # a flash
+    ],
+)
+def test_a_source_that_no_point_of_a_fit_sees(narrow: Any) -> None:
+    """The network solves the equation without it, everywhere that a fit looks."""
+
+    @dataclass(frozen=True)
+    class Needle(Heat):
+        def rhs(self, u: Any, d: Any) -> Any:
+            return super().rhs(u, d) + narrow(d.coordinates["t"], d.coordinates["x"])
+
+    Needle.name = "needle"
+    assert Needle().coordinates_read == {"t", "x"} and not Heat().coordinates_read
+    assert fit(Needle(), width=10, depth=2, points=100, steps=10).outcome != "converged"
+
+
+def test_a_start_that_no_point_of_a_fit_sees() -> None:
+    @dataclass(frozen=True)
+    class NarrowStart(Heat):
+        def initial(self, *space: Array) -> Any:
+            return exp(-(((space[0] - 0.43713) / 3e-5) ** 2))
+
+    NarrowStart.name = "narrow_start"
+    (found,) = NarrowStart().contradictions
+    assert found.narrow and found.jump == pytest.approx(1.0, rel=0.1)
+    made = fit(NarrowStart(), width=10, depth=2, points=100, steps=10)
+    assert made.outcome != "converged" and estimated(made) > 0.9
