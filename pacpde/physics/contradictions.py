@@ -53,7 +53,8 @@ class Contradiction:
 
     def __str__(self) -> str:
         if self.narrow:
-            return f"{self.field} changes by {self.jump:.2g} within 1/{SAMPLES} of an axis {self.where}"
+            within = f"within 1/{SAMPLES} of an axis"
+            return f"{self.field} changes by {self.jump:.2g} {within} {self.where}"
         what = f"the slope of {self.field}" if self.slope else self.field
         return f"{what} jumps by {self.jump:.2g} {self.where}"
 
