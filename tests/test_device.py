@@ -42,6 +42,16 @@ def test_pac_keeps_the_source_to_the_last_bit(device: str, tmp_path: object) -> 
     assert torch.equal(again.weights.cpu(), result.surrogate.weights.cpu())
 
 
+def test_gradients_come_back_to_where_the_coordinates_are(device: str) -> None:
+    made = fit(Heat(alpha=0.2), runtime=Runtime(device), **{**SMALL, "steps": 2})
+    x = torch.linspace(0.1, 1.0000000000000002, 5, dtype=torch.float64, requires_grad=True)
+    slopes = torch.autograd.grad(made(0.5, x).sum(), x)[0]
+    assert slopes.device.type == "cpu"
+    expected = made.derivative("x")(0.5, x.detach()).to("cpu")
+    torch.testing.assert_close(slopes, expected, rtol=1e-10, atol=1e-10)
+    assert made.derivative("xx")(0.5, x.detach().numpy()).shape == (5,)
+
+
 def test_targets_side_by_side(device: str) -> None:
     source = fit(Heat(alpha=0.2), runtime=Runtime(device), **SMALL)
     targets = [Heat(alpha=0.2 + 0.02 * k) for k in (1, 2, 3)]

@@ -43,8 +43,8 @@ def check_declared(family: "type[Problem]") -> None:
         if others and isinstance(edge, Dirichlet) and (edge.lower or edge.upper):
             raise InvalidValueError(
                 f"family {family.name!r} cannot be odd in {others}: its edges in {axis.name!r} "
-                f"have the values {edge.lower:g} and {edge.upper:g}, and an odd field is 0 in the "
-                "middle of them."
+                f"have the values {edge.lower:g} and {edge.upper:g}, expected 0, since a constant "
+                "is not odd."
             )
 
 
