@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
+from numbers import Real
 
 import torch
 
@@ -96,10 +97,10 @@ class TransTailor(Approaching):
 
 def check_rounds(flops: float, tau: float, **counts: int) -> None:
     """Refuse rounds that remove nothing or never end."""
-    if not 0 < flops < 1:
-        raise InvalidValueError(f"flops is {flops}, expected a share between 0 and 1.")
-    if not tau >= 0:
-        raise InvalidValueError(f"tau (τ) is {tau}, expected a number of at least 0.")
+    if not isinstance(flops, Real) or not 0 < flops < 1:
+        raise InvalidValueError(f"flops is {flops!r}, expected a share between 0 and 1.")
+    if not isinstance(tau, Real) or not tau >= 0:
+        raise InvalidValueError(f"tau (τ) is {tau!r}, expected a number of at least 0.")
     for name, count in counts.items():
         check_count(name, count, 1)
 

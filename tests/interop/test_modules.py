@@ -96,3 +96,45 @@ def test_what_cannot_be_tailored_is_refused() -> None:
     ):
         with pytest.raises(InvalidValueError, match=why):
             tailor(model, nothing, lambda m: 0.0, torch.zeros(1, 2))
+
+
+def test_what_fits_no_example_is_refused_in_a_sentence() -> None:
+    twice = nn.Linear(3, 3)
+    parametrized = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
+    layers = nn.LayerNorm(3, elementwise_affine=False)
+    for model, why in (
+        (nn.Linear(2, 1), "expected a torch.nn.Sequential"),
+        (nn.Sequential(nn.Linear(2, 3), twice, nn.Tanh(), twice), "uses its layer 3 twice"),
+        (nn.Sequential(parametrized, nn.Linear(3, 1)), "module 0 has parametrized weights"),
+        (
+            nn.Sequential(nn.Linear(5, 3), nn.Linear(3, 1)),
+            r"which is shaped \(1, 2\)",
+        ),
+        (nn.Sequential(nn.Linear(2, 3), layers, nn.Linear(3, 1)), "a fixed number of channels"),
+    ):
+        with pytest.raises(InvalidValueError, match=why):
+            tailor(
+                model, lambda m: (m(torch.ones(4, 2)) ** 2)[:, 0], lambda m: 0.0,
+                torch.zeros(1, 2), steps=1, factor_steps=1, rounds=1,
+            )  # fmt: skip
+
+
+def test_held_out_losses_are_of_a_network_that_draws_no_random_numbers() -> None:
+    model = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Dropout(0.5), nn.Linear(4, 1))
+    model.requires_grad_(False)  # frozen by whoever used it before
+    modes = []
+
+    def losses(m: nn.Module) -> torch.Tensor:
+        return (m(torch.ones(4, 2)) ** 2)[:, 0]
+
+    def held_out(m: nn.Module) -> float:
+        modes.append(m.training)
+        with torch.no_grad():
+            return float(losses(m).mean())
+
+    with torch.no_grad():
+        made = tailor(
+            model, losses, held_out, torch.zeros(1, 2), flops=0.3, tau=1e9, rounds=1, steps=2
+        )
+    assert modes == [False, False] and made.model.training
+    assert made.flops < made.rounds[0][0]

@@ -48,6 +48,7 @@ class DeepXDEDerivative(Derivative):
 
 def pde(problem: Problem) -> Callable[[Any, Any], list[Any]]:
     """∂u/∂t − rhs of every field, [points, 1] each, as DeepXDE's `pde(x, u)`."""
+    check_problem(problem, "problem")
     axes = order(problem)
 
     def residuals(x: Any, u: Any) -> list[Any]:
@@ -101,18 +102,18 @@ def data(
     if reference and "solution" not in settings:
         settings["solution"] = _metrics(problem)
     made = [*_start(problem, geometry), *_edges(problem, geometry)] if conditions else []
+    usual = {"num_domain": 2540, "num_boundary": 80, "num_initial": 160}
     if not space:
-        counts = {
-            "num_domain": _count("num_domain", num_domain, 400),
-            "num_boundary": _count("num_boundary", num_boundary, 2),
-        }
-        return dde.data.PDE(geometry, pde(problem), made, **counts, **settings)
-    counts = {
-        "num_domain": _count("num_domain", num_domain, 2540),
-        "num_boundary": _count("num_boundary", num_boundary, 80),
-        "num_initial": _count("num_initial", num_initial, 160),
-    }
-    return dde.data.TimePDE(geometry, pde(problem), made, **counts, **settings)
+        usual = {"num_domain": 400, "num_boundary": 2}
+    asked = {"num_domain": num_domain, "num_boundary": num_boundary, "num_initial": num_initial}
+    counts = {name: _count(name, asked[name], own) for name, own in usual.items()}
+    kind = dde.data.TimePDE if space else dde.data.PDE
+    try:
+        return kind(geometry, pde(problem), made, **counts, **settings)
+    except (TypeError, ValueError) as error:
+        raise InvalidValueError(
+            f"DeepXDE's {kind.__name__} refuses the settings: {error}"
+        ) from error
 
 
 def _metrics(problem: Problem) -> Values:
@@ -126,6 +127,7 @@ def _metrics(problem: Problem) -> Values:
 
 def solution(problem: Problem) -> Values:
     """The best certified reference at DeepXDE's points, [points, axes] → [points, fields]."""
+    check_problem(problem, "problem")
     found = reference_for(problem, loosest=LOOSEST)
     axes = problem.domain.axes
 

@@ -20,6 +20,7 @@ from pacpde.interop.deepxde.source import Source
 from pacpde.interop.held import filled, plain
 from pacpde.methods.recipe import Recipe
 from pacpde.methods.transfer import check_problem
+from pacpde.methods.transfer import check_source as check_surrogate
 from pacpde.networks.constraints import PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
@@ -186,7 +187,15 @@ def to_network(surrogate: Surrogate, like: Any) -> nn.Module:
         like: the model or network that the surrogate was made from, which stays as it is; its
             transforms and precision are taken. Widths are the surrogate's.
     """
-    net = plain(like.net if isinstance(like, dde.Model) else like)
+    check_surrogate(surrogate)
+    own = like.net if isinstance(like, dde.Model) else like
+    if not isinstance(own, nn.Module):
+        raise InvalidValueError(
+            f"like is {like!r}, expected the DeepXDE model or network that the surrogate came from."
+        )
+    net: Any = plain(own)
+    if not isinstance(surrogate.ansatz, PhysicsAnsatz):
+        raise InvalidValueError("the surrogate fits a table: it solves no problem of DeepXDE's.")
     network, ansatz = surrogate.network, surrogate.basis
     if replace(_network(net), width=network.width, depth=network.depth) != network:
         raise InvalidValueError(

@@ -53,7 +53,8 @@ def checked(mask: Mapping[str, Any], values: Tensors) -> Tensors:
                 f"torch.bool of shape {tuple(values[name].shape)}."
             )
     _check_share(masks, "the mask")
-    return {name: masks[name].to(value.device) for name, value in values.items()}
+    # copies: what is done to the given ones later is not meant
+    return {name: masks[name].to(value.device, copy=True) for name, value in values.items()}
 
 
 def kept(values: Tensors, mask: Tensors) -> Tensors:

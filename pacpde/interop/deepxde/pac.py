@@ -31,8 +31,6 @@ class PAC:
     from the source. Weights that a stage does not move are no parameters of its network, so that no
     optimiser, `requires_grad_` or checkpoint can reach them.
 
-    Attributes:
-        mask: name of a parameter → which of its entries the source keeps, bool; after `prune`.
     """
 
     @gradients()
@@ -46,7 +44,12 @@ class PAC:
         self._start: Tensors = {}  # of `allocated`, before its training
         self._calibrated: Model | None = None
         self._calibrated_from: tuple[nn.Module, Values] | None = None
-        self.mask: Tensors = {}
+        self._mask: Tensors = {}
+
+    @property
+    def mask(self) -> Tensors:
+        """Name of a parameter → which of its entries the source keeps, bool; after `prune`."""
+        return {name: own.clone() for name, own in self._mask.items()}
 
     @gradients()
     def prune(
@@ -79,20 +82,20 @@ class PAC:
         else:
             found = checked(mask, self._values)
         check_paths(self._source.net, self._values, found, self._source.inputs)
-        self.mask = found
+        self._mask = found
         self._allocated = self._calibrated = None
 
     @gradients()
     def allocate(self) -> Model:
         """The source with the pruned weights at 0, whose kept weights are free: train it."""
-        self._need(self.mask, "prune", "allocate")
+        self._need(self._mask, "prune", "allocate")
         if self._allocated is not None and not self._is_untrained():
             raise InvalidValueError(
                 "the source is allocated already, and its training would be lost: go on with the "
                 "model that allocate gave, or call pac.prune(...) to begin again."
             )
-        source, self._start = self._source, kept(self._values, self.mask)
-        net = hold(source.net, self._start, self.mask)
+        source, self._start = self._source, kept(self._values, self._mask)
+        net = hold(source.net, self._start, self._mask)
         self._allocated = Model(self._data, net, fixed=source.fixed, variables=source.variables)
         self._calibrated = None
         return self._allocated
@@ -114,7 +117,7 @@ class PAC:
                 "nothing has made up for them: compile and train the model that allocate gave."
             )
         template, variables = plain(self._allocated.net), self._allocated.external.copy()
-        net = hold(template, whole(template), {name: ~own for name, own in self.mask.items()})
+        net = hold(template, whole(template), {name: ~own for name, own in self._mask.items()})
         penalty = anchored(net, strength) if strength else None
         made = Model(data, net, penalty, fixed=self._source.fixed, variables=variables)
         self._calibrated, self._calibrated_from = made, (template, variables)
@@ -134,7 +137,7 @@ class PAC:
         if latest is self._calibrated:
             assert self._calibrated_from is not None
             template, variables = self._calibrated_from
-        net = filled(template, kept(whole(latest.net), self.mask))
+        net = filled(template, kept(whole(latest.net), self._mask))
         return Model(self._data, net, fixed=self._source.fixed, variables=variables)
 
     def _is_untrained(self) -> bool:

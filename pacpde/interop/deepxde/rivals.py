@@ -1,14 +1,16 @@
 """Other ways to transfer a DeepXDE model: warm start, L2-SP and TransTailor."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from copy import copy, deepcopy
 from typing import Any
 
 import deepxde as dde
+import numpy as np
 import torch
 from torch import nn
 
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, TransferWarning
 from pacpde.interop.deepxde.data import forget
 from pacpde.interop.deepxde.model import Model, activations, anchored
 from pacpde.interop.deepxde.source import Source, Values, as_inputs
@@ -90,7 +92,7 @@ def transtailor(
         raise InvalidValueError(f"train is {train!r}, expected a function that trains a model.")
     source = Source.of(model)
     net: Any = source.net
-    chain, held_out = as_chain(net), _other_points(data)
+    chain = as_chain(net)
     variables: dict[nn.Module, Values] = {}  # that each network was trained with, in this order
 
     def of(core: nn.Module) -> Model:
@@ -112,6 +114,7 @@ def transtailor(
         variables[core] = made.external
 
     of(chain)  # says whether the network fits the data
+    held_out = _other_points(data)
     x = as_inputs(data.train_next_batch()[0][:1], chain)
     with torch.no_grad():
         example = Chain(nn.Identity(), net).features(x)
@@ -173,11 +176,20 @@ def _other_points(data: Any) -> Any:
     if hasattr(data, "resample_train_points"):
         made.bcs = [_apart(condition) for condition in data.bcs]
         made.train_distribution = "pseudo"
+        made.int_mat_train = None  # of fractional equations, which keep it for the old points
         made.resample_train_points()
     elif isinstance(data, dde.data.Function):
         made.dist_train, made.online, made.train_x = "pseudo", False, None
     else:
         made.train_next_batch = data.test
+    if np.array_equal(made.train_next_batch()[0], data.train_next_batch()[0]):
+        warnings.warn(
+            "the data have no points beside those that are trained on, and the rounds end on "
+            "these: a network that fits nothing else goes unnoticed. Give other test points, or "
+            "points that can be drawn anew.",
+            TransferWarning,
+            stacklevel=4,
+        )
     return made
 
 

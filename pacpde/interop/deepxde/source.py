@@ -98,6 +98,11 @@ class Source:
         """
         check_model(model)
         net = plain(model.net)
+        if not all(bool(own.isfinite().all()) for own in net.parameters()):
+            raise InvalidValueError(
+                "some of the source's weights are no finite numbers: its training diverged. Train "
+                "it again, more slowly."
+            )
         inputs, others = _probes(model.data, net)
         used = _used(plain(net), inputs, others)
         names = [

@@ -1,5 +1,6 @@
 """Problems as DeepXDE's data: residuals, conditions and references are those of the problem."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import pi
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from pacpde.datasets import reference_for
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, SolverError
 from pacpde.interop.deepxde import data, pde, solution
 from pacpde.physics import Axis, Derivative, Dirichlet, Problem, coefficient, families
 from pacpde.physics.elementary import Array
@@ -151,3 +152,31 @@ def test_conditions_can_be_left_to_the_network() -> None:
 def test_a_start_of_an_ode_is_one_point() -> None:
     with pytest.raises(InvalidValueError, match="has no space"):
         data(Lorenz(), num_initial=5)
+
+
+def test_settings_that_deepxde_refuses_are_told_in_a_sentence() -> None:
+    for bad, said in (
+        ({"num_domain": -1}, "num_domain is -1, expected a whole number from 0"),
+        ({"num_boundary": 2.5}, "num_boundary is 2.5"),
+        ({"num_initial": "many"}, "num_initial is 'many'"),
+        ({"num_points": 3}, "TimePDE refuses the settings.*num_points"),
+        ({"train_distribution": "normal"}, "TimePDE refuses the settings.*sampling"),
+    ):  # fmt: skip
+        with pytest.raises(InvalidValueError, match=said):
+            data(Heat(), reference=False, **bad)
+    for use in (pde, solution):
+        with pytest.raises(InvalidValueError, match="expected a problem"):
+            use("heat")  # type: ignore[arg-type]
+
+
+def test_where_no_reference_certifies_data_can_be_had_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(problem: Problem, **settings: Any) -> Any:
+        raise SolverError("no solution could be certified.")
+
+    module = sys.modules["pacpde.interop.deepxde.data"]  # the package has a function of this name
+    monkeypatch.setattr(module, "reference_for", refuse)
+    with pytest.raises(SolverError, match=r"certified\. Or give reference=False"):
+        data(Heat(), num_domain=9)
+    assert data(Heat(), num_domain=9, reference=False).train_y is None

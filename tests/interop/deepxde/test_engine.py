@@ -164,3 +164,27 @@ def test_a_periodic_network_is_taken() -> None:
     )
     surrogate = to_surrogate(model, BurgersPeriodic(nu=0.1))
     assert surrogate.network.inputs == 3
+
+
+def test_what_goes_back_is_asked_for_in_a_sentence() -> None:
+    model = model_of(Heat(), [2, 5, 1])
+    surrogate = to_surrogate(model, Heat())
+    with pytest.raises(InvalidValueError, match="expected the DeepXDE model or network"):
+        to_network(surrogate, "model")
+    with pytest.raises(InvalidValueError, match="expected a surrogate"):
+        to_network(model, model)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_gradients_may_be_off(off: Any) -> None:
+    dde.config.set_default_float("float64")
+    model = model_of(Heat(), [2, 5, 1])
+    model.net.apply_output_transform(lambda x, u: x[:, 1:] * u)
+    expected = to_surrogate(model, Heat())
+    with off():
+        found = to_surrogate(model, Heat())
+        back = Model(data(Heat(), reference=False, num_domain=9), to_network(found, model))
+    assert torch.equal(found.weights, expected.weights)
+    assert found.assessment == expected.assessment and found.assessment is not None
+    back.compile("adam", lr=1e-3, verbose=0)
+    back.train(iterations=1, verbose=0)

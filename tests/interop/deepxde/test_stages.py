@@ -333,3 +333,40 @@ def test_normalisation_by_batches_is_no_reason_against_a_warm_start() -> None:
     assert np.array_equal(source.predict(X), own)
     with pytest.raises(InvalidValueError, match="running statistics"):
         PAC(source)
+
+
+def test_a_mask_is_the_stages_own() -> None:
+    source = train(dde.Model(of(0.4), fnn()))
+    given = {name: torch.rand_like(own) < 0.5 for name, own in source.net.named_parameters()}
+    kept = {name: own.clone() for name, own in given.items()}
+    pac = PAC(source)
+    pac.prune(mask=given)
+    allocated = train(pac.allocate())
+    seen = allocated.predict(X)
+    for own in (*given.values(), *pac.mask.values()):
+        own.fill_(True)
+    assert all(torch.equal(own, kept[name]) for name, own in pac.mask.items())
+    train(pac.calibrate(of(0.3)))
+    assert np.array_equal(pac.recall().predict(X), seen)
+
+
+def test_a_source_that_diverged_is_refused() -> None:
+    source = train(dde.Model(of(0.4), fnn()))
+    with torch.no_grad():
+        source.net.linears[1].weight[2, 3] = torch.nan
+    for way in (PAC, lambda model: warm_start(model, of(0.3))):
+        with pytest.raises(InvalidValueError, match="no finite numbers"):
+            way(source)
+
+
+def test_rounds_that_have_nothing_held_out_say_so() -> None:
+    points = np.linspace(0, 1, 12)[:, None]
+    table = dde.data.DataSet(points, np.sin(points), points, np.sin(points))
+    source = train(dde.Model(table, dde.nn.FNN([1, 6, 6, 1], "tanh", "Glorot normal")))
+    with pytest.warns(TransferWarning, match="no points beside those that are trained on"):
+        transtailor(source, table, train, rounds=1, factor_steps=1)
+    for bad, said in (({"flops": "0.1"}, "flops is '0.1'"), ({"tau": None}, "tau .* is None")):
+        with pytest.raises(InvalidValueError, match=said):
+            transtailor(source, table, train, **bad)  # type: ignore[arg-type]
+    with pytest.raises(InvalidValueError, match="the data are None"):
+        transtailor(source, None, train)
