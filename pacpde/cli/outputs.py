@@ -31,6 +31,7 @@ def one_surrogate(
             json, output, *taken, overwrite=overwrite, own=lambda: found and found.result
         )
         if found is not None:
+            single.forget(output)  # where the command was killed between the two
             complain(
                 f"pacpde: {output} holds the result of this command already; --overwrite makes it "
                 "anew."

@@ -228,7 +228,12 @@ def store(job: Job, surrogate: Surrogate, output: Path, result: Mapping[str, Any
     place = follow(output)
     told = {**surrogate.provenance, "grading": job.provenance().get("grading", {})}
     checkpoint.save(replace(surrogate, provenance=told), place, result=result)
-    Journal(_hidden(place), "").clear()
+    forget(output)
+
+
+def forget(output: Path) -> None:
+    """Remove what would resume a command whose result is stored."""
+    Journal(_hidden(follow(output)), "").clear()
 
 
 def journal(output: Path, inputs: Mapping[str, Any]) -> Journal:
