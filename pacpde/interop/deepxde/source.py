@@ -97,6 +97,14 @@ class Source:
                 would go on using the original's.
         """
         check_model(model)
+        if not hasattr(model, "external"):
+            return cls._standing(model)
+        with model.fixed.standing():  # as the model itself evaluates
+            return cls._standing(model)
+
+    @classmethod
+    def _standing(cls, model: Any) -> "Source":
+        """A model with its values in all tensors that it uses."""
         net = plain(model.net)
         if not all(bool(own.isfinite().all()) for own in net.parameters()):
             raise InvalidValueError(

@@ -152,6 +152,8 @@ def test_a_variable_in_a_transform_keeps_its_value_and_cannot_be_trained_by_a_st
         size.mul_(2)
     assert np.array_equal(pac.recall().predict(X), seen)
     assert np.array_equal(allocated.predict(X), seen)
+    again = warm_start(allocated, of(0.3))  # from the stage, with the value that it has there
+    assert np.array_equal(again.predict(X), seen)
     with torch.no_grad():
         size.div_(2)
     assert np.array_equal(source.predict(X), own)
