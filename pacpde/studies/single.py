@@ -21,7 +21,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.journal import Journal, key_of
 from pacpde.optim.update import Progress
 from pacpde.physics import Problem
-from pacpde.runtime import Runtime
+from pacpde.runtime import Runtime, versions
 from pacpde.studies.identity import identity
 
 Seeded = TypeVar("Seeded")
@@ -215,7 +215,9 @@ def finished(job: Job, output: Path) -> Finished | None:
         if result is not None and provenance.same(surrogate.provenance, job.provenance()):
             return Finished(surrogate, result)
         other = provenance.differences(surrogate.provenance, job.provenance())
-        if surrogate.provenance and other:
+        if surrogate.provenance and set(other) <= {"code", *versions()}:
+            told = " that another version of pacpde, or of what it stands on, made"
+        elif surrogate.provenance:
             told = f" that differs in {', '.join(other)}"
     raise OutputError(
         f"{output} holds another surrogate{told}: name another folder, or add --overwrite to "
