@@ -199,7 +199,7 @@ def _spoiled(runs: list[dict[str, Any]]) -> str:
             some = [run for run in runs if (run["row"], run["spoiled"]) == (row, spoiled)]
             doubted = sum(bool(run["pacpde"]["doubts"]) for run in some)
             outcomes = ", ".join(sorted({run["pacpde"]["outcome"] for run in some}))
-            ends.append(f"{doubted} of {len(some)} ({outcomes})")
+            ends.append(f"{doubted} of {len(some)} ({outcomes})" if some else "–")
         rows.append([row, *ends])
     return markdown(["doubted of", *SPOILED], rows)
 

@@ -23,7 +23,7 @@ LENGTHS = (0.05, 0.15, 0.5, np.inf)  # over which noise may be correlated, in si
 FREEDOM = 4  # measured numbers at least that are left to test with
 MOST = 400  # measurements that are looked at in pairs
 ACCURACY = 3  # what is left cannot be told from so many errors of the solver
-SMALL = 1e-4  # nor from this share of the values' spread, which no solver here promises to meet
+SMALL = 5e-4  # nor from this share of the values' spread, which no solver here promises to meet
 NOTHING = 1e-9  # size of a solution, in scales of the fields, that no factor changes
 TINY = 1e-300
 
