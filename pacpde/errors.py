@@ -39,6 +39,10 @@ class UntrustedCodeError(PacpdeError):
     """Somebody's plug-in that would run although nobody asked for it."""
 
 
+class UnreadableError(DataFileError):
+    """A file or folder that is there, and that the system does not let us read."""
+
+
 class OutputError(PacpdeError, OSError):
     """A place that cannot be written to."""
 
@@ -71,6 +75,14 @@ def unknown(kind: str, got: object, known: Iterable[str]) -> UnknownNameError:
     near = get_close_matches(str(got), names, n=3) if isinstance(got, str) else []
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}."
     return UnknownNameError(f"unknown {kind} {short(got)}: {hint}")
+
+
+def unreadable(place: object, error: OSError) -> UnreadableError:
+    """An error for what is there, maybe whole, and cannot be read."""
+    return UnreadableError(
+        f"{str(place)!r} cannot be read ({error.strerror or error}): it may be whole; see to its "
+        "permissions or its disk, and give the same command again."
+    )
 
 
 def check_count(name: str, value: object, least: int, most: float = inf) -> None:

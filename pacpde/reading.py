@@ -4,16 +4,21 @@ import json
 import os
 import stat
 import tomllib
+from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from pacpde.errors import DataFileError, InvalidValueError
 
 TEXT, DATA = 2**26, 2**32  # bytes at most of a description, and of numbers
 
 
-def open_regular(path: str | Path, most: int = DATA) -> BinaryIO:
+def open_regular(path: str | Path, most: int = DATA, *, pipes: bool = False) -> BufferedReader:
     """A regular file of at most so many bytes, to read from.
+
+    Args:
+        pipes: read a pipe, too, until those who write to it have ended; one to which nobody
+            writes is empty.
 
     Raises:
         DataFileError: it is a folder, pipe or device, too large, or its name holds a zero byte.
@@ -25,16 +30,24 @@ def open_regular(path: str | Path, most: int = DATA) -> BinaryIO:
     except ValueError as error:
         raise DataFileError(f"{str(path)!r} is no name of a file ({error}).") from error
     about = os.fstat(descriptor)
-    if stat.S_ISREG(about.st_mode) and about.st_size <= most:
-        return os.fdopen(descriptor, "rb")
-    os.close(descriptor)
-    if stat.S_ISREG(about.st_mode):
+    kind = about.st_mode
+    if not (stat.S_ISREG(kind) or (pipes and stat.S_ISFIFO(kind))):
+        os.close(descriptor)
+        named = "folder" if stat.S_ISDIR(kind) else "pipe or device"
+        raise DataFileError(f"{str(path)!r} is a {named}, expected a regular file.")
+    os.set_blocking(descriptor, True)
+    file, size = os.fdopen(descriptor, "rb"), about.st_size
+    if stat.S_ISFIFO(kind):
+        with file as pipe:
+            content = pipe.read(most + 1)
+        file, size = BufferedReader(BytesIO(content)), len(content)
+    if size > most:
+        file.close()
         raise DataFileError(
-            f"{str(path)!r} has {about.st_size / 2**20:,.0f} MiB, at most {most / 2**20:,.0f} are "
-            "read: give the file that was meant."
+            f"{str(path)!r} has more than the {most / 2**20:,.0f} MiB that are read: give the file "
+            "that was meant."
         )
-    kind = "folder" if stat.S_ISDIR(about.st_mode) else "pipe or device"
-    raise DataFileError(f"{str(path)!r} is a {kind}, expected a regular file.")
+    return file
 
 
 def read_bytes(path: str | Path, most: int = DATA) -> bytes:

@@ -36,8 +36,9 @@ class Runtime:
                 f"dtype is {self.dtype!r}, expected one of {', '.join(DTYPES)}."
             )
         try:
-            torch.empty(0, device=self.device)
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            # "meta" holds no numbers, and some devices no float64
+            torch.zeros(1, dtype=DTYPES[self.dtype], device=self.device).cpu()
+        except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
             available = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
             raise InvalidValueError(
                 f"device {self.device!r} cannot be used here: choose from {', '.join(available)}."

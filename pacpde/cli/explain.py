@@ -1,5 +1,6 @@
 """What went wrong, in one sentence, and the exit status that goes with it."""
 
+import os
 import re
 import traceback
 from pathlib import Path
@@ -42,10 +43,28 @@ def explain(error: BaseException, command: str = "") -> tuple[str, int]:
     blamed = _in_plugin(error)
     if blamed is not None:
         return blamed, 2
+    refused = _by_system(error)
+    if refused is not None:
+        return refused
     return (
         f"internal error, {type(error).__name__}: {_line(error)}; use --debug for the traceback "
         "and report it."
     ), 1
+
+
+def _by_system(error: BaseException) -> tuple[str, int] | None:
+    """What the operating system refused; with the file, if it is about one that was named."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return None
+    reason = (error.strerror or os.strerror(error.errno)).rstrip(".")
+    if error.filename is not None:
+        place = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
+        return f"{str(place)!r} cannot be used ({reason}): name another place.", 2
+    try:
+        os.getcwd()
+    except OSError:
+        return "the working folder does not exist any more: change to another one.", 2
+    return f"the system refused what the command needs ({reason}).", 1
 
 
 def _usage(error: BaseException, message: str) -> tuple[str, int]:

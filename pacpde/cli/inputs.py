@@ -13,7 +13,7 @@ from pacpde.datasets import (
     transfer_references,
 )
 from pacpde.datasets.grading import check_label_source, choice_inputs, looser
-from pacpde.errors import InvalidValueError, OutputError, PacpdeError, unknown
+from pacpde.errors import InvalidValueError, OutputError, PacpdeError, short, unknown
 from pacpde.expressions import evaluate
 from pacpde.files import check_file, check_writable, follow
 from pacpde.methods import Method, methods
@@ -92,16 +92,14 @@ def seeds(seed: int | None, several: str | None) -> tuple[int, ...]:
         raise InvalidValueError(
             f"--seed {seed} and --seeds {several} are both given: put every seed into --seeds."
         )
-    try:
-        numbers = [int(word) for word in several.split(",")]
-    except ValueError as error:
+    words = [word.strip() for word in several.split(",")]
+    if not all(word.isascii() and word.isdecimal() and len(word) < 20 for word in words):
         raise InvalidValueError(
-            f"--seeds is {several!r}, expected whole numbers separated by commas: 0,1,2."
-        ) from error
-    if min(numbers) < 0 or len(set(numbers)) != len(numbers):
-        raise InvalidValueError(
-            f"--seeds is {several!r}, expected different whole numbers of at least 0."
+            f"--seeds is {short(several)}, expected whole numbers separated by commas: 0,1,2."
         )
+    numbers = [check_seed(int(word)) for word in words]
+    if len(set(numbers)) != len(numbers):
+        raise InvalidValueError(f"--seeds is {short(several)}, expected different whole numbers.")
     return tuple(numbers)
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from pacpde.errors import DataFileError
+from pacpde.reading import open_regular
 
+LARGEST = 2**30  # bytes
 COMMENTS = ("#", "%")
 SEPARATORS = (";", "\t", ",")  # spaces where a line has none of them
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
@@ -59,7 +61,7 @@ def read_columns(path: Path) -> Columns:
         DataFileError: no such file, of another kind, or a value that is no number.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path, LARGEST, pipes=True) as file:
             _check_text(path, file.peek(16))
             text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
             return _parsed(path, enumerate(text, 1))

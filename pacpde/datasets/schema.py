@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pacpde.errors import DataFileError
+from pacpde.errors import DataFileError, unreadable
+from pacpde.reading import read_bytes
 from pacpde.reference import Reference
 
 SCHEMA = 1
@@ -56,18 +57,21 @@ def seal(path: Path) -> None:
 
 def check_sealed(path: Path) -> None:
     """Refuse what is missing, of another kind, truncated or changed, before HDF5 reads it."""
-    if not path.is_file():
-        raise DataFileError(f"{path} is no file: give an HDF5 file that `pacpde solve` wrote.")
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataFileError(
+            f"{path} is no file: give an HDF5 file that `pacpde solve` wrote."
+        ) from error
     except OSError as error:
-        raise DataFileError(f"{path} cannot be read ({error.strerror}).") from error
+        raise unreadable(path, error) from error
     if not content.startswith(MAGIC):
         raise DataFileError(f"{path} is not an HDF5 file: give a file that `pacpde solve` wrote.")
-    seals = SEAL.findall(content)
+    seals = list(SEAL.finditer(content))
     if len(seals) == 1:
-        unsealed = content.replace(seals[0], UNSEALED.encode())
-        if seals[0].decode() == f"sha256:{hashlib.sha256(unsealed).hexdigest()}":
+        hashed = hashlib.sha256(content[: seals[0].start()])
+        hashed.update(UNSEALED.encode() + content[seals[0].end() :])
+        if seals[0][0].decode() == f"sha256:{hashed.hexdigest()}":
             return
     raise DataFileError(
         f"{path} does not match its checksum: it was truncated or changed after it was written, "
