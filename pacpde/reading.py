@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import stat
 import tomllib
 from io import BufferedReader, BytesIO
@@ -10,6 +11,7 @@ from typing import Any
 
 from pacpde.errors import DataFileError, InvalidValueError
 
+PATIENCE = 30.0  # seconds until something must have been written to a pipe
 TEXT, DATA = 2**26, 2**32  # bytes at most of a description, and of numbers
 
 
@@ -17,8 +19,7 @@ def open_regular(path: str | Path, most: int = DATA, *, pipes: bool = False) -> 
     """A regular file of at most so many bytes, to read from.
 
     Args:
-        pipes: read a pipe, too, until those who write to it have ended; one to which nobody
-            writes is empty.
+        pipes: read a pipe, too, until those who write to it have ended.
 
     Raises:
         DataFileError: it is a folder, pipe or device, too large, or its name holds a zero byte.
@@ -35,10 +36,10 @@ def open_regular(path: str | Path, most: int = DATA, *, pipes: bool = False) -> 
         os.close(descriptor)
         named = "folder" if stat.S_ISDIR(kind) else "pipe or device"
         raise DataFileError(f"{str(path)!r} is a {named}, expected a regular file.")
-    os.set_blocking(descriptor, True)
     file, size = os.fdopen(descriptor, "rb"), about.st_size
     if stat.S_ISFIFO(kind):
         with file as pipe:
+            _await_writer(path, descriptor)
             content = pipe.read(most + 1)
         file, size = BufferedReader(BytesIO(content)), len(content)
     if size > most:
@@ -48,6 +49,17 @@ def open_regular(path: str | Path, most: int = DATA, *, pipes: bool = False) -> 
             "that was meant."
         )
     return file
+
+
+def _await_writer(path: str | Path, descriptor: int) -> None:
+    """Refuse a pipe to which nobody writes."""
+    pipe = select.poll()
+    pipe.register(descriptor, select.POLLIN)
+    if not pipe.poll(1000 * PATIENCE):
+        raise DataFileError(
+            f"nothing was written to the pipe {str(path)!r} in {PATIENCE:g} s: give a file."
+        )
+    os.set_blocking(descriptor, True)
 
 
 def read_bytes(path: str | Path, most: int = DATA) -> bytes:

@@ -34,16 +34,19 @@ def test_what_is_no_regular_file_or_too_large_is_refused_at_once(tmp_path: Path)
         read_bytes(tmp_path / "missing")
 
 
-def test_a_pipe_is_read_where_it_may_be_one(tmp_path: Path) -> None:
+def test_a_pipe_is_read_where_it_may_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ends = os.pipe()
     os.write(ends[1], b"t,x\n0,0\n")
     os.close(ends[1])
     with open_regular(f"/dev/fd/{ends[0]}", pipes=True) as file:
         assert file.peek(1)[:1] == b"t" and file.read() == b"t,x\n0,0\n"
     os.close(ends[0])
-    os.mkfifo(tmp_path / "pipe")  # nobody writes to it
-    with open_regular(tmp_path / "pipe", pipes=True) as file:
-        assert file.read() == b""
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setattr("pacpde.reading.PATIENCE", 0.1)
+    with pytest.raises(DataFileError, match=r"nothing was written to the pipe .* in 0\.1 s"):
+        open_regular(tmp_path / "pipe", pipes=True)
 
 
 HOSTILE = {

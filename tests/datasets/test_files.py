@@ -131,7 +131,7 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(DataFileError, match="pacpde solve"):
         load(tmp_path / "other.h5")
     for path in (tmp_path, tmp_path / "missing.h5"):
-        with pytest.raises(DataFileError, match="is no file|is a folder"):
+        with pytest.raises(DataFileError, match=r"is no file|is a folder"):
             load(path)
 
 
