@@ -119,6 +119,12 @@ def collect_leftovers(folder: Path, name: str = "*") -> None:
                     left.unlink()
 
 
+def being_replaced(path: str | Path) -> bool:
+    """Whether a new content of a file or folder is, or was left, in the making beside it."""
+    target = Path(os.path.realpath(path))
+    return any(target.parent.glob(f".{glob.escape(target.name)}.*.tmp"))
+
+
 def follow(path: str | Path) -> Path:
     """The absolute place that `path` names, all links followed.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pacpde.errors import OutputError
 from pacpde.files import atomic_write, check_file, short_hash, taken
+from pacpde.reading import TEXT, parse_json, read_bytes
 
 LIST = ".pacpde.json"
 
@@ -27,7 +28,7 @@ class OwnFiles:
     def known(self) -> dict[str, list[str]]:
         """Name → hashes of what it held, the newest last."""
         try:
-            found = json.loads(self.file.read_text(encoding="utf-8"))["files"]
+            found = parse_json(read_bytes(self.file, TEXT))["files"]
             return {str(name): [str(one) for one in hashes] for name, hashes in found.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}

@@ -1,6 +1,5 @@
 """Reads a reference back, and refuses what is not one."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from pacpde.datasets.schema import SCHEMA, Dataset, Labels, check_sealed
 from pacpde.errors import DataFileError, InvalidValueError, UnknownNameError
 from pacpde.physics import Problem, families
 from pacpde.physics.fingerprint import check_unchanged, family_difference, same_problem
+from pacpde.reading import parse_json
 from pacpde.reference import Reference
 from pacpde.reference.dense import DEGREE, DenseSolution
 from pacpde.reference.grid import space_axes
@@ -60,10 +60,10 @@ def _problem(file: h5py.File, path: Path) -> Problem:
     try:
         family = families.get(str(file.attrs["family"]))
         problem = family.from_coefficients(
-            json.loads(file.attrs["coefficients"]), None if until is None else float(until)
+            parse_json(file.attrs["coefficients"]), None if until is None else float(until)
         )
         if "fingerprint" in file.attrs:  # files of older versions lack it
-            check_unchanged(problem, json.loads(file.attrs["fingerprint"]), str(path))
+            check_unchanged(problem, parse_json(file.attrs["fingerprint"]), str(path))
         return problem
     except UnknownNameError as error:
         raise DataFileError(f"{path}: {error} A family of your own needs its plugin.") from error
@@ -105,7 +105,7 @@ def _reference(file: h5py.File, problem: Problem) -> Reference:
         fields=found,
         certified_error=float(file.attrs["certified_error"]),
         solver=str(file.attrs["solver"]),
-        tolerances=json.loads(file.attrs["tolerances"]),
+        tolerances=parse_json(file.attrs["tolerances"]),
         seconds=float(file.attrs["seconds"]),
         dense=DenseSolution(times, space_axes(problem, sizes), values),
     )

@@ -4,7 +4,9 @@ import dataclasses
 import hashlib
 import json
 import math
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from pacpde.errors import DataFileError, OutputError, PacpdeError
-from pacpde.files import Before, atomic_folder, check_folder, follow
+from pacpde.errors import (
+    DataFileError,
+    InvalidValueError,
+    OutputError,
+    PacpdeError,
+    UnknownNameError,
+    unreadable,
+)
+from pacpde.files import Before, atomic_folder, being_replaced, check_folder, follow
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.constraints import Ansatz, PhysicsAnsatz, PlainAnsatz
 from pacpde.networks.mlp import MLP
@@ -22,9 +31,13 @@ from pacpde.networks.solved import SolvedAnsatz
 from pacpde.networks.surrogate import Memory, Surrogate
 from pacpde.physics.fingerprint import Fingerprint, check_registered, check_unchanged
 from pacpde.physics.problem import families
+from pacpde.reading import TEXT, parse_json, read_bytes
 from pacpde.runtime import Runtime, gradients, versions
 
 SCHEMA = 1
+# what numbers and tables of another kind than expected raise
+UNLIKE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, SafetensorError)
+ATTEMPTS, PAUSE = 5, 0.02  # to read a folder that is being replaced; seconds between them
 WEIGHTS, ABOUT = "weights.safetensors", "surrogate.json"
 
 
@@ -84,13 +97,14 @@ def save(
 def load(folder: str | Path, runtime: Runtime | None = None) -> Surrogate:
     """The surrogate in a folder, on the CPU in its own precision unless `runtime` says else."""
     place = Path(folder)
-    about, weights = _read(place)
-    _check_sealed(place, about, weights)
+    about, weights = _whole(place)
     try:
         surrogate = _assemble(about, load_tensors(weights))
+    except (InvalidValueError, UnknownNameError) as error:
+        raise DataFileError(f"surrogate folder {str(folder)!r} cannot be used: {error}") from error
     except PacpdeError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+    except UNLIKE as error:
         raise DataFileError(
             f"surrogate folder {str(folder)!r} is whole but of another pacpde than this one, which "
             "cannot read it: train it anew."
@@ -122,23 +136,51 @@ def check_place(folder: str | Path) -> Path:
 def holds_surrogate(folder: Path) -> bool:
     """Whether a folder holds what `save` wrote, damaged or not."""
     try:
-        about = json.loads((folder / ABOUT).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        about = parse_json(read_bytes(folder / ABOUT, TEXT))
+    except (OSError, ValueError):
         return False
     return isinstance(about, dict) and {"schema", "checksum", "network", "family"} <= set(about)
+
+
+def _whole(place: Path) -> tuple[dict[str, Any], bytes]:
+    """What `_read` finds, checked; read once more where the folder was replaced meanwhile."""
+    for attempt in range(ATTEMPTS):
+        before = _state(place)
+        try:
+            about, weights = _read(place)
+            _check_sealed(place, about, weights)
+            return about, weights
+        except DataFileError:
+            last = attempt == ATTEMPTS - 1
+            if last or (_state(place) == before and not being_replaced(place)):
+                raise
+        time.sleep(PAUSE)
+    raise AssertionError("unreachable")
+
+
+def _state(place: Path) -> list[tuple[int, int, int]]:
+    """What tells one content of a folder from another."""
+    found = []
+    for file in (place, place / ABOUT, place / WEIGHTS):
+        with suppress(OSError):
+            about = file.stat()
+            found.append((about.st_ino, about.st_size, about.st_mtime_ns))
+    return found
 
 
 def _read(place: Path) -> tuple[dict[str, Any], bytes]:
     """What `surrogate.json` says, and the bytes of the weights."""
     try:
-        text, weights = (place / ABOUT).read_bytes(), (place / WEIGHTS).read_bytes()
+        text, weights = read_bytes(place / ABOUT, TEXT), read_bytes(place / WEIGHTS)
     except FileNotFoundError as error:
         raise DataFileError(_missing(place, Path(str(error.filename)).name)) from error
+    except NotADirectoryError as error:
+        raise DataFileError(f"{str(place)!r} is a file, expected a surrogate folder.") from error
     except OSError as error:
-        raise DataFileError(f"{str(place)!r} cannot be read ({error.strerror}).") from error
+        raise unreadable(place, error) from error
     try:
-        about = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        about = parse_json(text)
+    except ValueError as error:
         raise _damaged(place, f"{ABOUT} is no JSON") from error
     if not isinstance(about, dict):
         raise _damaged(place, f"{ABOUT} describes no surrogate")

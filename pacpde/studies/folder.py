@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pacpde.errors import DataFileError, OutputError
+from pacpde.errors import DataFileError, OutputError, unreadable
 from pacpde.ownership import OwnFiles
 from pacpde.reading import TEXT, parse_json, read_bytes
 from pacpde.studies.grid import Way, told_apart
@@ -84,8 +84,10 @@ def read_about(folder: Path) -> dict[str, Any]:
         about = parse_json(read_bytes(folder / ABOUT, TEXT))
         if isinstance(about["device"], str) and isinstance(about["cells"], list):
             return dict(about)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError) as error:
         raise _damaged(folder) from error
+    except OSError as error:
+        raise unreadable(folder / ABOUT, error) from error
     raise _damaged(folder)
 
 

@@ -11,19 +11,24 @@ first digits of the SHA-256 of its bytes, which every read verifies; older parts
 
 import io
 import json
+import os
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pacpde.errors import DataFileError
+from pacpde.errors import DataFileError, unreadable
 from pacpde.files import atomic_write, short_hash
+from pacpde.reading import read_bytes
 from pacpde.studies.records import CLOCKS, KEYS, LATER, MOMENTS, Record
 
+ATTEMPTS = 5  # to read parts while a run makes one of them
 ROWS = 500  # in memory at most before a part is written
 SECONDS = 2.0  # a finished row waits at most, if others follow
 PARTS = 64  # at the end of a run more of them become one
@@ -88,21 +93,36 @@ class Ledger:
         return self.folder / "records"
 
     def parts(self) -> list[Path]:
-        return sorted(self.place.glob("part-*.parquet"))
+        try:
+            names = os.listdir(self.place)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:  # to a pattern an unreadable folder looks empty
+            raise unreadable(self.place, error) from error
+        return sorted(self.place / name for name in names if fnmatch(name, "part-*.parquet"))
+
+    def tables(self, columns: list[str] | None = None) -> list[pa.Table]:
+        """Of every part; read once more where a run made one of several meanwhile."""
+        for _ in range(ATTEMPTS):
+            with suppress(FileNotFoundError):
+                return [_read(part, columns) for part in self.parts()]
+        raise DataFileError(
+            f"{str(self.place)!r} changes while it is read: give the command again."
+        )
 
     def keys(self) -> set[str]:
         """Of the cells that are there and have a result."""
         found: dict[str, str | None] = {}
-        for part in self.parts():
-            columns = _read(part, ["cell", "fault"]).to_pydict()
+        for table in self.tables(["cell", "fault"]):
+            columns = table.to_pydict()
             found.update(zip(columns["cell"], columns["fault"], strict=True))
         return {key for key, fault in found.items() if fault is None}
 
     def rows(self) -> list[Row]:
         """The latest row of every cell."""
         found: dict[str, Row] = {}
-        for part in self.parts():
-            found.update((row["cell"], row) for row in self.read(part))
+        for table in self.tables():
+            found.update((row["cell"], row) for row in _rows(table))
         return list(found.values())
 
     def of(self, keys: Iterable[str]) -> list[Row]:
@@ -113,7 +133,7 @@ class Ledger:
     @staticmethod
     def read(part: Path) -> list[Row]:
         """The rows of one file."""
-        return _read(part).to_pylist(maps_as_pydicts="strict")
+        return _rows(_read(part))
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Keep a row; it is on the disk within seconds, or after `flush`."""
@@ -162,9 +182,18 @@ def _as_text(content: Any) -> str | None:
     return content if plain else json.dumps(content)
 
 
+def _rows(table: pa.Table) -> list[Row]:
+    return table.to_pylist(maps_as_pydicts="strict")
+
+
 def _read(part: Path, columns: list[str] | None = None) -> pa.Table:
     try:
-        content = part.read_bytes()
+        content = read_bytes(part)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise unreadable(part, error) from error
+    try:
         told = part.stem.rpartition("-")[2]
         if len(told) > OLDER and told != short_hash(content):
             raise OSError("its bytes are not those that were written")

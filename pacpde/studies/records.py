@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pacpde.errors import DataFileError
+from pacpde.errors import DataFileError, unreadable
 from pacpde.files import atomic_write
 from pacpde.networks import checkpoint
 from pacpde.optim.journal import key_of
+from pacpde.reading import DATA, parse_json, read_bytes
 
 Record = dict[str, Any]
 
@@ -82,13 +83,15 @@ def stored(path: str | Path) -> list[Record]:
 
 def _records(path: str | Path, chosen: Callable[[Any], Any]) -> list[Record]:
     try:
-        found = chosen(json.loads(Path(path).read_text(encoding="utf-8")))
+        found = chosen(parse_json(read_bytes(path, DATA)))
         return [dict(check({**record, **_missing(record)})) for record in found]
     except DataFileError:
         raise
     except FileNotFoundError as error:
         raise DataFileError(f"there is no record file {str(path)!r}.") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataFileError(
             f"{str(path)!r} holds no records ({type(error).__name__}): make it anew."
         ) from error

@@ -10,20 +10,20 @@ FOLDER/.pacpde.json                which of these files pacpde wrote, see `OwnFi
 ```
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pacpde.errors import DataFileError, OutputError
+from pacpde.errors import DataFileError, OutputError, UnreadableError, unreadable
 from pacpde.files import check_writable
 from pacpde.locks import locked
 from pacpde.networks import checkpoint
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.journal import Journal
 from pacpde.ownership import LIST, OwnFiles
+from pacpde.reading import TEXT, parse_json, read_bytes
 from pacpde.studies import records
 
 LOCK = ".lock"
@@ -55,13 +55,20 @@ class Cell:
         return (self.folder / "about.json").is_file()
 
     def load(self) -> tuple[dict[str, Any], Surrogate] | None:
-        """(about, surrogate) of a finished cell; None if it is unfinished or damaged."""
+        """(about, surrogate) of a finished cell; None if it is unfinished or damaged.
+
+        Raises UnreadableError where it may be whole.
+        """
+        place = self.folder / "about.json"
         try:
-            text = (self.folder / "about.json").read_text(encoding="utf-8")
-            about = records.unsealed(json.loads(text))["about"]
+            about = records.unsealed(parse_json(read_bytes(place, TEXT)))["about"]
             return about, checkpoint.load(self.folder / "surrogate")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, DataFileError):
+        except UnreadableError:
+            raise
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None
+        except OSError as error:
+            raise unreadable(place, error) from error
 
     def save(self, about: Mapping[str, Any], surrogate: Surrogate) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -3,14 +3,15 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from pacpde import Surrogate, load, save
-from pacpde.errors import DataFileError
+from pacpde.errors import DataFileError, UnreadableError
+from pacpde.networks import checkpoint
 from pacpde.networks.checkpoint import ABOUT, WEIGHTS, _checksum
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.physics import Axis, families
@@ -148,4 +149,76 @@ def test_a_family_that_is_not_known_asks_for_its_plugin(
 ) -> None:
     monkeypatch.delitem(families._items, "heat")
     with pytest.raises(DataFileError, match=r"'heat'.*--plugin"):
+        load(folder)
+
+
+def test_a_folder_replaced_while_it_is_read_is_read_again(
+    surrogate: Surrogate, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = replace(surrogate, weights=surrogate.weights + 1)
+    read, seen = checkpoint.read_bytes, []
+
+    def replacing(path: Path, *most: int) -> bytes:
+        if path.name == WEIGHTS and not seen:  # after the other half of the old surrogate
+            seen.append(path)
+            save(other, folder)
+        return read(path, *most)
+
+    monkeypatch.setattr(checkpoint, "read_bytes", replacing)
+    assert torch.equal(load(folder).weights, other.weights)
+
+
+def test_a_folder_between_two_renamings_is_waited_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system cannot exchange two folders, the old one is away for a moment."""
+    old = folder.with_name(f".{folder.name}.1-0123abcd.tmp")
+    folder.rename(old)
+    monkeypatch.setattr("pacpde.networks.checkpoint.time.sleep", lambda pause: old.rename(folder))
+    load(folder)
+
+
+def test_what_cannot_be_read_is_not_called_damaged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path, *most: int) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(checkpoint, "read_bytes", refused)
+    with pytest.raises(UnreadableError, match=r"Permission denied.*may be whole") as caught:
+        load(folder)
+    assert "anew" not in str(caught.value)
+
+
+HOSTILE = {
+    "a float as width": (("network", "width"), 8.0, "width of a network is 8.0, expected a whole"),
+    "a huge depth": (("network", "depth"), 10**400, "depth of a network is 1000"),
+    "a switch as outputs": (("network", "outputs"), True, "outputs of a network is True"),
+    "a list as activation": (("network", "activation"), ["tanh"], "unknown activation"),
+    "a huge coefficient": (("coefficients", "alpha"), 10**400, "alpha is 1000"),
+    "a huge time": (("until",), 10**400, "until is 1000"),
+    "no network": (("network",), None, "of another pacpde"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_sealed_surrogate_with_hostile_values_is_refused(kind: str, folder: Path) -> None:
+    place, value, told = HOSTILE[kind]
+    about = json.loads((folder / ABOUT).read_text())
+    inner = about
+    for name in place[:-1]:
+        inner = inner[name]
+    inner[place[-1]] = value
+    about["checksum"] = _checksum(about, (folder / WEIGHTS).read_bytes())
+    (folder / ABOUT).write_text(json.dumps(about))
+    with pytest.raises(DataFileError, match=told) as caught:
+        load(folder)
+    assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [ABOUT, WEIGHTS])
+def test_a_device_in_place_of_a_file_is_refused_at_once(name: str, folder: Path) -> None:
+    (folder / name).unlink()
+    (folder / name).symlink_to("/dev/zero")
+    with pytest.raises(DataFileError, match="is a pipe or device"):
         load(folder)

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from pacpde.errors import DataFileError, OutputError
+from pacpde.errors import DataFileError, OutputError, UnreadableError
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.journal import Journal
@@ -169,3 +169,75 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     ledger.add(row(0))
     with pytest.raises(OutputError, match="cannot write"):
         ledger.flush()
+
+
+def test_records_that_cannot_be_read_are_not_counted_as_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.add(row(0))
+    ledger.flush()
+
+    def refused(path: Any) -> list[str]:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pacpde.studies.ledger.os.listdir", refused)
+    for read in (ledger.keys, ledger.rows, ledger.parts):
+        with pytest.raises(UnreadableError, match="Permission denied"):
+            read()
+
+
+def test_a_part_that_cannot_be_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.add(row(0))
+    ledger.flush()
+
+    def refused(path: Path) -> bytes:
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr("pacpde.studies.ledger.read_bytes", refused)
+    with pytest.raises(UnreadableError, match="Input/output error"):
+        ledger.rows()
+
+
+def test_parts_that_become_one_while_they_are_read_are_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(tmp_path)
+    for seed in range(3):
+        ledger.add(row(seed))
+        ledger.flush()
+    monkeypatch.setattr(module, "PARTS", 1)
+    read, calls = module.read_bytes, []
+
+    def joining(path: Path) -> bytes:
+        calls.append(path)
+        if len(calls) == 2:
+            Ledger(tmp_path).tidy()
+        return read(path)
+
+    monkeypatch.setattr(module, "read_bytes", joining)
+    assert ledger.keys() == {"cell 0", "cell 1", "cell 2"}
+    assert len(ledger.parts()) == 1
+
+
+def test_a_finished_cell_that_cannot_be_read_is_not_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = Store(tmp_path).cell({"a": 1})
+    assert cell.load() is None
+    cell.save({"b": 2}, UNTRAINED)
+    (cell.folder / "about.json").write_text("[" * 100_000)
+    assert cell.load() is None  # damaged
+    cell.save({"b": 2}, UNTRAINED)
+
+    def refused(path: Path, *most: int) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    for place in ("pacpde.studies.store.read_bytes", "pacpde.networks.checkpoint.read_bytes"):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, refused)
+            with pytest.raises(UnreadableError):
+                cell.load()
