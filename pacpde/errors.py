@@ -6,7 +6,7 @@ prints them without a traceback and exits with `exit_status`.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from math import inf
+from math import inf, isinf
 from numbers import Integral, Real
 from sys import float_info
 from typing import SupportsFloat
@@ -112,6 +112,7 @@ def check_number(
         not isinstance(value, Real)
         or isinstance(value, bool)
         or not least <= as_float(value) <= most
+        or (isinf(as_float(value)) and not isinstance(value, float))  # an integer beyond all floats
     ):
         raise InvalidValueError(f"{name} is {short(value)}, expected {expected}.")
 
