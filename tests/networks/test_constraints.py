@@ -93,10 +93,13 @@ def starts_on_its_edges(problem: Problem) -> bool:
 
 
 class TestStartAndEdges:
-    @pytest.mark.parametrize("problem", [*every_problem(), RAMP])
+    # the others contradict themselves
+    @pytest.mark.parametrize(
+        "problem",
+        [p for p in (*(f() for f in families), *RAMP.values) if starts_on_its_edges(p)],
+        ids=str,
+    )
     def test_the_start_is_met(self, problem: Problem) -> None:
-        if not starts_on_its_edges(problem):
-            pytest.skip("its start contradicts its edges")
         points = random_points(problem)
         points[:, 0] = problem.domain.axis("t").lower
         made = evaluate(problem, points)[0]

@@ -1,0 +1,115 @@
+"""The README's blocks run as they stand, but for the sizes of their fits."""
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pacpde.cli import main
+from pacpde.datasets import load
+from pacpde.physics import families
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+PYTHON = [block for language, block in BLOCKS if language == "python"]
+LINES = re.findall(r"^pacpde .*$", "".join(b for kind, b in BLOCKS if not kind), re.MULTILINE)
+SMALL = {"width": 5, "depth": 1, "points": 60, "steps": 3}
+NETWORK = ["--width", "5", "--depth", "1"]
+FIT = ["--points", "60", "--steps", "3"]
+SMALLER = {  # command → what makes its fits small
+    "train": [*NETWORK, *FIT],
+    "transfer": FIT,
+    "compare": [*NETWORK, *FIT],
+    "identify": FIT,
+}
+FILES = {
+    "points.csv": "t,x\n0.5,0.25\n",
+    "measured.csv": "t,x,u\n0.1,0.5,-0.9\n0.2,0.5,-0.8\n0.3,-0.5,0.7\n0.4,-0.5,0.6\n",
+    "study.toml": """
+        methods = ["warm_start"]
+        settings = { width = 5, depth = 1, points = 60, steps = 3 }
+        [[transfers]]
+        family = "heat"
+        targets = [{ alpha = 0.3 }]
+    """,
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, and references apart from the user's."""
+    monkeypatch.setenv("PACPDE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+@pytest.fixture
+def plugin(folder: Path) -> Iterator[str]:
+    """The family of the README, in a file."""
+    (block,) = (block for block in PYTHON if "class " in block)
+    (folder / "advection.py").write_text(block, encoding="utf-8")
+    yield "advection.py"
+    for family in [one for one in families if one.__module__.startswith("pacpde_plugin_adv")]:
+        families.forget(family)
+    for name in [name for name in sys.modules if name.startswith("pacpde_plugin_adv")]:
+        del sys.modules[name]
+
+
+def test_the_python_block() -> None:
+    block = PYTHON[0]
+    for call, small in {
+        "fit(Burgers(nu=0.01 / pi), seed=0)": "fit(Burgers(nu=0.01 / pi), seed=0, **SMALL)",
+        "sparsity=0.8, seed=0)": "sparsity=0.8, seed=0, settings=FIT)",
+    }.items():
+        assert block.count(call) == 1
+        block = block.replace(call, small)
+    names: dict[str, Any] = {"SMALL": SMALL, "FIT": {"points": 60, "steps": 3}}
+    exec(compile(block, "README.md", "exec"), names)
+    assert names["result"].target_error == names["result"].record()["target_error"] > 0
+    assert np.isfinite(names["u"]) and np.isfinite(names["u_xx"])
+    assert names["old"].problem == names["source"].problem
+
+
+def test_the_command_lines(folder: Path) -> None:
+    for name, content in FILES.items():
+        (folder / name).write_text(content)
+    assert len(LINES) >= 10
+    for line in LINES:
+        words = shlex.split(re.split(r" {2,}", line)[0])[1:]
+        if words[0] == "rerun":
+            kept = json.loads((folder / "runs/heat/records.json").read_text())["records"]
+            (folder / words[1]).write_text(json.dumps(kept[-1]))
+        status = main([*words, *SMALLER.get(words[0], [])])
+        converges = words[0] in (*SMALLER, "study", "rerun")  # so small a fit need not
+        assert status == 0 or (status == 1 and converges), line
+        if "-o" in words:
+            assert (folder / words[words.index("-o") + 1]).exists(), line
+
+
+def test_the_demo_is_the_one_that_is_described() -> None:
+    described = re.search(r"The demo is `(pacpde compare [^`]*)`", README)
+    assert described is not None
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n\t\t", "")
+    assert " ".join(described[1].split()) in " ".join(recipe.split())
+
+
+def test_your_own_equation(plugin: str, folder: Path) -> None:
+    """u = exp(−4π²νt) sin 2π(x − ct)."""
+    assert main(["families", "--plugin", plugin]) == 0
+    assert main(["solve", "advection", "c=0.3", "-o", "made.h5", "--plugin", plugin]) == 0
+    reference = load(folder / "made.h5").reference
+    t, x = np.meshgrid(*reference.axes.values(), indexing="ij")
+    exact = np.exp(-4 * np.pi**2 * 0.05 * t) * np.sin(2 * np.pi * (x - 0.3 * t))
+    error = np.linalg.norm(reference.values[0] - exact) / np.linalg.norm(exact)
+    assert error <= max(reference.certified_error, 1e-9)
+    train = ["train", "advection", "-o", "made", *SMALLER["train"], "--plugin", plugin]
+    assert main(train) in (0, 1)
+    assert (folder / "made" / "surrogate.json").is_file()
