@@ -16,6 +16,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: those of the process where they are left out; then the process is the
             command's own, and ends with it.
     """
+    if _is_starting_worker():  # that imports the script of whoever started it
+        return 0
     own_process = arguments is None
     words = list(sys.argv[1:] if arguments is None else arguments)
     with watched(own_process) as interruption:
@@ -27,6 +29,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             flush_at_exit()
             leave(status)
     return status
+
+
+def _is_starting_worker() -> bool:
+    """Whether this is a worker process that is importing the main module of its parent.
+
+    A script that calls a command without `if __name__ == "__main__":` would run it there again.
+    """
+    processes = sys.modules.get("multiprocessing.process")
+    return processes is not None and getattr(processes.current_process(), "_inheriting", False)
 
 
 def _status(words: Sequence[str], interruption: Interruption) -> int:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from multiprocessing import resource_tracker
+from multiprocessing import current_process, resource_tracker
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +24,10 @@ from pacpde.runtime import one_thread
 
 AHEAD = 8  # jobs a Dask thread that wait at the scheduler
 ADDRESS = re.compile(r"(\w+://)?[^/\s]+:\d+/?")
+UNGUARDED = (
+    "A script that starts workers is imported by each of them: put what it does beneath "
+    '`if __name__ == "__main__":`.'
+)
 PATIENCE = 30  # seconds for a scheduler to answer
 
 
@@ -126,6 +130,8 @@ def cluster(
     if local is not None and local < 1:
         raise InvalidValueError(f"the number of local workers is {local}, expected at least 1.")
     own = None
+    if local is not None and getattr(current_process(), "_inheriting", False):
+        raise InvalidValueError(UNGUARDED)
     try:
         if scheduler is None:
             with _without_interruptions():
@@ -136,6 +142,10 @@ def cluster(
                     silence_logs="ERROR",
                 )
         client = Client(own or scheduler, timeout=PATIENCE, set_as_default=False)
+    except RuntimeError as error:
+        raise SolverError(
+            f"the workers did not start ({error}): see what they said above. {UNGUARDED}"
+        ) from error
     except (OSError, ValueError, TimeoutError) as error:
         raise InvalidValueError(
             f"no Dask scheduler answers at {scheduler!r} ({error}): start one with `dask "

@@ -252,3 +252,28 @@ def test_a_study_that_was_edited_goes_on_and_its_json_is_its_own(
     Path("report.html").write_text("mine")
     page = call("report", "out")
     assert page.status == 2 and "report.html is already there" in page.err
+
+
+def test_a_script_without_a_guard_runs_a_command_once(tmp_path: Path) -> None:
+    """Worker processes import the script that starts them."""
+    (tmp_path / "study.toml").write_text(
+        'methods = ["warm_start"]\n'
+        "settings = { width = 5, depth = 1, points = 60, steps = 2 }\n"
+        '[[transfers]]\nfamily = "heat"\ntargets = [{ alpha = 0.3 }]\n'
+    )
+    (tmp_path / "script.py").write_text(
+        "from pacpde.cli import main\n"
+        'status = main(["study", "run", "study.toml", "-o", "out", "--local", "1"])\n'
+        'print("status", status)\n'
+    )
+    root = Path(__file__).resolve().parents[2]
+    ended = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert "1 of 1 cells in out" in ended.stdout
+    assert "Error" not in ended.stderr and "Traceback" not in ended.stderr
