@@ -84,6 +84,7 @@ def write(
         tables=tables,
         headings=headings,
         row=ROW,
+        scipy=any(line["variant"] == SCIPY for table in tables for line in table["lines"]),
         fewest=FEWEST,
         enough=ENOUGH,
         columns={name for name, _ in headings},

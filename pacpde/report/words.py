@@ -14,7 +14,8 @@ FEW = 6  # methods, each of which gets a sentence
 SCIPY = "scipy"  # solves the target by itself: no way to transfer
 WINS, LOSES, OPEN = "wins against", "loses against", "is not told apart from"
 # Where sources are too few for a test: what was seen, and no verdict.
-AHEAD, BEHIND = (f"has a {size} error from every source than" for size in ("smaller", "larger"))
+EVERY = " from every source"
+AHEAD, BEHIND = (f"has a {size} error{EVERY} than" for size in ("smaller", "larger"))
 SEVERAL = {
     WINS: "win against",
     AHEAD: AHEAD.replace("has", "have"),
@@ -81,6 +82,9 @@ def _best(family: str, mine: Sequence[Group]) -> str:
             best = min(known, key=lambda name: known[name])
             wins[best] = wins.get(best, 0) + 1
     if not wins:
+        cells = [row for group in mine for rows in group.rows.values() for row in rows.values()]
+        if spread(cells).ungraded == len(cells):
+            return f"{family}: no reference grades these transfers."
         return f"{family}: no method has a finite median error."
     told = ", ".join(
         f"{readable(name)} in {count}" for name, count in sorted(wins.items(), key=lambda p: -p[1])
@@ -113,6 +117,8 @@ def _together(family: str, verdict: str, some: Sequence[Ratio]) -> str:
     """Of several methods with the same verdict."""
     told = ", ".join(f"{readable(r.one)} ({plain(r.ratio)})" for r in some)
     said = verdict if len(some) == 1 else SEVERAL[verdict]
+    if all(r.sources == 1 for r in some):
+        said = said.replace(EVERY, "")
     pairs = _span(r.pairs for r in some)
     sources = _span(r.sources for r in some)
     few = f"; {_too_few(some[0])}" if all(r.p is None for r in some) else ""
@@ -135,7 +141,8 @@ def _span(counts: Iterable[int]) -> str:
 
 
 def _compared(family: str, r: Ratio) -> str:
-    verdict = f"{_verdict(r)} {readable(r.other)}"
+    said = _verdict(r) if r.sources > 1 else _verdict(r).replace(EVERY, "")
+    verdict = f"{said} {readable(r.other)}"
     p = _too_few(r) if r.p is None else f"p = {plain(r.p)} after Holm"
     failures = f", {r.failures} of them with one failure" if r.failures else ""
     interval = f" (95 % interval {plain(r.low)} to {plain(r.high)})" if r.low == r.low else ""
