@@ -1,11 +1,12 @@
 """PAC on a DeepXDE model: the three stages around your own `compile` and `train`."""
 
+import warnings
 from typing import Any
 
 import torch
 from torch import nn
 
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, TransferWarning
 from pacpde.interop.deepxde.masks import by_magnitude, checked, kept
 from pacpde.interop.deepxde.model import Model, anchored
 from pacpde.interop.deepxde.paths import check_paths
@@ -112,9 +113,12 @@ class PAC:
         check_strength("strength (λ)", strength)
         assert self._allocated is not None
         if self._is_untrained():
-            raise InvalidValueError(
-                "the allocated source is not trained, so that it has lost its pruned weights and "
-                "nothing has made up for them: compile and train the model that allocate gave."
+            warnings.warn(
+                "the allocated source is not trained: it has lost its pruned weights, and nothing "
+                "has made up for them. Compile and train the model that allocate gave, and call "
+                "calibrate then: what is recalled is the source as it is now.",
+                TransferWarning,
+                stacklevel=3,
             )
         template, variables = plain(self._allocated.net), self._allocated.external.copy()
         net = hold(template, whole(template), {name: ~own for name, own in self._mask.items()})
