@@ -117,7 +117,7 @@ class Registry(Generic[T]):
 
 
 class _Load:
-    """What was registered while a plugin was read."""
+    """What was registered while a plugin was read, but for pacpde's own that it made found."""
 
     now: "_Load | None" = None
 
@@ -128,8 +128,13 @@ class _Load:
     @classmethod
     def note(cls, registry: Registry[Any], item: object) -> None:
         load = cls.now
-        if load is not None and load.thread == threading.get_ident():
+        ours = _origin(item).partition(".")[0] == "pacpde"
+        if load is not None and load.thread == threading.get_ident() and not ours:
             load.items.append((registry, item))
+
+    def of(self, module: str) -> list[tuple[Registry[Any], Any]]:
+        """What the plugin itself defines."""
+        return [(registry, item) for registry, item in self.items if _origin(item) == module]
 
     def holds(self, item: object) -> bool:
         return any(item is registered for _, registered in self.items)
@@ -205,12 +210,12 @@ def _load_plugin(path: str | Path) -> None:
                 f"plugin {str(path)!r} registers nothing: a class below Problem or Method needs a "
                 'name in it, as in name = "my_family".'
             )
-        for registry, item in load.items:
+        for registry, item in load.of(name):
             with _prefixed(f"plugin {str(path)!r}", file):
                 registry.check(item)
     except BaseException:
         del sys.modules[name]
-        for registry, item in load.items:
+        for registry, item in load.of(name):
             registry.forget(item)
         raise
     finally:

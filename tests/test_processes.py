@@ -88,7 +88,27 @@ for thread in threads: thread.start()
 for thread in threads: thread.join()
 assert found == ["Mine"] * 4, found
 """
-CALLS = FIRST_CALLS | {"registries in threads": IN_THREADS, "plugin in threads": PLUGIN_IN_THREADS}
+BROKEN_PLUGIN = """
+from pacpde.errors import PacpdeError
+from pacpde.registry import load_plugin
+
+file = folder / "broken.py"  # its recipe is checked, which looks up the optimisers
+file.write_text(
+    "from pacpde.problems import Heat\\n"
+    "class Mine(Heat):\\n    name = 'first_broken'\\n    recipe = {'widht': 3}\\n"
+)
+try:
+    load_plugin(file)
+except PacpdeError:
+    pacpde.fit(problem(), width=4, depth=1, points=20, steps=1)
+else:
+    raise AssertionError("it was taken")
+"""
+CALLS = FIRST_CALLS | {
+    "broken plugin": BROKEN_PLUGIN,
+    "registries in threads": IN_THREADS,
+    "plugin in threads": PLUGIN_IN_THREADS,
+}
 
 # Forks a child for each call: nothing of pacpde is imported there before it but `import pacpde`.
 ONE_AFTER_THE_OTHER = """

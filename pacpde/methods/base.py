@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from pacpde.errors import InvalidValueError, check_count, unknown
@@ -16,7 +16,29 @@ from pacpde.optim.fit import FitResult, Monitor, Phase
 from pacpde.registry import Registry
 from pacpde.runtime import generator
 
-methods: Registry[type["Method"]] = Registry("method", "pacpde.methods")
+
+def _check_method(method: type["Method"]) -> None:
+    """Refuse a method that is incomplete, once its file is read."""
+    missing = sorted(getattr(method, "__abstractmethods__", ()))
+    if missing:
+        raise InvalidValueError(
+            f"method {method.name!r} lacks {' and '.join(missing)}: define it in its class."
+        )
+    if not isinstance(getattr(method, "summary", None), str):
+        raise InvalidValueError(
+            f"method {method.name!r} has no summary: write a sentence on what it does, as in "
+            'summary = "all weights, from those of the source".'
+        )
+    bare = [option.name for option in fields(method) if option.default is MISSING
+            and option.default_factory is MISSING]  # fmt: skip
+    if bare:
+        raise InvalidValueError(
+            f"method {method.name!r} has options without a default ({', '.join(bare)}): give each "
+            "one, so that the method runs without options."
+        )
+
+
+methods: Registry[type["Method"]] = Registry("method", "pacpde.methods", _check_method)
 
 
 @dataclass(frozen=True)

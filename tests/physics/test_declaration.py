@@ -8,6 +8,7 @@ import pytest
 
 from pacpde import fit
 from pacpde.errors import PacpdeError
+from pacpde.methods import methods
 from pacpde.methods.recipe import Recipe
 from pacpde.physics import families
 from pacpde.registry import load_plugin
@@ -157,3 +158,39 @@ def test_lists_are_as_good_as_tuples(tmp_path: Path) -> None:
 def test_recipes_of_all_families_are_settings_of_a_fit() -> None:
     for family in families:
         assert Recipe.of(family()).width >= 1
+
+
+METHOD = """
+from dataclasses import dataclass
+from pacpde.methods import Method
+
+@dataclass(frozen=True)
+class Mine(Method):
+    name = "test_mine_too"
+    summary = "nothing at all"
+    share: float = 0.5
+
+    def run(self, source, target, context):
+        raise NotImplementedError
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("def run", "def go", "lacks run"),
+        ('summary = "nothing at all"', "", "has no summary"),
+        ("share: float = 0.5", "share: float", "lacks|options without a default|non-default"),
+    ],
+)
+def test_a_method_that_is_incomplete_is_refused(
+    old: str, new: str, words: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(METHOD.replace(old, new))
+    with pytest.raises(PacpdeError, match=words):
+        load_plugin(file)
+    assert "test_mine_too" not in methods.names()
+    file.write_text(f"{METHOD}# {words}")  # a copy of a file is not read again
+    load_plugin(file)
+    methods.forget(methods.get("test_mine_too"))
