@@ -61,6 +61,10 @@ class ContradictionWarning(UserWarning):
     """Start and edges of a problem contradict each other, or its start is not smooth."""
 
 
+class ChangedFamilyWarning(UserWarning):
+    """A family's file differs from what something stored was made with, its values do not."""
+
+
 class TransferWarning(UserWarning):
     """A transfer goes on from weights, or with a mask, that may be of no use."""
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
-from pacpde.errors import ContradictionWarning, OutputError
+from pacpde import errors
+from pacpde.errors import OutputError
 
 SPELLED = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "·": "*", "×": "x", "⊙": "*", "∘": "o", "→": "->",
@@ -150,7 +151,7 @@ def plain_warnings() -> Iterator[None]:
         show = warnings.showwarning
 
         def shown(message: Warning | str, category: type[Warning], *where: Any) -> None:
-            if issubclass(category, ContradictionWarning):
+            if category.__module__ == errors.__name__:
                 complain(f"pacpde: {message}")
             else:
                 show(message, category, *where)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pacpde.errors import DataFileError, InvalidValueError
+from pacpde.errors import ChangedFamilyWarning, DataFileError, InvalidValueError
 from pacpde.files import short_hash
 from pacpde.physics.derivatives import ChannelDerivative
 from pacpde.physics.problem import Problem, families
@@ -22,10 +22,6 @@ from pacpde.physics.problem import Problem, families
 POINTS = 64
 CLOSE = 1e-8  # of the largest value: other machines round functions such as sin otherwise
 DECLARED = ("axes", "fields", "scales", "edges", "odd")  # what a solution's values depend on
-
-
-class ChangedFamilyWarning(UserWarning):
-    """A family's file differs from what something stored was made with, its values do not."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ import pytest
 from pacpde import fit, load, save
 from pacpde.datasets import load as load_dataset
 from pacpde.datasets import write as write_dataset
-from pacpde.errors import DataFileError, InvalidValueError
+from pacpde.errors import ChangedFamilyWarning, DataFileError, InvalidValueError
 from pacpde.networks.checkpoint import ABOUT
 from pacpde.physics import Problem, families
-from pacpde.physics.fingerprint import ChangedFamilyWarning
 from pacpde.problems import Heat
 from pacpde.reference import solve
 from pacpde.registry import load_plugin
