@@ -35,7 +35,8 @@ def test_a_record_has_every_key_of_the_contract(result: TransferResult) -> None:
         "family", "method", "seed", "source", "target", "labels", "noise", "physics",
         "zero_shot_error", "target_error", "source_error", "free_parameters",
         "total_parameters", "steps", "evaluations", "seconds", "outcome", "device", "dtype",
-        "versions",
+        "versions", "provenance", "target_error_by_field", "worst_field_error", "outcomes",
+        "assessment",
     }  # fmt: skip
     assert set(record["source_error"]) == {"trained", "pruned", "allocated", "recalled", "unmasked"}
     assert set(record["seconds"]) == {"source", "prune", "allocate", "calibrate", "total"}
