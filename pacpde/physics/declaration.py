@@ -41,6 +41,9 @@ def check_class(family: Family) -> None:
     _check_edges(family)
     if not isinstance(family.recipe, Mapping):
         raise _wrong(family, f"the recipe {family.recipe!r}, expected a dict of settings of a fit")
+    scale = family.time_scale
+    if scale is not None and not (as_number(scale) or 0.0) > 0:
+        raise _wrong(family, f"time_scale = {scale!r}, expected a time above 0, or None")
     if not isinstance(family.horizons, int) or family.horizons < 1:
         raise _wrong(family, f"horizons = {family.horizons!r}, expected a whole number from 1")
     check_declared(family)

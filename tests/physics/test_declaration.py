@@ -84,6 +84,8 @@ WRONG = {
     "a field named as an axis": ('("u",)', '("x",)', CLASS_LINE, "that are no axes"),
     "a scale without its comma": ("(1.0,)", "(1.0)", CLASS_LINE, r"write scales = \(1.0,\)"),
     "a negative scale": ("(1.0,)", "(-1.0,)", CLASS_LINE, "a finite number above 0"),
+    "a time scale of 0": (
+        "scales = (1.0,)", "scales = (1.0,)\n    time_scale = 0.0", CLASS_LINE, "a time above 0"),
     "one axis without a comma": (
         'axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))', 'axes = (Axis("t", 0.0, 1.0))',
         CLASS_LINE, "expected a tuple"),
