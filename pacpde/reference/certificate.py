@@ -176,9 +176,9 @@ class _Search:
         """The pair, with what neither of its levels has seen added to its error."""
         size = np.sqrt(np.mean(pair.fine.values**2, axis=tuple(range(1, pair.fine.values.ndim))))
         hidden = unseen(self.problem, pair.fine.integrated, size, self.target / 10)
-        if hidden.error <= self.target / 10:
-            return pair
-        self.hidden = hidden
+        self.hidden = hidden if hidden.error > self.target / 10 else None
+        if self.hidden is None:
+            return replace(pair, probed=True)
         self.say(f"{self.problem}: {hidden}: an error of about {hidden.error:.1e}")
         difference = max(pair.difference, hidden.error)
         return replace(pair, difference=difference, error=pair.error + hidden.error, probed=True)
