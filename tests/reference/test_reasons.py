@@ -49,10 +49,10 @@ def diffusion(self, u, d):
     ("rhs", "initial", "told"),
     [
         (lambda s, u, d: None, None, "rhs gave None for the field 'u'.*lack a `return`"),
-        (lambda s, u, d: d(u, "xx")[:3], None, r"rhs gave a ndarray of the shape \(3,\)"),
+        (lambda s, u, d: d(u, "xx")[:3], None, r"rhs .* gives an array of shape \(3,\)"),
         (lambda s, u, d: log(u - 2), None, "rhs gives nan for the field 'u' at t = 0, x = "),
         (diffusion, lambda s, x: None, "initial gave None for the field 'u'.*lack a `return`"),
-        (diffusion, lambda s, x: x[:5], r"initial gave a ndarray of the shape \(5,\)"),
+        (diffusion, lambda s, x: x[:5], r"initial .* gives an array of shape \(5,\)"),
         (diffusion, lambda s, x: 1 / x, "initial gives inf for the field 'u' at x = 0"),
     ],
 )
