@@ -3,6 +3,7 @@
 It imports little, so that it is ready for Ctrl-C before the commands and torch are imported.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -45,6 +46,7 @@ def _status(words: Sequence[str], interruption: Interruption) -> int:
     from pacpde.cli.streams import complain, plain_warnings
 
     try:
+        os.getcwd()  # without a working folder torch's libraries end the process
         with plain_warnings():
             status = _called(words, interruption)
         if sys.stdout is not None:

@@ -1,6 +1,8 @@
 """Faults of a plugin and want of memory are told in one sentence each."""
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +15,8 @@ from pacpde.cli.explain import explain
 from pacpde.physics import families
 
 FAMILY = """
+import os
+import subprocess
 import sys
 from dataclasses import dataclass
 from math import sin
@@ -138,3 +142,37 @@ def test_what_is_not_a_plugin_is_our_own_fault() -> None:
 def test_a_package_of_an_extra_is_named() -> None:
     sentence, status = explain(ModuleNotFoundError("No module named 'pyarrow'", name="pyarrow"))
     assert status == 2 and "pip install 'pacpde[studies]'" in sentence
+
+
+def test_what_the_system_refuses_is_no_internal_error(call: Callable) -> None:
+    for words in (("families", "--json"), ("predict", "x", "-o"), ("families", "--plugin")):
+        ended = call(*words, "x" * 5_000)
+        assert ended.status == 2 and "internal error" not in ended.err
+        assert ended.err.count("\n") == 1
+    assert explain(OSError(5, "Input/output error", "weights")) == (
+        "'weights' cannot be used (Input/output error): name another place.",
+        2,
+    )
+    assert explain(OSError(24, "Too many open files"))[1] == 1
+    assert "internal error" in explain(OSError("of a library, without a number"))[0]
+
+
+def test_a_working_folder_that_is_gone_is_said(tmp_path: Path) -> None:
+    script = (
+        "import os, sys\n"
+        "os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')\n"
+        "from pacpde.cli import main\n"
+        "sys.exit(main(['families']))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "pacpde: the working folder does not exist any more: change to another one.\n"
+    )
