@@ -76,8 +76,13 @@ def test_a_fault_inside_a_plugin_names_its_line(
 
 
 UNSOLVED = {
-    "a start that is nan": (START, "x * float('nan')", 2, "start or its edges are not finite"),
-    "an equation that is nan": (RATES, "d(u, 'xx') * float('nan')", 1, "has no reference"),
+    "a start that is nan": (START, "x * float('nan')", 2, "initial gives nan for the field 'u'"),
+    "an equation that is nan": (
+        RATES,
+        "d(u, 'xx') * float('nan')",
+        2,
+        "rhs gives nan for the field 'u'",
+    ),
     "a solution that blows up": (RATES, "d(u, 'xx') + 500 * u**2", 1, "grows without bound"),
 }
 
