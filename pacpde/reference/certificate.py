@@ -22,6 +22,7 @@ from pacpde.runtime import gradients
 LEVELS = 14  # refinements before giving up
 FAILURES = 4  # of these, integrations that end early
 UNKNOWNS = 2000  # of the largest grid: its dense Jacobian takes 32 MB
+PER_WIDTH = 3  # nodes within a feature's width at half its height, before a grid resolves it
 FINEST_RTOL = 1e-13  # of the order of 100 units of roundoff, what the integrators stand
 FIRST_RTOL = 1e-6
 FIRST_SIZE = {0: 0, 1: 24, 2: 14}  # nodes an axis, by number of space axes
@@ -188,7 +189,8 @@ class _Search:
         if self.hidden is None or self.hidden.axis not in sizes:
             return {}
         axis = self.hidden.axis
-        if self._unknowns({**sizes, axis: int(sizes[axis] / self.hidden.share)}) > UNKNOWNS:
+        needed = int(PER_WIDTH * sizes[axis] / self.hidden.share)
+        if self._unknowns({**sizes, axis: needed}) > UNKNOWNS:
             return {}
         return {**sizes, axis: 2 * sizes[axis]}
 
