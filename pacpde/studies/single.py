@@ -217,6 +217,8 @@ def finished(job: Job, output: Path) -> Finished | None:
         other = provenance.differences(surrogate.provenance, job.provenance())
         if surrogate.provenance and set(other) <= {"code", *versions()}:
             told = " that another version of pacpde, or of what it stands on, made"
+        elif "call" in other and "call" in surrogate.provenance:
+            told = f" that came from {surrogate.provenance['call']}"
         elif surrogate.provenance:
             told = f" that differs in {', '.join(other)}"
     raise OutputError(
