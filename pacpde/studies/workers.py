@@ -7,6 +7,7 @@ hand back each result, or the fault in its place, as soon as it is there.
 import pickle
 import re
 import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -169,12 +170,25 @@ def _without_interruptions() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    resource_tracker.ensure_running()  # it would let Ctrl-C through again where it starts later
+    _start_tracker()  # it would let Ctrl-C through again where it starts later
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_tracker() -> None:
+    """Start Python's process that removes what workers left, where none runs.
+
+    It remarks on every interruption that there is something to remove, which is its task.
+    """
+    before = list(sys.warnoptions)  # it takes them over
+    sys.warnoptions.append("ignore::UserWarning:multiprocessing.resource_tracker")
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions[:] = before
 
 
 def _remote(plugins: Sequence[str], blob: bytes) -> Any:

@@ -178,3 +178,18 @@ def test_a_process_ends_though_a_thread_still_computes() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ended = subprocess.run([sys.executable, "-c", script], env=environment, timeout=30)
     assert ended.returncode == 130
+
+
+def test_what_workers_left_is_removed_without_a_remark() -> None:
+    script = (
+        "import multiprocessing, os\n"
+        "from pacpde.studies.workers import _without_interruptions\n"
+        "with _without_interruptions():\n"
+        "    left = multiprocessing.get_context('spawn').Semaphore()\n"
+        "os._exit(130)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, timeout=120
+    )
+    assert (ended.returncode, ended.stderr) == (130, b"")
