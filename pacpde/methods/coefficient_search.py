@@ -19,6 +19,7 @@ from pacpde.optim.sensitivity import Sensitivity, sensitivity
 MUTE = 1e-6  # slope of the measured values, in scales of the fields, below which they tell nothing
 MOVES = 40  # of the unknowns by short fits, at most
 RADIUS = 0.7  # of the first move, in units of the unknowns: a factor of 2 in a positive coefficient
+LAST = 0.1  # of a move by long fits: longer ones are left over where no data fit
 SHORTEST = 1e-3  # radius below which the search is over
 ROUGH, FINE = 0.3, 0.05  # shares of a standard error below which a step counts as none
 DIGITS = 1e-4  # of a unit of the unknowns, below which a step counts as none in any case
@@ -77,7 +78,7 @@ class CoefficientSearch:
         here = self._roughly(self._point(self.unknowns.start, self.start.weights, SHARES[0]))
         rounds = max(len(SHARES) - 1, self.recipe.steps // FEW)
         for number in range(rounds):
-            step = self._step(here, here.misses, RADIUS)
+            step = self._step(here, here.misses, LAST)
             here = self._finely(here, step, SHARES[1 + (len(SHARES) - 1) * number // rounds])
             self.settled = self._rests(here)
             if self.settled:
