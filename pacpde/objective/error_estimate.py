@@ -31,6 +31,7 @@ from pacpde.runtime import gradients
 
 ODE_STEPS = 1000  # over the family's own time span
 EARLY = 120  # steps that grow geometrically from the start, for what happens at once there
+GRADED = 101  # even times at which the error of a PDE counts
 PDE_STEPS = 96  # over the time span, denser at the start
 NODES = {1: 161, 2: 25, 3: 11}  # per axis, by the number of space axes
 FINE = 2**16  # points of a start that is narrow
@@ -113,7 +114,7 @@ class _Grid:
         times = _times(problem)
         if not space:
             one = sp.csr_array(np.ones((1, 1)))
-            shares = _shares(times)[:, None]
+            shares = _graded(times, ODE_STEPS + 1)[:, None]
             return cls(times, np.zeros((1, 0)), np.ones(1, bool), {"": one}, shares)
         count = NODES[len(space)]
         axes = [_placed(network, weights, ansatz, axis, count) for axis in space]
@@ -138,12 +139,15 @@ class _Grid:
             _shares(np.append(x, axis.upper) if wraps else x)[: len(x)]
             for x, axis, wraps in zip(axes, space, periodic, strict=True)
         ]
+        everywhere = reduce(np.multiply.outer, widths).reshape(-1)
         return cls(
             times,
             mesh(axes).reshape(-1, len(space)),
             reduce(np.logical_and.outer, inside).reshape(-1),
             operators,
-            np.multiply.outer(_shares(times), reduce(np.multiply.outer, widths).reshape(-1)),
+            np.multiply.outer(
+                _graded(times, GRADED), reduce(np.multiply.outer, widths).reshape(-1)
+            ),
         )
 
 
@@ -225,6 +229,19 @@ def _times(problem: Problem) -> np.ndarray:
     steps = int(ODE_STEPS * max(1.0, problem.stretch))
     early = np.concatenate([[0.0], np.geomspace(1e-9, 1 / steps, EARLY)])
     return time.lower + time.length * np.append(early, np.linspace(0, 1, steps + 1)[2:])
+
+
+def _graded(times: np.ndarray, count: int) -> np.ndarray:
+    """Weights of values at these times where even ones, with both ends, are what counts.
+
+    So are errors graded, and a start that is missed has its share in them.
+    """
+    even = np.linspace(times[0], times[-1], count)
+    place = np.interp(even, times, np.arange(len(times)))
+    below = np.minimum(place.astype(int), len(times) - 2)
+    share = place - below
+    size = len(times)
+    return np.bincount(below, 1 - share, size) + np.bincount(below + 1, share, size)
 
 
 def _shares(x: np.ndarray) -> np.ndarray:
