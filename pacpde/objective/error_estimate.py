@@ -145,9 +145,7 @@ class _Grid:
             mesh(axes).reshape(-1, len(space)),
             reduce(np.logical_and.outer, inside).reshape(-1),
             operators,
-            np.multiply.outer(
-                _graded(times, GRADED), reduce(np.multiply.outer, widths).reshape(-1)
-            ),
+            np.multiply.outer(_graded(times, GRADED), everywhere),
         )
 
 
