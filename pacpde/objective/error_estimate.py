@@ -184,7 +184,7 @@ class _Linearised:
 
         values, rate_of_change = shaped(jet[0]), shaped(jet[names.index("t")])
         space = [torch.from_numpy(x).to(weights) for x in grid.nodes.T]
-        one = torch.ones(shape[1]).to(weights)
+        one = weights.new_ones(shape[1])
         start = torch.stack([part * one for part in problem.start(*space)], -1)
         return cls(
             values,
