@@ -140,7 +140,7 @@ def cluster(
                     n_workers=local,
                     threads_per_worker=1,
                     dashboard_address=None,
-                    silence_logs="ERROR",
+                    silence_logs="CRITICAL",  # a heartbeat that an interruption cuts off is no news
                 )
         client = Client(own or scheduler, timeout=PATIENCE, set_as_default=False)
     except RuntimeError as error:

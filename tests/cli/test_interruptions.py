@@ -48,6 +48,8 @@ def started(words: tuple[str, ...], folder: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # a shell that starts the tests in the background has them, and their children, ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -61,7 +63,11 @@ def until(holds: Callable[[], bool]) -> None:
 def interrupted(process: subprocess.Popen[str], before: str = "") -> Called:
     """How it ends after the signal that a terminal sends to the whole group."""
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    try:
+        out, err = process.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
     return Called(process.returncode, out, before + err)
 
 
