@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,14 @@ COMMANDS = {
     "workers": ("study", "run", "study.toml", "-o", "out", "--local", "2"),
 }
 READY = {"workers": "out/study.json"}  # what shows that fits are under way; else a line on stderr
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """Python's own handler, also where the tests run in the background and ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def started(words: tuple[str, ...], folder: Path) -> subprocess.Popen[str]:
