@@ -241,13 +241,25 @@ class Truth:
     @classmethod
     def of(cls, made: Made, k: float) -> "Truth":
         t = np.linspace(0, 1, TIMES)
+        try:
+            return cls._found(made, k, t)
+        except ValueError:  # scipy's, of solutions that grow without bound
+            return cls.unknown(made, t)
+
+    @classmethod
+    def unknown(cls, made: Made, t: np.ndarray) -> "Truth":
+        x = None if made.edges is None else np.linspace(0, 1, 2)
+        return cls(t, x, np.full((made.fields, len(t), 1 if x is None else 2), np.nan), np.inf)
+
+    @classmethod
+    def _found(cls, made: Made, k: float, t: np.ndarray) -> "Truth":
         if made.edges is None:
             start = np.array(made.start(), float)
             fine = solve_ivp(
                 lambda s, u: np.array(made.rates(s, u, k)), (0, 1), start, "Radau", t,
                 rtol=1e-11, atol=1e-13 * np.abs(start).max(), max_step=0.01,
             )  # fmt: skip
-            return cls(t, None, fine.y[:, :, None], 1e-8 if fine.success else np.inf)
+            return cls(t, None, fine.y[:, :, None], 1e-8) if fine.success else cls.unknown(made, t)
         coarse, fine = (_lines(made, k, t, cells) for cells in GRIDS)
         ratio = GRIDS[1] // GRIDS[0]
         x = np.linspace(0, 1, GRIDS[0] + 1)[: coarse.shape[2]]

@@ -132,7 +132,8 @@ def test_problems_need_no_list() -> None:
     found = {
         name for name in dir(pacpde.problems) if isinstance(getattr(pacpde.problems, name), type)
     }
-    assert {family.__name__ for family in families} <= found
+    own = {f.__name__ for f in families if f.__module__.startswith("pacpde.problems")}
+    assert len(own) >= 6 and own <= found  # other tests may have left plug-ins
     with pytest.raises(ImportError):
         from pacpde.problems import Nothing  # noqa: F401
     everything: dict[str, object] = {}
