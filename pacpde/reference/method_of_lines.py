@@ -10,6 +10,7 @@ from pacpde.errors import InvalidValueError
 from pacpde.physics import Problem
 from pacpde.physics.derivatives import ChannelDerivative, MatrixDerivative
 from pacpde.reference.grid import SpaceAxis
+from pacpde.runtime import gradients
 
 
 class MethodOfLines:
@@ -100,8 +101,7 @@ class MethodOfLines:
         found[self.inside] = rates.reshape(found[self.inside].shape)
         return found
 
-    @torch.inference_mode(False)
-    @torch.enable_grad()
+    @gradients()
     def _slopes(self, t: float, y: np.ndarray) -> dict[str, list[list[torch.Tensor | None]]]:
         """∂(rate of field i)/∂(channel of field j) as slopes[channel][i][j], None where 0.
 
