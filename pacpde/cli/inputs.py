@@ -197,7 +197,7 @@ def references(
     """What grades both ends of a transfer, before anything is trained."""
     _check_reference_tolerance(tolerance)
     found = transfer_references(source, target, choice, tolerance, _told)
-    check_label_source(labels, found.target)
+    check_label_source(labels, found.target, choice)
     return found
 
 

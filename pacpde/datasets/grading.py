@@ -107,13 +107,15 @@ def transfer_references(
     return References(grading_reference(source, None if named else AUTO, tolerance, say), there)
 
 
-def check_label_source(labels: int, reference: Reference | None) -> None:
-    """Refuse labels where there is no reference to draw them from."""
-    if labels and reference is None:
-        raise SolverError(
-            f"there is no reference to draw {labels} labels from: leave labels at 0, or give the "
-            "file of a reference."
-        )
+def check_label_source(labels: int, reference: Reference | None, choice: object = AUTO) -> None:
+    """Refuse labels where there is no reference to draw them from; `choice` is what was asked."""
+    if not labels or reference is not None:
+        return
+    fault = InvalidValueError if choice in (None, NONE) else SolverError
+    raise fault(
+        f"there is no reference to draw {labels} labels from: leave labels at 0, or give the "
+        "file of a reference."
+    )
 
 
 def choice_inputs(reference: Choice, tolerance: float | None) -> dict[str, object]:

@@ -85,6 +85,21 @@ class CoefficientSearch:
                 break
         return here
 
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why the coefficients have not come to rest, if they have not."""
+        if self.settled:
+            return ()
+        if self.fits[-1].outcome != CONVERGED:
+            return (
+                "the network has not converged for the coefficients that were found, so that they "
+                "may still move: give it more steps or points.",
+            )
+        return (
+            "the coefficients still moved when the steps ran out: give it more steps, and more "
+            "points if they are few.",
+        )
+
     def _roughly(self, here: Point) -> Point:
         """Steps with short fits, until they are small beside the standard errors."""
         radius = RADIUS

@@ -112,8 +112,9 @@ def identify(
         outcome = NOT_CONVERGED
     accuracy = float(np.sqrt((measured.weighted(ended.local.correction) ** 2).mean()))
     return _identified(
-        unknowns, found, measured, ended.misses, ended.slopes, accuracy, surrogate, began, outcome
-    )
+        unknowns, found, measured, ended.misses, ended.slopes, accuracy, surrogate, began, outcome,
+        search.doubts,
+    )  # fmt: skip
 
 
 @gradients()
@@ -177,6 +178,7 @@ def _identified(
     surrogate: Surrogate | None,
     began: float,
     outcome: str,
+    doubts: Sequence[str] = (),
 ) -> Identified:
     """With standard errors, and with what the measurements say against it."""
     known = None if measured.noise is None else float(np.hypot(measured.noise, accuracy))
@@ -194,7 +196,7 @@ def _identified(
         surrogate,
         time.perf_counter() - began,
         MISFIT if misfit else outcome,
-        (*measured.remarks(len(unknowns.names)), *([misfit] if misfit else [])),
+        (*measured.remarks(len(unknowns.names)), *([misfit] if misfit else doubts)),
     )
 
 

@@ -108,7 +108,8 @@ def transfer_many(
         check_transfer(one, target, **{"labels": 0, "noise": 0.0, "physics": True, **given})
     graded = _references(sources, targets, settings)
     for references in graded:
-        check_label_source(given.get("labels", 0), references.target)
+        choice = settings.get("reference", AUTO)
+        check_label_source(given.get("labels", 0), references.target, choice)
     devices = {(settings.get("runtime") or one.runtime).device for one in sources}
     together = Together.of(workers, "cpu" if devices <= {"cpu"} else "cuda", stacked)
     ended = together.settled(

@@ -205,7 +205,7 @@ def transfer(
     source = source.to(runtime)
     recipe = Recipe.after(source, target, **(settings or {}))
     graded = transfer_references(source.problem, target, reference, reference_tolerance)
-    check_label_source(labels, graded.target)
+    check_label_source(labels, graded.target, reference)
     measured = None
     if labels and graded.target is not None:
         drawn = draw_labels(graded.target, labels, seed=seed, noise=noise)

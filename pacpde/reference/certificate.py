@@ -14,7 +14,7 @@ from pacpde.reference.dense import DenseSolution, in_pieces, to_points
 from pacpde.reference.grid import SpaceAxis, space_axes
 from pacpde.reference.lines import Unseen
 from pacpde.reference.method_of_lines import MethodOfLines, check_finite
-from pacpde.reference.ode import Integrated, IntegrationError, integrate
+from pacpde.reference.ode import Effort, EffortError, Integrated, IntegrationError, integrate
 from pacpde.reference.probes import unseen
 from pacpde.reference.solution import Reference, relative_l2
 from pacpde.runtime import gradients
@@ -22,6 +22,7 @@ from pacpde.runtime import gradients
 LEVELS = 14  # refinements before giving up
 FAILURES = 4  # of these, integrations that end early
 UNKNOWNS = 2000  # of the largest grid: its dense Jacobian takes 32 MB
+EFFORT = 2e10  # of all levels together (see Effort): minutes; the families of the package need 3e9
 PER_WIDTH = 3  # nodes within a feature's width at half its height, before a grid resolves it
 FINEST_RTOL = 1e-13  # of the order of 100 units of roundoff, what the integrators stand
 FIRST_RTOL = 1e-6
@@ -113,6 +114,7 @@ class _Search:
         self.pairs: list[Pair] = []
         self.hidden: Unseen | None = None  # a feature that no level has seen
         self.ended = ""  # why there is no finer level
+        self.effort = Effort(EFFORT)
         self.began = time.perf_counter()
 
     @property
@@ -132,7 +134,13 @@ class _Search:
                 )
                 return
             try:
-                fine = _level(self.problem, sizes, rtol, self.axes)
+                fine = _level(self.problem, sizes, rtol, self.axes, self.effort)
+            except EffortError:
+                self.ended = (
+                    f"the steps that a finer grid ({_words(sizes)}) needs would take too long: "
+                    "something moves fast, or something narrow moves"
+                )
+                return
             except IntegrationError as error:
                 failures += 1
                 self.say(f"{self.problem}: grid {_words(sizes)}, rtol {rtol:.0e}: {error}")
@@ -291,10 +299,14 @@ def first_size(problem: Problem) -> int:
 
 
 def _level(
-    problem: Problem, sizes: dict[str, int], rtol: float, axes: dict[str, np.ndarray]
+    problem: Problem,
+    sizes: dict[str, int],
+    rtol: float,
+    axes: dict[str, np.ndarray],
+    effort: Effort | None = None,
 ) -> Level:
     space = space_axes(problem, sizes)
-    integrated = integrate(MethodOfLines(problem, space), rtol)
+    integrated = integrate(MethodOfLines(problem, space), rtol, effort)
     t, *points = axes.values()
     values = integrated(t)
     tails = {

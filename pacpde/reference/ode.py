@@ -37,6 +37,27 @@ class IntegrationError(Exception):
     """One integration ended early; a finer grid may still succeed."""
 
 
+class EffortError(IntegrationError):
+    """The effort is spent; a finer grid would need more."""
+
+
+@dataclass
+class Effort:
+    """What several integrations together may still cost.
+
+    Counted in evaluations of the right-hand side, each times the square of the number of unknowns:
+    what products with dense matrices cost. It depends on no clock, so that a search ends at the
+    same place on every machine.
+    """
+
+    left: float
+
+    def spend(self, unknowns: int) -> None:
+        self.left -= unknowns**2
+        if self.left < 0:
+            raise EffortError
+
+
 @dataclass(frozen=True)
 class Integrated:
     """What one integration found: its method, the solver's own dense output, and its steps."""
@@ -51,7 +72,7 @@ class Integrated:
         return np.stack([self.system.unpack(y) for y in self.solution(t).T])
 
 
-def integrate(system: SemiDiscrete, rtol: float) -> Integrated:
+def integrate(system: SemiDiscrete, rtol: float, effort: Effort | None = None) -> Integrated:
     """Integrate over the whole span; absolute tolerance `rtol` times the fields' scales.
 
     Space: Radau IIA (Hairer & Wanner 1996, order 5, L-stable) with the analytic Jacobian. No
@@ -61,7 +82,7 @@ def integrate(system: SemiDiscrete, rtol: float) -> Integrated:
     stiff components, where two tolerances would otherwise give the same large steps.
     """
     if system.space:
-        return _run(system, "Radau", rtol, EVALUATIONS)
+        return _run(system, "Radau", rtol, EVALUATIONS, effort)
     try:
         return _run(system, "DOP853", rtol, EXPLICIT_EVALUATIONS)
     except _TooLongError:
@@ -73,7 +94,11 @@ class _TooLongError(IntegrationError):
 
 
 def _run(
-    system: SemiDiscrete, method: Literal["Radau", "DOP853"], rtol: float, limit: int
+    system: SemiDiscrete,
+    method: Literal["Radau", "DOP853"],
+    rtol: float,
+    limit: int,
+    effort: Effort | None = None,
 ) -> Integrated:
     options: dict[str, Any] = {} if method == "DOP853" else {"jac": _finite(system.jacobian)}
     options["max_step"] = (system.span[1] - system.span[0]) * rtol**0.125 / 2
@@ -81,7 +106,7 @@ def _run(
     try:
         with np.errstate(all="ignore"):
             found = solve_ivp(
-                _counted(system.rates, limit), system.span, system.start, method=method,
+                _counted(system.rates, limit, effort), system.span, system.start, method=method,
                 rtol=rtol, atol=rtol * system.scale, dense_output=True, **options,
             )  # fmt: skip
     except PacpdeError:
@@ -107,7 +132,7 @@ def _finite(jacobian: Rates) -> Rates:
     return checked
 
 
-def _counted(rates: Rates, limit: int) -> Rates:
+def _counted(rates: Rates, limit: int, effort: Effort | None) -> Rates:
     used = 0
 
     def counting(t: float, y: np.ndarray) -> np.ndarray:
@@ -115,6 +140,8 @@ def _counted(rates: Rates, limit: int) -> Rates:
         used += 1
         if used > limit:
             raise _TooLongError(f"{limit} evaluations were used up at t = {t:.6g}")
+        if effort is not None:
+            effort.spend(len(y))
         return rates(t, y)
 
     return counting

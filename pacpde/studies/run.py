@@ -236,7 +236,7 @@ def _carry_out(
     references = transfer_references(
         plan.source, plan.target, plan.reference, plan.reference_tolerance, say
     )
-    check_label_source(plan.labels, references.target)
+    check_label_source(plan.labels, references.target, plan.reference)
     work = _Work(
         plan,
         references,

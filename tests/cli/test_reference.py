@@ -61,7 +61,7 @@ def test_a_file_that_is_not_there_is_told_before_anything_is_trained(call: Calla
 def test_labels_need_a_reference(call: Callable, source: Path) -> None:
     given = ["transfer", source, "alpha=0.3", *FEW, "--labels", "5", "--reference", "none"]
     ended = call(*given, "-o", "out")
-    assert ended.status == 1 and "no reference to draw 5 labels from" in ended.err
+    assert ended.status == 2 and "no reference to draw 5 labels from" in ended.err
 
 
 def test_a_study_names_its_reference(tmp_path: Path) -> None:

@@ -193,6 +193,13 @@ def test_scipy_takes_steps_where_a_logarithm_is_near_zero() -> None:
     assert abs(value - 1) < 3 * error
 
 
+def test_coefficients_that_have_not_come_to_rest_say_so(source: Surrogate) -> None:
+    drawn = draw_labels(reference_for(Heat(alpha=0.9)), 25, noise=0.001)
+    found = identify(source, drawn.points, drawn.values, points=40, steps=2)
+    assert found.outcome == "not_converged"
+    assert any("may still move" in doubt or "still moved" in doubt for doubt in found.doubts())
+
+
 def test_two_coefficients_of_a_system() -> None:
     """Without noise, so that the truth is the answer."""
     truth = Lorenz.from_coefficients({"sigma": 10.3, "rho": 15.5}, 0.4)

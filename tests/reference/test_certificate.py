@@ -11,7 +11,8 @@ from pacpde.errors import InvalidValueError, SolverError
 from pacpde.physics import Problem, families
 from pacpde.problems import Burgers, Heat, Heat2D, HeatModes, Lorenz
 from pacpde.problems.burgers import cole_hopf
-from pacpde.reference import Reference, relative_l2, solve
+from pacpde.reference import Reference, certificate, relative_l2, solve
+from pacpde.reference.method_of_lines import MethodOfLines
 
 
 def error_of(reference: Reference) -> float:
@@ -103,6 +104,18 @@ def test_certified_errors_bound_the_true_ones_at_every_tolerance() -> None:
     for tolerance in (1e-2, 1e-5, 1e-8):
         reference = solve(Burgers(nu=0.05), tolerance=tolerance)
         assert 0 < error_of(reference) <= reference.certified_error <= tolerance
+
+
+def test_a_search_that_takes_too_long_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it may cost is counted, not timed; the best that it found until then is taken."""
+    asked, problem = [], Burgers(nu=5e-4)
+    rates = MethodOfLines.rates
+    monkeypatch.setattr(MethodOfLines, "rates", lambda *a: asked.append(len(a[2])) or rates(*a))
+    monkeypatch.setattr(certificate, "EFFORT", 2e8)
+    with pytest.raises(SolverError, match=r"a finer grid \(442\) needs would take too long"):
+        solve(problem)
+    assert 1.9e8 < sum(size**2 for size in asked) < 3e8  # and one level to see the error in time
+    assert solve(problem, loosest=1e-2).certified_error < 1e-2
 
 
 def test_blow_up_is_named(user_families: dict[str, type[Problem]]) -> None:
