@@ -1,6 +1,7 @@
 """How much faster a batch is: Burgers targets one at a time, and side by side.
 
     python benchmarks/batch.py [--targets 16] [--device cpu] [--quick]
+    python benchmarks/batch.py --device cuda -o benchmarks/results/batch_gpu.json
 
 From one source at ν = 0.01/π, targets spread geometrically over 0.011/π…0.02/π: `calibrate`, PAC's
 calibration alone, from weights allocated beforehand; `transfer`, whole PAC transfers, whose pruning

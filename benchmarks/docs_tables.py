@@ -27,6 +27,7 @@ def main() -> None:
     write_table(ENGINE, "seeds", "\n".join(tables))
     for page, name, file, table in (
         (ENGINE, "batch", "batch", batch_table),
+        (ENGINE, "batch on a GPU", "batch_gpu", batch_table),
         (ENGINE, "optimisers", "optimisers", optimisers_table),
         (ENGINE, "phases", "phases", phases_table),
         (ENGINE, "transfers", "transfers", transfers_table),

@@ -60,7 +60,7 @@ def test_whole_numbers_and_single_ones() -> None:
         np.zeros(2, dtype=[("x", float)]),
         object(),
     ],
-    ids=repr,
+    ids=lambda given: repr(given).partition(" at 0x")[0],
 )
 def test_what_is_no_number_is_refused(given: Any) -> None:
     with pytest.raises(InvalidValueError, match="the coordinates are no real numbers"):
