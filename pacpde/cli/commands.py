@@ -40,6 +40,7 @@ from pacpde.cli.options import (
     Until,
     Unused,
     Width,
+    number,
 )
 from pacpde.cli.output import SIDE_BY_SIDE, complain, emit, showing
 from pacpde.cli.rerun import rerun
@@ -119,9 +120,10 @@ def solve(
     tolerance: Annotated[
         float | None,
         typer.Option(
+            parser=number,
             help="Relative L2 error to certify, 1e-12 to 0.1; refused where it is not met. "
             "Default: 1e-10; 1e-9 in two dimensions of space or more; where that is not met, the "
-            "best that is met is taken."
+            "best that is met is taken.",
         ),
     ] = None,
     labels: Annotated[int, typer.Option(help="Also draw so many labelled points.")] = 0,
@@ -250,7 +252,9 @@ def transfer(
     family: Annotated[
         str | None, typer.Option(help="Refuse a source folder of another family.")
     ] = None,
-    until: Annotated[float | None, typer.Option(help="End of the time span; the source's.")] = None,
+    until: Annotated[
+        float | None, typer.Option(parser=number, help="End of the time span; the source's.")
+    ] = None,
     seed: Seed = 0,
     device: Device = "cpu",
     dtype: Annotated[str | None, typer.Option(help="float64 or float32; the source's.")] = None,

@@ -21,6 +21,7 @@ from pacpde.cli.options import (
     Residual,
     Seed,
     Steps,
+    number,
 )
 from pacpde.cli.output import Number, complain, emit, showing, table
 from pacpde.errors import SolverError
@@ -46,8 +47,9 @@ def identify(
     noise: Annotated[
         float | None,
         typer.Option(
+            parser=number,
             help="Standard deviation of the measured values, in their units. Without it, it is "
-            "estimated from what the fit leaves, and only its pattern tells a wrong equation."
+            "estimated from what the fit leaves, and only its pattern tells a wrong equation.",
         ),
     ] = None,
     beside_scipy: Annotated[

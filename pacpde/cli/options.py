@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from pacpde.errors import PacpdeError
+from pacpde.expressions import evaluate
 from pacpde.methods import Recipe
 from pacpde.methods.pac import PAC
 from pacpde.optim.base import optimisers
@@ -15,6 +17,17 @@ def _load_plugins(paths: list[Path]) -> list[Path]:
     for path in paths:
         load_plugin(path)
     return paths
+
+
+def number(text: str) -> float:
+    """The value of an option: a number, or arithmetic on numbers, pi and e, as coefficients are."""
+    word = str(text).strip()  # a default comes as a number
+    if word.lower().lstrip("+-") in ("nan", "inf", "infinity"):
+        return float(word)  # refused by the option, which says what it may be
+    try:
+        return evaluate(word)
+    except PacpdeError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _else(setting: str) -> str:
@@ -66,7 +79,9 @@ Trust = Annotated[
         "--trust", help="Run the plug-ins that the study names: code that somebody wrote."
     ),
 ]
-Until = Annotated[float | None, typer.Option(help="End of the time span, if not the family's own.")]
+Until = Annotated[
+    float | None, typer.Option(parser=number, help="End of the time span, if not the family's own.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Steps = Annotated[
     int | None,
@@ -84,14 +99,16 @@ Residual = Annotated[
     float | None,
     typer.Option(
         "--tolerance",
+        parser=number,
         help=f"Held-out residual below which a fit counts as converged. {_else('tolerance')}",
     ),
 ]
 Memory = Annotated[
     float | None,
     typer.Option(
+        parser=number,
         help="GiB that a step of a fit may take, half for the Jacobian and half for its normal "
-        f"matrix; a fit that needs more forms no matrix. {_else('memory')}"
+        f"matrix; a fit that needs more forms no matrix. {_else('memory')}",
     ),
 ]
 Optimiser = Annotated[
@@ -110,17 +127,23 @@ Soft = Annotated[
     ),
 ]
 Labels = Annotated[int, typer.Option(help="Number of labelled points drawn of the target.")]
-Noise = Annotated[float, typer.Option(help="Noise of the labels, in spreads of each field.")]
+Noise = Annotated[
+    float, typer.Option(parser=number, help="Noise of the labels, in spreads of each field.")
+]
 Physics = Annotated[bool, typer.Option("--physics/--no-physics", help="Use the target's equation.")]
 Sparsity = Annotated[
     float | None,
     typer.Option(
+        parser=number,
         help="Share of the source's weights that is freed, between 0 and 1. Default "
-        f"of pac: {PAC.sparsity:g}."
+        f"of pac: {PAC.sparsity:g}.",
     ),
 ]
 Strength = Annotated[
-    float | None, typer.Option(help=f"λ of the penalty λ‖w_P‖². Default of pac: {PAC.strength:g}.")
+    float | None,
+    typer.Option(
+        parser=number, help=f"λ of the penalty λ‖w_P‖². Default of pac: {PAC.strength:g}."
+    ),
 ]
 Set = Annotated[
     list[str] | None,
@@ -139,6 +162,7 @@ ReferenceTolerance = Annotated[
     float | None,
     typer.Option(
         "--reference-tolerance",
+        parser=number,
         help="Relative L2 error to which the reference is certified where that can be done; else "
         "the best that can be done is taken, and said. Default: 1e-10; 1e-9 in two dimensions of "
         "space or more.",

@@ -164,8 +164,7 @@ class PhysicsTask:
             residual = self.held_out(network, weights, draw)
             return Assessment(residual, None, (LABELS_ONLY,))
         solver = self.solver(network, weights, draw)
-        rng = generator(self.seed, "held-out")
-        points = self.runtime.tensor(self._box(draw).sample(HELD_OUT, rng))
+        points = self._held_out_points(draw, generator(self.seed, "held-out"))
         return assess(solver.network, solver.weights, solver.basis, points, estimate)
 
     @cached_property
@@ -182,13 +181,16 @@ class PhysicsTask:
         ansatz, rng = self.ansatz(draw), generator(self.seed, "held-out")
         if not self.physics:
             return [self._labelled(ansatz, self._split[1])]
-        block = self._physics(ansatz, self.runtime.tensor(self._box(draw).sample(HELD_OUT, rng)))
+        block = self._physics(ansatz, self._held_out_points(draw, rng))
         if not block.batch.offset[block.batch.names.index("")].isfinite().all():
             raise InvalidValueError(
                 f"{self.problem}: its start or its edges are not finite everywhere: look for what "
                 "divides by zero or is nan in them."
             )
         return [block] if self.basis(draw).hard else [block, *self._conditions(ansatz, draw, rng)]
+
+    def _held_out_points(self, draw: Draw, rng: np.random.Generator) -> torch.Tensor:
+        return self.runtime.tensor(self._box(draw).sample(HELD_OUT, rng))
 
     def _box(self, draw: Draw) -> Domain:
         """Where points are drawn: half the box where the ansatz is odd, up to the horizon."""

@@ -220,7 +220,10 @@ def minimise(
         _note(position, stage, total, measured, made.solver, error, monitor)
     assessment = None
     if not position.lost and math.isfinite(position.held_out):
-        assessment = task.assess(network, position.best, phases[-1].draw, estimate)
+        try:
+            assessment = task.assess(network, position.best, phases[-1].draw, estimate)
+        except LOST:
+            position.best, position.lost = position.saved, True
     return FitResult(
         position.best,
         _outcome(position, assessment, tolerance),

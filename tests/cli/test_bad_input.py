@@ -52,6 +52,10 @@ BAD = {
     "strength": (("transfer", "SOURCE", "alpha=1", "--strength", "-1", "-o", "x"), "strength"),
     "strength inf": (("transfer", "SOURCE", "alpha=1", "--strength", "inf", "-o", "x"), "finite"),
     "strength nan": (("transfer", "SOURCE", "alpha=1", "--strength", "nan", "-o", "x"), "finite"),
+    "strength grouped": (
+        ("transfer", "SOURCE", "alpha=1", "--strength", "0.1_5", "-o", "x"),
+        "arithmetic",
+    ),
     "noise inf": (
         ("transfer", "SOURCE", "alpha=1", "--labels", "3", "--noise", "inf", "-o", "x"),
         "finite",

@@ -55,6 +55,19 @@ def test_a_lost_device_leaves_the_best_weights(error: Exception) -> None:
     assert made.weights.device.type == "cpu" and made.steps == 4 and len(made.history) == 2
 
 
+def test_a_device_lost_while_the_result_is_assessed_leaves_the_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("full")
+
+    expected = fitted(Failing(value=0.0))
+    monkeypatch.setattr(PhysicsTask, "assess", full)
+    made = fitted(Failing(value=0.0))
+    assert made.outcome == "device_lost" and made.assessment is None
+    assert torch.equal(made.weights, expected.weights)
+
+
 def test_a_fault_of_ours_is_not_taken_for_one_of_the_device() -> None:
     with pytest.raises(ZeroDivisionError):
         fitted(Failing(ZeroDivisionError()))
