@@ -158,6 +158,12 @@ def off(run: dict[str, Any]) -> float:
     return max(abs(value / run["truth"][name] - 1) for name, (value, _) in found.items())
 
 
+def doubted(run: dict[str, Any]) -> bool:
+    """Whether it does not end as converged, or says why its values are none to rely on."""
+    found = run["pacpde"]
+    return found["outcome"] != "converged" or bool(found["doubts"])
+
+
 def table(runs: list[dict[str, Any]]) -> str:
     """How near the truth and scipy, how often doubted, and how long."""
     rows = []
@@ -180,7 +186,7 @@ def table(runs: list[dict[str, Any]]) -> str:
                     f"{statistics.median(map(off, some)):.1e}",
                     f"{max(map(off, some)):.1e}",
                     f"{max(map(apart, some)):.1e}",
-                    f"{sum(bool(run['pacpde']['doubts']) for run in some)} of {len(some)}",
+                    f"{sum(doubted(run) for run in some)} of {len(some)}",
                     f"{spent[0]:.1f}",
                     f"{spent[1]:.1f}",
                 ]
@@ -197,9 +203,9 @@ def _spoiled(runs: list[dict[str, Any]]) -> str:
         ends = []
         for spoiled in SPOILED:
             some = [run for run in runs if (run["row"], run["spoiled"]) == (row, spoiled)]
-            doubted = sum(bool(run["pacpde"]["doubts"]) for run in some)
+            count = sum(doubted(run) for run in some)
             outcomes = ", ".join(sorted({run["pacpde"]["outcome"] for run in some}))
-            ends.append(f"{doubted} of {len(some)} ({outcomes})" if some else "–")
+            ends.append(f"{count} of {len(some)} ({outcomes})" if some else "–")
         rows.append([row, *ends])
     return markdown(["doubted of", *SPOILED], rows)
 
