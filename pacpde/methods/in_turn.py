@@ -15,6 +15,7 @@ from pacpde.methods.fitter import Fitter
 from pacpde.methods.grading import errors_of
 from pacpde.methods.memory import remembered
 from pacpde.methods.pac import PAC
+from pacpde.methods.provenance import of_sequence
 from pacpde.methods.recipe import Recipe
 from pacpde.methods.transfer import check_problem, check_transfer
 from pacpde.networks.surrogate import Memory, Surrogate
@@ -143,7 +144,9 @@ def transfer_in_turn(
         before = surrogate.seconds
         surrogate = work.target(surrogate, target, name, count)
         held.append(_held(surrogate, name, surrogate.seconds - before, graded))
-    return Backbone(surrogate, held)
+    options = {"sparsity": sparsity, "share": share, "strength": strength}
+    provenance = of_sequence(source, wanted, options, seed, settings or {})
+    return Backbone(replace(surrogate, provenance=provenance), held)
 
 
 def _taken(surrogate: Surrogate) -> torch.Tensor:

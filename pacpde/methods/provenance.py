@@ -84,6 +84,35 @@ def of_transfer(
     })  # fmt: skip
 
 
+def of_sequence(
+    source: Surrogate,
+    targets: Sequence[Problem],
+    options: Mapping[str, Any],
+    seed: int,
+    settings: Mapping[str, Any],
+) -> Provenance:
+    """Of `transfer_in_turn`; `options` holds its sparsity, share and strength."""
+    return _plain({
+        "call": "transfer_in_turn",
+        "source": dict(source.provenance) or None,
+        "source_weights": weights_hash(source),
+        "problems": [of_problem(target) for target in targets],
+        "options": dict(options),
+        "seed": seed,
+        "settings": dict(settings),
+        **_environment(source.runtime, None),
+    })  # fmt: skip
+
+
+def of_import(problem: Problem, runtime: Runtime, package: str) -> Provenance:
+    """Of a network that another package trained; of its training nothing is known."""
+    return _plain({
+        "call": f"imported from {package}",
+        "problem": of_problem(problem),
+        **_environment(runtime, None),
+    })  # fmt: skip
+
+
 def of_identification(
     source: Surrogate,
     points: np.ndarray,

@@ -46,6 +46,9 @@ def test_every_target_is_recalled_as_it_was_left(source: Surrogate, tmp_path: ob
 
     checkpoint.save(found.surrogate, f"{tmp_path}/kept")
     kept = checkpoint.load(f"{tmp_path}/kept")
+    made = kept.provenance
+    assert [one["coefficients"]["alpha"] for one in made["problems"]] == [0.35, 0.3, 0.25]
+    assert made["options"]["sparsity"] == 0.6 and made["source"]["call"] == "fit"
     for name in names:
         assert np.array_equal(kept.recall(name)(t, x), found.recall(name)(t, x))
 

@@ -18,6 +18,7 @@ from pacpde.interop.deepxde.data import order
 from pacpde.interop.deepxde.model import Transform, activations
 from pacpde.interop.deepxde.source import Source
 from pacpde.interop.held import filled, plain
+from pacpde.methods.provenance import of_import
 from pacpde.methods.recipe import Recipe
 from pacpde.methods.transfer import check_problem
 from pacpde.methods.transfer import check_source as check_surrogate
@@ -174,9 +175,11 @@ def to_surrogate(model: Any, problem: Problem) -> Surrogate:
     outcome = NOT_CONVERGED
     if assessment.meets(Recipe.of(problem).tolerance):
         outcome = DRIFTED if assessment.drifted else CONVERGED
+    provenance = of_import(problem, Runtime(), "DeepXDE")
     return Surrogate(
-        network, ansatz, weights, stage="trained", outcome=outcome, assessment=assessment
-    )
+        network, ansatz, weights, stage="trained", outcome=outcome, assessment=assessment,
+        provenance=provenance,
+    )  # fmt: skip
 
 
 @gradients()

@@ -69,6 +69,7 @@ def test_transforms_come_along_with_their_derivatives() -> None:
     )
     x = inputs(problem)
     surrogate = to_surrogate(model, problem)
+    assert surrogate.provenance["call"] == "imported from DeepXDE"
     np.testing.assert_allclose(fields(surrogate, x), model.predict(x), rtol=1e-12, atol=1e-13)
     points = torch.as_tensor(x[:, [1, 0]])
     batch = surrogate.ansatz.batch(points, problem.channels)
