@@ -10,7 +10,9 @@ differences of second order on two grids for PDEs, whose difference is the error
 A fit that ends `converged` with a true error of any field above 1e-2 is a fault; so is a
 certificate below the true error of the reference. The exit status is 1 if there is any.
 
-    python benchmarks/random_problems.py --count 200
+    python benchmarks/random_problems.py --count 200 --workers 2
+
+The record is written after every problem, and problems that it holds are not run again.
 """
 
 import argparse
@@ -18,8 +20,10 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, make_dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +67,9 @@ class Made:
     about: dict[str, Any] = field(default_factory=dict)
 
 
-def problems(count: int, seed: int) -> Iterator[Made]:
-    for number in range(count):
-        rng = np.random.default_rng([seed, number])
-        yield (_ode if rng.uniform() < 0.4 else _pde)(rng)
+def problem(number: int, seed: int) -> Made:
+    rng = np.random.default_rng([seed, number])
+    return (_ode if rng.uniform() < 0.4 else _pde)(rng)
 
 
 def _dressed(rng: np.random.Generator, made: Made) -> Made:
@@ -327,12 +330,12 @@ def run(made: Made, number: int) -> dict[str, Any]:
 
     clock = time.perf_counter()
     kind = family(made, number)
-    problem = kind()
+    source_problem = kind()
     row: dict[str, Any] = {"number": number, "what": made.what, "k": made.coefficient, **made.about}
     truth = Truth.of(made, made.coefficient)
     row["truth_error"] = truth.error
     try:
-        source = fit(problem, seed=number, **SETTINGS)
+        source = fit(source_problem, seed=number, **SETTINGS)
     except PacpdeError as fault:
         return {**row, "outcome": "refused", "sentence": str(fault)}
     row["fits"] = [_told("fit", made, truth, source)]
@@ -345,7 +348,7 @@ def run(made: Made, number: int) -> dict[str, Any]:
             )  # fmt: skip
             row["fits"].append(_told(method, made, moved, ended.surrogate))
     try:
-        reference = solve(problem, tolerance=1e-6, loosest=1e-3)
+        reference = solve(source_problem, tolerance=1e-6, loosest=1e-3)
         row["certificate"] = reference.certified_error
         row["certified_truth"] = error(made, truth, reference)
     except PacpdeError as fault:
@@ -380,38 +383,57 @@ def faults(row: dict[str, Any]) -> list[str]:
     return found
 
 
+def row_of(number: int, seed: int) -> dict[str, Any]:
+    """One problem, in a process of its own or in this one."""
+    import torch
+
+    from pacpde.errors import ContradictionWarning
+
+    torch.set_num_threads(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ContradictionWarning)
+        return run(problem(number, seed), number)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0, help="number of the first")
+    parser.add_argument("--workers", type=int, default=1, help="processes of one thread each")
     parser.add_argument("--record", type=Path, default=RESULTS / "random_problems.json")
     options = parser.parse_args(arguments)
-    import torch
-
-    torch.set_num_threads(1)
-    from pacpde.errors import ContradictionWarning
-
-    warnings.simplefilter("ignore", ContradictionWarning)
-    rows = []
-    for number, made in enumerate(problems(options.count, options.seed)):
-        if number < options.first:
-            continue
-        rows.append(run(made, number))
-        print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
-        for fault in faults(rows[-1]):
-            print(f"FAULT {number}: {made.what}: {fault}", flush=True)
     from pacpde.runtime import versions
 
+    rows = held(options.record, options.seed)
     record = {
         "settings": SETTINGS, "seed": options.seed, "machine": machine(1), "versions": versions(),
-        "rows": rows,
+        "rows": [],
     }  # fmt: skip
-    write_record(record, options.record)
-    print(table(rows))
-    return 1 if any(map(faults, rows)) else 0
+    missing = [number for number in range(options.count) if number not in rows]
+    with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
+        asked = [pool.submit(row_of, number, options.seed) for number in missing]
+        for ended in as_completed(asked):
+            row = ended.result()
+            rows[row["number"]] = row
+            print(json.dumps(row), file=sys.stderr, flush=True)
+            record["rows"] = [rows[number] for number in sorted(rows)]
+            write_record(record, options.record)
+    found = [rows[number] for number in range(options.count)]
+    for row in found:
+        for fault in faults(row):
+            print(f"FAULT {row['number']}: {row['what']}: {fault}", flush=True)
+    print(table(found))
+    return 1 if any(map(faults, found)) else 0
+
+
+def held(record: Path, seed: int) -> dict[int, dict[str, Any]]:
+    """The rows of a record, by their numbers: they are not carried out again."""
+    if not record.exists():
+        return {}
+    about = json.loads(record.read_text(encoding="utf-8"))
+    return {row["number"]: row for row in about["rows"] if about["seed"] == seed}
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
