@@ -5,7 +5,8 @@ time first. The map goes into the first layer, and the fields' scales into the l
 function in other numbers, equal but for rounding.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import deepxde as dde
@@ -16,13 +17,13 @@ from torch import nn
 from pacpde.errors import InvalidValueError
 from pacpde.interop.deepxde.data import order
 from pacpde.interop.deepxde.model import Transform, activations
-from pacpde.interop.deepxde.source import Source
+from pacpde.interop.deepxde.source import Answers, Source
 from pacpde.interop.held import filled, plain
 from pacpde.methods.provenance import of_import
 from pacpde.methods.recipe import Recipe
 from pacpde.methods.transfer import check_problem
 from pacpde.methods.transfer import check_source as check_surrogate
-from pacpde.networks.constraints import PhysicsAnsatz
+from pacpde.networks.constraints import Batch, PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Draw, PhysicsTask
@@ -48,11 +49,19 @@ class DeepXDEAnsatz(PhysicsAnsatz):
             in the network.
         width: number of features.
         outputs_of: T, (inputs, outputs [points, fields]) → fields; None for none.
+        answers: what the network that it was made from gives, to be compared before every use: the
+            transforms follow values that they read and that are changed.
     """
 
     features: Transform | None = None
     width: int = 0
     outputs_of: Transform | None = None
+    answers: Answers | None = field(default=None, compare=False, repr=False)
+
+    def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
+        if self.answers is not None:
+            self.answers.check()
+        return super().batch(points, names)
 
     @property
     def inputs(self) -> int:
@@ -166,7 +175,9 @@ def to_surrogate(model: Any, problem: Problem) -> Surrogate:
                 "that it solves."
             )
     width = network.inputs if features is not None else 0
-    ansatz = DeepXDEAnsatz(problem, False, False, features, width, outputs)
+    transformed = features is not None or outputs is not None
+    answers = source.answers(net, follow=False) if transformed else None
+    ansatz = DeepXDEAnsatz(problem, False, False, features, width, outputs, answers)
     ansatz.check()
     layers = _matrices(net)
     parts = [part.flatten() for pair in _folded(layers, ansatz) for part in pair]

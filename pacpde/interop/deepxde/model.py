@@ -1,6 +1,6 @@
 """DeepXDE models whose start is given, with one clear sentence where DeepXDE would fail late."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from pacpde.errors import InvalidValueError
 from pacpde.interop.deepxde.data import forget
-from pacpde.interop.deepxde.source import Values
+from pacpde.interop.deepxde.source import Answers, Values
 from pacpde.runtime import gradients
 
 Penalty = Callable[[nn.Module], torch.Tensor]
@@ -30,6 +30,7 @@ class Model(dde.Model):
         penalty: net → a number that joins the losses, as the last of them.
         fixed: tensors outside the network that its forward pass uses.
         variables: external variables of the source, which start with these values.
+        answers: of networks that must not have changed when this one trains or predicts.
     """
 
     opt: Any  # None until it is compiled
@@ -46,6 +47,7 @@ class Model(dde.Model):
         *,
         fixed: Values | None = None,
         variables: Values | None = None,
+        answers: Sequence[Answers] = (),
     ) -> None:
         if not isinstance(data, dde.data.Data):
             raise InvalidValueError(
@@ -57,6 +59,7 @@ class Model(dde.Model):
         self.fixed = fixed or Values()
         self.external = variables.copy() if variables else Values()
         self.external.put()
+        self._answers = tuple(answers)
         self._is_training = False
         self._points: Any = None
         self._check_fit()
@@ -106,6 +109,7 @@ class Model(dde.Model):
     def train(self, *args: Any, **settings: Any) -> Any:
         """As DeepXDE's, which see."""
         self._check_compiled("train")
+        self._check_answers()
         self._is_training = True
         try:
             with gradients(), self.fixed.standing():
@@ -126,6 +130,8 @@ class Model(dde.Model):
 
     def predict(self, *args: Any, **settings: Any) -> Any:
         """As DeepXDE's, which see."""
+        if not self._is_training:  # in which a callback may change a value for a while
+            self._check_answers()
         external = Values() if self._is_training else self.external
         with gradients(), self.fixed.standing(), external.standing():
             if self.opt is not None:
@@ -135,6 +141,10 @@ class Model(dde.Model):
                 return super().predict(*args, **settings)
             finally:
                 self.opt = None  # it is still to be compiled by who trains it
+
+    def _check_answers(self) -> None:
+        for answers in self._answers:
+            answers.check()
 
     def _compile_for_now(self) -> None:
         super().compile("adam", lr=1e-3, verbose=0)

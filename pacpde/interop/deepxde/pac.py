@@ -10,7 +10,7 @@ from pacpde.errors import InvalidValueError, TransferWarning
 from pacpde.interop.deepxde.masks import by_magnitude, checked, kept
 from pacpde.interop.deepxde.model import Model, anchored
 from pacpde.interop.deepxde.paths import check_paths
-from pacpde.interop.deepxde.source import Source, Values
+from pacpde.interop.deepxde.source import Answers, Source, Values
 from pacpde.interop.held import Tensors, check_module, filled, hold, plain, whole
 from pacpde.methods.base import check_strength
 from pacpde.runtime import gradients
@@ -40,11 +40,12 @@ class PAC:
         check_module(source.net)
         self._data = model.data
         self._source = source
+        self._answers = source.answers(source.net)
         self._values: Tensors = whole(source.net)
         self._allocated: Model | None = None
         self._start: Tensors = {}  # of `allocated`, before its training
         self._calibrated: Model | None = None
-        self._calibrated_from: tuple[nn.Module, Values] | None = None
+        self._calibrated_from: tuple[nn.Module, Values, Answers] | None = None
         self._mask: Tensors = {}
 
     @property
@@ -95,9 +96,13 @@ class PAC:
                 "the source is allocated already, and its training would be lost: go on with the "
                 "model that allocate gave, or call pac.prune(...) to begin again."
             )
+        self._answers.check()
         source, self._start = self._source, kept(self._values, self._mask)
         net = hold(source.net, self._start, self._mask)
-        self._allocated = Model(self._data, net, fixed=source.fixed, variables=source.variables)
+        self._allocated = Model(
+            self._data, net, fixed=source.fixed, variables=source.variables,
+            answers=[self._answers],
+        )  # fmt: skip
         self._calibrated = None
         return self._allocated
 
@@ -112,6 +117,7 @@ class PAC:
         self._need(self._allocated, "allocate", "calibrate")
         check_strength("strength (λ)", strength)
         assert self._allocated is not None
+        self._answers.check()
         if self._is_untrained():
             warnings.warn(
                 "the allocated source is not trained: it has lost its pruned weights, and nothing "
@@ -123,8 +129,12 @@ class PAC:
         template, variables = plain(self._allocated.net), self._allocated.external.copy()
         net = hold(template, whole(template), {name: ~own for name, own in self._mask.items()})
         penalty = anchored(net, strength) if strength else None
-        made = Model(data, net, penalty, fixed=self._source.fixed, variables=variables)
-        self._calibrated, self._calibrated_from = made, (template, variables)
+        made = Model(
+            data, net, penalty, fixed=self._source.fixed, variables=variables,
+            answers=[self._answers],
+        )  # fmt: skip
+        answers = self._source.answers(template)  # whose transforms may be its own
+        self._calibrated, self._calibrated_from = made, (template, variables, answers)
         return made
 
     @gradients()
@@ -133,16 +143,23 @@ class PAC:
 
         It is what `allocated` was when `calibrate` was called, with its buffers and the values of
         its external variables, which are put into them.
+
+        Raises:
+            InvalidValueError: the source's network gives something else than it did, since a value
+                that a transform of it reads was changed.
         """
         latest = self._calibrated or self._allocated
         self._need(latest, "allocate", "recall")
         assert latest is not None
-        template, variables = latest.net, latest.external
+        template, variables, answers = latest.net, latest.external, self._answers
         if latest is self._calibrated:
             assert self._calibrated_from is not None
-            template, variables = self._calibrated_from
+            template, variables, answers = self._calibrated_from
+        both = [self._answers, answers]
+        for own in both:
+            own.check()
         net = filled(template, kept(whole(latest.net), self._mask))
-        return Model(self._data, net, fixed=self._source.fixed, variables=variables)
+        return Model(self._data, net, fixed=self._source.fixed, variables=variables, answers=both)
 
     def _is_untrained(self) -> bool:
         assert self._allocated is not None

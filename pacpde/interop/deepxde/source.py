@@ -2,12 +2,13 @@
 
 A transform may use a tensor that is no part of the network, and an equation a `dde.Variable`. Every
 model that is made from the source uses the same ones. So each model keeps the values that they have
-for it, and puts them in place while it predicts and trains.
+for it, and puts them in place while it predicts and trains. Numbers and arrays that a transform
+reads are not kept: what the network gives with them is, so that a change of them is noticed.
 """
 
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ from pacpde.interop.held import plain
 from pacpde.runtime import gradients
 
 PROBES = 64  # points at which a network is tried
+TINY = 1e-30
+ROUNDING = 100  # in units of the last place: sums may be taken in another order
 
 
 class Values:
@@ -69,6 +72,59 @@ class Values:
             before.put()
 
 
+class Answers:
+    """What a network gives at some inputs, to find out later whether it still does.
+
+    A network follows whatever its transforms and its forward method read by name: a number, an
+    array or an entry of a dict that is changed changes every copy of it, a recalled one too.
+
+    Args:
+        net: plain, and copied.
+        others: auxiliary variables at the inputs, or None.
+        fixed: tensors outside the network that it uses.
+        follow: let the forward pass take derivatives in the inputs, which torch.func forbids.
+    """
+
+    def __init__(
+        self, net: nn.Module, inputs: Any, others: Any, fixed: Values, follow: bool = True
+    ) -> None:
+        self.inputs, self.others, self.fixed, self.follow = inputs, others, fixed, follow
+        self._net = plain(net)
+        self._given = self._now()
+
+    def _now(self) -> list[torch.Tensor]:
+        with self.fixed.standing(), _random_numbers_kept(self._net):
+            return evaluated(self._net, self.inputs, self.others, self.follow)[1]
+
+    def check(self) -> None:
+        """Refuse a network that gives something else by now."""
+        try:
+            now = self._now()
+            apart = max(_apart(a, b) for a, b in zip(self._given, now, strict=True))
+            said = f"its outputs differ by {apart:.2g} of their size"
+        except Exception as error:  # whatever the user's transform raises by now
+            apart, said = np.inf, f"it ends in {type(error).__name__}: {error}"
+        if apart > 0:
+            raise InvalidValueError(
+                "the source's network does not give what it gave when the transfer took it "
+                f"({said}): a number, an array or another value that it or a transform of it reads "
+                "was changed since, and all that is made from the source reads the same one. Set "
+                "it back. Give a transform its value as a default argument "
+                "(lambda x, y, amp=1.0: ...), and a target with another value a transform of its "
+                "own (target.net.apply_output_transform(...))."
+            )
+
+
+def _apart(given: torch.Tensor, now: torch.Tensor) -> float:
+    """max |now − given| / max |given|; 0 where it is rounding."""
+    if given.shape != now.shape or given.dtype != now.dtype:
+        return np.inf
+    if torch.equal(given, now):
+        return 0.0
+    apart = (now - given).nan_to_num(np.inf).abs().max() / given.abs().max().clamp(min=TINY)
+    return float(apart) if apart > ROUNDING * torch.finfo(given.dtype).eps else 0.0
+
+
 @dataclass(frozen=True)
 class Source:
     """A trained model, as a transfer begins from it.
@@ -78,12 +134,18 @@ class Source:
         inputs: some of its data's inputs, as the network takes them.
         fixed: tensors outside the network that its forward pass uses. No stage trains them.
         variables: the external variables that the model was compiled with.
+        others: the auxiliary variables at the inputs; None for none.
     """
 
     net: nn.Module
     inputs: Any
     fixed: Values
     variables: Values
+    others: Any = None
+
+    def answers(self, net: nn.Module, follow: bool = True) -> Answers:
+        """What this network, or that of a later stage, gives at the inputs."""
+        return Answers(net, self.inputs, self.others, self.fixed, follow)
 
     @classmethod
     def of(cls, model: Any) -> "Source":
@@ -124,9 +186,9 @@ class Source:
             )
         fixed = Values([*used, *_used(model.net, inputs, others)])
         if hasattr(model, "external"):
-            return cls(net, inputs, fixed, model.external.copy())
+            return cls(net, inputs, fixed, model.external.copy(), others)
         external = [own for own in model.external_trainable_variables if own not in fixed]
-        return cls(net, inputs, fixed, Values(external))
+        return cls(net, inputs, fixed, Values(external), others)
 
 
 def check_model(model: Any) -> None:
@@ -179,20 +241,9 @@ def _probes(data: Any, net: nn.Module) -> tuple[Any, Any]:
 
 def _used(net: Any, inputs: Any, others: Any) -> list[torch.Tensor]:
     """Tensors outside a network that its forward pass uses, whatever names them."""
-    training, before = net.training, [own.clone() for own in net.buffers()]
-    cuda = {own.device.index for own in net.parameters() if own.device.type == "cuda"}
-    asked = []
-    with gradients(), torch.random.fork_rng(sorted(cuda)):
-        net.train(False)
-        if others is not None:
-            net.auxiliary_vars = as_inputs(others, net)
-        for _ in range(2):
-            here = [own.clone().requires_grad_() for own in tree_leaves(inputs)]
-            with _Reads(here) as reads:
-                found = _answer(net, tuple(here) if isinstance(inputs, tuple) else here[0])
-            asked.append((reads.read, [own.detach() for own in tree_leaves(found)]))
-        dde.grad.clear()
-        net.train(training)
+    before = [own.clone() for own in net.buffers()]
+    with _random_numbers_kept(net):
+        asked = [evaluated(net, inputs, others) for _ in range(2)]
     (first, answer), (second, other) = asked
     moved = any(not torch.equal(own, was) for own, was in zip(net.buffers(), before, strict=True))
     same = all(
@@ -207,6 +258,30 @@ def _used(net: Any, inputs: Any, others: Any) -> list[torch.Tensor]:
     own = {id(tensor) for tensor in (*net.parameters(), *net.buffers())}
     # what is made anew in every pass, such as a constant, is in one of the two alone
     return [tensor for key, tensor in first.items() if key in second and key not in own]
+
+
+def _random_numbers_kept(net: nn.Module) -> AbstractContextManager[None]:
+    """The generators where a network is go on as if it had drawn nothing."""
+    cuda = {own.device.index for own in net.parameters() if own.device.type == "cuda"}
+    return torch.random.fork_rng(sorted(cuda))
+
+
+def evaluated(
+    net: Any, inputs: Any, others: Any, follow: bool = True
+) -> tuple[dict[int, torch.Tensor], list[torch.Tensor]]:
+    """The tensors that a forward pass takes and did not make, by their id, and its outputs."""
+    training = net.training
+    with gradients():
+        net.train(False)
+        if others is not None:
+            net.auxiliary_vars = as_inputs(others, net)
+        here = [own.clone() for own in tree_leaves(inputs)]
+        here = [own.requires_grad_() for own in here] if follow else here
+        with _Reads(here) as reads:
+            found = _answer(net, tuple(here) if isinstance(inputs, tuple) else here[0])
+        dde.grad.clear()
+        net.train(training)
+    return reads.read, [own.detach() for own in tree_leaves(found)]
 
 
 def _answer(net: Any, inputs: Any) -> Any:

@@ -80,6 +80,22 @@ def test_transforms_come_along_with_their_derivatives() -> None:
     np.testing.assert_allclose(residual.numpy(), expected, rtol=1e-10, atol=1e-10)
 
 
+def test_a_number_that_a_transform_reads_and_that_changes_is_refused() -> None:
+    """The surrogate and its recalled source would follow it."""
+    dde.config.set_default_float("float64")
+    model, numbers = model_of(Heat(), [2, 6, 1]), {"size": 1.0}
+    model.net.apply_output_transform(lambda x, u: numbers["size"] * u)
+    surrogate, x = to_surrogate(model, Heat()), inputs(Heat())
+    before = fields(surrogate, x)
+    points = torch.as_tensor(x[:, [1, 0]])
+    np.testing.assert_allclose(torch.func.vmap(lambda at: surrogate(*at))(points), before[:, 0])
+    numbers["size"] = 2.0
+    with pytest.raises(InvalidValueError, match="all that is made from the source reads the same"):
+        fields(surrogate.solving(Heat(alpha=0.3)), x)
+    numbers["size"] = 1.0
+    np.testing.assert_array_equal(fields(surrogate, x), before)
+
+
 @pytest.mark.parametrize("method", ["warm_start", "pac", "transtailor"])
 def test_the_engine_goes_on_from_it_and_gives_it_back(method: str) -> None:
     """From a network as DeepXDE makes it, in float32, to a target that it never saw."""

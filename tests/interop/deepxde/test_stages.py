@@ -197,6 +197,87 @@ def test_a_transform_with_constants_of_the_source_is_kept_by_value() -> None:
     assert np.array_equal(source.predict(X), moved)
 
 
+AMPLITUDE = 1.0
+
+
+def by_global() -> tuple[Any, Any]:
+    def set_to(value: float) -> None:
+        global AMPLITUDE
+        AMPLITUDE = value
+
+    return (lambda x, u: AMPLITUDE * u), set_to
+
+
+def by_closure() -> tuple[Any, Any]:
+    size = 1.0
+
+    def set_to(value: float) -> None:
+        nonlocal size
+        size = value
+
+    return (lambda x, u: size * x[:, :1] * u), set_to
+
+
+def by_array() -> tuple[Any, Any]:
+    size = np.ones(1)
+    return (lambda x, u: u + float(size[0]) * x[:, :1]), size.fill
+
+
+def by_default() -> tuple[Any, Any]:
+    settings = {"size": 1.0}
+
+    def transform(x: Any, u: Any, given: dict[str, float] = settings) -> Any:
+        return u / given["size"]
+
+    return transform, lambda value: settings.update(size=value)
+
+
+@pytest.mark.parametrize("kind", [by_global, by_closure, by_array, by_default])
+def test_a_number_that_a_transform_reads_and_that_changes_is_refused(kind: Any) -> None:
+    """It would change the recalled source, too; set back, nothing is lost."""
+    transform, set_to = kind()
+    net = fnn()
+    net.apply_output_transform(transform)
+    pac, allocated, target = staged(train(dde.Model(of(0.4), net)), of(0.3))
+    seen, recalled = allocated.predict(X), pac.recall()
+    set_to(2.0)
+    for use in (
+        pac.recall, lambda: pac.calibrate(of(0.2)), lambda: recalled.predict(X),
+        lambda: target.train(iterations=1), lambda: allocated.predict(X),
+    ):  # fmt: skip
+        with pytest.raises(InvalidValueError, match="all that is made from the source reads the"):
+            use()
+    set_to(1.0)
+    assert np.array_equal(pac.recall().predict(X), seen)
+    assert np.array_equal(recalled.predict(X), seen)
+
+
+def test_an_input_transform_whose_number_is_gone_is_refused() -> None:
+    numbers = {"wave": 2.0}
+    net = fnn()
+    net.apply_feature_transform(lambda x: torch.sin(numbers["wave"] * x))
+    pac = PAC(train(dde.Model(of(0.4), net)))
+    pac.prune(0.5)
+    del numbers["wave"]
+    with pytest.raises(InvalidValueError, match="ends in KeyError"):
+        pac.allocate()
+
+
+def test_a_target_may_have_a_transform_of_its_own() -> None:
+    net = fnn()
+    net.apply_output_transform(lambda x, u, size=1.0: size * u)
+    source = train(dde.Model(of(0.4), net))
+    pac = PAC(source)
+    pac.prune(0.5)
+    allocated = train(pac.allocate())
+    seen = allocated.predict(X)
+    target = pac.calibrate(of(0.3))
+    target.net.apply_output_transform(lambda x, u, size=2.0: size * u)
+    np.testing.assert_allclose(target.predict(X), 2 * seen, rtol=1e-6)  # float32
+    train(target)
+    assert np.array_equal(pac.recall().predict(X), seen)
+
+
 def test_what_would_be_lost_is_refused_or_told() -> None:
     source = train(dde.Model(of(0.4), fnn()))
     pac = PAC(source)
