@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pacpde.errors import InvalidValueError, short
-from pacpde.physics.numbers import as_number
+from pacpde.physics.numbers import as_plain
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,14 @@ class Dirichlet:
     def __post_init__(self) -> None:
         for name in ("lower", "upper"):
             value = getattr(self, name)
-            if as_number(value) is None:
+            number = as_plain(value)
+            if number is None:
                 shown = "a function" if callable(value) else short(value)
                 raise InvalidValueError(
                     f"Dirichlet has {name} = {shown}, expected a finite number: it holds for all "
                     "fields at all times, and for all coefficients."
                 )
+            object.__setattr__(self, name, number)
 
 
 @dataclass(frozen=True)

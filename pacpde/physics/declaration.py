@@ -14,10 +14,11 @@ from weakref import WeakSet
 import numpy as np
 
 from pacpde.errors import InvalidValueError, PacpdeError, UnknownNameError, short
+from pacpde.physics.calls import check_calls, line_of
 from pacpde.physics.conditions import Dirichlet, Periodic
 from pacpde.physics.derivatives import ChannelDerivative, RecordedDerivative, channel_names
-from pacpde.physics.domain import Axis
-from pacpde.physics.numbers import as_number
+from pacpde.physics.domain import LARGEST, SMALLEST, Axis
+from pacpde.physics.numbers import as_number, as_plain
 from pacpde.physics.symmetry import check_declared
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ Family = type["Problem"]
 
 POINTS = 7  # at which rhs and initial are tried: neither 1 nor a likely number of fields
 EDGES = 'edges = {"x": Dirichlet(0.0, 0.0)} or {"x": Periodic()}'
-
+SIZES = f"from {SMALLEST:g} to {LARGEST:g}"
+MOST_HORIZONS = 1000  # each is a phase of every fit
 settings: list[Callable[[Mapping[str, Any]], object]] = []  # of a fit: each refuses a recipe
 _tried: "WeakSet[Family]" = WeakSet()
 
@@ -42,10 +44,18 @@ def check_class(family: Family) -> None:
     if not isinstance(family.recipe, Mapping):
         raise _wrong(family, f"the recipe {family.recipe!r}, expected a dict of settings of a fit")
     scale = family.time_scale
-    if scale is not None and not (as_number(scale) or 0.0) > 0:
-        raise _wrong(family, f"time_scale = {scale!r}, expected a time above 0, or None")
-    if not isinstance(family.horizons, int) or family.horizons < 1:
-        raise _wrong(family, f"horizons = {family.horizons!r}, expected a whole number from 1")
+    if scale is not None and not _is_size(scale):
+        raise _wrong(
+            family,
+            f"time_scale = {short(scale)}, expected a time above 0 ({SIZES}), or None",
+        )
+    family.time_scale = as_plain(scale)
+    if not isinstance(family.horizons, int) or not 1 <= family.horizons <= MOST_HORIZONS:
+        raise _wrong(
+            family,
+            f"horizons = {short(family.horizons)}, expected a whole number from 1 to "
+            f"{MOST_HORIZONS}: a fit grows its time span in so many pieces",
+        )
     check_declared(family)
     _check_defaults(family)
 
@@ -86,6 +96,7 @@ def check_physics(problem: "Problem") -> None:
     if family in _tried:
         return
     check_coefficients(family)
+    check_calls(problem)
     try:
         for check in settings:
             check(family.recipe)
@@ -144,7 +155,12 @@ def _check_derivatives(problem: "Problem", asked: set[str]) -> None:
 def _check_values(problem: "Problem", method: str, part: Any) -> None:
     """Refuse what are no real numbers, one a point."""
     found = np.asarray(part)
-    if found.dtype.kind not in "biuf":
+    if found.dtype.kind == "b":
+        raise InvalidValueError(
+            f"{_place(problem, method)} gives true or false for a field, expected numbers: "
+            "write 1.0 * (x > 0) for a jump, or 0.5 * (1 + tanh(x / 0.01)) for a smooth one."
+        )
+    if found.dtype.kind not in "iuf":
         raise InvalidValueError(
             f"{_place(problem, method)} gives {found.dtype} for a field, expected real numbers."
         )
@@ -158,12 +174,6 @@ def _check_values(problem: "Problem", method: str, part: Any) -> None:
 
 def _place(problem: "Problem", method: str) -> str:
     return f"the {method} of the family {problem.name!r}{line_of(problem, method)}"
-
-
-def line_of(problem: "Problem", method: str) -> str:
-    """Where a function of a family begins, in words."""
-    code = getattr(inspect.unwrap(getattr(type(problem), method)), "__code__", None)
-    return "" if code is None else f" (line {code.co_firstlineno})"
 
 
 def _check_tuple(family: Family, name: str) -> None:
@@ -210,13 +220,15 @@ def _check_fields(family: Family) -> None:
             family,
             f"{len(family.scales)} scales for {len(fields)} fields: give one typical size a field",
         )
+    plain = [as_plain(scale) for scale in family.scales]
     for scale, field in zip(family.scales, fields, strict=True):
-        if not (as_number(scale) or 0) > 0:
+        if not _is_size(scale):
             raise _wrong(
                 family,
-                f"the scale {scale!r} for the field {field!r}, expected its typical size: a finite "
-                "number above 0",
+                f"the scale {short(scale)} for the field {field!r}, expected its typical size: a "
+                f"finite number above 0 ({SIZES})",
             )
+    family.scales = tuple(scale for scale in plain if scale is not None)
 
 
 def _check_edges(family: Family) -> None:
@@ -275,6 +287,11 @@ def _check_defaults(family: Family) -> None:
                 f"{name}: float = coefficient({_short(value)}, lower=..., upper=..., "
                 'meaning="...") below @dataclass(frozen=True)',
             )
+
+
+def _is_size(value: object) -> bool:
+    """Whether `value` may measure a field or a time."""
+    return SMALLEST <= (as_number(value) or 0.0) <= LARGEST
 
 
 def _short(value: object) -> str:

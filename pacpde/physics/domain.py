@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, as_float, short
+from pacpde.physics.numbers import as_number
 
 # Share of an axis by which a point may miss its end: so much is lost where coordinates are rounded
 # to float32 or printed with seven digits.
 ROUNDING = 1e-6
+# Lengths, times and sizes of fields: the sixth power of each, as in a sixth derivative, is a float.
+SMALLEST, LARGEST = 1e-50, 1e50
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,26 @@ class Axis:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise InvalidValueError(f'an axis has the name {self.name!r}, expected one like "x".')
-        for end in (self.lower, self.upper):
-            if isinstance(end, bool) or not isinstance(end, int | float | np.number):
-                raise InvalidValueError(f"axis {self.name!r} ends at {end!r}, expected a number.")
-        if not (np.isfinite(self.lower) and np.isfinite(self.upper) and self.lower < self.upper):
+        for side in ("lower", "upper"):
+            end = getattr(self, side)
+            if isinstance(end, bool) or (
+                not isinstance(end, int | float) and as_number(end) is None
+            ):
+                raise InvalidValueError(
+                    f"axis {self.name!r} ends at {short(end)}, expected a number."
+                )
+            object.__setattr__(self, side, end if isinstance(end, int | float) else as_number(end))
+        ends = [as_float(end) for end in (self.lower, self.upper)]
+        if not (np.isfinite(ends).all() and ends[0] < ends[1]):
             raise InvalidValueError(
-                f"axis {self.name!r} runs from {self.lower} to {self.upper}: "
+                f"axis {self.name!r} runs from {short(self.lower)} to {short(self.upper)}: "
                 "its ends must be finite and the lower one below the upper one."
+            )
+        if max(-self.lower, self.upper) > LARGEST or self.length < SMALLEST:
+            raise InvalidValueError(
+                f"axis {self.name!r} runs from {self.lower:g} to {self.upper:g}, expected ends of "
+                f"at most {LARGEST:g} and a length of {SMALLEST:g} or more: measure it in another "
+                "unit."
             )
 
     @property

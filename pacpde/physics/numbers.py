@@ -1,6 +1,9 @@
 """Numbers as users have them: arrays of any kind, lists, columns of a table."""
 
 import math
+from contextlib import suppress
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -38,11 +41,22 @@ def as_floats(values: Any, what: str) -> np.ndarray:
 
 
 def as_number(value: Any) -> float | None:
-    """A finite real number as a float; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+    """A finite real number as a float, also of an array without axes; None for anything else."""
+    if getattr(value, "ndim", None) == 0 and not np.ma.is_masked(value):
+        with suppress(AttributeError, RuntimeError):  # a tensor without values
+            value = value.item()
+    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
         return None
-    number = as_float(value)
-    return number if math.isfinite(number) else None
+    with suppress(ValueError):  # a decimal that signals
+        number = as_float(value)
+        return number if math.isfinite(number) else None
+    return None
+
+
+def as_plain(value: Any) -> float | None:
+    """`as_number`, but for plain finite numbers, which stay what they are."""
+    number = as_number(value)
+    return value if number is not None and isinstance(value, int | float) else number
 
 
 def _real(entry: Any) -> float:

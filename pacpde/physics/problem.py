@@ -10,20 +10,21 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from pacpde.errors import InvalidValueError, short, unknown
+from pacpde.physics.calls import line_of
 from pacpde.physics.conditions import Condition
 from pacpde.physics.contradictions import Contradiction, contradictions
 from pacpde.physics.declaration import (
+    MOST_HORIZONS,
     check_class,
     check_coefficients,
     check_complete,
     check_family,
     check_physics,
-    line_of,
 )
 from pacpde.physics.derivatives import Derivative, RecordedDerivative, channel_names
 from pacpde.physics.domain import Axis, Domain
 from pacpde.physics.elementary import Array
-from pacpde.physics.numbers import as_number
+from pacpde.physics.numbers import as_number, as_plain
 from pacpde.physics.symmetry import check_symmetry
 from pacpde.registry import Registry
 
@@ -42,14 +43,15 @@ class Coefficient:
 
 def coefficient(default: float, *, lower: float, upper: float, meaning: str) -> Any:
     """A dataclass field that is a coefficient, checked whenever a problem is made."""
-    ends = [as_number(value) for value in (lower, default, upper)]
-    if None in ends or not ends[0] <= ends[1] <= ends[2]:  # type: ignore[operator]
+    least, usual, most = (as_plain(value) for value in (lower, default, upper))
+    if least is None or usual is None or most is None or not least <= usual <= most:
         raise InvalidValueError(
-            f"a coefficient ({meaning}) has the default {default!r} and goes from {lower!r} to "
-            f"{upper!r}, expected finite numbers, the default between the others."
+            f"a coefficient ({meaning}) has the default {short(default)} and goes from "
+            f"{short(lower)} to {short(upper)}, expected finite numbers, the default between the "
+            "others."
         )
     return dataclasses.field(
-        default=default, metadata={"coefficient": Coefficient(default, lower, upper, meaning)}
+        default=usual, metadata={"coefficient": Coefficient(usual, least, most, meaning)}
     )
 
 
@@ -115,6 +117,12 @@ class Problem(ABC):
                     f"{start:g}."
                 )
             object.__setattr__(self, "until", end)
+            if self.horizons > 1 and self.horizons * self.stretch > MOST_HORIZONS:
+                raise InvalidValueError(
+                    f"{self.name}: until is {end:g}, which a fit would take in "
+                    f"{self.horizons * self.stretch:.0f} pieces, expected at most {MOST_HORIZONS}: "
+                    "give a shorter time span."
+                )
         check_physics(self)
         check_symmetry(self)
 

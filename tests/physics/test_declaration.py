@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pacpde import fit
-from pacpde.errors import PacpdeError
+from pacpde.errors import InvalidValueError, PacpdeError
 from pacpde.methods import methods
 from pacpde.methods.recipe import Recipe
 from pacpde.physics import families
@@ -93,6 +93,35 @@ WRONG = {
         'axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))', 'axes = ("t", "x")', CLASS_LINE,
         "expected Axis objects"),
     "an axis with ends of text": ('"x", 0.0, 1.0', '"x", "0", "1"', 8, "expected a number"),
+    "an argument for each field": (
+        "rhs(self, u, d)", "rhs(self, u, v, d)", RHS_LINE, r"calls it with \(self, u, d\): write"),
+    "rhs without derivatives": (
+        "rhs(self, u, d)", "rhs(self, u)", RHS_LINE, r"takes \(self, u\), and pacpde calls"),
+    "rhs without self": ("rhs(self, u, d)", "rhs(u, d)", RHS_LINE, r"takes \(u, d\), and pacpde"),
+    "rhs without any": ("rhs(self, u, d)", "rhs()", RHS_LINE, r"takes \(\), and pacpde calls"),
+    "rhs in another order": (
+        "rhs(self, u, d)", "rhs(self, d, u)", RHS_LINE, "in another order: pacpde calls"),
+    "a start without space": (
+        "initial(self, x)", "initial(self)", START_LINE, r"write `def initial\(self, x\):`"),
+    "a start with time": (
+        "initial(self, x)", "initial(self, t, x)", START_LINE, r"\(self, x\), where t is left out"),
+    "a start that is a number": (
+        "def initial(self, x):\n        return x * (1 - x)", "initial = 0.0", None, "no function"),
+    "an exact solution of space alone": (
+        "def initial", "def exact(self, x):\n        return x\n\n    def initial", START_LINE,
+        r"write `def exact\(self, t, x\):`"),
+    "an exact solution in another order": (
+        "def initial", "def exact(self, x, t):\n        return x\n\n    def initial", START_LINE,
+        "in another order: pacpde calls"),
+    "an endless time": ('"t", 0.0, 1.0', '"t", -1e300, 1e300', 8, "ends of at most 1e"),
+    "an axis of no length": ('"x", 0.0, 1.0', '"x", 0.0, 1e-300', 8, "a length of 1e-50 or more"),
+    "an axis beyond all floats": ('"x", 0.0, 1.0', '"x", 0, 10**400', 8, "ends must be finite"),
+    "a scale beyond all sense": ("(1.0,)", "(1e300,)", CLASS_LINE, "from 1e-50 to 1e"),
+    "rates of true and false": (RATES, "return u > 0", RHS_LINE, "gives true or false for a field"),
+    "a start of true and false": (
+        "return x * (1 - x)", "return x > 0.5", START_LINE, "gives true or false for a field"),
+    "horizons without end": (
+        "scales = (1.0,)", "scales = (1.0,)\n    horizons = 10**9", CLASS_LINE, "from 1 to 1000"),
     "no rhs": ("def rhs", "def lhs", None, "lacks rhs"),
     "no decorator": ("@dataclass(frozen=True)\n", "", None, r"write @dataclass\(frozen=True\)"),
 }  # fmt: skip
@@ -121,6 +150,26 @@ def test_a_wrong_declaration_is_refused_when_its_file_is_read(
     if line is not None:
         assert f"line {line}" in str(refused.value)
     assert "test_declared" not in families.names()
+
+
+def test_functions_of_any_arguments_that_fit_are_taken(tmp_path: Path) -> None:
+    for number, (one, other) in enumerate(
+        [("u, d, q=1", "*space"), ("*both", "x, width=1"), ("u, d", "y")]
+    ):
+        text = FAMILY.replace("self, u, d", f"self, {one}").replace("self, x", f"self, {other}")
+        file = tmp_path / f"mine{number}.py"
+        text = text.replace("return x * (1 - x)", "return 0").replace("test_declared", f"f{number}")
+        file.write_text(text if "u, d" in one else text.replace(RATES, "return 0 * both[0]"))
+        load_plugin(file)
+        assert f"f{number}" in families.names()
+
+
+def test_pieces_of_a_stretched_time_span_are_bounded(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(FAMILY.replace("scales", "horizons = 300\n    scales"))
+    load_plugin(file)
+    with pytest.raises(InvalidValueError, match="in 1200 pieces, expected at most 1000"):
+        families.get("test_declared")(until=4.0)
 
 
 def test_a_class_without_a_name_of_its_own_is_refused(tmp_path: Path) -> None:

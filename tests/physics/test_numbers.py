@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from pacpde.errors import InvalidValueError
-from pacpde.physics.numbers import as_floats
+from pacpde.physics import Axis, Dirichlet
+from pacpde.physics.numbers import as_floats, as_number, as_plain
+from pacpde.problems.heat import Heat
 
 PLAIN = np.array([0.25, 0.5, 1.0, 2.0])
 
@@ -71,3 +73,16 @@ def test_masked_entries_are_refused_and_counted() -> None:
     values = np.ma.masked_array(PLAIN, mask=[False, True, True, False])
     with pytest.raises(InvalidValueError, match="have 2 masked entries"):
         as_floats(values, "the coordinates")
+
+
+def test_numbers_of_every_kind_are_coefficients() -> None:
+    import torch
+
+    tensor, none = torch.tensor(0.25, requires_grad=True), torch.tensor(1.0, device="meta")
+    for value in (Fraction(1, 4), Decimal("0.25"), np.array(0.25), np.float32(0.25), tensor):
+        assert Heat(alpha=value).alpha == 0.25 and isinstance(as_plain(value), float)
+        assert Axis("x", 0, value).upper == Dirichlet(value).lower == 0.25
+    false = (True, np.array(True), np.array([0.25]), 1j, np.complex128(1), np.ma.masked, "1")
+    for wrong in (*false, none, Decimal("sNaN"), Fraction(10**400)):
+        assert as_number(wrong) is None
+    assert isinstance(as_plain(3), int)  # what was declared as a whole number stays one
