@@ -58,6 +58,7 @@ class Registry(Generic[T]):
                 f"the name of a {self.kind} is {name!r}, expected letters, digits, - and _: write "
                 f'one such as name = "my_{self.kind}".'
             )
+        self._check_case(name, item)
         known = self._items.get(name)
         if known is not None and not _again(known, item):
             raise InvalidValueError(
@@ -67,6 +68,18 @@ class Registry(Generic[T]):
         self._items[name] = item
         _Load.note(self, item)
         return item
+
+    def _check_case(self, name: str, item: T) -> None:
+        """Refuse a name that is easily taken for another one."""
+        if _origin(item).partition(".")[0] != "pacpde":
+            self._import_own()  # what pacpde brings is there, so that it is the newcomer that fails
+        for other, known in self._items.items():
+            if other != name and _plain(other) == _plain(name) and not _again(known, item):
+                raise InvalidValueError(
+                    f"{self.kind} {name!r} differs from {other!r} ({_described(known)}) only by "
+                    "case or by - and _, and one would be taken for the other: give it a name of "
+                    "its own."
+                )
 
     def registering(self, name: str) -> Callable[[T], T]:
         """`register` as a decorator."""
@@ -105,13 +118,26 @@ class Registry(Generic[T]):
             return
         self._here.importing = True  # a module that looks something up while it is imported
         try:
-            package = importlib.import_module(self.package)
-            for module in pkgutil.iter_modules(package.__path__):
-                importlib.import_module(f"{self.package}.{module.name}")
+            self._import_modules()
             for entry in entry_points(group=self.package):
                 with _explained(f"the entry point {entry.name!r} of the group {self.package!r}"):
                     entry.load()
             self._discovered = True
+        finally:
+            self._here.importing = False
+
+    def _import_modules(self) -> None:
+        package = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{self.package}.{module.name}")
+
+    def _import_own(self) -> None:
+        """The modules of the package alone: entry points may be what is being imported now."""
+        if self._discovered or getattr(self._here, "importing", False):
+            return
+        self._here.importing = True
+        try:
+            self._import_modules()
         finally:
             self._here.importing = False
 
@@ -149,6 +175,10 @@ def _again(known: object, item: object) -> bool:
     # within one reading of a file only a decorator makes a class twice, from the same lines
     same_reading = _Load.now is not None and _Load.now.holds(known)
     return not same_reading or first_line(known) == first_line(item)
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("-", "_")
 
 
 def _origin(item: object) -> str:

@@ -31,7 +31,7 @@ class Memory:
         mask: True where a weight belongs to it, bool [size]; all others count as 0.
         weights: a second set of weights, [size], for a solver that shares none.
         outcome: how its last fit ended; None before one, and in older files.
-        assessment: of its last fit.
+        assessment: of its last fit; None where it has none, see `Surrogate`.
     """
 
     ansatz: Ansatz
@@ -67,7 +67,9 @@ class Surrogate:
             known, as in folders of older versions.
         outcomes: stage → how its fit ended, "source" for the surrogate that the first one began
             from; an outcome of the last one may hide that an earlier one fell short.
-        assessment: what its last fit says of its result; None before one, and in older files.
+        assessment: what its last fit says of its result; None before one, where it diverged or its
+            device was lost, for another problem (`solving`), and in older files. Look at `outcome`
+            first, or write `surrogate.assessment and surrogate.assessment.residual`.
     """
 
     network: MLP

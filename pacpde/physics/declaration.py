@@ -14,6 +14,7 @@ from weakref import WeakSet
 import numpy as np
 
 from pacpde.errors import InvalidValueError, PacpdeError, UnknownNameError, short
+from pacpde.physics.attributes import base_of, check_names, check_taken
 from pacpde.physics.calls import check_calls, line_of
 from pacpde.physics.conditions import Dirichlet, Periodic
 from pacpde.physics.derivatives import ChannelDerivative, RecordedDerivative, channel_names
@@ -31,15 +32,19 @@ EDGES = 'edges = {"x": Dirichlet(0.0, 0.0)} or {"x": Periodic()}'
 SIZES = f"from {SMALLEST:g} to {LARGEST:g}"
 MOST_HORIZONS = 1000  # each is a phase of every fit
 settings: list[Callable[[Mapping[str, Any]], object]] = []  # of a fit: each refuses a recipe
+_filled: "WeakSet[Family]" = WeakSet()  # whose scales were not written
 _tried: "WeakSet[Family]" = WeakSet()
 
 
 def check_class(family: Family) -> None:
     """Refuse a class whose declarations are of the wrong kind or contradict each other."""
+    check_names(family)
     for name in ("axes", "fields", "scales", "odd"):
         _check_tuple(family, name)
     _check_axes(family)
+    _fill_scales(family)
     _check_fields(family)
+    check_taken(family)
     _check_edges(family)
     if not isinstance(family.recipe, Mapping):
         raise _wrong(family, f"the recipe {family.recipe!r}, expected a dict of settings of a fit")
@@ -191,15 +196,24 @@ def _check_tuple(family: Family, name: str) -> None:
 
 
 def _check_axes(family: Family) -> None:
-    if not family.axes or not all(isinstance(axis, Axis) for axis in family.axes):
+    axes = getattr(family, "axes", ())
+    if not axes or not all(isinstance(axis, Axis) for axis in axes):
         raise _wrong(
             family,
-            f"axes = {_short(family.axes)}, expected Axis objects, as in "
+            f"axes = {_short(axes)}, expected Axis objects, as in "
             'axes = (Axis("t", 0.0, 1.0), Axis("x", -1.0, 1.0))',
         )
     names = [axis.name for axis in family.axes]
     if names[:1] != ["t"] or len(set(names)) != len(names) or any(len(n) != 1 for n in names):
         raise _wrong(family, f"the axes {names}: 't' comes first, names are one letter and differ")
+
+
+def _fill_scales(family: Family) -> None:
+    """A scale of 1 for every field, where neither the family nor what it extends writes any."""
+    writer = next(kind for kind in family.__mro__ if "scales" in vars(kind))
+    if writer is base_of(family) or writer in _filled:
+        family.scales = (1.0,) * len(family.fields)
+        _filled.add(family)
 
 
 def _check_fields(family: Family) -> None:
@@ -218,7 +232,8 @@ def _check_fields(family: Family) -> None:
     if len(family.scales) != len(fields):
         raise _wrong(
             family,
-            f"{len(family.scales)} scales for {len(fields)} fields: give one typical size a field",
+            f"the scales {_short(family.scales)} for the fields {', '.join(fields)}: give one "
+            "typical size a field, or leave scales out where all are about 1",
         )
     plain = [as_plain(scale) for scale in family.scales]
     for scale, field in zip(family.scales, fields, strict=True):

@@ -66,7 +66,7 @@ class Problem(ABC):
         name: the family's name on the command line.
         axes: `t` first, then space (none for an ODE).
         fields: names of the unknowns.
-        scales: typical size of each field; residuals and outputs are measured in it.
+        scales: typical size of each field, 1 by default; residuals and outputs are measured in it.
         time_scale: typical time in which the fields change; the time span by default.
         edges: one condition for every space axis.
         odd: space axes in each of which every field is odd, u(−x) = −u(x); they must be symmetric.
@@ -131,6 +131,8 @@ class Problem(ABC):
         """The right-hand side of ∂u/∂t = ...; plain arithmetic and `d(u, "xx")`.
 
         `u` is the field, or the tuple of fields where there are several; so is what it returns.
+        `d.coordinates["x"]` and `d.coordinates["t"]` are the coordinates, as arrays that broadcast
+        against a field.
         """
 
     @abstractmethod

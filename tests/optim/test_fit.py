@@ -76,7 +76,7 @@ def test_a_fault_of_ours_is_not_taken_for_one_of_the_device() -> None:
 def test_weights_that_are_no_numbers_end_as_diverged_with_the_best_before() -> None:
     optimiser = Failing(value=float("nan"))
     made = fitted(optimiser)
-    assert made.outcome == "diverged"
+    assert made.outcome == "diverged" and made.assessment is None
     assert any(torch.equal(made.weights, x) for x in optimiser.calls)
 
 

@@ -122,6 +122,31 @@ WRONG = {
         "return x * (1 - x)", "return x > 0.5", START_LINE, "gives true or false for a field"),
     "horizons without end": (
         "scales = (1.0,)", "scales = (1.0,)\n    horizons = 10**9", CLASS_LINE, "from 1 to 1000"),
+    "no axes": ("axes = (A", "boxes = (A", CLASS_LINE, r"axes = \(\), expected Axis objects"),
+    "axes misspelt": ("axes = (A", "axis = (A", CLASS_LINE, "did you mean axes"),
+    "edges misspelt": ("edges =", "edge =", CLASS_LINE, "edge, which .* did you mean edges"),
+    "scales misspelt": ("scales =", "scale =", CLASS_LINE, "did you mean scales"),
+    "a recipe misspelt": ("recipe =", "recipes =", CLASS_LINE, "did you mean recipe"),
+    "a field misspelt": ("fields =", "field =", CLASS_LINE, "did you mean fields"),
+    "horizons misspelt": (
+        "scales =", "horizon = 10\n    scales =", CLASS_LINE, "did you mean horizons"),
+    "odd misspelt": ("scales =", 'odds = ("x",)\n    scales =', CLASS_LINE, "did you mean odd"),
+    "a time scale misspelt": (
+        "scales =", "timescale = 2.0\n    scales =", CLASS_LINE, "did you mean time_scale"),
+    "a solution misspelt": (
+        "def rhs", "def exakt(self, t, x):\n        return x\n\n    def rhs", CLASS_LINE,
+        "did you mean exact"),
+    "a start misspelt": ("def initial", "def intial", CLASS_LINE, "did you mean initial"),
+    "an end of time by its name": (
+        "scales =", "until = 2.0\n    scales =", CLASS_LINE, "until = 2.0, a name that every"),
+    "a domain of its own": (
+        "scales =", "domain = (0, 1)\n    scales =", CLASS_LINE, "a name that every problem uses"),
+    "a coefficient named as a field": (
+        '("u",)', '("k",)', CLASS_LINE, "the field 'k' and a coefficient of the same name"),
+    "a coefficient named as an axis": (
+        K, K.replace("k:", "x:"), CLASS_LINE, "the axis 'x' and a coefficient"),
+    "a coefficient with a name of every problem": (
+        K, K.replace("k:", "start:"), CLASS_LINE, "the coefficient start, a name that every"),
     "no rhs": ("def rhs", "def lhs", None, "lacks rhs"),
     "no decorator": ("@dataclass(frozen=True)\n", "", None, r"write @dataclass\(frozen=True\)"),
 }  # fmt: skip
@@ -194,6 +219,22 @@ def test_a_bare_value_in_place_of_a_coefficient_is_refused(tmp_path: Path) -> No
     )
     with pytest.raises(PacpdeError, match=r"line 3: .*alpha = 0.7, which would not change"):
         load_plugin(file)
+
+
+def test_names_of_ones_own_are_taken(tmp_path: Path) -> None:
+    """What the class reads is no misspelt declaration, nor is what resembles none."""
+    file = tmp_path / "mine.py"
+    own = """    scale = 2.0
+    notes = "by hand"
+    width_of_edge = 0.1
+    modes: ClassVar[tuple] = (1, 2)
+    edge: float = coefficient(0.5, lower=0, upper=1, meaning="a share")
+"""
+    text = FAMILY.replace("    recipe =", own + "    recipe =").replace("self.k *", "self.scale *")
+    file.write_text("from typing import ClassVar\n" + text)
+    load_plugin(file)
+    made = families.get("test_declared")()
+    assert made.scale == 2.0 and made.coefficients == {"edge": 0.5, "k": 0.4}
 
 
 def test_lists_are_as_good_as_tuples(tmp_path: Path) -> None:

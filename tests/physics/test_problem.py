@@ -90,7 +90,8 @@ def declare(**attributes: object) -> type[Problem]:
         ({"axes": (Axis("t", 0.0, 1.0), Axis("t", 0.0, 1.0))}, "differ"),
         ({"edges": {}}, "one condition for each"),
         ({"edges": {"x": Periodic(), "y": Periodic()}}, "one condition for each"),
-        ({"fields": ("u", "v")}, "one typical size a field"),
+        ({"fields": ("u", "v"), "scales": (1.0,)}, "one typical size a field"),
+        ({"scales": (1.0, 2.0)}, "one typical size a field"),
         ({"odd": ("x",), "edges": {"x": Dirichlet(1.0, 1.0)}}, "cannot be odd"),
         ({"odd": ("x",), "axes": (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))}, "cannot be odd"),
     ],
@@ -101,6 +102,25 @@ def test_contradicting_declarations_are_refused(
     with pytest.raises(InvalidValueError, match=message):
         declare(**attributes)
     assert "test_declared" not in families.names()
+
+
+def test_fields_have_scales_of_1_where_none_are_written() -> None:
+    two = declare(fields=("u", "v"))
+    assert two.scales == (1.0, 1.0) and Problem.scales == (1.0,)
+    three = type("Declared", (two,), {"name": "test_three", "fields": ["a", "b", "c"]})
+    assert three.scales == (1.0, 1.0, 1.0)
+    written = declare(name="test_written", fields=("u", "v"), scales=(2.0, 3.0))
+    with pytest.raises(InvalidValueError, match=r"scales \(2.0, 3.0\) for the fields a, b, c"):
+        type("Declared", (written,), {"name": "test_four", "fields": ("a", "b", "c")})
+
+
+def test_a_name_that_differs_only_by_case_is_refused() -> None:
+    with pytest.raises(InvalidValueError, match=r"'Heat' differs from 'heat' .*only by case"):
+        declare(name="Heat")
+    with pytest.raises(InvalidValueError, match="'burgers-periodic' differs from"):
+        declare(name="burgers-periodic")
+    declare()
+    assert declare(name="Test_declared").name == "Test_declared"  # the same class, named anew
 
 
 def test_a_rhs_with_too_few_rates_is_named() -> None:

@@ -1,0 +1,116 @@
+"""Names that a family's class gives: misspelt declarations, and names that are taken."""
+
+import dataclasses
+from collections.abc import Iterator
+from difflib import get_close_matches
+from functools import cached_property
+from types import CodeType
+from typing import TYPE_CHECKING, Any
+
+from pacpde.errors import InvalidValueError, short
+
+if TYPE_CHECKING:
+    from pacpde.physics.problem import Problem
+
+Family = type["Problem"]
+
+DECLARATIONS = (
+    "name", "axes", "fields", "scales", "time_scale", "edges", "odd", "horizons", "recipe",
+)  # fmt: skip
+METHODS = ("rhs", "initial", "exact")
+FUNCTIONS = (property, cached_property, staticmethod, classmethod)
+NEAR = 0.75  # of difflib: "axis" is as near to "axes"
+
+
+def check_names(family: Family) -> None:
+    """Refuse attributes that would be ignored, and names that stand for two things."""
+    coefficients = coefficient_names(family)
+    own = _own_attributes(family)
+    base = set(dir(base_of(family))) - {*DECLARATIONS, *METHODS}
+    for name in coefficients:
+        if name in base or name in METHODS:
+            raise _wrong(
+                family, f"the coefficient {name}, a name that every problem uses for something "
+                "else: give it another one",
+            )  # fmt: skip
+    read = set(_read(family))
+    for name, value in own.items():
+        if name in coefficients or name.startswith("_") or name in (*DECLARATIONS, *METHODS):
+            continue
+        if name in base:
+            dated = name == "until" and name in getattr(family, "__annotations__", {})
+            if not dated and not callable(value) and not isinstance(value, FUNCTIONS):
+                raise _wrong(
+                    family, f"{name} = {short(value)}, a name that every problem uses for "
+                    "something else: give it another one",
+                )  # fmt: skip
+            continue
+        near = get_close_matches(name, [*DECLARATIONS, *METHODS, "until"], n=1, cutoff=NEAR)
+        if near and name not in read:
+            raise _wrong(
+                family, f"{name}, which nothing in the class reads and no problem knows: did you "
+                f"mean {near[0]}? Give it another name if it is your own",
+            )  # fmt: skip
+
+
+def check_taken(family: Family) -> None:
+    """Refuse a coefficient with the name of a field or an axis."""
+    coefficients = coefficient_names(family)
+    known = {"field": family.fields, "axis": tuple(axis.name for axis in family.axes)}
+    for kind, names in known.items():
+        for name in names:
+            if name in coefficients:
+                raise _wrong(
+                    family, f"the {kind} {name!r} and a coefficient of the same name: rename one "
+                    "of them",
+                )  # fmt: skip
+
+
+def base_of(family: Family) -> type:
+    """`Problem` itself."""
+    return next(kind for kind in family.__mro__ if kind.__module__ == "pacpde.physics.problem")
+
+
+def coefficient_names(family: Family) -> set[str]:
+    """Coefficients of the class and of what it extends, also before it is a dataclass."""
+    found = {
+        name
+        for kind in family.__mro__
+        for name, value in vars(kind).items()
+        if isinstance(value, dataclasses.Field) and "coefficient" in value.metadata
+    }
+    if dataclasses.is_dataclass(family):
+        for field in dataclasses.fields(family):
+            if "coefficient" in field.metadata:
+                found.add(field.name)
+    return found
+
+
+def _own_attributes(family: Family) -> dict[str, Any]:
+    """What the class and what it extends give, above `Problem`."""
+    found: dict[str, Any] = {}
+    for kind in family.__mro__[: family.__mro__.index(base_of(family))]:
+        found = {**vars(kind), **found}
+    return found
+
+
+def _read(family: Family) -> Iterator[str]:
+    """Names that functions of the class read."""
+    for value in _own_attributes(family).values():
+        for part in (value, *(getattr(value, name, None) for name in ("fget", "__func__", "func"))):
+            code = getattr(part, "__code__", None)
+            if isinstance(code, CodeType):
+                yield from _names(code)
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+        elif isinstance(constant, str):  # as in getattr(self, "scale")
+            yield constant
+
+
+def _wrong(family: Family, what: str) -> InvalidValueError:
+    return InvalidValueError(f"family {family.name!r} has {what}.")
