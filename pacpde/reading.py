@@ -76,7 +76,7 @@ def read_toml(path: str | Path) -> tuple[str, dict[str, Any]]:
         InvalidValueError: it is no TOML.
     """
     try:
-        text = read_bytes(path, TEXT).decode("utf-8")
+        text = read_bytes(path, TEXT).decode("utf-8-sig")  # some editors put a mark first
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
         raise DataFileError(f"{str(path)!r} cannot be read ({reason}).") from error

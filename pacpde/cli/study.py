@@ -173,6 +173,7 @@ def status(
     Example: pacpde study status runs/study
     """
     from pacpde.studies.ledger import Ledger
+    from pacpde.studies.store import Store
     from pacpde.studies.study import look
 
     inputs.json_target(json, folder)
@@ -196,6 +197,13 @@ def status(
     emit(content, json, table(title, headings, shown), overwrite=overwrite)
     if untrusted:
         complain(f"pacpde: {untrusted}")
+    damaged = Store(folder).damaged()
+    if damaged:
+        complain(
+            f"pacpde: of the sources in {folder}, {len(damaged)} cannot be used, the first being "
+            f"{damaged[0]}, whose files are damaged: remove it, and `pacpde study run` trains it "
+            "anew where it needs it."
+        )
     if whole and whole.outdated:
         complain(
             "Made by another version of pacpde or of what it stands on: `pacpde study run` into "

@@ -17,6 +17,7 @@ from pacpde.errors import DataFileError, OutputError, SolverError
 from pacpde.files import atomic_write, collect_leftovers
 from pacpde.physics import Problem
 from pacpde.physics.fingerprint import family_classes, probe, source_files, source_hash
+from pacpde.reading import TEXT, parse_json, read_bytes
 from pacpde.reference import Reference, default_tolerance, solve
 from pacpde.reference.certificate import LOOSEST, Progress, check_tolerance, not_certified
 
@@ -83,7 +84,7 @@ def _cached(places: list[Path], problem: Problem, say: Progress | None = None) -
                 if say is not None:
                     say(f"the cached reference is made anew: {error}")
         try:
-            raise SolverError(json.loads(_named(place, ".json").read_text("utf-8"))["failed"])
+            raise SolverError(parse_json(read_bytes(_named(place, ".json"), TEXT))["failed"])
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return None

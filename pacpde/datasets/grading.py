@@ -11,6 +11,7 @@ from pacpde.datasets.load import load
 from pacpde.errors import DataFileError, InvalidValueError, SolverError
 from pacpde.physics import Problem
 from pacpde.physics.fingerprint import same_problem
+from pacpde.reading import read_bytes
 from pacpde.reference import Reference, default_tolerance
 from pacpde.reference.certificate import LOOSEST, check_tolerance
 
@@ -137,7 +138,7 @@ def choice_inputs(reference: Choice, tolerance: float | None) -> dict[str, objec
 
 def _file_hash(file: Path) -> str:
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return hashlib.sha256(read_bytes(file)).hexdigest()
     except OSError as error:
         raise DataFileError(
             f"the reference {str(file)!r} cannot be read ({error.strerror}): give auto, none or a "

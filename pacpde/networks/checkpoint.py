@@ -112,6 +112,11 @@ def load(folder: str | Path, runtime: Runtime | None = None) -> Surrogate:
     return surrogate if runtime is None else surrogate.to(runtime)
 
 
+def check_whole(folder: str | Path) -> None:
+    """Refuse a folder whose files are not as `save` wrote them."""
+    _whole(Path(folder))
+
+
 def result(folder: str | Path) -> dict[str, Any] | None:
     """What the command that made the surrogate in a folder said of it; None if it kept nothing."""
     found = _read(Path(folder))[0].get("result")

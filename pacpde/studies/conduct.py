@@ -101,6 +101,7 @@ def conduct(
     store.check([])
     check_place(place, study.contents(), overwrite=overwrite)
     with store.locked():
+        Ledger(place).make()
         study.keep(place, overwrite=overwrite)
         run = _Run(study, place, store, workers or Here(), tell or (lambda now: None))
         return run.whole(train, carry_out)

@@ -2,24 +2,29 @@
 
 ```
 FOLDER/study.toml     the study
-FOLDER/study.json     device, names of the cells, and of each its family, method and options
+FOLDER/study.json     device, names of the cells, and of each its family, method and options;
+                      with a checksum, and hashes of the other files
 FOLDER/plugins/       copies of the plug-ins and of the tuned options that it names
 ```
 """
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pacpde.errors import DataFileError, OutputError, unreadable
+from pacpde.files import short_hash
 from pacpde.ownership import OwnFiles
 from pacpde.reading import TEXT, parse_json, read_bytes
 from pacpde.studies.grid import Way, told_apart
 from pacpde.studies.ledger import Row
+from pacpde.studies.records import sealed, unsealed
 
 FILE, ABOUT, PLUGINS, RECORDS = "study.toml", "study.json", "plugins", "records"
+OLDER = {"device", "cells", "ways", "way_of"}  # keys of a study.json without a checksum
 
 
 @dataclass(frozen=True)
@@ -50,13 +55,13 @@ class Outline:
         try:
             known = [Way(family, method, options) for family, method, options in about["ways"]]
             ways = [known[number] for number in about["way_of"]]
-            text = (folder / FILE).read_text(encoding="utf-8")
+            text = read_bytes(folder / FILE, TEXT).decode("utf-8")
             return cls([str(name) for name in about["cells"]], ways, text)
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise _damaged(folder) from error
 
-    def as_json(self, device: str) -> dict[str, Any]:
-        """What `study.json` holds."""
+    def as_json(self, device: str, files: Mapping[str, bytes]) -> dict[str, Any]:
+        """What `study.json` holds; `files` are those beside it, by name."""
         numbers: dict[str, int] = {}
         known: list[list[Any]] = []
         way_of = []
@@ -66,20 +71,46 @@ class Outline:
             if number == len(known):
                 known.append(parts)
             way_of.append(number)
-        return {"device": device, "cells": list(self.names), "ways": known, "way_of": way_of}
+        hashes = {name: short_hash(_lines(content)) for name, content in files.items()}
+        return sealed(
+            {
+                "device": device, "cells": list(self.names), "ways": known, "way_of": way_of,
+                "files": hashes,
+            }
+        )  # fmt: skip
 
 
 def is_study(folder: Path) -> bool:
     """Whether a study was carried out in a folder."""
     try:
-        read_about(folder)
+        _described(folder)
     except DataFileError:
         return False
     return True
 
 
 def read_about(folder: Path) -> dict[str, Any]:
-    """`study.json`; DataFileError where there is none."""
+    """`study.json`; DataFileError where there is none, or it or a file beside it was changed."""
+    about = _described(folder)
+    if "checksum" not in about and set(about) <= OLDER:
+        return about
+    try:
+        about = unsealed(about)
+    except ValueError as error:
+        raise _damaged(folder) from error
+    for name, told in about["files"].items():
+        place = folder / name
+        if place.is_file() and short_hash(_lines(read_bytes(place))) != told:
+            raise DataFileError(
+                f"{str(place)!r} was edited or damaged after the study was carried out: give the "
+                "`pacpde study run` of your own file again, which writes it anew and keeps the "
+                "records."
+            )
+    return about
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    """What `study.json` says."""
     try:
         about = parse_json(read_bytes(folder / ABOUT, TEXT))
         if isinstance(about["device"], str) and isinstance(about["cells"], list):
@@ -108,6 +139,8 @@ def check_place(folder: Path, contents: Mapping[str, bytes], *, overwrite: bool 
         may = overwrite or older or (name == ABOUT and repaired)
         own.check(name, overwrite=may)
     records = folder / RECORDS
+    if (records.exists() or records.is_symlink()) and not records.is_dir():
+        raise OutputError(f"{records} is no folder: move it away, and put the folder back.")
     there = records.is_dir() and any(records.iterdir())
     if there and not ((folder / ABOUT).exists() or (folder / FILE).exists()):
         raise OutputError(
@@ -129,7 +162,12 @@ def keep(folder: Path, contents: Mapping[str, bytes], *, overwrite: bool = False
 
 def _holds(place: Path, content: bytes) -> bool:
     """Whether a file has this content, whatever its lines end with."""
-    return place.is_file() and place.read_bytes().replace(b"\r\n", b"\n") == content
+    return place.is_file() and _lines(read_bytes(place)) == _lines(content)
+
+
+def _lines(content: bytes) -> bytes:
+    """Of a text file, whatever its lines end with, and whether or not it has a byte order mark."""
+    return content.removeprefix(BOM_UTF8).replace(b"\r\n", b"\n")
 
 
 def _damaged(folder: Path) -> DataFileError:

@@ -92,10 +92,26 @@ class Ledger:
     def place(self) -> Path:
         return self.folder / "records"
 
+    def make(self) -> None:
+        """Make the folder, so that one that is missing later was taken away."""
+        if not self.parts():
+            self.place.mkdir(parents=True, exist_ok=True)
+
     def parts(self) -> list[Path]:
         try:
             names = os.listdir(self.place)
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if self.place.is_symlink() or self.place.exists():
+                raise DataFileError(
+                    f"{str(self.place)!r} is no folder, or a link to none, so that the records "
+                    "cannot be read: move it away, and put the folder back."
+                ) from error
+            if any(self.folder.glob("surrogates/*")):
+                raise DataFileError(
+                    f"the folder {str(self.place)!r} is missing, and {str(self.folder)!r} holds "
+                    "what was carried out: put it back, or make an empty one in its place, and "
+                    "`pacpde study run` makes every cell anew."
+                ) from error
             return []
         except OSError as error:  # to a pattern an unreadable folder looks empty
             raise unreadable(self.place, error) from error

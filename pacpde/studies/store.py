@@ -61,8 +61,7 @@ class Cell:
         """
         place = self.folder / "about.json"
         try:
-            about = records.unsealed(parse_json(read_bytes(place, TEXT)))["about"]
-            return about, checkpoint.load(self.folder / "surrogate")
+            return _about(self.folder), checkpoint.load(self.folder / "surrogate")
         except UnreadableError:
             raise
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
@@ -86,6 +85,17 @@ class Store:
 
     def cell(self, inputs: Mapping[str, Any]) -> Cell:
         return Cell(self, inputs)
+
+    def damaged(self) -> list[Path]:
+        """Folders of finished cells whose files are not as they were written."""
+        found = []
+        for file in sorted(self.folder.glob(".cells/*/about.json")):
+            try:
+                _about(file.parent)
+                checkpoint.check_whole(file.parent / "surrogate")
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                found.append(file.parent)
+        return found
 
     @property
     def own(self) -> OwnFiles:
@@ -151,3 +161,9 @@ class Store:
     def tidy(self) -> None:
         """Remove what was left for resuming; finished cells stay."""
         Journal(self.folder / ".journal", "").clear()
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    """What the `about.json` of a finished cell says, if it is as it was written."""
+    about: dict[str, Any] = records.unsealed(parse_json(read_bytes(folder / "about.json", TEXT)))
+    return dict(about["about"])

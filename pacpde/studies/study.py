@@ -20,7 +20,7 @@ from pacpde.errors import (
 from pacpde.expressions import evaluate
 from pacpde.physics import Problem
 from pacpde.physics.problem import families
-from pacpde.reading import read_toml
+from pacpde.reading import read_bytes, read_toml
 from pacpde.registry import is_loaded, load_plugin
 from pacpde.runtime import LARGEST_SEED, Runtime
 from pacpde.studies.folder import ABOUT, FILE, PLUGINS, Outline, keep, read_about
@@ -197,17 +197,15 @@ class Study:
 
     def contents(self) -> dict[str, bytes]:
         """What a folder keeps of it: name → content."""
-        found = {
-            FILE: self.text.encode(),
-            ABOUT: as_bytes(self.outline.as_json(self.device)),
-        }
+        found = {FILE: self.text.encode()}
         for file in (*self.plugins, *([self.tuned] if self.tuned else [])):
-            name, content = f"{PLUGINS}/{file.name}", file.read_bytes()
+            name, content = f"{PLUGINS}/{file.name}", read_bytes(file)
             if found.setdefault(name, content) != content:
                 raise InvalidValueError(
                     f"two files of this study are called {file.name}: rename one of them."
                 )
-        return found
+        about = self.outline.as_json(self.device, found)
+        return {**found, ABOUT: as_bytes(about)}
 
     def keep(self, folder: Path, *, overwrite: bool = False) -> None:
         """Write down beside its records what the study is; files of the user stay."""

@@ -1,5 +1,6 @@
 """References grade, and nothing waits for one."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 
 from pacpde import fit, transfer, transfer_in_turn, transfer_many
 from pacpde.datasets import cache, grading_reference, transfer_references, write
+from pacpde.datasets.grading import choice_inputs
 from pacpde.errors import DataFileError, InvalidValueError, SolverError
 from pacpde.methods.pac import PAC
 from pacpde.physics import Axis, Problem, coefficient, families
@@ -93,6 +95,15 @@ def test_a_reference_may_be_named(tmp_path: Path) -> None:
         grading_reference(Heat(alpha=0.3, until=0.5), tmp_path / "heat.h5")
     with pytest.raises(InvalidValueError, match="expected 'auto', None, a Reference or a file"):
         grading_reference(problem, 3)
+
+
+def test_a_pipe_or_device_is_no_reference(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(DataFileError, match="is a pipe or device, expected a regular file"):
+            choice_inputs(place, None)
+        with pytest.raises(DataFileError, match="is a pipe or device, expected a regular file"):
+            grading_reference(Heat(), place)
 
 
 def test_a_named_reference_grades_the_target_alone(tmp_path: Path, solved: list[str]) -> None:

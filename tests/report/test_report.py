@@ -20,6 +20,7 @@ from pacpde.problems import Heat
 from pacpde.report import words, write
 from pacpde.studies.conduct import conduct
 from pacpde.studies.ledger import Ledger
+from pacpde.studies.records import sealed
 from pacpde.studies.statistics import groups
 from pacpde.studies.study import Study
 from pacpde.studies.work import carry_out
@@ -196,7 +197,8 @@ def test_a_study_without_a_reference_has_a_page(folder: Path, tmp_path: Path) ->
     shutil.copytree(folder, tmp_path / "out")
     ledger = Ledger(tmp_path / "out")
     rows = ledger.rows()
-    shutil.rmtree(ledger.place)
+    for part in ledger.parts():
+        part.unlink()
     absent = ("target_error", "zero_shot_error", "distance", "reference_seconds", "reference_error")
     for kept in rows:
         if kept["family"] == "heat":
@@ -230,7 +232,7 @@ def test_records_of_another_version_are_shown(folder: Path, tmp_path: Path) -> N
     about = tmp_path / "old" / "study.json"
     content = json.loads(about.read_text())
     first, content["cells"][0] = content["cells"][0], "0" * 16
-    about.write_text(json.dumps(content))
+    about.write_text(json.dumps(sealed({k: v for k, v in content.items() if k != "checksum"})))
     ledger = Ledger(tmp_path / "old")
     row = next(row for row in ledger.rows() if row["cell"] == first)
     ledger.add({**row, "cell": "0" * 16})

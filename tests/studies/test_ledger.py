@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from pacpde.errors import DataFileError, OutputError, UnreadableError
+from pacpde.errors import DataFileError, UnreadableError
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.journal import Journal
@@ -133,6 +133,35 @@ def test_no_flipped_bit_of_a_finished_cell_is_read_as_another_value(tmp_path: Pa
         assert found is None or found[0] == {"target_error": 0.125, "outcome": "converged"}
 
 
+def test_a_damaged_finished_cell_is_named(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    cells = [store.cell({"seed": seed}) for seed in range(3)]
+    for cell in cells:
+        cell.save({"outcome": "converged"}, UNTRAINED)
+    assert store.damaged() == []
+    for cell, name in zip(cells, ("about.json", "surrogate/weights.safetensors"), strict=False):
+        file = cell.folder / name
+        file.write_bytes(flipped(file.read_bytes(), 1001))
+    assert store.damaged() == sorted(cell.folder for cell in cells[:2])
+
+
+@pytest.mark.parametrize("made", ["nothing", "a file", "a link to nothing"])
+def test_a_folder_of_records_that_is_gone_is_no_empty_one(made: str, tmp_path: Path) -> None:
+    place = tmp_path / "records"
+    assert Ledger(tmp_path).keys() == set()  # nothing was carried out yet
+    Ledger(tmp_path).make()
+    place.rmdir()
+    (tmp_path / "surrogates" / "0123").mkdir(parents=True)
+    if made == "a file":
+        place.write_text("mine")
+    elif made == "a link to nothing":
+        place.symlink_to(tmp_path / "away")
+    told = "is missing, and" if made == "nothing" else "is no folder, or a link to none"
+    for read in (Ledger(tmp_path).keys, Ledger(tmp_path).rows, Ledger(tmp_path).make):
+        with pytest.raises(DataFileError, match=told):
+            read()
+
+
 def test_no_flipped_bit_of_a_half_done_fit_is_resumed(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "key")
     tensors = {"weights": torch.linspace(0, 1, 7, dtype=torch.float64), "on": torch.tensor(True)}
@@ -167,7 +196,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "records").write_text("a file")
     ledger = Ledger(tmp_path)
     ledger.add(row(0))
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(DataFileError, match="is no folder"):
         ledger.flush()
 
 

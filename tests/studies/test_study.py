@@ -1,14 +1,17 @@
 """Study files: what they mean, and what is said of those that are wrong."""
 
+import json
 import time
 from math import pi
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.physics import Problem
 from pacpde.problems import Heat, Lorenz
+from pacpde.studies.folder import read_about
 from pacpde.studies.grid import Cell, telling
 from pacpde.studies.single import Training
 from pacpde.studies.study import Study, line_of
@@ -185,6 +188,48 @@ def test_it_is_read_back_from_its_folder(tmp_path: Path) -> None:
     kept = Study.kept(tmp_path / "out")
     assert kept.plugins[0].read_text() == PLUGIN
     assert [cell.key for cell in kept.cells] == [cell.key for cell in study.cells]
+
+
+def test_no_flipped_bit_of_its_description_is_taken_for_another_version(tmp_path: Path) -> None:
+    study = read(tmp_path, '[[transfers]]\nfamily = "heat"\ntargets = [{ alpha = 0.3 }]\n')
+    study.keep(tmp_path / "out")
+    file = tmp_path / "out" / "study.json"
+    content, told = file.read_bytes(), read_about(tmp_path / "out")
+    for bit in np.random.default_rng(0).integers(8 * len(content), size=300):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(changed)
+        try:
+            assert read_about(tmp_path / "out") == told  # a blank or line end may change
+        except DataFileError as error:
+            assert "missing or damaged" in str(error) or "holds no study" in str(error)
+    older = {name: told[name] for name in ("device", "cells", "ways", "way_of")}
+    file.write_text(json.dumps(older))
+    assert Study.kept(tmp_path / "out").names == study.names
+
+
+@pytest.mark.parametrize("name", ["study.toml", "plugins/mine.py"])
+def test_a_file_of_it_that_was_changed_is_named(name: str, tmp_path: Path) -> None:
+    family = f"of_test_changed_{name[0]}"
+    plugin = PLUGIN.replace("of_test_study", family).replace("\n", "\r\n")
+    (tmp_path / "mine.py").write_bytes(plugin.encode())
+    text = f'plugins = ["mine.py"]\n[[transfers]]\nfamily = "{family}"\n'
+    read(tmp_path, text + "targets = [{ k = 2 }]\n").keep(tmp_path / "out")
+    assert Study.kept(tmp_path / "out").names
+    file = tmp_path / "out" / name
+    file.write_bytes(file.read_bytes().replace(b"k", b"K", 1))
+    with pytest.raises(DataFileError, match=f"{name}.* was edited or damaged after"):
+        Study.kept(tmp_path / "out")
+
+
+def test_a_byte_order_mark_is_no_part_of_it(tmp_path: Path) -> None:
+    text = '[[transfers]]\nfamily = "heat"\ntargets = [{ alpha = 0.3 }]\n'
+    file = tmp_path / "study.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    study = Study.read(file)
+    assert study.text == text
+    study.keep(tmp_path)  # the user's own file, which stays
+    assert file.read_bytes().startswith(b"\xef\xbb\xbf") and Study.kept(tmp_path).names
 
 
 PLUGIN = """
