@@ -1,7 +1,7 @@
 """What a solution's residual is worth: beside the terms of its equation, and as an error."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,12 @@ from pacpde.networks.assessment import Assessment
 from pacpde.networks.constraints import PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.objective.error_estimate import error_estimate, linearised
+from pacpde.physics.narrow import RIGHT_HAND_SIDE
 from pacpde.physics.problem import Problem
 
 FINER = 15  # times as many points where the equation reads the coordinates
+IN_BOX = 2048  # points around a narrow feature
+NOTED = 2  # times the residual without it, from which on it is told
 CHUNK = 8192  # points at once
 FAR = 30  # times a declared scale, or a share of it, beyond which the scale is doubted
 
@@ -35,9 +38,20 @@ def assess(
     if problem.coordinates_read:
         points = torch.cat([points, _more(problem, len(points) * FINER).to(points)])
     measured = [_Measured.at(network, weights, ansatz, chunk) for chunk in points.split(CHUNK)]
-    sizes, residuals, fields = _Measured.together(measured)
+    sizes, residuals, fields = _Measured.together([(1.0, measured)])
     residual = _worst_share(residuals, sizes)
     notes = list(_scales(problem, fields))
+    narrow = [one for one in problem.narrow_features if one.what == RIGHT_HAND_SIDE]
+    boxes = []
+    for one in narrow:
+        around, share = one.box(problem, IN_BOX)
+        tensor = torch.from_numpy(around).to(points)
+        boxes.append((share, [_Measured.at(network, weights, ansatz, tensor)]))
+    if boxes:
+        sizes, residuals, _ = _Measured.together([(1.0, measured), *boxes])
+        missed, residual = residual, max(residual, _worst_share(residuals, sizes))
+        if residual > NOTED * missed:
+            notes += [f"{one}: the points of a fit hardly see it" for one in narrow]
     error = error_estimate(network, weights, ansatz) if estimate else None
     if estimate and error is None:
         notes.append(
@@ -82,24 +96,31 @@ class _Measured:
 
     @classmethod
     def together(
-        cls, parts: Sequence["_Measured"]
+        cls, parts: Sequence[tuple[float, Sequence["_Measured"]]]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Root mean squares of terms (added up), residuals and fields, each [fields]."""
-        count = sum(part.points for part in parts)
+        """Root mean squares of terms (added up), residuals and fields, each [fields].
 
-        def size(sums: Sequence[torch.Tensor]) -> torch.Tensor:
-            return (torch.stack(list(sums)).sum(0) / count).sqrt()
+        Args:
+            parts: (share of the domain that they stand for, points in chunks).
+        """
+
+        def size(of: Callable[["_Measured"], torch.Tensor]) -> torch.Tensor:
+            total = torch.zeros_like(of(parts[0][1][0]))
+            for share, chunks in parts:
+                count = sum(chunk.points for chunk in chunks)
+                total += share * torch.stack([of(chunk) for chunk in chunks]).sum(0) / count
+            return total.sqrt()
 
         return (
-            size([part.terms for part in parts]).sum(0),
-            size([part.residuals for part in parts]),
-            size([part.values for part in parts]),
+            size(lambda one: one.terms).sum(0),
+            size(lambda one: one.residuals),
+            size(lambda one: one.values),
         )
 
 
 def _worst_share(residuals: torch.Tensor, sizes: torch.Tensor) -> float:
     """Residual over the size of the equation's terms, of the worst equation."""
-    worst = float(torch.where(residuals > 0, residuals / sizes, 0.0).max())
+    worst = float(torch.where(residuals == 0, 0.0, residuals / sizes).max())
     return worst if math.isfinite(worst) else math.inf
 
 
@@ -115,7 +136,8 @@ def _scales(problem: Problem, sizes: torch.Tensor) -> list[str]:
     for name, scale, size in zip(problem.fields, problem.scales, sizes.tolist(), strict=True):
         if size > FAR * scale or 0 < size < scale / FAR:
             told.append(
-                f"{name} has the size {size:.1e} and is measured in {scale:g}: declare its size in "
-                f"`scales` of the family {problem.name}"
+                f"{name} has the size {size:.1e} here and is measured in {scale:g}: if that is its "
+                "size, and not that of a fit that failed, declare it in `scales` of the family "
+                f"{problem.name}"
             )
     return told

@@ -24,10 +24,11 @@ from pacpde.networks.mlp import MLP
 from pacpde.objective.estimate_grid import NODES, Grid
 from pacpde.physics.conditions import Dirichlet
 from pacpde.physics.derivatives import ChannelDerivative
+from pacpde.physics.narrow import START
 from pacpde.physics.problem import Problem
 from pacpde.runtime import gradients
 
-FINE = 2**16  # points of a start that is narrow
+FINE, IN_BOX = 2**16, 2**12  # points of a start that is narrow, and around its features
 
 
 def error_estimate(network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz) -> float | None:
@@ -55,7 +56,7 @@ def error_estimate(network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz) -
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         errors = np.sqrt((weight * error**2).sum((0, 1)))
         sizes = np.sqrt((weight * linear.values**2).sum((0, 1)))
-        shares = np.where(errors > 0, errors / np.where(sizes > 0, sizes, 0.0), 0.0)
+        shares = np.where(errors == 0, 0.0, errors / np.where(sizes > 0, sizes, 0.0))
     missed = _missed_start(network, weights, ansatz)
     return float(np.nan_to_num(shares, nan=np.inf, posinf=np.inf).max(initial=missed))
 
@@ -63,21 +64,24 @@ def error_estimate(network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz) -
 def _missed_start(network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz) -> float:
     """Relative L2 by which a start is missed that is too narrow for the nodes; else 0."""
     problem = ansatz.problem
-    if not any(found.narrow for found in problem.contradictions):
+    narrow = [one for one in problem.narrow_features if one.what == START]
+    if not narrow and not any(found.narrow for found in problem.contradictions):
         return 0.0
     points = problem.domain.from_unit(
         np.random.default_rng(0).uniform(size=(FINE, len(problem.axes)))
     )
     points[:, 0] = problem.domain.axis("t").lower
-    start = np.stack(
-        [np.broadcast_to(part, len(points)) for part in problem.start(*points.T[1:])], -1
-    )
-    wrong, size = np.zeros(start.shape[1]), (start**2).sum(0)
-    for own, expected in zip(np.array_split(points, 8), np.array_split(start, 8), strict=True):
-        batch = ansatz.batch(torch.from_numpy(own).to(weights))
-        with torch.no_grad():
-            found = batch.fields(network.forward(weights, batch.inputs, batch.names))[0]
-        wrong += ((found.double().cpu().numpy() - expected) ** 2).sum(0)
+    wrong, size = np.zeros(len(problem.fields)), np.zeros(len(problem.fields))
+    for some, share in [(points, 1.0), *(one.box(problem, IN_BOX) for one in narrow)]:
+        parts = problem.start(*some.T[1:])
+        start = np.stack([np.broadcast_to(part, len(some)) for part in parts], -1)
+        size += share * (start**2).mean(0)
+        for own, expected in zip(np.array_split(some, 8), np.array_split(start, 8), strict=True):
+            batch = ansatz.batch(torch.from_numpy(own).to(weights))
+            with torch.no_grad():
+                found = batch.fields(network.forward(weights, batch.inputs, batch.names))[0]
+            squares = ((found.double().cpu().numpy() - expected) ** 2).sum(0)
+            wrong += share * squares / len(some)
     return float(np.sqrt(wrong / np.where(size > 0, size, 1.0)).max())
 
 

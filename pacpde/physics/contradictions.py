@@ -26,6 +26,7 @@ LINES = 8  # along an axis, at which a start in several dimensions is looked at
 SAMPLES = 2048  # intervals of a line
 FINE = 2**16  # random points that look for what the samples miss
 SUSPECTS = 8  # intervals of a line that are looked at more closely
+BESIDE = (2.0**-40, -(2.0**-40), 2.0**-24, -(2.0**-24))  # shares of an axis; rounding spoils some
 HALVINGS = 34  # of such an interval, to a share of 2⁻⁴⁵ of the axis: rounding ends it there
 # Share of the solution's size below which an ansatz may bend a start: it causes an error of about
 # that share, far below 1e-2.
@@ -104,7 +105,20 @@ class _StartOnLines:
         return np.concatenate([[axis.lower], np.sort(inside), [axis.upper]])
 
     def line(self, axis: Axis, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Values and slopes along an axis at x [n] or [lines, n]: both [lines, n, fields]."""
+        """Values and slopes along an axis at x [n] or [lines, n]: both [lines, n, fields].
+
+        Where a slope is not finite, as that of √(x²) at 0, it is the one beside that place.
+        """
+        values, slopes = self._line(axis, x)
+        if np.isfinite(slopes).all():
+            return values, slopes
+        places = np.broadcast_to(x, slopes.shape[:2])
+        for share in BESIDE:
+            beside = np.clip(places + share * axis.length, axis.lower, axis.upper)
+            slopes = np.where(np.isfinite(slopes), slopes, self._line(axis, beside)[1])
+        return values, slopes
+
+    def _line(self, axis: Axis, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         names = [other.name for other in self.problem.domain.space]
         x = np.broadcast_to(x, (len(self.places), np.shape(x)[-1]))
         columns = {

@@ -5,6 +5,7 @@ lines work where derivatives come from matrices, from the channels of a network,
 `d.coordinates["x"]` are the coordinates, for right-hand sides that depend on them.
 """
 
+from collections import UserDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -78,28 +79,16 @@ class RecordedDerivative(Derivative):
         return np.ones(1)
 
 
-class _Recorded(dict[str, np.ndarray]):
-    """Notes which of its keys are asked for."""
+class _Recorded(UserDict[str, np.ndarray]):
+    """Notes which of its values are asked for, also by `values`, `items` and `**`."""
 
     def __init__(self, values: Mapping[str, np.ndarray]) -> None:
-        super().__init__(values)
         self.read: set[str] = set()
+        super().__init__(values)
 
     def __getitem__(self, name: str) -> np.ndarray:
         self.read.add(name)
         return super().__getitem__(name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self.read.add(name)
-        return super().get(name, default)
-
-    def values(self) -> Any:
-        self.read.update(self)
-        return super().values()
-
-    def items(self) -> Any:
-        self.read.update(self)
-        return super().items()
 
 
 class ChannelDerivative(Derivative):

@@ -24,6 +24,7 @@ from pacpde.physics.declaration import (
 from pacpde.physics.derivatives import Derivative, RecordedDerivative, channel_names
 from pacpde.physics.domain import Axis, Domain
 from pacpde.physics.elementary import Array
+from pacpde.physics.narrow import Narrow, narrow_features
 from pacpde.physics.numbers import as_number, as_plain
 from pacpde.physics.symmetry import check_symmetry
 from pacpde.registry import Registry
@@ -195,6 +196,11 @@ class Problem(ABC):
     def contradictions(self) -> tuple[Contradiction, ...]:
         """Where start and edges contradict each other, or the start is not smooth."""
         return contradictions(self)
+
+    @cached_property
+    def narrow_features(self) -> tuple[Narrow, ...]:
+        """Of the start and the right-hand side, what is too narrow for the points of a fit."""
+        return narrow_features(self)
 
     @cached_property
     def channels(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from pacpde.reference.grid import SpaceAxis, space_axes
 from pacpde.reference.lines import Unseen
 from pacpde.reference.method_of_lines import MethodOfLines, check_finite
 from pacpde.reference.ode import Effort, EffortError, Integrated, IntegrationError, integrate
-from pacpde.reference.probes import unseen
+from pacpde.reference.probes import PER_WIDTH, unseen
 from pacpde.reference.solution import Reference, relative_l2
 from pacpde.runtime import gradients
 
@@ -23,7 +23,6 @@ LEVELS = 14  # refinements before giving up
 FAILURES = 4  # of these, integrations that end early
 UNKNOWNS = 2000  # of the largest grid: its dense Jacobian takes 32 MB
 EFFORT = 2e10  # of all levels together (see Effort): minutes; the families of the package need 3e9
-PER_WIDTH = 3  # nodes within a feature's width at half its height, before a grid resolves it
 FINEST_RTOL = 1e-13  # of the order of 100 units of roundoff, what the integrators stand
 FIRST_RTOL = 1e-6
 FIRST_SIZE = {0: 0, 1: 24, 2: 14}  # nodes an axis, by number of space axes
@@ -134,7 +133,10 @@ class _Search:
                 )
                 return
             try:
-                fine = _level(self.problem, sizes, rtol, self.axes, self.effort)
+                steps = None  # of the level before, if this one is to differ from it in time
+                if self.levels and rtol < self.levels[-1].rtol / 2:
+                    steps = self.levels[-1].integrated.steps
+                fine = _level(self.problem, sizes, rtol, self.axes, self.effort, steps)
             except EffortError:
                 self.ended = (
                     f"the steps that a finer grid ({_words(sizes)}) needs would take too long: "
@@ -241,7 +243,9 @@ class _Search:
     def _with_time_error(self, pair: Pair) -> Pair:
         """Of a pair of one rtol: the coarse grid with a finer rtol tells the error in time."""
         coarse = pair.coarse
-        again = _level(self.problem, coarse.sizes, coarse.rtol / 10, self.axes)
+        again = _level(
+            self.problem, coarse.sizes, coarse.rtol / 10, self.axes, steps=coarse.integrated.steps
+        )
         return replace(pair, error=pair.error + relative_l2(coarse.values, again.values))
 
     @property
@@ -304,9 +308,10 @@ def _level(
     rtol: float,
     axes: dict[str, np.ndarray],
     effort: Effort | None = None,
+    steps: np.ndarray | None = None,
 ) -> Level:
     space = space_axes(problem, sizes)
-    integrated = integrate(MethodOfLines(problem, space), rtol, effort)
+    integrated = integrate(MethodOfLines(problem, space), rtol, effort, steps)
     t, *points = axes.values()
     values = integrated(t)
     tails = {

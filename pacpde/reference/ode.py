@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
-from scipy.integrate import solve_ivp
+from scipy.integrate import DOP853, OdeSolver, Radau, solve_ivp
 
 from pacpde.errors import PacpdeError
 from pacpde.reference.grid import SpaceAxis
 
 EVALUATIONS = 200_000  # right-hand sides of one integration
 EXPLICIT_EVALUATIONS = 20_000  # right-hand sides after which DOP853 is given up as stiff
+
+SHORTER = 0.75  # what ten times less error takes at order eight anyway
 
 Rates = Callable[[float, np.ndarray], np.ndarray]
 
@@ -72,21 +74,28 @@ class Integrated:
         return np.stack([self.system.unpack(y) for y in self.solution(t).T])
 
 
-def integrate(system: SemiDiscrete, rtol: float, effort: Effort | None = None) -> Integrated:
+def integrate(
+    system: SemiDiscrete,
+    rtol: float,
+    effort: Effort | None = None,
+    coarse: np.ndarray | None = None,
+) -> Integrated:
     """Integrate over the whole span; absolute tolerance `rtol` times the fields' scales.
 
     Space: Radau IIA (Hairer & Wanner 1996, order 5, L-stable) with the analytic Jacobian. No
     space: DOP853 (Hairer, Nørsett & Wanner 1993, order 8), or Radau where that is stiff.
 
     Steps are at most half the span times rtol^(1/8): the error estimate of Radau is blind in very
-    stiff components, where two tolerances would otherwise give the same large steps.
+    stiff components, where two tolerances would otherwise give the same large steps. An estimate
+    may be blind elsewhere too: where `coarse` are the steps of another solution, every step is
+    shorter than its step there, so that the two do not share what such a step has done.
     """
     if system.space:
-        return _run(system, "Radau", rtol, EVALUATIONS, effort)
+        return _run(system, Radau, rtol, EVALUATIONS, effort, coarse)
     try:
-        return _run(system, "DOP853", rtol, EXPLICIT_EVALUATIONS)
+        return _run(system, DOP853, rtol, EXPLICIT_EVALUATIONS, effort, coarse)
     except _TooLongError:
-        return _run(system, "Radau", rtol, EVALUATIONS)
+        return _run(system, Radau, rtol, EVALUATIONS, effort, coarse)
 
 
 class _TooLongError(IntegrationError):
@@ -95,18 +104,21 @@ class _TooLongError(IntegrationError):
 
 def _run(
     system: SemiDiscrete,
-    method: Literal["Radau", "DOP853"],
+    method: type[Radau] | type[DOP853],
     rtol: float,
     limit: int,
     effort: Effort | None = None,
+    coarse: np.ndarray | None = None,
 ) -> Integrated:
-    options: dict[str, Any] = {} if method == "DOP853" else {"jac": _finite(system.jacobian)}
+    name = method.__name__
+    options: dict[str, Any] = {} if method is DOP853 else {"jac": _finite(system.jacobian)}
     options["max_step"] = (system.span[1] - system.span[0]) * rtol**0.125 / 2
     system.check()
     try:
         with np.errstate(all="ignore"):
             found = solve_ivp(
-                _counted(system.rates, limit, effort), system.span, system.start, method=method,
+                _counted(system.rates, limit, effort), system.span, system.start,
+                method=method if coarse is None else _shorter(method, coarse),
                 rtol=rtol, atol=rtol * system.scale, dense_output=True, **options,
             )  # fmt: skip
     except PacpdeError:
@@ -115,11 +127,28 @@ def _run(
         raise IntegrationError(f"the equation gives what is not finite ({error})") from error
     if not found.success or found.sol is None or not np.isfinite(found.y).all():
         raise IntegrationError(
-            f"{method} stopped at t = {found.t[-1]:.6g}, where the solution reached "
+            f"{name} stopped at t = {found.t[-1]:.6g}, where the solution reached "
             f"{np.abs(found.y[:, -1]).max():.3g}; if it grows without bound, end before it does "
             "(until)"
         )
-    return Integrated(method, found.sol, system, found.t)
+    return Integrated(name, found.sol, system, found.t)
+
+
+def _shorter(method: type[Radau] | type[DOP853], coarse: np.ndarray) -> type[OdeSolver]:
+    """The method with steps that are shorter than those of another solution at the same time."""
+    lengths = SHORTER * np.diff(coarse)
+
+    class Shorter(method):  # type: ignore[misc, valid-type]
+        max_step: float
+        longest = 0.0
+
+        def _step_impl(self) -> Any:
+            self.longest = self.longest or self.max_step
+            here = int(np.clip(np.searchsorted(coarse, self.t, "right") - 1, 0, len(lengths) - 1))
+            self.max_step = min(self.longest, float(lengths[here]))
+            return super()._step_impl()
+
+    return Shorter
 
 
 def _finite(jacobian: Rates) -> Rates:

@@ -13,6 +13,7 @@ import numpy as np
 
 from pacpde.physics import Problem
 from pacpde.physics.derivatives import ChannelDerivative
+from pacpde.physics.narrow import START, Narrow, narrow_near
 from pacpde.reference.grid import SpaceAxis
 from pacpde.reference.lines import UNIT, Lines, Tally, Unseen
 from pacpde.reference.method_of_lines import MethodOfLines
@@ -22,6 +23,7 @@ from pacpde.runtime import generator
 POINTS = (2**18, 2**20, 2**21)  # of the lines along one axis, by number of space axes
 LINES = (1, 128, 1024)
 PLAIN = 16  # an equation that does not read the coordinates gets so much less of both
+PER_WIDTH = 3  # nodes or steps within a feature's width at half its height that resolve it
 CHUNK = 2**18  # points at once
 SAFETY = 3.0  # a narrow source spreads in space, and its effect then exceeds its mean
 NOISE = 8 * np.finfo(float).eps  # of the channels, to see how much of a deviation is rounding
@@ -44,6 +46,10 @@ def unseen(problem: Problem, integrated: Integrated, size: np.ndarray, enough: f
         found.append(probes.along_orbit())
     elif "t" in probes.read:
         found.append(probes.in_time())
+    found += [probes.around(one) for one in problem.narrow_features]
+    worst = max(found, key=lambda one: one.error)
+    if worst.error > enough:  # its foot was seen, perhaps: how high is it?
+        found += [probes.around(one) for one in narrow_near(problem, worst.what, worst.place)]
     return max(found, key=lambda one: one.error)
 
 
@@ -67,6 +73,27 @@ class Probes:
     def read(self) -> frozenset[str]:
         """The coordinates that the right-hand side reads."""
         return self.problem.coordinates_read
+
+    def around(self, feature: Narrow) -> Unseen:
+        """A narrow feature, where nodes or steps are too far apart to resolve it."""
+        shares = {}
+        for name, width in feature.widths.items():
+            axis = next((one for one in self.space if one.axis.name == name), None)
+            cells = self.integrated.steps if axis is None else _cells(axis)
+            place = feature.place[name]
+            place = abs(place) if axis is not None and axis.half else place
+            cell = int(np.clip(np.searchsorted(cells, place) - 1, 0, len(cells) - 2))
+            shares[name] = 2 * width / float(cells[cell + 1] - cells[cell])
+        worst = min(shares, key=lambda name: shares[name])
+        if shares[worst] >= PER_WIDTH:
+            return Unseen()
+        size = self.size[feature.field]
+        if feature.what == START:
+            error = feature.height * feature.share**0.5 / size
+        else:
+            span = self.system.span[1] - self.system.span[0]
+            error = SAFETY * span * feature.height * feature.share / size
+        return Unseen(float(error), feature.what, worst, min(1.0, shares[worst]), feature.place)
 
     def in_start(self, axis: SpaceAxis) -> Unseen:
         """The start between the nodes of one space axis, in the mean square."""

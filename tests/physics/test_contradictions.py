@@ -13,7 +13,7 @@ from pacpde.errors import InvalidValueError
 from pacpde.physics import Axis, Dirichlet, Periodic, Problem
 from pacpde.physics.conditions import Condition
 from pacpde.physics.contradictions import Contradiction, contradictions
-from pacpde.physics.elementary import cos, exp, sin, tanh
+from pacpde.physics.elementary import cos, exp, sin, sqrt, tanh
 from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, HeatModes, Lorenz
 
 
@@ -86,6 +86,22 @@ def test_a_kink_or_a_jump_inside_the_start(place: float) -> None:
     )
     assert not only(step).slope and only(step).jump == pytest.approx(2.0)
     assert float(str(only(step)).split("= ")[-1]) == pytest.approx(place, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("start", "jump"),
+    [
+        (lambda x: sqrt(sin(pi * x) ** 2), 2 * pi),
+        (lambda x: sqrt(1 - cos(2 * pi * x)), 2**1.5 * pi),
+        (lambda x: sqrt(sin(pi * (x - 0.25)) ** 2), 2 * pi),
+        (lambda x: sin(2 * pi * x) - sqrt((x - 0.5) ** 2), 2.0),
+    ],
+)
+def test_a_kink_whose_slope_is_not_finite(start: Callable[..., Any], jump: float) -> None:
+    """√(x²) has no derivative at 0, where autograd gives nan; the kinks are at samples."""
+    found = contradictions(problem(start, Periodic(), lower=0.0))
+    assert found and all(one.slope for one in found)
+    assert found[0].jump == pytest.approx(jump, rel=1e-3)
 
 
 def test_in_two_dimensions() -> None:

@@ -1,0 +1,120 @@
+"""Features that points and grids miss: found, and neither fitted nor certified over."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import pi
+from typing import Any
+
+import pytest
+
+from pacpde import fit
+from pacpde.errors import SolverError
+from pacpde.physics import Axis, Dirichlet, Problem
+from pacpde.physics.elementary import cos, exp, sin
+from pacpde.physics.narrow import RIGHT_HAND_SIDE, START
+from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, HeatModes, Lorenz
+from pacpde.reference import solve
+
+CENTRE = {"t": 0.7331, "x": 0.2713, "y": 0.6137, "z": 0.5519}
+
+
+def problem(
+    source: Callable[..., Any] = lambda **at: 0.0,
+    start: Callable[..., Any] = lambda x, *others: sin(pi * x),
+    space: str = "x",
+) -> Problem:
+    @dataclass(frozen=True)
+    class Made(Problem):
+        axes = (Axis("t", 0.0, 1.0), *(Axis(name, 0.0, 1.0) for name in space))
+
+        def rhs(self, u: Any, d: Any) -> Any:
+            return 0.1 * sum(d(u, 2 * name) for name in space) + source(**d.coordinates)
+
+        def initial(self, *at: Any) -> Any:
+            return start(*at)
+
+    Made.name = "made"
+    Made.edges = {name: Dirichlet(0.0, 0.0) for name in space}
+    return Made()
+
+
+def spark(width: float, names: str, content: float = 0.3) -> Callable[..., Any]:
+    """A Gaussian of some content around `CENTRE`, in some coordinates."""
+
+    def source(**at: Any) -> Any:
+        far = sum((at[name] - CENTRE[name]) ** 2 for name in names)
+        return content / (pi**0.5 * width) ** len(names) * exp(-far / width**2)
+
+    return source
+
+
+@pytest.mark.parametrize(
+    ("width", "names", "space"),
+    [(1e-3, "tx", "x"), (1e-4, "tx", "x"), (1e-6, "t", "x"), (2e-3, "txy", "xy"),
+     (4e-3, "xyz", "xyz")],
+)  # fmt: skip
+def test_a_spark_is_found_with_its_place_width_and_height(
+    width: float, names: str, space: str
+) -> None:
+    (found,) = problem(spark(width, names), space=space).narrow_features
+    assert (found.what, found.field) == (RIGHT_HAND_SIDE, 0)
+    assert found.height == pytest.approx(0.3 / (pi**0.5 * width) ** len(names), rel=0.05)
+    assert set(found.widths) == set(names)
+    for name in names:
+        assert found.place[name] == pytest.approx(CENTRE[name], abs=width / 10)
+        # half of its height is at 0.83 widths; sizes are tried by factors of two
+        assert 0.83 * width <= found.widths[name] <= 1.7 * width
+
+
+def test_a_spike_of_the_start_is_found() -> None:
+    (found,) = problem(
+        start=lambda x: sin(pi * x) + 1e4 * exp(-(((x - 0.4137) / 1e-5) ** 2))
+    ).narrow_features
+    assert found.what == START and found.place["x"] == pytest.approx(0.4137, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "smooth",
+    [
+        Heat(), HeatModes(), Burgers(), BurgersPeriodic(), Heat2D(), Lorenz(),
+        problem(lambda t, x: exp(-(((x - 0.3) / 0.1) ** 2))),
+        problem(lambda t, x: cos(30 * t) * x),
+        problem(lambda t, x: x**4, lambda x: (1 - x) * sin(9 * x)),
+        problem(lambda t, x, y: sin(20 * x * y), lambda x, y: sin(pi * x) * sin(pi * y), "xy"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_smooth_has_none(smooth: Problem) -> None:
+    assert smooth.narrow_features == ()
+
+
+SMALL = {"width": 8, "depth": 2, "points": 100, "steps": 10}
+MISSED = {
+    "spark": problem(spark(2e-4, "tx")),
+    "flash": problem(spark(1e-6, "t")),
+    "spot in three dimensions": problem(
+        spark(5e-3, "xyz", 0.2),
+        lambda x, y, z: sin(pi * x) * sin(pi * y) * sin(pi * z),
+        "xyz",
+    ),
+    "spike of the start": problem(
+        start=lambda x: sin(pi * x) + 1.7e5 * exp(-(((x - 0.4137) / 1e-6) ** 2))
+    ),
+}  # each of them changes the solution by a third or more
+
+
+@pytest.mark.parametrize("name", MISSED)
+@pytest.mark.filterwarnings("ignore::pacpde.errors.ContradictionWarning")
+def test_a_fit_that_cannot_see_it_does_not_call_itself_right(name: str) -> None:
+    made = fit(MISSED[name], **SMALL)
+    assert made.outcome in ("not_converged", "drifted")
+    assert made.assessment is not None
+    if name == "spark":
+        assert made.assessment.residual > 0.9
+        assert "near t = 0.7331, x = 0.2713 the right-hand side" in made.assessment.notes[-1]
+
+
+@pytest.mark.parametrize("name", ["spark", "flash", "spike of the start"])
+def test_no_reference_is_certified_over_it(name: str) -> None:
+    with pytest.raises(SolverError, match="nothing up to"):
+        solve(MISSED[name], tolerance=1e-6, loosest=0.1)
