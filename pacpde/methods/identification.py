@@ -14,6 +14,7 @@ from pacpde.methods.coefficient_search import CoefficientSearch, standard_errors
 from pacpde.methods.measured import Measured, Noise
 from pacpde.methods.misfit import Fitted
 from pacpde.methods.recipe import Recipe
+from pacpde.methods.together import are_heard, sentence, told_together
 from pacpde.methods.transfer import check_problem, check_source
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.identification import IdentificationTask, Unknowns
@@ -25,6 +26,7 @@ from pacpde.runtime import check_seed, gradients
 
 MISFIT = "misfit"  # the measurements do not fit the equation
 REFERENCE = 1e-6  # tolerance of scipy's solutions
+STEP = 10.0  # of differences of them, in roots of their tolerance
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,16 @@ class Identified:
         problem: with the coefficients that were found.
         estimates: coefficient → (value, standard error). The error is that of least squares with
             independent noise, of the size that was given or that is estimated from what the fit
-            leaves; it is infinite where the measurements do not depend on the coefficient.
+            leaves; it is infinite where the measurements do not depend on the coefficient, or tell
+            only a combination of it and others.
         noise: that size, in scales of the fields, as a root mean square over the measurements.
         surrogate: of the problem; None from scipy.
         seconds: it took.
-        outcome: "misfit" where the measurements do not fit the equation; else as of a fit. For
-            scipy "misfit", "converged" or "not_converged".
+        outcome: "misfit" where the measurements do not fit the equation; else as of a fit, and
+            "not_converged" where an error is infinite. For scipy "misfit", "converged" or
+            "not_converged".
         remarks: why the fit is none to rely on, a sentence each; see `doubts`.
+        together: coefficients of which the measurements tell only a combination.
     """
 
     problem: Problem
@@ -51,12 +56,15 @@ class Identified:
     seconds: float
     outcome: str
     remarks: tuple[str, ...] = ()
+    together: tuple[str, ...] = ()
 
     def doubts(self) -> list[str]:
         """Why a value is none to rely on, a sentence each."""
         found = list(self.remarks)
         for name, (value, error) in self.estimates.items():
             about = self.problem.declared()[name]
+            if name in self.together:
+                continue
             if not np.isfinite(error):
                 found.append(f"the measurements do not tell {name}: measure elsewhere, or more.")
             elif np.isclose(value, (about.lower, about.upper), rtol=1e-6, atol=0).any():
@@ -154,7 +162,7 @@ def identify_by_scipy(
         """Differences over steps well above the error of a solution."""
         columns = [
             (misses(ahead) - misses(behind)) / (ahead - behind)[k]
-            for k, (behind, ahead) in enumerate(unknowns.around(numbers, 10 * tolerance**0.5))
+            for k, (behind, ahead) in enumerate(unknowns.around(numbers, STEP * tolerance**0.5))
         ]
         return np.stack(columns, -1)
 
@@ -165,6 +173,7 @@ def identify_by_scipy(
     return _identified(
         unknowns, unknowns.at(made.x), measured, made.fun, np.asarray(made.jac), tolerance, None,
         began, CONVERGED if made.success else NOT_CONVERGED,
+        curved=STEP**2 * tolerance / 3,  # twice the third order of a difference, h² / 6
     )  # fmt: skip
 
 
@@ -179,12 +188,27 @@ def _identified(
     began: float,
     outcome: str,
     doubts: Sequence[str] = (),
+    curved: float = 0.0,
 ) -> Identified:
-    """With standard errors, and with what the measurements say against it."""
+    """With standard errors, and with what the measurements say against it.
+
+    Args:
+        curved: relative error of slopes that are differences.
+    """
     known = None if measured.noise is None else float(np.hypot(measured.noise, accuracy))
     noise, errors = standard_errors(left, slopes, known)
-    fitted = Fitted(measured, left, slopes, accuracy, bool(np.isfinite(errors).any()))
+    both = told_together(slopes, curved)
+    together = [name for name, own in zip(unknowns.names, both, strict=True) if own]
+    errors = np.where(both, np.inf, errors)
+    # along such a combination a search has nowhere to rest
+    rests = outcome == CONVERGED or not together
+    fitted = Fitted(measured, left, slopes, accuracy, bool(are_heard(slopes).any()), rests)
     misfit = fitted.misfit()
+    if misfit:
+        outcome = MISFIT
+    elif outcome == CONVERGED and not np.isfinite(errors).all():
+        outcome = NOT_CONVERGED
+    why = [misfit] if misfit else [] if together else doubts
     estimates = {}
     for name, error in zip(unknowns.names, errors, strict=True):
         value = found.coefficients[name]
@@ -195,8 +219,13 @@ def _identified(
         noise,
         surrogate,
         time.perf_counter() - began,
-        MISFIT if misfit else outcome,
-        (*measured.remarks(len(unknowns.names)), *([misfit] if misfit else doubts)),
+        outcome,
+        (
+            *measured.remarks(len(unknowns.names)),
+            *why,
+            *([sentence(together)] if together else []),
+        ),
+        tuple(together),
     )
 
 

@@ -94,12 +94,36 @@ def _checked(problem: Problem, at: np.ndarray, found: np.ndarray) -> np.ndarray:
             f"the measurements have points {at.shape} and values {found.shape}, expected "
             f"[labels, {axes}] ({', '.join(problem.domain.names)}) and [labels, {fields}]."
         )
-    if not (np.isfinite(at).all() and np.isfinite(found).all()):
-        raise InvalidValueError("the measurements hold nan or inf: remove those rows.")
+    _check_finite(problem, at, found)
     outside = problem.domain.outside(at)
     if outside:
         raise InvalidValueError(f"measurements: {outside}: remove them.")
     return problem.domain.clipped(at)
+
+
+def _check_finite(problem: Problem, at: np.ndarray, found: np.ndarray) -> None:
+    """Refuse missing numbers, and say which they are."""
+    missing = {
+        name: np.flatnonzero(~np.isfinite(column))
+        for name, column in zip(
+            (*problem.domain.names, *problem.fields), np.hstack([at, found]).T, strict=True
+        )
+    }
+    told = {name: rows for name, rows in missing.items() if len(rows)}
+    if not told:
+        return
+    where = " and ".join(
+        f"of {name} in {len(rows)} of the {len(at)} measurements (first at index {rows[0]})"
+        for name, rows in told.items()
+    )
+    remedy = "leave those measurements out."
+    if len(problem.fields) > 1 and set(told) <= set(problem.fields):
+        remedy = (
+            f"each needs a number for all of {', '.join(problem.fields)}. Leave those measurements "
+            "out; or keep their other values: write a typical size for what is missing, and give "
+            "noise as one number a value, there a thousand times that size."
+        )
+    raise InvalidValueError(f"the measurements hold nan or inf, {where}: {remedy}")
 
 
 def _weights(

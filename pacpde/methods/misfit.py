@@ -37,6 +37,7 @@ class Fitted:
         slopes: of them in the unknowns, [rows, unknowns].
         accuracy: error of the solver's values, as a weighted miss.
         told: whether the measurements depend on any of the unknowns.
+        rests: whether the unknowns have come to rest; what is left is smooth where they have not.
     """
 
     measured: Measured
@@ -44,10 +45,12 @@ class Fitted:
     slopes: np.ndarray
     accuracy: float = 0.0
     told: bool = True
+    rests: bool = True
 
     def misfit(self) -> str | None:
         """Why the measurements do not fit the equation; None where nothing says so."""
-        tests = (self._constant, self._too_large, self._rescaled, self._correlated)
+        tests = [self._constant, self._too_large]
+        tests += [self._rescaled, self._correlated] if self.rests else []
         return next((sentence for test in tests if (sentence := test())), None)
 
     @property

@@ -13,6 +13,7 @@ from pacpde.datasets import draw_labels, reference_for
 from pacpde.errors import InvalidValueError, SolverError, UnknownNameError
 from pacpde.methods.coefficient_search import standard_errors
 from pacpde.methods.identification import identify, identify_by_scipy
+from pacpde.methods.together import told_together
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.physics import Axis, Dirichlet, Problem, coefficient
 from pacpde.physics.elementary import sin
@@ -267,9 +268,77 @@ def test_measurements_that_tell_nothing_say_so(source: Surrogate) -> None:
             identify_by_scipy(Heat(alpha=0.4), at, exact),
         ):
             assert found.estimates["alpha"][1] == np.inf
+            assert found.outcome == "not_converged"
             assert found.doubts() == [
                 "the measurements do not tell alpha: measure elsewhere, or more."
             ]
+
+
+@dataclass(frozen=True)
+class Mode(Problem):
+    """u_t = D u_xx + k u from one mode: its rate k − π²D is all that can be told."""
+
+    axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
+    edges = {"x": Dirichlet()}
+
+    D: float = coefficient(0.1, lower=0.01, upper=2.0, meaning="diffusivity")
+    k: float = coefficient(0.5, lower=0.01, upper=5.0, meaning="growth")
+
+    def rhs(self, u: Any, d: Any) -> Any:
+        return self.D * d(u, "xx") + self.k * u
+
+    def initial(self, *space: Any) -> Any:
+        return sin(np.pi * space[0])
+
+
+Mode.name = "mode"  # too late to be registered: other tests list the families
+
+
+def test_coefficients_that_are_told_only_together_say_so() -> None:
+    """Scipy's standard errors were 1e-6, and ours ended as a misfit."""
+    source = fit(Mode(), width=12, depth=2, points=200, steps=25)
+    rng = np.random.default_rng(3)
+    at = rng.uniform(size=(25, 2))
+    measured = np.exp((2.5 - 0.2 * np.pi**2) * at[:, 0]) * np.sin(np.pi * at[:, 1])
+    for found in (
+        identify(source, at, measured, points=100, steps=10),
+        identify_by_scipy(Mode(), at, measured, tolerance=1e-4),
+    ):
+        assert found.outcome == "not_converged" and found.together == ("D", "k")
+        assert all(error == np.inf for _, error in found.estimates.values())
+        (doubt,) = found.doubts()
+        assert "only a combination of D and k" in doubt
+    one = identify(source, at, measured, unknown=["k"], points=100, steps=10)
+    rate = one.estimates["k"][0] - 0.1 * np.pi**2
+    assert one.together == () and rate == pytest.approx(2.5 - 0.2 * np.pi**2, abs=0.03)
+
+
+def test_coefficients_that_act_alike_belong_together() -> None:
+    """Weak ones do not, nor those that nothing tells."""
+    slopes = np.random.default_rng(0).normal(size=(30, 5))
+    slopes[:, 1] = -3 * slopes[:, 0] + 1e-4 * slopes[:, 1]
+    slopes[:, 2] *= 1e-4
+    slopes[:, 3] = 0
+    assert told_together(slopes).tolist() == [True, True, False, False, False]
+    assert told_together(slopes[:, 1:]).tolist() == [False] * 4
+    assert told_together(slopes[:2, 2:]).tolist() == [False] * 3
+    assert told_together(slopes[:1, [0, 4]]).tolist() == [True, True]  # one number for two
+
+
+def test_what_is_missing_is_named_and_may_be_weighed_down() -> None:
+    start, truth = (Lorenz.from_coefficients({"rho": rho}, 0.4) for rho in (15, 15.5))
+    drawn = draw_labels(reference_for(truth), 20, seed=0)
+    holes, noise = drawn.values.copy(), np.full((20, 3), 1e-2)
+    holes[[3, 7], 1] = np.nan
+    with pytest.raises(
+        InvalidValueError, match=r"inf, of y in 2 of the 20 .* index 3\): each need"
+    ):
+        identify_by_scipy(start, drawn.points, holes)
+    holes[[3, 7], 1], noise[[3, 7], 1] = 20.0, 2e4
+    found = identify_by_scipy(start, drawn.points, holes, unknown=["rho"], noise=noise)
+    assert found.estimates["rho"][0] == pytest.approx(15.5, rel=1e-5)
+    with pytest.raises(InvalidValueError, match=r"of t in 20 .*: leave those measurements out"):
+        identify_by_scipy(start, np.nan * drawn.points, drawn.values)
 
 
 def test_a_coefficient_beyond_its_bounds_ends_there(source: Surrogate) -> None:
