@@ -16,7 +16,7 @@ from pacpde.networks.constraints import Ansatz, PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.physics.derivatives import channel_names
 from pacpde.physics.domain import Domain
-from pacpde.physics.numbers import as_floats
+from pacpde.physics.numbers import as_floats, norm
 from pacpde.physics.problem import Problem
 from pacpde.runtime import Runtime, gradients
 
@@ -294,4 +294,4 @@ def _within(box: Domain, points: torch.Tensor) -> torch.Tensor:
 def relative_l2(predicted: Any, expected: Any) -> float:
     """‖predicted − expected‖ / ‖expected‖ over all entries."""
     expected = np.asarray(expected)
-    return float(np.linalg.norm(np.asarray(predicted) - expected) / np.linalg.norm(expected))
+    return float(norm(np.asarray(predicted) - expected) / norm(expected))

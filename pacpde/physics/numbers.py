@@ -59,6 +59,14 @@ def as_plain(value: Any) -> float | None:
     return value if number is not None and isinstance(value, int | float) else number
 
 
+def norm(values: Any) -> float:
+    """‖values‖ over all entries.
+
+    Its bits do not depend on the number of threads, as those of `np.linalg.norm` do.
+    """
+    return np.sqrt(np.square(np.asarray(values)).sum())
+
+
 def _real(entry: Any) -> float:
     """An entry of an object array; text and complex numbers are none."""
     if isinstance(entry, str | bytes | complex):

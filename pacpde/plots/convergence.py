@@ -7,7 +7,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pacpde.plots.style import figure, ink, legend_below, logarithmic, looks, readable, styled
+from pacpde.plots.style import (
+    break_lines,
+    figure,
+    ink,
+    legend_below,
+    logarithmic,
+    looks,
+    readable,
+    styled,
+)
 
 THRESHOLDS = (1e-2, 1e-3)
 FEW = 6  # methods whose seconds can be told beside their lines
@@ -61,6 +70,7 @@ def error_against_seconds(
         ax.set_title(title)
         ax.grid(alpha=0.3, which="major")
         legend_below(made)
+        break_lines(made)
         return made
 
 

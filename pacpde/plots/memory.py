@@ -6,7 +6,15 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from pacpde.plots.style import figure, legend_below, logarithmic, looks, readable, styled
+from pacpde.plots.style import (
+    break_lines,
+    figure,
+    legend_below,
+    logarithmic,
+    looks,
+    readable,
+    styled,
+)
 
 STAGES = {
     "trained": "trained\non the source",
@@ -58,4 +66,5 @@ def source_error(
         ax.set_title(title)
         ax.grid(alpha=0.3, which="major")
         legend_below(made, "dotted: no such stage between")
+        break_lines(made)
         return made

@@ -9,7 +9,17 @@ from matplotlib.figure import Figure
 from scipy.stats import studentized_range
 
 from pacpde.networks.surrogate import Surrogate
-from pacpde.plots.style import figure, ink, legend_below, logarithmic, looks, readable, styled
+from pacpde.plots.style import (
+    beside,
+    break_lines,
+    figure,
+    ink,
+    legend_below,
+    logarithmic,
+    looks,
+    readable,
+    styled,
+)
 from pacpde.studies.statistics import Group, Spread, ranked, ranks, spread, variant_names
 
 FEW = 8  # methods whose bars can be told apart
@@ -45,6 +55,7 @@ def error_against_distance(found: Sequence[Group], family: str) -> Figure:
         ax.set_title(f"{family}: median over seeds{'' if many else ', quartiles as bars'}")
         ax.grid(alpha=0.3, which="major")
         legend_below(made)
+        break_lines(made)
         return made
 
 
@@ -54,7 +65,9 @@ def gain_over_scratch(found: Sequence[Group], scratch: str = "scratch") -> Figur
         shown = [group for group in found if scratch in group.rows]
         names = [name for name in variant_names(shown) if name != scratch]
         families = list(dict.fromkeys(group.family for group in shown))
-        made = figure(2.4 + 3.2 * len(families), 1.9 + 0.3 * len(names))
+        shown_names = [beside(name) for name in names]
+        lines = sum(name.count("\n") + 1.5 for name in shown_names)
+        made = figure(max(7.6, 2.4 + 3.2 * len(families)), 1.9 + 0.2 * lines)
         panels = made.subplots(1, len(families), sharey=True, squeeze=False)[0]
         style = looks(variant_names(found))
         for ax, family in zip(panels, families, strict=True):
@@ -74,12 +87,13 @@ def gain_over_scratch(found: Sequence[Group], scratch: str = "scratch") -> Figur
             logarithmic(ax.xaxis)
             ax.set_title(family)
             ax.grid(alpha=0.3)
-        panels[0].set_yticks(range(len(names)), [readable(name) for name in names])
-        panels[0].invert_yaxis()
+        panels[0].set_yticks(range(len(names)), shown_names)
+        panels[0].set_ylim(len(names) - 0.5, -0.5)
         made.supxlabel(
             f"error of {readable(scratch)} / error by transfer (right of the line transfer wins)"
         )
         made.suptitle(f"Gain over {readable(scratch)}; small marks are pairs, large ones medians")
+        break_lines(made)
         return made
 
 
@@ -97,7 +111,7 @@ def transfer_matrix(found: Sequence[Group], variant: str, family: str) -> Figure
             )
             median = spread(list(group.rows[variant].values())).median
             values[place] = math.nan if median is None else median
-        made = figure(2.6 + 1.15 * len(targets), 1.8 + 0.7 * len(sources))
+        made = figure(max(6.0, 2.6 + 1.15 * len(targets)), max(3.2, 1.8 + 0.7 * len(sources)))
         ax = made.subplots()
         logs = np.log10(np.where(np.isfinite(values), values, np.nan))
         drawn = ax.imshow(logs, cmap="cividis", aspect="auto")
@@ -113,6 +127,7 @@ def transfer_matrix(found: Sequence[Group], variant: str, family: str) -> Figure
         ax.set_ylabel("source")
         ax.set_title(f"{family}, {readable(variant)}: median error on the target")
         made.colorbar(drawn, label="log10 of the relative L2 error")
+        break_lines(made)
         return made
 
 
@@ -126,9 +141,10 @@ def critical_difference(found: Sequence[Group], alpha: float = 0.05) -> Figure:
     """
     with styled():
         mean, sources = ranks(found), len(ranked(found))
-        made = figure(8.5, 1.6 + 0.34 * max(1, len(mean)))
+        shown = [beside(name) for name in mean]
+        made = figure(8.5, 1.6 + 0.2 * sum(name.count("\n") + 1.7 for name in shown))
         ax = made.subplots()
-        count, names = len(mean), list(mean)
+        count = len(mean)
         gap = math.inf
         if count > 1 and sources > 1:
             q = float(studentized_range.ppf(1 - alpha, count, np.inf)) / math.sqrt(2)
@@ -141,7 +157,7 @@ def critical_difference(found: Sequence[Group], alpha: float = 0.05) -> Figure:
                 ax.plot([rank, rank + min(gap, count)], [k, k], color=colour, lw=2, alpha=0.35)
             ax.annotate(f"{rank:.2f}", (rank, k), xytext=(0, 7), textcoords="offset points",
                         ha="center", fontsize=9)  # fmt: skip
-        ax.set_yticks(range(count), [readable(name) for name in names])
+        ax.set_yticks(range(count), shown)
         ax.set_ylim(count - 0.4, -0.8)
         ax.set_xlim(0.8, count + 0.2)
         ax.set_xlabel("mean rank of the error over targets (1 is best)")
@@ -153,6 +169,7 @@ def critical_difference(found: Sequence[Group], alpha: float = 0.05) -> Figure:
             )
         ax.set_title(told)
         ax.grid(alpha=0.3, axis="x")
+        break_lines(made)
         return made
 
 
@@ -176,6 +193,7 @@ def masks(surrogate: Surrogate, memory: str = "source") -> Figure:
         panels[0].set_ylabel("neuron")
         made.supxlabel("input, the bias last")
         made.suptitle(f"Kept for the {memory} (dark), given to the target (light)")
+        break_lines(made)
         return made
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import fill
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -19,6 +20,7 @@ COLOURS = (
 )  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 1.5, 1, 1.5)))
+LONGEST = 36  # letters of a line beside an axis
 HANDLE = 3.5  # font sizes of line in a legend: a dash has to repeat in it
 FONTS: Any = {  # rcParams, whose names matplotlib types one by one
     "font.size": 11.0,
@@ -92,6 +94,29 @@ def legend_below(made: Figure, title: str | None = None) -> None:
     columns = max(1, int(made.get_figwidth() / (0.95 + 0.075 * longest)))  # a mark, 10-point text
     made.set_figheight(made.get_figheight() + 0.22 * -(-len(labels) // columns))
     made.legend(loc="outside lower center", ncols=columns, title=title, handlelength=HANDLE)
+
+
+def break_lines(made: Figure) -> None:
+    """Titles and labels longer than their figure break into lines, for which it grows.
+
+    To be called once all is drawn.
+    """
+    across = [*made.texts, *(ax.title for ax in made.axes), *(ax.xaxis.label for ax in made.axes)]
+    width, more = made.get_figwidth(), 0.0
+    for text in across:
+        size = float(text.get_fontsize()) / 72  # inches; a letter is 0.55 of it wide on average
+        before = text.get_text().split("\n")
+        after = [fill(line, max(20, int(0.95 * width / (0.55 * size)))) for line in before]
+        text.set_text("\n".join(after))
+        more += 1.3 * size * sum(line.count("\n") for line in after)
+    made.set_figheight(made.get_figheight() + more)
+    for text in (*across, *(ax.yaxis.label for ax in made.axes)):
+        text.set_wrap(True)  # where it begins far from the middle
+
+
+def beside(name: str) -> str:
+    """A method's name beside an axis, in lines."""
+    return fill(readable(name), LONGEST)
 
 
 @contextmanager

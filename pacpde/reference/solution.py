@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pacpde.physics import Problem
+from pacpde.physics.numbers import norm
 from pacpde.reference.dense import DenseSolution
 
 ZERO = 1e-12  # of its scale: the size of a field that is nothing but rounding
@@ -61,9 +62,9 @@ def field_errors(
     """
     errors = []
     for k, (got, expected) in enumerate(zip(values, exact, strict=True)):
-        size = float(np.linalg.norm(expected))
+        size = float(norm(expected))
         unit = 1.0 if scales is None else scales[k] * np.size(expected) ** 0.5
-        error = float(np.linalg.norm(got - expected))
+        error = float(norm(got - expected))
         zero = size <= (0.0 if scales is None else ZERO * unit)
         errors.append(error / (unit if zero else size))
     return errors

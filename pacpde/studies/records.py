@@ -36,6 +36,12 @@ def check(record: Mapping[str, Any]) -> Mapping[str, Any]:
         found = record[part] if part else record
         if not isinstance(found, Mapping) or set(found) != set(known):
             keys = set(found) if isinstance(found, Mapping) else set()
+            if not part and keys and not keys & {"method", "source", "target"}:
+                raise DataFileError(
+                    "this is no record of a transfer, but of a fit or of something else: give what "
+                    "`pacpde transfer`, `compare` or `study run` wrote, which says how its source "
+                    "was trained, too."
+                )
             raise DataFileError(
                 f"a record{f' has a {part} that' if part else ''} lacks "
                 f"{_list(set(known) - keys)} and has {_list(keys - set(known))} besides: it was "
@@ -77,7 +83,7 @@ def stored(path: str | Path) -> list[Record]:
     if (place / "records.json").is_file():
         return read(place / "records.json")
     if (place / checkpoint.ABOUT).is_file():
-        return _records(place / checkpoint.ABOUT, lambda content: [content["result"]])
+        return _records(place / checkpoint.ABOUT, _of_surrogate)
     return _records(place, lambda content: content.get("records", [content]))
 
 
@@ -95,6 +101,18 @@ def _records(path: str | Path, chosen: Callable[[Any], Any]) -> list[Record]:
         raise DataFileError(
             f"{str(path)!r} holds no records ({type(error).__name__}): make it anew."
         ) from error
+
+
+def _of_surrogate(content: Any) -> list[Any]:
+    """The record of a surrogate that a transfer made."""
+    call = content.get("provenance", {}).get("call", "transfer")
+    if call != "transfer":
+        raise DataFileError(
+            f"this is a surrogate that came from {call!r}, and has no record of a transfer: give "
+            "what `pacpde transfer`, `compare` or `study run` wrote, which says how its source was "
+            "trained, too."
+        )
+    return [content["result"]]
 
 
 def _missing(record: Mapping[str, Any]) -> Record:

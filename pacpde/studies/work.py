@@ -11,6 +11,7 @@ from pacpde.methods import TransferResult, fit, transfer
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.together import Together
 from pacpde.physics.domain import mesh
+from pacpde.physics.numbers import norm
 from pacpde.reference import Reference
 from pacpde.runtime import versions
 from pacpde.studies.grid import Cell
@@ -110,7 +111,7 @@ def distance(source: Reference | None, target: Reference | None) -> float | None
     points = mesh([axes[0][inside], *axes[1:]])
     there = source(*np.moveaxis(points, -1, 0))
     here = target.values[:, inside]
-    return float(np.linalg.norm(here - there) / np.linalg.norm(here))
+    return float(norm(here - there) / norm(here))
 
 
 def seconds_to(

@@ -81,6 +81,12 @@ def test_what_cannot_be_made_again_is_told(call: Callable) -> None:
         changed("record.json", change)
         ended = call("rerun", "record.json")
         assert ended.status == 2 and told in ended.err and ended.err.count("\n") == 1, ended.err
+    for fit in ("source", "fit.json"):
+        call(
+            "train", "heat", "alpha=0.4", *TINY, "--seed", "3", "-o", "again", "--json", "fit.json"
+        )
+        ended = call("rerun", fit)
+        assert ended.status == 2 and "no record of a transfer" in ended.err, ended.err
     for content in ("", "[]", "{}", '{"records": 3}'):
         Path("record.json").write_text(content)
         assert call("rerun", "record.json").status == 2

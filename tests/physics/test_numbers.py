@@ -9,7 +9,7 @@ import pytest
 
 from pacpde.errors import InvalidValueError
 from pacpde.physics import Axis, Dirichlet
-from pacpde.physics.numbers import as_floats, as_number, as_plain
+from pacpde.physics.numbers import as_floats, as_number, as_plain, norm
 from pacpde.problems.heat import Heat
 
 PLAIN = np.array([0.25, 0.5, 1.0, 2.0])
@@ -86,3 +86,13 @@ def test_numbers_of_every_kind_are_coefficients() -> None:
     for wrong in (*false, none, Decimal("sNaN"), Fraction(10**400)):
         assert as_number(wrong) is None
     assert isinstance(as_plain(3), int)  # what was declared as a whole number stays one
+
+
+def test_a_norm_does_not_depend_on_the_number_of_threads() -> None:
+    limits = pytest.importorskip("threadpoolctl").threadpool_limits
+    values = np.random.default_rng(0).normal(size=(257, 1001, 2))
+    found = set()
+    for threads in (1, 2):
+        with limits(threads):
+            found.add(norm(values))
+    assert len(found) == 1 and found.pop() == pytest.approx(np.linalg.norm(values), rel=1e-13)

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.axis import Axis
 from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 
 from pacpde.networks.constraints import PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Memory, Surrogate
-from pacpde.plots import studies
+from pacpde.plots import error_against_seconds, source_error, studies
 from pacpde.plots.style import styled
 from pacpde.problems import Heat
 from pacpde.studies.statistics import Group, groups
@@ -95,3 +97,42 @@ def test_masks() -> None:
         np.asarray(first.images[0].get_array()), [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
     )
     np.testing.assert_array_equal(np.asarray(last.images[0].get_array()), [[0, 0, 0, 1]])
+
+
+LONG = "pac (sparsity=0.4, steps=300, grow=20, recall=false, walk='adaptive_only')"
+
+
+@pytest.mark.parametrize("names", [["pac (sparsity=0.4)", "pac (sparsity=0.6)"], [LONG, "scratch"]])
+@pytest.mark.parametrize("base", ["warm_start", "warm_start (optimiser=levenberg_marquardt)"])
+@pytest.mark.parametrize("dark", [False, True])
+def test_titles_and_labels_lie_inside_the_picture(base: str, names: list[str], dark: bool) -> None:
+    rows = [row(name, seed, 1e-3 * (1 + seed)) for name in (base, *names) for seed in range(2)]
+    few = groups(rows)
+    history = [{"seconds": 1.0 + k, "error": 0.1**k, "stage": "fit"} for k in range(3)]
+    way = "lorenz(sigma=10, rho=28, beta=2.66667) to lorenz(sigma=10, rho=15, beta=2.66667), " * 2
+    with styled(dark):
+        for made in (
+            studies.gain_over_scratch(few, base),
+            studies.transfer_matrix(few, names[0], "heat"),
+            studies.critical_difference(few),
+            studies.error_against_distance(few, "heat"),
+            error_against_seconds({names[0]: history}, title=way),
+            source_error([{"method": names[0], "source_error": {"trained": 0.1}}], title=way),
+        ):
+            made.draw_without_rendering()
+            width, height = made.bbox.width, made.bbox.height
+            ticks = [label for ax in made.axes for label in (*_ticks(ax.xaxis), *_ticks(ax.yaxis))]
+            labels = [
+                part for ax in made.axes for part in (ax.title, ax.xaxis.label, ax.yaxis.label)
+            ]
+            legends = [text for legend in made.legends for text in legend.get_texts()]
+            for text in (*made.texts, *labels, *ticks, *legends):
+                box = text.get_window_extent()
+                inside = min(box.x0, box.y0) > -1 and box.x1 < width + 1 and box.y1 < height + 1
+                assert inside or not text.get_text(), (text.get_text(), box, width, height)
+
+
+def _ticks(axis: Axis) -> list[Text]:
+    """Labels of the ticks that are drawn."""
+    low, high = sorted(axis.get_view_interval())
+    return [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
