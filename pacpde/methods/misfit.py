@@ -25,6 +25,7 @@ MOST = 400  # measurements that are looked at in pairs
 ACCURACY = 3  # what is left cannot be told from so many errors of the solver
 SMALL = 5e-4  # nor from this share of the values' spread, which no solver here promises to meet
 NOTHING = 1e-9  # size of a solution, in scales of the fields, that no factor changes
+MET = 1e-6  # of a scale, within which a value that is always the same is that of the solution
 TINY = 1e-300
 
 
@@ -60,10 +61,14 @@ class Fitted:
         return rows - unknowns
 
     def _constant(self) -> str | None:
-        for name, column in zip(
-            self.measured.problem.fields, self.measured.labels.values.T, strict=True
+        for name, column, left in zip(
+            self.measured.problem.fields,
+            self.measured.labels.values.T,
+            self.measured.by_label(self.left).T,
+            strict=True,
         ):
-            if len(column) > 1 and np.ptp(column) == 0:
+            met = np.abs(left).max() <= MET  # as at a start of 0
+            if len(column) > 1 and np.ptp(column) == 0 and not met:
                 return (
                     f"every measured value of {name} is {column[0]:g}: check that the measurements "
                     "were read, and in which units."

@@ -44,6 +44,6 @@ def sentence(names: list[str]) -> str:
     listed = f"{', '.join(names[:-1])} and {names[-1]}"
     return (
         f"the measurements tell only a combination of {listed}, not each of them: other values "
-        "fit as well. Leave all but one of them as they are known (unknown=...), or measure where "
-        "they act differently, such as a solution of another shape."
+        "fit as well. Name only one of them as unknown and give the source the true values of the "
+        "others, or measure where they act differently, such as a solution of another shape."
     )

@@ -76,6 +76,18 @@ def test_fields_are_looked_at_each_by_itself() -> None:
     assert "independent" in str(fitted.misfit())
 
 
+def test_values_that_are_all_the_same_may_be_right() -> None:
+    """A field that is still 0, as at the start; the others are noisy."""
+    rng = np.random.default_rng(0)
+    at = np.linspace(0, 3, 30)[:, None]
+    values, left = rng.standard_normal((30, 3)), 0.01 * rng.standard_normal((3, 30))
+    values[:, 1], left[1] = 0.0, 0.0
+    slopes, measured = rng.standard_normal((90, 3)), Measured.of(Lorenz(), at, values)
+    assert Fitted(measured, left.ravel(), slopes).misfit() is None
+    left[1] = 0.01 * rng.standard_normal(30)
+    assert "every measured value of y is 0" in str(Fitted(measured, left.ravel(), slopes).misfit())
+
+
 def test_few_measurements_are_not_tested() -> None:
     at = np.array([[0.1, 0.5], [0.2, 0.5], [0.3, 0.4]])
     measured = Measured.of(Heat(), at, np.array([0.5, 0.3, 0.2]))
