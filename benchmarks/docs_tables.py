@@ -14,6 +14,7 @@ from methods_table import table as methods_table
 from optimisers import table as optimisers_table
 from over_seeds import table as seeds_table
 from phases import table as phases_table
+from random_problems import table as random_table
 from tailored import table as tailored_table
 from ten_targets import table as ten_table
 from transfers import table as transfers_table
@@ -28,6 +29,7 @@ def main() -> None:
     for page, name, file, table in (
         (ENGINE, "batch", "batch", batch_table),
         (ENGINE, "batch on a GPU", "batch_gpu", batch_table),
+        (ENGINE, "random problems", "random_problems", lambda record: random_table(record["rows"])),
         (ENGINE, "optimisers", "optimisers", optimisers_table),
         (ENGINE, "phases", "phases", phases_table),
         (ENGINE, "transfers", "transfers", transfers_table),
