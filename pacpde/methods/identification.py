@@ -1,7 +1,7 @@
 """Unknown coefficients from measurements: by a surrogate with its equation, and by scipy alone."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from scipy.optimize import least_squares
 
 from pacpde.errors import InvalidValueError, SolverError
 from pacpde.errors import unknown as unknown_name
+from pacpde.methods.arguments import check_call
 from pacpde.methods.base import finish
 from pacpde.methods.coefficient_search import CoefficientSearch, standard_errors
 from pacpde.methods.measured import Measured, Noise
@@ -101,6 +102,7 @@ def identify(
         settings: see `pacpde.methods.recipe.Recipe`.
     """
     check_source(source)
+    check_call(progress=progress)
     problem = source.problem
     measured, unknowns = _asked(problem, points, values, unknown, noise)
     recipe = Recipe.after(source, problem, **settings)
@@ -239,6 +241,8 @@ def _asked(
     """Measurements and names, checked."""
     measured = Measured.of(problem, points, values, noise)
     known = list(problem.declared())
+    if not isinstance(unknown, Iterable | None):
+        raise InvalidValueError(f"unknown is {unknown!r}, expected names, as in {known}.")
     names = (unknown,) if isinstance(unknown, str) else tuple(known if unknown is None else unknown)
     for name in names:
         if name not in known:

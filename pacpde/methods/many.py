@@ -9,6 +9,7 @@ import numpy as np
 from pacpde.datasets import transfer_references
 from pacpde.datasets.grading import AUTO, NONE, References, check_label_source
 from pacpde.errors import InvalidValueError
+from pacpde.methods.arguments import check_call
 from pacpde.methods.transfer import TransferResult, check_problem, check_transfer, fit, transfer
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.journal import Journal
@@ -54,6 +55,7 @@ def fit_many(
     problems = _listed(problems, "problems", settings)
     for problem in problems:
         check_problem(problem, "problem")
+    check_call(runtime=settings.get("runtime"), progress=progress, journal=journal)
     each_seed = _each(seeds, "seeds", len(problems))
     together = Together.of(workers, (settings.get("runtime") or Runtime()).device, stacked)
     ended = together.settled(
@@ -102,6 +104,10 @@ def transfer_many(
     """
     targets = _listed(targets, "targets", settings)
     sources = _each(source, "sources", len(targets))
+    kinds = {
+        name: settings[name] for name in ("runtime", "settings", "physics") if name in settings
+    }
+    check_call(progress=progress, journal=journal, **kinds)
     each_seed = _each(seeds, "seeds", len(targets))
     given = {name: settings[name] for name in ("labels", "noise", "physics") if name in settings}
     for one, target in zip(sources, targets, strict=True):

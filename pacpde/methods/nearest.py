@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, short
 from pacpde.methods.transfer import check_transfer
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Draw, PhysicsTask
@@ -16,6 +16,10 @@ def nearest(sources: Sequence[Surrogate], target: Problem, *, seed: int = 0) -> 
 
     No reference is asked: the distance in the coefficient says little where solutions saturate.
     """
+    if isinstance(sources, Surrogate) or not isinstance(sources, Sequence):
+        raise InvalidValueError(
+            f"the sources are {short(sources)}, expected a list of surrogates: write [source]."
+        )
     if not sources:
         raise InvalidValueError("there are no sources: give at least one surrogate.")
     for source in sources:

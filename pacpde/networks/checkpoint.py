@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -21,6 +22,7 @@ from pacpde.errors import (
     OutputError,
     PacpdeError,
     UnknownNameError,
+    short,
     unreadable,
 )
 from pacpde.files import Before, atomic_folder, being_replaced, check_folder, follow
@@ -56,6 +58,7 @@ def save(
         result: what the command that made it says of it, kept beside it.
         before: called with the complete folder, just before it takes its place.
     """
+    _check_arguments(surrogate, result)
     check_place(folder)
     tensors = {"weights": surrogate.weights.cpu()}
     for name, memory in surrogate.memories.items():
@@ -96,7 +99,7 @@ def save(
 @gradients()
 def load(folder: str | Path, runtime: Runtime | None = None) -> Surrogate:
     """The surrogate in a folder, on the CPU in its own precision unless `runtime` says else."""
-    place = Path(folder)
+    place = _path(folder)
     about, weights = _whole(place)
     try:
         surrogate = _assemble(about, load_tensors(weights))
@@ -128,6 +131,7 @@ def check_place(folder: str | Path) -> Path:
 
     A file that is called as one of ours is not enough: `surrogate.json` must describe a surrogate.
     """
+    _path(folder)
     check_folder(folder, WEIGHTS, ABOUT, every=True)
     place = follow(folder)
     if holds_surrogate(place) or not (place.is_dir() and any(place.iterdir())):
@@ -136,6 +140,35 @@ def check_place(folder: str | Path) -> Path:
         f"{folder} holds files that are no surrogate of pacpde and will not be replaced: name "
         "another output folder, or move them away."
     )
+
+
+def _path(folder: object) -> Path:
+    """A folder as a path; InvalidValueError where it is no name of one."""
+    if not isinstance(folder, str | os.PathLike):
+        raise InvalidValueError(
+            f'the folder is {short(folder)}, expected its name: write "runs/source".'
+        )
+    return Path(folder)
+
+
+def _check_arguments(surrogate: object, result: object) -> None:
+    """Refuse what `save` cannot write."""
+    if not isinstance(surrogate, Surrogate):
+        inside = isinstance(getattr(surrogate, "surrogate", None), Surrogate)
+        raise InvalidValueError(
+            f"what is to be saved is {'a' if inside else short(surrogate)}"
+            f"{f' {type(surrogate).__name__}' if inside else ''}, expected a surrogate: "
+            f"{'give its .surrogate' if inside else 'make one with fit or transfer'}."
+        )
+    try:
+        if not isinstance(result, Mapping | None):
+            raise TypeError("it is no dict")
+        json.dumps(result)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidValueError(
+            f"the result is {short(result)}, expected a dict that JSON can hold ({error}): give "
+            "numbers, text, lists and dicts, or leave it out."
+        ) from error
 
 
 def holds_surrogate(folder: Path) -> bool:

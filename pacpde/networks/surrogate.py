@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.autograd.forward_ad import unpack_dual
 
-from pacpde.errors import ExtrapolationWarning, InvalidValueError, unknown
+from pacpde.errors import ExtrapolationWarning, InvalidValueError, short, unknown
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.constraints import Ansatz, PhysicsAnsatz
 from pacpde.networks.mlp import MLP
@@ -139,6 +139,10 @@ class Surrogate:
             >>> surrogate.derivative("xx")(0.5, x)
         """
         names = self.problem.domain.names
+        if not isinstance(axes, str):
+            raise InvalidValueError(
+                f'derivative({short(axes)}) names no axes, expected one or two, as in "x" or "xx".'
+            )
         for name in axes:
             if name not in names:
                 raise unknown("axis", name, names)
@@ -180,6 +184,16 @@ class Surrogate:
         for name, value in zip(names, coordinates, strict=True):
             if not isinstance(value, torch.Tensor):
                 value = as_floats(value, f"the coordinates {name} of {whose}")
+            elif value.layout is not torch.strided or value.is_quantized or value.is_nested:
+                raise InvalidValueError(
+                    f"the coordinates {name} of {whose} are a sparse, nested or quantized tensor, "
+                    "expected a dense one: call its to_dense() or dequantize()."
+                )
+            elif value.is_meta:
+                raise InvalidValueError(
+                    f"the coordinates {name} of {whose} are a tensor on the device 'meta', which "
+                    "has no values: give one on the CPU or a GPU."
+                )
             elif value.is_complex():
                 raise InvalidValueError(f"the coordinates {name} of {whose} are complex numbers.")
             elif not value.requires_grad and unpack_dual(value).tangent is not None:
@@ -259,6 +273,11 @@ class Surrogate:
 
     def to(self, runtime: Runtime) -> "Surrogate":
         """The same surrogate on another device or in another precision."""
+        if not isinstance(runtime, Runtime):
+            raise InvalidValueError(
+                f'the runtime is {short(runtime)}, expected a Runtime: write Runtime("cpu"), from '
+                "pacpde."
+            )
         return replace(
             self,
             weights=runtime.tensor(self.weights),
