@@ -11,7 +11,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from pacpde.datasets import load
-from pacpde.datasets.columns import Columns, read_columns
+from pacpde.datasets.columns import Columns, listed, read_columns
 from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.files import atomic_write
 from pacpde.networks.surrogate import Surrogate, relative_l2
@@ -159,7 +159,7 @@ def _check_columns(
     if not set(needed) <= set(names) <= {*needed, *others} or len(set(names)) < len(names):
         besides = f", and {', '.join(others)} where its values are known" if others else ""
         raise DataFileError(
-            f"{path} has the columns {', '.join(names) or '(none)'}, expected "
+            f"{path} has the columns {listed(names)}, expected "
             f"{', '.join(needed)}{besides}, each once and in any order: the first line names them. "
             "Leave other columns out, an index as well (in pandas: index=False)."
         )

@@ -4,7 +4,7 @@ import csv
 import math
 import re
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import chain
@@ -16,6 +16,7 @@ from pacpde.errors import DataFileError
 from pacpde.reading import open_regular
 
 LARGEST = 2**30  # bytes
+SHOWN = 12  # names of columns in a sentence
 COMMENTS = ("#", "%")
 SEPARATORS = (";", "\t", ",")  # spaces where a line has none of them
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
@@ -92,12 +93,19 @@ def _parsed(path: Path, lines: Iterator[tuple[int, str]]) -> Columns:
         if len(cells) != len(names):
             raise DataFileError(
                 f"{path}, line {number}: {len(cells)} values, expected {len(names)} "
-                f"({', '.join(names)})."
+                f"({listed(names)})."
             )
         for name, text in list(zip(names, cells, strict=True))[index:]:
             numbers.append(_number(f"{path}, line {number}: {name}", text))
     names = names[index:]
     return Columns(names, np.array(numbers).reshape(-1, max(1, len(names))))
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a sentence, the first of them where they are many or long."""
+    shown = ", ".join(name if len(name) <= 60 else f"{name[:57]}..." for name in names[:SHOWN])
+    more = f", ... ({len(names):,} in all)" if len(names) > SHOWN else ""
+    return f"{shown or '(none)'}{more}"
 
 
 def _header(lines: Iterator[tuple[int, str]]) -> tuple[str, Iterator[tuple[int, str]]]:

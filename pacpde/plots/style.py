@@ -104,9 +104,9 @@ def break_lines(made: Figure) -> None:
     across = [*made.texts, *(ax.title for ax in made.axes), *(ax.xaxis.label for ax in made.axes)]
     width, more = made.get_figwidth(), 0.0
     for text in across:
-        size = float(text.get_fontsize()) / 72  # inches; a letter is 0.55 of it wide on average
+        size = float(text.get_fontsize()) / 72  # inches; a letter is half of it wide on average
         before = text.get_text().split("\n")
-        after = [fill(line, max(20, int(0.95 * width / (0.55 * size)))) for line in before]
+        after = [fill(line, max(20, int(0.95 * width / (0.5 * size)))) for line in before]
         text.set_text("\n".join(after))
         more += 1.3 * size * sum(line.count("\n") for line in after)
     made.set_figheight(made.get_figheight() + more)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pacpde.errors import DataFileError, unreadable
-from pacpde.files import atomic_write
+from pacpde.files import atomic_write, short_hash
 from pacpde.networks import checkpoint
 from pacpde.optim.journal import key_of
+from pacpde.ownership import OwnFiles
 from pacpde.reading import DATA, parse_json, read_bytes
 
 Record = dict[str, Any]
@@ -81,8 +82,10 @@ def stored(path: str | Path) -> list[Record]:
     """The records of a file of several or of one, of a comparison, or of a surrogate's folder."""
     place = Path(path)
     if (place / "records.json").is_file():
+        _check_own(place, "records.json")
         return read(place / "records.json")
     if (place / checkpoint.ABOUT).is_file():
+        checkpoint.check_whole(place)
         return _records(place / checkpoint.ABOUT, _of_surrogate)
     return _records(place, lambda content: content.get("records", [content]))
 
@@ -113,6 +116,16 @@ def _of_surrogate(content: Any) -> list[Any]:
             "trained, too."
         )
     return [content["result"]]
+
+
+def _check_own(folder: Path, name: str) -> None:
+    """Refuse a file of a folder that pacpde wrote there and that was changed since."""
+    known = OwnFiles(folder).known.get(name)
+    if known and short_hash(read_bytes(folder / name)) not in known:
+        raise DataFileError(
+            f"{str(folder / name)!r} was edited or damaged after it was written: give the command "
+            "that wrote it again, or copy the file elsewhere if the edit is your own."
+        )
 
 
 def _missing(record: Mapping[str, Any]) -> Record:

@@ -43,6 +43,10 @@ def test_the_record_of_a_transfer(call: Callable) -> None:
     assert content["differing"] == [[]]
     assert content["records"][0]["target_error"] == before["target_error"]
     assert call("rerun", "target").status == 0  # the surrogate's folder says the same
+    file = Path("target/surrogate.json")
+    file.write_text(file.read_text().replace('"labels": 5', '"labels": 7'))
+    ended = call("rerun", "target")
+    assert ended.status == 2 and "is damaged" in ended.err
 
     changed("record.json", lambda record: record.update(target_error=1.0))
     ended = call("rerun", "record.json", "--json", "-")
@@ -55,6 +59,10 @@ def test_the_records_of_a_comparison_side_by_side(call: Callable) -> None:
          "pac,scratch", "--seeds", "0,1", "--together", "-o", "out")  # fmt: skip
     ended = call("rerun", "out", "--json", "-")
     assert ended.status == 0 and json.loads(ended.out)["differing"] == [[]] * 4
+    file = Path("out/records.json")
+    file.write_text(file.read_text().replace('"physics": true', '"physics": false', 1))
+    ended = call("rerun", "out")
+    assert ended.status == 2 and "edited or damaged after it was written" in ended.err
 
 
 def test_the_records_of_a_study(call: Callable) -> None:

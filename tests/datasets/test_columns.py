@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pacpde.datasets.columns import read_columns
+from pacpde.datasets.columns import listed, read_columns
 from pacpde.errors import DataFileError
 
 ROWS = [[0.5, 0.25, 1e-3], [1.0, -2.0, 3.5]]
@@ -66,6 +66,15 @@ def test_other_files_are_refused_in_a_sentence(name: str, tmp_path: Path) -> Non
     with pytest.raises(DataFileError, match=words) as caught:
         read_columns(tmp_path / "file")
     assert str(tmp_path / "file") in str(caught.value)
+
+
+def test_many_columns_are_told_in_a_short_sentence(tmp_path: Path) -> None:
+    names = ",".join(f"c{k}" for k in range(300_000))
+    (tmp_path / "wide.csv").write_text(f"{names}\n1,2\n")
+    with pytest.raises(DataFileError, match=r"c11, \.\.\. \(300,000 in all\)") as caught:
+        read_columns(tmp_path / "wide.csv")
+    assert len(str(caught.value)) < 300
+    assert listed(["t", "x" * 200]) == f"t, {'x' * 57}..." and listed([]) == "(none)"
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
