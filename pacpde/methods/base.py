@@ -13,6 +13,7 @@ from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Task
 from pacpde.optim.fit import FitResult, Monitor, Phase
+from pacpde.physics.calls import check_call
 from pacpde.registry import Registry
 from pacpde.runtime import generator
 
@@ -24,6 +25,8 @@ def _check_method(method: type["Method"]) -> None:
         raise InvalidValueError(
             f"method {method.name!r} lacks {' and '.join(missing)}: define it in its class."
         )
+    called = ("source", "target", "context")
+    check_call(method, "run", called, f"of the method {method.name!r}")
     if not isinstance(getattr(method, "summary", None), str):
         raise InvalidValueError(
             f"method {method.name!r} has no summary: write a sentence on what it does, as in "

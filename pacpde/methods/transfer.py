@@ -230,6 +230,11 @@ def transfer(
         labels=labels, noise=noise, physics=physics, references=graded,
     )  # fmt: skip
     made = way.run(source, task, context)
+    if not isinstance(made, Transferred):
+        raise InvalidValueError(
+            f"the run of the method {method!r} gives {type(made).__name__}, expected a "
+            "Transferred: return one, as pacpde.methods.warm_start does."
+        )
     made = replace(made, surrogate=replace(made.surrogate, provenance=provenance))
     zero_shot = source.solving(target)
     source_error: dict[str, float | None] = {

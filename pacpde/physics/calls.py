@@ -1,4 +1,4 @@
-"""Whether the functions of a family take the arguments with which pacpde calls them."""
+"""Whether the functions of a user's class take the arguments with which pacpde calls them."""
 
 import inspect
 from typing import TYPE_CHECKING
@@ -16,19 +16,22 @@ def check_calls(problem: "Problem") -> None:
     names, fields = problem.domain.names, ", ".join(problem.fields)
     tuples = f"where u is the tuple of the fields {fields}"
     space = "where t is left out" if names[1:] else "as an ODE starts at numbers"
-    _check(problem, "rhs", ("u", "d"), tuples if len(problem.fields) > 1 else "")
-    _check(problem, "initial", names[1:], space)
-    _check(problem, "exact", names, "where t comes first")
+    whose = f"of the family {problem.name!r}"
+    check_call(problem, "rhs", ("u", "d"), whose, tuples if len(problem.fields) > 1 else "")
+    check_call(problem, "initial", names[1:], whose, space)
+    check_call(problem, "exact", names, whose, "where t comes first")
 
 
-def _check(problem: "Problem", method: str, called: tuple[str, ...], about: str) -> None:
-    """Refuse a method that cannot be called with `called`."""
-    function = getattr(problem, method)
-    write = f"write `def {method}({', '.join(('self', *called))}):`"
-    place = f"the {method} of the family {problem.name!r}{line_of(problem, method)}"
+def check_call(
+    owner: object, name: str, called: tuple[str, ...], whose: str, about: str = ""
+) -> None:
+    """Refuse a function of a class, or of an object of it, that does not take `called`."""
+    function, kind = getattr(owner, name), owner if isinstance(owner, type) else type(owner)
+    write = f"write `def {name}({', '.join(('self', *called))}):`"
+    place = f"the {name} {whose}{line_of(owner, name)}"
     if not callable(function):
         raise InvalidValueError(f"{place} is {type(function).__name__}, no function: {write}.")
-    written = inspect.getattr_static(type(problem), method)
+    written = inspect.getattr_static(kind, name)
     given = ("self", *called) if inspect.isfunction(written) else called
     try:
         signature = inspect.signature(written if inspect.isfunction(written) else function)
@@ -40,13 +43,14 @@ def _check(problem: "Problem", method: str, called: tuple[str, ...], about: str)
         bound = signature.bind(*given)
     except TypeError as error:
         raise InvalidValueError(f"{taken}, and {wanted}: {write}.") from error
-    for parameter, name in bound.arguments.items():
-        kind = signature.parameters[parameter].kind
-        if kind not in SEVERAL and name != parameter and parameter in given:
+    for parameter, value in bound.arguments.items():
+        several = signature.parameters[parameter].kind in SEVERAL
+        if not several and value != parameter and parameter in given:
             raise InvalidValueError(f"{taken} in another order: {wanted}, so {write}.")
 
 
-def line_of(problem: "Problem", method: str) -> str:
-    """Where a function of a family begins, in words."""
-    code = getattr(inspect.unwrap(getattr(type(problem), method)), "__code__", None)
+def line_of(owner: object, name: str) -> str:
+    """Where a function of a class, or of an object of it, begins, in words."""
+    kind = owner if isinstance(owner, type) else type(owner)
+    code = getattr(inspect.unwrap(getattr(kind, name)), "__code__", None)
     return "" if code is None else f" (line {code.co_firstlineno})"

@@ -21,6 +21,7 @@ from pacpde import (
     transfer_many,
 )
 from pacpde.errors import PacpdeError
+from pacpde.methods import methods
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.optim.journal import Journal
 from pacpde.problems import Heat
@@ -95,6 +96,12 @@ def test_what_no_call_can_use_is_refused(
     with pytest.raises(PacpdeError, match=words):
         call()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_method_that_gives_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(methods.get("warm_start"), "run", lambda *given: None)
+    with pytest.raises(PacpdeError, match="gives NoneType, expected a Transferred: return one"):
+        transfer(SOURCE, TARGET, method="warm_start", reference=None)
 
 
 def test_a_result_of_a_transfer_is_no_surrogate(tmp_path: Path) -> None:

@@ -271,6 +271,8 @@ class Mine(Method):
     ("old", "new", "words"),
     [
         ("def run", "def go", "lacks run"),
+        ("target, context", "target", r"calls it with \(self, source, target, context\): write"),
+        ("source, target", "target, source", "in another order: pacpde calls"),
         ('summary = "nothing at all"', "", "has no summary"),
         ("share: float = 0.5", "share: float", "lacks|options without a default|non-default"),
     ],
