@@ -37,7 +37,7 @@ def check_call(
         signature = inspect.signature(written if inspect.isfunction(written) else function)
     except (TypeError, ValueError):  # written in C: found out where it is called
         return
-    taken = f"{place} takes ({', '.join(map(str, signature.parameters.values()))})"
+    taken = f"{place} takes {signature.replace(return_annotation=signature.empty)}"
     wanted = f"pacpde calls it with ({', '.join(given)}){f', {about}' if about else ''}"
     try:
         bound = signature.bind(*given)

@@ -105,6 +105,8 @@ WRONG = {
         "initial(self, x)", "initial(self)", START_LINE, r"write `def initial\(self, x\):`"),
     "a start with time": (
         "initial(self, x)", "initial(self, t, x)", START_LINE, r"\(self, x\), where t is left out"),
+    "a start by keyword": (
+        "initial(self, x)", "initial(self, *, x)", START_LINE, r"takes \(self, \*, x\), and"),
     "a start that is a number": (
         "def initial(self, x):\n        return x * (1 - x)", "initial = 0.0", None, "no function"),
     "an exact solution of space alone": (
