@@ -65,7 +65,8 @@ def measured(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Seconds both ways, and how far the results differ."""
     import torch
 
-    from pacpde.optim.together import Together
+    from pacpde.optim.scheduler import BatchScheduler
+    from pacpde.optim.stepwise import run_alone
     from pacpde.problems import Burgers
 
     count = arguments.targets
@@ -75,7 +76,7 @@ def measured(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     else:
         make = transfers if name == "transfer" else calibrations
         jobs, network = make(targets, arguments)
-    jobs[0](None)  # everything is loaded
+    run_alone(jobs[0]())  # everything is loaded
     workers = 1 if arguments.device != "cpu" else arguments.threads
 
     def timed(run: Any) -> tuple[float, list[Any]]:
@@ -85,9 +86,9 @@ def measured(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
             torch.cuda.synchronize()
         return time.perf_counter() - clock, results
 
-    alone, one_by_one = timed(lambda: [job(None) for job in jobs])
-    together = Together(workers, stacked=True)
-    batch, side_by_side = timed(lambda: together.each([partial(job, together) for job in jobs]))
+    alone, one_by_one = timed(lambda: [run_alone(job()) for job in jobs])
+    scheduler = BatchScheduler(workers, stacked=True)
+    batch, side_by_side = timed(lambda: scheduler.run([job() for job in jobs]).each())
 
     pairs = list(zip(one_by_one, side_by_side, strict=True))
     return {
@@ -124,6 +125,7 @@ def steps(targets: Any, width: int, depth: int, points: int, arguments: Any) -> 
     from pacpde.objective.task import Draw, PhysicsTask
     from pacpde.optim.free import LeastSquares
     from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
+    from pacpde.optim.stepwise import StepRequest
     from pacpde.runtime import generator
 
     runtime, optimiser = Runtime(arguments.device), LevenbergMarquardt()
@@ -139,11 +141,9 @@ def steps(targets: Any, width: int, depth: int, points: int, arguments: Any) -> 
             network, weights, free, tasks[number].blocks(network, weights, draw, rng)
         )
 
-    def job(problem: LeastSquares, together: Any) -> Any:
-        asked = problem, problem.start, arguments.steps
-        if together is None:
-            return optimiser.run(*asked).x
-        return together.run(optimiser, *asked, None).x
+    def job(problem: LeastSquares) -> Any:
+        made = yield StepRequest(optimiser, problem, problem.start, arguments.steps, None)
+        return made.value.x
 
     return [partial(job, problem(number)) for number in range(len(targets))], network
 
@@ -161,7 +161,7 @@ def calibrations(targets: Any, arguments: Any) -> tuple[Any, Any]:
     """PAC's last stage for every target, from weights allocated once."""
     from pacpde.methods import Recipe
     from pacpde.objective.task import PhysicsTask
-    from pacpde.optim.fit import Monitor
+    from pacpde.optim.stepwise import steps_of
     from pacpde.pac import allocate, calibrate, prune
 
     source, settings = source_for(arguments)
@@ -171,15 +171,15 @@ def calibrations(targets: Any, arguments: Any) -> tuple[Any, Any]:
     kept = allocate(pruned, own, recipe.again(own), tolerance=recipe.tolerance)
     start = replace(pruned, weights=kept.weights)
 
-    def job(task: Any, together: Any) -> Any:
-        return calibrate(
+    def job(task: Any) -> Any:
+        made = yield from steps_of(calibrate)(
             start,
             task,
             recipe.again(task),
             tolerance=recipe.tolerance,
             optimiser=recipe.make_optimiser(),
-            monitor=Monitor(together=together),
-        ).weights
+        )
+        return made.weights
 
     tasks = [PhysicsTask(target, runtime=source.runtime) for target in targets]
     return [partial(job, task) for task in tasks], source.network
@@ -188,11 +188,12 @@ def calibrations(targets: Any, arguments: Any) -> tuple[Any, Any]:
 def transfers(targets: Any, arguments: Any) -> tuple[Any, Any]:
     """Whole transfers by PAC."""
     from pacpde import transfer
+    from pacpde.optim.stepwise import steps_of
 
     source, settings = source_for(arguments)
 
-    def job(target: Any, together: Any) -> Any:
-        result = transfer(source, target, method="pac", together=together, settings=settings)
+    def job(target: Any) -> Any:
+        result = yield from steps_of(transfer)(source, target, method="pac", settings=settings)
         return result.surrogate.weights
 
     return [partial(job, target) for target in targets], source.network

@@ -89,6 +89,16 @@ class Registry(Generic[T]):
         """Take a thing out again."""
         self._items = {name: other for name, other in self._items.items() if other is not item}
 
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """What is registered inside is forgotten at its end: for tests and for trials."""
+        self._discover()
+        before = dict(self._items)
+        try:
+            yield
+        finally:
+            self._items = before
+
     def get(self, name: str) -> T:
         """The thing called `name`; an unknown name lists the near ones."""
         self._discover()

@@ -19,6 +19,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import PhysicsTask, Task
 from pacpde.optim.continuation import Follower, between, follow
 from pacpde.optim.fit import NOT_CONVERGED, PATH_LOST, STALLED, FitResult
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.problem import Problem
 
 WAYS = ("follow", "walk", "grow", "steps", "straight")
@@ -45,25 +46,28 @@ class Approach:
     way: str = "follow"
     stations: int = 3
 
-    def run(self, target: Task) -> list[FitResult]:
+    @stepwise
+    def run(self, target: Task) -> Steps[list[FitResult]]:
         """Every fit on the way, the last one the target's."""
         if not isinstance(target, PhysicsTask) or not target.physics or self.way == "straight":
-            return [self._last(target)]
+            return [(yield from self._last(target))]
         if self.way == "grow":
-            return [self._grown(target)]
+            return [(yield from self._grown(target))]
         source, path = self.fitter.start.problem, SolutionPath(self.fitter, target, self._accept)
         if self.way == "steps":
-            fits = self._steps(source, target.problem, path)
-            return [*fits, self._last(target, fits[-1] if fits else None)]
-        fits, here = follow(source, target.problem, path, self._follower(target))
+            fits = yield from self._steps(source, target.problem, path)
+            return [*fits, (yield from self._last(target, fits[-1] if fits else None))]
+        fits, here = yield from steps_of(follow)(
+            source, target.problem, path, self._follower(target)
+        )
         lost = not fits or fits[-1] is not here
         if lost and self.way == "follow":
-            fits.append(self._grown(target))
+            fits.append((yield from self._grown(target)))
             if fits[-1].held_out <= self._accept:
                 return fits
         if here is not None or self.way == "walk":
             # as far as the path led, even where that is short of the target
-            fits.append(self._last(target, here))
+            fits.append((yield from self._last(target, here)))
         if lost and fits[-1].outcome in (NOT_CONVERGED, STALLED):
             fits[-1] = replace(fits[-1], outcome=PATH_LOST)
         return fits
@@ -77,20 +81,24 @@ class Approach:
         least = ORBIT_STEP if target.problem.horizons > 1 else Follower.least
         return Follower(least=least, accept=self._accept)
 
-    def _last(self, target: Task, after: FitResult | None = None) -> FitResult:
+    def _last(self, target: Task, after: FitResult | None = None) -> Steps[FitResult]:
         weights = after.weights if after else None
-        return self.fitter.fit(target, self.fitter.recipe.again(target), weights=weights)
+        phases = self.fitter.recipe.again(target)
+        return steps_of(self.fitter.fit)(target, phases, weights=weights)
 
-    def _grown(self, target: PhysicsTask) -> FitResult:
+    def _grown(self, target: PhysicsTask) -> Steps[FitResult]:
         phases = self.fitter.recipe.first(target)
-        return self.fitter.fit(target, phases, f"{self.fitter.stage}.grow")
+        return steps_of(self.fitter.fit)(target, phases, f"{self.fitter.stage}.grow")
 
-    def _steps(self, source: Problem, target: Problem, path: SolutionPath) -> list[FitResult]:
+    def _steps(
+        self, source: Problem, target: Problem, path: SolutionPath
+    ) -> Steps[list[FitResult]]:
         """Equal steps, whatever comes of them; the last one, to the target, is left out."""
         fits: list[FitResult] = []
         for k in range(1, self.stations):
             weights = fits[-1].weights if fits else path.fitter.start.weights
-            fits.append(path.correct(weights, between(source, target, k / self.stations), k))
+            ahead = between(source, target, k / self.stations)
+            fits.append((yield from steps_of(path.correct)(weights, ahead, k)))
         return fits
 
 
@@ -113,9 +121,10 @@ class Approaching(Method):
             raise unknown("approach", self.approach, WAYS)
         check_count("stations", self.stations, 1)
 
+    @stepwise
     def fits(
         self, start: Surrogate, target: Task, free: torch.Tensor, context: Context, **others: Any
-    ) -> list[FitResult]:
+    ) -> Steps[list[FitResult]]:
         """Every fit on the way; `others` are attributes of `Fitter`."""
         fitter = Fitter(start, self.recipe(context), context.seed, context.monitor, free, **others)
-        return Approach(fitter, self.approach, self.stations).run(target)
+        return steps_of(Approach(fitter, self.approach, self.stations).run)(target)

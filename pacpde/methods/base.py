@@ -13,6 +13,7 @@ from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Task
 from pacpde.optim.fit import FitResult, Monitor, Phase
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.calls import check_call
 from pacpde.registry import Registry
 from pacpde.runtime import generator
@@ -144,7 +145,11 @@ class Method(ABC):
 
     @abstractmethod
     def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
-        """Transfer a source surrogate to a target task."""
+        """Transfer a source surrogate to a target task.
+
+        Mark it `stepwise`, and run fits by `yield from steps_of(fit)(...)`, so that fits of several
+        transfers can be computed together; written as a plain function, its fits run alone.
+        """
 
     def recipe(self, context: Context) -> Recipe:
         recipe = context.recipe
@@ -158,6 +163,7 @@ def check_strength(option: str, value: float) -> None:
         raise InvalidValueError(f"{option} is {value!r}, expected a finite number of at least 0.")
 
 
+@stepwise
 def from_nothing(
     task: Task,
     network: MLP,
@@ -166,7 +172,7 @@ def from_nothing(
     monitor: Monitor | None = None,
     stage: str = "train",
     budget: int = 0,
-) -> tuple[Surrogate, FitResult]:
+) -> Steps[tuple[Surrogate, FitResult]]:
     """Fit a network from random weights.
 
     Args:
@@ -179,7 +185,7 @@ def from_nothing(
         last = phases[-1]
         phases = (*phases[:-1], replace(last, steps=last.steps + budget, enough=0.0, patience=0))
     blank = Surrogate(network, task.ansatz(phases[-1].draw), weights)
-    made = Fitter(blank, recipe, seed, monitor).fit(task, phases, stage)
+    made = yield from steps_of(Fitter(blank, recipe, seed, monitor).fit)(task, phases, stage)
     return finish(blank, task, phases, [made], "trained"), made
 
 

@@ -13,6 +13,7 @@ from pacpde.networks.surrogate import Memory, Surrogate
 from pacpde.objective.beside import Beside, More
 from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import Labels, PhysicsTask, TableTask, Task
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
 
 
@@ -38,7 +39,8 @@ class FineTuningBeside(Approaching):
         """What is left of the source in the wider network, where it is not just forgotten."""
         return None
 
-    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+    @stepwise
+    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
         wide, free = self.wide(source)
         more = self.more(source, wide, target, context)
         held = self.anchor(source, wide)
@@ -48,7 +50,9 @@ class FineTuningBeside(Approaching):
 
         start = source.fresh(network=wide.network, weights=wide.weights)
         anchor = None if held is None else held.members(free)
-        fits = self.fits(start, target, free, context, anchor=anchor, wrap=beside)
+        fits = yield from steps_of(self.fits)(
+            start, target, free, context, anchor=anchor, wrap=beside
+        )
         phases = self.recipe(context).again(target)
         surrogate = finish(start, beside(target), phases, fits, "calibrated")
         snapshots = {"trained": source}

@@ -15,6 +15,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Block
 from pacpde.objective.task import Draw, PhysicsTask, Task
 from pacpde.optim.continuation import between
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,14 @@ class CoefficientInput(Method):
         super().__post_init__()
         check_count("stations", self.stations, 2)
 
-    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+    @stepwise
+    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
         if not isinstance(target, PhysicsTask) or not target.physics:
-            return Scratch(self.steps).run(source, target, context)
+            return (yield from steps_of(Scratch(self.steps).run)(source, target, context))
         recipe = self.recipe(context)
         task = AlongTask.of(source, target, self.stations)
         network = replace(source.network, inputs=source.network.inputs + 1)
-        surrogate, made = from_nothing(
+        surrogate, made = yield from steps_of(from_nothing)(
             task, network, recipe, context.seed, context.monitor, stage="along"
         )
         folded = replace(surrogate, stage="calibrated")

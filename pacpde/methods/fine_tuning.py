@@ -9,6 +9,7 @@ from pacpde.methods.base import Context, Transferred, finish
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import Task
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,11 @@ class FineTuning(Approaching):
         """Where each weight, free or not, [size], is held, if anywhere."""
         return None
 
-    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+    @stepwise
+    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
         free, held = self.free(source), self.anchor(source, context)
         anchor = None if held is None else held.members(free)
         start = source.fresh()
-        fits = self.fits(start, target, free, context, anchor=anchor)
+        fits = yield from steps_of(self.fits)(start, target, free, context, anchor=anchor)
         surrogate = finish(start, target, self.recipe(context).again(target), fits, "calibrated")
         return Transferred.of(surrogate, int(free.sum()), fits, trained=source)

@@ -10,6 +10,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import Task
 from pacpde.optim.fit import FitResult, Monitor, Phase, minimise
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Fitter:
     wrap: Callable[[Task], Task] = lambda task: task
     stage: str = "calibrate"
 
+    @stepwise
     def fit(
         self,
         task: Task,
@@ -39,12 +41,12 @@ class Fitter:
         stage: str | None = None,
         weights: torch.Tensor | None = None,
         estimate: bool = True,
-    ) -> FitResult:
+    ) -> Steps[FitResult]:
         """From `weights`, the start's by default; the frozen among them are those of the start.
 
         `estimate` asks for the error of the result.
         """
-        return minimise(
+        return steps_of(minimise)(
             self.start.network,
             self.wrap(task),
             self.start.weights if weights is None else weights,

@@ -11,6 +11,7 @@ from pacpde.methods.packnet import PackNet
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import Task
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
 from pacpde.pac.mask import mask_of
 
@@ -38,8 +39,9 @@ class IncrementalPINN(PackNet):
         if not 0 < self.overlap < 1:
             raise InvalidValueError(f"overlap is {self.overlap}, expected a share between 0 and 1.")
 
-    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
-        made = super().run(source, target, context)
+    @stepwise
+    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
+        made = yield from steps_of(super().run)(source, target, context)
         whole, recipe = made.surrogate, self.recipe(context)
         memory, allocated = whole.memories[SOURCE], made.snapshots["allocated"]
         own = mask_of(whole.network, whole.weights.abs(), 1 - self.overlap)
@@ -52,7 +54,7 @@ class IncrementalPINN(PackNet):
         phases = recipe.again(target)
         anchor = Anchor.at(torch.zeros_like(start.weights[free]), self.strength)
         fitter = Fitter(start, recipe, context.seed, context.monitor, free, anchor)
-        kept = fitter.fit(target, phases, "overlap")
+        kept = yield from steps_of(fitter.fit)(target, phases, "overlap")
         surrogate = finish(start, target, phases, [kept], "calibrated")
         surrogate = replace(surrogate, outcomes={**whole.outcomes, "overlapped": kept.outcome})
         if surrogate.outcome == "converged":

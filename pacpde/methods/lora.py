@@ -11,6 +11,7 @@ from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import LowRank
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Task
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.runtime import generator
 
 
@@ -50,11 +51,12 @@ class LoRA(Approaching):
     def _rank(self, network: MLP) -> int:
         return max(1, max(network.widths) // 8) if self.rank is None else self.rank
 
-    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+    @stepwise
+    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
         network = LowRank.of(source.network, rank=self._rank(source.network))
         weights, free = self._start(network, source, context.seed)
         start = source.fresh(network=network, weights=weights)
-        fits = self.fits(start, target, free, context)
+        fits = yield from steps_of(self.fits)(start, target, free, context)
         surrogate = finish(start, target, self.recipe(context).again(target), fits, "calibrated")
         return Transferred.of(surrogate, int(free.sum()), fits, trained=source)
 

@@ -1,7 +1,6 @@
 """`fit_many` and `transfer_many`: many fits side by side, on all cores."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,8 +12,9 @@ from pacpde.methods.arguments import check_call
 from pacpde.methods.transfer import TransferResult, check_problem, check_transfer, fit, transfer
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.journal import Journal
-from pacpde.optim.together import Together
-from pacpde.optim.update import Progress
+from pacpde.optim.scheduler import BatchScheduler
+from pacpde.optim.stepwise import steps_of
+from pacpde.optim.update import Progress, prefixed
 from pacpde.physics.problem import Problem
 from pacpde.runtime import Runtime, gradients
 
@@ -57,22 +57,18 @@ def fit_many(
         check_problem(problem, "problem")
     check_call(runtime=settings.get("runtime"), progress=progress, journal=journal)
     each_seed = _each(seeds, "seeds", len(problems))
-    together = Together.of(workers, (settings.get("runtime") or Runtime()).device, stacked)
-    ended = together.settled(
-        [
-            partial(
-                fit,
-                problem,
-                seed=seed,
-                progress=together.relay(k, progress),
-                journal=journal and journal.child(str(k)),
-                together=together,
-                **settings,
-            )
-            for k, (problem, seed) in enumerate(zip(problems, each_seed, strict=True))
-        ]
-    )
-    return ended.all()
+    scheduler = BatchScheduler.of(workers, (settings.get("runtime") or Runtime()).device, stacked)
+    fits = [
+        steps_of(fit)(
+            problem,
+            seed=seed,
+            progress=progress and prefixed(k, progress),
+            journal=journal and journal.child(str(k)),
+            **settings,
+        )
+        for k, (problem, seed) in enumerate(zip(problems, each_seed, strict=True))
+    ]
+    return scheduler.run(fits).all()
 
 
 @gradients()
@@ -117,25 +113,21 @@ def transfer_many(
         choice = settings.get("reference", AUTO)
         check_label_source(given.get("labels", 0), references.target, choice)
     devices = {(settings.get("runtime") or one.runtime).device for one in sources}
-    together = Together.of(workers, "cpu" if devices <= {"cpu"} else "cuda", stacked)
-    ended = together.settled(
-        [
-            partial(
-                transfer,
-                one,
-                target,
-                seed=seed,
-                progress=together.relay(k, progress),
-                journal=journal and journal.child(str(k)),
-                together=together,
-                **{**settings, "reference": references},
-            )
-            for k, (one, target, seed, references) in enumerate(
-                zip(sources, targets, each_seed, graded, strict=True)
-            )
-        ]
-    )
-    return ended.all()
+    scheduler = BatchScheduler.of(workers, "cpu" if devices <= {"cpu"} else "cuda", stacked)
+    transfers = [
+        steps_of(transfer)(
+            one,
+            target,
+            seed=seed,
+            progress=progress and prefixed(k, progress),
+            journal=journal and journal.child(str(k)),
+            **{**settings, "reference": references},
+        )
+        for k, (one, target, seed, references) in enumerate(
+            zip(sources, targets, each_seed, graded, strict=True)
+        )
+    ]
+    return scheduler.run(transfers).all()
 
 
 def _references(

@@ -7,12 +7,14 @@ from pacpde.methods.recipe import Recipe
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Task
 from pacpde.optim.fit import CONVERGED, FitResult, Monitor
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE, allocate
 
 
+@stepwise
 def remembered(
     pruned: Surrogate, task: Task, recipe: Recipe, *, stage: str, seed: int, monitor: Monitor
-) -> tuple[Surrogate, list[FitResult]]:
+) -> Steps[tuple[Surrogate, list[FitResult]]]:
     """A pruned source allocated, its memory solved by the ansatz in which it was.
 
     Where the kept weights do not find back from where pruning left them, they are fitted by the
@@ -24,7 +26,7 @@ def remembered(
     fits: list[FitResult] = []
     for name, way in ((stage, recipe.restored), (f"{stage}.grow", recipe.first)):
         phases = way(task)
-        made = allocate(
+        made = yield from steps_of(allocate)(
             pruned,
             task,
             phases,

@@ -11,6 +11,7 @@ from pacpde.networks import checkpoint
 from pacpde.networks.solved import SolvedAnsatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import PhysicsTask, Task
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.fingerprint import family_difference
 from pacpde.physics.problem import Problem
 
@@ -32,11 +33,12 @@ class NearestSource(WarmStart):
 
     among: str = ""
 
-    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+    @stepwise
+    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
         if self.among and isinstance(target, PhysicsTask):
             library = [found.to(source.runtime) for found in self._library(target.problem)]
             source = nearest([source, *library], target.problem, seed=context.seed)
-        return super().run(source, target, context)
+        return (yield from steps_of(super().run)(source, target, context))
 
     def _library(self, target: Problem) -> list[Surrogate]:
         """Those of the target's family that are networks."""

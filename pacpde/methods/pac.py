@@ -16,6 +16,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import Task
 from pacpde.optim.fit import FitResult
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE, prune
 from pacpde.pac.mask import SCOPES, TREATMENTS, check_choice, check_sparsity, mask_of
 from pacpde.pac.room import WAKES, grown, woken
@@ -123,9 +124,10 @@ class PAC(Approaching):
         left = 1 - self.sparsity
         return [*(1 - left ** (k / self.rounds) for k in range(1, self.rounds)), self.sparsity]
 
-    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+    @stepwise
+    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
         recipe = self.recipe(context)
-        kept = self._keep(source.fresh(), context, recipe)
+        kept = yield from self._keep(source.fresh(), context, recipe)
         allocated = grown(kept.allocated, self.grow, context.seed)
         mask = allocated.memories[SOURCE].mask
         if self.wake:
@@ -137,7 +139,9 @@ class PAC(Approaching):
         for number, strength in enumerate(LADDER if self.choose else (self.strength,)):
             anchor = Anchor.at(torch.zeros_like(allocated.weights[free]), strength)
             stage = f"calibrate.{number}" if self.choose else "calibrate"
-            made = self.fits(allocated, target, free, context, anchor=anchor, stage=stage)
+            made = yield from steps_of(self.fits)(
+                allocated, target, free, context, anchor=anchor, stage=stage
+            )
             better = not fits or made[-1].held_out < fits[-1].held_out
             fits = [*fits, *made] if better else [*made, *fits]
         surrogate = finish(allocated, target, recipe.again(target), fits, "calibrated")
@@ -157,7 +161,7 @@ class PAC(Approaching):
             {"trained": source, "pruned": kept.pruned, "allocated": allocated},
         )
 
-    def _keep(self, source: Surrogate, context: Context, recipe: Recipe) -> "_Kept":
+    def _keep(self, source: Surrogate, context: Context, recipe: Recipe) -> Steps["_Kept"]:
         """Prune and allocate, round by round."""
         own = replace(recipe, steps=self.allocate_steps or context.recipe.steps)
         task, most = context.source_task, None
@@ -173,7 +177,7 @@ class PAC(Approaching):
                 scores = torch.where(latest.memories[SOURCE].mask, scores, -torch.inf)
             pruned = prune(latest, sparsity, scores=scores, **self._treatment)
             pruning += time.perf_counter() - clock
-            latest, kept = remembered(
+            latest, kept = yield from steps_of(remembered)(
                 pruned,
                 task,
                 own,

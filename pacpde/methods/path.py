@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
 from pacpde.methods.fitter import Fitter
-from pacpde.networks.assessment import ERROR_LIMIT, RESIDUAL_LIMIT
+from pacpde.networks.assessment import ERROR_LIMIT, RESIDUAL_LIMIT, Assessment
 from pacpde.objective.task import PhysicsTask
 from pacpde.optim.continuation import Prediction
 from pacpde.optim.fit import FitResult, Phase
+from pacpde.optim.stepwise import Steps, Work, steps_of, stepwise
 from pacpde.optim.tangent import tangent
 from pacpde.physics.problem import Problem
 from pacpde.runtime import generator
@@ -45,18 +47,23 @@ class SolutionPath:
         )
         return lambda ahead: predict(ahead, fitter.wrap(self._task(ahead)))
 
-    def correct(self, start: torch.Tensor, problem: Problem, attempt: int) -> FitResult:
+    @stepwise
+    def correct(self, start: torch.Tensor, problem: Problem, attempt: int) -> Steps[FitResult]:
         stage = f"{self.fitter.stage}.walk.{attempt}"
-        return self.fitter.fit(self._task(problem), [self._phase], stage, start, estimate=False)
+        fit = steps_of(self.fitter.fit)
+        return fit(self._task(problem), [self._phase], stage, start, estimate=False)
 
-    def reached(self, tried: FitResult, problem: Problem) -> bool:
+    @stepwise
+    def reached(self, tried: FitResult, problem: Problem) -> Steps[bool]:
         """By the estimated error: the residual of large terms is large."""
         network = self.fitter.start.network
         task = self.fitter.wrap(self._task(problem))
         found = tried.assessment
         if found is None or found.residual > RESIDUAL_LIMIT:
             return False
-        return task.assess(network, tried.weights, self._phase.draw).meets(2 * ERROR_LIMIT)
+        assess = partial(task.assess, network, tried.weights, self._phase.draw)
+        assessment: Assessment = (yield Work(assess)).value
+        return assessment.meets(2 * ERROR_LIMIT)
 
     def harder(self) -> bool:
         self.level += 1

@@ -11,6 +11,7 @@ from pacpde.methods.recipe import Recipe
 from pacpde.networks.reparametrised import Masked
 from pacpde.networks.surrogate import Memory, Surrogate
 from pacpde.objective.task import Task
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
 
 STEPS = 2000  # of Adam
@@ -49,7 +50,8 @@ class Piggyback(Method):
     def recipe(self, context: Context) -> Recipe:
         return replace(context.recipe, optimiser="adam", steps=self.steps or STEPS)
 
-    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+    @stepwise
+    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
         recipe = self.recipe(context)
         network = Masked.of(source.network, threshold=self.threshold)
         scores = torch.full_like(source.weights[:1], self.start).expand(network.others)
@@ -58,7 +60,7 @@ class Piggyback(Method):
         free[source.network.size :] = True
         start = source.fresh(network=network, weights=weights)
         fitter = Fitter(start, recipe, context.seed, context.monitor, free)
-        fits = [fitter.fit(target, recipe.again(target))]
+        fits = [(yield from steps_of(fitter.fit)(target, recipe.again(target)))]
         ended = finish(start, target, recipe.again(target), fits, "calibrated")
         kept = {SOURCE: Memory.apart(source)}
         return Transferred.of(

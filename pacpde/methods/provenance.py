@@ -17,7 +17,7 @@ from pacpde.datasets.grading import References
 from pacpde.files import short_hash
 from pacpde.methods.recipe import Recipe
 from pacpde.networks.surrogate import Surrogate
-from pacpde.optim.together import Together
+from pacpde.optim.scheduler import stacking
 from pacpde.physics.fingerprint import Fingerprint, foreign_classes, source_hash
 from pacpde.physics.problem import Problem
 from pacpde.reference import Reference
@@ -37,7 +37,6 @@ def of_fit(
     recipe: Recipe,
     seed: int,
     runtime: Runtime,
-    together: Together | None = None,
 ) -> Provenance:
     """Of `fit`."""
     return _plain({
@@ -45,7 +44,7 @@ def of_fit(
         "problem": of_problem(problem),
         "seed": seed,
         "settings": dataclasses.asdict(recipe),
-        **_environment(runtime, together),
+        **_environment(runtime),
     })  # fmt: skip
 
 
@@ -56,7 +55,6 @@ def of_transfer(
     recipe: Recipe,
     seed: int,
     runtime: Runtime,
-    together: Together | None = None,
     *,
     references: References | None = None,
     **task: Any,
@@ -80,7 +78,7 @@ def of_transfer(
         "references": None
         if references is None
         else {"source": of_reference(references.source), "target": of_reference(references.target)},
-        **_environment(runtime, together),
+        **_environment(runtime),
     })  # fmt: skip
 
 
@@ -100,7 +98,7 @@ def of_sequence(
         "options": dict(options),
         "seed": seed,
         "settings": dict(settings),
-        **_environment(source.runtime, None),
+        **_environment(source.runtime),
     })  # fmt: skip
 
 
@@ -109,7 +107,7 @@ def of_import(problem: Problem, runtime: Runtime, package: str) -> Provenance:
     return _plain({
         "call": f"imported from {package}",
         "problem": of_problem(problem),
-        **_environment(runtime, None),
+        **_environment(runtime),
     })  # fmt: skip
 
 
@@ -132,7 +130,7 @@ def of_identification(
         "unknown": None if unknown is None else list(unknown),
         "seed": seed,
         "settings": dict(settings),
-        **_environment(source.runtime, None),
+        **_environment(source.runtime),
     })  # fmt: skip
 
 
@@ -193,12 +191,12 @@ def essence(provenance: Any) -> Any:
     return provenance
 
 
-def _environment(runtime: Runtime, together: Together | None) -> Provenance:
+def _environment(runtime: Runtime) -> Provenance:
     return {
         "device": runtime.device,
         "dtype": runtime.dtype,
         "threads": torch.get_num_threads(),  # of several workers each has one
-        "stacked": together is not None and together.stacked,
+        "stacked": stacking.get(),
         "versions": versions(),
         "code": code_hash(),
     }

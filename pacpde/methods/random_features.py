@@ -9,6 +9,7 @@ from pacpde.methods.base import Context, Method, Transferred, finish
 from pacpde.methods.fitter import Fitter
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Task
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.runtime import generator
 
 
@@ -39,7 +40,8 @@ class RandomFeatures(Method):
         if not self.spread > 0:
             raise InvalidValueError(f"spread is {self.spread}, expected a number above 0.")
 
-    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+    @stepwise
+    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
         recipe = self.recipe(context)
         network = replace(source.network, width=self.features, depth=1)
         rng = generator(context.seed, "random features")
@@ -51,6 +53,6 @@ class RandomFeatures(Method):
         phases = recipe.again(target)
         blank = Surrogate(network, target.ansatz(phases[-1].draw), weights)
         fitter = Fitter(blank, recipe, context.seed, context.monitor, free)
-        made = fitter.fit(target, phases, "features")
+        made = yield from steps_of(fitter.fit)(target, phases, "features")
         surrogate = finish(blank, target, phases, [made], "calibrated")
         return Transferred.of(surrogate, int(free.sum()), [made])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pacpde.methods.base import Context, Method, Transferred, from_nothing
 from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Task
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 
 
 @dataclass(frozen=True)
@@ -14,9 +15,10 @@ class Scratch(Method):
     name = "scratch"
     summary = "min L_T(w) from random weights: no transfer, the baseline"
 
-    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+    @stepwise
+    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
         recipe = self.recipe(context)
-        surrogate, made = from_nothing(
+        surrogate, made = yield from steps_of(from_nothing)(
             target,
             source.network,
             recipe,

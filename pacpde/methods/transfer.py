@@ -27,16 +27,16 @@ from pacpde.networks.surrogate import Surrogate, relative_l2
 from pacpde.objective.task import Draw, Labels, PhysicsTask
 from pacpde.optim.fit import Monitor, Watch
 from pacpde.optim.journal import Journal
-from pacpde.optim.together import Together
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.optim.update import Progress
 from pacpde.physics.domain import mesh
 from pacpde.physics.fingerprint import family_difference
 from pacpde.physics.problem import Problem
 from pacpde.reference import Reference
-from pacpde.runtime import Runtime, check_seed, gradients, versions
+from pacpde.runtime import Runtime, check_seed, versions
 
 
-@gradients()
+@stepwise
 def fit(
     problem: Problem,
     *,
@@ -44,11 +44,10 @@ def fit(
     runtime: Runtime | None = None,
     progress: Progress | None = None,
     journal: Journal | None = None,
-    together: Together | None = None,
     reference: Reference | str | Path | None = None,
     reference_tolerance: float | None = None,
     **settings: Any,
-) -> Surrogate:
+) -> Steps[Surrogate]:
     """Solve a problem by a network from random weights.
 
     Args:
@@ -56,7 +55,6 @@ def fit(
             same number of threads (`OMP_NUM_THREADS`), which the surrogate's provenance tells.
         progress: called with an `Update` after every refresh.
         journal: where to keep the state, so that a killed fit resumes exactly.
-        together: the fits that run beside this one; `fit_many` makes it.
         reference: grades the fit, whose history then has errors, and nothing more: "auto" (the
             best that scipy certifies, if any), None, a `Reference`, or a file of `pacpde solve`.
         reference_tolerance: relative error that "auto" tries to certify first.
@@ -74,9 +72,9 @@ def fit(
     graded = grading_reference(problem, reference, reference_tolerance)
     task = PhysicsTask(problem, hard=recipe.hard, seed=check_seed(seed), runtime=runtime)
     network = network_for(task.ansatz(Draw()), recipe.width, recipe.depth, recipe.activation)
-    monitor = Monitor(progress, journal, _grader(problem, runtime, graded), together)
-    provenance = of_fit(problem, recipe, seed, runtime, together)
-    made = from_nothing(task, network, recipe, seed, monitor)[0]
+    monitor = Monitor(progress, journal, _grader(problem, runtime, graded))
+    provenance = of_fit(problem, recipe, seed, runtime)
+    made, _ = yield from steps_of(from_nothing)(task, network, recipe, seed, monitor)
     return replace(made, provenance=provenance)
 
 
@@ -167,7 +165,7 @@ class TransferResult:
         }
 
 
-@gradients()
+@stepwise
 def transfer(
     source: Surrogate,
     target: Problem,
@@ -180,19 +178,17 @@ def transfer(
     runtime: Runtime | None = None,
     progress: Progress | None = None,
     journal: Journal | None = None,
-    together: Together | None = None,
     settings: Mapping[str, Any] | None = None,
     reference: Choice = AUTO,
     reference_tolerance: float | None = None,
     **options: Any,
-) -> TransferResult:
+) -> Steps[TransferResult]:
     """Move a source surrogate to other coefficients.
 
     Args:
         method: its name; see `pacpde methods`.
         labels, noise: measurements of the target, and their noise relative to the fields' spread.
         physics: use the target's equation; otherwise labels alone.
-        together: the fits that run beside this one; `transfer_many` makes it.
         settings: of the fits, see `pacpde.methods.recipe.Recipe`; the network is the source's.
         reference: grades the result and nothing more; labels are drawn from it. "auto" (the best
             that scipy certifies, if any), None, or a `Reference` or file of the target.
@@ -223,13 +219,13 @@ def transfer(
         replace(task, problem=source.problem, labels=None, physics=True),
         recipe,
         seed,
-        Monitor(progress, journal, _grader(target, runtime, graded.target), together),
+        Monitor(progress, journal, _grader(target, runtime, graded.target)),
     )
     provenance = of_transfer(
-        source, target, way, recipe, seed, runtime, together,
+        source, target, way, recipe, seed, runtime,
         labels=labels, noise=noise, physics=physics, references=graded,
     )  # fmt: skip
-    made = way.run(source, task, context)
+    made = yield from steps_of(way.run)(source, task, context)
     if not isinstance(made, Transferred):
         raise InvalidValueError(
             f"the run of the method {method!r} gives {type(made).__name__}, expected a "
@@ -277,7 +273,7 @@ def warn_of_contradictions(problem: Problem) -> None:
             f"{problem}: {'; '.join(map(str, problem.contradictions))}. Start and edges are met by "
             "residuals, not exactly.",
             ContradictionWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

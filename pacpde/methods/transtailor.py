@@ -20,6 +20,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.jacobian import linearise
 from pacpde.objective.task import Draw, Task
 from pacpde.optim.fit import FitResult
+from pacpde.optim.stepwise import Answer, Steps, Work, steps_of, stepwise
 from pacpde.runtime import generator
 
 SMALLEST = 1e-3  # importance by which is divided
@@ -65,27 +66,29 @@ class TransTailor(Approaching):
         super().__post_init__()
         check_rounds(self.flops, self.tau, rounds=self.rounds, factor_steps=self.factor_steps)
 
-    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+    @stepwise
+    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
         recipe = self.recipe(context)
         start = source.fresh()
         everything = torch.ones_like(source.weights, dtype=torch.bool)
-        fits = self.fits(start, target, everything, context)
+        fits = yield from steps_of(self.fits)(start, target, everything, context)
         phases = recipe.again(target)
         best = finish(start, target, phases, fits, "calibrated")
         first = fits[-1].held_out
         tuning, deciding = _Tuning(recipe, target, context), 0.0
         for number in range(1, self.rounds + 1):
+            found, factored = yield from tuning.importance(best, self.factor_steps, number)
+            importance = found.value
             clock = time.perf_counter()
-            importance, factored = tuning.importance(best, self.factor_steps, number)
             kept = least_removed(best.network, importance, self.flops)
-            deciding += time.perf_counter() - clock - factored.seconds
+            deciding += found.seconds + time.perf_counter() - clock
             if kept is None:
                 break
             smaller, weights, factors = shrunk(best, importance, kept)
             if self.divide:
                 weights = divided(smaller, weights, factors)
             scaled = Scaled.of(smaller)
-            made = tuning.tune(scaled, weights, factors, number)
+            made = yield from tuning.tune(scaled, weights, factors, number)
             fits += [factored, made]
             if not made.held_out <= (1 + self.tau) * first:
                 break
@@ -181,7 +184,7 @@ class _Tuning:
 
     def importance(
         self, surrogate: Surrogate, steps: int, number: int
-    ) -> tuple[list[torch.Tensor], FitResult]:
+    ) -> Steps[tuple[Answer, FitResult]]:
         """β of the neurons of each hidden layer, and the fit of the factors."""
         network = Scaled.of(surrogate.network)
         ones = torch.ones_like(surrogate.weights[:1]).expand(network.others)
@@ -189,13 +192,15 @@ class _Tuning:
         free = torch.zeros_like(vector, dtype=torch.bool)
         free[surrogate.network.size :] = True
         own = replace(self.recipe, steps=steps)
-        made = self._fit(network, vector, free, own, f"factors.{number}")
+        made = yield from self._fit(network, vector, free, own, f"factors.{number}")
         draw = own.again(self.target)[-1].draw
-        return _importance(network, made.weights, self.target, draw, self.context.seed), made
+        seed = self.context.seed
+        found = yield Work(partial(_importance, network, made.weights, self.target, draw, seed))
+        return found, made
 
     def tune(
         self, network: Scaled, weights: torch.Tensor, factors: torch.Tensor, number: int
-    ) -> FitResult:
+    ) -> Steps[FitResult]:
         """The fit of the weights under fixed factors."""
         vector = torch.cat([weights, factors])
         free = torch.ones_like(vector, dtype=torch.bool)
@@ -204,10 +209,10 @@ class _Tuning:
 
     def _fit(
         self, network: MLP, vector: torch.Tensor, free: torch.Tensor, recipe: Recipe, stage: str
-    ) -> FitResult:
+    ) -> Steps[FitResult]:
         start = Surrogate(network, self.target.ansatz(Draw()), vector)
         fitter = Fitter(start, recipe, self.context.seed, self.context.monitor, free)
-        return fitter.fit(self.target, recipe.again(self.target), stage)
+        return steps_of(fitter.fit)(self.target, recipe.again(self.target), stage)
 
 
 def _importance(

@@ -6,6 +6,7 @@ from pacpde.methods.base import Context, Transferred
 from pacpde.methods.warm_start import WarmStart
 from pacpde.networks.surrogate import Memory, Surrogate
 from pacpde.objective.task import Task
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
 
 
@@ -19,8 +20,9 @@ class TwoCheckpoints(WarmStart):
     name = "two_checkpoints"
     summary = "warm start beside an untouched copy of the source: nothing forgotten, twice the size"
 
-    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
-        made = super().run(source, target, context)
+    @stepwise
+    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
+        made = yield from steps_of(super().run)(source, target, context)
         memories = {SOURCE: Memory.apart(source)}
         return replace(
             made,

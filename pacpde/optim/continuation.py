@@ -14,6 +14,7 @@ from typing import Protocol
 import torch
 
 from pacpde.optim.fit import FitResult
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.problem import Problem
 
 NEAR = 3  # times what is accepted: a correction that ends there wants points, not a shorter step
@@ -76,9 +77,10 @@ def between(source: Problem, target: Problem, share: float) -> Problem:
     return target.with_coefficients(**values)
 
 
+@stepwise
 def follow(
     source: Problem, target: Problem, path: Path, follower: Follower
-) -> tuple[list[FitResult], FitResult | None]:
+) -> Steps[tuple[list[FitResult], FitResult | None]]:
     """Predict and correct at points from source to target.
 
     Returns:
@@ -96,12 +98,12 @@ def follow(
         if predicted.held_out > follower.reach and step > follower.least:
             step /= 2
             continue
-        tried = path.correct(predicted.weights, problem, len(attempts))
+        tried = yield from steps_of(path.correct)(predicted.weights, problem, len(attempts))
         attempts.append(tried)
         while follower.accept < tried.held_out <= NEAR * follower.accept and path.harder():
-            tried = path.correct(tried.weights, problem, len(attempts))
+            tried = yield from steps_of(path.correct)(tried.weights, problem, len(attempts))
             attempts.append(tried)
-        if tried.held_out <= follower.accept or path.reached(tried, problem):
+        if tried.held_out <= follower.accept or (yield from steps_of(path.reached)(tried, problem)):
             here, share, step, at = tried, ahead, 2 * step, problem
             predict = None
         else:

@@ -1,9 +1,9 @@
 """Fits: phases of optimiser steps on fresh points, stopped on held-out residuals."""
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,12 +15,11 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import Draw, Task
 from pacpde.optim.base import Optimiser, State, optimisers
-from pacpde.optim.base import Progress as Ran
 from pacpde.optim.free import LeastSquares
 from pacpde.optim.journal import Journal
-from pacpde.optim.together import Together
+from pacpde.optim.stepwise import StepRequest, Steps, Work, stepwise
 from pacpde.optim.update import Progress, Update
-from pacpde.runtime import generator, gradients
+from pacpde.runtime import generator
 
 CONVERGED, NOT_CONVERGED = "converged", "not_converged"
 STALLED, DIVERGED = "stalled", "diverged"
@@ -54,32 +53,18 @@ Watch = Callable[[Surrogate], float]
 
 @dataclass(frozen=True)
 class Monitor:
-    """What is around a fit while it runs: who looks on, and who runs beside it.
+    """Who looks on while a fit runs.
 
     Attributes:
         progress: called with an `Update` after every refresh.
         journal: keeps its state.
         watch: surrogate → error against the reference, measured outside the clock; it only
             grades, nothing stops or selects on it.
-        together: the fits beside it, with which its steps are computed.
     """
 
     progress: Progress | None = None
     journal: Journal | None = None
     watch: Watch | None = None
-    together: Together | None = None
-
-    def clock(self) -> float:
-        """Seconds; only differences mean something."""
-        return time.perf_counter() if self.together is None else self.together.clock()
-
-    def run(
-        self, optimiser: Optimiser, problem: LeastSquares, steps: int, state: State | None
-    ) -> Ran:
-        """At most `steps` steps from where a problem starts."""
-        if self.together is None:
-            return optimiser.run(problem, problem.start, steps, state)
-        return self.together.run(optimiser, problem, problem.start, steps, state)
 
 
 @dataclass(frozen=True)
@@ -153,7 +138,7 @@ class _Position:
         return cls(tensors["weights"], tensors["best"], state=state, **about)
 
 
-@gradients()
+@stepwise
 def minimise(
     network: MLP,
     task: Task,
@@ -168,7 +153,7 @@ def minimise(
     anchor: Anchor | None = None,
     monitor: Monitor | None = None,
     estimate: bool = True,
-) -> FitResult:
+) -> Steps[FitResult]:
     """Fit the free entries of `weights` [size] to a task.
 
     Args:
@@ -192,20 +177,18 @@ def minimise(
     position = position or _Position(weights, weights)
     total = sum(phase.steps for phase in phases)
     while position.phase < len(phases) and not position.done:
-        clock = monitor.clock()
         phase = phases[position.phase]
         rng = generator(seed, stage, f"phase {position.phase}", f"refresh {position.refresh}")
         steps = min(phase.refresh, phase.steps - position.refresh * phase.refresh)
         try:
-            problem = LeastSquares(
-                network,
-                position.weights,
-                free,
-                task.blocks(network, position.weights, phase.draw, rng),
-                anchor,
+            blocks = yield Work(partial(task.blocks, network, position.weights, phase.draw, rng))
+            problem = LeastSquares(network, position.weights, free, blocks.value, anchor)
+            ran = yield StepRequest(
+                optimiser, problem, problem.start, steps, position.state or None
             )
-            made = monitor.run(optimiser, problem, steps, position.state or None)
-            measured = _advance(position, problem.insert(made.x), made.state, phases, task, network)
+            made, weights = ran.value, problem.insert(ran.value.x)
+            held_out = yield Work(partial(task.held_out, network, weights, phase.draw))
+            _advance(position, weights, made.state, phases, held_out.value)
         except LOST:
             position.best = position.saved
             position.lost = position.done = True
@@ -213,15 +196,19 @@ def minimise(
         position.steps += made.steps
         position.evaluations += made.evaluations
         position.stalled = made.stalled
-        position.seconds += monitor.clock() - clock
+        position.seconds += blocks.seconds + ran.seconds + held_out.seconds
         error = None
         if monitor.watch is not None:
-            error = monitor.watch(task.solver(network, position.best, phase.draw))
-        _note(position, stage, total, measured, made.solver, error, monitor)
+            solver = task.solver(network, position.best, phase.draw)
+            error = (yield Work(partial(monitor.watch, solver))).value
+        _note(position, stage, total, held_out.value, made.solver, error, monitor)
     assessment = None
     if not position.lost and math.isfinite(position.held_out):
         try:
-            assessment = task.assess(network, position.best, phases[-1].draw, estimate)
+            assessed = yield Work(
+                partial(task.assess, network, position.best, phases[-1].draw, estimate)
+            )
+            assessment = assessed.value
         except LOST:
             position.best, position.lost = position.saved, True
     return FitResult(
@@ -241,18 +228,13 @@ def _advance(
     weights: torch.Tensor,
     state: State,
     phases: Sequence[Phase],
-    task: Task,
-    network: MLP,
-) -> float:
-    """Take over an optimiser's result, keep the best weights, and move to the next refresh.
-
-    Returns the held-out residual just measured.
-    """
+    held_out: float,
+) -> None:
+    """Take over an optimiser's result, keep the best weights, and move to the next refresh."""
     phase = phases[position.phase]
-    held_out = task.held_out(network, weights, phase.draw)
     if not math.isfinite(held_out):
         position.done, position.held_out = True, math.nan
-        return held_out
+        return
     position.weights, position.state = weights, state
     position.waited = 0 if held_out < 0.95 * position.held_out else position.waited + 1
     if held_out < position.held_out:
@@ -266,7 +248,6 @@ def _advance(
         if position.phase < len(phases):  # another ansatz or horizon: measure anew
             position.best, position.held_out = weights, math.inf
             position.saved = weights.cpu()
-    return held_out
 
 
 def _note(

@@ -6,9 +6,11 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.objective.task import Task
 from pacpde.optim.base import Optimiser
 from pacpde.optim.fit import FitResult, Monitor, Phase, minimise
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac.prune import SOURCE
 
 
+@stepwise
 def allocate(
     surrogate: Surrogate,
     source: Task,
@@ -19,9 +21,9 @@ def allocate(
     tolerance: float = 1e-2,
     optimiser: Optimiser | None = None,
     monitor: Monitor | None = None,
-) -> FitResult:
+) -> Steps[FitResult]:
     """min over w_U of L_S(w_U) with w_P = 0 (PAC-Net, stage 2), for a pruned surrogate."""
-    return minimise(
+    return steps_of(minimise)(
         surrogate.network,
         source,
         surrogate.weights,

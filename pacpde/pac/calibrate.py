@@ -9,9 +9,11 @@ from pacpde.objective.blocks import Anchor
 from pacpde.objective.task import Task
 from pacpde.optim.base import Optimiser
 from pacpde.optim.fit import FitResult, Monitor, Phase, minimise
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac.prune import SOURCE
 
 
+@stepwise
 def calibrate(
     surrogate: Surrogate,
     target: Task,
@@ -23,7 +25,7 @@ def calibrate(
     tolerance: float = 1e-2,
     optimiser: Optimiser | None = None,
     monitor: Monitor | None = None,
-) -> FitResult:
+) -> Steps[FitResult]:
     """min over w_P of L_T(w_U + w_P) + λ‖w_P‖² from w_P = 0 (PAC-Net, stage 3).
 
     The kept weights are not among the free parameters, so that the source stays to the last bit.
@@ -33,7 +35,7 @@ def calibrate(
             residuals that end near 1e-7, and 1e-9 is our choice.
     """
     free = ~surrogate.memories[SOURCE].mask
-    return minimise(
+    return steps_of(minimise)(
         surrogate.network,
         target,
         surrogate.weights,

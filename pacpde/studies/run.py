@@ -2,9 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +15,8 @@ from pacpde.methods import Recipe, fit, methods, transfer
 from pacpde.methods.transfer import check_problem, check_transfer
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
-from pacpde.optim.together import Together
+from pacpde.optim.scheduler import BatchScheduler
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.optim.update import Progress, prefixed
 from pacpde.physics import Problem
 from pacpde.reference import Reference
@@ -243,7 +242,7 @@ def _carry_out(
         store,
         progress,
         say,
-        Together.of(None, plan.runtime.device) if plan.together else None,
+        BatchScheduler.of(None, plan.runtime.device) if plan.together else None,
         overwrite,
     )
     sources = dict(zip(plan.seeds, work.each(work.source, [(s,) for s in plan.seeds]), strict=True))
@@ -263,31 +262,31 @@ class _Work:
     store: Store | None
     progress: Progress | None
     say: Say
-    together: Together | None
+    scheduler: BatchScheduler | None
     overwrite: bool = False
     done: dict[tuple[int, str], Compared] = dataclasses.field(default_factory=dict)
 
     def each(self, work: Callable[..., T], given: Sequence[tuple[Any, ...]]) -> list[T]:
-        if self.together is None:
+        if self.scheduler is None:
             return [work(*inputs) for inputs in given]
-        return self.together.each([partial(work, *inputs) for inputs in given])
+        return self.scheduler.run([steps_of(work)(*inputs) for inputs in given]).each()
 
-    def source(self, seed: int) -> Surrogate:
+    @stepwise
+    def source(self, seed: int) -> Steps[Surrogate]:
         plan, title = self.plan, f"source {self.plan.source}, seed {seed}"
         cell = None if self.store is None else self.store.cell(plan.source_inputs(seed))
         found = cell and cell.load()
         if found:
-            self.tell(f"{title}: reused")
+            self.say(f"{title}: reused")
             surrogate = found[1]
         else:
-            self.tell(title)
-            surrogate = fit(
+            self.say(title)
+            surrogate = yield from steps_of(fit)(
                 plan.source,
                 seed=seed,
                 runtime=plan.runtime,
                 progress=self.named("source", seed),
                 journal=None if cell is None else cell.journal,
-                together=self.together,
                 **plan.settings,
             )
             if cell:
@@ -296,27 +295,27 @@ class _Work:
             self.store.show(surrogate, *plan.place(seed, "source"))
         return surrogate
 
-    def cell(self, seed: int, name: str, source: Surrogate) -> Compared:
-        made = self.compared(seed, name, source)
+    @stepwise
+    def cell(self, seed: int, name: str, source: Surrogate) -> Steps[Compared]:
+        made = yield from self.compared(seed, name, source)
         if self.store is not None:
             self.store.show(made.surrogate, *self.plan.place(seed, name))
-        with self.alone():
-            self.done[seed, name] = made
-            if self.store is not None:
-                order = [(seed, name) for seed in self.plan.seeds for name in self.plan.names]
-                found = [self.done[place].record for place in order if place in self.done]
-                self.store.write_records(found, overwrite=self.overwrite)
+        self.done[seed, name] = made
+        if self.store is not None:
+            order = [(seed, name) for seed in self.plan.seeds for name in self.plan.names]
+            found = [self.done[place].record for place in order if place in self.done]
+            self.store.write_records(found, overwrite=self.overwrite)
         return made
 
-    def compared(self, seed: int, name: str, source: Surrogate) -> Compared:
+    def compared(self, seed: int, name: str, source: Surrogate) -> Steps[Compared]:
         plan, title = self.plan, f"{name} to {self.plan.target}, seed {seed}"
         cell = None if self.store is None else self.store.cell(plan.cell_inputs(seed, name))
         found = cell and cell.load()
         if found:
-            self.tell(f"{title}: reused")
+            self.say(f"{title}: reused")
             return Compared(found[0], found[1], reused=True)
-        self.tell(title)
-        result = transfer(
+        self.say(title)
+        result = yield from steps_of(transfer)(
             source,
             plan.target,
             method=name,
@@ -327,7 +326,6 @@ class _Work:
             runtime=plan.runtime,
             progress=self.named(name, seed),
             journal=None if cell is None else cell.journal,
-            together=self.together,
             settings=plan.settings,
             reference=self.references,
             **plan.options.get(name, {}),
@@ -339,14 +337,5 @@ class _Work:
 
     def named(self, name: str, seed: int) -> Progress | None:
         """Progress whose stages start with the name of the method."""
-        if self.together is not None:
-            return self.together.relay(f"{name} (seed {seed})", self.progress)
-        return None if self.progress is None else prefixed(name, self.progress)
-
-    def tell(self, sentence: str) -> None:
-        with self.alone():
-            self.say(sentence)
-
-    def alone(self) -> AbstractContextManager[Any]:
-        """Nothing else of this kind happens meanwhile."""
-        return nullcontext() if self.together is None else self.together.lock
+        title = name if self.scheduler is None else f"{name} (seed {seed})"
+        return self.progress and prefixed(title, self.progress)

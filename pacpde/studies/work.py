@@ -9,7 +9,7 @@ import numpy as np
 from pacpde.datasets import transfer_references
 from pacpde.methods import TransferResult, fit, transfer
 from pacpde.networks.surrogate import Surrogate
-from pacpde.optim.together import Together
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.domain import mesh
 from pacpde.physics.numbers import norm
 from pacpde.reference import Reference
@@ -23,25 +23,24 @@ THRESHOLDS = (1e-2, 1e-3, 1e-4)
 FAILED = "failed"  # the outcome of a cell that has no result
 
 
-def train(training: Training, together: Together | None = None) -> Surrogate:
+@stepwise
+def train(training: Training) -> Steps[Surrogate]:
     """The source surrogate."""
-    return fit(
+    return steps_of(fit)(
         training.problem,
         seed=training.seed,
         runtime=training.runtime,
-        together=together,
         **training.settings,
     )
 
 
-def carry_out(
-    cell: Cell, source: Surrogate, together: Together | None = None
-) -> tuple[Row, Surrogate]:
+@stepwise
+def carry_out(cell: Cell, source: Surrogate) -> Steps[tuple[Row, Surrogate]]:
     """The row of a cell, and the surrogate of its target."""
     references = transfer_references(
         cell.source, cell.target, cell.reference, cell.reference_tolerance
     )
-    result = transfer(
+    result = yield from steps_of(transfer)(
         source,
         cell.target,
         method=cell.method,
@@ -50,7 +49,6 @@ def carry_out(
         noise=cell.noise,
         physics=cell.physics,
         runtime=cell.training.runtime,
-        together=together,
         settings=cell.training.settings,
         reference=references,
         **cell.options,

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 from multiprocessing import current_process, resource_tracker
 from pathlib import Path
 from typing import Any, Protocol
 
 from pacpde.errors import InvalidValueError, PacpdeError, SolverError
-from pacpde.optim.together import StoppedError, Together
+from pacpde.optim.scheduler import BatchScheduler
+from pacpde.optim.stepwise import Steps, steps_of
 from pacpde.registry import load_plugin
 from pacpde.runtime import one_thread
 
@@ -65,14 +65,8 @@ class Here:
 
     def each(self, function: Callable[..., Any], jobs: Iterable[Job], done: Done) -> None:
         for some in _batched(jobs, self.side_by_side):
-            together = Together.of(None, self.device)
-
-            def work(job: Job, together: Together = together) -> None:
-                made = _made(function, (*job, together))
-                with together.lock:
-                    done(job, made)
-
-            together.each([partial(work, job) for job in some])
+            served = [_served(function, job, done) for job in some]
+            BatchScheduler.of(None, self.device).run(served).each()
 
 
 @dataclass(frozen=True)
@@ -200,13 +194,24 @@ def _remote(plugins: Sequence[str], blob: bytes) -> Any:
     return _made(function, job)
 
 
+def _served(function: Callable[..., Any], job: Job, done: Done) -> Steps[None]:
+    """One of several jobs side by side."""
+    try:
+        made = yield from steps_of(function)(*job)
+    except Exception as error:
+        made = _fault(error)
+    done(job, made)
+
+
 def _made(function: Callable[..., Any], job: Job) -> Any:
     try:
         return function(*job)
-    except StoppedError:
-        raise
     except Exception as error:
-        return Fault(f"{type(error).__name__}: {error}")
+        return _fault(error)
+
+
+def _fault(error: Exception) -> Fault:
+    return Fault(f"{type(error).__name__}: {error}")
 
 
 def _result(future: Any) -> Any:
@@ -221,7 +226,7 @@ def _result(future: Any) -> Any:
     except OSError:
         raise
     except Exception as error:
-        return Fault(f"{type(error).__name__}: {error}")
+        return _fault(error)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,10 +17,11 @@ from pacpde.objective.blocks import Anchor, Block, LabelBlock, PhysicsBlock
 from pacpde.objective.task import Draw, PhysicsTask
 from pacpde.optim.base import Progress, State
 from pacpde.optim.first_order import Adam
-from pacpde.optim.fit import FitResult, Monitor, Phase, minimise
+from pacpde.optim.fit import FitResult, Phase, minimise
 from pacpde.optim.free import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
-from pacpde.optim.together import BatchError, Together, _digest
+from pacpde.optim.scheduler import BatchError, BatchScheduler, _digest
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics import Axis, Problem, coefficient
 from pacpde.physics.stacked import stackable
 from pacpde.problems import Burgers, Heat, Lorenz
@@ -130,12 +130,13 @@ def test_each_of_a_stack_stops_by_itself() -> None:
 PHASES = (Phase(6, 3, Draw(40)), Phase(4, 2, Draw(60)))
 
 
-def job(number: int, together: Together | None = None, **options: Any) -> FitResult:
+@stepwise
+def job(number: int, **options: Any) -> Steps[FitResult]:
     """A short fit; numbers that are odd share their network and points with the one before."""
     family = Heat(alpha=0.1 + 0.1 * number)
     network = NETWORK if number < 4 else MLP(2, 1, 6, 1)
     weights = torch.tensor(network.start(np.random.default_rng(number)))
-    return minimise(
+    return steps_of(minimise)(
         network,
         PhysicsTask(family, seed=number),
         weights,
@@ -143,7 +144,6 @@ def job(number: int, together: Together | None = None, **options: Any) -> FitRes
         stage="train",
         seed=number,
         tolerance=1e-9,
-        monitor=Monitor(together=together),
         **options,
     )
 
@@ -151,8 +151,7 @@ def job(number: int, together: Together | None = None, **options: Any) -> FitRes
 @pytest.mark.parametrize("workers", [1, 2])
 def test_fits_side_by_side_have_the_bits_of_fits_alone(workers: int) -> None:
     """Of two kinds, with one or two phases, more of them than workers."""
-    together = Together(workers)
-    found = together.each([partial(job, number, together) for number in range(6)])
+    found = BatchScheduler(workers).run([steps_of(job)(number) for number in range(6)]).each()
     for number, made in enumerate(found):
         alone = job(number)
         assert torch.equal(made.weights, alone.weights)
@@ -164,8 +163,8 @@ def test_fits_side_by_side_have_the_bits_of_fits_alone(workers: int) -> None:
 
 def test_fits_in_stacks_end_as_alone_to_rounding() -> None:
     """Of two kinds, with one or two phases, more of them than workers."""
-    together = Together(2, stacked=True)
-    found = together.each([partial(job, number, together) for number in range(6)])
+    scheduler = BatchScheduler(2, stacked=True)
+    found = scheduler.run([steps_of(job)(number) for number in range(6)]).each()
     for number, made in enumerate(found):
         alone = job(number)
         torch.testing.assert_close(made.weights, alone.weights, rtol=1e-6, atol=1e-6)
@@ -176,9 +175,9 @@ def test_fits_in_stacks_end_as_alone_to_rounding() -> None:
 
 def test_the_same_call_gives_the_same_bits() -> None:
     """However the threads happen to run."""
-    together = Together(2)
+    scheduler = BatchScheduler(2)
     first, again = (
-        together.each([partial(job, number, together) for number in range(5)]) for _ in range(2)
+        scheduler.run([steps_of(job)(number) for number in range(5)]).each() for _ in range(2)
     )
     for one, other in zip(first, again, strict=True):
         assert torch.equal(one.weights, other.weights)
@@ -205,58 +204,64 @@ class Counting(LevenbergMarquardt):
 
 
 def test_what_is_asked_for_twice_is_computed_once() -> None:
-    together, optimiser = Together(1), Counting()
-    found = together.each([partial(job, 1, together, optimiser=optimiser) for _ in range(5)])
+    optimiser = Counting()
+    asked = [steps_of(job)(1, optimiser=optimiser) for _ in range(5)]
+    found = BatchScheduler(1).run(asked).each()
     assert optimiser.sizes == [1] * len(found[0].history)
     assert all(torch.equal(made.weights, found[0].weights) for made in found)
 
 
 def test_a_stack_too_large_for_the_device_is_halved() -> None:
-    together, optimiser = Together(1, stacked=True), Counting(most_at_once=2)
-    jobs = [partial(job, number, together, optimiser=optimiser) for number in (0, 2)]
-    jobs += [partial(job, number, together, optimiser=optimiser) for number in (1, 3)]
-    found = together.each(jobs)
+    optimiser = Counting(most_at_once=2)
+    asked = [steps_of(job)(number, optimiser=optimiser) for number in (0, 2, 1, 3)]
+    found = BatchScheduler(1, stacked=True).run(asked).each()
     assert max(optimiser.sizes) == 2
     torch.testing.assert_close(found[1].weights, job(2).weights, rtol=1e-6, atol=1e-6)
 
 
 def test_an_optimiser_that_knows_no_stacks() -> None:
-    together = Together(2)
-    found = together.each([partial(job, n, together, optimiser=Adam()) for n in (0, 2)])
+    asked = [steps_of(job)(number, optimiser=Adam()) for number in (0, 2)]
+    found = BatchScheduler(2).run(asked).each()
     assert torch.equal(found[1].weights, job(2, optimiser=Adam()).weights)
 
 
 def test_one_that_fails_leaves_the_others_alone() -> None:
-    together, ended = Together(2), []
+    ended = []
 
-    def works(number: int) -> None:
-        ended.append(job(number, together).outcome)
+    def works(number: int) -> Steps[None]:
+        made = yield from steps_of(job)(number)
+        ended.append(made.outcome)
 
-    def fails() -> None:
-        job(1, together)
+    def fails() -> Steps[None]:
+        yield from steps_of(job)(1)
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        together.each([partial(works, 0), fails, partial(works, 2)])
+        BatchScheduler(2).run([works(0), fails(), works(2)]).each()
     assert ended == ["not_converged"] * 2
 
 
 def test_results_of_the_others_are_kept() -> None:
-    together = Together(2)
+    scheduler = BatchScheduler(2)
 
-    def fails() -> FitResult:
+    @stepwise
+    def fails() -> Steps[FitResult]:
+        yield from ()
         raise ZeroDivisionError("by nought")
 
-    ended = together.settled([partial(job, 0, together), fails, partial(job, 2, together)])
+    asked = [steps_of(job)(0), steps_of(fails)(), steps_of(job)(2)]
+    ended = scheduler.run(asked)
     with pytest.raises(
         BatchError, match=r"1 of 3 fits failed \(number 1, from 0\).*by nought"
     ) as e:
         ended.all()
     assert list(e.value.errors) == [1]
     assert e.value.results[1] is None
-    assert torch.equal(e.value.results[2].weights, together.each([partial(job, 2)])[0].weights)
+    assert torch.equal(
+        e.value.results[2].weights, scheduler.run([steps_of(job)(2)]).each()[0].weights
+    )
     with pytest.raises(ZeroDivisionError):  # where none is left, its own error
-        together.settled([fails, fails]).all()
+        scheduler.run([steps_of(fails)(), steps_of(fails)()]).all()
 
 
 @dataclass(frozen=True)
@@ -283,9 +288,9 @@ class Broken(LevenbergMarquardt):
 @pytest.mark.parametrize("stacked", [True, False])
 def test_one_that_fails_in_a_stack_leaves_the_others_alone(stacked: bool) -> None:
     """Fit 2 (α = 0.3) is stacked with fit 0; the optimiser cannot be hashed either."""
-    together, optimiser = Together(2, stacked=stacked), Broken(fails_above=0.25)
-    jobs = [partial(job, number, together, optimiser=optimiser) for number in (0, 2)]
-    ended = together.settled(jobs)
+    optimiser = Broken(fails_above=0.25)
+    asked = [steps_of(job)(number, optimiser=optimiser) for number in (0, 2)]
+    ended = BatchScheduler(2, stacked=stacked).run(asked)
     assert list(ended.errors) == [1]
     assert isinstance(ended.errors[1], ZeroDivisionError)
     torch.testing.assert_close(ended.results[0].weights, job(0).weights, rtol=1e-6, atol=1e-6)
@@ -298,9 +303,8 @@ def test_a_problem_whose_stack_cannot_be_made_does_not_block(
     def fails(*_: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("pacpde.optim.together._stacks", fails)
-    together = Together(2)
-    ended = together.settled([partial(job, number, together) for number in (0, 2)])
+    monkeypatch.setattr("pacpde.optim.scheduler._stacks", fails)
+    ended = BatchScheduler(2).run([steps_of(job)(number) for number in (0, 2)])
     assert [type(error) for error in ended.errors.values()] == [ZeroDivisionError] * 2
 
 
@@ -348,9 +352,9 @@ def test_what_differs_in_an_array_alone_is_not_the_same() -> None:
 
 def test_there_must_be_a_worker() -> None:
     with pytest.raises(InvalidValueError, match="whole number from 1"):
-        Together.of(0, "cpu")
-    assert Together.of(None, "cuda:1").workers == 1
-    assert Together.of(None, "cpu").workers == torch.get_num_threads()
+        BatchScheduler.of(0, "cpu")
+    assert BatchScheduler.of(None, "cuda:1").workers == 1
+    assert BatchScheduler.of(None, "cpu").workers == torch.get_num_threads()
 
 
 @pytest.mark.parametrize("family", [Heat, Burgers, Lorenz])
