@@ -18,6 +18,7 @@ import torch
 from pacpde.errors import InvalidValueError
 from pacpde.networks.jets import check_channels
 from pacpde.networks.mlp import MLP
+from pacpde.networks.stacking import Stackable
 from pacpde.physics.conditions import Dirichlet, Periodic
 from pacpde.physics.derivatives import taylor_channels
 from pacpde.physics.elementary import exp
@@ -28,7 +29,7 @@ Wall = tuple[str, float, float, tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(Stackable):
     """A set of points, ready for a network.
 
     Leading dimensions [...] are a stack of sets, for a stack of networks.
@@ -42,6 +43,8 @@ class Batch:
         scale: typical size of each field, [fields].
         images: 1, or 2 for each axis in which N is made odd, from N(x) and N(−x).
     """
+
+    stacked = ("coordinates", "inputs", "offset", "product")
 
     coordinates: torch.Tensor
     names: tuple[str, ...]
@@ -67,30 +70,9 @@ class Batch:
         )
 
     @property
-    def kind(self) -> Hashable:
+    def batch_key(self) -> Hashable:
         """What sets that can be stacked have in common."""
         return type(self), self.names, self.images, self.inputs.shape, tuple(self.scale.tolist())
-
-    @classmethod
-    def stack(cls, batches: Sequence["Batch"]) -> "Batch":
-        """Sets of one kind, along a new first dimension."""
-        return replace(
-            batches[0],
-            coordinates=torch.stack([batch.coordinates for batch in batches]),
-            inputs=torch.stack([batch.inputs for batch in batches]),
-            offset=torch.stack([batch.offset for batch in batches]),
-            product=torch.stack([batch.product for batch in batches]),
-        )
-
-    def members(self, chosen: torch.Tensor) -> "Batch":
-        """Some sets of a stack."""
-        return replace(
-            self,
-            coordinates=self.coordinates[chosen],
-            inputs=self.inputs[chosen],
-            offset=self.offset[chosen],
-            product=self.product[chosen],
-        )
 
     def fields(self, output: torch.Tensor) -> torch.Tensor:
         """Fields and derivatives [..., channels, points, fields] from the network's output jet."""

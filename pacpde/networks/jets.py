@@ -77,7 +77,7 @@ def pull_back(
 
     Args:
         s: slopes at z's value up to one more than the order of `names`.
-        gradient: [kinds, ..., channels, points, width].
+        gradient: [n_components, ..., channels, points, width].
     """
     parts = dict(zip(names, z.unbind(-3), strict=True))
     pulled = gradient * s[1].unsqueeze(-3)

@@ -175,7 +175,7 @@ class MLP:
         """Gradients in every layer's pre-activations, from those in the outputs.
 
         Args:
-            gradient: [kinds, ..., channels, points, outputs]; the deltas have the same order.
+            gradient: [n_components, ..., channels, points, outputs], and so are the deltas.
         """
         found = [gradient]
         matrices = self.matrices(weights)

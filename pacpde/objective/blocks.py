@@ -7,6 +7,7 @@ from typing import Protocol, Self
 import torch
 
 from pacpde.networks.constraints import Ansatz, Batch
+from pacpde.networks.stacking import Stackable
 from pacpde.physics.derivatives import ChannelDerivative
 from pacpde.physics.problem import Problem
 from pacpde.physics.stacked import members, stack, stackable
@@ -15,7 +16,7 @@ from pacpde.physics.stacked import members, stack, stackable
 class Block(Protocol):
     """Residuals at a set of points; each row depends on its own point only.
 
-    Blocks of one kind can be stacked: leading dimensions [...] everywhere.
+    Blocks of one batch key can be stacked: leading dimensions [...] everywhere.
     """
 
     @property
@@ -24,12 +25,16 @@ class Block(Protocol):
         ...
 
     @property
-    def kinds(self) -> int:
+    def n_components(self) -> int:
         """Rows a point."""
         ...
 
     def residual(self, fields: torch.Tensor) -> torch.Tensor:
-        """Weighted residuals [..., points, kinds] of the jet [..., channels, points, fields]."""
+        """Weighted residuals [..., points, n_components].
+
+        Args:
+            fields: jet, [..., channels, points, fields].
+        """
         ...
 
     def only(self, points: slice) -> Self:
@@ -37,12 +42,13 @@ class Block(Protocol):
         ...
 
     @property
-    def kind(self) -> Hashable:
+    def batch_key(self) -> Hashable:
         """What blocks that can be stacked have in common."""
         ...
 
-    def stack(self, others: Sequence[Self]) -> Self:
-        """This block and others of its kind, along a new first dimension."""
+    @classmethod
+    def stack(cls, items: Sequence[Self]) -> Self:
+        """Blocks of one kind, along a new first dimension."""
         ...
 
     def members(self, chosen: torch.Tensor) -> Self:
@@ -51,12 +57,14 @@ class Block(Protocol):
 
 
 @dataclass(frozen=True)
-class PhysicsBlock:
+class PhysicsBlock(Stackable):
     """(∂u/∂t − rhs) · time unit / scale at points; ½‖r‖² is half a weighted mean square.
 
     Attributes:
         problem: in a stack, its coefficients are columns [stack, 1].
     """
+
+    stacked = ("batch",)
 
     problem: Problem
     batch: Batch
@@ -88,33 +96,33 @@ class PhysicsBlock:
         return replace(self, batch=batch, weight=self.weight * batch.size / self.batch.size)
 
     @property
-    def kinds(self) -> int:
+    def n_components(self) -> int:
         return len(self.problem.fields)
 
     @property
-    def kind(self) -> Hashable:
+    def batch_key(self) -> Hashable:
         problem = self.problem
         alike = type(problem) if stackable(type(problem)) else problem
-        return "physics", alike, problem.until, problem.scales, self.weight, self.batch.kind
+        return "physics", alike, problem.until, problem.scales, self.weight, self.batch.batch_key
 
-    def stack(self, others: Sequence["PhysicsBlock"]) -> "PhysicsBlock":
-        blocks = [self, *others]
-        problem = stack([block.problem for block in blocks], self.batch.coordinates)
-        return replace(self, problem=problem, batch=Batch.stack([block.batch for block in blocks]))
+    @classmethod
+    def stack(cls, items: Sequence["PhysicsBlock"]) -> "PhysicsBlock":
+        problem = stack([one.problem for one in items], items[0].batch.coordinates)
+        return replace(super().stack(items), problem=problem)
 
     def members(self, chosen: torch.Tensor) -> "PhysicsBlock":
-        return replace(
-            self, problem=members(self.problem, chosen), batch=self.batch.members(chosen)
-        )
+        return replace(super().members(chosen), problem=members(self.problem, chosen))
 
 
 @dataclass(frozen=True)
-class LabelBlock:
+class LabelBlock(Stackable):
     """(u − y) / scale at labelled points; also soft start and edge values.
 
     Attributes:
         values: y, [..., points, fields].
     """
+
+    stacked = ("batch", "values")
 
     batch: Batch
     values: torch.Tensor
@@ -128,7 +136,7 @@ class LabelBlock:
         return cls(ansatz.batch(points), values, weight)
 
     def residual(self, fields: torch.Tensor) -> torch.Tensor:
-        found = fields.select(-3, 0)[..., : self.kinds]
+        found = fields.select(-3, 0)[..., : self.n_components]
         difference = (found - self.values) / self.batch.scale
         return difference * (self.weight / self.batch.size) ** 0.5
 
@@ -138,24 +146,16 @@ class LabelBlock:
         return replace(self, batch=batch, values=self.values[..., points, :], weight=weight)
 
     @property
-    def kinds(self) -> int:
+    def n_components(self) -> int:
         return self.values.shape[-1]
 
     @property
-    def kind(self) -> Hashable:
-        return "labels", self.weight, self.batch.kind
-
-    def stack(self, others: Sequence["LabelBlock"]) -> "LabelBlock":
-        blocks = [self, *others]
-        values = torch.stack([block.values for block in blocks])
-        return replace(self, batch=Batch.stack([block.batch for block in blocks]), values=values)
-
-    def members(self, chosen: torch.Tensor) -> "LabelBlock":
-        return replace(self, batch=self.batch.members(chosen), values=self.values[chosen])
+    def batch_key(self) -> Hashable:
+        return "labels", self.weight, self.batch.batch_key
 
 
 @dataclass(frozen=True)
-class Anchor:
+class Anchor(Stackable):
     """strength·‖w − centre‖² over the free parameters, without a ½ (PAC-Net's λ).
 
     As residuals: √(2·strength)·(w − centre), whose Jacobian is diagonal.
@@ -163,6 +163,8 @@ class Anchor:
     Attributes:
         strength, centre: one value a free parameter, [..., free].
     """
+
+    stacked = ("strength", "centre")
 
     strength: torch.Tensor
     centre: torch.Tensor
@@ -176,13 +178,3 @@ class Anchor:
     def uniform(self) -> bool:
         """Whether it pulls every parameter alike."""
         return bool((self.strength == self.strength[..., :1]).all())
-
-    @classmethod
-    def stack(cls, anchors: Sequence["Anchor"]) -> "Anchor":
-        return cls(
-            torch.stack([anchor.strength for anchor in anchors]),
-            torch.stack([anchor.centre for anchor in anchors]),
-        )
-
-    def members(self, chosen: torch.Tensor) -> "Anchor":
-        return Anchor(self.strength[chosen], self.centre[chosen])

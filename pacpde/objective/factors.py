@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from pacpde.networks.mlp import MLP, Layer, Trace
+from pacpde.networks.stacking import Stackable
 from pacpde.objective.blocks import Block
 
 
@@ -25,7 +26,7 @@ def residuals(network: MLP, weights: torch.Tensor, blocks: Sequence[Block]) -> t
 
 
 def factor_bytes(network: MLP, block: Block) -> int:
-    """Bytes of a block's factors, kinds counted as fields."""
+    """Bytes of a block's factors, components counted as fields."""
     widths = sum(layer.inputs + network.outputs * layer.outputs for layer in network.layers)
     inputs = block.batch.inputs
     return int(inputs.element_size() * inputs[..., 0].numel() * widths)
@@ -56,11 +57,13 @@ class Streamed(Sequence["Factors"]):
         leaf = output.detach().requires_grad_(True)
         with torch.enable_grad():
             residual = block.residual(block.batch.fields(leaf))
-            kinds = residual.shape[-1]
+            n_components = residual.shape[-1]
             slopes = torch.stack(
                 [
-                    torch.autograd.grad(residual[..., k].sum(), leaf, retain_graph=k + 1 < kinds)[0]
-                    for k in range(kinds)
+                    torch.autograd.grad(
+                        residual[..., k].sum(), leaf, retain_graph=k + 1 < n_components
+                    )[0]
+                    for k in range(n_components)
                 ]
             )
         deltas = network.deltas(weights, trace, names, slopes)
@@ -76,17 +79,20 @@ class Streamed(Sequence["Factors"]):
 
 
 @dataclass(frozen=True)
-class Factors:
-    """The Jacobian rows of one block: (inputs [..., S, in, N], δ [..., S, out, kinds, N]) a layer.
+class Factors(Stackable):
+    """The Jacobian rows of one block.
 
-    S runs over channels and images, the images of the value first.
+    A layer has inputs [..., S, in, N] and δ [..., S, out, n_components, N] of N points. S runs over
+    channels and images, the images of the value first.
     """
+
+    stacked = ("layers",)
 
     layers: Sequence[tuple[torch.Tensor, torch.Tensor]]
     images: int
 
     @property
-    def kinds(self) -> int:
+    def n_components(self) -> int:
         return self.layers[0][1].shape[-2]
 
     @property
@@ -95,21 +101,17 @@ class Factors:
 
     @property
     def rows(self) -> int:
-        return self.kinds * self.points
+        return self.n_components * self.points
 
     def only(self, points: slice) -> "Factors":
         """The rows of some points."""
         return Factors([(a[..., points], d[..., points]) for a, d in self.layers], self.images)
 
-    def members(self, chosen: torch.Tensor) -> "Factors":
-        """Some of a stack."""
-        return Factors([(a[chosen], d[chosen]) for a, d in self.layers], self.images)
-
     def write(self, number: int, at: "Columns", target: torch.Tensor) -> None:
         """Columns of one layer into `target`, [..., columns, rows]."""
         inputs, delta = self.layers[number]
         bias = delta[..., : self.images, :, :, :].sum(-4)
-        target = target.unflatten(-1, (self.kinds, self.points))
+        target = target.unflatten(-1, (self.n_components, self.points))
         if at.outputs is not None:
             count = len(at.outputs)
             _products(
@@ -175,7 +177,7 @@ def _like(tensor: torch.Tensor, dim: int, size: int) -> torch.Tensor:
 
 
 def _rows(residual: torch.Tensor) -> torch.Tensor:
-    """[..., points, kinds] → [..., rows], kind after kind."""
+    """[..., points, n_components] → [..., rows], component after component."""
     return residual.mT.flatten(-2)
 
 

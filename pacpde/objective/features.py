@@ -1,21 +1,24 @@
 """Blocks on hidden features: outputs of a network that pass on its last hidden layer."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
 import torch
 
 from pacpde.networks.constraints import Batch
+from pacpde.networks.stacking import Stackable
 
 
 @dataclass(frozen=True)
-class FeatureBlock:
+class FeatureBlock(Stackable):
     """½ Σ_c weight_c · mean over points of (F_c − target_c)²: features held where they were.
 
     Attributes:
         values: target features, [..., points, features].
         weights: one a feature, [features].
     """
+
+    stacked = ("batch", "values")
 
     batch: Batch
     values: torch.Tensor
@@ -26,7 +29,7 @@ class FeatureBlock:
         return difference * (self.weights / self.batch.size).sqrt()
 
     @property
-    def kinds(self) -> int:
+    def n_components(self) -> int:
         return self.values.shape[-1]
 
     def only(self, points: slice) -> "FeatureBlock":
@@ -35,19 +38,12 @@ class FeatureBlock:
         return replace(self, batch=batch, values=self.values[..., points, :], weights=weights)
 
     @property
-    def kind(self) -> Hashable:
-        return "features", id(self), self.batch.kind  # never stacked
-
-    def stack(self, others: Sequence["FeatureBlock"]) -> "FeatureBlock":
-        assert not others
-        return replace(self, batch=Batch.stack([self.batch]), values=self.values[None])
-
-    def members(self, chosen: torch.Tensor) -> "FeatureBlock":
-        return replace(self, batch=self.batch.members(chosen), values=self.values[chosen])
+    def batch_key(self) -> Hashable:
+        return "features", id(self), self.batch.batch_key  # never stacked
 
 
 @dataclass(frozen=True)
-class SpectralBlock:
+class SpectralBlock(Stackable):
     """½ weight · Σ over k of σ_k² of a batch of features [points, features].
 
     σ² = ‖F v‖² with the right singular vector v, and d(σ²) = 2 (F v)ᵀ dF v: the vectors of the
@@ -57,6 +53,8 @@ class SpectralBlock:
         vectors: right singular vectors of the smallest values, [features, k].
     """
 
+    stacked = ("batch",)
+
     batch: Batch
     vectors: torch.Tensor
     weight: float
@@ -65,19 +63,12 @@ class SpectralBlock:
         return fields.select(-3, 0) @ self.vectors * self.weight**0.5
 
     @property
-    def kinds(self) -> int:
+    def n_components(self) -> int:
         return self.vectors.shape[-1]
 
     def only(self, points: slice) -> "SpectralBlock":
         return replace(self, batch=self.batch.only(points))
 
     @property
-    def kind(self) -> Hashable:
-        return "spectral", id(self), self.batch.kind  # never stacked
-
-    def stack(self, others: Sequence["SpectralBlock"]) -> "SpectralBlock":
-        assert not others
-        return replace(self, batch=Batch.stack([self.batch]))
-
-    def members(self, chosen: torch.Tensor) -> "SpectralBlock":
-        return replace(self, batch=self.batch.members(chosen))
+    def batch_key(self) -> Hashable:
+        return "spectral", id(self), self.batch.batch_key  # never stacked

@@ -16,6 +16,7 @@ import torch
 
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import Reparametrised
+from pacpde.networks.stacking import Stackable
 from pacpde.objective.blocks import Block
 from pacpde.objective.factors import Columns, Factors, Streamed, factor_bytes, residuals
 
@@ -44,7 +45,7 @@ def linearise(
     if isinstance(network, Reparametrised):
         return _pulled(network, weights, blocks, free, memory)
     streamed = Streamed(network, weights, blocks)
-    rows = sum(block.kinds * block.batch.size for block in blocks)
+    rows = sum(block.n_components * block.batch.size for block in blocks)
     jacobian = Jacobian(network, weights[..., :0], rows, streamed, free, memory)
     if jacobian.bytes <= memory:
         r: list[torch.Tensor] = []
@@ -101,7 +102,7 @@ Piece = tuple[int, Columns]  # of one layer
 
 
 @dataclass(frozen=True)
-class Jacobian:
+class Jacobian(Stackable):
     """∂r/∂(free parameters), [..., rows, free].
 
     Attributes:
@@ -112,6 +113,8 @@ class Jacobian:
         memory: bytes of it that may be written out at a time.
         matrix: Jᵀ, [..., free, rows], where memory holds all of it.
     """
+
+    stacked = ("like", "parts", "matrix")
 
     network: MLP
     like: torch.Tensor
@@ -132,17 +135,9 @@ class Jacobian:
         return self.like.element_size() * prod(self.shape) * self._count
 
     def members(self, chosen: torch.Tensor) -> "Jacobian":
-        """Some of a stack."""
-        free = self.free
-        if free is not None and free.dim() > 1:
-            free = free[chosen]
-        return replace(
-            self,
-            like=self.like[chosen],
-            parts=[part.members(chosen) for part in self.parts],
-            free=free,
-            matrix=None if self.matrix is None else self.matrix[chosen],
-        )
+        free = self.free  # one list for all, or one each
+        own = free[chosen] if free is not None and free.dim() > 1 else free
+        return replace(super().members(chosen), free=own)
 
     def times(self, v: torch.Tensor) -> torch.Tensor:
         """J v, [..., rows], for v [..., free]."""
@@ -167,7 +162,9 @@ class Jacobian:
         matrices = self.network.matrices(whole)
         start = 0
         for part in self.parts:
-            own = y[..., start : start + part.rows].unflatten(-1, (1, 1, part.kinds, part.points))
+            own = y[..., start : start + part.rows].unflatten(
+                -1, (1, 1, part.n_components, part.points)
+            )
             start += part.rows
             for (inputs, delta), (weight, bias) in zip(part.layers, matrices, strict=True):
                 pulled = (delta * own).sum(-2)  # [..., S, out, N]
@@ -209,7 +206,7 @@ class Jacobian:
             add_lower(found, self.matrix)
             return found
         for part in self.parts:
-            size = self.like.element_size() * free * part.kinds * self._count
+            size = self.like.element_size() * free * part.n_components * self._count
             step = max(1, self._piece // size)
             for start in range(0, part.points, step):
                 some = part.only(slice(start, start + step))

@@ -10,13 +10,14 @@ from functools import cached_property
 import torch
 
 from pacpde.networks.mlp import MLP
+from pacpde.networks.stacking import Stackable
 from pacpde.objective.blocks import Anchor, Block
 from pacpde.objective.factors import residuals
 from pacpde.objective.jacobian import MEMORY, Jacobian, linearise, split
 
 
 @dataclass(frozen=True)
-class LeastSquares:
+class LeastSquares(Stackable):
     """½‖r(x)‖² + Σ strength (x − centre)² over the free entries x of `weights`.
 
     Leading dimensions [...] are a stack of problems, see `stack`.
@@ -27,6 +28,8 @@ class LeastSquares:
         anchor: over the free entries, in their order.
         memory: bytes that its Jacobian may take; a normal matrix with its factor as many.
     """
+
+    stacked = ("weights", "free", "blocks", "anchor")
 
     network: MLP
     weights: torch.Tensor
@@ -96,35 +99,12 @@ class LeastSquares:
         return value
 
     @property
-    def kind(self) -> Hashable:
+    def batch_key(self) -> Hashable:
         """What problems that can be stacked have in common."""
         anchor = None if self.anchor is None else self.anchor.uniform
-        kinds = tuple(block.kind for block in self.blocks)
+        keys = tuple(block.batch_key for block in self.blocks)
         where = str(self.weights.device), self.weights.dtype
-        return self.network, int(self.free.sum()), anchor, kinds, where
-
-    @classmethod
-    def stack(cls, problems: Sequence["LeastSquares"]) -> "LeastSquares":
-        """Problems of one kind as one, with a first dimension that runs over them."""
-        first = problems[0]
-        columns = zip(*[problem.blocks for problem in problems], strict=True)
-        anchors = [problem.anchor for problem in problems if problem.anchor is not None]
-        return replace(
-            first,
-            weights=torch.stack([problem.weights for problem in problems]),
-            free=torch.stack([problem.free for problem in problems]),
-            blocks=[block.stack(others) for block, *others in columns],
-            anchor=Anchor.stack(anchors) if anchors else None,
-        )
+        return self.network, int(self.free.sum()), anchor, keys, where
 
     def members(self, chosen: torch.Tensor) -> "LeastSquares":
-        """Some problems of a stack."""
-        if len(chosen) == len(self.weights):
-            return self
-        return replace(
-            self,
-            weights=self.weights[chosen],
-            free=self.free[chosen],
-            blocks=[block.members(chosen) for block in self.blocks],
-            anchor=None if self.anchor is None else self.anchor.members(chosen),
-        )
+        return self if len(chosen) == len(self.weights) else super().members(chosen)

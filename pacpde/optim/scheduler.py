@@ -2,7 +2,7 @@
 
 Every fit is a generator (see `stepwise`), and one plain loop serves what they ask for. Steps are
 computed once every fit that is left asks for some: requests that are the same once, the others on
-all cores, each alone or those of one kind as a stack (see `LeastSquares.stack`), which sums in
+all cores, each alone or those of one batch key as a stack (see `LeastSquares.stack`), which sums in
 another order. No fit runs in a thread; with several workers, threads do what the fits ask for.
 """
 
@@ -95,7 +95,7 @@ class _Asked:
     @property
     def batch_key(self) -> Hashable:
         """What requests of one stack have in common; nothing where the user's own has no hash."""
-        key = self.steps.optimiser, self.steps.steps, self.steps.problem.kind
+        key = self.steps.optimiser, self.steps.steps, self.steps.problem.batch_key
         try:
             hash(key)
         except Exception:
@@ -111,7 +111,7 @@ class _Asked:
         return _digest([self.steps.x, self.steps.problem, self.steps.state])
 
 
-_Stack = list[list[_Asked]]  # of one kind; requests of an inner list are the same
+_Stack = list[list[_Asked]]  # of one batch key; requests of an inner list are the same
 
 
 @dataclass
@@ -125,7 +125,7 @@ class BatchScheduler:
 
     Attributes:
         workers: requests or stacks computed at once, each by one thread; on a GPU one is best.
-        stacked: compute requests of one kind as a stack: quicker for small networks and on a GPU.
+        stacked: compute requests of one batch key as a stack: quicker for small networks, on a GPU.
 
     Example:
         >>> from pacpde import fit
@@ -239,7 +239,7 @@ def _computed(stack: _Stack) -> float:
 
 
 def _run(requests: Sequence[Any]) -> list[Any]:
-    """What came of requests of one kind: as a stack, in halves where a device has no memory."""
+    """What came of requests of one batch key; a stack is halved where a device is too small."""
     first = requests[0]
     if len(requests) == 1:
         return [first.compute()]
@@ -257,7 +257,7 @@ def _run(requests: Sequence[Any]) -> list[Any]:
 
 
 def _stacks(requests: Sequence[_Asked], workers: int, stacked: bool) -> Iterable[_Stack]:
-    """Requests of one kind, as many as pay and leave work for every worker; long stacks first."""
+    """Stacks as long as pays and leaves work for every worker; the long ones first."""
     found: list[_Stack] = []
     for alike in _grouped(requests, lambda request: request.batch_key):
         same = [

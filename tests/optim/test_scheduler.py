@@ -63,7 +63,7 @@ def test_a_stack_is_its_problems(name: str) -> None:
     """Residuals, Jacobian and its products."""
     alone = STACKS[name]
     together = LeastSquares.stack(alone)
-    assert len({one.kind for one in alone}) == 1
+    assert len({one.batch_key for one in alone}) == 1
     x = torch.stack([one.start * 1.1 for one in alone])
     r, jacobian = together.linearise(x)
     y = torch.tensor(np.random.default_rng(0).normal(size=r.shape))
@@ -383,8 +383,8 @@ Asking.name = "asking"  # too late to be registered: other tests list the famili
 def test_a_family_that_does_not_stack_runs_one_by_one() -> None:
     assert not stackable(Asking)
     problems = [problem(Asking(k=k), 1) for k in (1.0, 3.0)]
-    assert problems[0].kind != problems[1].kind
-    assert problems[0].kind == problem(Asking(k=1.0), 2).kind
+    assert problems[0].batch_key != problems[1].batch_key
+    assert problems[0].batch_key == problem(Asking(k=1.0), 2).batch_key
 
 
 @pytest.mark.parametrize("k", [1.0, 3.0])

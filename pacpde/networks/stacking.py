@@ -1,0 +1,63 @@
+"""Things of one kind as one thing, whose tensors have a first dimension that runs over them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import torch
+
+
+class Stackable:
+    """A frozen dataclass of which several can be one.
+
+    Attributes:
+        stacked: the fields that get a first dimension: tensors, other things that can be stacked,
+            lists of these, or None. All other fields are those of the first.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class Line(Stackable):
+        ...     stacked = ("slope",)
+        ...     slope: torch.Tensor
+        ...     name: str = "line"
+        >>> both = Line.stack([Line(torch.tensor(1.0)), Line(torch.tensor(2.0))])
+        >>> both.slope.tolist(), both.members(torch.tensor([1])).slope.tolist()
+        ([1.0, 2.0], [2.0])
+    """
+
+    stacked: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def stack(cls, items: Sequence[Self]) -> Self:
+        """Several of one kind, along a new first dimension."""
+        parts = {name: stack([getattr(one, name) for one in items]) for name in cls.stacked}
+        return replace(items[0], **parts)  # type: ignore[type-var]
+
+    def members(self, chosen: torch.Tensor) -> Self:
+        """Some of a stack, by their numbers or a mask."""
+        parts = {name: members(getattr(self, name), chosen) for name in self.stacked}
+        return replace(self, **parts)  # type: ignore[type-var]
+
+
+def stack(values: Sequence[Any]) -> Any:
+    """Tensors, stackable things, lists of these or None, along a new first dimension."""
+    first = values[0]
+    if first is None:
+        return None
+    if isinstance(first, torch.Tensor):
+        return torch.stack(list(values))
+    if isinstance(first, list | tuple):
+        return type(first)(stack(column) for column in zip(*values, strict=True))
+    return type(first).stack(values)
+
+
+def members(value: Any, chosen: torch.Tensor) -> Any:
+    """Some of what was stacked."""
+    if value is None:
+        return None
+    if isinstance(value, torch.Tensor):
+        return value[chosen]
+    if isinstance(value, list | tuple):
+        return type(value)(members(part, chosen) for part in value)
+    return value.members(chosen)
