@@ -47,8 +47,10 @@ def stack(values: Sequence[Any]) -> Any:
         return None
     if isinstance(first, torch.Tensor):
         return torch.stack(list(values))
-    if isinstance(first, list | tuple):
-        return type(first)(stack(column) for column in zip(*values, strict=True))
+    if isinstance(first, tuple):
+        return tuple(stack(column) for column in zip(*values, strict=True))
+    if isinstance(first, Sequence):
+        return [stack(column) for column in zip(*values, strict=True)]
     return type(first).stack(values)
 
 
@@ -58,6 +60,8 @@ def members(value: Any, chosen: torch.Tensor) -> Any:
         return None
     if isinstance(value, torch.Tensor):
         return value[chosen]
-    if isinstance(value, list | tuple):
-        return type(value)(members(part, chosen) for part in value)
+    if isinstance(value, tuple):
+        return tuple(members(part, chosen) for part in value)
+    if isinstance(value, Sequence):
+        return [members(part, chosen) for part in value]
     return value.members(chosen)

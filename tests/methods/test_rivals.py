@@ -167,11 +167,12 @@ def test_pruning_in_rounds_frees_more_and_more(source: Surrogate) -> None:
 
 
 def test_rounds_end_before_the_source_is_lost(source: Surrogate) -> None:
-    made = transfer(source, TARGET, sparsity=0.97, rounds=6, lose=3.0, settings=SETTINGS)
+    own = {"sparsity": 0.97, "rounds": 6, "approach": "straight", "settings": SETTINGS}
+    made = transfer(source, TARGET, lose=3.0, **own)
     kept = int(made.surrogate.memories["source"].mask.sum())
     assert kept > round(0.03 * source.parameters)
     assert made.source_error["recalled"] == made.source_error["allocated"]
-    everything = transfer(source, TARGET, sparsity=0.97, rounds=6, settings=SETTINGS)
+    everything = transfer(source, TARGET, **own)
     assert made.source_error["recalled"] < everything.source_error["recalled"]
     with pytest.raises(InvalidValueError, match="rounds above 1"):
         transfer(source, TARGET, lose=3.0)
@@ -254,8 +255,8 @@ def test_random_features_solve_a_linear_equation_without_a_source(source: Surrog
 
 
 def test_neurons_for_the_target_leave_the_source_as_it_was(source: Surrogate) -> None:
-    plain = transfer(source, TARGET, sparsity=0.5, wake=0, settings=SETTINGS)
-    made = transfer(source, TARGET, sparsity=0.5, grow=4, wake=0, settings=SETTINGS)
+    own = {"sparsity": 0.5, "wake": 0, "approach": "straight", "settings": SETTINGS}
+    plain, made = (transfer(source, TARGET, grow=grow, **own) for grow in (0, 4))
     assert made.surrogate.network.widths == (12, 12)
     assert made.source_error["recalled"] == made.source_error["allocated"]
     small, large = plain.made.snapshots["allocated"], made.made.snapshots["allocated"]
