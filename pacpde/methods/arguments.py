@@ -15,7 +15,7 @@ from pacpde.optim.journal import Journal
 from pacpde.runtime import Runtime
 
 
-def check_call(
+def check_arguments(
     *,
     runtime: object = None,
     progress: object = None,

@@ -9,7 +9,7 @@ from scipy.optimize import least_squares
 
 from pacpde.errors import InvalidValueError, SolverError
 from pacpde.errors import unknown as unknown_name
-from pacpde.methods.arguments import check_call
+from pacpde.methods.arguments import check_arguments
 from pacpde.methods.base import finish
 from pacpde.methods.coefficient_search import CoefficientSearch, standard_errors
 from pacpde.methods.measured import Measured, Noise
@@ -102,7 +102,7 @@ def identify(
         settings: see `pacpde.methods.recipe.Recipe`.
     """
     check_source(source)
-    check_call(progress=progress)
+    check_arguments(progress=progress)
     problem = source.problem
     measured, unknowns = _asked(problem, points, values, unknown, noise)
     recipe = Recipe.after(source, problem, **settings)

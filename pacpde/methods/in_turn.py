@@ -10,7 +10,7 @@ from pacpde.datasets import grading_reference
 from pacpde.datasets.grading import AUTO
 from pacpde.errors import InvalidValueError
 from pacpde.methods.approach import Approach
-from pacpde.methods.arguments import check_call
+from pacpde.methods.arguments import check_arguments
 from pacpde.methods.base import check_strength, finish
 from pacpde.methods.fitter import Fitter
 from pacpde.methods.grading import errors_of
@@ -109,7 +109,7 @@ def transfer_in_turn(
         reference: grades what is held, and nothing more: "auto" or None.
         reference_tolerance: relative error that "auto" tries to certify first.
     """
-    check_call(progress=progress, settings=settings)
+    check_arguments(progress=progress, settings=settings)
     if isinstance(targets, Problem):
         raise InvalidValueError(f"targets is {targets}, expected a list of problems.")
     wanted = list(targets)

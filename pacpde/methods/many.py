@@ -8,7 +8,7 @@ import numpy as np
 from pacpde.datasets import transfer_references
 from pacpde.datasets.grading import AUTO, NONE, References, check_label_source
 from pacpde.errors import InvalidValueError
-from pacpde.methods.arguments import check_call
+from pacpde.methods.arguments import check_arguments
 from pacpde.methods.transfer import TransferResult, check_problem, check_transfer, fit, transfer
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.journal import Journal
@@ -55,7 +55,7 @@ def fit_many(
     problems = _listed(problems, "problems", settings)
     for problem in problems:
         check_problem(problem, "problem")
-    check_call(runtime=settings.get("runtime"), progress=progress, journal=journal)
+    check_arguments(runtime=settings.get("runtime"), progress=progress, journal=journal)
     each_seed = _each(seeds, "seeds", len(problems))
     scheduler = BatchScheduler.of(workers, (settings.get("runtime") or Runtime()).device, stacked)
     fits = [
@@ -103,7 +103,7 @@ def transfer_many(
     kinds = {
         name: settings[name] for name in ("runtime", "settings", "physics") if name in settings
     }
-    check_call(progress=progress, journal=journal, **kinds)
+    check_arguments(progress=progress, journal=journal, **kinds)
     each_seed = _each(seeds, "seeds", len(targets))
     given = {name: settings[name] for name in ("labels", "noise", "physics") if name in settings}
     for one, target in zip(sources, targets, strict=True):

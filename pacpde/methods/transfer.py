@@ -16,7 +16,7 @@ from pacpde.datasets import (
 )
 from pacpde.datasets.grading import AUTO, Choice, check_label_source
 from pacpde.errors import ContradictionWarning, InvalidValueError
-from pacpde.methods.arguments import check_call, check_options
+from pacpde.methods.arguments import check_arguments, check_options
 from pacpde.methods.base import Context, Transferred, from_nothing, methods
 from pacpde.methods.grading import error_of, errors_of
 from pacpde.methods.provenance import of_fit, of_transfer
@@ -65,7 +65,7 @@ def fit(
             residuals.
     """
     check_problem(problem, "problem")
-    check_call(runtime=runtime, progress=progress, journal=journal)
+    check_arguments(runtime=runtime, progress=progress, journal=journal)
     warn_of_contradictions(problem)
     runtime = runtime or Runtime()
     recipe = Recipe.of(problem, **settings)
@@ -195,7 +195,7 @@ def transfer(
         reference_tolerance: relative error that "auto" tries to certify first.
         options: of the method.
     """
-    check_call(
+    check_arguments(
         runtime=runtime, progress=progress, journal=journal, settings=settings, physics=physics
     )
     check_options(methods.get(method), options)
