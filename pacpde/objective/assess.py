@@ -41,7 +41,9 @@ def assess(
     sizes, residuals, fields = _Measured.together([(1.0, measured)])
     residual = _worst_share(residuals, sizes)
     notes = list(_scales(problem, fields))
-    narrow = [one for one in problem.narrow_features if one.what == RIGHT_HAND_SIDE]
+    # a point on the way to another problem is not looked at so closely: the search takes longer
+    features = problem.narrow_features if estimate else ()
+    narrow = [one for one in features if one.what == RIGHT_HAND_SIDE]
     boxes = []
     for one in narrow:
         around, share = one.box(problem, IN_BOX)

@@ -14,6 +14,7 @@ coordinates, 2e-3 in three. There is no guarantee: a function can hide whatever 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,6 +97,7 @@ class Narrow:
         return points, share
 
 
+@lru_cache(maxsize=256)  # seeds and methods share their problems
 def narrow_features(problem: "Problem", count: int = COUNT) -> tuple[Narrow, ...]:
     """Those of the start and, where it reads the coordinates, of the right-hand side."""
     found = []
