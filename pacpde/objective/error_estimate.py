@@ -28,6 +28,8 @@ from pacpde.physics.narrow import START
 from pacpde.physics.problem import Problem
 from pacpde.runtime import gradients
 
+DENSE, PLACES = 2048, 4  # even times, and places at each, at which defects are looked at
+CHUNK = 8192  # points at once
 FINE, IN_BOX = 2**16, 2**12  # points of a start that is narrow, and around its features
 
 
@@ -46,7 +48,8 @@ def error_estimate(network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz) -
         or any(channel.count(name) > 2 for channel in channels for name in names)
     ):
         return None
-    grid = Grid.of(network, weights, ansatz)
+    defects = _defects_in_time(network, weights, ansatz)
+    grid = Grid.of(network, weights, ansatz, defects)
     linear = _Linearised.at(network, weights, ansatz, grid)
     if not problem.domain.space:
         error = _solved_as_ode(linear, grid)
@@ -59,6 +62,22 @@ def error_estimate(network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz) -
         shares = np.where(errors == 0, 0.0, errors / np.where(sizes > 0, sizes, 0.0))
     missed = _missed_start(network, weights, ansatz)
     return float(np.nan_to_num(shares, nan=np.inf, posinf=np.inf).max(initial=missed))
+
+
+def _defects_in_time(network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz) -> np.ndarray:
+    """Mean size of the defect at even times, [times]; empty where the equation reads no time."""
+    problem = ansatz.problem
+    if not problem.domain.space or "t" not in problem.coordinates_read:
+        return np.zeros(0)
+    unit = np.random.default_rng(0).uniform(size=(DENSE, PLACES, len(problem.axes)))
+    unit[..., 0] = np.linspace(0, 1, DENSE)[:, None]
+    points = torch.from_numpy(problem.domain.from_unit(unit.reshape(-1, unit.shape[-1])))
+    total = np.zeros(0)
+    for own in points.to(weights).split(CHUNK):
+        jet, _, rates = linearised(network, weights, ansatz, own)
+        defect = (rates - jet[problem.channels.index("t")]) / rates.new_tensor(problem.scales)
+        total = np.append(total, defect.abs().sum(-1).double().cpu().numpy())
+    return np.nan_to_num(total.reshape(DENSE, PLACES).mean(1), posinf=0.0)
 
 
 def _missed_start(network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz) -> float:

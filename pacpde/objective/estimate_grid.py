@@ -41,10 +41,13 @@ class Grid:
     weights: np.ndarray
 
     @classmethod
-    def of(cls, network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz) -> "Grid":
+    def of(
+        cls, network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz, defects: np.ndarray
+    ) -> "Grid":
+        """Of a solution; `defects` tell at even times what is to be seen, if anything."""
         problem = ansatz.problem
         space = problem.domain.space
-        times = _times(problem)
+        times = _times(problem, defects)
         if not space:
             one = sp.csr_array(np.ones((1, 1)))
             shares = _graded(times, ODE_STEPS + 1)[:, None]
@@ -82,11 +85,18 @@ class Grid:
         )
 
 
-def _times(problem: Problem) -> np.ndarray:
+def _times(problem: Problem, defects: np.ndarray) -> np.ndarray:
     time = problem.domain.axis("t")
     if problem.domain.space:
         share = np.linspace(0, 1, PDE_STEPS + 1)
-        return time.lower + time.length * (0.3 * share + 0.7 * share**2)
+        found = time.lower + time.length * (0.3 * share + 0.7 * share**2)
+        if not defects.any():
+            return found
+        # as many more, each for the same part of the defect: a source may be short
+        reached = np.insert(np.cumsum((defects[1:] + defects[:-1]) / 2), 0, 0.0)
+        even = np.linspace(0, 1, len(defects))
+        more = np.interp(share, reached / reached[-1], even)
+        return np.unique(np.concatenate([found, time.lower + time.length * more]))
     steps = int(ODE_STEPS * max(1.0, problem.stretch))
     early = np.concatenate([[0.0], np.geomspace(1e-9, 1 / steps, EARLY)])
     return time.lower + time.length * np.append(early, np.linspace(0, 1, steps + 1)[2:])

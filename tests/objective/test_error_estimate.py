@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.integrate import solve_ivp
+from scipy.special import erf
 
 from pacpde import Surrogate, fit
 from pacpde.networks.constraints import PhysicsAnsatz
@@ -156,6 +157,45 @@ def test_it_is_the_error_along_an_orbit() -> None:
         wrong = np.linalg.norm(moved(t) - orbit, axis=1) / np.linalg.norm(orbit, axis=1)
         assert 1e-9 < wrong.max() < 1e-2
         assert estimated(moved) == pytest.approx(wrong.max(), rel=0.05)
+
+
+@dataclass(frozen=True)
+class Flash(Problem):
+    """u_t = α u_xx + c exp(−((t − t₀)/w)²) sin πx from sin πx: short beside the steps of a grid."""
+
+    axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
+    edges = {"x": Dirichlet(0.0, 0.0)}
+    width: float = coefficient(2e-3, lower=1e-5, upper=1.0, meaning="width")
+
+    def rhs(self, u, d):
+        t, x = d.coordinates["t"], d.coordinates["x"]
+        return 0.1 * d(u, "xx") + 0.2 / self.width * exp(-(((t - 0.61) / self.width) ** 2)) * sin(
+            pi * x
+        )
+
+    def initial(self, x):
+        return sin(pi * x)
+
+    def exact(self, t, x):
+        rate, w = 0.1 * pi**2, self.width
+        since = erf((t - 0.61) / w - rate * w / 2) + erf(0.61 / w + rate * w / 2)
+        pulse = 0.1 * pi**0.5 * np.exp(-rate * (t - 0.61) + (rate * w / 2) ** 2) * since
+        return ((np.exp(-rate * t) + pulse) * np.sin(pi * x))[None]
+
+
+Flash.name = "flash"  # too late to be registered: other tests list the families
+
+
+@pytest.mark.parametrize("width", [2e-3, 4e-3])
+def test_a_source_that_is_short_in_time_is_seen(width: float) -> None:
+    problem = Flash(width=width)
+    made = fit(problem, width=12, depth=2, points=300, steps=25)
+    t, x = np.meshgrid(np.linspace(0, 1, 4001), np.linspace(0, 1, 101), indexing="ij")
+    exact = problem.exact(t, x)[0]
+    error = np.linalg.norm(made(t, x) - exact) / np.linalg.norm(exact)
+    assert made.assessment is not None
+    assert made.assessment.error_estimate == pytest.approx(error, rel=0.3)
+    assert made.outcome != "converged" or error < 1e-2
 
 
 def test_starts_and_edges_that_are_missed_count() -> None:
