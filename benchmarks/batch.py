@@ -122,18 +122,18 @@ def steps(targets: Any, width: int, depth: int, points: int, arguments: Any) -> 
 
     from pacpde import Runtime
     from pacpde.networks.constraints import network_for
-    from pacpde.objective.task import Draw, PhysicsTask
     from pacpde.optim.free import LeastSquares
     from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
     from pacpde.optim.stepwise import StepRequest
+    from pacpde.residuals.task import PhysicsTask, SamplingSpec
     from pacpde.runtime import generator
 
     runtime, optimiser = Runtime(arguments.device), LevenbergMarquardt()
     tasks = [PhysicsTask(target, runtime=runtime) for target in targets]
-    network = network_for(tasks[0].ansatz(Draw()), width, depth, "tanh")
+    network = network_for(tasks[0].ansatz(SamplingSpec()), width, depth, "tanh")
     weights = runtime.tensor(network.start(generator(0, "weights")))
     free = torch.ones_like(weights, dtype=torch.bool)
-    draw = Draw(points, odd=True)
+    draw = SamplingSpec(points, odd=True)
 
     def problem(number: int) -> LeastSquares:
         rng = generator(number, "points")
@@ -159,13 +159,13 @@ def source_for(arguments: Any) -> tuple[Any, dict[str, Any]]:
 
 def calibrations(targets: Any, arguments: Any) -> tuple[Any, Any]:
     """PAC's last stage for every target, from weights allocated once."""
-    from pacpde.methods import Recipe
-    from pacpde.objective.task import PhysicsTask
+    from pacpde.methods import TrainingConfig
     from pacpde.optim.stepwise import steps_of
     from pacpde.pac import allocate, calibrate, prune
+    from pacpde.residuals.task import PhysicsTask
 
     source, settings = source_for(arguments)
-    recipe = Recipe.of(source.problem, **settings)
+    recipe = TrainingConfig.of(source.problem, **settings)
     own = PhysicsTask(source.problem, runtime=source.runtime)
     pruned = prune(source, 0.8)
     kept = allocate(pruned, own, recipe.again(own), tolerance=recipe.tolerance)

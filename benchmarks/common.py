@@ -65,17 +65,19 @@ def on_target(made: Any) -> Curve:
 
 def fitted(problem: Any, seed: int, **settings: Any) -> dict[str, Any]:
     """`pacpde.fit` from nothing, watched: its curve, and how it ended."""
-    from pacpde.methods import Recipe
-    from pacpde.methods.base import from_nothing
+    from pacpde.methods import TrainingConfig
+    from pacpde.methods.base import train_from_scratch
     from pacpde.networks.constraints import network_for
-    from pacpde.objective.task import Draw, PhysicsTask
-    from pacpde.optim.fit import Monitor
+    from pacpde.residuals.task import PhysicsTask, SamplingSpec
+    from pacpde.training.trainer import Monitor
 
-    recipe = Recipe.of(problem, **settings)
+    recipe = TrainingConfig.of(problem, **settings)
     task = PhysicsTask(problem, hard=recipe.hard, seed=seed)
-    network = network_for(task.ansatz(Draw()), recipe.width, recipe.depth, recipe.activation)
+    network = network_for(
+        task.ansatz(SamplingSpec()), recipe.width, recipe.depth, recipe.activation
+    )
     monitor = Monitor(watch=watched(problem))
-    _, made = from_nothing(task, network, recipe, seed, monitor)
+    _, made = train_from_scratch(task, network, recipe, seed, monitor)
     return {
         "curve": [(entry["seconds"], entry["error"]) for entry in made.history],
         "seconds": made.seconds,

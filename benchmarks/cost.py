@@ -87,17 +87,17 @@ def cell(width: int, points: int, options: argparse.Namespace) -> dict[str, Any]
 
     torch.set_num_threads(options.threads)
     from pacpde.networks.constraints import network_for
-    from pacpde.objective.task import Draw, PhysicsTask
     from pacpde.optim.free import LeastSquares
     from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
     from pacpde.problems import Burgers
+    from pacpde.residuals.task import PhysicsTask, SamplingSpec
 
     task = PhysicsTask(Burgers(nu=0.01 / pi))
-    network = network_for(task.ansatz(Draw()), width, 4, "tanh")
+    network = network_for(task.ansatz(SamplingSpec()), width, 4, "tanh")
     rng = np.random.default_rng(0)
     weights = torch.as_tensor(network.start(rng))
     before = peak()
-    blocks = task.blocks(network, weights, Draw(points), rng)
+    blocks = task.blocks(network, weights, SamplingSpec(points), rng)
     free = torch.ones_like(weights, dtype=torch.bool)
     problem = LeastSquares(network, weights, free, blocks)
     optimiser = LevenbergMarquardt(memory=options.memory)

@@ -1,8 +1,8 @@
 """Every optimiser under the same contract, the same loss and the same seconds: Burgers 0.01/π.
 
-A fit from nothing in the family's network and phases (`Recipe.first`), each phase with as many
-steps as the clock allows; and SOAP or Adam for some seconds before Levenberg–Marquardt, on the
-points of its first phase.
+A fit from random weights in the family's network and phases (`TrainingConfig.first`), each phase
+with as many steps as the clock allows; and SOAP or Adam for some seconds before
+Levenberg–Marquardt, on the points of its first phase.
 
     python benchmarks/optimisers.py [--seconds 60] [--seeds 2]
 """
@@ -77,17 +77,19 @@ def run(schedule: tuple[str, ...], seed: int, seconds: float) -> list[tuple[floa
     """(seconds, error) of one schedule."""
     import torch
 
-    from pacpde.methods import Recipe
+    from pacpde.methods import TrainingConfig
     from pacpde.networks.constraints import network_for
-    from pacpde.objective.task import Draw, PhysicsTask
     from pacpde.optim.base import optimisers
-    from pacpde.optim.fit import Monitor, minimise
     from pacpde.problems import Burgers
+    from pacpde.residuals.task import PhysicsTask, SamplingSpec
     from pacpde.runtime import generator
+    from pacpde.training.trainer import Monitor, minimise
 
     problem = Burgers(nu=0.01 / pi)
-    recipe, task = Recipe.of(problem), PhysicsTask(problem, seed=seed)
-    network = network_for(task.ansatz(Draw()), recipe.width, recipe.depth, recipe.activation)
+    recipe, task = TrainingConfig.of(problem), PhysicsTask(problem, seed=seed)
+    network = network_for(
+        task.ansatz(SamplingSpec()), recipe.width, recipe.depth, recipe.activation
+    )
     weights = torch.as_tensor(network.start(generator(seed, "weights")))
     clock = Clock(watched(problem))
     for place, name in enumerate(schedule):

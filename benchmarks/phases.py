@@ -1,8 +1,9 @@
 """What each part of a fit's schedule is worth: Burgers 0.01/π without one of them, over seeds.
 
-The family's network and phases (`Recipe.first`), and the same with one thing changed. A run ends at
-an error of 1e-5, measured against the reference outside the clock, or when its time is up. The
-variants of a seed run one after another, so that what disturbs the machine disturbs them alike.
+The family's network and phases (`TrainingConfig.first`), and the same with one thing changed. A
+run ends at an error of 1e-5, measured against the reference outside the clock, or when its time is
+up. The variants of a seed run one after another, so that what disturbs the machine disturbs them
+alike.
 
     python benchmarks/phases.py [--seeds 10] [--seconds 40]
 """
@@ -152,18 +153,20 @@ def run(name: str, seed: int, seconds: float) -> list[tuple[float, float]]:
     """(seconds, error) after every refresh of one variant."""
     import torch
 
-    from pacpde.methods import Recipe
+    from pacpde.methods import TrainingConfig
     from pacpde.networks.constraints import network_for
-    from pacpde.objective.task import Draw, PhysicsTask
     from pacpde.optim.base import optimisers
-    from pacpde.optim.fit import Monitor, minimise
     from pacpde.problems import Burgers
+    from pacpde.residuals.task import PhysicsTask, SamplingSpec
     from pacpde.runtime import generator
+    from pacpde.training.trainer import Monitor, minimise
 
     variant, problem = VARIANTS[name], Burgers(nu=0.01 / pi)
-    recipe = Recipe.of(problem, **variant.network)
+    recipe = TrainingConfig.of(problem, **variant.network)
     task = PhysicsTask(problem, seed=seed)
-    network = network_for(task.ansatz(Draw()), recipe.width, recipe.depth, recipe.activation)
+    network = network_for(
+        task.ansatz(SamplingSpec()), recipe.width, recipe.depth, recipe.activation
+    )
     start = torch.as_tensor(network.start(generator(seed, "weights"), recipe.frequency))
     phases = variant.phases(recipe.first(task))
     grade = watched(problem)
@@ -190,7 +193,7 @@ def run(name: str, seed: int, seconds: float) -> list[tuple[float, float]]:
     made: Any = replace(optimisers.get("levenberg_marquardt")(), bend=variant.bend)
     system = Scaled if variant.scaled else normal.normal_system
     with (
-        patch("pacpde.objective.task.POOL", variant.pool),
+        patch("pacpde.residuals.task.POOL", variant.pool),
         patch("pacpde.optim.levenberg_marquardt.normal_system", system),
     ):
         fit(before.latest, phases, made, after)

@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "study_overhead.json")
     options = parser.parse_args()
     from pacpde.runtime import versions
-    from pacpde.studies.conduct import conduct
+    from pacpde.studies.conduct import run_study
     from pacpde.studies.study import Study
     from pacpde.studies.workers import cluster
 
@@ -66,7 +66,7 @@ def main() -> None:
 
         with cluster(local=options.workers) as workers:
             clock = time.perf_counter()
-            made = conduct(study, Path(place) / "out", workers, tell=tell, train=train,
+            made = run_study(study, Path(place) / "out", workers, tell=tell, train=train,
                            carry_out=carry_out)  # fmt: skip
             seconds = time.perf_counter() - clock
     record = {

@@ -7,7 +7,7 @@ import typer
 
 from pacpde.errors import PacpdeError
 from pacpde.expressions import evaluate
-from pacpde.methods import Recipe
+from pacpde.methods import TrainingConfig
 from pacpde.methods.pac import PAC
 from pacpde.optim.base import optimisers
 from pacpde.registry import load_plugin
@@ -32,7 +32,7 @@ def number(text: str) -> float:
 
 def _else(setting: str) -> str:
     """What holds where a setting of a fit is not given."""
-    return f"Default: what the family declares, else {getattr(Recipe, setting):g}."
+    return f"Default: what the family declares, else {getattr(TrainingConfig, setting):g}."
 
 
 Coefficients = Annotated[

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pacpde.cli.streams import complain, legible
-from pacpde.optim.update import Update
 from pacpde.studies import records
+from pacpde.training.callbacks import Update
 
 if TYPE_CHECKING:
     from rich.console import Console

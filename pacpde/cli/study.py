@@ -123,7 +123,7 @@ def run(
     Example: pacpde study run study.toml -o runs/study --local 4
     """
     from pacpde.studies import records
-    from pacpde.studies.conduct import conduct
+    from pacpde.studies.conduct import run_study
     from pacpde.studies.folder import check_place, is_study
     from pacpde.studies.ledger import Ledger, record
     from pacpde.studies.study import Study
@@ -145,7 +145,7 @@ def run(
     if scheduler is not None or local is not None:
         where = cluster(scheduler, local, plugins)
     with _counting() as tell, where as workers:
-        now = conduct(found, output, workers, tell=tell, overwrite=overwrite)
+        now = run_study(found, output, workers, tell=tell, overwrite=overwrite)
     sentence = f"{now.done} of {now.cells} cells in {output}"
     emit(content(), json, sentence, overwrite=replace)
     faults = [row["fault"] for row in Ledger(output).of(found.names) if row["fault"]]

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pacpde.methods import Recipe
+from pacpde.methods import TrainingConfig
 from pacpde.networks.surrogate import Surrogate
-from pacpde.optim.fit import CONVERGED, DRIFTED, FELL_SHORT
 from pacpde.pac import SOURCE
 from pacpde.studies import records
+from pacpde.training.trainer import CONVERGED, DRIFTED, FELL_SHORT
 
 
 def verdict(fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], kept: Path) -> str | None:
@@ -67,7 +67,7 @@ def _last(name: str, made: Surrogate, settings: Mapping[str, Any]) -> str:
     held_out = float(entries[-1]["held_out"]) if stage else made.held_out
     if not math.isfinite(held_out):
         return told
-    tolerance = Recipe.of(made.problem, **settings).tolerance
+    tolerance = TrainingConfig.of(made.problem, **settings).tolerance
     assessment = made.assessment
     if stage == "allocate" and SOURCE in made.memories:
         assessment = made.memories[SOURCE].assessment

@@ -5,15 +5,15 @@ from pacpde.methods.identification import Identified, identify, identify_by_scip
 from pacpde.methods.in_turn import Backbone, transfer_in_turn
 from pacpde.methods.many import fit_many, transfer_many
 from pacpde.methods.nearest import nearest
-from pacpde.methods.recipe import Recipe
 from pacpde.methods.regression import fit_table, transfer_table
 from pacpde.methods.transfer import TransferResult, fit, transfer
+from pacpde.training.config import TrainingConfig
 
 __all__ = [
     "Backbone",
     "Identified",
     "Method",
-    "Recipe",
+    "TrainingConfig",
     "TransferResult",
     "fit",
     "fit_many",

@@ -12,15 +12,15 @@ import torch
 
 from pacpde.errors import check_count, unknown
 from pacpde.methods.base import Context, Method
-from pacpde.methods.fitter import Fitter
-from pacpde.methods.path import SolutionPath
-from pacpde.methods.recipe import Recipe
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.task import PhysicsTask, Task
-from pacpde.optim.continuation import Follower, between, follow
-from pacpde.optim.fit import NOT_CONVERGED, PATH_LOST, STALLED, FitResult
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.problem import Problem
+from pacpde.residuals.task import PhysicsTask, Task
+from pacpde.training.config import TrainingConfig
+from pacpde.training.continuation import StepControl, between, follow
+from pacpde.training.fitter import Trainer
+from pacpde.training.path import SolutionPath
+from pacpde.training.trainer import NOT_CONVERGED, PATH_LOST, STALLED, FitResult
 
 WAYS = ("follow", "walk", "grow", "steps", "straight")
 # Tolerances that a point on the path may miss by: few points leave that much noise, and a false
@@ -30,7 +30,7 @@ ORBIT_STEP = 1 / 8  # shortest, where the time span is grown in pieces
 
 
 @dataclass(frozen=True)
-class Approach:
+class ContinuationStrategy:
     """Fits the free weights to a target.
 
     Attributes:
@@ -42,7 +42,7 @@ class Approach:
         stations: equal steps.
     """
 
-    fitter: Fitter
+    fitter: Trainer
     way: str = "follow"
     stations: int = 3
 
@@ -74,12 +74,12 @@ class Approach:
 
     @property
     def _accept(self) -> float:
-        return ACCEPT * max(self.fitter.recipe.tolerance, Recipe.tolerance)
+        return ACCEPT * max(self.fitter.recipe.tolerance, TrainingConfig.tolerance)
 
-    def _follower(self, target: PhysicsTask) -> Follower:
+    def _follower(self, target: PhysicsTask) -> StepControl:
         """An orbit that parts from the source's is not found by ever shorter steps."""
-        least = ORBIT_STEP if target.problem.horizons > 1 else Follower.least
-        return Follower(least=least, accept=self._accept)
+        least = ORBIT_STEP if target.problem.horizons > 1 else StepControl.least
+        return StepControl(least=least, accept=self._accept)
 
     def _last(self, target: Task, after: FitResult | None = None) -> Steps[FitResult]:
         weights = after.weights if after else None
@@ -103,12 +103,12 @@ class Approach:
 
 
 @dataclass(frozen=True)
-class Approaching(Method):
+class ContinuationMethod(Method):
     """A way to transfer that fits free weights to the target from where they are.
 
     Attributes:
         approach: how the target is reached: "follow", "walk", "grow", "steps" or "straight"; see
-            `Approach`.
+            `ContinuationStrategy`.
         stations: with "steps", how many; 1 goes straight.
     """
 
@@ -125,6 +125,6 @@ class Approaching(Method):
     def fits(
         self, start: Surrogate, target: Task, free: torch.Tensor, context: Context, **others: Any
     ) -> Steps[list[FitResult]]:
-        """Every fit on the way; `others` are attributes of `Fitter`."""
-        fitter = Fitter(start, self.recipe(context), context.seed, context.monitor, free, **others)
-        return steps_of(Approach(fitter, self.approach, self.stations).run)(target)
+        """Every fit on the way; `others` are attributes of `Trainer`."""
+        fitter = Trainer(start, self.recipe(context), context.seed, context.monitor, free, **others)
+        return steps_of(ContinuationStrategy(fitter, self.approach, self.stations).run)(target)

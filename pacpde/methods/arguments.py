@@ -10,9 +10,9 @@ import numpy as np
 from pacpde.errors import InvalidValueError, UnknownNameError, short
 from pacpde.files import check_writable
 from pacpde.methods.base import Method
-from pacpde.methods.recipe import Recipe
-from pacpde.optim.journal import Journal
 from pacpde.runtime import Runtime
+from pacpde.training.config import TrainingConfig
+from pacpde.training.resume import ResumeState
 
 
 def check_arguments(
@@ -39,12 +39,12 @@ def check_arguments(
         raise _wrong("physics", physics, "True or False")
     if journal is None:
         return
-    if not isinstance(journal, Journal) or not isinstance(journal.folder, Path):
+    if not isinstance(journal, ResumeState) or not isinstance(journal.folder, Path):
         raise _wrong(
             "journal",
             journal,
-            'a Journal: write Journal(Path("runs/journal"), "a name of these inputs"), from '
-            "pacpde.optim.journal",
+            'a ResumeState: write ResumeState(Path("runs/resume"), "a name of these inputs"), '
+            "from pacpde.training.resume",
         )
     check_writable(journal.folder / "state")
 
@@ -52,7 +52,7 @@ def check_arguments(
 def check_options(method: type[Method], options: Mapping[str, Any]) -> None:
     """Refuse settings of a fit among the options of a method."""
     known = {option.name for option in fields(method)}
-    meant = {field.name for field in fields(Recipe)} & set(options) - known
+    meant = {field.name for field in fields(TrainingConfig)} & set(options) - known
     if meant:
         written = ", ".join(f'"{name}": {short(options[name])}' for name in sorted(meant))
         raise UnknownNameError(

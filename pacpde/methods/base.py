@@ -7,16 +7,16 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from pacpde.errors import InvalidValueError, check_count, unknown
-from pacpde.methods.fitter import Fitter
-from pacpde.methods.recipe import Recipe
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.task import Task
-from pacpde.optim.fit import FitResult, Monitor, Phase
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.calls import check_call
 from pacpde.registry import Registry
+from pacpde.residuals.task import Task
 from pacpde.runtime import generator
+from pacpde.training.config import TrainingConfig
+from pacpde.training.fitter import Trainer
+from pacpde.training.trainer import FitResult, Monitor, Phase
 
 
 def _check_method(method: type["Method"]) -> None:
@@ -50,7 +50,7 @@ class Context:
     """What a method is given beside source and target."""
 
     source_task: Task
-    recipe: Recipe
+    recipe: TrainingConfig
     seed: int = 0
     monitor: Monitor = field(default_factory=Monitor)
 
@@ -151,7 +151,7 @@ class Method(ABC):
         transfers can be computed together; written as a plain function, its fits run alone.
         """
 
-    def recipe(self, context: Context) -> Recipe:
+    def recipe(self, context: Context) -> TrainingConfig:
         recipe = context.recipe
         return recipe if self.steps is None else replace(recipe, steps=self.steps)
 
@@ -164,10 +164,10 @@ def check_strength(option: str, value: float) -> None:
 
 
 @stepwise
-def from_nothing(
+def train_from_scratch(
     task: Task,
     network: MLP,
-    recipe: Recipe,
+    recipe: TrainingConfig,
     seed: int,
     monitor: Monitor | None = None,
     stage: str = "train",
@@ -185,11 +185,11 @@ def from_nothing(
         last = phases[-1]
         phases = (*phases[:-1], replace(last, steps=last.steps + budget, enough=0.0, patience=0))
     blank = Surrogate(network, task.ansatz(phases[-1].draw), weights)
-    made = yield from steps_of(Fitter(blank, recipe, seed, monitor).fit)(task, phases, stage)
-    return finish(blank, task, phases, [made], "trained"), made
+    made = yield from steps_of(Trainer(blank, recipe, seed, monitor).fit)(task, phases, stage)
+    return build_surrogate(blank, task, phases, [made], "trained"), made
 
 
-def finish(
+def build_surrogate(
     start: Surrogate,
     task: Task,
     phases: Sequence[Phase],

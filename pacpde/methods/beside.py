@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from pacpde.methods.approach import Approaching
-from pacpde.methods.base import Context, Transferred, finish
+from pacpde.methods.approach import ContinuationMethod
+from pacpde.methods.base import Context, Transferred, build_surrogate
 from pacpde.networks.outputs import Widened
 from pacpde.networks.surrogate import Memory, Surrogate
-from pacpde.objective.beside import Beside, More
-from pacpde.objective.blocks import Anchor
-from pacpde.objective.task import Labels, PhysicsTask, TableTask, Task
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
+from pacpde.residuals.beside import Beside, More
+from pacpde.residuals.blocks import Anchor
+from pacpde.residuals.task import Labels, PhysicsTask, TableTask, Task
 
 
 @dataclass(frozen=True)
-class FineTuningBeside(Approaching):
+class FineTuningBeside(ContinuationMethod):
     """min over w of L_T(w) + what stands beside it, from w_S, in a network with more outputs."""
 
     @abstractmethod
@@ -33,7 +33,7 @@ class FineTuningBeside(Approaching):
         """Where each weight of the wider network is held, if anywhere."""
         return None
 
-    def remembered(
+    def retain_source(
         self, source: Surrogate, wide: Widened, weights: torch.Tensor
     ) -> Surrogate | None:
         """What is left of the source in the wider network, where it is not just forgotten."""
@@ -48,17 +48,17 @@ class FineTuningBeside(Approaching):
         def beside(task: Task) -> Beside:
             return Beside(task, source.network, wide, more)
 
-        start = source.fresh(network=wide.network, weights=wide.weights)
+        start = source.reset(network=wide.network, weights=wide.weights)
         anchor = None if held is None else held.members(free)
         fits = yield from steps_of(self.fits)(
             start, target, free, context, anchor=anchor, wrap=beside
         )
         phases = self.recipe(context).again(target)
-        surrogate = finish(start, beside(target), phases, fits, "calibrated")
+        surrogate = build_surrogate(start, beside(target), phases, fits, "calibrated")
         snapshots = {"trained": source}
-        kept = self.remembered(source, wide, fits[-1].weights)
+        kept = self.retain_source(source, wide, fits[-1].weights)
         if kept is not None:
-            memories = {SOURCE: Memory.apart(kept)}
+            memories = {SOURCE: Memory.separate(kept)}
             surrogate = replace(surrogate, memories=memories)
             snapshots["allocated"] = kept
         return Transferred.of(surrogate, int(free[wide.own].sum()), fits, **snapshots)

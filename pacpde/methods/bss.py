@@ -12,10 +12,10 @@ from pacpde.methods.delta import with_features
 from pacpde.networks.mlp import MLP
 from pacpde.networks.outputs import Widened, as_raw
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.beside import More
-from pacpde.objective.blocks import Block
-from pacpde.objective.features import SpectralBlock
-from pacpde.objective.task import Draw, Task
+from pacpde.residuals.beside import More
+from pacpde.residuals.blocks import Block
+from pacpde.residuals.features import SpectralBlock
+from pacpde.residuals.task import SamplingSpec, Task
 
 POINTS = 256  # a batch of features
 
@@ -56,7 +56,9 @@ class BSS(FineTuningBeside):
     def more(self, source: Surrogate, wide: Widened, target: Task, context: Context) -> More:
         first = source.network.outputs
 
-        def blocks(weights: torch.Tensor, draw: Draw, rng: np.random.Generator) -> list[Block]:
+        def blocks(
+            weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
+        ) -> list[Block]:
             points = target.runtime.tensor(points_of(target, POINTS, rng))
             batch = as_raw(source.ansatz.batch(points), first)
             output = wide.network.forward(weights, batch.inputs, batch.names)

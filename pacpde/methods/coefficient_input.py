@@ -7,15 +7,15 @@ import numpy as np
 import torch
 
 from pacpde.errors import check_count
-from pacpde.methods.base import Context, Method, Transferred, from_nothing
+from pacpde.methods.base import Context, Method, Transferred, train_from_scratch
 from pacpde.methods.scratch import Scratch
 from pacpde.networks.constraints import Batch, PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.blocks import Block
-from pacpde.objective.task import Draw, PhysicsTask, Task
-from pacpde.optim.continuation import between
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
+from pacpde.residuals.blocks import Block
+from pacpde.residuals.task import PhysicsTask, SamplingSpec, Task
+from pacpde.training.continuation import between
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class CoefficientInput(Method):
         recipe = self.recipe(context)
         task = AlongTask.of(source, target, self.stations)
         network = replace(source.network, inputs=source.network.inputs + 1)
-        surrogate, made = yield from steps_of(from_nothing)(
+        surrogate, made = yield from steps_of(train_from_scratch)(
             task, network, recipe, context.seed, context.monitor, stage="along"
         )
         folded = replace(surrogate, stage="calibrated")
@@ -110,15 +110,15 @@ class AlongTask(PhysicsTask):
         ]  # fmt: skip
         return replace(along[-1], labels=target.labels, others=tuple(along[:-1]))
 
-    def ansatz(self, draw: Draw) -> AtShare:  # type: ignore[override]
+    def ansatz(self, draw: SamplingSpec) -> AtShare:  # type: ignore[override]
         return AtShare(super().ansatz(draw), self.share)
 
-    def solver(self, network: MLP, weights: torch.Tensor, draw: Draw) -> Surrogate:
+    def solver(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
         smaller = replace(network, inputs=network.inputs - 1)
         return Surrogate(smaller, super().ansatz(draw), fold(network, weights, self.share))
 
     def blocks(
-        self, network: MLP, weights: torch.Tensor, draw: Draw, rng: np.random.Generator
+        self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
     ) -> list[Block]:
         own = replace(draw, points=max(1, draw.points // (1 + len(self.others))))
         found = super().blocks(network, weights, own, rng)

@@ -6,15 +6,15 @@ import numpy as np
 import torch
 from scipy.optimize import lsq_linear
 
-from pacpde.methods.fitter import Fitter
 from pacpde.methods.measured import Measured
-from pacpde.methods.path import SolutionPath
-from pacpde.methods.recipe import Recipe
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.identification import IdentificationTask, Unknowns
-from pacpde.optim.continuation import Follower, follow
-from pacpde.optim.fit import CONVERGED, FitResult, Monitor, Phase
 from pacpde.optim.sensitivity import Sensitivity, sensitivity
+from pacpde.residuals.identification import IdentificationTask, Unknowns
+from pacpde.training.config import TrainingConfig
+from pacpde.training.continuation import StepControl, follow
+from pacpde.training.fitter import Trainer
+from pacpde.training.path import SolutionPath
+from pacpde.training.trainer import CONVERGED, FitResult, Monitor, Phase
 
 MUTE = 1e-6  # slope of the measured values, in scales of the fields, below which they tell nothing
 MOVES = 40  # of the unknowns by short fits, at most
@@ -67,7 +67,7 @@ class CoefficientSearch:
     task: IdentificationTask
     unknowns: Unknowns
     measured: Measured
-    recipe: Recipe
+    recipe: TrainingConfig
     seed: int
     monitor: Monitor
     fits: list[FitResult] = field(default_factory=list)
@@ -121,13 +121,13 @@ class CoefficientSearch:
         """A solution a step ahead; None where no path of solutions leads there."""
         numbers = here.numbers + step
         problem = self.unknowns.at(numbers)
-        start = self.start.fresh(weights=here.weights).solving(self.unknowns.at(here.numbers))
+        start = self.start.reset(weights=here.weights).with_problem(self.unknowns.at(here.numbers))
         path = SolutionPath(self._fitter(start), self.task, self.recipe.tolerance)
-        accept = ACCEPT * max(self.recipe.tolerance, Recipe.tolerance)
+        accept = ACCEPT * max(self.recipe.tolerance, TrainingConfig.tolerance)
         reached = path.correct(here.weights + here.local.ahead(step), problem, len(self.fits))
         self.fits.append(reached)
         if not (reached.held_out <= accept or path.reached(reached, problem)):
-            follower = Follower(first=1 / 2, least=1 / 4, accept=accept)  # else a shorter move
+            follower = StepControl(first=1 / 2, least=1 / 4, accept=accept)  # else a shorter move
             attempts, there = follow(start.problem, problem, path, follower)
             self.fits += attempts
             if there is None or there is not attempts[-1]:
@@ -168,8 +168,8 @@ class CoefficientSearch:
         points = max(1, round(share * self.recipe.points))
         return replace(last, draw=replace(last.draw, points=points))
 
-    def _fitter(self, start: Surrogate) -> Fitter:
-        return Fitter(start, self.recipe, self.seed, self.monitor, stage="identify")
+    def _fitter(self, start: Surrogate) -> Trainer:
+        return Trainer(start, self.recipe, self.seed, self.monitor, stage="identify")
 
     def _step(self, here: Point, misses: np.ndarray, radius: float) -> np.ndarray:
         """The step that does most against some misses, within a radius and the bounds."""

@@ -9,10 +9,10 @@ from pacpde.methods.base import Context, check_strength
 from pacpde.methods.beside import FineTuningBeside, points_of
 from pacpde.networks.outputs import Widened, as_raw, widen
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.beside import More
-from pacpde.objective.blocks import Anchor, Block
-from pacpde.objective.features import FeatureBlock
-from pacpde.objective.task import Draw, Task
+from pacpde.residuals.beside import More
+from pacpde.residuals.blocks import Anchor, Block
+from pacpde.residuals.features import FeatureBlock
+from pacpde.residuals.task import SamplingSpec, Task
 
 POINTS = 64  # at which features are compared; every feature is a row at each
 
@@ -54,7 +54,9 @@ class DELTA(FineTuningBeside):
         attention = _attention(source, context.source_task, context.seed) * self.alpha
         first = source.network.outputs
 
-        def blocks(weights: torch.Tensor, draw: Draw, rng: np.random.Generator) -> list[Block]:
+        def blocks(
+            weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
+        ) -> list[Block]:
             points = target.runtime.tensor(points_of(target, POINTS, rng))
             batch = as_raw(source.ansatz.batch(points), first)
             output = wide.network.forward(wide.weights, batch.inputs, batch.names)
@@ -75,7 +77,7 @@ def with_features(source: Surrogate) -> tuple[Widened, torch.Tensor]:
 
 def _attention(source: Surrogate, task: Task, seed: int) -> torch.Tensor:
     """How much the source needs each feature, [features], 1 on average."""
-    draw = Draw(odd=bool(getattr(source.ansatz, "odd", False)))
+    draw = SamplingSpec(odd=bool(getattr(source.ansatz, "odd", False)))
     before = task.held_out(source.network, source.weights, draw) ** 2
     rises = []
     for unit in range(source.network.widths[-1]):

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pacpde.methods.base import Context, check_strength
 from pacpde.methods.fine_tuning import FineTuning
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.blocks import Anchor
 from pacpde.pac.sensitivity import curvature
+from pacpde.residuals.blocks import Anchor
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,16 @@ from dataclasses import dataclass
 
 import torch
 
-from pacpde.methods.approach import Approaching
-from pacpde.methods.base import Context, Transferred, finish
+from pacpde.methods.approach import ContinuationMethod
+from pacpde.methods.base import Context, Transferred, build_surrogate
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.blocks import Anchor
-from pacpde.objective.task import Task
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
+from pacpde.residuals.blocks import Anchor
+from pacpde.residuals.task import Task
 
 
 @dataclass(frozen=True)
-class FineTuning(Approaching):
+class FineTuning(ContinuationMethod):
     """min over the free w of L_T(w) + penalty, from w_S; the source is forgotten.
 
     A subclass says which weights are free, and where they are held.
@@ -31,7 +31,9 @@ class FineTuning(Approaching):
     def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
         free, held = self.free(source), self.anchor(source, context)
         anchor = None if held is None else held.members(free)
-        start = source.fresh()
+        start = source.reset()
         fits = yield from steps_of(self.fits)(start, target, free, context, anchor=anchor)
-        surrogate = finish(start, target, self.recipe(context).again(target), fits, "calibrated")
+        surrogate = build_surrogate(
+            start, target, self.recipe(context).again(target), fits, "calibrated"
+        )
         return Transferred.of(surrogate, int(free.sum()), fits, trained=source)

@@ -10,20 +10,20 @@ from scipy.optimize import least_squares
 from pacpde.errors import InvalidValueError, SolverError
 from pacpde.errors import unknown as unknown_name
 from pacpde.methods.arguments import check_arguments
-from pacpde.methods.base import finish
+from pacpde.methods.base import build_surrogate
 from pacpde.methods.coefficient_search import CoefficientSearch, standard_errors
 from pacpde.methods.measured import Measured, Noise
 from pacpde.methods.misfit import Fitted
-from pacpde.methods.recipe import Recipe
 from pacpde.methods.together import are_heard, sentence, told_together
 from pacpde.methods.transfer import check_problem, check_source
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.identification import IdentificationTask, Unknowns
-from pacpde.optim.fit import CONVERGED, NOT_CONVERGED, Monitor
-from pacpde.optim.update import Progress
 from pacpde.physics.problem import Problem
 from pacpde.reference import solve
+from pacpde.residuals.identification import IdentificationTask, Unknowns
 from pacpde.runtime import check_seed, gradients
+from pacpde.training.callbacks import Progress
+from pacpde.training.config import TrainingConfig
+from pacpde.training.trainer import CONVERGED, NOT_CONVERGED, Monitor
 
 MISFIT = "misfit"  # the measurements do not fit the equation
 REFERENCE = 1e-6  # tolerance of scipy's solutions
@@ -99,24 +99,26 @@ def identify(
         noise: standard deviation of the values, in their units: a number, one a field, or one a
             value. Without it, it is one number in scales of the fields, estimated from what the
             fit leaves.
-        settings: see `pacpde.methods.recipe.Recipe`.
+        settings: see `pacpde.training.config.TrainingConfig`.
     """
     check_source(source)
     check_arguments(progress=progress)
     problem = source.problem
     measured, unknowns = _asked(problem, points, values, unknown, noise)
-    recipe = Recipe.after(source, problem, **settings)
+    recipe = TrainingConfig.after(source, problem, **settings)
     began = time.perf_counter()
     task = IdentificationTask(
-        problem, seed=check_seed(seed), runtime=source.runtime, like=source.basis,
+        problem, seed=check_seed(seed), runtime=source.runtime, like=source.field_ansatz,
         measured=measured.labels,
     )  # fmt: skip
     search = CoefficientSearch(
-        source.fresh(), task, unknowns, measured, recipe, check_seed(seed), Monitor(progress)
+        source.reset(), task, unknowns, measured, recipe, check_seed(seed), Monitor(progress)
     )
     ended = search.run()
     found = unknowns.at(ended.numbers)
-    surrogate = finish(source.fresh(), task.at(found), [search.phase()], search.fits, "identified")
+    surrogate = build_surrogate(
+        source.reset(), task.at(found), [search.phase()], search.fits, "identified"
+    )
     outcome = surrogate.outcome
     if outcome == CONVERGED and not search.settled:
         outcome = NOT_CONVERGED

@@ -9,28 +9,28 @@ import torch
 from pacpde.datasets import grading_reference
 from pacpde.datasets.grading import AUTO
 from pacpde.errors import InvalidValueError
-from pacpde.methods.approach import Approach
+from pacpde.methods.approach import ContinuationStrategy
 from pacpde.methods.arguments import check_arguments
-from pacpde.methods.base import check_strength, finish
-from pacpde.methods.fitter import Fitter
+from pacpde.methods.base import build_surrogate, check_strength
 from pacpde.methods.grading import errors_of
-from pacpde.methods.memory import remembered
+from pacpde.methods.memory import allocate_source
 from pacpde.methods.pac import PAC
 from pacpde.methods.provenance import of_sequence
-from pacpde.methods.recipe import Recipe
 from pacpde.methods.transfer import check_problem, check_transfer
 from pacpde.networks.surrogate import Memory, Surrogate
-from pacpde.objective.blocks import Anchor
-from pacpde.objective.task import PhysicsTask
-from pacpde.optim.fit import Monitor
-from pacpde.optim.update import Progress
 from pacpde.pac import SOURCE, prune
 from pacpde.pac.mask import check_sparsity, mask_of
-from pacpde.pac.room import woken
+from pacpde.pac.reinit import reinit_dead_neurons
 from pacpde.pac.scores import SCORES
 from pacpde.physics.problem import Problem
 from pacpde.reference import Reference
+from pacpde.residuals.blocks import Anchor
+from pacpde.residuals.task import PhysicsTask
 from pacpde.runtime import check_seed, gradients
+from pacpde.training.callbacks import Progress
+from pacpde.training.config import TrainingConfig
+from pacpde.training.fitter import Trainer
+from pacpde.training.trainer import Monitor
 
 LEAST = 10  # weights of a target's own: fewer solve nothing
 
@@ -105,7 +105,7 @@ def transfer_in_turn(
         share: of the weights that are free after the source, what each target keeps; an equal part
             by default.
         strength: λ of λ‖free weights‖².
-        settings: of the fits, see `pacpde.methods.recipe.Recipe`.
+        settings: of the fits, see `pacpde.training.config.TrainingConfig`.
         reference: grades what is held, and nothing more: "auto" or None.
         reference_tolerance: relative error that "auto" tries to certify first.
     """
@@ -184,9 +184,9 @@ class _Work:
         """Pruned and allocated."""
         recipe, task = self._for(source, source.problem)
         scores = SCORES["sensitivity"](source, task, self.seed)
-        pruned = prune(source.fresh(), sparsity, scope="neuron", scores=scores)
+        pruned = prune(source.reset(), sparsity, scope="neuron", scores=scores)
         monitor = self._monitor(SOURCE)
-        made, _ = remembered(
+        made, _ = allocate_source(
             pruned, task, recipe, stage="allocate", seed=self.seed, monitor=monitor
         )
         return made
@@ -195,11 +195,13 @@ class _Work:
         """Calibrated in all free weights, then in so many that it keeps."""
         recipe, task = self._for(before, target)
         taken = _taken(before)
-        before = woken(before, taken, self.seed, PAC.wake, recipe.frequency, PAC.wake_from)
+        before = reinit_dead_neurons(
+            before, taken, self.seed, PAC.wake, recipe.frequency, PAC.wake_from
+        )
         free = ~taken
         anchor = Anchor.at(torch.zeros_like(before.weights[free]), self.strength)
-        fitter = Fitter(before, recipe, self.seed, self._monitor(name), free, anchor)
-        fits = Approach(fitter).run(task)
+        fitter = Trainer(before, recipe, self.seed, self._monitor(name), free, anchor)
+        fits = ContinuationStrategy(fitter).run(task)
         weights, own = fits[-1].weights, free
         phases = recipe.again(task)
         if count < int(free.sum()):
@@ -211,7 +213,7 @@ class _Work:
             held = Anchor.at(torch.zeros_like(weights[own]), self.strength)
             fitter = replace(fitter, free=own, anchor=held, stage="keep")
             fits.append(fitter.fit(task, phases, weights=weights))
-        made = finish(before, task, phases, fits, "calibrated")
+        made = build_surrogate(before, task, phases, fits, "calibrated")
         memory = Memory(
             made.ansatz,
             _taken(before) | own,
@@ -220,9 +222,11 @@ class _Work:
         )
         return replace(made, memories={**before.memories, name: memory})
 
-    def _for(self, surrogate: Surrogate, problem: Problem) -> tuple[Recipe, PhysicsTask]:
-        recipe = Recipe.after(surrogate, problem, **self.settings)
-        task = PhysicsTask(problem, seed=self.seed, runtime=surrogate.runtime, like=surrogate.basis)
+    def _for(self, surrogate: Surrogate, problem: Problem) -> tuple[TrainingConfig, PhysicsTask]:
+        recipe = TrainingConfig.after(surrogate, problem, **self.settings)
+        task = PhysicsTask(
+            problem, seed=self.seed, runtime=surrogate.runtime, like=surrogate.field_ansatz
+        )
         return recipe, task
 
     def _monitor(self, name: str) -> Monitor:

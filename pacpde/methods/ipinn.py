@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Context, Transferred, finish
-from pacpde.methods.fitter import Fitter
+from pacpde.methods.base import Context, Transferred, build_surrogate
 from pacpde.methods.packnet import PackNet
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.blocks import Anchor
-from pacpde.objective.task import Task
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
 from pacpde.pac.mask import mask_of
+from pacpde.residuals.blocks import Anchor
+from pacpde.residuals.task import Task
+from pacpde.training.fitter import Trainer
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class IncrementalPINN(PackNet):
         )
         phases = recipe.again(target)
         anchor = Anchor.at(torch.zeros_like(start.weights[free]), self.strength)
-        fitter = Fitter(start, recipe, context.seed, context.monitor, free, anchor)
+        fitter = Trainer(start, recipe, context.seed, context.monitor, free, anchor)
         kept = yield from steps_of(fitter.fit)(target, phases, "overlap")
-        surrogate = finish(start, target, phases, [kept], "calibrated")
+        surrogate = build_surrogate(start, target, phases, [kept], "calibrated")
         surrogate = replace(surrogate, outcomes={**whole.outcomes, "overlapped": kept.outcome})
         if surrogate.outcome == "converged":
             surrogate = replace(surrogate, outcome=whole.outcome)

@@ -7,7 +7,7 @@ import torch
 from pacpde.methods.base import Context, check_strength
 from pacpde.methods.fine_tuning import FineTuning
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.blocks import Anchor
+from pacpde.residuals.blocks import Anchor
 
 
 @dataclass(frozen=True)

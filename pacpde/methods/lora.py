@@ -5,18 +5,18 @@ from dataclasses import dataclass
 import torch
 
 from pacpde.errors import InvalidValueError, check_count
-from pacpde.methods.approach import Approaching
-from pacpde.methods.base import Context, Transferred, finish
+from pacpde.methods.approach import ContinuationMethod
+from pacpde.methods.base import Context, Transferred, build_surrogate
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import LowRank
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.task import Task
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
+from pacpde.residuals.task import Task
 from pacpde.runtime import generator
 
 
 @dataclass(frozen=True)
-class LoRA(Approaching):
+class LoRA(ContinuationMethod):
     """min over A, B of L_T(W_S + B A) in every layer, from B = 0; W_S and the biases stay.
 
     Hu et al., ICLR 2022 (arXiv 2106.09685), with α/r = 1; for networks of physics Wang et al. 2025
@@ -55,9 +55,11 @@ class LoRA(Approaching):
     def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
         network = LowRank.of(source.network, rank=self._rank(source.network))
         weights, free = self._start(network, source, context.seed)
-        start = source.fresh(network=network, weights=weights)
+        start = source.reset(network=network, weights=weights)
         fits = yield from steps_of(self.fits)(start, target, free, context)
-        surrogate = finish(start, target, self.recipe(context).again(target), fits, "calibrated")
+        surrogate = build_surrogate(
+            start, target, self.recipe(context).again(target), fits, "calibrated"
+        )
         return Transferred.of(surrogate, int(free.sum()), fits, trained=source)
 
     def _start(

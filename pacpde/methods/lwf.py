@@ -9,9 +9,9 @@ from pacpde.methods.base import Context, check_strength
 from pacpde.methods.beside import FineTuningBeside, points_of
 from pacpde.networks.outputs import Widened, as_head, widen
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.beside import More
-from pacpde.objective.blocks import Block, LabelBlock
-from pacpde.objective.task import Draw, Task
+from pacpde.residuals.beside import More
+from pacpde.residuals.blocks import Block, LabelBlock
+from pacpde.residuals.task import SamplingSpec, Task
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,9 @@ class LwF(FineTuningBeside):
         return wide, torch.ones_like(wide.weights, dtype=torch.bool)
 
     def more(self, source: Surrogate, wide: Widened, target: Task, context: Context) -> More:
-        def blocks(weights: torch.Tensor, draw: Draw, rng: np.random.Generator) -> list[Block]:
+        def blocks(
+            weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
+        ) -> list[Block]:
             points = target.runtime.tensor(points_of(context.source_task, draw.points, rng))
             values = source.at(points)
             batch = as_head(source.ansatz.batch(points), 1)
@@ -49,7 +51,7 @@ class LwF(FineTuningBeside):
 
         return blocks
 
-    def remembered(self, source: Surrogate, wide: Widened, weights: torch.Tensor) -> Surrogate:
+    def retain_source(self, source: Surrogate, wide: Widened, weights: torch.Tensor) -> Surrogate:
         last = source.network.layers[-1]
         own = weights[wide.own]
         own[last.weights] = weights[wide.more].flatten()

@@ -11,12 +11,12 @@ from pacpde.errors import InvalidValueError
 from pacpde.methods.arguments import check_arguments
 from pacpde.methods.transfer import TransferResult, check_problem, check_transfer, fit, transfer
 from pacpde.networks.surrogate import Surrogate
-from pacpde.optim.journal import Journal
 from pacpde.optim.scheduler import BatchScheduler
 from pacpde.optim.stepwise import steps_of
-from pacpde.optim.update import Progress, prefixed
 from pacpde.physics.problem import Problem
 from pacpde.runtime import Runtime, gradients
+from pacpde.training.callbacks import Progress, prefixed
+from pacpde.training.resume import ResumeState
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ def fit_many(
     workers: int | None = None,
     stacked: bool | None = None,
     progress: Progress | None = None,
-    journal: Journal | None = None,
+    journal: ResumeState | None = None,
     **settings: Any,
 ) -> list[Surrogate]:
     """`fit` of every problem, side by side on all cores.
@@ -80,7 +80,7 @@ def transfer_many(
     workers: int | None = None,
     stacked: bool | None = None,
     progress: Progress | None = None,
-    journal: Journal | None = None,
+    journal: ResumeState | None = None,
     **settings: Any,
 ) -> list[TransferResult]:
     """`transfer` to every target, side by side on all cores.

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pacpde.errors import InvalidValueError
-from pacpde.objective.task import Labels
 from pacpde.physics.numbers import as_floats
 from pacpde.physics.problem import Problem
+from pacpde.residuals.task import Labels
 
 Noise = float | Sequence[float] | np.ndarray
 

@@ -2,18 +2,24 @@
 
 from dataclasses import replace
 
-from pacpde.methods.base import finish
-from pacpde.methods.recipe import Recipe
+from pacpde.methods.base import build_surrogate
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.task import Task
-from pacpde.optim.fit import CONVERGED, FitResult, Monitor
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE, allocate
+from pacpde.residuals.task import Task
+from pacpde.training.config import TrainingConfig
+from pacpde.training.trainer import CONVERGED, FitResult, Monitor
 
 
 @stepwise
-def remembered(
-    pruned: Surrogate, task: Task, recipe: Recipe, *, stage: str, seed: int, monitor: Monitor
+def allocate_source(
+    pruned: Surrogate,
+    task: Task,
+    recipe: TrainingConfig,
+    *,
+    stage: str,
+    seed: int,
+    monitor: Monitor,
 ) -> Steps[tuple[Surrogate, list[FitResult]]]:
     """A pruned source allocated, its memory solved by the ansatz in which it was.
 
@@ -40,7 +46,7 @@ def remembered(
         fits = [*fits, made] if better else [made, *fits]
         if made.outcome == CONVERGED or phases == recipe.first(task):
             break
-    surrogate = finish(pruned, task, phases, fits, "allocated")
+    surrogate = build_surrogate(pruned, task, phases, fits, "allocated")
     memory = replace(
         surrogate.memories[SOURCE],
         ansatz=surrogate.ansatz,

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pacpde.errors import InvalidValueError, short
 from pacpde.methods.transfer import check_transfer
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.task import Draw, PhysicsTask
 from pacpde.physics.problem import Problem
+from pacpde.residuals.task import PhysicsTask, SamplingSpec
 from pacpde.runtime import gradients
 
 
@@ -29,6 +29,6 @@ def nearest(sources: Sequence[Surrogate], target: Problem, *, seed: int = 0) -> 
 
 def zero_shot_residual(source: Surrogate, target: Problem, seed: int = 0) -> float:
     """Root mean square residual of a source taken as a solver of the target."""
-    basis = source.basis
+    basis = source.field_ansatz
     task = PhysicsTask(target, seed=seed, runtime=source.runtime, like=basis)
-    return task.held_out(source.network, source.weights, Draw(odd=basis.odd))
+    return task.held_out(source.network, source.weights, SamplingSpec(odd=basis.odd))

@@ -8,12 +8,12 @@ from pacpde.methods.base import Context, Transferred
 from pacpde.methods.nearest import nearest
 from pacpde.methods.warm_start import WarmStart
 from pacpde.networks import checkpoint
-from pacpde.networks.solved import SolvedAnsatz
+from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.task import PhysicsTask, Task
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.fingerprint import family_difference
 from pacpde.physics.problem import Problem
+from pacpde.residuals.task import PhysicsTask, Task
 
 
 @dataclass(frozen=True)
@@ -53,5 +53,5 @@ class NearestSource(WarmStart):
         return [
             one for one in found
             if family_difference(one.problem, target) is None
-            and not isinstance(one.ansatz, SolvedAnsatz)
+            and not isinstance(one.ansatz, ReferenceAnsatz)
         ]  # fmt: skip

@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 import torch
 
 from pacpde.errors import InvalidValueError, check_count
-from pacpde.methods.approach import Approaching
-from pacpde.methods.base import Context, Transferred, check_strength, finish
-from pacpde.methods.memory import remembered
-from pacpde.methods.recipe import Recipe
+from pacpde.methods.approach import ContinuationMethod
+from pacpde.methods.base import Context, Transferred, build_surrogate, check_strength
+from pacpde.methods.memory import allocate_source
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.blocks import Anchor
-from pacpde.objective.task import Task
-from pacpde.optim.fit import FitResult
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE, prune
 from pacpde.pac.mask import SCOPES, TREATMENTS, check_choice, check_sparsity, mask_of
-from pacpde.pac.room import WAKES, grown, woken
+from pacpde.pac.reinit import WAKES, reinit_dead_neurons, widen
 from pacpde.pac.scores import SCORES
+from pacpde.residuals.blocks import Anchor
+from pacpde.residuals.task import Task
+from pacpde.training.config import TrainingConfig
+from pacpde.training.trainer import FitResult
 
 LADDER = (0.0, 1e-9, 1e-7, 1e-5, 1e-3)  # of λ
 WIDEST = 256  # grow; the weights of a layer go with its square
@@ -28,7 +28,7 @@ LOUDEST = 1e6  # wake; units that saturate so far have no slopes
 
 
 @dataclass(frozen=True)
-class PAC(Approaching):
+class PAC(ContinuationMethod):
     """w_U ← argmin L_S(w ⊙ m); then min over w_P of L_T(w_U + w_P) + λ‖w_P‖².
 
     Myung et al., ICML 2022 (arXiv 2206.05703), with what was measured to serve it best: whole
@@ -51,7 +51,7 @@ class PAC(Approaching):
         grow: neurons that every hidden layer gets for the target, all of their weights free. The
             source does not see them; what is stored and evaluated grows.
         wake: spread of what is drawn for the freed weights into neurons that the source no longer
-            uses, where the target's fit starts; see `pacpde.pac.room.woken`. 0 leaves them at 0, as
+            uses, where the target's fit starts; see `pacpde.pac.reinit`. 0 leaves them at 0, as
             PAC-Net does.
         wake_from: they are those of "kept" neurons with noise of that spread, in the mean size of
             a weight into these; or "random" alone, with that spread in the one of a fit's start.
@@ -127,11 +127,11 @@ class PAC(Approaching):
     @stepwise
     def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
         recipe = self.recipe(context)
-        kept = yield from self._keep(source.fresh(), context, recipe)
-        allocated = grown(kept.allocated, self.grow, context.seed)
+        kept = yield from self._keep(source.reset(), context, recipe)
+        allocated = widen(kept.allocated, self.grow, context.seed)
         mask = allocated.memories[SOURCE].mask
         if self.wake:
-            allocated = woken(
+            allocated = reinit_dead_neurons(
                 allocated, mask, context.seed, self.wake, recipe.frequency, self.wake_from
             )
         free = ~mask
@@ -144,7 +144,7 @@ class PAC(Approaching):
             )
             better = not fits or made[-1].held_out < fits[-1].held_out
             fits = [*fits, *made] if better else [*made, *fits]
-        surrogate = finish(allocated, target, recipe.again(target), fits, "calibrated")
+        surrogate = build_surrogate(allocated, target, recipe.again(target), fits, "calibrated")
         if allocated.outcome != "converged" and surrogate.outcome == "converged":
             surrogate = replace(surrogate, outcome=f"allocate_{allocated.outcome}")
         every = [*kept.fits, *fits]
@@ -161,7 +161,7 @@ class PAC(Approaching):
             {"trained": source, "pruned": kept.pruned, "allocated": allocated},
         )
 
-    def _keep(self, source: Surrogate, context: Context, recipe: Recipe) -> Steps["_Kept"]:
+    def _keep(self, source: Surrogate, context: Context, recipe: TrainingConfig) -> Steps["_Kept"]:
         """Prune and allocate, round by round."""
         own = replace(recipe, steps=self.allocate_steps or context.recipe.steps)
         task, most = context.source_task, None
@@ -177,7 +177,7 @@ class PAC(Approaching):
                 scores = torch.where(latest.memories[SOURCE].mask, scores, -torch.inf)
             pruned = prune(latest, sparsity, scores=scores, **self._treatment)
             pruning += time.perf_counter() - clock
-            latest, kept = yield from steps_of(remembered)(
+            latest, kept = yield from steps_of(allocate_source)(
                 pruned,
                 task,
                 own,

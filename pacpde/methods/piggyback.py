@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Context, Method, Transferred, finish
-from pacpde.methods.fitter import Fitter
-from pacpde.methods.recipe import Recipe
+from pacpde.methods.base import Context, Method, Transferred, build_surrogate
 from pacpde.networks.reparametrised import Masked
 from pacpde.networks.surrogate import Memory, Surrogate
-from pacpde.objective.task import Task
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
+from pacpde.residuals.task import Task
+from pacpde.training.config import TrainingConfig
+from pacpde.training.fitter import Trainer
 
 STEPS = 2000  # of Adam
 
@@ -47,7 +47,7 @@ class Piggyback(Method):
                 "every weight is there in the beginning."
             )
 
-    def recipe(self, context: Context) -> Recipe:
+    def recipe(self, context: Context) -> TrainingConfig:
         return replace(context.recipe, optimiser="adam", steps=self.steps or STEPS)
 
     @stepwise
@@ -58,11 +58,11 @@ class Piggyback(Method):
         weights = torch.cat([source.weights, scores])
         free = torch.zeros_like(weights, dtype=torch.bool)
         free[source.network.size :] = True
-        start = source.fresh(network=network, weights=weights)
-        fitter = Fitter(start, recipe, context.seed, context.monitor, free)
+        start = source.reset(network=network, weights=weights)
+        fitter = Trainer(start, recipe, context.seed, context.monitor, free)
         fits = [(yield from steps_of(fitter.fit)(target, recipe.again(target)))]
-        ended = finish(start, target, recipe.again(target), fits, "calibrated")
-        kept = {SOURCE: Memory.apart(source)}
+        ended = build_surrogate(start, target, recipe.again(target), fits, "calibrated")
+        kept = {SOURCE: Memory.separate(source)}
         return Transferred.of(
             replace(ended, memories=kept), int(free.sum()), fits, trained=source, allocated=source
         )

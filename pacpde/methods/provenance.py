@@ -15,13 +15,13 @@ import torch
 
 from pacpde.datasets.grading import References
 from pacpde.files import short_hash
-from pacpde.methods.recipe import Recipe
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.scheduler import stacking
 from pacpde.physics.fingerprint import Fingerprint, foreign_classes, source_hash
 from pacpde.physics.problem import Problem
 from pacpde.reference import Reference
 from pacpde.runtime import Runtime, code_hash, versions
+from pacpde.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from pacpde.methods.base import Method
@@ -34,7 +34,7 @@ CIRCUMSTANCES = ("threads", "stacked", "references")
 
 def of_fit(
     problem: Problem,
-    recipe: Recipe,
+    recipe: TrainingConfig,
     seed: int,
     runtime: Runtime,
 ) -> Provenance:
@@ -52,7 +52,7 @@ def of_transfer(
     source: Surrogate,
     target: Problem,
     way: "Method",
-    recipe: Recipe,
+    recipe: TrainingConfig,
     seed: int,
     runtime: Runtime,
     *,

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 import torch
 
 from pacpde.errors import InvalidValueError, check_count
-from pacpde.methods.base import Context, Method, Transferred, finish
-from pacpde.methods.fitter import Fitter
+from pacpde.methods.base import Context, Method, Transferred, build_surrogate
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.task import Task
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
+from pacpde.residuals.task import Task
 from pacpde.runtime import generator
+from pacpde.training.fitter import Trainer
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class RandomFeatures(Method):
         free[head:] = True
         phases = recipe.again(target)
         blank = Surrogate(network, target.ansatz(phases[-1].draw), weights)
-        fitter = Fitter(blank, recipe, context.seed, context.monitor, free)
+        fitter = Trainer(blank, recipe, context.seed, context.monitor, free)
         made = yield from steps_of(fitter.fit)(target, phases, "features")
-        surrogate = finish(blank, target, phases, [made], "calibrated")
+        surrogate = build_surrogate(blank, target, phases, [made], "calibrated")
         return Transferred.of(surrogate, int(free.sum()), [made])

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Context, Transferred, from_nothing, methods
-from pacpde.methods.recipe import Recipe
+from pacpde.methods.base import Context, Transferred, methods, train_from_scratch
 from pacpde.networks.constraints import PlainAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.task import Labels, TableTask
 from pacpde.physics.numbers import as_floats
+from pacpde.residuals.task import Labels, TableTask
 from pacpde.runtime import Runtime, check_seed, gradients
+from pacpde.training.config import TrainingConfig
 
 # Tables are smaller than solutions, and no held-out error says that noisy labels are fitted.
 TABLE = {"width": 24, "depth": 2, "tolerance": inf}
@@ -35,19 +35,19 @@ def fit_table(
         inputs: [rows, columns].
         outputs: [rows] or [rows, targets].
         seed: of the weights, and of the fifth of the rows that is held out to stop on.
-        settings: see `pacpde.methods.recipe.Recipe`.
+        settings: see `pacpde.training.config.TrainingConfig`.
 
     Returns:
         A surrogate of the columns: `surrogate(*inputs.T)`.
     """
     runtime = runtime or Runtime()
-    recipe = Recipe.of(None, **{**TABLE, **settings})
+    recipe = TrainingConfig.of(None, **{**TABLE, **settings})
     table = check_table(inputs, outputs)
     task = TableTask(
         table, PlainAnsatz.of(table.points, table.values), check_seed(seed), runtime=runtime
     )
     network = network_for(task.standard, recipe.width, recipe.depth, recipe.activation)
-    return from_nothing(task, network, recipe, seed)[0]
+    return train_from_scratch(task, network, recipe, seed)[0]
 
 
 @gradients()
@@ -68,7 +68,8 @@ def transfer_table(
         inputs, outputs: the target's rows; a fifth of them, at least one, is held out to stop on.
         source_table: inputs and outputs of the source, which PAC allocates on.
         method: its name; see `pacpde methods`.
-        settings: of the fits, see `pacpde.methods.recipe.Recipe`; the network is the source's.
+        settings: of the fits, see `pacpde.training.config.TrainingConfig`; the network is the
+            source's.
         options: of the method.
     """
     way = methods.get(method).make(options)
@@ -81,7 +82,7 @@ def transfer_table(
     table = check_table(inputs, outputs, source.ansatz)
     task = TableTask(table, source.ansatz, check_seed(seed), runtime=source.runtime)
     before = replace(task, table=check_table(*source_table, source.ansatz))
-    recipe = Recipe.of(None, **{**TABLE, **(settings or {})})
+    recipe = TrainingConfig.of(None, **{**TABLE, **(settings or {})})
     return way.run(source, task, Context(before, recipe, seed))
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Context, Method, Transferred
 from pacpde.networks.mlp import MLP
-from pacpde.networks.solved import SolvedAnsatz
+from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.task import PhysicsTask, Task
-from pacpde.optim.fit import CONVERGED
 from pacpde.reference.certificate import check_tolerance
+from pacpde.residuals.task import PhysicsTask, Task
+from pacpde.training.trainer import CONVERGED
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Scipy(Method):
         if not isinstance(target, PhysicsTask) or not target.physics:
             raise InvalidValueError("scipy solves an equation, and here there is none to solve.")
         clock = time.perf_counter()
-        ansatz = SolvedAnsatz(target.problem, target.hard, tolerance=self.accuracy)
+        ansatz = ReferenceAnsatz(target.problem, target.hard, tolerance=self.accuracy)
         reference = ansatz.reference
         seconds = time.perf_counter() - clock
         outcome = CONVERGED if reference.certified_error <= self.accuracy else "not_converged"

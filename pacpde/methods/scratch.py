@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from pacpde.methods.base import Context, Method, Transferred, from_nothing
+from pacpde.methods.base import Context, Method, Transferred, train_from_scratch
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.task import Task
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
+from pacpde.residuals.task import Task
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Scratch(Method):
     @stepwise
     def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
         recipe = self.recipe(context)
-        surrogate, made = yield from steps_of(from_nothing)(
+        surrogate, made = yield from steps_of(train_from_scratch)(
             target,
             source.network,
             recipe,

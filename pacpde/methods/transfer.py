@@ -17,23 +17,23 @@ from pacpde.datasets import (
 from pacpde.datasets.grading import AUTO, Choice, check_label_source
 from pacpde.errors import ContradictionWarning, InvalidValueError
 from pacpde.methods.arguments import check_arguments, check_options
-from pacpde.methods.base import Context, Transferred, from_nothing, methods
+from pacpde.methods.base import Context, Transferred, methods, train_from_scratch
 from pacpde.methods.grading import error_of, errors_of
 from pacpde.methods.provenance import of_fit, of_transfer
-from pacpde.methods.recipe import Recipe
 from pacpde.networks.constraints import network_for
-from pacpde.networks.solved import SolvedAnsatz
+from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import Surrogate, relative_l2
-from pacpde.objective.task import Draw, Labels, PhysicsTask
-from pacpde.optim.fit import Monitor, Watch
-from pacpde.optim.journal import Journal
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
-from pacpde.optim.update import Progress
 from pacpde.physics.domain import mesh
 from pacpde.physics.fingerprint import family_difference
 from pacpde.physics.problem import Problem
 from pacpde.reference import Reference
+from pacpde.residuals.task import Labels, PhysicsTask, SamplingSpec
 from pacpde.runtime import Runtime, check_seed, versions
+from pacpde.training.callbacks import Progress
+from pacpde.training.config import TrainingConfig
+from pacpde.training.resume import ResumeState
+from pacpde.training.trainer import Monitor, Watch
 
 
 @stepwise
@@ -43,7 +43,7 @@ def fit(
     seed: int = 0,
     runtime: Runtime | None = None,
     progress: Progress | None = None,
-    journal: Journal | None = None,
+    journal: ResumeState | None = None,
     reference: Reference | str | Path | None = None,
     reference_tolerance: float | None = None,
     **settings: Any,
@@ -58,7 +58,7 @@ def fit(
         reference: grades the fit, whose history then has errors, and nothing more: "auto" (the
             best that scipy certifies, if any), None, a `Reference`, or a file of `pacpde solve`.
         reference_tolerance: relative error that "auto" tries to certify first.
-        settings: see `pacpde.methods.recipe.Recipe`.
+        settings: see `pacpde.training.config.TrainingConfig`.
 
     Warns:
         ContradictionWarning: where start and edges contradict each other; they are then met by
@@ -68,13 +68,15 @@ def fit(
     check_arguments(runtime=runtime, progress=progress, journal=journal)
     warn_of_contradictions(problem)
     runtime = runtime or Runtime()
-    recipe = Recipe.of(problem, **settings)
+    recipe = TrainingConfig.of(problem, **settings)
     graded = grading_reference(problem, reference, reference_tolerance)
     task = PhysicsTask(problem, hard=recipe.hard, seed=check_seed(seed), runtime=runtime)
-    network = network_for(task.ansatz(Draw()), recipe.width, recipe.depth, recipe.activation)
+    network = network_for(
+        task.ansatz(SamplingSpec()), recipe.width, recipe.depth, recipe.activation
+    )
     monitor = Monitor(progress, journal, _grader(problem, runtime, graded))
     provenance = of_fit(problem, recipe, seed, runtime)
-    made, _ = yield from steps_of(from_nothing)(task, network, recipe, seed, monitor)
+    made, _ = yield from steps_of(train_from_scratch)(task, network, recipe, seed, monitor)
     return replace(made, provenance=provenance)
 
 
@@ -151,7 +153,7 @@ class TransferResult:
             "worst_field_error": self.worst_field_error,
             "source_error": dict(self.source_error),
             "free_parameters": self.made.free_parameters,
-            "total_parameters": self.surrogate.stored,
+            "total_parameters": self.surrogate.n_stored,
             "steps": self.made.steps,
             "evaluations": self.made.evaluations,
             "seconds": {"source": self.source.seconds, **spent, "total": total},
@@ -177,7 +179,7 @@ def transfer(
     physics: bool = True,
     runtime: Runtime | None = None,
     progress: Progress | None = None,
-    journal: Journal | None = None,
+    journal: ResumeState | None = None,
     settings: Mapping[str, Any] | None = None,
     reference: Choice = AUTO,
     reference_tolerance: float | None = None,
@@ -189,7 +191,8 @@ def transfer(
         method: its name; see `pacpde methods`.
         labels, noise: measurements of the target, and their noise relative to the fields' spread.
         physics: use the target's equation; otherwise labels alone.
-        settings: of the fits, see `pacpde.methods.recipe.Recipe`; the network is the source's.
+        settings: of the fits, see `pacpde.training.config.TrainingConfig`; the network is the
+            source's.
         reference: grades the result and nothing more; labels are drawn from it. "auto" (the best
             that scipy certifies, if any), None, or a `Reference` or file of the target.
         reference_tolerance: relative error that "auto" tries to certify first.
@@ -205,7 +208,7 @@ def transfer(
     way.check(source.network, physics)
     runtime = runtime or source.runtime
     source = source.to(runtime)
-    recipe = Recipe.after(source, target, **(settings or {}))
+    recipe = TrainingConfig.after(source, target, **(settings or {}))
     graded = transfer_references(source.problem, target, reference, reference_tolerance)
     check_label_source(labels, graded.target, reference)
     measured = None
@@ -213,7 +216,7 @@ def transfer(
         drawn = draw_labels(graded.target, labels, seed=seed, noise=noise)
         measured = Labels(drawn.points, drawn.values)
     task = PhysicsTask(
-        target, measured, physics, recipe.hard, check_seed(seed), runtime, source.basis
+        target, measured, physics, recipe.hard, check_seed(seed), runtime, source.field_ansatz
     )
     context = Context(
         replace(task, problem=source.problem, labels=None, physics=True),
@@ -232,7 +235,7 @@ def transfer(
             "Transferred: return one, as pacpde.methods.warm_start does."
         )
     made = replace(made, surrogate=replace(made.surrogate, provenance=provenance))
-    zero_shot = source.solving(target)
+    zero_shot = source.with_problem(target)
     source_error: dict[str, float | None] = {
         moment: error_of(made.snapshots[moment], graded.source)
         if moment in made.snapshots
@@ -297,7 +300,7 @@ def check_source(source: Surrogate) -> None:
         raise InvalidValueError(
             f"the source is {source!r}, expected a surrogate: make one with fit, or load one."
         )
-    if isinstance(source.ansatz, SolvedAnsatz):
+    if isinstance(source.ansatz, ReferenceAnsatz):
         raise InvalidValueError(
             f"the source is scipy's solution of {source.problem}, which has no weights to start "
             "from: give a network, made by `fit` or `pacpde train`."
@@ -321,7 +324,7 @@ def check_transfer(
             f"the family {target.name!r} was defined anew since the source was made, and {change}: "
             "train the source anew."
         )
-    if physics and source.basis.hard and target.contradictions:
+    if physics and source.field_ansatz.hard and target.contradictions:
         raise InvalidValueError(
             f"the source meets its start and edges exactly, and {target} cannot: "
             f"{'; '.join(map(str, target.contradictions))}. Train the source with hard=False "
@@ -345,6 +348,6 @@ def _grader(target: Problem, runtime: Runtime, reference: Reference | None) -> W
     flat = runtime.tensor(points.reshape(-1, points.shape[-1]))
 
     def watch(made: Surrogate) -> float:
-        return relative_l2(made.solving(target).at(flat).cpu().numpy(), expected)
+        return relative_l2(made.with_problem(target).at(flat).cpu().numpy(), expected)
 
     return watch

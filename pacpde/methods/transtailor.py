@@ -10,24 +10,24 @@ from numbers import Real
 import torch
 
 from pacpde.errors import InvalidValueError, check_count
-from pacpde.methods.approach import Approaching
-from pacpde.methods.base import Context, Transferred, finish
-from pacpde.methods.fitter import Fitter
-from pacpde.methods.recipe import Recipe
+from pacpde.methods.approach import ContinuationMethod
+from pacpde.methods.base import Context, Transferred, build_surrogate
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import Scaled
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.jacobian import linearise
-from pacpde.objective.task import Draw, Task
-from pacpde.optim.fit import FitResult
 from pacpde.optim.stepwise import Answer, Steps, Work, steps_of, stepwise
+from pacpde.residuals.jacobian import linearise
+from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import generator
+from pacpde.training.config import TrainingConfig
+from pacpde.training.fitter import Trainer
+from pacpde.training.trainer import FitResult
 
 SMALLEST = 1e-3  # importance by which is divided
 
 
 @dataclass(frozen=True)
-class TransTailor(Approaching):
+class TransTailor(ContinuationMethod):
     """Rounds of: α* = argmin L_T(W ⊙ α), β = |∂L/∂α · α|, remove the least β, fine-tune W ⊙ β.
 
     Liu et al., AAAI 2021 (arXiv 2103.01542), whose filters are hidden neurons here. First W is
@@ -69,11 +69,11 @@ class TransTailor(Approaching):
     @stepwise
     def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
         recipe = self.recipe(context)
-        start = source.fresh()
+        start = source.reset()
         everything = torch.ones_like(source.weights, dtype=torch.bool)
         fits = yield from steps_of(self.fits)(start, target, everything, context)
         phases = recipe.again(target)
-        best = finish(start, target, phases, fits, "calibrated")
+        best = build_surrogate(start, target, phases, fits, "calibrated")
         first = fits[-1].held_out
         tuning, deciding = _Tuning(recipe, target, context), 0.0
         for number in range(1, self.rounds + 1):
@@ -92,7 +92,9 @@ class TransTailor(Approaching):
             fits += [factored, made]
             if not made.held_out <= (1 + self.tau) * first:
                 break
-            best = finish(replace(best, network=scaled), target, phases, [made], "calibrated")
+            best = build_surrogate(
+                replace(best, network=scaled), target, phases, [made], "calibrated"
+            )
         made_of = Transferred.of(best, best.parameters, fits, trained=source)
         spent = made_of.seconds["calibrate"] + deciding
         return replace(made_of, seconds={"calibrate": spent})
@@ -178,7 +180,7 @@ def _flops(network: MLP, kept: Sequence[torch.Tensor]) -> int:
 class _Tuning:
     """Fits of factors and of weights under them."""
 
-    recipe: Recipe
+    recipe: TrainingConfig
     target: Task
     context: Context
 
@@ -208,15 +210,20 @@ class _Tuning:
         return self._fit(network, vector, free, self.recipe, f"tailor.{number}")
 
     def _fit(
-        self, network: MLP, vector: torch.Tensor, free: torch.Tensor, recipe: Recipe, stage: str
+        self,
+        network: MLP,
+        vector: torch.Tensor,
+        free: torch.Tensor,
+        recipe: TrainingConfig,
+        stage: str,
     ) -> Steps[FitResult]:
-        start = Surrogate(network, self.target.ansatz(Draw()), vector)
-        fitter = Fitter(start, recipe, self.context.seed, self.context.monitor, free)
+        start = Surrogate(network, self.target.ansatz(SamplingSpec()), vector)
+        fitter = Trainer(start, recipe, self.context.seed, self.context.monitor, free)
         return steps_of(fitter.fit)(self.target, recipe.again(self.target), stage)
 
 
 def _importance(
-    network: Scaled, vector: torch.Tensor, task: Task, draw: Draw, seed: int
+    network: Scaled, vector: torch.Tensor, task: Task, draw: SamplingSpec, seed: int
 ) -> list[torch.Tensor]:
     """Mean over residuals of |r ∂r/∂α · α|, a hidden layer after the other."""
     blocks = task.blocks(network, vector, draw, generator(seed, "importance"))

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pacpde.methods.base import Context, Transferred
 from pacpde.methods.warm_start import WarmStart
 from pacpde.networks.surrogate import Memory, Surrogate
-from pacpde.objective.task import Task
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
+from pacpde.residuals.task import Task
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class TwoCheckpoints(WarmStart):
     @stepwise
     def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
         made = yield from steps_of(super().run)(source, target, context)
-        memories = {SOURCE: Memory.apart(source)}
+        memories = {SOURCE: Memory.separate(source)}
         return replace(
             made,
             surrogate=replace(made.surrogate, memories=memories),

@@ -29,7 +29,7 @@ from pacpde.files import Before, atomic_folder, being_replaced, check_folder, fo
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.constraints import Ansatz, PhysicsAnsatz, PlainAnsatz
 from pacpde.networks.mlp import MLP
-from pacpde.networks.solved import SolvedAnsatz
+from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import Memory, Surrogate
 from pacpde.physics.fingerprint import Fingerprint, check_registered, check_unchanged
 from pacpde.physics.problem import families
@@ -340,5 +340,5 @@ def _ansatz(about: dict[str, Any]) -> Ansatz:
         )
     if "fingerprint" in about:  # folders of older versions lack it
         check_unchanged(problem, about["fingerprint"], "the surrogate")
-    kind = SolvedAnsatz if "tolerance" in about["constraints"] else PhysicsAnsatz
+    kind = ReferenceAnsatz if "tolerance" in about["constraints"] else PhysicsAnsatz
     return kind(problem, **about["constraints"])

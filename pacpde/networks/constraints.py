@@ -135,7 +135,7 @@ class PhysicsAnsatz:
         return {own.name: getattr(self, own.name) for own in fields(self) if own.name != "problem"}
 
     @property
-    def basis(self) -> "PhysicsAnsatz":
+    def field_ansatz(self) -> "PhysicsAnsatz":
         """What a network is fitted in that starts from this one's weights."""
         return self
 

@@ -41,7 +41,7 @@ class Memory:
     assessment: Assessment | None = None
 
     @classmethod
-    def apart(cls, solver: "Surrogate") -> "Memory":
+    def separate(cls, solver: "Surrogate") -> "Memory":
         """A solver beside the weights."""
         mask = torch.ones_like(solver.weights, dtype=torch.bool)
         return cls(solver.ansatz, mask, solver.weights, solver.outcome, solver.assessment)
@@ -94,10 +94,10 @@ class Surrogate:
         return self.ansatz.problem
 
     @property
-    def basis(self) -> PhysicsAnsatz:
+    def field_ansatz(self) -> PhysicsAnsatz:
         """The ansatz that fits go on in, whatever coefficients they are for."""
         assert isinstance(self.ansatz, PhysicsAnsatz)
-        return self.ansatz.basis
+        return self.ansatz.field_ansatz
 
     @property
     def parameters(self) -> int:
@@ -105,7 +105,7 @@ class Surrogate:
         return self.network.size
 
     @property
-    def stored(self) -> int:
+    def n_stored(self) -> int:
         """Numbers that are kept: the weights, and those of solvers beside them."""
         beside = [m.weights for m in self.memories.values() if m.weights is not None]
         return self.parameters + sum(len(weights) for weights in beside)
@@ -257,7 +257,7 @@ class Surrogate:
             assessment=memory.assessment,
         )
 
-    def fresh(self, **changes: Any) -> "Surrogate":
+    def reset(self, **changes: Any) -> "Surrogate":
         """The same, with changes, as a start for other fits: no memories, nothing of its fits."""
         blank: dict[str, Any] = {
             "memories": {}, "history": (), "seconds": 0.0, "steps": 0, "held_out": math.nan,
@@ -265,7 +265,7 @@ class Surrogate:
         }  # fmt: skip
         return replace(self, **{**blank, **changes})
 
-    def solving(self, problem: Problem) -> "Surrogate":
+    def with_problem(self, problem: Problem) -> "Surrogate":
         """The same weights taken as a solver of another problem of the family."""
         assert isinstance(self.ansatz, PhysicsAnsatz)
         ansatz = replace(self.ansatz, problem=problem)

@@ -11,9 +11,9 @@ import torch
 
 from pacpde.networks.mlp import MLP
 from pacpde.networks.stacking import Stackable
-from pacpde.objective.blocks import Anchor, Block
-from pacpde.objective.factors import residuals
-from pacpde.objective.jacobian import MEMORY, Jacobian, linearise, split
+from pacpde.residuals.blocks import Anchor, Block
+from pacpde.residuals.factors import residuals
+from pacpde.residuals.jacobian import MEMORY, Jacobian, linearise, split
 
 
 @dataclass(frozen=True)

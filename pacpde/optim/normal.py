@@ -12,8 +12,8 @@ from typing import Self
 
 import torch
 
-from pacpde.objective.blocks import Anchor
-from pacpde.objective.jacobian import Jacobian
+from pacpde.residuals.blocks import Anchor
+from pacpde.residuals.jacobian import Jacobian
 
 
 class NormalSystem(ABC):

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 
 from pacpde.networks.mlp import MLP
-from pacpde.objective.blocks import Block
-from pacpde.objective.factors import residuals
-from pacpde.objective.identification import IdentificationTask, Unknowns
-from pacpde.objective.jacobian import MEMORY, Jacobian, linearise
-from pacpde.objective.task import Draw
 from pacpde.optim.normal import normal_system
+from pacpde.residuals.blocks import Block
+from pacpde.residuals.factors import residuals
+from pacpde.residuals.identification import IdentificationTask, Unknowns
+from pacpde.residuals.jacobian import MEMORY, Jacobian, linearise
+from pacpde.residuals.task import SamplingSpec
 
 DAMPING = 1e-9  # of the equation's linear system, relative to its mean diagonal
 
@@ -44,7 +44,7 @@ def sensitivity(
     numbers: np.ndarray,
     network: MLP,
     weights: torch.Tensor,
-    draw: Draw,
+    draw: SamplingSpec,
     memory: int = MEMORY,
 ) -> Sensitivity:
     """By the implicit function theorem.

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.task import Task
 from pacpde.optim.base import Optimiser
-from pacpde.optim.fit import FitResult, Monitor, Phase, minimise
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac.prune import SOURCE
+from pacpde.residuals.task import Task
+from pacpde.training.trainer import FitResult, Monitor, Phase, minimise
 
 
 @stepwise

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.task import Task
 from pacpde.pac.sensitivity import curvature
+from pacpde.residuals.task import Task
 from pacpde.runtime import generator
 
 Score = Callable[[Surrogate, Task, int], torch.Tensor]

@@ -3,8 +3,8 @@
 import torch
 
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.jacobian import linearise
-from pacpde.objective.task import Draw, Task
+from pacpde.residuals.jacobian import linearise
+from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import generator
 
 POINTS = 1000
@@ -21,7 +21,7 @@ def curvature(
     network, weights = surrogate.network, surrogate.weights
     rng = generator(seed, "curvature")
     odd = bool(getattr(surrogate.ansatz, "odd", False))
-    blocks = task.blocks(network, weights, Draw(points, odd=odd), rng)
+    blocks = task.blocks(network, weights, SamplingSpec(points, odd=odd), rng)
     total = torch.zeros_like(weights)
     for block in blocks:
         for start in range(0, block.batch.size, points):

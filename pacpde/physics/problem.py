@@ -73,7 +73,7 @@ class Problem(ABC):
         odd: space axes in each of which every field is odd, u(−x) = −u(x); they must be symmetric.
             Start, edges and equation are tried when a problem is made.
         horizons: pieces in which a fit grows its time span, at most 1000; 1 fits it all at once.
-        recipe: settings of a fit that suit the family, see `pacpde.methods.Recipe`.
+        recipe: settings of a fit that suit the family, see `pacpde.methods.TrainingConfig`.
         until: end of the time span, if it is not the family's own.
     """
 

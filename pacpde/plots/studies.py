@@ -20,7 +20,7 @@ from pacpde.plots.style import (
     readable,
     styled,
 )
-from pacpde.studies.statistics import Group, Spread, ranked, ranks, spread, variant_names
+from pacpde.studies.statistics import ErrorSummary, Group, ranked, ranks, spread, variant_names
 
 FEW = 8  # methods whose bars can be told apart
 KEPT, FREED = "#0072B2", "#E69F00"  # weights of the source, and those given to the target
@@ -206,7 +206,7 @@ def _mask(ax: Axes, kept: np.ndarray) -> None:
     ax.set_yticks([])
 
 
-def _quartiles(s: Spread) -> tuple[float, float, float] | None:
+def _quartiles(s: ErrorSummary) -> tuple[float, float, float] | None:
     """Low, median and high, where the median is a number."""
     if s.low is None or s.median is None or s.high is None or math.isinf(s.median):
         return None

@@ -25,7 +25,7 @@ from pacpde.studies.ledger import Ledger
 from pacpde.studies.single import Training
 from pacpde.studies.store import Store
 from pacpde.studies.study import Study
-from pacpde.studies.workers import Fault, Here, Job, Workers
+from pacpde.studies.workers import Here, Job, JobFailure, Workers
 
 SURROGATES = "surrogates"
 
@@ -34,7 +34,7 @@ CarryOut = Callable[..., Any]
 
 
 @dataclass
-class Standing:
+class Status:
     """How far a study is.
 
     Attributes:
@@ -54,16 +54,16 @@ class Standing:
         return self.cells - self.done
 
 
-Tell = Callable[[Standing], None]
+Tell = Callable[[Status], None]
 
 
-def standing(study: Study, folder: str | Path) -> Standing:
+def standing(study: Study, folder: str | Path) -> Status:
     """How far a study is in a folder; reads only."""
     store, kept = Store(Path(folder)), Ledger(Path(folder)).keys()
     sources = trainings(study.cells)
     there = sum(store.cell(training.inputs()).finished for training in sources.values())
     done = sum(name in kept for name in study.names)
-    return Standing(len(study.cells), len(sources), done, there)
+    return Status(len(study.cells), len(sources), done, there)
 
 
 def kept_surrogates(folder: Path, names: Iterable[str]) -> dict[str, Surrogate]:
@@ -77,7 +77,7 @@ def kept_surrogates(folder: Path, names: Iterable[str]) -> dict[str, Surrogate]:
     return found
 
 
-def conduct(
+def run_study(
     study: Study,
     folder: str | Path,
     workers: Workers | None = None,
@@ -86,7 +86,7 @@ def conduct(
     train: Train = work.train,
     carry_out: CarryOut = work.carry_out,
     overwrite: bool = False,
-) -> Standing:
+) -> Status:
     """Carry out what is missing of a study; the same call again goes on where it stopped.
 
     Args:
@@ -120,16 +120,16 @@ class _Run:
         kept = self.ledger.keys()
         self.missing = [cell for cell in self.study.cells if cell.key not in kept]
         sources, needed = trainings(self.study.cells), trainings(self.missing)
-        self.now = Standing(
+        self.now = Status(
             len(self.study.cells),
             len(sources),
             len(self.study.cells) - len(self.missing),
             sum(key not in needed or self._there(training) for key, training in sources.items()),
         )
         self.shown = _shown(self.study.cells)
-        self.faults: dict[str, Fault] = {}
+        self.faults: dict[str, JobFailure] = {}
 
-    def whole(self, train: Train, carry_out: CarryOut) -> Standing:
+    def whole(self, train: Train, carry_out: CarryOut) -> Status:
         self.tell(self.now)
         try:
             needed = trainings(self.missing).values()
@@ -146,7 +146,7 @@ class _Run:
 
     def _trained(self, job: Job, made: Any) -> None:
         training: Training = job[0]
-        if isinstance(made, Fault):
+        if isinstance(made, JobFailure):
             self.faults[training.key] = made
         else:
             self.store.cell(training.inputs()).save({"outcome": made.outcome}, made)
@@ -162,18 +162,18 @@ class _Run:
                 key, kept = training.key, self.store.cell(training.inputs())
                 found = kept.load()
                 if found is None:
-                    self.faults[key] = Fault(f"{kept.folder} is damaged, remove it")
+                    self.faults[key] = JobFailure(f"{kept.folder} is damaged, remove it")
                 else:
                     source = replace(found[1], history=())
             if training.key in self.faults:
                 told = self.faults[training.key].told
-                self._carried_out((cell,), Fault(f"its source has no result: {told}"))
+                self._carried_out((cell,), JobFailure(f"its source has no result: {told}"))
             else:
                 yield cell, source
 
     def _carried_out(self, job: Job, made: Any) -> None:
         cell: Cell = job[0]
-        if isinstance(made, Fault):
+        if isinstance(made, JobFailure):
             self.ledger.add(work.failed(cell, made.told))
             self.now.failed += 1
         else:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-from pacpde.methods import Recipe
+from pacpde.methods import TrainingConfig
 from pacpde.networks.constraints import network_for
-from pacpde.objective.task import PhysicsTask
 from pacpde.optim.free import LeastSquares
+from pacpde.residuals.task import PhysicsTask
 from pacpde.runtime import generator
 from pacpde.studies.grid import Cell, trainings
 from pacpde.studies.ledger import Row
@@ -64,7 +64,7 @@ def _known(rows: Iterable[Row]) -> Mapping[tuple[str, str], float]:
 def _seconds(training: Training) -> float:
     """Of a fit that takes every step, from one of its steps on the points of its last phase."""
     problem = training.problem
-    recipe, task = Recipe.of(problem, **training.settings), PhysicsTask(problem)
+    recipe, task = TrainingConfig.of(problem, **training.settings), PhysicsTask(problem)
     phases = recipe.first(task)
     network = network_for(task.ansatz(phases[-1].draw), recipe.width, recipe.depth,
                           recipe.activation)  # fmt: skip

@@ -12,7 +12,7 @@ import torch
 
 from pacpde.datasets.grading import AUTO, NONE, choice_inputs
 from pacpde.errors import InvalidValueError
-from pacpde.methods import Recipe, methods
+from pacpde.methods import TrainingConfig, methods
 from pacpde.methods.transfer import check_transfer
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
@@ -75,7 +75,7 @@ class Cell:
                 "out."
             )
         source = self.training.problem
-        recipe, ansatz = Recipe.of(source, **self.training.settings), PhysicsAnsatz(source)
+        recipe, ansatz = TrainingConfig.of(source, **self.training.settings), PhysicsAnsatz(source)
         network = network_for(ansatz, recipe.width, recipe.depth, recipe.activation)
         methods.get(self.method).make(self.options).check(network, self.physics)
         untrained = Surrogate(network, ansatz, torch.zeros(0, device="cpu"))
@@ -108,7 +108,7 @@ class Cell:
             "noise": self.noise,
             "physics": self.physics,
             **choice_inputs(self.reference, self.reference_tolerance),
-            "fit": dataclasses.asdict(Recipe.of(self.target, **self.training.settings)),
+            "fit": dataclasses.asdict(TrainingConfig.of(self.target, **self.training.settings)),
             "made_by": identity(type(self.target), methods.get(self.method)),
         }
 
@@ -141,7 +141,7 @@ def variants(options: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(options, values, strict=True)) for values in product(*columns)]
 
 
-def telling(cells: Sequence[Cell]) -> list[str]:
+def distinguishing_names(cells: Sequence[Cell]) -> list[str]:
     """Of each cell its method, with those options that tell it from others of its family."""
     return told_apart([cell.way for cell in cells])
 

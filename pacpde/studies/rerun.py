@@ -16,14 +16,14 @@ from pacpde.datasets import References, reference_for
 from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.methods import TransferResult, fit, methods, transfer
 from pacpde.networks.surrogate import Surrogate
-from pacpde.optim.journal import key_of
-from pacpde.optim.update import Progress
 from pacpde.physics import Problem, families
 from pacpde.physics.fingerprint import Fingerprint
 from pacpde.reference import Reference
 from pacpde.reference.certificate import LOOSEST
 from pacpde.runtime import Runtime
 from pacpde.studies.records import Record, as_json
+from pacpde.training.callbacks import Progress
+from pacpde.training.resume import key_of
 
 Provenance = Mapping[str, Any]
 FIT = ("problem", "seed", "settings", "device", "dtype")

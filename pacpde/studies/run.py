@@ -11,13 +11,12 @@ import torch
 from pacpde.datasets import References, transfer_references
 from pacpde.datasets.grading import AUTO, check_label_source, choice_inputs
 from pacpde.errors import InvalidValueError, OutputError
-from pacpde.methods import Recipe, fit, methods, transfer
+from pacpde.methods import TrainingConfig, fit, methods, transfer
 from pacpde.methods.transfer import check_problem, check_transfer
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.scheduler import BatchScheduler
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
-from pacpde.optim.update import Progress, prefixed
 from pacpde.physics import Problem
 from pacpde.reference import Reference
 from pacpde.runtime import Runtime, check_seed
@@ -25,6 +24,7 @@ from pacpde.studies import records
 from pacpde.studies.identity import identity
 from pacpde.studies.records import Record
 from pacpde.studies.store import PICTURES, RECORDS, Store
+from pacpde.training.callbacks import Progress, prefixed
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -89,7 +89,7 @@ class Plan:
     Attributes:
         names: methods, in the order in which they run.
         options: method → its options.
-        settings: of every fit, see `pacpde.methods.Recipe`.
+        settings: of every fit, see `pacpde.methods.TrainingConfig`.
         together: sources side by side, then all cells, each as alone on one thread; the cells'
             seconds are their shares of the time.
         reference, reference_tolerance: what grades the transfers, as of `transfer`.
@@ -115,7 +115,7 @@ class Plan:
         for seed in self.seeds:
             check_seed(seed)
         check_problem(self.source, "source")
-        recipe, ansatz = Recipe.of(self.source, **self.settings), PhysicsAnsatz(self.source)
+        recipe, ansatz = TrainingConfig.of(self.source, **self.settings), PhysicsAnsatz(self.source)
         network = network_for(ansatz, recipe.width, recipe.depth, recipe.activation)
         for name in self.names:
             methods.get(name).make(self.options.get(name, {})).check(network, self.physics)
@@ -140,7 +140,7 @@ class Plan:
             "until": self.source.until,
             "source": self.source.coefficients,
             "seed": seed,
-            "fit": dataclasses.asdict(Recipe.of(self.source, **self.settings)),
+            "fit": dataclasses.asdict(TrainingConfig.of(self.source, **self.settings)),
             "device": self.runtime.device,
             "dtype": self.runtime.dtype,
             "made_by": identity(type(self.source)),

@@ -14,15 +14,15 @@ from pacpde.datasets.grading import AUTO, Choice
 from pacpde.errors import DataFileError, OutputError
 from pacpde.files import follow
 from pacpde.locks import locked
-from pacpde.methods import Recipe, TransferResult, fit, methods, provenance, transfer
+from pacpde.methods import TrainingConfig, TransferResult, fit, methods, provenance, transfer
 from pacpde.methods.transfer import check_transfer
 from pacpde.networks import checkpoint
 from pacpde.networks.surrogate import Surrogate
-from pacpde.optim.journal import Journal, key_of
-from pacpde.optim.update import Progress
 from pacpde.physics import Problem
 from pacpde.runtime import Runtime, versions
 from pacpde.studies.identity import identity
+from pacpde.training.callbacks import Progress
+from pacpde.training.resume import ResumeState, key_of
 
 Seeded = TypeVar("Seeded")
 
@@ -42,11 +42,11 @@ class Training:
     grading: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        Recipe.of(self.problem, **self.settings)
+        TrainingConfig.of(self.problem, **self.settings)
 
     def provenance(self) -> dict[str, Any]:
         """All that the surrogate depends on, as it will say itself."""
-        recipe = Recipe.of(self.problem, **self.settings)
+        recipe = TrainingConfig.of(self.problem, **self.settings)
         made = provenance.of_fit(self.problem, recipe, self.seed, self.runtime)
         return {**made, "grading": dict(self.grading)}
 
@@ -115,7 +115,7 @@ class Transfer:
             self.source,
             self.target,
             methods.get(self.method).make(self.options),
-            Recipe.after(self.source, self.target, **self.settings),
+            TrainingConfig.after(self.source, self.target, **self.settings),
             self.seed,
             self.source.runtime,
             labels=self.labels,
@@ -237,12 +237,12 @@ def store(job: Job, surrogate: Surrogate, output: Path, result: Mapping[str, Any
 
 def forget(output: Path) -> None:
     """Remove what would resume a command whose result is stored."""
-    Journal(_hidden(follow(output)), "").clear()
+    ResumeState(_hidden(follow(output)), "").clear()
 
 
-def journal(output: Path, inputs: Mapping[str, Any]) -> Journal:
+def journal(output: Path, inputs: Mapping[str, Any]) -> ResumeState:
     """Beside the folder, which is replaced whole at the end."""
-    return Journal(_hidden(follow(output)), key_of(inputs))
+    return ResumeState(_hidden(follow(output)), key_of(inputs))
 
 
 def _hidden(place: Path) -> Path:

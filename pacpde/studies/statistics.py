@@ -107,7 +107,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Spread:
+class ErrorSummary:
     """Of one variant in one group.
 
     Attributes:
@@ -192,14 +192,14 @@ def variant_names(found: Iterable[Group]) -> list[str]:
     return list(dict.fromkeys(name for group in found for name in group.rows))
 
 
-def spread(rows: Sequence[Row], thresholds: Sequence[str] = ("0.01", "0.001")) -> Spread:
+def spread(rows: Sequence[Row], thresholds: Sequence[str] = ("0.01", "0.001")) -> ErrorSummary:
     """Median and quartiles of the error (of its logarithm), failures counted as infinite."""
     errors = [error for row in rows if (error := _error(row)) is not None]
     low, median, high = (
         _quantile(errors, share) if errors else None for share in (0.25, 0.5, 0.75)
     )
     seconds = [row["seconds"]["total"] for row in rows if row["seconds"]["total"] is not None]
-    return Spread(
+    return ErrorSummary(
         len(rows),
         sum(math.isinf(error) for error in errors),
         sum(row["outcome"] == "converged" for row in rows),

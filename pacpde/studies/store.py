@@ -21,10 +21,10 @@ from pacpde.files import check_writable
 from pacpde.locks import locked
 from pacpde.networks import checkpoint
 from pacpde.networks.surrogate import Surrogate
-from pacpde.optim.journal import Journal
 from pacpde.ownership import LIST, OwnFiles
 from pacpde.reading import TEXT, parse_json, read_bytes
 from pacpde.studies import records
+from pacpde.training.resume import ResumeState
 
 LOCK = ".lock"
 RECORDS, PICTURES = "records.json", ("maps.png", "error_vs_seconds.png", "source_error.png")
@@ -46,8 +46,8 @@ class Cell:
         return self.store.folder / ".cells" / self.key
 
     @property
-    def journal(self) -> Journal:
-        return Journal(self.store.folder / ".journal" / self.key, self.key)
+    def journal(self) -> ResumeState:
+        return ResumeState(self.store.folder / ".journal" / self.key, self.key)
 
     @property
     def finished(self) -> bool:
@@ -160,7 +160,7 @@ class Store:
 
     def tidy(self) -> None:
         """Remove what was left for resuming; finished cells stay."""
-        Journal(self.folder / ".journal", "").clear()
+        ResumeState(self.folder / ".journal", "").clear()
 
 
 def _about(folder: Path) -> dict[str, Any]:

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from pacpde.files import atomic_write
-from pacpde.optim.fit import CONVERGED
 from pacpde.studies.folder import Outline
 from pacpde.studies.ledger import Row
 from pacpde.studies.study import Study
+from pacpde.training.trainer import CONVERGED
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ PATIENCE = 30  # seconds for a scheduler to answer
 
 
 @dataclass(frozen=True)
-class Fault:
+class JobFailure:
     """In place of a result: what a job raised."""
 
     told: str
@@ -47,7 +47,7 @@ class Workers(Protocol):
     """Something that carries out jobs."""
 
     def each(self, function: Callable[..., Any], jobs: Iterable[Job], done: Done) -> None:
-        """Call `done(job, result or Fault)` once for each job, in any order, one at a time."""
+        """Call `done(job, result or JobFailure)` once for each job, in any order, one at a time."""
         ...
 
 
@@ -210,8 +210,8 @@ def _made(function: Callable[..., Any], job: Job) -> Any:
         return _fault(error)
 
 
-def _fault(error: Exception) -> Fault:
-    return Fault(f"{type(error).__name__}: {error}")
+def _fault(error: Exception) -> JobFailure:
+    return JobFailure(f"{type(error).__name__}: {error}")
 
 
 def _result(future: Any) -> Any:

@@ -6,10 +6,10 @@ import pytest
 
 from pacpde.cli import inputs
 from pacpde.errors import InvalidValueError
-from pacpde.methods import Recipe
+from pacpde.methods import TrainingConfig
 from pacpde.methods.pac import PAC
-from pacpde.objective.task import PhysicsTask
 from pacpde.problems import Heat, Lorenz
+from pacpde.residuals.task import PhysicsTask
 
 
 def test_a_target_keeps_what_the_source_has() -> None:
@@ -36,7 +36,7 @@ def test_help_says_which(call: Callable) -> None:
 def test_help_tells_the_defaults(call: Callable) -> None:
     told = " ".join(call("compare", "--help").out.split())
     for name in ("steps", "points", "width", "depth", "tolerance"):
-        assert f"what the family declares, else {getattr(Recipe, name):g}." in told, name
+        assert f"what the family declares, else {getattr(TrainingConfig, name):g}." in told, name
     assert f"Default of pac: {PAC.sparsity:g}." in told
 
 
@@ -46,6 +46,6 @@ def test_the_total_shown_counts_every_phase_as_help_says(call: Callable) -> None
     )
     small = ("--width", "6", "--depth", "1", "--points", "50", "--steps", "7")
     shown = call("train", "heat", "-o", "out", *small).err
-    last, *rest = Recipe.of(Heat(), steps=7, points=50).first(PhysicsTask(Heat()))[::-1]
+    last, *rest = TrainingConfig.of(Heat(), steps=7, points=50).first(PhysicsTask(Heat()))[::-1]
     assert last.steps == 7
     assert f" of at most {7 + sum(phase.steps for phase in rest)}," in shown

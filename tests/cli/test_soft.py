@@ -36,7 +36,7 @@ def test_a_jump_is_said_once_and_nothing_is_bent(call: Callable, tmp_path: Path)
         ended = call("train", "quench", "--plugin", plugin, *FEW, "-o", "out")
         assert ended.status == 1
         assert ended.err.count("u jumps by 1 from the start to the edge x = 0") == 1
-        assert not load(tmp_path / "out").basis.hard
+        assert not load(tmp_path / "out").field_ansatz.hard
     finally:
         families.forget(families.get("quench"))
 
@@ -44,4 +44,4 @@ def test_a_jump_is_said_once_and_nothing_is_bent(call: Callable, tmp_path: Path)
 def test_soft_is_for_any_problem(call: Callable, tmp_path: Path) -> None:
     ended = call("train", "heat", "--soft", *FEW, "-o", "out", "--json", "-")
     assert json.loads(ended.out)["outcome"] != "converged"
-    assert not load(tmp_path / "out").basis.hard
+    assert not load(tmp_path / "out").field_ansatz.hard

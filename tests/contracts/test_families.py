@@ -86,8 +86,8 @@ def test_reference_satisfies_the_equation(problem: Problem) -> None:
 
 def test_a_random_network_has_the_residual_that_autograd_finds(problem: Problem) -> None:
     from pacpde.networks.mlp import MLP
-    from pacpde.objective.blocks import PhysicsBlock
-    from pacpde.objective.factors import residuals
+    from pacpde.residuals.blocks import PhysicsBlock
+    from pacpde.residuals.factors import residuals
 
     rng = np.random.default_rng(0)
     points = torch.tensor(problem.domain.sample(16, rng))

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
-from pacpde.objective.blocks import Anchor, LabelBlock, PhysicsBlock
 from pacpde.optim.base import Optimiser, optimisers
 from pacpde.optim.free import LeastSquares
 from pacpde.problems import Heat
+from pacpde.residuals.blocks import Anchor, LabelBlock, PhysicsBlock
 
 # name → (steps, factor by which they lower the loss); measured: 6e-8, 2e-5, 0.04 and 0.003
 DESCENT = {

@@ -23,8 +23,8 @@ from pacpde import (
 from pacpde.errors import PacpdeError
 from pacpde.methods import methods
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
-from pacpde.optim.journal import Journal
 from pacpde.problems import Heat
+from pacpde.training.resume import ResumeState
 
 ANSATZ = PhysicsAnsatz(Heat())
 NETWORK = network_for(ANSATZ, 3, 1, "tanh")
@@ -68,7 +68,7 @@ def test_an_argument_of_another_kind_is_refused(call: str, name: str) -> None:
 
 OTHERS: dict[str, tuple[Callable[[], Any], str]] = {
     "a journal on a device": (
-        lambda: fit(Heat(), journal=Journal(Path("/dev/full"), "k")), "cannot write"),
+        lambda: fit(Heat(), journal=ResumeState(Path("/dev/full"), "k")), "cannot write"),
     "a setting among options": (
         lambda: transfer(SOURCE, TARGET, steps=3, points=100), r'write settings=\{"points": 100\}'),
     "one source": (lambda: nearest(ANY or SOURCE, TARGET), r"write \[source\]"),

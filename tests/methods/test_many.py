@@ -9,8 +9,8 @@ import torch
 from pacpde import fit, fit_many, transfer, transfer_many
 from pacpde.errors import InvalidValueError, UnknownNameError
 from pacpde.networks.surrogate import Surrogate
-from pacpde.optim.journal import Journal
 from pacpde.problems import Burgers, Heat
+from pacpde.training.resume import ResumeState
 
 SMALL = {"width": 8, "depth": 2, "points": 120, "steps": 8}
 
@@ -40,13 +40,13 @@ def test_each_fit_resumes_its_own(tmp_path: Path) -> None:
     """Also where two single fits are given one journal."""
     problems = [Heat(alpha=0.2), Heat(alpha=0.3)]
     settings = {"width": 4, "depth": 1, "points": 20, "steps": 2}
-    journal = Journal(tmp_path, "key")
+    journal = ResumeState(tmp_path, "key")
     first = fit_many(problems, journal=journal, **settings)
     again = fit_many(problems, journal=journal, **settings)
     assert not torch.equal(first[0].weights, first[1].weights)
     for one, other in zip(first, again, strict=True):
         assert torch.equal(one.weights, other.weights)
-    shared = Journal(tmp_path / "shared", "key")
+    shared = ResumeState(tmp_path / "shared", "key")
     for problem, made in zip(problems, first, strict=True):
         alone = fit(problem, journal=shared, **settings)
         assert torch.allclose(alone.weights, made.weights, rtol=1e-6)

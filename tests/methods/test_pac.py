@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from pacpde import Surrogate, fit, transfer
-from pacpde.methods import Recipe
-from pacpde.methods.memory import remembered
+from pacpde.methods import TrainingConfig
+from pacpde.methods.memory import allocate_source
 from pacpde.methods.pac import LADDER
-from pacpde.objective.task import PhysicsTask
-from pacpde.optim.fit import FitResult, Monitor
 from pacpde.pac import prune
 from pacpde.problems import Heat
+from pacpde.residuals.task import PhysicsTask
+from pacpde.training.trainer import FitResult, Monitor
 
 SMALL: dict[str, Any] = {"points": 150, "steps": 20}
 
@@ -60,9 +60,9 @@ def test_an_allocation_that_falls_short_starts_again_on_few_points(
         return FitResult(weights, outcome, held_out, 7, 9, 1.0, ())
 
     monkeypatch.setattr("pacpde.methods.memory.allocate", allocated)
-    pruned = prune(source.fresh(), 0.8)
-    task, recipe = PhysicsTask(source.problem), Recipe.of(source.problem, **SMALL)
-    made, fits = remembered(pruned, task, recipe, stage="allocate", seed=0, monitor=Monitor())
+    pruned = prune(source.reset(), 0.8)
+    task, recipe = PhysicsTask(source.problem), TrainingConfig.of(source.problem, **SMALL)
+    made, fits = allocate_source(pruned, task, recipe, stage="allocate", seed=0, monitor=Monitor())
     assert stages == ["allocate", "allocate.grow"][: len(residuals)]
     assert torch.equal(made.weights, pruned.weights + taken)
     assert made.seconds == len(fits) == len(residuals)

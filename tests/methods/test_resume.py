@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from pacpde import fit, load, save, transfer
-from pacpde.optim.journal import Journal
-from pacpde.optim.update import Update
 from pacpde.problems import Heat
+from pacpde.training.callbacks import Update
+from pacpde.training.resume import ResumeState
 
 SMALL: dict[str, Any] = {"width": 8, "depth": 2, "points": 100, "steps": 12, "tolerance": 1e-9}
 
@@ -35,7 +35,7 @@ def killer(after: int) -> Any:
 def test_a_killed_fit_resumes_to_the_same_bits(tmp_path: Path, after: int, optimiser: str) -> None:
     settings = {**SMALL, "optimiser": optimiser}
     whole = fit(Heat(), **settings)
-    journal = Journal(tmp_path / "journal", "key")
+    journal = ResumeState(tmp_path / "journal", "key")
     with pytest.raises(Killed):
         fit(Heat(), progress=killer(after), journal=journal, **settings)
     resumed = fit(Heat(), journal=journal, **settings)
@@ -47,7 +47,7 @@ def test_a_killed_transfer_resumes_to_the_same_bits(tmp_path: Path) -> None:
     source = fit(Heat(), **SMALL)
     options = {"method": "pac", "settings": {"points": 100, "steps": 12, "tolerance": 1e-9}}
     whole = transfer(source, Heat(alpha=0.3), **options)
-    journal = Journal(tmp_path / "journal", "key")
+    journal = ResumeState(tmp_path / "journal", "key")
     with pytest.raises(Killed):
         transfer(source, Heat(alpha=0.3), progress=killer(4), journal=journal, **options)
     resumed = transfer(source, Heat(alpha=0.3), journal=journal, **options)
@@ -56,12 +56,12 @@ def test_a_killed_transfer_resumes_to_the_same_bits(tmp_path: Path) -> None:
 
 
 def test_a_journal_of_another_command_or_a_damaged_one_is_not_used(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, "key")
+    journal = ResumeState(tmp_path, "key")
     journal.write("train", {"weights": torch.ones(3)}, {"steps": 1})
     found = journal.read("train")
     assert found is not None
     assert found[1] == {"steps": 1}
-    assert Journal(tmp_path, "other").read("train") is None
+    assert ResumeState(tmp_path, "other").read("train") is None
     (file,) = tmp_path.glob("train*")
     file.write_bytes(file.read_bytes()[:-4])
     assert journal.read("train") is None

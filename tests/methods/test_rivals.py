@@ -83,7 +83,7 @@ def test_piggyback_leaves_out_what_does_harm_and_changes_nothing_else() -> None:
     head = solved.network.layers[-1].weights
     worst = head.start + int(weights[head].abs().argmin())
     weights[worst] = 1.0
-    spoilt = replace(solved.solving(Heat(alpha=0.4)), weights=weights)
+    spoilt = replace(solved.with_problem(Heat(alpha=0.4)), weights=weights)
     made = transfer(spoilt, TARGET, method="piggyback", steps=300, settings=SETTINGS)
     found = made.surrogate.weights
     assert bool(((found == weights) | (found == 0)).all()) and found[worst] == 0

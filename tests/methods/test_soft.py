@@ -7,8 +7,8 @@ from pacpde import fit, identify, transfer, transfer_in_turn
 from pacpde.datasets import reference_for
 from pacpde.errors import InvalidValueError
 from pacpde.networks.constraints import PhysicsAnsatz
-from pacpde.objective.task import Draw, PhysicsTask
 from pacpde.problems import Burgers, Heat
+from pacpde.residuals.task import PhysicsTask, SamplingSpec
 
 SMALL = {"width": 12, "depth": 2, "points": 200, "steps": 20}
 
@@ -33,10 +33,12 @@ def test_a_transfer_goes_on_in_the_ansatz_of_its_source() -> None:
 def test_the_held_out_measure_sees_a_start_that_is_missed() -> None:
     """0 solves the equation and the walls, and none of the start."""
     source = fit(Burgers(nu=0.3), hard=False, **{**SMALL, "steps": 1})
-    task, draw = PhysicsTask(source.problem, hard=False), Draw(odd=True)
+    task, draw = PhysicsTask(source.problem, hard=False), SamplingSpec(odd=True)
     found = task.held_out(source.network, 0 * source.weights, draw)
     assert found == pytest.approx(0.5**0.5, rel=0.05)  # root mean square of sin πx
     assert (
-        task.basis(draw).odd
-        and not PhysicsTask(source.problem, like=source.basis).basis(Draw()).hard
+        task.field_ansatz(draw).odd
+        and not PhysicsTask(source.problem, like=source.field_ansatz)
+        .field_ansatz(SamplingSpec())
+        .hard
     )

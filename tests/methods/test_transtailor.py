@@ -12,9 +12,9 @@ from pacpde.methods.transtailor import _importance, divided, least_removed, shru
 from pacpde.networks import checkpoint
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import Scaled
-from pacpde.objective.factors import residuals
-from pacpde.objective.task import Draw, PhysicsTask
 from pacpde.problems import Heat
+from pacpde.residuals.factors import residuals
+from pacpde.residuals.task import PhysicsTask, SamplingSpec
 from pacpde.runtime import generator
 
 SETTINGS = {"points": 150, "steps": 12}
@@ -57,7 +57,7 @@ def test_importance_is_the_mean_size_of_every_points_share(source: Surrogate) ->
     network = Scaled.of(source.network)
     factors = torch.linspace(0.5, 1.5, network.others, dtype=torch.float64)
     vector = torch.cat([source.weights, factors])
-    task, draw = PhysicsTask(Heat(alpha=0.3)), Draw(30)
+    task, draw = PhysicsTask(Heat(alpha=0.3)), SamplingSpec(30)
     blocks = task.blocks(network, vector, draw, generator(0, "importance"))
 
     def halves(a: torch.Tensor) -> torch.Tensor:

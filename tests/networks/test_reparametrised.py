@@ -7,10 +7,10 @@ import torch
 from pacpde.networks.constraints import PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import LowRank, Masked, Reparametrised, Scaled
-from pacpde.objective.blocks import PhysicsBlock
-from pacpde.objective.factors import residuals
-from pacpde.objective.jacobian import linearise
 from pacpde.problems import Burgers
+from pacpde.residuals.blocks import PhysicsBlock
+from pacpde.residuals.factors import residuals
+from pacpde.residuals.jacobian import linearise
 
 INNER = MLP(2, 1, 5, 2)
 NETWORKS = [LowRank.of(INNER, rank=2), Masked.of(INNER, threshold=0.1), Scaled.of(INNER)]

@@ -12,7 +12,7 @@ import torch
 
 from pacpde.errors import ExtrapolationWarning, InvalidValueError, UnknownNameError
 from pacpde.networks.constraints import PhysicsAnsatz, PlainAnsatz, network_for
-from pacpde.networks.solved import SolvedAnsatz
+from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Axis, Periodic, Problem, coefficient
 from pacpde.physics.elementary import cos, sin
@@ -149,7 +149,7 @@ class TestGradients:
         assert torch.autograd.grad(only.sum(), at)[0].abs().min() > 0
 
     def test_a_solution_by_scipy_cannot_be_differentiated(self) -> None:
-        solved = Surrogate(HEAT.network, SolvedAnsatz(Heat()), HEAT.weights)
+        solved = Surrogate(HEAT.network, ReferenceAnsatz(Heat()), HEAT.weights)
         x = torch.tensor(X, requires_grad=True)
         with pytest.raises(InvalidValueError, match="cannot be differentiated by torch"):
             solved(0.5, x)

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
-from pacpde.objective.blocks import PhysicsBlock
 from pacpde.optim.broyden import SSBroyden, updated
 from pacpde.optim.free import LeastSquares
 from pacpde.optim.quasi_newton import LBFGS
 from pacpde.problems import Heat
+from pacpde.residuals.blocks import PhysicsBlock
 
 rng = np.random.default_rng(11)
 ROOT = rng.normal(size=(6, 6))

@@ -8,9 +8,9 @@ import torch
 
 from pacpde.errors import MissingPackageError
 from pacpde.networks.constraints import PlainAnsatz, network_for
-from pacpde.objective.blocks import LabelBlock
 from pacpde.optim.first_order import SOAP, Adam
 from pacpde.optim.free import LeastSquares
+from pacpde.residuals.blocks import LabelBlock
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
-from pacpde.objective.blocks import Anchor, PhysicsBlock
-from pacpde.objective.factors import residuals
 from pacpde.optim.free import LeastSquares
 from pacpde.problems import Burgers
+from pacpde.residuals.blocks import Anchor, PhysicsBlock
+from pacpde.residuals.factors import residuals
 
 
 @pytest.fixture(params=[True, False], ids=["anchored", "plain"])

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from pacpde.networks.constraints import PhysicsAnsatz, PlainAnsatz, network_for
-from pacpde.objective.blocks import Anchor, LabelBlock, PhysicsBlock
 from pacpde.optim.free import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
 from pacpde.optim.normal import normal_system
 from pacpde.problems import Heat
+from pacpde.residuals.blocks import Anchor, LabelBlock, PhysicsBlock
 
 
 def linear(rows: int, anchor: bool = False) -> LeastSquares:

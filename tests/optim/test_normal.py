@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pacpde.objective.blocks import Anchor
 from pacpde.optim.normal import Krylov, NormalSystem, ParameterSpace, ResidualSpace, normal_system
+from pacpde.residuals.blocks import Anchor
 
 rng = np.random.default_rng(7)
 JACOBIAN = rng.normal(size=(6, 10))

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from pacpde.networks.constraints import PhysicsAnsatz, PlainAnsatz, network_for
-from pacpde.objective.blocks import LabelBlock, PhysicsBlock
 from pacpde.optim.free import LeastSquares
 from pacpde.optim.quasi_newton import LBFGS
 from pacpde.problems import Heat
+from pacpde.residuals.blocks import LabelBlock, PhysicsBlock
 
 
 def linear() -> LeastSquares:

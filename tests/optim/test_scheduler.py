@@ -13,11 +13,8 @@ from pacpde import fit_many
 from pacpde.errors import InvalidValueError
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.networks.mlp import MLP
-from pacpde.objective.blocks import Anchor, Block, LabelBlock, PhysicsBlock
-from pacpde.objective.task import Draw, PhysicsTask
 from pacpde.optim.base import Progress, State
 from pacpde.optim.first_order import Adam
-from pacpde.optim.fit import FitResult, Phase, minimise
 from pacpde.optim.free import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
 from pacpde.optim.scheduler import BatchError, BatchScheduler, _digest
@@ -25,6 +22,9 @@ from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics import Axis, Problem, coefficient
 from pacpde.physics.stacked import stackable
 from pacpde.problems import Burgers, Heat, Lorenz
+from pacpde.residuals.blocks import Anchor, Block, LabelBlock, PhysicsBlock
+from pacpde.residuals.task import PhysicsTask, SamplingSpec
+from pacpde.training.trainer import FitResult, Phase, minimise
 
 NETWORK = MLP(2, 1, 8, 2)
 
@@ -127,7 +127,7 @@ def test_each_of_a_stack_stops_by_itself() -> None:
     assert found[0].loss == pytest.approx(done.loss, rel=1e-12)
 
 
-PHASES = (Phase(6, 3, Draw(40)), Phase(4, 2, Draw(60)))
+PHASES = (Phase(6, 3, SamplingSpec(40)), Phase(4, 2, SamplingSpec(60)))
 
 
 @stepwise

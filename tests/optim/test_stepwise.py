@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from pacpde import fit, transfer, transfer_many
-from pacpde.methods.base import Context, Method, Transferred, finish, methods
-from pacpde.methods.fitter import Fitter
+from pacpde.methods.base import Context, Method, Transferred, build_surrogate, methods
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.task import Task
 from pacpde.optim.scheduler import BatchScheduler
 from pacpde.optim.stepwise import Steps, Work, steps_of, stepwise
 from pacpde.problems import Heat
+from pacpde.residuals.task import Task
+from pacpde.training.fitter import Trainer
 
 SMALL = {"width": 6, "depth": 1, "points": 40, "steps": 4}
 
@@ -108,10 +108,10 @@ def test_a_method_that_is_a_plain_function_works_in_company_too() -> None:
 
             def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
                 recipe = self.recipe(context)
-                fitter = Fitter(source.fresh(), recipe, context.seed, context.monitor)
+                fitter = Trainer(source.reset(), recipe, context.seed, context.monitor)
                 phases = recipe.again(target)
                 made = fitter.fit(target, phases)
-                surrogate = finish(source.fresh(), target, phases, [made], "calibrated")
+                surrogate = build_surrogate(source.reset(), target, phases, [made], "calibrated")
                 return Transferred.of(surrogate, source.parameters, [made], trained=source)
 
         source = fit(Heat(alpha=0.3), **SMALL)

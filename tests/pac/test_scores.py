@@ -5,11 +5,11 @@ import torch
 
 from pacpde import Surrogate, fit
 from pacpde.networks.constraints import PhysicsAnsatz
-from pacpde.objective.factors import residuals
-from pacpde.objective.task import Draw, PhysicsTask
 from pacpde.pac.scores import SCORES
 from pacpde.pac.sensitivity import curvature
 from pacpde.problems import Heat
+from pacpde.residuals.factors import residuals
+from pacpde.residuals.task import PhysicsTask, SamplingSpec
 from pacpde.runtime import generator
 
 
@@ -21,7 +21,7 @@ def source() -> Surrogate:
 def test_curvature_is_the_diagonal_of_the_gauss_newton_matrix(source: Surrogate) -> None:
     task = PhysicsTask(source.problem)
     rng = generator(3, "curvature")
-    blocks = task.blocks(source.network, source.weights, Draw(40), rng)
+    blocks = task.blocks(source.network, source.weights, SamplingSpec(40), rng)
     jacobian = torch.func.jacrev(lambda w: residuals(source.network, w, blocks))(source.weights)
     found = curvature(source, task, seed=3, points=40)
     torch.testing.assert_close(found, (jacobian**2).sum(0))
@@ -31,7 +31,7 @@ def test_sensitivity_tells_the_rise_of_the_loss(source: Surrogate) -> None:
     """Against the loss itself without one weight, for small weights that matter."""
     task = PhysicsTask(source.problem)
     assert isinstance(source.ansatz, PhysicsAnsatz)
-    draw = Draw(500, odd=source.ansatz.odd)
+    draw = SamplingSpec(500, odd=source.ansatz.odd)
     blocks = task.blocks(source.network, source.weights, draw, generator(0, "curvature"))
 
     def loss(weights: torch.Tensor) -> float:

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from pacpde.errors import PacpdeError
-from pacpde.methods import Recipe, fit
+from pacpde.methods import TrainingConfig, fit
 from pacpde.networks.mlp import MLP
-from pacpde.objective.task import PhysicsTask
 from pacpde.optim.base import optimisers
 from pacpde.pac import allocate, calibrate, magnitude_mask, prune
 from pacpde.problems import Heat
+from pacpde.residuals.task import PhysicsTask
 
 NETWORK = MLP(2, 1, 5, 2)
 
@@ -55,7 +55,7 @@ def test_the_stages_keep_what_they_must_under_every_optimiser(name: str) -> None
     optimiser = optimisers.get(name)()
     source, target = PhysicsTask(Heat(alpha=0.4)), PhysicsTask(Heat(alpha=0.3))
     trained = fit(source.problem, width=8, depth=2, points=100, steps=6)
-    phases = Recipe(points=100, steps=20).again(source)
+    phases = TrainingConfig(points=100, steps=20).again(source)
 
     pruned = prune(trained, 0.6)
     mask = pruned.memories["source"].mask
@@ -81,7 +81,7 @@ def test_a_stronger_pull_leaves_smaller_freed_weights() -> None:
     trained = fit(Heat(alpha=0.4), width=8, depth=2, points=100, steps=6)
     pruned = prune(trained, 0.6)
     mask = pruned.memories["source"].mask
-    phases = Recipe(points=100, steps=20).again(target)
+    phases = TrainingConfig(points=100, steps=20).again(target)
     norms = [
         float(calibrate(pruned, target, phases, strength=strength).weights[~mask].norm())
         for strength in (1e-8, 1e-3, 1e1)
@@ -92,16 +92,18 @@ def test_a_stronger_pull_leaves_smaller_freed_weights() -> None:
 
 def test_calibrate_minimises_what_it_says() -> None:
     """At the end, the gradient of L_T + λ‖w_P‖² vanishes to what the steps can reach."""
-    from pacpde.objective.blocks import Anchor
-    from pacpde.objective.task import Draw
     from pacpde.optim.free import LeastSquares
     from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
+    from pacpde.residuals.blocks import Anchor
+    from pacpde.residuals.task import SamplingSpec
 
     task = PhysicsTask(Heat(alpha=0.3))
     trained = fit(Heat(alpha=0.4), width=6, depth=1, points=100, steps=5)
     pruned = prune(trained, 0.5)
     free = ~pruned.memories["source"].mask
-    blocks = task.blocks(pruned.network, pruned.weights, Draw(points=100), np.random.default_rng(0))
+    blocks = task.blocks(
+        pruned.network, pruned.weights, SamplingSpec(points=100), np.random.default_rng(0)
+    )
     count = int(free.sum())
     anchor = Anchor(torch.full((count,), 1e-2).double(), torch.zeros(count).double())
     problem = LeastSquares(pruned.network, pruned.weights, free, blocks, anchor)

@@ -9,9 +9,9 @@ import pytest
 from pacpde import fit
 from pacpde.errors import InvalidValueError, PacpdeError
 from pacpde.methods import methods
-from pacpde.methods.recipe import Recipe
 from pacpde.physics import families
 from pacpde.registry import load_plugin
+from pacpde.training.config import TrainingConfig
 
 FAMILY = """
 from dataclasses import dataclass
@@ -251,7 +251,7 @@ def test_lists_are_as_good_as_tuples(tmp_path: Path) -> None:
 
 def test_recipes_of_all_families_are_settings_of_a_fit() -> None:
     for family in families:
-        assert Recipe.of(family()).width >= 1
+        assert TrainingConfig.of(family()).width >= 1
 
 
 METHOD = """

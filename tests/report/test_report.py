@@ -18,7 +18,7 @@ from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.networks import checkpoint
 from pacpde.problems import Heat
 from pacpde.report import words, write
-from pacpde.studies.conduct import conduct
+from pacpde.studies.conduct import run_study
 from pacpde.studies.ledger import Ledger
 from pacpde.studies.records import sealed
 from pacpde.studies.statistics import groups
@@ -60,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (place / "study.toml").write_text(STUDY)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PACPDE_CACHE", str(place / "cache"))
-        conduct(Study.read(place / "study.toml"), place / "out", carry_out=fails_once)
+        run_study(Study.read(place / "study.toml"), place / "out", carry_out=fails_once)
         yield place / "out"
 
 

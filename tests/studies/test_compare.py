@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from pacpde.errors import DataFileError, InvalidValueError, OutputError, UnknownNameError
-from pacpde.optim.update import Update
 from pacpde.problems import Burgers, Heat
 from pacpde.studies import records
 from pacpde.studies.run import Comparison, Plan, compare
 from pacpde.studies.store import Store
+from pacpde.training.callbacks import Update
 
 SMALL = {"width": 8, "depth": 2, "points": 150, "steps": 10}
 T, X = np.meshgrid(np.linspace(0, 1, 20), np.linspace(0, 1, 20))

@@ -15,7 +15,7 @@ from pacpde.networks import checkpoint
 from pacpde.networks.surrogate import Surrogate
 from pacpde.studies import work
 from pacpde.studies import workers as workers_module
-from pacpde.studies.conduct import Standing, conduct, standing
+from pacpde.studies.conduct import Status, run_study, standing
 from pacpde.studies.grid import Cell
 from pacpde.studies.ledger import Ledger
 from pacpde.studies.records import cell_hash
@@ -60,7 +60,7 @@ def content(folder: Path) -> dict[str, str]:
 def test_scratch_in_a_study_has_the_budget_of_its_source(tmp_path: Path) -> None:
     text = SMALL.replace('"warm_start", "scratch"', '"scratch", "scratch_budget"')
     found = study(tmp_path, text.replace("seeds = 2", "seeds = 1"))
-    conduct(found, tmp_path / "made")
+    run_study(found, tmp_path / "made")
     source = checkpoint.load(next((tmp_path / "made" / ".cells").iterdir()) / "surrogate")
     steps: dict[str, list[int]] = {}
     for row in Ledger(tmp_path / "made").rows():
@@ -75,7 +75,7 @@ def test_the_held_out_residual_of_a_row_is_that_of_its_weights(tmp_path: Path) -
     text = SMALL.replace('"warm_start", "scratch"', '"scratch"').replace("seeds = 2", "seeds = 1")
     text += "labels = [12]\nnoise = [0.1]\nphysics = [false]\n"
     found = study(tmp_path, text.replace("steps = 3", "steps = 60"))
-    conduct(found, tmp_path / "made")
+    run_study(found, tmp_path / "made")
     for row in Ledger(tmp_path / "made").rows():
         made = checkpoint.load(tmp_path / "made" / "surrogates" / row["cell"])
         measured = [entry["held_out"] for entry in made.history]
@@ -84,8 +84,8 @@ def test_the_held_out_residual_of_a_row_is_that_of_its_weights(tmp_path: Path) -
 
 def test_it_does_only_what_is_missing(tmp_path: Path) -> None:
     found, out, told = study(tmp_path), tmp_path / "out", []
-    first = conduct(found, out, tell=lambda now: told.append((now.trained, now.done)))
-    assert first == Standing(8, 2, 8, 2, 0)
+    first = run_study(found, out, tell=lambda now: told.append((now.trained, now.done)))
+    assert first == Status(8, 2, 8, 2, 0)
     assert told[0] == (0, 0) and told[-1] == (2, 8)
     rows = Ledger(out).rows()
     assert {row["cell"] for row in rows} == {cell.key for cell in found.cells}
@@ -95,21 +95,21 @@ def test_it_does_only_what_is_missing(tmp_path: Path) -> None:
     def never(*given: Any) -> Any:
         raise AssertionError("it ran again")
 
-    assert conduct(found, out, train=never, carry_out=never) == first
+    assert run_study(found, out, train=never, carry_out=never) == first
     other = study(
         tmp_path, SMALL.replace("[settings]", "[options.warm_start]\nsteps = 2\n[settings]")
     )
-    conduct(other, out, train=never, tell=lambda now: told.append((now.trained, now.done)))
+    run_study(other, out, train=never, tell=lambda now: told.append((now.trained, now.done)))
     assert told[-5:] == [(2, 4), (2, 5), (2, 6), (2, 7), (2, 8)]
     more = study(tmp_path, SMALL.replace("seeds = 2", "seeds = 3"))
-    assert standing(more, out) == Standing(12, 3, 8, 2, 0)
-    assert conduct(more, out).done == 12
+    assert standing(more, out) == Status(12, 3, 8, 2, 0)
+    assert run_study(more, out).done == 12
     assert {key: content(out)[key] for key in before} == before
 
 
 def test_surrogates_of_the_first_seed_are_kept(tmp_path: Path) -> None:
     found, out = study(tmp_path), tmp_path / "out"
-    conduct(found, out)
+    run_study(found, out)
     kept = {place.name for place in (out / "surrogates").iterdir()}
     assert kept == {cell.key for cell in found.cells if cell.seed == 0}
     for cell in found.cells:
@@ -126,10 +126,10 @@ def test_a_cell_that_raises_leaves_a_row_and_the_others_run(tmp_path: Path) -> N
             raise ValueError("on purpose")
         return work.carry_out(cell, source, *rest)
 
-    assert conduct(found, out, carry_out=fails) == Standing(8, 2, 6, 2, 2)
+    assert run_study(found, out, carry_out=fails) == Status(8, 2, 6, 2, 2)
     faults = [row["fault"] for row in Ledger(out).rows() if row["fault"]]
     assert faults == ["ValueError: on purpose"] * 2
-    assert conduct(found, out) == Standing(8, 2, 8, 2, 0)
+    assert run_study(found, out) == Status(8, 2, 8, 2, 0)
     assert not any(row["fault"] for row in Ledger(out).rows())
 
 
@@ -139,7 +139,7 @@ def test_a_source_that_raises_fails_its_cells_alone(tmp_path: Path) -> None:
             raise ValueError("on purpose")
         return work.train(training, *rest)
 
-    assert conduct(study(tmp_path), tmp_path / "out", train=fails) == Standing(8, 2, 4, 1, 4)
+    assert run_study(study(tmp_path), tmp_path / "out", train=fails) == Status(8, 2, 4, 1, 4)
     faults = {row["fault"] for row in Ledger(tmp_path / "out").rows() if row["fault"]}
     assert faults == {"its source has no result: ValueError: on purpose"}
 
@@ -149,10 +149,10 @@ def test_a_folder_at_work_is_refused(tmp_path: Path) -> None:
 
     def again(*given: Any) -> Any:
         with pytest.raises(OutputError, match="another run of pacpde is at work"):
-            conduct(found, out)
+            run_study(found, out)
         return work.train(*given)
 
-    assert conduct(found, out, train=again).done == 8
+    assert run_study(found, out, train=again).done == 8
 
 
 def start(*words: str) -> "subprocess.Popen[str]":
@@ -184,14 +184,14 @@ def test_on_dask_workers_one_of_which_is_killed(tmp_path: Path, scheduler: Any) 
     found = study(tmp_path, SMALL.replace("seeds = 2", "seeds = 3"))
     with cluster(address) as workers:
 
-        def tell(now: Standing) -> None:
+        def tell(now: Status) -> None:
             if now.done == 3 and hands[0].poll() is None:
                 hands[0].send_signal(signal.SIGKILL)
                 hands[0].wait()
 
-        made = conduct(found, tmp_path / "out", workers, tell=tell)
-    assert made == Standing(12, 3, 12, 3, 0)
-    conduct(found, tmp_path / "here")
+        made = run_study(found, tmp_path / "out", workers, tell=tell)
+    assert made == Status(12, 3, 12, 3, 0)
+    run_study(found, tmp_path / "here")
     ours = {row["cell"]: row["target_error"] for row in Ledger(tmp_path / "here").rows()}
     for row in Ledger(tmp_path / "out").rows():
         assert row["target_error"] == pytest.approx(ours[row["cell"]], rel=1e-3)
@@ -204,12 +204,12 @@ def test_a_scheduler_that_is_gone_ends_in_one_sentence(
     address, head, _ = scheduler
     found, out = study(tmp_path), tmp_path / "out"
 
-    def tell(now: Standing) -> None:
+    def tell(now: Status) -> None:
         if now.done == 2:
             head.send_signal(signal.SIGKILL)
             head.wait()
 
     with pytest.raises(SolverError, match="scheduler is gone"), cluster(address) as workers:
-        conduct(found, out, workers, tell=tell)
+        run_study(found, out, workers, tell=tell)
     assert 2 <= len(Ledger(out).keys()) < 8
-    assert conduct(found, out).done == 8
+    assert run_study(found, out).done == 8

@@ -13,7 +13,6 @@ import torch
 from pacpde.errors import DataFileError, UnreadableError
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
-from pacpde.optim.journal import Journal
 from pacpde.problems import Heat
 from pacpde.studies import ledger as module
 from pacpde.studies import records, work
@@ -21,6 +20,7 @@ from pacpde.studies.grid import Cell
 from pacpde.studies.ledger import Ledger, record
 from pacpde.studies.single import Training
 from pacpde.studies.store import Store
+from pacpde.training.resume import ResumeState
 
 ANSATZ = PhysicsAnsatz(Heat())
 NETWORK = network_for(ANSATZ, 2, 1, "tanh")
@@ -163,7 +163,7 @@ def test_a_folder_of_records_that_is_gone_is_no_empty_one(made: str, tmp_path: P
 
 
 def test_no_flipped_bit_of_a_half_done_fit_is_resumed(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, "key")
+    journal = ResumeState(tmp_path, "key")
     tensors = {"weights": torch.linspace(0, 1, 7, dtype=torch.float64), "on": torch.tensor(True)}
     journal.write("train", tensors, {"steps": 3})
     (file,) = tmp_path.iterdir()

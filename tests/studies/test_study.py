@@ -12,7 +12,7 @@ from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.physics import Problem
 from pacpde.problems import Heat, Lorenz
 from pacpde.studies.folder import read_about
-from pacpde.studies.grid import Cell, telling
+from pacpde.studies.grid import Cell, distinguishing_names
 from pacpde.studies.single import Training
 from pacpde.studies.study import Study, line_of
 
@@ -82,11 +82,11 @@ def test_names_tell_options_that_vary_within_a_family() -> None:
         cell(lorenz, "warm_start", approach="grow"),  # tuned otherwise: one method still
         cell(lorenz, "pac", sparsity=0.7, mask="random"),
     ]
-    assert telling(cells) == [
+    assert distinguishing_names(cells) == [
         "warm_start", 'pac (mask="random")', "pac", "warm_start", 'pac (mask="random")',
     ]  # fmt: skip
     several = [cell(heat, "pac", sparsity=0.8), cell(heat, "pac", sparsity=0.5)]
-    assert telling(several) == ["pac (sparsity=0.8)", "pac (sparsity=0.5)"]
+    assert distinguishing_names(several) == ["pac (sparsity=0.8)", "pac (sparsity=0.5)"]
 
 
 def test_a_cell_is_named_by_its_inputs(tmp_path: Path) -> None:

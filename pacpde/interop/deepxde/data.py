@@ -209,13 +209,13 @@ def _remembering(condition: Any, values: Values) -> Any:
     """
     latest: list[Any] = []
 
-    def remembered(X: np.ndarray, begin: int, end: int, _: Any) -> torch.Tensor:
+    def stored(X: np.ndarray, begin: int, end: int, _: Any) -> torch.Tensor:
         if not latest or latest[0] is not X or latest[1] != (begin, end):
             latest[:] = X, (begin, end), torch.as_tensor(values(X[begin:end]))
         found: torch.Tensor = latest[2]
         return found
 
-    condition.func = remembered
+    condition.func = stored
     return condition
 
 

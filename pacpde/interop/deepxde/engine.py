@@ -20,18 +20,18 @@ from pacpde.interop.deepxde.model import Transform, activations
 from pacpde.interop.deepxde.source import Answers, Source
 from pacpde.interop.held import filled, plain
 from pacpde.methods.provenance import of_import
-from pacpde.methods.recipe import Recipe
 from pacpde.methods.transfer import check_problem
 from pacpde.methods.transfer import check_source as check_surrogate
 from pacpde.networks.constraints import Batch, PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.task import Draw, PhysicsTask
-from pacpde.optim.fit import CONVERGED, DRIFTED, NOT_CONVERGED
 from pacpde.physics.conditions import Periodic
 from pacpde.physics.domain import Axis
 from pacpde.physics.problem import Problem
+from pacpde.residuals.task import PhysicsTask, SamplingSpec
 from pacpde.runtime import Runtime, generator, gradients
+from pacpde.training.config import TrainingConfig
+from pacpde.training.trainer import CONVERGED, DRIFTED, NOT_CONVERGED
 
 ACTIVATIONS = {torch.tanh: "tanh", torch.sin: "sin"} | {
     dde.nn.activations.get(name): name for name in ("tanh", "sin")
@@ -182,9 +182,9 @@ def to_surrogate(model: Any, problem: Problem) -> Surrogate:
     layers = _matrices(net)
     parts = [part.flatten() for pair in _folded(layers, ansatz) for part in pair]
     weights = Runtime().tensor(torch.cat(parts))
-    assessment = PhysicsTask(problem, like=ansatz).assess(network, weights, Draw())
+    assessment = PhysicsTask(problem, like=ansatz).assess(network, weights, SamplingSpec())
     outcome = NOT_CONVERGED
-    if assessment.meets(Recipe.of(problem).tolerance):
+    if assessment.meets(TrainingConfig.of(problem).tolerance):
         outcome = DRIFTED if assessment.drifted else CONVERGED
     provenance = of_import(problem, Runtime(), "DeepXDE")
     return Surrogate(
@@ -210,7 +210,7 @@ def to_network(surrogate: Surrogate, like: Any) -> nn.Module:
     net: Any = plain(own)
     if not isinstance(surrogate.ansatz, PhysicsAnsatz):
         raise InvalidValueError("the surrogate fits a table: it solves no problem of DeepXDE's.")
-    network, ansatz = surrogate.network, surrogate.basis
+    network, ansatz = surrogate.network, surrogate.field_ansatz
     if replace(_network(net), width=network.width, depth=network.depth) != network:
         raise InvalidValueError(
             f"the surrogate has {network.inputs} inputs, {network.outputs} outputs and the "

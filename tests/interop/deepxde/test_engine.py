@@ -91,7 +91,7 @@ def test_a_number_that_a_transform_reads_and_that_changes_is_refused() -> None:
     np.testing.assert_allclose(torch.func.vmap(lambda at: surrogate(*at))(points), before[:, 0])
     numbers["size"] = 2.0
     with pytest.raises(InvalidValueError, match="all that is made from the source reads the same"):
-        fields(surrogate.solving(Heat(alpha=0.3)), x)
+        fields(surrogate.with_problem(Heat(alpha=0.3)), x)
     numbers["size"] = 1.0
     np.testing.assert_array_equal(fields(surrogate, x), before)
 

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 
 from pacpde.networks.mlp import MLP
-from pacpde.objective.blocks import PhysicsBlock
-from pacpde.objective.factors import residuals
-from pacpde.objective.jacobian import MEMORY, linearise
-from pacpde.objective.task import Draw, Task
-from pacpde.optim.continuation import Prediction
 from pacpde.optim.normal import normal_system
 from pacpde.physics.problem import Problem
+from pacpde.residuals.blocks import PhysicsBlock
+from pacpde.residuals.factors import residuals
+from pacpde.residuals.jacobian import MEMORY, linearise
+from pacpde.residuals.task import SamplingSpec, Task
+from pacpde.training.continuation import Prediction
 
 DAMPINGS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # of residuals whose mean square is the loss
 
@@ -23,7 +23,7 @@ def tangent(
     weights: torch.Tensor,
     free: torch.Tensor,
     here: Task,
-    draw: Draw,
+    draw: SamplingSpec,
     rng: np.random.Generator,
     memory: int = MEMORY,
 ) -> Callable[[Problem, Task], Prediction]:

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
-from pacpde.objective.blocks import Block, LabelBlock, PhysicsBlock
-from pacpde.objective.factors import residuals
 from pacpde.physics import Problem
 from pacpde.physics.derivatives import taylor_channels
 from pacpde.problems import Burgers, Heat, Heat2D, Lorenz
+from pacpde.residuals.blocks import Block, LabelBlock, PhysicsBlock
+from pacpde.residuals.factors import residuals
 
 
 def analytic_jet(problem: Problem, block: Block) -> torch.Tensor:

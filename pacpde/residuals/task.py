@@ -13,13 +13,13 @@ from pacpde.networks.assessment import Assessment
 from pacpde.networks.constraints import Ansatz, PhysicsAnsatz, PlainAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.assess import assess
-from pacpde.objective.blocks import Block, LabelBlock, PhysicsBlock
-from pacpde.objective.factors import residuals
-from pacpde.objective.jacobian import MEMORY, split
 from pacpde.physics.conditions import Dirichlet
 from pacpde.physics.domain import Domain
 from pacpde.physics.problem import Problem
+from pacpde.residuals.assess import assess
+from pacpde.residuals.blocks import Block, LabelBlock, PhysicsBlock
+from pacpde.residuals.factors import residuals
+from pacpde.residuals.jacobian import MEMORY, split
 from pacpde.runtime import Runtime, generator
 
 POOL = 4  # candidates a collocation point is chosen from
@@ -29,7 +29,7 @@ HELD_OUT_LABELS = 0.2  # share of the labels that is held out where labels are a
 
 
 @dataclass(frozen=True)
-class Draw:
+class SamplingSpec:
     """What a fit asks for: how many points, up to when, and in which ansatz."""
 
     points: int = 2000
@@ -45,26 +45,26 @@ class Task(Protocol):
         """Device and dtype of the blocks."""
         ...
 
-    def ansatz(self, draw: Draw) -> Ansatz:
+    def ansatz(self, draw: SamplingSpec) -> Ansatz:
         """The ansatz to fit in."""
         ...
 
-    def solver(self, network: MLP, weights: torch.Tensor, draw: Draw) -> Surrogate:
+    def solver(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
         """What weights are worth: a surrogate in a plain dense network."""
         ...
 
     def blocks(
-        self, network: MLP, weights: torch.Tensor, draw: Draw, rng: np.random.Generator
+        self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
     ) -> list[Block]:
         """Training blocks; points may be chosen by the residual of the present weights."""
         ...
 
-    def held_out(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
+    def held_out(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> float:
         """Root mean square residual at points that no fit ever sees."""
         ...
 
     def assess(
-        self, network: MLP, weights: torch.Tensor, draw: Draw, estimate: bool = True
+        self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, estimate: bool = True
     ) -> Assessment:
         """How far weights can be trusted; `estimate` asks for the error, too."""
         ...
@@ -122,10 +122,10 @@ class PhysicsTask:
         """The same task for other coefficients."""
         return replace(self, problem=problem)
 
-    def ansatz(self, draw: Draw) -> PhysicsAnsatz:
-        return self.basis(draw)
+    def ansatz(self, draw: SamplingSpec) -> PhysicsAnsatz:
+        return self.field_ansatz(draw)
 
-    def basis(self, draw: Draw) -> PhysicsAnsatz:
+    def field_ansatz(self, draw: SamplingSpec) -> PhysicsAnsatz:
         """The ansatz of the fields, whatever else a task fits beside them."""
         like = self.like or PhysicsAnsatz(
             self.problem,
@@ -134,38 +134,38 @@ class PhysicsTask:
         )
         return replace(like, problem=self.problem).with_odd(draw.odd)
 
-    def solver(self, network: MLP, weights: torch.Tensor, draw: Draw) -> Surrogate:
+    def solver(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
         return _plain(network, weights, self.ansatz(draw))
 
     def blocks(
-        self, network: MLP, weights: torch.Tensor, draw: Draw, rng: np.random.Generator
+        self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
     ) -> list[Block]:
         ansatz = self.ansatz(draw)
         blocks: list[Block] = []
         if self.physics:
             blocks.append(self._collocation(network, weights, draw, rng))
-        if not self.basis(draw).hard:
+        if not self.field_ansatz(draw).hard:
             blocks += self._conditions(ansatz, draw, rng)
         if self.labels is not None:
             labels = self.labels if self.physics else self._split[0]
             blocks.append(self._labelled(ansatz, labels))
         return blocks
 
-    def held_out(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
+    def held_out(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> float:
         kind = draw.odd, draw.horizon
         if kind not in self._held_out:
             self._held_out[kind] = self._held_out_blocks(draw)
         return _norm(network, weights, self._held_out[kind])
 
     def assess(
-        self, network: MLP, weights: torch.Tensor, draw: Draw, estimate: bool = True
+        self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, estimate: bool = True
     ) -> Assessment:
         if not self.physics:
             residual = self.held_out(network, weights, draw)
             return Assessment(residual, None, (LABELS_ONLY,))
         solver = self.solver(network, weights, draw)
         points = self._held_out_points(draw, generator(self.seed, "held-out"))
-        return assess(solver.network, solver.weights, solver.basis, points, estimate)
+        return assess(solver.network, solver.weights, solver.field_ansatz, points, estimate)
 
     @cached_property
     def _split(self) -> tuple[Labels, Labels]:
@@ -177,7 +177,7 @@ class PhysicsTask:
         """By symmetry and horizon, made once."""
         return {}
 
-    def _held_out_blocks(self, draw: Draw) -> list[Block]:
+    def _held_out_blocks(self, draw: SamplingSpec) -> list[Block]:
         ansatz, rng = self.ansatz(draw), generator(self.seed, "held-out")
         if not self.physics:
             return [self._labelled(ansatz, self._split[1])]
@@ -187,18 +187,22 @@ class PhysicsTask:
                 f"{self.problem}: its start or its edges are not finite everywhere: look for what "
                 "divides by zero or is nan in them."
             )
-        return [block] if self.basis(draw).hard else [block, *self._conditions(ansatz, draw, rng)]
+        return (
+            [block]
+            if self.field_ansatz(draw).hard
+            else [block, *self._conditions(ansatz, draw, rng)]
+        )
 
-    def _held_out_points(self, draw: Draw, rng: np.random.Generator) -> torch.Tensor:
+    def _held_out_points(self, draw: SamplingSpec, rng: np.random.Generator) -> torch.Tensor:
         return self.runtime.tensor(self._box(draw).sample(HELD_OUT, rng))
 
-    def _box(self, draw: Draw) -> Domain:
+    def _box(self, draw: SamplingSpec) -> Domain:
         """Where points are drawn: half the box where the ansatz is odd, up to the horizon."""
         box = self.problem.domain
         time = box.axis("t")
         if draw.horizon < 1:
             box = box.restricted("t", upper=time.lower + draw.horizon * time.length)
-        for name in self.problem.odd if self.basis(draw).odd else ():
+        for name in self.problem.odd if self.field_ansatz(draw).odd else ():
             box = box.restricted(name, lower=0.0)
         return box
 
@@ -206,7 +210,7 @@ class PhysicsTask:
         self,
         network: MLP,
         weights: torch.Tensor,
-        draw: Draw,
+        draw: SamplingSpec,
         rng: np.random.Generator,
     ) -> Block:
         """The residual at points chosen from a pool by its size there."""
@@ -230,7 +234,9 @@ class PhysicsTask:
             ansatz, self.runtime.tensor(labels.points), self.runtime.tensor(labels.values)
         )
 
-    def _conditions(self, ansatz: Ansatz, draw: Draw, rng: np.random.Generator) -> list[Block]:
+    def _conditions(
+        self, ansatz: Ansatz, draw: SamplingSpec, rng: np.random.Generator
+    ) -> list[Block]:
         """Start and Dirichlet edges as label blocks, for the soft ansatz."""
         box = self._box(draw)
         count = max(draw.points // 10, 20)
@@ -263,22 +269,22 @@ class TableTask:
     held_out_share: float = HELD_OUT_LABELS
     runtime: Runtime = Runtime()
 
-    def ansatz(self, draw: Draw) -> PlainAnsatz:
+    def ansatz(self, draw: SamplingSpec) -> PlainAnsatz:
         return self.standard
 
-    def solver(self, network: MLP, weights: torch.Tensor, draw: Draw) -> Surrogate:
+    def solver(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
         return _plain(network, weights, self.standard)
 
     def blocks(
-        self, network: MLP, weights: torch.Tensor, draw: Draw, rng: np.random.Generator
+        self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
     ) -> list[Block]:
         return [self._block(self._split[0])]
 
-    def held_out(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
+    def held_out(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> float:
         return _norm(network, weights, [self._block(self._split[1])])
 
     def assess(
-        self, network: MLP, weights: torch.Tensor, draw: Draw, estimate: bool = True
+        self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, estimate: bool = True
     ) -> Assessment:
         return Assessment(self.held_out(network, weights, draw))
 

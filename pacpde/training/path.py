@@ -6,15 +6,15 @@ from functools import partial
 
 import torch
 
-from pacpde.methods.fitter import Fitter
 from pacpde.networks.assessment import ERROR_LIMIT, RESIDUAL_LIMIT, Assessment
-from pacpde.objective.task import PhysicsTask
-from pacpde.optim.continuation import Prediction
-from pacpde.optim.fit import FitResult, Phase
 from pacpde.optim.stepwise import Steps, Work, steps_of, stepwise
-from pacpde.optim.tangent import tangent
 from pacpde.physics.problem import Problem
+from pacpde.residuals.task import PhysicsTask
 from pacpde.runtime import generator
+from pacpde.training.continuation import Prediction
+from pacpde.training.fitter import Trainer
+from pacpde.training.tangent import tangent
+from pacpde.training.trainer import FitResult, Phase
 
 SHARES = (0.35, 0.7, 1.0)  # of the points, that a corrector is given
 
@@ -28,7 +28,7 @@ class SolutionPath:
         level: which of `SHARES` of the points corrections are given; it only rises.
     """
 
-    fitter: Fitter
+    fitter: Trainer
     target: PhysicsTask
     enough: float
     level: int = 0

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from pacpde.methods import Recipe
+from pacpde.methods import TrainingConfig
 from pacpde.networks.constraints import network_for
-from pacpde.objective.task import Draw, PhysicsTask
 from pacpde.optim.base import Progress, State
-from pacpde.optim.fit import FitResult, Phase, minimise
 from pacpde.optim.free import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
 from pacpde.problems import Heat
+from pacpde.residuals.task import PhysicsTask, SamplingSpec
+from pacpde.training.trainer import FitResult, Phase, minimise
 
 
 @dataclass
@@ -38,9 +38,9 @@ class Failing:
 
 def fitted(optimiser: Failing) -> FitResult:
     task = PhysicsTask(Heat(alpha=0.2))
-    network = network_for(task.ansatz(Draw()), 8, 1, "tanh")
+    network = network_for(task.ansatz(SamplingSpec()), 8, 1, "tanh")
     weights = torch.as_tensor(network.start(np.random.default_rng(0)))
-    phases = [Phase(10, 2, Draw(60))]
+    phases = [Phase(10, 2, SamplingSpec(60))]
     return minimise(
         network, task, weights, phases, stage="train", seed=0, tolerance=1e-9, optimiser=optimiser
     )
@@ -99,13 +99,13 @@ class Still:
 
 @pytest.mark.parametrize(("steps", "taken"), [(60, 60), (100, 100), (101, 100), (400, 100)])
 def test_patience_shortens_fits_of_more_than_a_hundred_steps(steps: int, taken: int) -> None:
-    """What `Recipe.steps` says: the first draw gains, the fifth ends a fit that gains no more."""
+    """As `TrainingConfig.steps` says: the first draw gains, the fifth ends a fit without gain."""
     task = PhysicsTask(Heat(alpha=0.2))
-    network = network_for(task.ansatz(Draw()), 4, 1, "tanh")
+    network = network_for(task.ansatz(SamplingSpec()), 4, 1, "tanh")
     weights = torch.as_tensor(network.start(np.random.default_rng(0)))
-    phases = Recipe(steps=steps, points=20).again(task)[-1:]
+    phases = TrainingConfig(steps=steps, points=20).again(task)[-1:]
     made = minimise(
         network, task, weights, phases, stage="train", seed=0, tolerance=1e-9, optimiser=Still()
     )
     assert made.steps == taken
-    assert Recipe.steps < 100  # the default is left alone
+    assert TrainingConfig.steps < 100  # the default is left alone

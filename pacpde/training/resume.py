@@ -22,7 +22,7 @@ from pacpde.files import atomic_write
 
 
 @dataclass(frozen=True)
-class Journal:
+class ResumeState:
     """States of named fits in a folder, valid for one key (the command's inputs)."""
 
     folder: Path
@@ -51,13 +51,13 @@ class Journal:
         except (OSError, SafetensorError, KeyError, ValueError):
             return None
 
-    def child(self, name: str) -> "Journal":
+    def child(self, name: str) -> "ResumeState":
         """A journal for one part of the command."""
-        return Journal(self.folder / name, self.key)
+        return ResumeState(self.folder / name, self.key)
 
-    def of(self, inputs: Any) -> "Journal":
+    def of(self, inputs: Any) -> "ResumeState":
         """The same files, valid for these inputs (anything that can be written) beside the key."""
-        return Journal(self.folder, f"{self.key} {key_of(inputs)}")
+        return ResumeState(self.folder, f"{self.key} {key_of(inputs)}")
 
     def clear(self) -> None:
         """Forget every state, once the command's result is stored; other files stay."""

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 import torch
 
-from pacpde.methods.recipe import Recipe
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.blocks import Anchor
-from pacpde.objective.task import Task
-from pacpde.optim.fit import FitResult, Monitor, Phase, minimise
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
+from pacpde.residuals.blocks import Anchor
+from pacpde.residuals.task import Task
+from pacpde.training.config import TrainingConfig
+from pacpde.training.trainer import FitResult, Monitor, Phase, minimise
 
 
 @dataclass(frozen=True)
-class Fitter:
+class Trainer:
     """Fits the free weights of one start to whatever task.
 
     Attributes:
@@ -25,7 +25,7 @@ class Fitter:
     """
 
     start: Surrogate
-    recipe: Recipe
+    recipe: TrainingConfig
     seed: int
     monitor: Monitor | None
     free: torch.Tensor | None = None

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pacpde.objective.blocks import Block
-from pacpde.objective.task import Draw, Labels, PhysicsTask
 from pacpde.physics.problem import Problem
+from pacpde.residuals.blocks import Block
+from pacpde.residuals.task import Labels, PhysicsTask, SamplingSpec
 
 STEP = 1e-4  # of the differences in the coefficients, in their units
 SPAN = 1e-2  # share of its bounds that is the unit of a coefficient near 0
@@ -94,14 +94,14 @@ class IdentificationTask(PhysicsTask):
     def at(self, problem: Problem) -> "IdentificationTask":
         return replace(self, problem=problem)
 
-    def equation(self, draw: Draw) -> list[Block]:
+    def equation(self, draw: SamplingSpec) -> list[Block]:
         """Its residuals at some of the held-out points, the same for all coefficients."""
         return [
             block.only(slice(0, min(draw.points, block.batch.size)))
             for block in self._held_out_blocks(draw)
         ]
 
-    def misses(self, draw: Draw) -> Block:
+    def misses(self, draw: SamplingSpec) -> Block:
         """(u − y) / scale at the measured points."""
         assert self.measured is not None
         return self._labelled(self.ansatz(draw), self.measured)

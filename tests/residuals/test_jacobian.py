@@ -10,11 +10,11 @@ import torch
 
 from pacpde.networks.constraints import Ansatz, PhysicsAnsatz, PlainAnsatz, network_for
 from pacpde.networks.mlp import MLP
-from pacpde.objective.blocks import Block, LabelBlock, PhysicsBlock
-from pacpde.objective.factors import Streamed, factor_bytes, residuals
-from pacpde.objective.jacobian import linearise, split
 from pacpde.physics import Axis, Problem
 from pacpde.problems import Burgers, BurgersPeriodic, Heat2D, Lorenz
+from pacpde.residuals.blocks import Block, LabelBlock, PhysicsBlock
+from pacpde.residuals.factors import Streamed, factor_bytes, residuals
+from pacpde.residuals.jacobian import linearise, split
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from pacpde.errors import InvalidValueError
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.blocks import Anchor
-from pacpde.objective.task import Draw, Task
 from pacpde.optim.base import Optimiser, State, optimisers
 from pacpde.optim.free import LeastSquares
-from pacpde.optim.journal import Journal
 from pacpde.optim.stepwise import StepRequest, Steps, Work, stepwise
-from pacpde.optim.update import Progress, Update
+from pacpde.residuals.blocks import Anchor
+from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import generator
+from pacpde.training.callbacks import Progress, Update
+from pacpde.training.resume import ResumeState
 
 CONVERGED, NOT_CONVERGED = "converged", "not_converged"
 STALLED, DIVERGED = "stalled", "diverged"
@@ -43,7 +43,7 @@ class Phase:
 
     steps: int
     refresh: int
-    draw: Draw
+    draw: SamplingSpec
     enough: float = 0.0
     patience: int = 0
 
@@ -63,7 +63,7 @@ class Monitor:
     """
 
     progress: Progress | None = None
-    journal: Journal | None = None
+    journal: ResumeState | None = None
     watch: Watch | None = None
 
 
@@ -122,13 +122,13 @@ class _Position:
         "done", "history",
     )  # fmt: skip
 
-    def save(self, journal: Journal, name: str) -> None:
+    def save(self, journal: ResumeState, name: str) -> None:
         tensors = {"weights": self.weights, "best": self.best}
         tensors |= {f"state/{key}": value for key, value in self.state.items()}
         journal.write(name, tensors, {key: getattr(self, key) for key in self.NUMBERS})
 
     @classmethod
-    def load(cls, journal: Journal, name: str, like: torch.Tensor) -> "_Position | None":
+    def load(cls, journal: ResumeState, name: str, like: torch.Tensor) -> "_Position | None":
         found = journal.read(name)
         if found is None:
             return None

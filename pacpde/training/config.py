@@ -7,11 +7,11 @@ from typing import Any
 from pacpde.errors import InvalidValueError, check_count, check_number, short, unknown
 from pacpde.networks.mlp import DEEPEST, WIDEST
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.task import Draw, PhysicsTask, Task
 from pacpde.optim.base import Optimiser, optimisers
-from pacpde.optim.fit import Phase
 from pacpde.physics import declaration
 from pacpde.physics.problem import Problem
+from pacpde.residuals.task import PhysicsTask, SamplingSpec, Task
+from pacpde.training.trainer import Phase
 
 # A fit starts on few points and ends on many: a step costs their square, and far from the solution
 # the few, drawn anew more often, show the way as well.
@@ -24,7 +24,7 @@ TINY, HIGHEST = 1e-300, 1e6  # the highest frequency is far beyond what a networ
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingConfig:
     """Settings of a fit.
 
     Attributes:
@@ -55,7 +55,7 @@ class Recipe:
     memory: float = 2.0
 
     @classmethod
-    def of(cls, problem: Problem | None, **settings: Any) -> "Recipe":
+    def of(cls, problem: Problem | None, **settings: Any) -> "TrainingConfig":
         """What a problem declares that suits it, with some settings changed."""
         known = {field.name: field.type for field in fields(cls)}
         for name in settings:
@@ -64,11 +64,11 @@ class Recipe:
         return cls(**{**(_declared(problem) if problem else {}), **settings})
 
     @classmethod
-    def after(cls, source: Surrogate, problem: Problem, **settings: Any) -> "Recipe":
+    def after(cls, source: Surrogate, problem: Problem, **settings: Any) -> "TrainingConfig":
         """Of fits that go on from a surrogate, in its ansatz."""
-        recipe = cls.of(problem, **{"hard": source.basis.hard, **settings})
-        if recipe.hard != source.basis.hard:
-            met = "exactly" if source.basis.hard else "by residuals"
+        recipe = cls.of(problem, **{"hard": source.field_ansatz.hard, **settings})
+        if recipe.hard != source.field_ansatz.hard:
+            met = "exactly" if source.field_ansatz.hard else "by residuals"
             raise InvalidValueError(
                 f"hard is {recipe.hard}, and the source meets its start and edges {met}: leave "
                 "hard out, or train a source with it."
@@ -104,11 +104,11 @@ class Recipe:
             pieces = ceil(task.problem.horizons * task.problem.stretch)
             half = _share(self.points, 0.5)
             longer = [
-                Phase(self.steps, 5, Draw(half, horizon=k / pieces), enough=self.tolerance)
+                Phase(self.steps, 5, SamplingSpec(half, horizon=k / pieces), enough=self.tolerance)
                 for k in range(1, pieces)
             ]
             return (*longer, *self.again(task))
-        few = Draw(_share(self.points, 0.25))
+        few = SamplingSpec(_share(self.points, 0.25))
         return (Phase(4 * self.steps, 3, few, enough=4e-2), *self.again(task))
 
     def restored(self, task: Task) -> tuple[Phase, ...]:
@@ -119,29 +119,31 @@ class Recipe:
     def again(self, task: Task) -> tuple[Phase, ...]:
         """Phases of a fit from weights that already solve something near."""
         if not isinstance(task, PhysicsTask) or not task.physics:
-            return (Phase(self.steps, 2, Draw(), patience=5),)
+            return (Phase(self.steps, 2, SamplingSpec(), patience=5),)
         odd = bool(task.problem.odd)
         growing = [
-            Phase(max(1, self.steps // 2), refresh, Draw(_share(self.points, share), odd=odd))
+            Phase(
+                max(1, self.steps // 2), refresh, SamplingSpec(_share(self.points, share), odd=odd)
+            )
             for share, refresh in GROWING
         ]
-        draw = Draw(self.points, odd=odd)
+        draw = SamplingSpec(self.points, odd=odd)
         return (*growing, Phase(self.steps, REFRESH, draw, 1e-5, patience=PATIENCE))
 
     def correction(self, task: PhysicsTask, share: float, enough: float) -> Phase:
         """A short fit on a share of the points, from weights that are nearly there."""
-        draw = Draw(_share(self.points, share), odd=bool(task.problem.odd))
+        draw = SamplingSpec(_share(self.points, share), odd=bool(task.problem.odd))
         return Phase(10, 5, draw, enough)
 
 
-declaration.settings.append(lambda recipe: Recipe.of(None, **recipe))
+declaration.settings.append(lambda recipe: TrainingConfig.of(None, **recipe))
 
 
 def _declared(problem: Problem) -> dict[str, Any]:
     """What a problem declares; where it grows its time span, more of it for a longer one."""
     declared = dict(problem.recipe)
     if problem.horizons > 1 and problem.stretch > 1:
-        points = declared.get("points", Recipe.points)
+        points = declared.get("points", TrainingConfig.points)
         declared["points"] = ceil(points * problem.stretch)
         if declared.get("frequency"):
             declared["frequency"] *= problem.stretch

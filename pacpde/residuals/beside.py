@@ -11,12 +11,12 @@ from pacpde.networks.constraints import Ansatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.outputs import Widened, as_head
 from pacpde.networks.surrogate import Surrogate
-from pacpde.objective.blocks import Block
-from pacpde.objective.task import Draw, Task
+from pacpde.residuals.blocks import Block
+from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import Runtime
 
 # (weights of the wider network, draw, random numbers) → blocks
-More = Callable[[torch.Tensor, Draw, np.random.Generator], list[Block]]
+More = Callable[[torch.Tensor, SamplingSpec, np.random.Generator], list[Block]]
 
 
 @dataclass(frozen=True)
@@ -38,23 +38,23 @@ class Beside:
     def runtime(self) -> Runtime:
         return self.task.runtime
 
-    def ansatz(self, draw: Draw) -> Ansatz:
+    def ansatz(self, draw: SamplingSpec) -> Ansatz:
         return self.task.ansatz(draw)
 
-    def solver(self, network: MLP, weights: torch.Tensor, draw: Draw) -> Surrogate:
+    def solver(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
         return self.task.solver(self.network, weights[self.wide.own], draw)
 
     def blocks(
-        self, network: MLP, weights: torch.Tensor, draw: Draw, rng: np.random.Generator
+        self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
     ) -> list[Block]:
         own = self.task.blocks(self.network, weights[self.wide.own], draw, rng)
         first = [replace(block, batch=as_head(block.batch, 0)) for block in own]  # type: ignore[type-var]
         return [*first, *self.more(weights, draw, rng)]
 
-    def held_out(self, network: MLP, weights: torch.Tensor, draw: Draw) -> float:
+    def held_out(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> float:
         return self.task.held_out(self.network, weights[self.wide.own], draw)
 
     def assess(
-        self, network: MLP, weights: torch.Tensor, draw: Draw, estimate: bool = True
+        self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, estimate: bool = True
     ) -> Assessment:
         return self.task.assess(self.network, weights[self.wide.own], draw, estimate)

@@ -17,8 +17,8 @@ import torch
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import Reparametrised
 from pacpde.networks.stacking import Stackable
-from pacpde.objective.blocks import Block
-from pacpde.objective.factors import Columns, Factors, Streamed, factor_bytes, residuals
+from pacpde.residuals.blocks import Block
+from pacpde.residuals.factors import Columns, Factors, Streamed, factor_bytes, residuals
 
 MEMORY = 2**30  # bytes of Jacobian held at a time
 PIECE = 2**27  # bytes of it written out at a time where not all of it is held

@@ -11,12 +11,12 @@ import torch
 
 from pacpde import Surrogate, fit, transfer
 from pacpde.networks.constraints import PhysicsAnsatz
-from pacpde.objective.task import Draw, PhysicsTask
-from pacpde.optim.continuation import Follower, Prediction, between, follow
-from pacpde.optim.fit import FitResult
-from pacpde.optim.tangent import tangent
 from pacpde.problems import Burgers, Heat, Lorenz
+from pacpde.residuals.task import PhysicsTask, SamplingSpec
 from pacpde.runtime import generator
+from pacpde.training.continuation import Prediction, StepControl, between, follow
+from pacpde.training.tangent import tangent
+from pacpde.training.trainer import FitResult
 
 SOURCE, TARGET = Burgers(nu=0.01), Burgers(nu=0.0025)
 ZERO = torch.zeros(1)
@@ -73,7 +73,7 @@ def test_several_coefficients_move_at_once() -> None:
 def test_refused_steps_are_halved_and_accepted_ones_doubled() -> None:
     """A corrector that can only go a quarter of the way at a time walks there and arrives."""
     path = Scripted(lambda step, share, level: 0.0 if step <= 0.2501 else 9.0)
-    attempts, reached = follow(SOURCE, TARGET, path, Follower(accept=0.5))
+    attempts, reached = follow(SOURCE, TARGET, path, StepControl(accept=0.5))
     assert reached is attempts[-1]
     np.testing.assert_allclose(path.tried, [1, 0.5, 0.25, 0.75, 0.5, 1, 0.75, 1], atol=1e-9)
     np.testing.assert_allclose(path.from_where, path.tried)  # corrections start at predictions
@@ -81,30 +81,30 @@ def test_refused_steps_are_halved_and_accepted_ones_doubled() -> None:
 
 def test_a_step_whose_prediction_is_far_off_is_not_tried() -> None:
     path = Scripted(lambda step, share, level: 0.0, predicted=lambda step: step)
-    follow(SOURCE, TARGET, path, Follower(accept=0.5, reach=0.26))
+    follow(SOURCE, TARGET, path, StepControl(accept=0.5, reach=0.26))
     np.testing.assert_allclose(path.tried, [0.25, 0.5, 0.75, 1], atol=1e-9)
 
 
 def test_a_correction_that_falls_short_by_little_is_given_more_points() -> None:
     path = Scripted(lambda step, share, level: 0.6 if level < 2 else 0.0, levels=3)
-    attempts, reached = follow(SOURCE, TARGET, path, Follower(accept=0.5))
+    attempts, reached = follow(SOURCE, TARGET, path, StepControl(accept=0.5))
     assert reached is attempts[-1]
     assert path.tried == [1, 1, 1]
     poor = Scripted(lambda step, share, level: 0.6, levels=3)
-    follow(SOURCE, TARGET, poor, Follower(accept=0.5, least=0.25))
+    follow(SOURCE, TARGET, poor, StepControl(accept=0.5, least=0.25))
     np.testing.assert_allclose(poor.tried, [1, 1, 1, 0.5, 0.25])
 
 
 def test_a_lost_path_says_so() -> None:
     path = Scripted(lambda step, share, level: 9.0)
-    attempts, reached = follow(SOURCE, TARGET, path, Follower(accept=0.5))
+    attempts, reached = follow(SOURCE, TARGET, path, StepControl(accept=0.5))
     assert reached is None
     assert len(attempts) == 7  # 1, 1/2, ... 1/64
 
 
 def test_a_path_that_ends_halfway_leads_that_far() -> None:
     path = Scripted(lambda step, share, level: 0.0 if share <= 0.6 else 9.0)
-    attempts, reached = follow(SOURCE, TARGET, path, Follower(accept=0.5))
+    attempts, reached = follow(SOURCE, TARGET, path, StepControl(accept=0.5))
     assert reached is not None and reached is not attempts[-1]
     at = next(number for number, made in enumerate(attempts) if made is reached)
     assert path.tried[at] == max(share for share in path.tried if share <= 0.6)
@@ -119,7 +119,7 @@ def test_the_tangent_leaves_a_residual_of_second_order(source: Surrogate) -> Non
     """Half the step, a quarter of what is left; without it, half."""
     task = PhysicsTask(source.problem)
     assert isinstance(source.ansatz, PhysicsAnsatz)
-    draw = Draw(300, odd=source.ansatz.odd)
+    draw = SamplingSpec(300, odd=source.ansatz.odd)
     free = torch.ones_like(source.weights, dtype=torch.bool)
     predict = tangent(source.network, source.weights, free, task, draw, generator(0, "tangent"))
     left, still = [], []
@@ -136,7 +136,9 @@ def test_the_tangent_moves_free_weights_alone(source: Surrogate) -> None:
     task = PhysicsTask(source.problem)
     free = torch.zeros_like(source.weights, dtype=torch.bool)
     free[::2] = True
-    predict = tangent(source.network, source.weights, free, task, Draw(100), generator(0, "x"))
+    predict = tangent(
+        source.network, source.weights, free, task, SamplingSpec(100), generator(0, "x")
+    )
     ahead = task.at(Heat(alpha=0.35))
     moved = predict(ahead.problem, ahead).weights != source.weights
     assert moved[free].any() and not moved[~free].any()

@@ -13,7 +13,7 @@ from pacpde.reference.certificate import LOOSEST
 
 
 @dataclass(frozen=True)
-class SolvedAnsatz(PhysicsAnsatz):
+class ReferenceAnsatz(PhysicsAnsatz):
     """u = the certified scipy solution, whatever the network says; solved when first asked for.
 
     Attributes:
@@ -27,7 +27,7 @@ class SolvedAnsatz(PhysicsAnsatz):
         return solve(self.problem, tolerance=self.tolerance, loosest=LOOSEST)
 
     @property
-    def basis(self) -> PhysicsAnsatz:
+    def field_ansatz(self) -> PhysicsAnsatz:
         return PhysicsAnsatz(self.problem, self.hard, self.odd)
 
     def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:

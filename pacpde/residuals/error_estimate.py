@@ -21,11 +21,11 @@ from scipy.sparse.linalg import splu
 
 from pacpde.networks.constraints import PhysicsAnsatz
 from pacpde.networks.mlp import MLP
-from pacpde.objective.estimate_grid import NODES, Grid
 from pacpde.physics.conditions import Dirichlet
 from pacpde.physics.derivatives import ChannelDerivative
 from pacpde.physics.narrow import START
 from pacpde.physics.problem import Problem
+from pacpde.residuals.estimate_grid import NODES, Grid
 from pacpde.runtime import gradients
 
 DENSE, PLACES = 2048, 4  # even times, and places at each, at which defects are looked at

@@ -13,7 +13,7 @@ import torch
 
 from pacpde.networks.mlp import MLP, Layer, Trace
 from pacpde.networks.stacking import Stackable
-from pacpde.objective.blocks import Block
+from pacpde.residuals.blocks import Block
 
 
 def residuals(network: MLP, weights: torch.Tensor, blocks: Sequence[Block]) -> torch.Tensor:

@@ -13,11 +13,11 @@ from scipy.special import erf
 
 from pacpde import Surrogate, fit
 from pacpde.networks.constraints import PhysicsAnsatz
-from pacpde.objective.error_estimate import error_estimate
 from pacpde.physics import Axis, Dirichlet, Problem, coefficient
 from pacpde.physics.elementary import Array, cos, exp, sin
 from pacpde.physics.problem import families
 from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, Lorenz
+from pacpde.residuals.error_estimate import error_estimate
 
 SMALL = {"width": 12, "depth": 2, "points": 100, "steps": 15}
 FEW = {"width": 8, "depth": 2, "points": 100, "steps": 3}
@@ -207,7 +207,7 @@ def test_starts_and_edges_that_are_missed_count() -> None:
     assert float(bent.batch(torch.tensor([[0.5, 0.5]])).offset) == 0.0
     assert (error_estimate(made.network, nothing, bent) or 0.0) > 1e9  # ‖e‖ / ‖0‖
     by_residuals = fit(problem, width=12, depth=2, points=200, steps=15)
-    assert not by_residuals.basis.hard
+    assert not by_residuals.field_ansatz.hard
     assert estimated(by_residuals) == pytest.approx(true_error(by_residuals), rel=0.3)
 
 

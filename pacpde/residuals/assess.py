@@ -10,9 +10,9 @@ import torch
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.constraints import PhysicsAnsatz
 from pacpde.networks.mlp import MLP
-from pacpde.objective.error_estimate import error_estimate, linearised
 from pacpde.physics.narrow import RIGHT_HAND_SIDE
 from pacpde.physics.problem import Problem
+from pacpde.residuals.error_estimate import error_estimate, linearised
 
 FINER = 15  # times as many points where the equation reads the coordinates
 IN_BOX = 2048  # points around a narrow feature

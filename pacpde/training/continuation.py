@@ -13,15 +13,15 @@ from typing import Protocol
 
 import torch
 
-from pacpde.optim.fit import FitResult
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.problem import Problem
+from pacpde.training.trainer import FitResult
 
 NEAR = 3  # times what is accepted: a correction that ends there wants points, not a shorter step
 
 
 @dataclass(frozen=True)
-class Follower:
+class StepControl:
     """How to walk.
 
     Attributes:
@@ -79,7 +79,7 @@ def between(source: Problem, target: Problem, share: float) -> Problem:
 
 @stepwise
 def follow(
-    source: Problem, target: Problem, path: Path, follower: Follower
+    source: Problem, target: Problem, path: Path, follower: StepControl
 ) -> Steps[tuple[list[FitResult], FitResult | None]]:
     """Predict and correct at points from source to target.
 

@@ -13,7 +13,7 @@ from pacpde.runtime import generator
 WAKES = ("random", "kept")
 
 
-def idle_neurons(network: MLP, mask: torch.Tensor) -> list[torch.Tensor]:
+def dead_neurons(network: MLP, mask: torch.Tensor) -> list[torch.Tensor]:
     """Hidden neurons from which no chain of kept weights leads to an output.
 
     Args:
@@ -31,7 +31,7 @@ def idle_neurons(network: MLP, mask: torch.Tensor) -> list[torch.Tensor]:
     return idle
 
 
-def woken(
+def reinit_dead_neurons(
     surrogate: Surrogate,
     kept: torch.Tensor,
     seed: int,
@@ -53,8 +53,8 @@ def woken(
             one of its layer, in turn, but for noise. Those have features that solve the source.
     """
     check_choice("source of what wakes idle neurons", source, WAKES)
-    network, idle = surrogate.network, idle_neurons(surrogate.network, kept)
-    rng = generator(seed, "woken")
+    network, idle = surrogate.network, dead_neurons(surrogate.network, kept)
+    rng = generator(seed, "reinit_dead_neurons")
     drawn = surrogate.runtime.tensor(network.start(rng, frequency)) * spread
     if source == "kept":
         _feed_alike(network, surrogate.weights, drawn, idle, spread, rng)
@@ -83,7 +83,7 @@ def _feed_alike(
         new_bias[asleep] = bias[like] + size * noise[:, 0]
 
 
-def grown(surrogate: Surrogate, more: int, seed: int) -> Surrogate:
+def widen(surrogate: Surrogate, more: int, seed: int) -> Surrogate:
     """The same function and memories with more neurons a hidden layer.
 
     What reaches the new neurons is drawn as at the start of a fit; nothing leaves them yet.
