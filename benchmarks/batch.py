@@ -138,7 +138,7 @@ def steps(targets: Any, width: int, depth: int, points: int, arguments: Any) -> 
     def problem(number: int) -> LeastSquares:
         rng = generator(number, "points")
         return LeastSquares(
-            network, weights, free, tasks[number].blocks(network, weights, draw, rng)
+            network, weights, free, tasks[number].terms(network, weights, draw, rng)
         )
 
     def job(problem: LeastSquares) -> Any:

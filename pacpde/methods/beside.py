@@ -1,4 +1,4 @@
-"""Fine-tuning with other blocks beside the target's: what distillation and held features share."""
+"""Fine-tuning with other terms beside the target's: what distillation and held features share."""
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
@@ -13,8 +13,8 @@ from pacpde.networks.surrogate import Memory, Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
 from pacpde.residuals.beside import Beside, More
-from pacpde.residuals.blocks import Anchor
 from pacpde.residuals.task import Labels, PhysicsTask, TableTask, Task
+from pacpde.residuals.terms import Anchor
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class FineTuningBeside(ContinuationMethod):
 
     @abstractmethod
     def more(self, source: Surrogate, wide: Widened, target: Task, context: Context) -> More:
-        """The blocks beside the target's."""
+        """The terms beside the target's."""
 
     def anchor(self, source: Surrogate, wide: Widened) -> Anchor | None:
         """Where each weight of the wider network is held, if anywhere."""

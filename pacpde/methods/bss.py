@@ -13,9 +13,9 @@ from pacpde.networks.mlp import MLP
 from pacpde.networks.outputs import Widened, as_raw
 from pacpde.networks.surrogate import Surrogate
 from pacpde.residuals.beside import More
-from pacpde.residuals.blocks import Block
-from pacpde.residuals.features import SpectralBlock
+from pacpde.residuals.features import SpectralTerm
 from pacpde.residuals.task import SamplingSpec, Task
+from pacpde.residuals.terms import Term
 
 POINTS = 256  # a batch of features
 
@@ -56,14 +56,14 @@ class BSS(FineTuningBeside):
     def more(self, source: Surrogate, wide: Widened, target: Task, context: Context) -> More:
         first = source.network.outputs
 
-        def blocks(
+        def terms(
             weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
-        ) -> list[Block]:
+        ) -> list[Term]:
             points = target.runtime.tensor(points_of(target, POINTS, rng))
             batch = as_raw(source.ansatz.batch(points), first)
             output = wide.network.forward(weights, batch.inputs, batch.names)
             features = batch.fields(output)[0]
             _, _, vectors = torch.linalg.svd(features, full_matrices=False)
-            return [SpectralBlock(batch, vectors[-self.smallest :].mT, 2 * self.shrink)]
+            return [SpectralTerm(batch, vectors[-self.smallest :].mT, 2 * self.shrink)]
 
-        return blocks
+        return terms

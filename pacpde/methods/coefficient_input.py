@@ -13,8 +13,8 @@ from pacpde.networks.constraints import Batch, PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
-from pacpde.residuals.blocks import Block
 from pacpde.residuals.task import PhysicsTask, SamplingSpec, Task
+from pacpde.residuals.terms import Term
 from pacpde.training.continuation import between
 
 
@@ -117,11 +117,11 @@ class AlongTask(PhysicsTask):
         smaller = replace(network, inputs=network.inputs - 1)
         return Surrogate(smaller, super().ansatz(draw), fold(network, weights, self.share))
 
-    def blocks(
+    def terms(
         self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
-    ) -> list[Block]:
+    ) -> list[Term]:
         own = replace(draw, points=max(1, draw.points // (1 + len(self.others))))
-        found = super().blocks(network, weights, own, rng)
+        found = super().terms(network, weights, own, rng)
         for other in self.others:
-            found += other.blocks(network, weights, own, rng)
+            found += other.terms(network, weights, own, rng)
         return found

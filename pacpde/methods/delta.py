@@ -10,9 +10,9 @@ from pacpde.methods.beside import FineTuningBeside, points_of
 from pacpde.networks.outputs import Widened, as_raw, widen
 from pacpde.networks.surrogate import Surrogate
 from pacpde.residuals.beside import More
-from pacpde.residuals.blocks import Anchor, Block
-from pacpde.residuals.features import FeatureBlock
+from pacpde.residuals.features import FeatureTerm
 from pacpde.residuals.task import SamplingSpec, Task
+from pacpde.residuals.terms import Anchor, Term
 
 POINTS = 64  # at which features are compared; every feature is a row at each
 
@@ -54,15 +54,15 @@ class DELTA(FineTuningBeside):
         attention = _attention(source, context.source_task, context.seed) * self.alpha
         first = source.network.outputs
 
-        def blocks(
+        def terms(
             weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
-        ) -> list[Block]:
+        ) -> list[Term]:
             points = target.runtime.tensor(points_of(target, POINTS, rng))
             batch = as_raw(source.ansatz.batch(points), first)
             output = wide.network.forward(wide.weights, batch.inputs, batch.names)
-            return [FeatureBlock(batch, batch.fields(output)[0], attention)]
+            return [FeatureTerm(batch, batch.fields(output)[0], attention)]
 
-        return blocks
+        return terms
 
 
 def with_features(source: Surrogate) -> tuple[Widened, torch.Tensor]:

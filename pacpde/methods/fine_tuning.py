@@ -8,8 +8,8 @@ from pacpde.methods.approach import ContinuationMethod
 from pacpde.methods.base import Context, Transferred, build_surrogate
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
-from pacpde.residuals.blocks import Anchor
 from pacpde.residuals.task import Task
+from pacpde.residuals.terms import Anchor
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from pacpde.pac.reinit import reinit_dead_neurons
 from pacpde.pac.scores import SCORES
 from pacpde.physics.problem import Problem
 from pacpde.reference import Reference
-from pacpde.residuals.blocks import Anchor
 from pacpde.residuals.task import PhysicsTask
+from pacpde.residuals.terms import Anchor
 from pacpde.runtime import check_seed, gradients
 from pacpde.training.callbacks import Progress
 from pacpde.training.config import TrainingConfig

@@ -11,8 +11,8 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
 from pacpde.pac.mask import mask_of
-from pacpde.residuals.blocks import Anchor
 from pacpde.residuals.task import Task
+from pacpde.residuals.terms import Anchor
 from pacpde.training.fitter import Trainer
 
 

@@ -7,7 +7,7 @@ import torch
 from pacpde.methods.base import Context, check_strength
 from pacpde.methods.fine_tuning import FineTuning
 from pacpde.networks.surrogate import Surrogate
-from pacpde.residuals.blocks import Anchor
+from pacpde.residuals.terms import Anchor
 
 
 @dataclass(frozen=True)

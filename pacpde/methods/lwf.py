@@ -10,8 +10,8 @@ from pacpde.methods.beside import FineTuningBeside, points_of
 from pacpde.networks.outputs import Widened, as_head, widen
 from pacpde.networks.surrogate import Surrogate
 from pacpde.residuals.beside import More
-from pacpde.residuals.blocks import Block, LabelBlock
 from pacpde.residuals.task import SamplingSpec, Task
+from pacpde.residuals.terms import LabelTerm, Term
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ class LwF(FineTuningBeside):
         return wide, torch.ones_like(wide.weights, dtype=torch.bool)
 
     def more(self, source: Surrogate, wide: Widened, target: Task, context: Context) -> More:
-        def blocks(
+        def terms(
             weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
-        ) -> list[Block]:
+        ) -> list[Term]:
             points = target.runtime.tensor(points_of(context.source_task, draw.points, rng))
             values = source.at(points)
             batch = as_head(source.ansatz.batch(points), 1)
-            return [LabelBlock(batch, values, 2 * self.distil)]  # a loss is ½ mean r²
+            return [LabelTerm(batch, values, 2 * self.distil)]  # a loss is ½ mean r²
 
-        return blocks
+        return terms
 
     def retain_source(self, source: Surrogate, wide: Widened, weights: torch.Tensor) -> Surrogate:
         last = source.network.layers[-1]

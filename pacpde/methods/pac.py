@@ -17,8 +17,8 @@ from pacpde.pac import SOURCE, prune
 from pacpde.pac.mask import SCOPES, TREATMENTS, check_choice, check_sparsity, mask_of
 from pacpde.pac.reinit import WAKES, reinit_dead_neurons, widen
 from pacpde.pac.scores import SCORES
-from pacpde.residuals.blocks import Anchor
 from pacpde.residuals.task import Task
+from pacpde.residuals.terms import Anchor
 from pacpde.training.config import TrainingConfig
 from pacpde.training.trainer import FitResult
 

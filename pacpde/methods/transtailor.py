@@ -226,9 +226,9 @@ def _importance(
     network: Scaled, vector: torch.Tensor, task: Task, draw: SamplingSpec, seed: int
 ) -> list[torch.Tensor]:
     """Mean over residuals of |r ∂r/∂α · α|, a hidden layer after the other."""
-    blocks = task.blocks(network, vector, draw, generator(seed, "importance"))
+    terms = task.terms(network, vector, draw, generator(seed, "importance"))
     start = network.inner.size
     free = torch.arange(start, network.size, device=vector.device)
-    r, jacobian = linearise(network, vector, blocks, free)
+    r, jacobian = linearise(network, vector, terms, free)
     slopes = r[:, None] * jacobian.dense() * vector[start:]
     return list(slopes.abs().mean(0).split(list(network.widths)))

@@ -11,9 +11,9 @@ import torch
 
 from pacpde.networks.mlp import MLP
 from pacpde.networks.stacking import Stackable
-from pacpde.residuals.blocks import Anchor, Block
 from pacpde.residuals.factors import residuals
 from pacpde.residuals.jacobian import MEMORY, Jacobian, linearise, split
+from pacpde.residuals.terms import Anchor, Term
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,18 @@ class LeastSquares(Stackable):
         memory: bytes that its Jacobian may take; a normal matrix with its factor as many.
     """
 
-    stacked = ("weights", "free", "blocks", "anchor")
+    stacked = ("weights", "free", "terms", "anchor")
 
     network: MLP
     weights: torch.Tensor
     free: torch.Tensor
-    blocks: Sequence[Block]
+    terms: Sequence[Term]
     anchor: Anchor | None = None
     memory: int = MEMORY
 
     def within(self, memory: int) -> "LeastSquares":
         """The same problem, its Jacobian in as many pieces as `memory` (bytes) asks for."""
-        return replace(self, blocks=split(self.network, self.blocks, memory), memory=memory)
+        return replace(self, terms=split(self.network, self.terms, memory), memory=memory)
 
     @cached_property
     def indices(self) -> torch.Tensor | None:
@@ -69,11 +69,11 @@ class LeastSquares(Stackable):
         """Data residuals [..., rows] and their Jacobian [..., rows, free] at x."""
         with torch.no_grad():
             weights = self.insert(x)
-            return linearise(self.network, weights, self.blocks, self.indices, self.memory)
+            return linearise(self.network, weights, self.terms, self.indices, self.memory)
 
     def residuals(self, x: torch.Tensor) -> torch.Tensor:
         """Data residuals [..., rows] at x."""
-        return residuals(self.network, self.insert(x), self.blocks)
+        return residuals(self.network, self.insert(x), self.terms)
 
     def losses(self, x: torch.Tensor) -> torch.Tensor:
         """½‖r‖² plus the anchor at x [..., free], one a problem."""
@@ -102,7 +102,7 @@ class LeastSquares(Stackable):
     def batch_key(self) -> Hashable:
         """What problems that can be stacked have in common."""
         anchor = None if self.anchor is None else self.anchor.uniform
-        keys = tuple(block.batch_key for block in self.blocks)
+        keys = tuple(term.batch_key for term in self.terms)
         where = str(self.weights.device), self.weights.dtype
         return self.network, int(self.free.sum()), anchor, keys, where
 

@@ -12,8 +12,8 @@ from typing import Self
 
 import torch
 
-from pacpde.residuals.blocks import Anchor
 from pacpde.residuals.jacobian import Jacobian
+from pacpde.residuals.terms import Anchor
 
 
 class NormalSystem(ABC):

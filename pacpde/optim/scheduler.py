@@ -289,7 +289,7 @@ def _room(request: StepRequest) -> int:
 
 def _bytes(problem: LeastSquares) -> int:
     """Of the Jacobian, and of a normal matrix with its factor."""
-    rows = sum(block.batch.size for block in problem.blocks) * problem.network.outputs
+    rows = sum(term.batch.size for term in problem.terms) * problem.network.outputs
     free = int(problem.free.sum())
     return problem.weights.element_size() * (rows * free + 2 * min(rows, free) ** 2)
 

@@ -8,11 +8,11 @@ import torch
 
 from pacpde.networks.mlp import MLP
 from pacpde.optim.normal import normal_system
-from pacpde.residuals.blocks import Block
 from pacpde.residuals.factors import residuals
 from pacpde.residuals.identification import IdentificationTask, Unknowns
 from pacpde.residuals.jacobian import MEMORY, Jacobian, linearise
 from pacpde.residuals.task import SamplingSpec
+from pacpde.residuals.terms import Term
 
 DAMPING = 1e-9  # of the equation's linear system, relative to its mean diagonal
 
@@ -73,7 +73,7 @@ def sensitivity(
         ways.append(system.step_for(moved))
         columns.append(own.times(ways[-1]) + shifted)
     correction = own.times(system.step_for(r))
-    size = measured.batch.size**0.5  # the rows of a block are scaled to a mean square
+    size = measured.batch.size**0.5  # the rows of a term are scaled to a mean square
     rows = torch.column_stack([misses, correction, *columns]) * size
     found = rows.double().cpu().numpy()
     return Sensitivity(found[:, 0], found[:, 2:], found[:, 1], torch.stack(ways, -1))
@@ -88,8 +88,8 @@ def _mean_square(jacobian: Jacobian) -> float:
     return float((back * back).sum()) / rows
 
 
-def _change(network: MLP, weights: torch.Tensor, ends: Sequence[Sequence[Block]]) -> torch.Tensor:
+def _change(network: MLP, weights: torch.Tensor, ends: Sequence[Sequence[Term]]) -> torch.Tensor:
     """Residuals at the second end minus those at the first."""
     with torch.no_grad():
-        behind, ahead = (residuals(network, weights, blocks) for blocks in ends)
+        behind, ahead = (residuals(network, weights, terms) for terms in ends)
     return ahead - behind

@@ -8,8 +8,8 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.base import Optimiser
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac.prune import SOURCE
-from pacpde.residuals.blocks import Anchor
 from pacpde.residuals.task import Task
+from pacpde.residuals.terms import Anchor
 from pacpde.training.trainer import FitResult, Monitor, Phase, minimise
 
 

@@ -21,11 +21,11 @@ def curvature(
     network, weights = surrogate.network, surrogate.weights
     rng = generator(seed, "curvature")
     odd = bool(getattr(surrogate.ansatz, "odd", False))
-    blocks = task.blocks(network, weights, SamplingSpec(points, odd=odd), rng)
+    terms = task.terms(network, weights, SamplingSpec(points, odd=odd), rng)
     total = torch.zeros_like(weights)
-    for block in blocks:
-        for start in range(0, block.batch.size, points):
-            part = block.only(slice(start, min(start + points, block.batch.size)))
+    for term in terms:
+        for start in range(0, term.batch.size, points):
+            part = term.only(slice(start, min(start + points, term.batch.size)))
             _, jacobian = linearise(network, weights, [part])
             total += (jacobian.dense() ** 2).sum(-2)
     return total

@@ -1,4 +1,4 @@
-"""A task on the first outputs of a wider network, with other blocks beside it."""
+"""A task on the first outputs of a wider network, with other terms beside it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,22 +11,22 @@ from pacpde.networks.constraints import Ansatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.outputs import Widened, as_head
 from pacpde.networks.surrogate import Surrogate
-from pacpde.residuals.blocks import Block
 from pacpde.residuals.task import SamplingSpec, Task
+from pacpde.residuals.terms import Term
 from pacpde.runtime import Runtime
 
-# (weights of the wider network, draw, random numbers) → blocks
-More = Callable[[torch.Tensor, SamplingSpec, np.random.Generator], list[Block]]
+# (weights of the wider network, draw, random numbers) → terms
+More = Callable[[torch.Tensor, SamplingSpec, np.random.Generator], list[Term]]
 
 
 @dataclass(frozen=True)
 class Beside:
-    """Blocks of a task, and others beside them; it is held out by the task alone.
+    """Terms of a task, and others beside them; it is held out by the task alone.
 
     Attributes:
         network: the task's own, whose weights lie inside the wider one's.
         wide: the wider network.
-        more: the other blocks.
+        more: the other terms.
     """
 
     task: Task
@@ -44,11 +44,11 @@ class Beside:
     def solver(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
         return self.task.solver(self.network, weights[self.wide.own], draw)
 
-    def blocks(
+    def terms(
         self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
-    ) -> list[Block]:
-        own = self.task.blocks(self.network, weights[self.wide.own], draw, rng)
-        first = [replace(block, batch=as_head(block.batch, 0)) for block in own]  # type: ignore[type-var]
+    ) -> list[Term]:
+        own = self.task.terms(self.network, weights[self.wide.own], draw, rng)
+        first = [replace(term, batch=as_head(term.batch, 0)) for term in own]  # type: ignore[type-var]
         return [*first, *self.more(weights, draw, rng)]
 
     def held_out(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> float:

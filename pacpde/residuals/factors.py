@@ -1,4 +1,4 @@
-"""A residual block linearised: its Jacobian rows as factors, from one reverse pass a kind.
+"""A residual term linearised: its Jacobian rows as factors, from one reverse pass a kind.
 
 A row of residuals depends on its own point only. So the gradient of their sum with respect to a
 layer's pre-activations holds every point's δ at once, and ∂r/∂W is the sum over jet channels of
@@ -13,50 +13,50 @@ import torch
 
 from pacpde.networks.mlp import MLP, Layer, Trace
 from pacpde.networks.stacking import Stackable
-from pacpde.residuals.blocks import Block
+from pacpde.residuals.terms import Term
 
 
-def residuals(network: MLP, weights: torch.Tensor, blocks: Sequence[Block]) -> torch.Tensor:
+def residuals(network: MLP, weights: torch.Tensor, terms: Sequence[Term]) -> torch.Tensor:
     """All residuals, flat [..., rows]; differentiable in `weights` [..., size]."""
     parts = []
-    for block in blocks:
-        output = network.forward(weights, block.batch.inputs, block.batch.names)
-        parts.append(_rows(block.residual(block.batch.fields(output))))
+    for term in terms:
+        output = network.forward(weights, term.batch.inputs, term.batch.names)
+        parts.append(_rows(term.residual(term.batch.fields(output))))
     return torch.cat(parts, -1)
 
 
-def factor_bytes(network: MLP, block: Block) -> int:
-    """Bytes of a block's factors, components counted as fields."""
+def factor_bytes(network: MLP, term: Term) -> int:
+    """Bytes of a term's factors, components counted as fields."""
     widths = sum(layer.inputs + network.outputs * layer.outputs for layer in network.layers)
-    inputs = block.batch.inputs
+    inputs = term.batch.inputs
     return int(inputs.element_size() * inputs[..., 0].numel() * widths)
 
 
 @dataclass(frozen=True)
 class Streamed(Sequence["Factors"]):
-    """The factors of every block, made anew whenever they are asked for."""
+    """The factors of every term, made anew whenever they are asked for."""
 
     network: MLP
     weights: torch.Tensor
-    blocks: Sequence[Block]
+    terms: Sequence[Term]
 
     def __len__(self) -> int:
-        return len(self.blocks)
+        return len(self.terms)
 
     def __getitem__(self, number: Any) -> Any:
-        if number >= len(self.blocks):
+        if number >= len(self.terms):
             raise IndexError(number)
         return self.linearised(number)[1]
 
     def linearised(self, number: int) -> tuple[torch.Tensor, "Factors"]:
-        """Residuals [..., rows] and factors of a block."""
-        block, network, weights = self.blocks[number], self.network, self.weights
+        """Residuals [..., rows] and factors of a term."""
+        term, network, weights = self.terms[number], self.network, self.weights
         trace: list[Trace] = []
-        names, images = block.batch.names, block.batch.images
-        output = network.forward(weights, block.batch.inputs, names, trace)
+        names, images = term.batch.names, term.batch.images
+        output = network.forward(weights, term.batch.inputs, names, trace)
         leaf = output.detach().requires_grad_(True)
         with torch.enable_grad():
-            residual = block.residual(block.batch.fields(leaf))
+            residual = term.residual(term.batch.fields(leaf))
             n_components = residual.shape[-1]
             slopes = torch.stack(
                 [
@@ -80,7 +80,7 @@ class Streamed(Sequence["Factors"]):
 
 @dataclass(frozen=True)
 class Factors(Stackable):
-    """The Jacobian rows of one block.
+    """The Jacobian rows of one term.
 
     A layer has inputs [..., S, in, N] and δ [..., S, out, n_components, N] of N points. S runs over
     channels and images, the images of the value first.

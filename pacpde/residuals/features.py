@@ -1,4 +1,4 @@
-"""Blocks on hidden features: outputs of a network that pass on its last hidden layer."""
+"""Terms on hidden features: outputs of a network that pass on its last hidden layer."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from pacpde.networks.stacking import Stackable
 
 
 @dataclass(frozen=True)
-class FeatureBlock(Stackable):
+class FeatureTerm(Stackable):
     """½ Σ_c weight_c · mean over points of (F_c − target_c)²: features held where they were.
 
     Attributes:
@@ -32,7 +32,7 @@ class FeatureBlock(Stackable):
     def n_components(self) -> int:
         return self.values.shape[-1]
 
-    def only(self, points: slice) -> "FeatureBlock":
+    def only(self, points: slice) -> "FeatureTerm":
         batch = self.batch.only(points)
         weights = self.weights * batch.size / self.batch.size
         return replace(self, batch=batch, values=self.values[..., points, :], weights=weights)
@@ -43,7 +43,7 @@ class FeatureBlock(Stackable):
 
 
 @dataclass(frozen=True)
-class SpectralBlock(Stackable):
+class SpectralTerm(Stackable):
     """½ weight · Σ over k of σ_k² of a batch of features [points, features].
 
     σ² = ‖F v‖² with the right singular vector v, and d(σ²) = 2 (F v)ᵀ dF v: the vectors of the
@@ -66,7 +66,7 @@ class SpectralBlock(Stackable):
     def n_components(self) -> int:
         return self.vectors.shape[-1]
 
-    def only(self, points: slice) -> "SpectralBlock":
+    def only(self, points: slice) -> "SpectralTerm":
         return replace(self, batch=self.batch.only(points))
 
     @property

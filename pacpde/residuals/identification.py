@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pacpde.physics.problem import Problem
-from pacpde.residuals.blocks import Block
 from pacpde.residuals.task import Labels, PhysicsTask, SamplingSpec
+from pacpde.residuals.terms import Term
 
 STEP = 1e-4  # of the differences in the coefficients, in their units
 SPAN = 1e-2  # share of its bounds that is the unit of a coefficient near 0
@@ -94,14 +94,14 @@ class IdentificationTask(PhysicsTask):
     def at(self, problem: Problem) -> "IdentificationTask":
         return replace(self, problem=problem)
 
-    def equation(self, draw: SamplingSpec) -> list[Block]:
+    def equation(self, draw: SamplingSpec) -> list[Term]:
         """Its residuals at some of the held-out points, the same for all coefficients."""
         return [
-            block.only(slice(0, min(draw.points, block.batch.size)))
-            for block in self._held_out_blocks(draw)
+            term.only(slice(0, min(draw.points, term.batch.size)))
+            for term in self._held_out_terms(draw)
         ]
 
-    def misses(self, draw: SamplingSpec) -> Block:
+    def misses(self, draw: SamplingSpec) -> Term:
         """(u − y) / scale at the measured points."""
         assert self.measured is not None
         return self._labelled(self.ansatz(draw), self.measured)

@@ -1,4 +1,4 @@
-"""The Jacobian of stacked residual blocks in the free parameters.
+"""The Jacobian of stacked residual terms in the free parameters.
 
 Where memory holds all of it, it is written out once; else it stays in factors, its products with
 vectors need nothing else, and its normal matrices are added up from as many columns or rows at a
@@ -17,8 +17,8 @@ import torch
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import Reparametrised
 from pacpde.networks.stacking import Stackable
-from pacpde.residuals.blocks import Block
 from pacpde.residuals.factors import Columns, Factors, Streamed, factor_bytes, residuals
+from pacpde.residuals.terms import Term
 
 MEMORY = 2**30  # bytes of Jacobian held at a time
 PIECE = 2**27  # bytes of it written out at a time where not all of it is held
@@ -29,7 +29,7 @@ GATHERED = 0.4  # share of free weights below which single columns are cheaper t
 def linearise(
     network: MLP,
     weights: torch.Tensor,
-    blocks: Sequence[Block],
+    terms: Sequence[Term],
     free: torch.Tensor | None = None,
     memory: int = MEMORY,
 ) -> tuple[torch.Tensor, "Jacobian"]:
@@ -40,34 +40,34 @@ def linearise(
         free: sorted indices of the free parameters, [free], or [stack, free] where they differ;
             all of them by default.
         memory: bytes that may be taken at a time. What fits is kept: all of the Jacobian, or its
-            factors; else they are made anew, block by block, whenever they are asked for.
+            factors; else they are made anew, term by term, whenever they are asked for.
     """
     if isinstance(network, Reparametrised):
-        return _pulled(network, weights, blocks, free, memory)
-    streamed = Streamed(network, weights, blocks)
-    rows = sum(block.n_components * block.batch.size for block in blocks)
+        return _pulled(network, weights, terms, free, memory)
+    streamed = Streamed(network, weights, terms)
+    rows = sum(term.n_components * term.batch.size for term in terms)
     jacobian = Jacobian(network, weights[..., :0], rows, streamed, free, memory)
     if jacobian.bytes <= memory:
         r: list[torch.Tensor] = []
         matrix = jacobian.written(_noted(streamed, r), rows)
         return torch.cat(r, -1), replace(jacobian, parts=(), matrix=matrix)
-    if sum(factor_bytes(network, block) for block in blocks) <= memory:
+    if sum(factor_bytes(network, term) for term in terms) <= memory:
         r = []
         parts = list(_noted(streamed, r))
         return torch.cat(r, -1), replace(jacobian, parts=parts)
-    return residuals(network, weights, blocks), jacobian
+    return residuals(network, weights, terms), jacobian
 
 
 def _pulled(
     network: Reparametrised,
     weights: torch.Tensor,
-    blocks: Sequence[Block],
+    terms: Sequence[Term],
     free: torch.Tensor | None,
     memory: int,
 ) -> tuple[torch.Tensor, "Jacobian"]:
     """Through the effective weights, whose Jacobian is written out whole."""
     effective = network.effective(weights)
-    r, jacobian = linearise(network.inner, effective, blocks, None, memory)
+    r, jacobian = linearise(network.inner, effective, terms, None, memory)
     whole = network.pull(jacobian.dense(), weights)
     if free is None:
         free = torch.arange(network.size, device=weights.device)
@@ -80,21 +80,21 @@ def _pulled(
 
 
 def _noted(streamed: Streamed, r: list[torch.Tensor]) -> Iterator[Factors]:
-    """The factors of one block after the other; notes their residuals."""
+    """The factors of one term after the other; notes their residuals."""
     for number in range(len(streamed)):
         rows, part = streamed.linearised(number)
         r.append(rows)
         yield part
 
 
-def split(network: MLP, blocks: Sequence[Block], memory: int) -> list[Block]:
-    """The same residuals in blocks whose factors need an eighth of the memory at most each."""
-    parts: list[Block] = []
-    for block in blocks:
-        size = block.batch.size
-        count = min(size, -(-8 * factor_bytes(network, block) // memory))
+def split(network: MLP, terms: Sequence[Term], memory: int) -> list[Term]:
+    """The same residuals in terms whose factors need an eighth of the memory at most each."""
+    parts: list[Term] = []
+    for term in terms:
+        size = term.batch.size
+        count = min(size, -(-8 * factor_bytes(network, term) // memory))
         ends = [size * k // count for k in range(count + 1)]
-        parts += [block.only(slice(*pair)) for pair in pairwise(ends)] if count > 1 else [block]
+        parts += [term.only(slice(*pair)) for pair in pairwise(ends)] if count > 1 else [term]
     return parts
 
 

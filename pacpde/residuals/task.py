@@ -1,4 +1,4 @@
-"""Tasks: what a fit is to meet, as residual blocks drawn when it asks for them."""
+"""Tasks: what a fit is to meet, as residual terms drawn when it asks for them."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -17,9 +17,9 @@ from pacpde.physics.conditions import Dirichlet
 from pacpde.physics.domain import Domain
 from pacpde.physics.problem import Problem
 from pacpde.residuals.assess import assess
-from pacpde.residuals.blocks import Block, LabelBlock, PhysicsBlock
 from pacpde.residuals.factors import residuals
 from pacpde.residuals.jacobian import MEMORY, split
+from pacpde.residuals.terms import LabelTerm, PhysicsTerm, Term
 from pacpde.runtime import Runtime, generator
 
 POOL = 4  # candidates a collocation point is chosen from
@@ -38,11 +38,11 @@ class SamplingSpec:
 
 
 class Task(Protocol):
-    """Training blocks and the held-out measure that stops a fit."""
+    """Training terms and the held-out measure that stops a fit."""
 
     @property
     def runtime(self) -> Runtime:
-        """Device and dtype of the blocks."""
+        """Device and dtype of the terms."""
         ...
 
     def ansatz(self, draw: SamplingSpec) -> Ansatz:
@@ -53,10 +53,10 @@ class Task(Protocol):
         """What weights are worth: a surrogate in a plain dense network."""
         ...
 
-    def blocks(
+    def terms(
         self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
-    ) -> list[Block]:
-        """Training blocks; points may be chosen by the residual of the present weights."""
+    ) -> list[Term]:
+        """Training terms; points may be chosen by the residual of the present weights."""
         ...
 
     def held_out(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> float:
@@ -97,7 +97,7 @@ class PhysicsTask:
 
     Attributes:
         labels: measurements; with `physics=False` they are all there is to fit.
-        hard: meet start and edges exactly; otherwise by residual blocks of their own. What `like`
+        hard: meet start and edges exactly; otherwise by residual terms of their own. What `like`
             says goes before.
         seed: of the held-out points.
         like: an ansatz to solve in, whatever problem it has; the problem's own by default.
@@ -137,24 +137,24 @@ class PhysicsTask:
     def solver(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
         return _plain(network, weights, self.ansatz(draw))
 
-    def blocks(
+    def terms(
         self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
-    ) -> list[Block]:
+    ) -> list[Term]:
         ansatz = self.ansatz(draw)
-        blocks: list[Block] = []
+        terms: list[Term] = []
         if self.physics:
-            blocks.append(self._collocation(network, weights, draw, rng))
+            terms.append(self._collocation(network, weights, draw, rng))
         if not self.field_ansatz(draw).hard:
-            blocks += self._conditions(ansatz, draw, rng)
+            terms += self._conditions(ansatz, draw, rng)
         if self.labels is not None:
             labels = self.labels if self.physics else self._split[0]
-            blocks.append(self._labelled(ansatz, labels))
-        return blocks
+            terms.append(self._labelled(ansatz, labels))
+        return terms
 
     def held_out(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> float:
         kind = draw.odd, draw.horizon
         if kind not in self._held_out:
-            self._held_out[kind] = self._held_out_blocks(draw)
+            self._held_out[kind] = self._held_out_terms(draw)
         return _norm(network, weights, self._held_out[kind])
 
     def assess(
@@ -173,24 +173,22 @@ class PhysicsTask:
         return self.labels.split(HELD_OUT_LABELS, self.seed)
 
     @cached_property
-    def _held_out(self) -> dict[Hashable, list[Block]]:
+    def _held_out(self) -> dict[Hashable, list[Term]]:
         """By symmetry and horizon, made once."""
         return {}
 
-    def _held_out_blocks(self, draw: SamplingSpec) -> list[Block]:
+    def _held_out_terms(self, draw: SamplingSpec) -> list[Term]:
         ansatz, rng = self.ansatz(draw), generator(self.seed, "held-out")
         if not self.physics:
             return [self._labelled(ansatz, self._split[1])]
-        block = self._physics(ansatz, self._held_out_points(draw, rng))
-        if not block.batch.offset[block.batch.names.index("")].isfinite().all():
+        term = self._physics(ansatz, self._held_out_points(draw, rng))
+        if not term.batch.offset[term.batch.names.index("")].isfinite().all():
             raise InvalidValueError(
                 f"{self.problem}: its start or its edges are not finite everywhere: look for what "
                 "divides by zero or is nan in them."
             )
         return (
-            [block]
-            if self.field_ansatz(draw).hard
-            else [block, *self._conditions(ansatz, draw, rng)]
+            [term] if self.field_ansatz(draw).hard else [term, *self._conditions(ansatz, draw, rng)]
         )
 
     def _held_out_points(self, draw: SamplingSpec, rng: np.random.Generator) -> torch.Tensor:
@@ -212,32 +210,32 @@ class PhysicsTask:
         weights: torch.Tensor,
         draw: SamplingSpec,
         rng: np.random.Generator,
-    ) -> Block:
+    ) -> Term:
         """The residual at points chosen from a pool by its size there."""
         pool = self.runtime.tensor(self._box(draw).sample(POOL * draw.points, rng))
-        block = self._physics(self.ansatz(draw), pool)
+        term = self._physics(self.ansatz(draw), pool)
         with torch.no_grad():
-            few = split(network, [block], MEMORY)  # a pool may be larger than what is fitted
+            few = split(network, [term], MEMORY)  # a pool may be larger than what is fitted
             parts = [residuals(network, weights, [b]).view(-1, b.batch.size) for b in few]
             r = torch.cat(parts, 1).norm(dim=0)
         density = np.nan_to_num(r.double().cpu().numpy(), nan=0.0, posinf=0.0)
         density = 1 + density / max(density.mean(), np.finfo(float).tiny)
         chosen = rng.choice(len(pool), draw.points, replace=False, p=density / density.sum())
         points = torch.as_tensor(np.sort(chosen), device=pool.device)
-        return replace(block, batch=block.batch.only(points))
+        return replace(term, batch=term.batch.only(points))
 
-    def _physics(self, ansatz: Ansatz, points: torch.Tensor) -> PhysicsBlock:
-        return PhysicsBlock.at(self.problem, ansatz, points)
+    def _physics(self, ansatz: Ansatz, points: torch.Tensor) -> PhysicsTerm:
+        return PhysicsTerm.at(self.problem, ansatz, points)
 
-    def _labelled(self, ansatz: Ansatz, labels: Labels) -> LabelBlock:
-        return LabelBlock.at(
+    def _labelled(self, ansatz: Ansatz, labels: Labels) -> LabelTerm:
+        return LabelTerm.at(
             ansatz, self.runtime.tensor(labels.points), self.runtime.tensor(labels.values)
         )
 
     def _conditions(
         self, ansatz: Ansatz, draw: SamplingSpec, rng: np.random.Generator
-    ) -> list[Block]:
-        """Start and Dirichlet edges as label blocks, for the soft ansatz."""
+    ) -> list[Term]:
+        """Start and Dirichlet edges as label terms, for the soft ansatz."""
         box = self._box(draw)
         count = max(draw.points // 10, 20)
         start = box.sample(count, rng)
@@ -275,13 +273,13 @@ class TableTask:
     def solver(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
         return _plain(network, weights, self.standard)
 
-    def blocks(
+    def terms(
         self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
-    ) -> list[Block]:
-        return [self._block(self._split[0])]
+    ) -> list[Term]:
+        return [self._term(self._split[0])]
 
     def held_out(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> float:
-        return _norm(network, weights, [self._block(self._split[1])])
+        return _norm(network, weights, [self._term(self._split[1])])
 
     def assess(
         self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, estimate: bool = True
@@ -292,8 +290,8 @@ class TableTask:
     def _split(self) -> tuple[Labels, Labels]:
         return self.table.split(self.held_out_share, self.seed)
 
-    def _block(self, labels: Labels) -> LabelBlock:
-        return LabelBlock.at(
+    def _term(self, labels: Labels) -> LabelTerm:
+        return LabelTerm.at(
             self.standard, self.runtime.tensor(labels.points), self.runtime.tensor(labels.values)
         )
 
@@ -303,6 +301,6 @@ def _plain(network: MLP, weights: torch.Tensor, ansatz: Ansatz) -> Surrogate:
     return Surrogate(dense, ansatz, own)
 
 
-def _norm(network: MLP, weights: torch.Tensor, blocks: Sequence[Block]) -> float:
+def _norm(network: MLP, weights: torch.Tensor, terms: Sequence[Term]) -> float:
     with torch.no_grad():
-        return float(residuals(network, weights, blocks).norm())
+        return float(residuals(network, weights, terms).norm())

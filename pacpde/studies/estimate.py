@@ -70,9 +70,9 @@ def _seconds(training: Training) -> float:
                           recipe.activation)  # fmt: skip
     rng = generator(0, "estimate")
     weights = torch.from_numpy(network.start(rng, recipe.frequency))
-    blocks = task.blocks(network, weights, phases[-1].draw, rng)
+    terms = task.terms(network, weights, phases[-1].draw, rng)
     free = torch.ones_like(weights, dtype=torch.bool)
-    ready, optimiser = LeastSquares(network, weights, free, blocks), recipe.make_optimiser()
+    ready, optimiser = LeastSquares(network, weights, free, terms), recipe.make_optimiser()
     optimiser.run(ready, weights, 1)
     clock = time.perf_counter()
     optimiser.run(ready, weights, 1)

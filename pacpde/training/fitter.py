@@ -7,8 +7,8 @@ import torch
 
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
-from pacpde.residuals.blocks import Anchor
 from pacpde.residuals.task import Task
+from pacpde.residuals.terms import Anchor
 from pacpde.training.config import TrainingConfig
 from pacpde.training.trainer import FitResult, Monitor, Phase, minimise
 

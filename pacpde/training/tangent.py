@@ -9,10 +9,10 @@ import torch
 from pacpde.networks.mlp import MLP
 from pacpde.optim.normal import normal_system
 from pacpde.physics.problem import Problem
-from pacpde.residuals.blocks import PhysicsBlock
 from pacpde.residuals.factors import residuals
 from pacpde.residuals.jacobian import MEMORY, linearise
 from pacpde.residuals.task import SamplingSpec, Task
+from pacpde.residuals.terms import PhysicsTerm
 from pacpde.training.continuation import Prediction
 
 DAMPINGS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # of residuals whose mean square is the loss
@@ -42,14 +42,14 @@ def tangent(
     Returns:
         (problem ahead, its task) → prediction.
     """
-    blocks = here.blocks(network, weights, draw, rng)
+    terms = here.terms(network, weights, draw, rng)
     places = free.nonzero()[:, 0]
-    r, jacobian = linearise(network, weights, blocks, places, memory)
+    r, jacobian = linearise(network, weights, terms, places, memory)
 
     def predict(problem: Problem, ahead: Task) -> Prediction:
         there = [
-            replace(block, problem=problem) if isinstance(block, PhysicsBlock) else block
-            for block in blocks
+            replace(term, problem=problem) if isinstance(term, PhysicsTerm) else term
+            for term in terms
         ]
         change = residuals(network, weights, there) - r
         system = normal_system(change, jacobian, None, weights[places])

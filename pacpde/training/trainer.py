@@ -15,8 +15,8 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.base import Optimiser, State, optimisers
 from pacpde.optim.free import LeastSquares
 from pacpde.optim.stepwise import StepRequest, Steps, Work, stepwise
-from pacpde.residuals.blocks import Anchor
 from pacpde.residuals.task import SamplingSpec, Task
+from pacpde.residuals.terms import Anchor
 from pacpde.runtime import generator
 from pacpde.training.callbacks import Progress, Update
 from pacpde.training.resume import ResumeState
@@ -181,8 +181,8 @@ def minimise(
         rng = generator(seed, stage, f"phase {position.phase}", f"refresh {position.refresh}")
         steps = min(phase.refresh, phase.steps - position.refresh * phase.refresh)
         try:
-            blocks = yield Work(partial(task.blocks, network, position.weights, phase.draw, rng))
-            problem = LeastSquares(network, position.weights, free, blocks.value, anchor)
+            terms = yield Work(partial(task.terms, network, position.weights, phase.draw, rng))
+            problem = LeastSquares(network, position.weights, free, terms.value, anchor)
             ran = yield StepRequest(
                 optimiser, problem, problem.start, steps, position.state or None
             )
@@ -196,7 +196,7 @@ def minimise(
         position.steps += made.steps
         position.evaluations += made.evaluations
         position.stalled = made.stalled
-        position.seconds += blocks.seconds + ran.seconds + held_out.seconds
+        position.seconds += terms.seconds + ran.seconds + held_out.seconds
         error = None
         if monitor.watch is not None:
             solver = task.solver(network, position.best, phase.draw)

@@ -86,16 +86,16 @@ def test_reference_satisfies_the_equation(problem: Problem) -> None:
 
 def test_a_random_network_has_the_residual_that_autograd_finds(problem: Problem) -> None:
     from pacpde.networks.mlp import MLP
-    from pacpde.residuals.blocks import PhysicsBlock
     from pacpde.residuals.factors import residuals
+    from pacpde.residuals.terms import PhysicsTerm
 
     rng = np.random.default_rng(0)
     points = torch.tensor(problem.domain.sample(16, rng))
     ansatz = PhysicsAnsatz(problem).with_odd(True)
     network = MLP(ansatz.inputs, ansatz.outputs, 7, 2)
     weights = torch.tensor(network.start(rng))
-    block = PhysicsBlock.at(problem, ansatz, points)
-    fast = residuals(network, weights, [block]).view(len(problem.fields), -1) * 16**0.5
+    term = PhysicsTerm.at(problem, ansatz, points)
+    fast = residuals(network, weights, [term]).view(len(problem.fields), -1) * 16**0.5
 
     axes = [axis.name for axis in problem.axes]
     leaves = {n: points[:, i].clone().requires_grad_(True) for i, n in enumerate(axes)}

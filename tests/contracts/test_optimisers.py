@@ -15,7 +15,7 @@ from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.optim.base import Optimiser, optimisers
 from pacpde.optim.free import LeastSquares
 from pacpde.problems import Heat
-from pacpde.residuals.blocks import Anchor, LabelBlock, PhysicsBlock
+from pacpde.residuals.terms import Anchor, LabelTerm, PhysicsTerm
 
 # name → (steps, factor by which they lower the loss); measured: 6e-8, 2e-5, 0.04 and 0.003
 DESCENT = {
@@ -34,13 +34,13 @@ def small_problem(dtype: torch.dtype = torch.float64, anchor: bool = False) -> L
     points = torch.tensor(family.domain.sample(40, rng), dtype=dtype)
     t, x = points[:3].double().numpy().T
     values = torch.tensor(family.exact(t, x).T, dtype=dtype)
-    blocks = [
-        PhysicsBlock.at(family, ansatz, points),
-        LabelBlock.at(ansatz, points[:3], values),
+    terms = [
+        PhysicsTerm.at(family, ansatz, points),
+        LabelTerm.at(ansatz, points[:3], values),
     ]
     size = int(free.sum())
     held = Anchor(weights.new_full((size,), 1e-3), weights.new_zeros(size))
-    return LeastSquares(network, weights, free, blocks, held if anchor else None)
+    return LeastSquares(network, weights, free, terms, held if anchor else None)
 
 
 class Cliff(LeastSquares):
@@ -59,7 +59,7 @@ class Void(LeastSquares):
 
 def of_kind(kind: type[LeastSquares]) -> LeastSquares:
     made = small_problem()
-    return kind(made.network, made.weights, made.free, made.blocks, made.anchor)
+    return kind(made.network, made.weights, made.free, made.terms, made.anchor)
 
 
 @pytest.fixture(params=optimisers.names())

@@ -58,10 +58,10 @@ def test_importance_is_the_mean_size_of_every_points_share(source: Surrogate) ->
     factors = torch.linspace(0.5, 1.5, network.others, dtype=torch.float64)
     vector = torch.cat([source.weights, factors])
     task, draw = PhysicsTask(Heat(alpha=0.3)), SamplingSpec(30)
-    blocks = task.blocks(network, vector, draw, generator(0, "importance"))
+    terms = task.terms(network, vector, draw, generator(0, "importance"))
 
     def halves(a: torch.Tensor) -> torch.Tensor:
-        return residuals(network, torch.cat([source.weights, a]), blocks) ** 2 / 2
+        return residuals(network, torch.cat([source.weights, a]), terms) ** 2 / 2
 
     slopes = torch.func.jacrev(halves)(factors)
     expected = (slopes * factors).abs().mean(0)

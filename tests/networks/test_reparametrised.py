@@ -8,9 +8,9 @@ from pacpde.networks.constraints import PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import LowRank, Masked, Reparametrised, Scaled
 from pacpde.problems import Burgers
-from pacpde.residuals.blocks import PhysicsBlock
 from pacpde.residuals.factors import residuals
 from pacpde.residuals.jacobian import linearise
+from pacpde.residuals.terms import PhysicsTerm
 
 INNER = MLP(2, 1, 5, 2)
 NETWORKS = [LowRank.of(INNER, rank=2), Masked.of(INNER, threshold=0.1), Scaled.of(INNER)]
@@ -22,26 +22,26 @@ def vector(network: Reparametrised) -> torch.Tensor:
     return torch.tensor(np.concatenate([network.inner.start(rng), others]))
 
 
-def block() -> PhysicsBlock:
+def term() -> PhysicsTerm:
     problem = Burgers(nu=0.05)
     points = torch.tensor(problem.domain.sample(7, np.random.default_rng(1)))
-    return PhysicsBlock.at(problem, PhysicsAnsatz(problem), points)
+    return PhysicsTerm.at(problem, PhysicsAnsatz(problem), points)
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: type(network).__name__)
 @pytest.mark.parametrize("chosen", ["all", "others", "some"])
 def test_the_jacobian_is_autograds(network: Reparametrised, chosen: str) -> None:
-    v, blocks = vector(network), [block()]
-    expected = torch.func.jacrev(lambda at: residuals(network, at, blocks))(v)
+    v, terms = vector(network), [term()]
+    expected = torch.func.jacrev(lambda at: residuals(network, at, terms))(v)
     free = {
         "all": None,
         "others": torch.arange(network.inner.size, network.size),
         "some": torch.arange(3, network.size, 4),
     }[chosen]
-    r, jacobian = linearise(network, v, blocks, free)
+    r, jacobian = linearise(network, v, terms, free)
     wanted = expected if free is None else expected[:, free]
     torch.testing.assert_close(jacobian.dense(), wanted)
-    torch.testing.assert_close(r, residuals(network, v, blocks))
+    torch.testing.assert_close(r, residuals(network, v, terms))
     assert jacobian.shape == (7, wanted.shape[1])
 
 

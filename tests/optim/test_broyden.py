@@ -9,7 +9,7 @@ from pacpde.optim.broyden import SSBroyden, updated
 from pacpde.optim.free import LeastSquares
 from pacpde.optim.quasi_newton import LBFGS
 from pacpde.problems import Heat
-from pacpde.residuals.blocks import PhysicsBlock
+from pacpde.residuals.terms import PhysicsTerm
 
 rng = np.random.default_rng(11)
 ROOT = rng.normal(size=(6, 6))
@@ -65,7 +65,7 @@ def test_it_goes_below_lbfgs_in_as_many_steps() -> None:
     weights = torch.tensor(network.start(own_rng))
     points = torch.tensor(family.domain.sample(40, own_rng))
     free = torch.ones(network.size, dtype=torch.bool)
-    problem = LeastSquares(network, weights, free, [PhysicsBlock.at(family, ansatz, points)])
+    problem = LeastSquares(network, weights, free, [PhysicsTerm.at(family, ansatz, points)])
     own = SSBroyden().run(problem, problem.start, 150)
     other = LBFGS().run(problem, problem.start, 150)
     assert own.steps == other.steps == 150

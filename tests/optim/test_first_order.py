@@ -10,7 +10,7 @@ from pacpde.errors import MissingPackageError
 from pacpde.networks.constraints import PlainAnsatz, network_for
 from pacpde.optim.first_order import SOAP, Adam
 from pacpde.optim.free import LeastSquares
-from pacpde.residuals.blocks import LabelBlock
+from pacpde.residuals.terms import LabelTerm
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def regression(columns: int, targets: int) -> LeastSquares:
     ansatz = PlainAnsatz.of(inputs, outputs)
     network = network_for(ansatz, 4, 1, "tanh")
     weights = torch.tensor(rng.normal(0, 1, network.size))
-    block = LabelBlock.at(ansatz, torch.tensor(inputs), torch.tensor(outputs))
-    return LeastSquares(network, weights, torch.ones(network.size, dtype=torch.bool), [block])
+    term = LabelTerm.at(ansatz, torch.tensor(inputs), torch.tensor(outputs))
+    return LeastSquares(network, weights, torch.ones(network.size, dtype=torch.bool), [term])
 
 
 def by_the_paper(problem: LeastSquares, steps: int, lr: float) -> np.ndarray:

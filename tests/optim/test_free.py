@@ -7,8 +7,8 @@ import torch
 from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.optim.free import LeastSquares
 from pacpde.problems import Burgers
-from pacpde.residuals.blocks import Anchor, PhysicsBlock
 from pacpde.residuals.factors import residuals
+from pacpde.residuals.terms import Anchor, PhysicsTerm
 
 
 @pytest.fixture(params=[True, False], ids=["anchored", "plain"])
@@ -23,8 +23,8 @@ def problem(request: pytest.FixtureRequest) -> LeastSquares:
     points = torch.tensor(family.domain.sample(20, rng))
     size = int(free.sum())
     anchor = Anchor(torch.tensor(rng.uniform(0, 2, size)), torch.tensor(rng.normal(0, 1, size)))
-    blocks = [PhysicsBlock.at(family, ansatz, points)]
-    return LeastSquares(network, weights, free, blocks, anchor if request.param else None)
+    terms = [PhysicsTerm.at(family, ansatz, points)]
+    return LeastSquares(network, weights, free, terms, anchor if request.param else None)
 
 
 def test_frozen_weights_keep_every_bit(problem: LeastSquares) -> None:
@@ -43,7 +43,7 @@ def test_the_start_is_a_copy(problem: LeastSquares) -> None:
 
 def test_the_loss_is_half_the_square_plus_the_anchor(problem: LeastSquares) -> None:
     x = problem.start + 0.1
-    r = residuals(problem.network, problem.insert(x), problem.blocks).numpy()
+    r = residuals(problem.network, problem.insert(x), problem.terms).numpy()
     expected = 0.5 * (r**2).sum()
     if problem.anchor is not None:
         pull = (x - problem.anchor.centre).numpy()

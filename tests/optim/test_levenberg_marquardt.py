@@ -11,7 +11,7 @@ from pacpde.optim.free import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
 from pacpde.optim.normal import normal_system
 from pacpde.problems import Heat
-from pacpde.residuals.blocks import Anchor, LabelBlock, PhysicsBlock
+from pacpde.residuals.terms import Anchor, LabelTerm, PhysicsTerm
 
 
 def linear(rows: int, anchor: bool = False) -> LeastSquares:
@@ -26,8 +26,8 @@ def linear(rows: int, anchor: bool = False) -> LeastSquares:
     free[network.layers[-1].biases] = True
     size = int(free.sum())
     held = Anchor(torch.tensor(rng.uniform(0.1, 1, size)), torch.tensor(rng.normal(size=size)))
-    block = LabelBlock.at(ansatz, torch.tensor(inputs), torch.tensor(outputs))
-    return LeastSquares(network, weights, free, [block], held if anchor else None)
+    term = LabelTerm.at(ansatz, torch.tensor(inputs), torch.tensor(outputs))
+    return LeastSquares(network, weights, free, [term], held if anchor else None)
 
 
 def heat() -> LeastSquares:
@@ -38,7 +38,7 @@ def heat() -> LeastSquares:
     weights = torch.tensor(network.start(rng))
     points = torch.tensor(family.domain.sample(80, rng))
     free = torch.ones(network.size, dtype=torch.bool)
-    return LeastSquares(network, weights, free, [PhysicsBlock.at(family, ansatz, points)])
+    return LeastSquares(network, weights, free, [PhysicsTerm.at(family, ansatz, points)])
 
 
 def affine(problem: LeastSquares) -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +100,7 @@ class TestBend:
         weights = torch.tensor(network.start(rng))
         points = torch.tensor(family.domain.sample(6, rng))
         free = torch.ones(network.size, dtype=torch.bool)
-        problem = LeastSquares(network, weights, free, [PhysicsBlock.at(family, ansatz, points)])
+        problem = LeastSquares(network, weights, free, [PhysicsTerm.at(family, ansatz, points)])
         x = problem.start
         system = normal_system(*problem.linearise(x), None, x)
         step, _ = system.solve(torch.tensor(1e-12))
@@ -162,9 +162,9 @@ class TestRun:
     @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
     def test_a_loss_that_is_no_number_stalls_at_the_start(self, bad: float) -> None:
         problem = linear(rows=12)
-        (block,) = problem.blocks
-        assert isinstance(block, LabelBlock)
-        block.values[0] = bad
+        (term,) = problem.terms
+        assert isinstance(term, LabelTerm)
+        term.values[0] = bad
         made = LevenbergMarquardt().run(problem, problem.start, 5)
         assert made.stalled and made.steps == 0
         assert torch.equal(made.x, problem.start)
@@ -179,7 +179,7 @@ class TestRun:
                 return value * (1 if float((x - self.start).norm()) < 0.1 else torch.nan)
 
         free = linear(rows=40)
-        problem = Walled(free.network, free.weights, free.free, free.blocks)
+        problem = Walled(free.network, free.weights, free.free, free.terms)
         made = LevenbergMarquardt().run(problem, problem.start, 5)
         assert made.steps == 5 and not made.stalled
         assert 0.05 < float((made.x - problem.start).norm()) < 0.1

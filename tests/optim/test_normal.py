@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pacpde.optim.normal import Krylov, NormalSystem, ParameterSpace, ResidualSpace, normal_system
-from pacpde.residuals.blocks import Anchor
+from pacpde.residuals.terms import Anchor
 
 rng = np.random.default_rng(7)
 JACOBIAN = rng.normal(size=(6, 10))

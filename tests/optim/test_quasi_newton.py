@@ -9,7 +9,7 @@ from pacpde.networks.constraints import PhysicsAnsatz, PlainAnsatz, network_for
 from pacpde.optim.free import LeastSquares
 from pacpde.optim.quasi_newton import LBFGS
 from pacpde.problems import Heat
-from pacpde.residuals.blocks import LabelBlock, PhysicsBlock
+from pacpde.residuals.terms import LabelTerm, PhysicsTerm
 
 
 def linear() -> LeastSquares:
@@ -21,8 +21,8 @@ def linear() -> LeastSquares:
     weights = torch.tensor(rng.normal(0, 1, network.size))
     free = torch.zeros(network.size, dtype=torch.bool)
     free[network.layers[-1].start :] = True
-    block = LabelBlock.at(ansatz, torch.tensor(inputs), torch.tensor(outputs))
-    return LeastSquares(network, weights, free, [block])
+    term = LabelTerm.at(ansatz, torch.tensor(inputs), torch.tensor(outputs))
+    return LeastSquares(network, weights, free, [term])
 
 
 def heat() -> LeastSquares:
@@ -33,7 +33,7 @@ def heat() -> LeastSquares:
     weights = torch.tensor(network.start(rng))
     points = torch.tensor(family.domain.sample(80, rng))
     free = torch.ones(network.size, dtype=torch.bool)
-    return LeastSquares(network, weights, free, [PhysicsBlock.at(family, ansatz, points)])
+    return LeastSquares(network, weights, free, [PhysicsTerm.at(family, ansatz, points)])
 
 
 def test_a_quadratic_is_solved_to_lstsq() -> None:
@@ -64,7 +64,7 @@ def test_a_wall_of_nan_is_stepped_back_from() -> None:
             return value * (1 if float((x - self.start).detach().norm()) < 0.1 else torch.nan)
 
     free = linear()
-    problem = Walled(free.network, free.weights, free.free, free.blocks)
+    problem = Walled(free.network, free.weights, free.free, free.terms)
     made = LBFGS().run(problem, problem.start, 20)
     assert made.steps > 0
     # steepest descent of 0.1 would lower it by 0.1 |g| to first order

@@ -22,8 +22,8 @@ from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics import Axis, Problem, coefficient
 from pacpde.physics.stacked import stackable
 from pacpde.problems import Burgers, Heat, Lorenz
-from pacpde.residuals.blocks import Anchor, Block, LabelBlock, PhysicsBlock
 from pacpde.residuals.task import PhysicsTask, SamplingSpec
+from pacpde.residuals.terms import Anchor, LabelTerm, PhysicsTerm, Term
 from pacpde.training.trainer import FitResult, Phase, minimise
 
 NETWORK = MLP(2, 1, 8, 2)
@@ -41,13 +41,13 @@ def problem(
     free[torch.as_tensor(rng.permutation(network.size)[: round(share * network.size)])] = True
     points = torch.tensor(family.domain.sample(40, rng))
     values = torch.tensor(rng.normal(size=(3, len(family.fields))))
-    blocks: list[Block] = [
-        PhysicsBlock.at(family, ansatz, points),
-        LabelBlock.at(ansatz, points[:3], values, weight=0.1),
+    terms: list[Term] = [
+        PhysicsTerm.at(family, ansatz, points),
+        LabelTerm.at(ansatz, points[:3], values, weight=0.1),
     ]
     size = int(free.sum())
     held = Anchor(weights.new_full((size,), strength), weights.new_zeros(size))
-    return LeastSquares(network, weights, free, blocks, held if strength else None)
+    return LeastSquares(network, weights, free, terms, held if strength else None)
 
 
 STACKS: dict[str, list[LeastSquares]] = {
@@ -278,8 +278,8 @@ class Broken(LevenbergMarquardt):
         steps: int,
         states: Sequence[State | None],
     ) -> list[Progress]:
-        physics = [block for one in problems for block in one.blocks]
-        if any(block.problem.alpha > self.fails_above for block in physics):  # type: ignore
+        physics = [term for one in problems for term in one.terms]
+        if any(term.problem.alpha > self.fails_above for term in physics):  # type: ignore
             raise ZeroDivisionError
         return super().run_together(problems, starts, steps, states)
 

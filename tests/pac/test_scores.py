@@ -21,8 +21,8 @@ def source() -> Surrogate:
 def test_curvature_is_the_diagonal_of_the_gauss_newton_matrix(source: Surrogate) -> None:
     task = PhysicsTask(source.problem)
     rng = generator(3, "curvature")
-    blocks = task.blocks(source.network, source.weights, SamplingSpec(40), rng)
-    jacobian = torch.func.jacrev(lambda w: residuals(source.network, w, blocks))(source.weights)
+    terms = task.terms(source.network, source.weights, SamplingSpec(40), rng)
+    jacobian = torch.func.jacrev(lambda w: residuals(source.network, w, terms))(source.weights)
     found = curvature(source, task, seed=3, points=40)
     torch.testing.assert_close(found, (jacobian**2).sum(0))
 
@@ -32,10 +32,10 @@ def test_sensitivity_tells_the_rise_of_the_loss(source: Surrogate) -> None:
     task = PhysicsTask(source.problem)
     assert isinstance(source.ansatz, PhysicsAnsatz)
     draw = SamplingSpec(500, odd=source.ansatz.odd)
-    blocks = task.blocks(source.network, source.weights, draw, generator(0, "curvature"))
+    terms = task.terms(source.network, source.weights, draw, generator(0, "curvature"))
 
     def loss(weights: torch.Tensor) -> float:
-        return float((residuals(source.network, weights, blocks) ** 2).sum() / 2)
+        return float((residuals(source.network, weights, terms) ** 2).sum() / 2)
 
     scores = SCORES["sensitivity"](source, task, 0)
     ranked = scores.argsort()

@@ -94,19 +94,19 @@ def test_calibrate_minimises_what_it_says() -> None:
     """At the end, the gradient of L_T + λ‖w_P‖² vanishes to what the steps can reach."""
     from pacpde.optim.free import LeastSquares
     from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
-    from pacpde.residuals.blocks import Anchor
     from pacpde.residuals.task import SamplingSpec
+    from pacpde.residuals.terms import Anchor
 
     task = PhysicsTask(Heat(alpha=0.3))
     trained = fit(Heat(alpha=0.4), width=6, depth=1, points=100, steps=5)
     pruned = prune(trained, 0.5)
     free = ~pruned.memories["source"].mask
-    blocks = task.blocks(
+    terms = task.terms(
         pruned.network, pruned.weights, SamplingSpec(points=100), np.random.default_rng(0)
     )
     count = int(free.sum())
     anchor = Anchor(torch.full((count,), 1e-2).double(), torch.zeros(count).double())
-    problem = LeastSquares(pruned.network, pruned.weights, free, blocks, anchor)
+    problem = LeastSquares(pruned.network, pruned.weights, free, terms, anchor)
     end = LevenbergMarquardt().run(problem, problem.start, 200).x
     _, first = problem.loss_and_gradient(problem.start)
     _, last = problem.loss_and_gradient(end)

@@ -12,9 +12,9 @@ from pacpde.networks.constraints import Ansatz, PhysicsAnsatz, PlainAnsatz, netw
 from pacpde.networks.mlp import MLP
 from pacpde.physics import Axis, Problem
 from pacpde.problems import Burgers, BurgersPeriodic, Heat2D, Lorenz
-from pacpde.residuals.blocks import Block, LabelBlock, PhysicsBlock
 from pacpde.residuals.factors import Streamed, factor_bytes, residuals
 from pacpde.residuals.jacobian import linearise, split
+from pacpde.residuals.terms import LabelTerm, PhysicsTerm, Term
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Saddle(Heat2D):
     odd = ("x", "y")
 
 
-Case = tuple[MLP, torch.Tensor, Sequence[Block]]
+Case = tuple[MLP, torch.Tensor, Sequence[Term]]
 
 
 def random_weights(network: MLP) -> torch.Tensor:
@@ -39,11 +39,11 @@ def case(problem: Problem, *, labels: bool = False, odd: bool = False, kind: str
     rng = np.random.default_rng(1)
     unit = rng.uniform(size=(10, len(problem.axes)))
     points = torch.tensor(problem.domain.from_unit(unit))
-    blocks: list[Block] = [PhysicsBlock.at(problem, ansatz, points[:6], weight=2.0)]
+    terms: list[Term] = [PhysicsTerm.at(problem, ansatz, points[:6], weight=2.0)]
     if labels:
         values = torch.tensor(rng.normal(size=(4, len(problem.fields))))
-        blocks.append(LabelBlock.at(ansatz, points[6:], values, weight=3.0))
-    return network, random_weights(network), blocks
+        terms.append(LabelTerm.at(ansatz, points[6:], values, weight=3.0))
+    return network, random_weights(network), terms
 
 
 def table() -> Case:
@@ -52,8 +52,8 @@ def table() -> Case:
     inputs, outputs = rng.normal(size=(8, 3)), rng.normal(5, 2, size=(8, 2))
     ansatz: Ansatz = PlainAnsatz.of(inputs, outputs)
     network = network_for(ansatz, 4, 1, "sin")
-    block = LabelBlock.at(ansatz, torch.tensor(inputs), torch.tensor(outputs))
-    return network, random_weights(network), [block]
+    term = LabelTerm.at(ansatz, torch.tensor(inputs), torch.tensor(outputs))
+    return network, random_weights(network), [term]
 
 
 CASES: dict[str, Any] = {
@@ -76,32 +76,32 @@ def made(request: pytest.FixtureRequest) -> Case:
 
 
 def test_residuals_are_those_of_the_plain_forward_pass(made: Case) -> None:
-    network, weights, blocks = made
-    r, _ = linearise(network, weights, blocks)
-    assert torch.equal(r, residuals(network, weights, blocks))
+    network, weights, terms = made
+    r, _ = linearise(network, weights, terms)
+    assert torch.equal(r, residuals(network, weights, terms))
 
 
 def test_equals_jacrev(made: Case) -> None:
-    network, weights, blocks = made
-    jacobian = linearise(network, weights, blocks)[1].dense()
-    expected = torch.func.jacrev(lambda w: residuals(network, w, blocks))(weights)
+    network, weights, terms = made
+    jacobian = linearise(network, weights, terms)[1].dense()
+    expected = torch.func.jacrev(lambda w: residuals(network, w, terms))(weights)
     # every weight matters, so every column is tested; only an odd ansatz cancels the output bias
     without_effect = (expected.abs().amax(0) == 0).nonzero()[:, 0].tolist()
-    assert without_effect == ([network.size - 1] if blocks[0].batch.images > 1 else [])
+    assert without_effect == ([network.size - 1] if terms[0].batch.images > 1 else [])
     # the same sums in another order
     torch.testing.assert_close(jacobian, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_equals_central_differences(made: Case) -> None:
-    network, weights, blocks = made
-    jacobian = linearise(network, weights, blocks)[1].dense()
+    network, weights, terms = made
+    jacobian = linearise(network, weights, terms)[1].dense()
     step = 1e-5
     columns = []
     for j in range(network.size):
         shift = torch.zeros_like(weights)
         shift[j] = step
-        up = residuals(network, weights + shift, blocks)
-        down = residuals(network, weights - shift, blocks)
+        up = residuals(network, weights + shift, terms)
+        down = residuals(network, weights - shift, terms)
         columns.append((up - down) / (2 * step))
     # error: step²·r''' / 6 ~ 1e-10 times third derivatives of up to 10³, and 1e-16 r / step
     error = (jacobian - torch.stack(columns, -1)).abs().max()
@@ -110,24 +110,24 @@ def test_equals_central_differences(made: Case) -> None:
 
 @pytest.mark.parametrize("share", [0.2, 0.8], ids=["few", "most"])
 def test_free_columns_are_those_of_the_whole(made: Case, share: float) -> None:
-    network, weights, blocks = made
-    whole = linearise(network, weights, blocks)[1].dense()
+    network, weights, terms = made
+    whole = linearise(network, weights, terms)[1].dense()
     free = torch.arange(network.size)[np.random.default_rng(3).random(network.size) < share]
-    r, part = linearise(network, weights, blocks, free)
+    r, part = linearise(network, weights, terms, free)
     assert 0 < len(free) < network.size and part.shape == (len(r), len(free))
     # the few are formed one by one: the same sums in another order
     torch.testing.assert_close(part.dense(), whole[:, free], rtol=1e-13, atol=1e-13)
-    assert torch.equal(r, residuals(network, weights, blocks))
+    assert torch.equal(r, residuals(network, weights, terms))
 
 
 @pytest.mark.parametrize("share", [0.3, 1.0], ids=["some free", "all free"])
 @pytest.mark.parametrize("memory", [2**30, 3000, 1])
 def test_products_are_those_of_the_matrix(made: Case, share: float, memory: int) -> None:
     """In as many pieces as memory asks for: one, some, and a row or column each."""
-    network, weights, blocks = made
+    network, weights, terms = made
     rng = np.random.default_rng(5)
     free = torch.arange(network.size)[rng.random(network.size) <= share]
-    r, jacobian = linearise(network, weights, blocks, free if share < 1 else None, memory)
+    r, jacobian = linearise(network, weights, terms, free if share < 1 else None, memory)
     matrix = jacobian.dense()
     v, y = torch.tensor(rng.normal(size=len(free))), torch.tensor(rng.normal(size=len(r)))
     close = {"rtol": 1e-11, "atol": 1e-11}  # sums of some hundred products of size up to 10
@@ -137,14 +137,14 @@ def test_products_are_those_of_the_matrix(made: Case, share: float, memory: int)
     torch.testing.assert_close(jacobian.normal().tril(), (matrix.T @ matrix).tril(), **close)
 
 
-def test_split_blocks_are_the_same_residuals(made: Case) -> None:
+def test_split_terms_are_the_same_residuals(made: Case) -> None:
     """In another order of rows, of which the normal matrix knows nothing."""
-    network, weights, blocks = made
-    r, jacobian = linearise(network, weights, blocks)
+    network, weights, terms = made
+    r, jacobian = linearise(network, weights, terms)
     assert jacobian.matrix is not None
-    memory = 3 * max(factor_bytes(network, block) for block in blocks)
-    pieces = split(network, blocks, memory)
-    assert len(pieces) > len(blocks)
+    memory = 3 * max(factor_bytes(network, term) for term in terms)
+    pieces = split(network, terms, memory)
+    assert len(pieces) > len(terms)
     assert all(8 * factor_bytes(network, piece) <= 2 * memory for piece in pieces)
     split_r, whole = linearise(network, weights, pieces)
     torch.testing.assert_close(split_r @ split_r, r @ r, rtol=1e-13, atol=0)
@@ -153,9 +153,9 @@ def test_split_blocks_are_the_same_residuals(made: Case) -> None:
 
 
 def test_factors_made_anew_are_the_same(made: Case) -> None:
-    network, weights, blocks = made
-    r, jacobian = linearise(network, weights, blocks)
-    streamed_r, streamed = linearise(network, weights, blocks, memory=1)
+    network, weights, terms = made
+    r, jacobian = linearise(network, weights, terms)
+    streamed_r, streamed = linearise(network, weights, terms, memory=1)
     assert streamed.matrix is None and isinstance(streamed.parts, Streamed)
     assert torch.equal(streamed_r, r) and streamed.shape == jacobian.shape
     matrix = jacobian.dense()
@@ -171,6 +171,6 @@ def test_factors_made_anew_are_the_same(made: Case) -> None:
 
 
 def test_nothing_is_left_attached_to_the_graph(made: Case) -> None:
-    network, weights, blocks = made
-    r, jacobian = linearise(network, weights, blocks)
+    network, weights, terms = made
+    r, jacobian = linearise(network, weights, terms)
     assert not r.requires_grad and not jacobian.dense().requires_grad and not weights.requires_grad

@@ -8,11 +8,11 @@ from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.physics import Problem
 from pacpde.physics.derivatives import taylor_channels
 from pacpde.problems import Burgers, Heat, Heat2D, Lorenz
-from pacpde.residuals.blocks import Block, LabelBlock, PhysicsBlock
 from pacpde.residuals.factors import residuals
+from pacpde.residuals.terms import LabelTerm, PhysicsTerm, Term
 
 
-def analytic_jet(problem: Problem, block: Block) -> torch.Tensor:
+def analytic_jet(problem: Problem, term: Term) -> torch.Tensor:
     """The jet of u_k = (k+1) sin(t + 2x + 3y + k), [channels, points, fields]."""
 
     def fields(**x: torch.Tensor) -> torch.Tensor:
@@ -20,8 +20,8 @@ def analytic_jet(problem: Problem, block: Block) -> torch.Tensor:
         return torch.stack([(k + 1) * torch.sin(phase + k) for k in range(len(problem.fields))], -1)
 
     names = [axis.name for axis in problem.axes]
-    coordinates = dict(zip(names, block.batch.coordinates.unbind(-1), strict=True))
-    return taylor_channels(fields, coordinates, block.batch.names)
+    coordinates = dict(zip(names, term.batch.coordinates.unbind(-1), strict=True))
+    return taylor_channels(fields, coordinates, term.batch.names)
 
 
 def points_of(problem: Problem, size: int = 7) -> torch.Tensor:
@@ -31,78 +31,78 @@ def points_of(problem: Problem, size: int = 7) -> torch.Tensor:
 
 def test_burgers_residual_by_hand() -> None:
     problem = Burgers(nu=0.3)
-    block = PhysicsBlock.at(problem, PhysicsAnsatz(problem), points_of(problem), weight=5.0)
-    t, x = block.batch.coordinates.unbind(-1)
+    term = PhysicsTerm.at(problem, PhysicsAnsatz(problem), points_of(problem), weight=5.0)
+    t, x = term.batch.coordinates.unbind(-1)
     u, slope = torch.sin(t + 2 * x), torch.cos(t + 2 * x)
     expected = (slope + u * 2 * slope + 0.3 * 4 * u) * (5 / 7) ** 0.5
-    made = block.residual(analytic_jet(problem, block))
+    made = term.residual(analytic_jet(problem, term))
     torch.testing.assert_close(made[:, 0], expected, rtol=1e-14, atol=1e-14)
 
 
 def test_heat_in_two_dimensions_by_hand() -> None:
     problem = Heat2D(alpha=0.7)
-    block = PhysicsBlock.at(problem, PhysicsAnsatz(problem), points_of(problem))
-    t, x, y = block.batch.coordinates.unbind(-1)
+    term = PhysicsTerm.at(problem, PhysicsAnsatz(problem), points_of(problem))
+    t, x, y = term.batch.coordinates.unbind(-1)
     phase = t + 2 * x + 3 * y
     expected = (torch.cos(phase) + 0.7 * (4 + 9) * torch.sin(phase)) / 7**0.5
-    made = block.residual(analytic_jet(problem, block))
+    made = term.residual(analytic_jet(problem, term))
     torch.testing.assert_close(made[:, 0], expected, rtol=1e-14, atol=1e-13)
 
 
 def test_lorenz_residual_is_measured_in_the_scales() -> None:
     problem = Lorenz(sigma=2, rho=3, beta=5)
-    block = PhysicsBlock.at(problem, PhysicsAnsatz(problem), points_of(problem))
-    t = block.batch.coordinates[:, 0]
+    term = PhysicsTerm.at(problem, PhysicsAnsatz(problem), points_of(problem))
+    t = term.batch.coordinates[:, 0]
     x, y, z = (k * torch.sin(t + k - 1) for k in (1, 2, 3))
     dx, dy, dz = (k * torch.cos(t + k - 1) for k in (1, 2, 3))
     rows = [dx - 2 * (y - x), dy - (x * (3 - z) - y), dz - (x * y - 5 * z)]
     expected = torch.stack(rows, -1) / 20 / 7**0.5
-    made = block.residual(analytic_jet(problem, block))
+    made = term.residual(analytic_jet(problem, term))
     torch.testing.assert_close(made, expected, rtol=1e-14, atol=1e-14)
 
 
 def test_time_is_measured_in_the_span() -> None:
     """Of a family that declares no `time_scale`."""
-    blocks = []
+    terms = []
     for problem in (Heat(), Heat(until=0.25)):
         points = points_of(Heat(until=0.25))
-        block = PhysicsBlock.at(problem, PhysicsAnsatz(problem), points)
-        blocks.append(block.residual(analytic_jet(problem, block)))
-    torch.testing.assert_close(blocks[1], blocks[0] / 4, rtol=1e-14, atol=1e-14)
+        term = PhysicsTerm.at(problem, PhysicsAnsatz(problem), points)
+        terms.append(term.residual(analytic_jet(problem, term)))
+    torch.testing.assert_close(terms[1], terms[0] / 4, rtol=1e-14, atol=1e-14)
 
 
 def test_labels_are_measured_in_the_scales() -> None:
     problem = Lorenz()
     points = points_of(problem, 2)
     values = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], dtype=torch.float64)
-    block = LabelBlock.at(PhysicsAnsatz(problem), points, values, weight=8.0)
+    term = LabelTerm.at(PhysicsAnsatz(problem), points, values, weight=8.0)
     fields = torch.tensor([[[21.0, 2.0, 3.0], [4.0, 5.0, -34.0]]], dtype=torch.float64)
     # (21 − 1)/20 = 1 and (−34 − 6)/20 = −2, times √(8/2)
-    assert block.residual(fields).tolist() == [[2.0, 0.0, 0.0], [0.0, 0.0, -4.0]]
+    assert term.residual(fields).tolist() == [[2.0, 0.0, 0.0], [0.0, 0.0, -4.0]]
 
 
 @pytest.mark.parametrize("size", [5, 50])
 def test_half_the_square_is_half_a_mean_square(size: int) -> None:
-    """The loss of a block does not grow with its number of points."""
+    """The loss of a term does not grow with its number of points."""
     problem = Heat()
-    block = PhysicsBlock.at(problem, PhysicsAnsatz(problem), points_of(problem, size), weight=3.0)
-    constant = torch.zeros(len(block.batch.names), size, 1, dtype=torch.float64)
-    constant[block.batch.names.index("t")] = 2.0
-    r = block.residual(constant)
+    term = PhysicsTerm.at(problem, PhysicsAnsatz(problem), points_of(problem, size), weight=3.0)
+    constant = torch.zeros(len(term.batch.names), size, 1, dtype=torch.float64)
+    constant[term.batch.names.index("t")] = 2.0
+    r = term.residual(constant)
     assert float((r**2).sum() / 2) == pytest.approx(3.0 * 2.0**2 / 2, rel=1e-14)
 
 
-def test_blocks_are_stacked_in_order_one_kind_after_the_other() -> None:
+def test_terms_are_stacked_in_order_one_kind_after_the_other() -> None:
     problem = Lorenz()
     ansatz = PhysicsAnsatz(problem)
     network = network_for(ansatz, 6, 2, "tanh")
     weights = torch.tensor(network.start(np.random.default_rng(0)))
-    physics = PhysicsBlock.at(problem, ansatz, points_of(problem, 5))
-    labels = LabelBlock.at(ansatz, points_of(problem, 2), torch.ones(2, 3, dtype=torch.float64))
+    physics = PhysicsTerm.at(problem, ansatz, points_of(problem, 5))
+    labels = LabelTerm.at(ansatz, points_of(problem, 2), torch.ones(2, 3, dtype=torch.float64))
     parts = []
-    for block in (physics, labels):
-        jet = network.forward(weights, block.batch.inputs, block.batch.names)
-        parts += list(block.residual(block.batch.fields(jet)).unbind(-1))
+    for term in (physics, labels):
+        jet = network.forward(weights, term.batch.inputs, term.batch.names)
+        parts += list(term.residual(term.batch.fields(jet)).unbind(-1))
     made = residuals(network, weights, [physics, labels])
     assert made.shape == (3 * 5 + 3 * 2,)
     assert torch.equal(made, torch.cat(parts))

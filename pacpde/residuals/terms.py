@@ -1,4 +1,4 @@
-"""Residual blocks: every loss is ½‖r‖² of a stack of them, so every optimiser takes every loss."""
+"""Residual terms: every loss is ½‖r‖² of a stack of them, so every optimiser takes every loss."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +13,10 @@ from pacpde.physics.problem import Problem
 from pacpde.physics.stacked import members, stack, stackable
 
 
-class Block(Protocol):
+class Term(Protocol):
     """Residuals at a set of points; each row depends on its own point only.
 
-    Blocks of one batch key can be stacked: leading dimensions [...] everywhere.
+    Terms of one batch key can be stacked: leading dimensions [...] everywhere.
     """
 
     @property
@@ -43,21 +43,21 @@ class Block(Protocol):
 
     @property
     def batch_key(self) -> Hashable:
-        """What blocks that can be stacked have in common."""
+        """What terms that can be stacked have in common."""
         ...
 
     @classmethod
     def stack(cls, items: Sequence[Self]) -> Self:
-        """Blocks of one kind, along a new first dimension."""
+        """Terms of one kind, along a new first dimension."""
         ...
 
     def members(self, chosen: torch.Tensor) -> Self:
-        """Some blocks of a stack."""
+        """Some terms of a stack."""
         ...
 
 
 @dataclass(frozen=True)
-class PhysicsBlock(Stackable):
+class PhysicsTerm(Stackable):
     """(∂u/∂t − rhs) · time unit / scale at points; ½‖r‖² is half a weighted mean square.
 
     Attributes:
@@ -73,7 +73,7 @@ class PhysicsBlock(Stackable):
     @classmethod
     def at(
         cls, problem: Problem, ansatz: Ansatz, points: torch.Tensor, weight: float = 1.0
-    ) -> "PhysicsBlock":
+    ) -> "PhysicsTerm":
         """The residual at these points [points, axes]."""
         return cls(problem, ansatz.batch(points, problem.channels), weight)
 
@@ -91,7 +91,7 @@ class PhysicsBlock(Stackable):
         ]
         return torch.stack(rows, -1) * (self.weight / self.batch.size) ** 0.5
 
-    def only(self, points: slice) -> "PhysicsBlock":
+    def only(self, points: slice) -> "PhysicsTerm":
         batch = self.batch.only(points)
         return replace(self, batch=batch, weight=self.weight * batch.size / self.batch.size)
 
@@ -106,16 +106,16 @@ class PhysicsBlock(Stackable):
         return "physics", alike, problem.until, problem.scales, self.weight, self.batch.batch_key
 
     @classmethod
-    def stack(cls, items: Sequence["PhysicsBlock"]) -> "PhysicsBlock":
+    def stack(cls, items: Sequence["PhysicsTerm"]) -> "PhysicsTerm":
         problem = stack([one.problem for one in items], items[0].batch.coordinates)
         return replace(super().stack(items), problem=problem)
 
-    def members(self, chosen: torch.Tensor) -> "PhysicsBlock":
+    def members(self, chosen: torch.Tensor) -> "PhysicsTerm":
         return replace(super().members(chosen), problem=members(self.problem, chosen))
 
 
 @dataclass(frozen=True)
-class LabelBlock(Stackable):
+class LabelTerm(Stackable):
     """(u − y) / scale at labelled points; also soft start and edge values.
 
     Attributes:
@@ -131,7 +131,7 @@ class LabelBlock(Stackable):
     @classmethod
     def at(
         cls, ansatz: Ansatz, points: torch.Tensor, values: torch.Tensor, weight: float = 1.0
-    ) -> "LabelBlock":
+    ) -> "LabelTerm":
         """Labels at points [points, axes]."""
         return cls(ansatz.batch(points), values, weight)
 
@@ -140,7 +140,7 @@ class LabelBlock(Stackable):
         difference = (found - self.values) / self.batch.scale
         return difference * (self.weight / self.batch.size) ** 0.5
 
-    def only(self, points: slice) -> "LabelBlock":
+    def only(self, points: slice) -> "LabelTerm":
         batch = self.batch.only(points)
         weight = self.weight * batch.size / self.batch.size
         return replace(self, batch=batch, values=self.values[..., points, :], weight=weight)
