@@ -121,7 +121,7 @@ def steps(targets: Any, width: int, depth: int, points: int, arguments: Any) -> 
     import torch
 
     from pacpde import Runtime
-    from pacpde.networks.constraints import network_for
+    from pacpde.networks.ansatz import network_for
     from pacpde.optim.free import LeastSquares
     from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
     from pacpde.optim.stepwise import StepRequest

@@ -67,7 +67,7 @@ def fitted(problem: Any, seed: int, **settings: Any) -> dict[str, Any]:
     """`pacpde.fit` from nothing, watched: its curve, and how it ended."""
     from pacpde.methods import TrainingConfig
     from pacpde.methods.base import train_from_scratch
-    from pacpde.networks.constraints import network_for
+    from pacpde.networks.ansatz import network_for
     from pacpde.residuals.task import PhysicsTask, SamplingSpec
     from pacpde.training.trainer import Monitor
 

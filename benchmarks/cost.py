@@ -86,7 +86,7 @@ def cell(width: int, points: int, options: argparse.Namespace) -> dict[str, Any]
     import torch
 
     torch.set_num_threads(options.threads)
-    from pacpde.networks.constraints import network_for
+    from pacpde.networks.ansatz import network_for
     from pacpde.optim.free import LeastSquares
     from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
     from pacpde.problems import Burgers

@@ -78,7 +78,7 @@ def run(schedule: tuple[str, ...], seed: int, seconds: float) -> list[tuple[floa
     import torch
 
     from pacpde.methods import TrainingConfig
-    from pacpde.networks.constraints import network_for
+    from pacpde.networks.ansatz import network_for
     from pacpde.optim.base import optimisers
     from pacpde.problems import Burgers
     from pacpde.residuals.task import PhysicsTask, SamplingSpec

@@ -154,7 +154,7 @@ def run(name: str, seed: int, seconds: float) -> list[tuple[float, float]]:
     import torch
 
     from pacpde.methods import TrainingConfig
-    from pacpde.networks.constraints import network_for
+    from pacpde.networks.ansatz import network_for
     from pacpde.optim.base import optimisers
     from pacpde.problems import Burgers
     from pacpde.residuals.task import PhysicsTask, SamplingSpec

@@ -26,7 +26,7 @@ def train(training: Any) -> Any:
     """A network that is not trained."""
     import torch
 
-    from pacpde.networks.constraints import PhysicsAnsatz, network_for
+    from pacpde.networks.ansatz import PhysicsAnsatz, network_for
     from pacpde.networks.surrogate import Surrogate
 
     ansatz = PhysicsAnsatz(training.problem)

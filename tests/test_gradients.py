@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pacpde import Surrogate, fit, fit_many, load, nearest, save, transfer, transfer_in_turn
-from pacpde.networks.constraints import PhysicsAnsatz
+from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.problems import Heat, HeatModes, Lorenz
 from pacpde.reference import solve
 

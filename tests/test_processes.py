@@ -124,7 +124,7 @@ def problem(alpha=0.4):
 
 def source():  # without a fit, which would be the first call
     import numpy as np, torch
-    from pacpde.networks.constraints import PhysicsAnsatz
+    from pacpde.networks.ansatz import PhysicsAnsatz
     from pacpde.networks.mlp import MLP
     network = MLP(2, 1, 4, 1)
     weights = torch.tensor(network.start(np.random.default_rng(0)))

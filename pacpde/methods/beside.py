@@ -12,7 +12,7 @@ from pacpde.networks.outputs import Widened
 from pacpde.networks.surrogate import Memory, Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
-from pacpde.residuals.beside import Beside, More
+from pacpde.residuals.augmented_task import AugmentedTask, ExtraTerms
 from pacpde.residuals.task import Labels, PhysicsTask, TableTask, Task
 from pacpde.residuals.terms import Anchor
 
@@ -26,7 +26,7 @@ class FineTuningBeside(ContinuationMethod):
         """The wider network, and which of its weights are free."""
 
     @abstractmethod
-    def more(self, source: Surrogate, wide: Widened, target: Task, context: Context) -> More:
+    def more(self, source: Surrogate, wide: Widened, target: Task, context: Context) -> ExtraTerms:
         """The terms beside the target's."""
 
     def anchor(self, source: Surrogate, wide: Widened) -> Anchor | None:
@@ -45,8 +45,8 @@ class FineTuningBeside(ContinuationMethod):
         more = self.more(source, wide, target, context)
         held = self.anchor(source, wide)
 
-        def beside(task: Task) -> Beside:
-            return Beside(task, source.network, wide, more)
+        def beside(task: Task) -> AugmentedTask:
+            return AugmentedTask(task, source.network, wide, more)
 
         start = source.reset(network=wide.network, weights=wide.weights)
         anchor = None if held is None else held.members(free)

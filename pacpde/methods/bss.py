@@ -12,7 +12,7 @@ from pacpde.methods.delta import with_features
 from pacpde.networks.mlp import MLP
 from pacpde.networks.outputs import Widened, as_raw
 from pacpde.networks.surrogate import Surrogate
-from pacpde.residuals.beside import More
+from pacpde.residuals.augmented_task import ExtraTerms
 from pacpde.residuals.features import SpectralTerm
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.residuals.terms import Term
@@ -53,7 +53,7 @@ class BSS(FineTuningBeside):
     def wide(self, source: Surrogate) -> tuple[Widened, torch.Tensor]:
         return with_features(source)
 
-    def more(self, source: Surrogate, wide: Widened, target: Task, context: Context) -> More:
+    def more(self, source: Surrogate, wide: Widened, target: Task, context: Context) -> ExtraTerms:
         first = source.network.outputs
 
         def terms(

@@ -9,7 +9,7 @@ import torch
 from pacpde.errors import check_count
 from pacpde.methods.base import Context, Method, Transferred, train_from_scratch
 from pacpde.methods.scratch import Scratch
-from pacpde.networks.constraints import Batch, PhysicsAnsatz
+from pacpde.networks.ansatz import Batch, PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise

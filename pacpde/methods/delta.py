@@ -9,7 +9,7 @@ from pacpde.methods.base import Context, check_strength
 from pacpde.methods.beside import FineTuningBeside, points_of
 from pacpde.networks.outputs import Widened, as_raw, widen
 from pacpde.networks.surrogate import Surrogate
-from pacpde.residuals.beside import More
+from pacpde.residuals.augmented_task import ExtraTerms
 from pacpde.residuals.features import FeatureTerm
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.residuals.terms import Anchor, Term
@@ -50,7 +50,7 @@ class DELTA(FineTuningBeside):
         strength[wide.own[head:]] = self.beta / 2
         return Anchor(strength, torch.zeros_like(wide.weights))
 
-    def more(self, source: Surrogate, wide: Widened, target: Task, context: Context) -> More:
+    def more(self, source: Surrogate, wide: Widened, target: Task, context: Context) -> ExtraTerms:
         attention = _attention(source, context.source_task, context.seed) * self.alpha
         first = source.network.outputs
 

@@ -9,7 +9,7 @@ from pacpde.methods.base import Context, check_strength
 from pacpde.methods.beside import FineTuningBeside, points_of
 from pacpde.networks.outputs import Widened, as_head, widen
 from pacpde.networks.surrogate import Surrogate
-from pacpde.residuals.beside import More
+from pacpde.residuals.augmented_task import ExtraTerms
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.residuals.terms import LabelTerm, Term
 
@@ -40,7 +40,7 @@ class LwF(FineTuningBeside):
         wide = widen(source.network, source.weights, weight, bias)
         return wide, torch.ones_like(wide.weights, dtype=torch.bool)
 
-    def more(self, source: Surrogate, wide: Widened, target: Task, context: Context) -> More:
+    def more(self, source: Surrogate, wide: Widened, target: Task, context: Context) -> ExtraTerms:
         def terms(
             weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
         ) -> list[Term]:

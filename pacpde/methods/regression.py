@@ -9,7 +9,7 @@ import numpy as np
 
 from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Context, Transferred, methods, train_from_scratch
-from pacpde.networks.constraints import PlainAnsatz, network_for
+from pacpde.networks.ansatz import PlainAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.numbers import as_floats
 from pacpde.residuals.task import Labels, TableTask

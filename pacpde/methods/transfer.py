@@ -20,7 +20,7 @@ from pacpde.methods.arguments import check_arguments, check_options
 from pacpde.methods.base import Context, Transferred, methods, train_from_scratch
 from pacpde.methods.grading import error_of, errors_of
 from pacpde.methods.provenance import of_fit, of_transfer
-from pacpde.networks.constraints import network_for
+from pacpde.networks.ansatz import network_for
 from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import Surrogate, relative_l2
 from pacpde.optim.stepwise import Steps, steps_of, stepwise

@@ -26,8 +26,8 @@ from pacpde.errors import (
     unreadable,
 )
 from pacpde.files import Before, atomic_folder, being_replaced, check_folder, follow
+from pacpde.networks.ansatz import Ansatz, PhysicsAnsatz, PlainAnsatz
 from pacpde.networks.assessment import Assessment
-from pacpde.networks.constraints import Ansatz, PhysicsAnsatz, PlainAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import Memory, Surrogate

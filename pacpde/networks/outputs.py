@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from pacpde.networks.constraints import Batch
+from pacpde.networks.ansatz import Batch
 from pacpde.networks.mlp import MLP
 
 

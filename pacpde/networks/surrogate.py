@@ -11,8 +11,8 @@ import torch
 from torch.autograd.forward_ad import unpack_dual
 
 from pacpde.errors import ExtrapolationWarning, InvalidValueError, short, unknown
+from pacpde.networks.ansatz import Ansatz, PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
-from pacpde.networks.constraints import Ansatz, PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.physics.derivatives import channel_names
 from pacpde.physics.domain import Domain

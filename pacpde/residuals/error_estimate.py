@@ -19,7 +19,7 @@ import scipy.sparse as sp
 import torch
 from scipy.sparse.linalg import splu
 
-from pacpde.networks.constraints import PhysicsAnsatz
+from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.physics.conditions import Dirichlet
 from pacpde.physics.derivatives import ChannelDerivative

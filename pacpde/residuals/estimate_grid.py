@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from pacpde.networks.constraints import PhysicsAnsatz
+from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.physics.conditions import Periodic
 from pacpde.physics.domain import Axis, mesh

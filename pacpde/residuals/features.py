@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from pacpde.networks.constraints import Batch
+from pacpde.networks.ansatz import Batch
 from pacpde.networks.stacking import Stackable
 
 

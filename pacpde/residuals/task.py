@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from pacpde.errors import InvalidValueError
+from pacpde.networks.ansatz import Ansatz, PhysicsAnsatz, PlainAnsatz
 from pacpde.networks.assessment import Assessment
-from pacpde.networks.constraints import Ansatz, PhysicsAnsatz, PlainAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.conditions import Dirichlet

@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 import torch
 
-from pacpde.networks.constraints import Ansatz, Batch
+from pacpde.networks.ansatz import Ansatz, Batch
 from pacpde.networks.stacking import Stackable
 from pacpde.physics.derivatives import ChannelDerivative
 from pacpde.physics.problem import Problem

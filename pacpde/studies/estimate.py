@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from pacpde.methods import TrainingConfig
-from pacpde.networks.constraints import network_for
+from pacpde.networks.ansatz import network_for
 from pacpde.optim.free import LeastSquares
 from pacpde.residuals.task import PhysicsTask
 from pacpde.runtime import generator

@@ -14,7 +14,7 @@ from pacpde.datasets.grading import AUTO, NONE, choice_inputs
 from pacpde.errors import InvalidValueError
 from pacpde.methods import TrainingConfig, methods
 from pacpde.methods.transfer import check_transfer
-from pacpde.networks.constraints import PhysicsAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Problem
 from pacpde.reference.certificate import check_tolerance

@@ -13,7 +13,7 @@ from pacpde.datasets.grading import AUTO, check_label_source, choice_inputs
 from pacpde.errors import InvalidValueError, OutputError
 from pacpde.methods import TrainingConfig, fit, methods, transfer
 from pacpde.methods.transfer import check_problem, check_transfer
-from pacpde.networks.constraints import PhysicsAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.scheduler import BatchScheduler
 from pacpde.optim.stepwise import Steps, steps_of, stepwise

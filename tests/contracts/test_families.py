@@ -8,7 +8,7 @@ import torch
 
 from pacpde.datasets import reference_for
 from pacpde.errors import InvalidValueError
-from pacpde.networks.constraints import PhysicsAnsatz
+from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.physics import Problem, families
 from pacpde.physics.conditions import Dirichlet
 from pacpde.physics.derivatives import AutogradDerivative

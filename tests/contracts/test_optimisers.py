@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from pacpde.networks.constraints import PhysicsAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.optim.base import Optimiser, optimisers
 from pacpde.optim.free import LeastSquares
 from pacpde.problems import Heat

@@ -22,7 +22,7 @@ from pacpde import (
 )
 from pacpde.errors import PacpdeError
 from pacpde.methods import methods
-from pacpde.networks.constraints import PhysicsAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.problems import Heat
 from pacpde.training.resume import ResumeState
 

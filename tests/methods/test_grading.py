@@ -11,7 +11,7 @@ import torch
 from pacpde import Surrogate, fit, transfer
 from pacpde.cli.output import record_table, worst_field
 from pacpde.methods.grading import error_of, errors_of
-from pacpde.networks.constraints import PhysicsAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.physics import Axis, Problem, coefficient
 from pacpde.problems import Heat
 from pacpde.reference import field_errors, solve

@@ -14,7 +14,7 @@ from pacpde.errors import InvalidValueError, SolverError, UnknownNameError
 from pacpde.methods.coefficient_search import standard_errors
 from pacpde.methods.identification import identify, identify_by_scipy
 from pacpde.methods.together import told_together
-from pacpde.networks.constraints import PhysicsAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.physics import Axis, Dirichlet, Problem, coefficient
 from pacpde.physics.elementary import sin
 from pacpde.problems import Heat, Lorenz

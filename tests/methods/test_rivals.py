@@ -12,7 +12,7 @@ from pacpde.errors import InvalidValueError, UnknownNameError
 from pacpde.methods.coefficient_input import AtShare, fold
 from pacpde.methods.pac import PAC
 from pacpde.networks import checkpoint
-from pacpde.networks.constraints import PhysicsAnsatz
+from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.problems import Heat
 
 SETTINGS = {"points": 100, "steps": 6}

@@ -6,7 +6,7 @@ import pytest
 from pacpde import fit, identify, transfer, transfer_in_turn
 from pacpde.datasets import reference_for
 from pacpde.errors import InvalidValueError
-from pacpde.networks.constraints import PhysicsAnsatz
+from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.problems import Burgers, Heat
 from pacpde.residuals.task import PhysicsTask, SamplingSpec
 

@@ -12,8 +12,8 @@ import torch
 from pacpde import Surrogate, load, save
 from pacpde.errors import DataFileError, UnreadableError
 from pacpde.networks import checkpoint
+from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.networks.checkpoint import ABOUT, WEIGHTS, _checksum
-from pacpde.networks.constraints import PhysicsAnsatz, network_for
 from pacpde.physics import Axis, families
 from pacpde.problems import Burgers, Heat, Heat2D
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pacpde.networks.constraints import PhysicsAnsatz
+from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import LowRank, Masked, Reparametrised, Scaled
 from pacpde.problems import Burgers

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pacpde.errors import ExtrapolationWarning, InvalidValueError, UnknownNameError
-from pacpde.networks.constraints import PhysicsAnsatz, PlainAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, PlainAnsatz, network_for
 from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Axis, Periodic, Problem, coefficient

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pacpde.networks.constraints import PhysicsAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.optim.broyden import SSBroyden, updated
 from pacpde.optim.free import LeastSquares
 from pacpde.optim.quasi_newton import LBFGS

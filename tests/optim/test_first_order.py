@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pacpde.errors import MissingPackageError
-from pacpde.networks.constraints import PlainAnsatz, network_for
+from pacpde.networks.ansatz import PlainAnsatz, network_for
 from pacpde.optim.first_order import SOAP, Adam
 from pacpde.optim.free import LeastSquares
 from pacpde.residuals.terms import LabelTerm

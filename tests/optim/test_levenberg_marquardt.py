@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pacpde.networks.constraints import PhysicsAnsatz, PlainAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, PlainAnsatz, network_for
 from pacpde.optim.free import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
 from pacpde.optim.normal import normal_system

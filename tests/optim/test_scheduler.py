@@ -11,7 +11,7 @@ import torch
 
 from pacpde import fit_many
 from pacpde.errors import InvalidValueError
-from pacpde.networks.constraints import PhysicsAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.networks.mlp import MLP
 from pacpde.optim.base import Progress, State
 from pacpde.optim.first_order import Adam

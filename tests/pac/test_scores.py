@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pacpde import Surrogate, fit
-from pacpde.networks.constraints import PhysicsAnsatz
+from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.pac.scores import SCORES
 from pacpde.pac.sensitivity import curvature
 from pacpde.problems import Heat

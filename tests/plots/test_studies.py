@@ -7,7 +7,7 @@ from matplotlib.axis import Axis
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
-from pacpde.networks.constraints import PhysicsAnsatz
+from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Memory, Surrogate
 from pacpde.plots import error_against_seconds, source_error, studies

@@ -12,7 +12,7 @@ from scipy.integrate import solve_ivp
 from scipy.special import erf
 
 from pacpde import Surrogate, fit
-from pacpde.networks.constraints import PhysicsAnsatz
+from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.physics import Axis, Dirichlet, Problem, coefficient
 from pacpde.physics.elementary import Array, cos, exp, sin
 from pacpde.physics.problem import families

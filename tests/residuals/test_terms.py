@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pacpde.networks.constraints import PhysicsAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.physics import Problem
 from pacpde.physics.derivatives import taylor_channels
 from pacpde.problems import Burgers, Heat, Heat2D, Lorenz

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pacpde.errors import DataFileError, UnreadableError
-from pacpde.networks.constraints import PhysicsAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.problems import Heat
 from pacpde.studies import ledger as module

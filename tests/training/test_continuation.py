@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pacpde import Surrogate, fit, transfer
-from pacpde.networks.constraints import PhysicsAnsatz
+from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.problems import Burgers, Heat, Lorenz
 from pacpde.residuals.task import PhysicsTask, SamplingSpec
 from pacpde.runtime import generator

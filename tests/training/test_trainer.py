@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pacpde.methods import TrainingConfig
-from pacpde.networks.constraints import network_for
+from pacpde.networks.ansatz import network_for
 from pacpde.optim.base import Progress, State
 from pacpde.optim.free import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt

@@ -22,7 +22,7 @@ from pacpde.interop.held import filled, plain
 from pacpde.methods.provenance import of_import
 from pacpde.methods.transfer import check_problem
 from pacpde.methods.transfer import check_source as check_surrogate
-from pacpde.networks.constraints import Batch, PhysicsAnsatz
+from pacpde.networks.ansatz import Batch, PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.conditions import Periodic

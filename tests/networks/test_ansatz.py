@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.networks.constraints import PhysicsAnsatz, PlainAnsatz, leibniz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, PlainAnsatz, leibniz, network_for
 from pacpde.networks.mlp import MLP
 from pacpde.physics import Axis, Dirichlet, Periodic, Problem, families
 from pacpde.physics.derivatives import AutogradDerivative, channel_names

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from pacpde.networks.ansatz import Ansatz
 from pacpde.networks.assessment import Assessment
-from pacpde.networks.constraints import Ansatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.outputs import Widened, as_head
 from pacpde.networks.surrogate import Surrogate
@@ -16,11 +16,11 @@ from pacpde.residuals.terms import Term
 from pacpde.runtime import Runtime
 
 # (weights of the wider network, draw, random numbers) → terms
-More = Callable[[torch.Tensor, SamplingSpec, np.random.Generator], list[Term]]
+ExtraTerms = Callable[[torch.Tensor, SamplingSpec, np.random.Generator], list[Term]]
 
 
 @dataclass(frozen=True)
-class Beside:
+class AugmentedTask:
     """Terms of a task, and others beside them; it is held out by the task alone.
 
     Attributes:
@@ -32,7 +32,7 @@ class Beside:
     task: Task
     network: MLP
     wide: Widened
-    more: More
+    more: ExtraTerms
 
     @property
     def runtime(self) -> Runtime:
