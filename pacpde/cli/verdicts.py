@@ -69,8 +69,8 @@ def _last(name: str, made: Surrogate, settings: Mapping[str, Any]) -> str:
         return told
     tolerance = TrainingConfig.of(made.problem, **settings).tolerance
     assessment = made.assessment
-    if stage == "allocate" and SOURCE in made.memories:
-        assessment = made.memories[SOURCE].assessment
+    if stage == "allocate" and SOURCE in made.retained:
+        assessment = made.retained[SOURCE].assessment
     if assessment is None:
         return f"{told}, held-out residual {held_out:.1e}, tolerance {tolerance:.1e}"
     told += f", residual {assessment.residual:.1e} of its terms, tolerance {tolerance:.1e}"

@@ -199,7 +199,7 @@ def build_surrogate(
     """The surrogate that a chain of fits ends in, with their history on one clock.
 
     Args:
-        start: whose network the fits were of, and whose memories and history go on.
+        start: whose network the fits were of, and whose retained solvers and history go on.
     """
     history, clock, steps = list(start.history), start.seconds, 0
     for made in fits:

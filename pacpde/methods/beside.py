@@ -9,7 +9,7 @@ import torch
 from pacpde.methods.approach import ContinuationMethod
 from pacpde.methods.base import Context, Transferred, build_surrogate
 from pacpde.networks.outputs import Widened
-from pacpde.networks.surrogate import Memory, Surrogate
+from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
 from pacpde.residuals.augmented_task import AugmentedTask, ExtraTerms
@@ -58,8 +58,8 @@ class FineTuningBeside(ContinuationMethod):
         snapshots = {"trained": source}
         kept = self.retain_source(source, wide, fits[-1].weights)
         if kept is not None:
-            memories = {SOURCE: Memory.separate(kept)}
-            surrogate = replace(surrogate, memories=memories)
+            retained = {SOURCE: RetainedSolver.separate(kept)}
+            surrogate = replace(surrogate, retained=retained)
             snapshots["allocated"] = kept
         return Transferred.of(surrogate, int(free[wide.own].sum()), fits, **snapshots)
 

@@ -17,7 +17,7 @@ from pacpde.methods.memory import allocate_source
 from pacpde.methods.pac import PAC
 from pacpde.methods.provenance import of_sequence
 from pacpde.methods.transfer import check_problem, check_transfer
-from pacpde.networks.surrogate import Memory, Surrogate
+from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.pac import SOURCE, prune
 from pacpde.pac.mask import check_sparsity, mask_of
 from pacpde.pac.reinit import reinit_dead_neurons
@@ -60,7 +60,7 @@ class Backbone:
     """A source and targets in one set of weights.
 
     Attributes:
-        surrogate: of the last target; its memories are "source", "target 1", "target 2", ...
+        surrogate: of the last target; its retained solvers are "source", "target 1", ...
         held: the source, then every target, each with its error and how it ended: a target for
             which the weights left were too few is held as far as it came.
     """
@@ -154,17 +154,17 @@ def transfer_in_turn(
 def _taken(surrogate: Surrogate) -> torch.Tensor:
     """Weights that some solver needs, bool [size]."""
     taken = torch.zeros_like(surrogate.weights, dtype=torch.bool)
-    for memory in surrogate.memories.values():
-        taken |= memory.mask
+    for solver in surrogate.retained.values():
+        taken |= solver.mask
     return taken
 
 
 def _held(
     surrogate: Surrogate, name: str, seconds: float, graded: Mapping[Problem, Reference | None]
 ) -> Held:
-    memory = surrogate.memories[name]
-    others = [m.mask for key, m in surrogate.memories.items() if key != name]
-    own = memory.mask.clone()
+    solver = surrogate.retained[name]
+    others = [m.mask for key, m in surrogate.retained.items() if key != name]
+    own = solver.mask.clone()
     for mask in others:
         own &= ~mask
     recalled = surrogate.recall(name)
@@ -214,13 +214,13 @@ class _Work:
             fitter = replace(fitter, free=own, anchor=held, stage="keep")
             fits.append(fitter.fit(task, phases, weights=weights))
         made = build_surrogate(before, task, phases, fits, "calibrated")
-        memory = Memory(
+        solver = RetainedSolver(
             made.ansatz,
             _taken(before) | own,
             outcome=made.outcome,
             assessment=made.assessment,
         )
-        return replace(made, memories={**before.memories, name: memory})
+        return replace(made, retained={**before.retained, name: solver})
 
     def _for(self, surrogate: Surrogate, problem: Problem) -> tuple[TrainingConfig, PhysicsTask]:
         recipe = TrainingConfig.after(surrogate, problem, **self.settings)

@@ -43,13 +43,13 @@ class IncrementalPINN(PackNet):
     def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
         made = yield from steps_of(super().run)(source, target, context)
         whole, recipe = made.surrogate, self.recipe(context)
-        memory, allocated = whole.memories[SOURCE], made.snapshots["allocated"]
+        solver, allocated = whole.retained[SOURCE], made.snapshots["allocated"]
         own = mask_of(whole.network, whole.weights.abs(), 1 - self.overlap)
-        free = own & ~memory.mask
+        free = own & ~solver.mask
         start = replace(
             whole,
             weights=torch.where(own, whole.weights, 0),
-            memories={SOURCE: replace(memory, weights=allocated.weights)},
+            retained={SOURCE: replace(solver, weights=allocated.weights)},
         )
         phases = recipe.again(target)
         anchor = Anchor.at(torch.zeros_like(start.weights[free]), self.strength)

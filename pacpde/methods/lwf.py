@@ -56,4 +56,4 @@ class LwF(FineTuningBeside):
         own = weights[wide.own]
         own[last.weights] = weights[wide.more].flatten()
         own[last.biases] = weights[wide.constants]
-        return replace(source, weights=own, memories={})
+        return replace(source, weights=own, retained={})

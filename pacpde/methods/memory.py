@@ -21,7 +21,7 @@ def allocate_source(
     seed: int,
     monitor: Monitor,
 ) -> Steps[tuple[Surrogate, list[FitResult]]]:
-    """A pruned source allocated, its memory solved by the ansatz in which it was.
+    """A pruned source allocated, its retained source solved by the ansatz in which it was.
 
     Where the kept weights do not find back from where pruning left them, they are fitted by the
     phases of a fit from random weights.
@@ -47,10 +47,10 @@ def allocate_source(
         if made.outcome == CONVERGED or phases == recipe.first(task):
             break
     surrogate = build_surrogate(pruned, task, phases, fits, "allocated")
-    memory = replace(
-        surrogate.memories[SOURCE],
+    solver = replace(
+        surrogate.retained[SOURCE],
         ansatz=surrogate.ansatz,
         outcome=surrogate.outcome,
         assessment=surrogate.assessment,
     )
-    return replace(surrogate, memories={SOURCE: memory}), fits
+    return replace(surrogate, retained={SOURCE: solver}), fits

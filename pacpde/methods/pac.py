@@ -129,7 +129,7 @@ class PAC(ContinuationMethod):
         recipe = self.recipe(context)
         kept = yield from self._keep(source.reset(), context, recipe)
         allocated = widen(kept.allocated, self.grow, context.seed)
-        mask = allocated.memories[SOURCE].mask
+        mask = allocated.retained[SOURCE].mask
         if self.wake:
             allocated = reinit_dead_neurons(
                 allocated, mask, context.seed, self.wake, recipe.frequency, self.wake_from
@@ -174,7 +174,7 @@ class PAC(ContinuationMethod):
             clock = time.perf_counter()
             scores = SCORES[self.mask](latest, task, context.seed)
             if number > 1:  # what was pruned once stays so
-                scores = torch.where(latest.memories[SOURCE].mask, scores, -torch.inf)
+                scores = torch.where(latest.retained[SOURCE].mask, scores, -torch.inf)
             pruned = prune(latest, sparsity, scores=scores, **self._treatment)
             pruning += time.perf_counter() - clock
             latest, kept = yield from steps_of(allocate_source)(

@@ -7,7 +7,7 @@ import torch
 from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Context, Method, Transferred, build_surrogate
 from pacpde.networks.reparametrised import Masked
-from pacpde.networks.surrogate import Memory, Surrogate
+from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
 from pacpde.residuals.task import Task
@@ -62,7 +62,7 @@ class Piggyback(Method):
         fitter = Trainer(start, recipe, context.seed, context.monitor, free)
         fits = [(yield from steps_of(fitter.fit)(target, recipe.again(target)))]
         ended = build_surrogate(start, target, recipe.again(target), fits, "calibrated")
-        kept = {SOURCE: Memory.separate(source)}
+        kept = {SOURCE: RetainedSolver.separate(source)}
         return Transferred.of(
-            replace(ended, memories=kept), int(free.sum()), fits, trained=source, allocated=source
+            replace(ended, retained=kept), int(free.sum()), fits, trained=source, allocated=source
         )

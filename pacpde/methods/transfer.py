@@ -242,7 +242,7 @@ def transfer(
         else None
         for moment in ("trained", "pruned", "allocated")
     }
-    kept = "source" in made.surrogate.memories
+    kept = "source" in made.surrogate.retained
     source_error["recalled"] = (
         error_of(made.surrogate.recall("source"), graded.source) if kept else None
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from pacpde.methods.base import Context, Transferred
 from pacpde.methods.warm_start import WarmStart
-from pacpde.networks.surrogate import Memory, Surrogate
+from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
 from pacpde.residuals.task import Task
@@ -23,9 +23,9 @@ class TwoCheckpoints(WarmStart):
     @stepwise
     def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
         made = yield from steps_of(super().run)(source, target, context)
-        memories = {SOURCE: Memory.separate(source)}
+        retained = {SOURCE: RetainedSolver.separate(source)}
         return replace(
             made,
-            surrogate=replace(made.surrogate, memories=memories),
+            surrogate=replace(made.surrogate, retained=retained),
             snapshots={**made.snapshots, "allocated": source},
         )

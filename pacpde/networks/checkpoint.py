@@ -30,7 +30,7 @@ from pacpde.networks.ansatz import Ansatz, PhysicsAnsatz, PlainAnsatz
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reference_ansatz import ReferenceAnsatz
-from pacpde.networks.surrogate import Memory, Surrogate
+from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.physics.fingerprint import Fingerprint, check_registered, check_unchanged
 from pacpde.physics.problem import families
 from pacpde.reading import TEXT, parse_json, read_bytes
@@ -61,21 +61,21 @@ def save(
     _check_arguments(surrogate, result)
     check_place(folder)
     tensors = {"weights": surrogate.weights.cpu()}
-    for name, memory in surrogate.memories.items():
-        tensors[f"mask/{name}"] = memory.mask.cpu()
-        if memory.weights is not None:
-            tensors[f"weights/{name}"] = memory.weights.cpu()
+    for name, solver in surrogate.retained.items():
+        tensors[f"mask/{name}"] = solver.mask.cpu()
+        if solver.weights is not None:
+            tensors[f"weights/{name}"] = solver.weights.cpu()
     about = {
         "schema": SCHEMA,
         **_describe(surrogate.ansatz),
         "network": dataclasses.asdict(surrogate.network),
         "memories": {
             name: {
-                **_describe(memory.ansatz),
-                "outcome": memory.outcome,
-                "assessment": memory.assessment and memory.assessment.as_json(),
+                **_describe(solver.ansatz),
+                "outcome": solver.outcome,
+                "assessment": solver.assessment and solver.assessment.as_json(),
             }
-            for name, memory in surrogate.memories.items()
+            for name, solver in surrogate.retained.items()
         },
         "stage": surrogate.stage,
         "outcome": surrogate.outcome,
@@ -266,8 +266,8 @@ def _assemble(about: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Surrog
     weights = tensors["weights"]
     if weights.shape != (network.size,):
         raise ValueError("weights do not fit the network")
-    memories = {
-        name: Memory(
+    retained = {
+        name: RetainedSolver(
             _ansatz(described),
             tensors[f"mask/{name}"],
             tensors.get(f"weights/{name}"),
@@ -280,7 +280,7 @@ def _assemble(about: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Surrog
         network,
         _ansatz(about),
         weights,
-        memories,
+        retained,
         about["stage"],
         about["outcome"],
         tuple(about["history"]),

@@ -1,4 +1,4 @@
-"""A surrogate: a network, the ansatz around it, its weights, and the solvers they remember."""
+"""A surrogate: a network, the ansatz around it, its weights, and the solvers retained in them."""
 
 import math
 import warnings
@@ -18,13 +18,14 @@ from pacpde.physics.derivatives import channel_names
 from pacpde.physics.domain import Domain
 from pacpde.physics.numbers import as_floats, norm
 from pacpde.physics.problem import Problem
+from pacpde.renamed import renamed_attribute
 from pacpde.runtime import Runtime, gradients
 
 CHUNK = 20_000  # points evaluated at once
 
 
 @dataclass(frozen=True)
-class Memory:
+class RetainedSolver:
     """A solver that lives inside the weights: its ansatz, and the weights that are its own.
 
     Attributes:
@@ -41,7 +42,7 @@ class Memory:
     assessment: Assessment | None = None
 
     @classmethod
-    def separate(cls, solver: "Surrogate") -> "Memory":
+    def separate(cls, solver: "Surrogate") -> "RetainedSolver":
         """A solver beside the weights."""
         mask = torch.ones_like(solver.weights, dtype=torch.bool)
         return cls(solver.ansatz, mask, solver.weights, solver.outcome, solver.assessment)
@@ -53,7 +54,7 @@ class Surrogate:
 
     Attributes:
         network, ansatz, weights: what is evaluated; weights is flat, [size].
-        memories: name → solver kept inside the weights to the last bit.
+        retained: name → solver kept inside the weights to the last bit.
         stage: how far it came: "trained", "pruned", "allocated", "calibrated".
         outcome: how its last fit ended: "converged", "not_converged", "stalled", "diverged",
             "drifted", "device_lost" or "path_lost" (no steps in the coefficients led there);
@@ -75,7 +76,7 @@ class Surrogate:
     network: MLP
     ansatz: Ansatz
     weights: torch.Tensor
-    memories: Mapping[str, Memory] = field(default_factory=dict)
+    retained: Mapping[str, RetainedSolver] = field(default_factory=dict)
     stage: str = "start"
     outcome: str = "not_converged"
     history: tuple[dict[str, Any], ...] = ()
@@ -85,6 +86,8 @@ class Surrogate:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     outcomes: Mapping[str, str] = field(default_factory=dict)
     assessment: Assessment | None = None
+
+    memories = renamed_attribute("memories", "retained")
 
     @property
     def problem(self) -> Problem:
@@ -107,7 +110,7 @@ class Surrogate:
     @property
     def n_stored(self) -> int:
         """Numbers that are kept: the weights, and those of solvers beside them."""
-        beside = [m.weights for m in self.memories.values() if m.weights is not None]
+        beside = [m.weights for m in self.retained.values() if m.weights is not None]
         return self.parameters + sum(len(weights) for weights in beside)
 
     @property
@@ -238,29 +241,29 @@ class Surrogate:
 
     def recall(self, name: str = "source") -> "Surrogate":
         """The solver kept under `name`, from its own weights and zeros elsewhere."""
-        if name not in self.memories:
-            raise unknown("memory", name, self.memories or ["(none kept)"])
-        memory = self.memories[name]
-        kept = self.weights if memory.weights is None else memory.weights
+        if name not in self.retained:
+            raise unknown("retained solver", name, self.retained or ["(none kept)"])
+        solver = self.retained[name]
+        kept = self.weights if solver.weights is None else solver.weights
         return replace(
             self,
-            ansatz=memory.ansatz,
-            weights=torch.where(memory.mask, kept, torch.zeros_like(kept)),
-            memories={name: memory},
+            ansatz=solver.ansatz,
+            weights=torch.where(solver.mask, kept, torch.zeros_like(kept)),
+            retained={name: solver},
             stage="recalled",
-            outcome=memory.outcome or self.outcome,
+            outcome=solver.outcome or self.outcome,
             held_out=math.nan,
             provenance={"call": "recall", "name": name, "of": dict(self.provenance)}
             if self.provenance
             else {},
             outcomes={},
-            assessment=memory.assessment,
+            assessment=solver.assessment,
         )
 
     def reset(self, **changes: Any) -> "Surrogate":
-        """The same, with changes, as a start for other fits: no memories, nothing of its fits."""
+        """The same, with changes, for other fits to start from: nothing retained, no history."""
         blank: dict[str, Any] = {
-            "memories": {}, "history": (), "seconds": 0.0, "steps": 0, "held_out": math.nan,
+            "retained": {}, "history": (), "seconds": 0.0, "steps": 0, "held_out": math.nan,
             "provenance": {}, "outcomes": {"source": self.outcome},
         }  # fmt: skip
         return replace(self, **{**blank, **changes})
@@ -281,13 +284,13 @@ class Surrogate:
         return replace(
             self,
             weights=runtime.tensor(self.weights),
-            memories={
+            retained={
                 name: replace(
-                    memory,
-                    mask=memory.mask.to(runtime.torch_device),
-                    weights=None if memory.weights is None else runtime.tensor(memory.weights),
+                    solver,
+                    mask=solver.mask.to(runtime.torch_device),
+                    weights=None if solver.weights is None else runtime.tensor(solver.weights),
                 )
-                for name, memory in self.memories.items()
+                for name, solver in self.retained.items()
             },
         )
 

@@ -31,7 +31,7 @@ def allocate(
         stage=stage,
         seed=seed,
         tolerance=tolerance,
-        free=surrogate.memories[SOURCE].mask,
+        free=surrogate.retained[SOURCE].mask,
         optimiser=optimiser,
         monitor=monitor,
     )

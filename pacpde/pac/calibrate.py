@@ -34,7 +34,7 @@ def calibrate(
         strength: λ, without a ½. PAC-Net's 0.01 is for its own losses; ours are mean squared
             residuals that end near 1e-7, and 1e-9 is our choice.
     """
-    free = ~surrogate.memories[SOURCE].mask
+    free = ~surrogate.retained[SOURCE].mask
     return steps_of(minimise)(
         surrogate.network,
         target,

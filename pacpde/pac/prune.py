@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from pacpde.networks.surrogate import Memory, Surrogate
+from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.pac.mask import mask_of
 
 SOURCE = "source"
@@ -21,7 +21,7 @@ def prune(
 ) -> Surrogate:
     """m_i = 1 where |w_i| is among the largest, and w ← w ⊙ m (PAC-Net, stage 1).
 
-    The kept weights become the memory "source". Options: see `mask_of`.
+    The kept weights become the retained solver "source". Options: see `mask_of`.
 
     Args:
         scores: what decides instead of |w|, [size].
@@ -32,7 +32,7 @@ def prune(
     return replace(
         surrogate,
         weights=weights,
-        memories={SOURCE: Memory(surrogate.ansatz, mask)},
+        retained={SOURCE: RetainedSolver(surrogate.ansatz, mask)},
         stage="pruned",
         provenance={},
     )

@@ -84,7 +84,7 @@ def _feed_alike(
 
 
 def widen(surrogate: Surrogate, more: int, seed: int) -> Surrogate:
-    """The same function and memories with more neurons a hidden layer.
+    """The same function and retained solvers with more neurons a hidden layer.
 
     What reaches the new neurons is drawn as at the start of a fit; nothing leaves them yet.
     """
@@ -100,9 +100,9 @@ def widen(surrogate: Surrogate, more: int, seed: int) -> Surrogate:
     ):
         own[width:] = new[width:]
     weights[places] = surrogate.weights
-    memories = {}
-    for name, memory in surrogate.memories.items():
+    retained = {}
+    for name, solver in surrogate.retained.items():
         mask = torch.zeros_like(weights, dtype=torch.bool)
-        mask[places] = memory.mask
-        memories[name] = replace(memory, mask=mask)
-    return replace(surrogate, network=network, weights=weights, memories=memories)
+        mask[places] = solver.mask
+        retained[name] = replace(solver, mask=mask)
+    return replace(surrogate, network=network, weights=weights, retained=retained)

@@ -176,7 +176,7 @@ def critical_difference(found: Sequence[Group], alpha: float = 0.05) -> Figure:
 def masks(surrogate: Surrogate, memory: str = "source") -> Figure:
     """Which weights belong to the source, layer by layer; the last column are the biases."""
     with styled():
-        mask = surrogate.memories[memory].mask.cpu()
+        mask = surrogate.retained[memory].mask.cpu()
         layers = surrogate.network.layers
         made = figure(2.4 * len(layers), 3.6)
         panels = made.subplots(1, len(layers), squeeze=False)[0]

@@ -20,7 +20,7 @@ def test_a_stage_before_the_last(call: Callable, source: Path, tmp_path: Path) -
     assert json.loads(ended.out)["outcome"] == "allocate_not_converged"
     assert ended.status == 1
     made = load(tmp_path / "out")
-    allocated = made.memories["source"].assessment
+    allocated = made.retained["source"].assessment
     assert allocated is not None and made.assessment != allocated
     line = ended.err.splitlines()[-1]
     said = (

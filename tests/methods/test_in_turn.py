@@ -26,7 +26,7 @@ def test_every_target_is_recalled_as_it_was_left(source: Surrogate, tmp_path: ob
     )
     names = ["source", "target 1", "target 2", "target 3"]
     assert [held.name for held in found.held] == names
-    assert list(found.surrogate.memories) == names
+    assert list(found.surrogate.retained) == names
     size = source.parameters
     own = [held.own for held in found.held]
     assert own[0] == round(0.4 * size) and sum(own) + found.free == size

@@ -123,7 +123,7 @@ def test_a_surrogate_counts_the_steps_of_its_own_fits(source: Surrogate) -> None
 
 def test_packnet_prunes_every_layer_and_keeps_its_biases(source: Surrogate) -> None:
     made = transfer(source, TARGET, method="packnet", settings=SETTINGS)
-    mask = made.surrogate.memories["source"].mask
+    mask = made.surrogate.retained["source"].mask
     for layer in source.network.layers:
         assert bool(mask[layer.biases].all())
         kept = int(mask[layer.weights].sum())
@@ -136,7 +136,7 @@ def test_masks_of_pac(mask: str, source: Surrogate) -> None:
         transfer(source, TARGET, method="pac_net", sparsity=0.5, mask=kind, settings=SETTINGS)
         for kind in ("magnitude", mask)
     ]
-    first, second = (made.surrogate.memories["source"].mask for made in found)
+    first, second = (made.surrogate.retained["source"].mask for made in found)
     assert int(first.sum()) == int(second.sum()) and not torch.equal(first, second)
     for made in found:
         assert made.source_error["recalled"] == made.source_error["allocated"]
@@ -159,7 +159,7 @@ def test_pac_refuses_what_is_no_start() -> None:
 
 def test_pruning_in_rounds_frees_more_and_more(source: Surrogate) -> None:
     made = transfer(source, TARGET, sparsity=0.64, rounds=2, settings=SETTINGS)
-    mask = made.surrogate.memories["source"].mask
+    mask = made.surrogate.retained["source"].mask
     assert int(mask.sum()) == round(0.36 * source.parameters)
     stages = list(dict.fromkeys(entry["stage"] for entry in made.history))
     assert stages[:2] == ["allocate.1", "allocate"]
@@ -169,7 +169,7 @@ def test_pruning_in_rounds_frees_more_and_more(source: Surrogate) -> None:
 def test_rounds_end_before_the_source_is_lost(source: Surrogate) -> None:
     own = {"sparsity": 0.97, "rounds": 6, "approach": "straight", "settings": SETTINGS}
     made = transfer(source, TARGET, lose=3.0, **own)
-    kept = int(made.surrogate.memories["source"].mask.sum())
+    kept = int(made.surrogate.retained["source"].mask.sum())
     assert kept > round(0.03 * source.parameters)
     assert made.source_error["recalled"] == made.source_error["allocated"]
     everything = transfer(source, TARGET, **own)
@@ -263,7 +263,7 @@ def test_neurons_for_the_target_leave_the_source_as_it_was(source: Surrogate) ->
     torch.testing.assert_close(large.at(POINTS), small.at(POINTS))  # nothing leaves them yet
     torch.testing.assert_close(made.recall("source").at(POINTS), small.at(POINTS))
     assert made.made.free_parameters == made.surrogate.parameters - int(
-        plain.surrogate.memories["source"].mask.sum()
+        plain.surrogate.retained["source"].mask.sum()
     )
     before, after = (network.layers[1] for network in (small.network, large.network))
     incoming = large.weights[after.weights].reshape(12, 12)

@@ -79,11 +79,11 @@ def source() -> Surrogate:
 @pytest.mark.parametrize("wakes", WAKES)
 def test_waking_changes_nothing_but_the_slopes(source: Surrogate, scope: str, wakes: str) -> None:
     pruned = prune(source, 0.8, scope=scope)
-    awake = reinit_dead_neurons(pruned, pruned.memories[SOURCE].mask, 0, source=wakes)
+    awake = reinit_dead_neurons(pruned, pruned.retained[SOURCE].mask, 0, source=wakes)
     t, x = np.linspace(0, 1, 30), np.linspace(0, 1, 30)
     np.testing.assert_allclose(awake(t, x), pruned(t, x), rtol=1e-13, atol=1e-15)
     assert np.array_equal(awake.recall()(t, x), pruned.recall()(t, x))
-    idle = dead_neurons(source.network, pruned.memories[SOURCE].mask)
+    idle = dead_neurons(source.network, pruned.retained[SOURCE].mask)
     assert any(layer.any() for layer in idle)
     for sleepers, (weight, _) in zip(idle, source.network.matrices(awake.weights), strict=False):
         assert weight[
@@ -93,7 +93,7 @@ def test_waking_changes_nothing_but_the_slopes(source: Surrogate, scope: str, wa
 
 def test_an_idle_neuron_may_begin_as_a_kept_one(source: Surrogate) -> None:
     pruned = prune(source, 0.8, scope="neuron")
-    mask = pruned.memories[SOURCE].mask
+    mask = pruned.retained[SOURCE].mask
     awake = reinit_dead_neurons(pruned, mask, 0, 0.0, source="kept")
     network = source.network
     rows = zip(

@@ -58,7 +58,7 @@ def test_the_stages_keep_what_they_must_under_every_optimiser(name: str) -> None
     phases = TrainingConfig(points=100, steps=20).again(source)
 
     pruned = prune(trained, 0.6)
-    mask = pruned.memories["source"].mask
+    mask = pruned.retained["source"].mask
     assert bool((pruned.weights[~mask] == 0).all())
     assert torch.equal(pruned.weights[mask], trained.weights[mask])
 
@@ -68,7 +68,7 @@ def test_the_stages_keep_what_they_must_under_every_optimiser(name: str) -> None
     assert kept.held_out < source.held_out(trained.network, pruned.weights, phases[0].draw)
 
     allocated = pruned.__class__(
-        pruned.network, pruned.ansatz, kept.weights, pruned.memories, "allocated"
+        pruned.network, pruned.ansatz, kept.weights, pruned.retained, "allocated"
     )
     before = target.held_out(trained.network, kept.weights, phases[0].draw)
     made = calibrate(allocated, target, phases, optimiser=optimiser)
@@ -80,7 +80,7 @@ def test_a_stronger_pull_leaves_smaller_freed_weights() -> None:
     target = PhysicsTask(Heat(alpha=0.3))
     trained = fit(Heat(alpha=0.4), width=8, depth=2, points=100, steps=6)
     pruned = prune(trained, 0.6)
-    mask = pruned.memories["source"].mask
+    mask = pruned.retained["source"].mask
     phases = TrainingConfig(points=100, steps=20).again(target)
     norms = [
         float(calibrate(pruned, target, phases, strength=strength).weights[~mask].norm())
@@ -100,7 +100,7 @@ def test_calibrate_minimises_what_it_says() -> None:
     task = PhysicsTask(Heat(alpha=0.3))
     trained = fit(Heat(alpha=0.4), width=6, depth=1, points=100, steps=5)
     pruned = prune(trained, 0.5)
-    free = ~pruned.memories["source"].mask
+    free = ~pruned.retained["source"].mask
     terms = task.terms(
         pruned.network, pruned.weights, SamplingSpec(points=100), np.random.default_rng(0)
     )

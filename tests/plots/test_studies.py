@@ -9,7 +9,7 @@ from matplotlib.text import Text
 
 from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.mlp import MLP
-from pacpde.networks.surrogate import Memory, Surrogate
+from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.plots import error_against_seconds, source_error, studies
 from pacpde.plots.style import styled
 from pacpde.problems import Heat
@@ -90,7 +90,7 @@ def test_masks() -> None:
     mask[0] = mask[-1] = True
     ansatz = PhysicsAnsatz(Heat())
     surrogate = Surrogate(
-        network, ansatz, torch.zeros(network.size), {"source": Memory(ansatz, mask)}
+        network, ansatz, torch.zeros(network.size), {"source": RetainedSolver(ansatz, mask)}
     )
     first, last = studies.masks(surrogate).axes
     np.testing.assert_array_equal(
