@@ -1,9 +1,12 @@
 """Old names that work for one release, each with a `FutureWarning` that says the new one."""
 
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
+
+from pacpde.errors import InvalidValueError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,6 +33,61 @@ def renamed_attribute(old: str, new: str) -> Any:
         return getattr(owner, new)
 
     return property(read)
+
+
+def renamed_names(module: str, **new_names: str) -> Callable[[str], Any]:
+    """The `__getattr__` of a module in which names were changed.
+
+    Args:
+        module: its `__name__`.
+        new_names: old name = "new name".
+
+    Example:
+        >>> __getattr__ = renamed_names(__name__, Context="TransferContext")
+    """
+
+    def find(name: str) -> Any:
+        if name not in new_names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warn_renamed(f"{module}.{name}", new_names[name])
+        return getattr(sys.modules[module], new_names[name])
+
+    return find
+
+
+def renamed_keys(
+    values: Mapping[str, Any],
+    new_names: Mapping[str, str],
+    new_values: Mapping[str, Mapping[str, str]] | None = None,
+    stacklevel: int = 4,
+) -> dict[str, Any]:
+    """Options under their new names.
+
+    Args:
+        values: name, old or new → value.
+        new_names: old name → new name.
+        new_values: new name → {old value: new value}, for values that are words.
+
+    Raises:
+        InvalidValueError: an option is given under both names.
+
+    Example:
+        >>> renamed_keys({"breadth": 2}, {"breadth": "width"})
+        {'width': 2}
+    """
+    result: dict[str, Any] = {}
+    for old, value in values.items():
+        new = new_names.get(old, old)
+        if new != old:
+            warn_renamed(old, new, stacklevel)
+            if new in values:
+                raise InvalidValueError(f"{old} and {new} are the same: give {new} alone.")
+        words = (new_values or {}).get(new, {})
+        if isinstance(value, str) and value in words:
+            warn_renamed(f"{new}={value}", f"{new}={words[value]}", stacklevel)
+            value = words[value]
+        result[new] = value
+    return result
 
 
 def renamed_keywords(**new_names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:

@@ -2,10 +2,10 @@
 
 from pacpde.methods.base import Method, methods
 from pacpde.methods.identification import Identified, identify, identify_by_scipy
-from pacpde.methods.in_turn import Backbone, transfer_in_turn
 from pacpde.methods.many import fit_many, transfer_many
 from pacpde.methods.nearest import nearest
 from pacpde.methods.regression import fit_table, transfer_table
+from pacpde.methods.sequential import Backbone, transfer_in_turn
 from pacpde.methods.transfer import TransferResult, fit, transfer
 from pacpde.training.config import TrainingConfig
 

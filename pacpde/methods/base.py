@@ -12,6 +12,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.calls import check_call
 from pacpde.registry import Registry
+from pacpde.renamed import renamed_names
 from pacpde.residuals.task import Task
 from pacpde.runtime import generator
 from pacpde.training.config import TrainingConfig
@@ -42,11 +43,13 @@ def _check_method(method: type["Method"]) -> None:
         )
 
 
+__getattr__ = renamed_names(__name__, Context="TransferContext", Transferred="MethodResult")
+
 methods: Registry[type["Method"]] = Registry("method", "pacpde.methods", _check_method)
 
 
 @dataclass(frozen=True)
-class Context:
+class TransferContext:
     """What a method is given beside source and target."""
 
     source_task: Task
@@ -56,7 +59,7 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Transferred:
+class MethodResult:
     """What a method hands back.
 
     Attributes:
@@ -76,7 +79,7 @@ class Transferred:
     @classmethod
     def of(
         cls, surrogate: Surrogate, free: int, fits: Sequence[FitResult], **snapshots: Surrogate
-    ) -> "Transferred":
+    ) -> "MethodResult":
         """What fits to the target, and nothing else, led to."""
         return cls(
             surrogate,
@@ -144,14 +147,14 @@ class Method(ABC):
         """Refuse options that do not suit a network."""
 
     @abstractmethod
-    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+    def run(self, source: Surrogate, target: Task, context: TransferContext) -> MethodResult:
         """Transfer a source surrogate to a target task.
 
         Mark it `stepwise`, and run fits by `yield from steps_of(fit)(...)`, so that fits of several
         transfers can be computed together; written as a plain function, its fits run alone.
         """
 
-    def recipe(self, context: Context) -> TrainingConfig:
+    def recipe(self, context: TransferContext) -> TrainingConfig:
         recipe = context.recipe
         return recipe if self.steps is None else replace(recipe, steps=self.steps)
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from pacpde.errors import InvalidValueError, check_count
-from pacpde.methods.base import Context, check_strength
-from pacpde.methods.beside import FineTuningBeside, points_of
+from pacpde.methods.augmented_fine_tuning import AugmentedFineTuning, points_of
+from pacpde.methods.base import TransferContext, check_strength
 from pacpde.methods.delta import with_features
 from pacpde.networks.mlp import MLP
 from pacpde.networks.outputs import Widened, as_raw
@@ -21,7 +21,7 @@ POINTS = 256  # a batch of features
 
 
 @dataclass(frozen=True)
-class BSS(FineTuningBeside):
+class BSS(AugmentedFineTuning):
     """min over w of L_T(w) + η Σ of the k smallest σ_i²(F), F the features of a batch, from w_S.
 
     Chen et al., NeurIPS 2019. Features are the units of the last hidden layer at points of the
@@ -53,7 +53,9 @@ class BSS(FineTuningBeside):
     def wide(self, source: Surrogate) -> tuple[Widened, torch.Tensor]:
         return with_features(source)
 
-    def more(self, source: Surrogate, wide: Widened, target: Task, context: Context) -> ExtraTerms:
+    def more(
+        self, source: Surrogate, wide: Widened, target: Task, context: TransferContext
+    ) -> ExtraTerms:
         first = source.network.outputs
 
         def terms(

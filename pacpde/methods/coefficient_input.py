@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from pacpde.errors import check_count
-from pacpde.methods.base import Context, Method, Transferred, train_from_scratch
+from pacpde.methods.base import Method, MethodResult, TransferContext, train_from_scratch
 from pacpde.methods.scratch import Scratch
 from pacpde.networks.ansatz import Batch, PhysicsAnsatz
 from pacpde.networks.mlp import MLP
@@ -42,7 +42,7 @@ class CoefficientInput(Method):
         check_count("stations", self.stations, 2)
 
     @stepwise
-    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
+    def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         if not isinstance(target, PhysicsTask) or not target.physics:
             return (yield from steps_of(Scratch(self.steps).run)(source, target, context))
         recipe = self.recipe(context)
@@ -52,7 +52,7 @@ class CoefficientInput(Method):
             task, network, recipe, context.seed, context.monitor, stage="along"
         )
         folded = replace(surrogate, stage="calibrated")
-        return Transferred.of(folded, source.parameters, [made])
+        return MethodResult.of(folded, source.parameters, [made])
 
 
 def fold(network: MLP, weights: torch.Tensor, value: float) -> torch.Tensor:

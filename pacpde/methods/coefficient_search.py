@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.optimize import lsq_linear
 
-from pacpde.methods.measured import Measured
+from pacpde.methods.measurements import WeightedMeasurements
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.sensitivity import Sensitivity, sensitivity
 from pacpde.residuals.identification import IdentificationTask, Unknowns
@@ -66,7 +66,7 @@ class CoefficientSearch:
     start: Surrogate
     task: IdentificationTask
     unknowns: Unknowns
-    measured: Measured
+    measured: WeightedMeasurements
     recipe: TrainingConfig
     seed: int
     monitor: Monitor

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pacpde.methods.base import Context, check_strength
-from pacpde.methods.beside import FineTuningBeside, points_of
+from pacpde.methods.augmented_fine_tuning import AugmentedFineTuning, points_of
+from pacpde.methods.base import TransferContext, check_strength
 from pacpde.networks.outputs import Widened, as_raw, widen
 from pacpde.networks.surrogate import Surrogate
 from pacpde.residuals.augmented_task import ExtraTerms
@@ -18,7 +18,7 @@ POINTS = 64  # at which features are compared; every feature is a row at each
 
 
 @dataclass(frozen=True)
-class DELTA(FineTuningBeside):
+class DELTA(AugmentedFineTuning):
     """min over w of L_T(w) + (α/2) Σ_c W_c mean (F_c(w) − F_c(w_S))² + (β/2)‖w_head‖², from w_S.
 
     Li et al., ICLR 2019 (arXiv 1901.09229). F are feature maps; here the units of the last hidden
@@ -50,7 +50,9 @@ class DELTA(FineTuningBeside):
         strength[wide.own[head:]] = self.beta / 2
         return Anchor(strength, torch.zeros_like(wide.weights))
 
-    def more(self, source: Surrogate, wide: Widened, target: Task, context: Context) -> ExtraTerms:
+    def more(
+        self, source: Surrogate, wide: Widened, target: Task, context: TransferContext
+    ) -> ExtraTerms:
         attention = _attention(source, context.source_task, context.seed) * self.alpha
         first = source.network.outputs
 

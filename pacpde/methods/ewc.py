@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pacpde.methods.base import Context, check_strength
+from pacpde.methods.base import TransferContext, check_strength
 from pacpde.methods.fine_tuning import FineTuning
 from pacpde.networks.surrogate import Surrogate
 from pacpde.pac.sensitivity import curvature
@@ -30,6 +30,6 @@ class EWC(FineTuning):
         super().__post_init__()
         check_strength("hold (λ)", self.hold)
 
-    def anchor(self, source: Surrogate, context: Context) -> Anchor | None:
+    def anchor(self, source: Surrogate, context: TransferContext) -> Anchor | None:
         fisher = curvature(source, context.source_task, context.seed)
         return Anchor(self.hold / 2 * fisher, source.weights)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from pacpde.methods.approach import ContinuationMethod
-from pacpde.methods.base import Context, Transferred, build_surrogate
+from pacpde.methods.base import MethodResult, TransferContext, build_surrogate
+from pacpde.methods.continuation_strategy import ContinuationMethod
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.residuals.task import Task
@@ -23,12 +23,12 @@ class FineTuning(ContinuationMethod):
         """Which weights move, bool [size]."""
         return torch.ones_like(source.weights, dtype=torch.bool)
 
-    def anchor(self, source: Surrogate, context: Context) -> Anchor | None:
+    def anchor(self, source: Surrogate, context: TransferContext) -> Anchor | None:
         """Where each weight, free or not, [size], is held, if anywhere."""
         return None
 
     @stepwise
-    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
+    def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         free, held = self.free(source), self.anchor(source, context)
         anchor = None if held is None else held.members(free)
         start = source.reset()
@@ -36,4 +36,4 @@ class FineTuning(ContinuationMethod):
         surrogate = build_surrogate(
             start, target, self.recipe(context).again(target), fits, "calibrated"
         )
-        return Transferred.of(surrogate, int(free.sum()), fits, trained=source)
+        return MethodResult.of(surrogate, int(free.sum()), fits, trained=source)

@@ -12,9 +12,9 @@ from pacpde.errors import unknown as unknown_name
 from pacpde.methods.arguments import check_arguments
 from pacpde.methods.base import build_surrogate
 from pacpde.methods.coefficient_search import CoefficientSearch, standard_errors
-from pacpde.methods.measured import Measured, Noise
+from pacpde.methods.collinearity import collinear, influential, sentence
+from pacpde.methods.measurements import Noise, WeightedMeasurements
 from pacpde.methods.misfit import Fitted
-from pacpde.methods.together import are_heard, sentence, told_together
 from pacpde.methods.transfer import check_problem, check_source
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
@@ -184,7 +184,7 @@ def identify_by_scipy(
 def _identified(
     unknowns: Unknowns,
     found: Problem,
-    measured: Measured,
+    measured: WeightedMeasurements,
     left: np.ndarray,
     slopes: np.ndarray,
     accuracy: float,
@@ -201,12 +201,12 @@ def _identified(
     """
     known = None if measured.noise is None else float(np.hypot(measured.noise, accuracy))
     noise, errors = standard_errors(left, slopes, known)
-    both = told_together(slopes, curved)
+    both = collinear(slopes, curved)
     together = [name for name, own in zip(unknowns.names, both, strict=True) if own]
     errors = np.where(both, np.inf, errors)
     # along such a combination a search has nowhere to rest
     rests = outcome == CONVERGED or not together
-    fitted = Fitted(measured, left, slopes, accuracy, bool(are_heard(slopes).any()), rests)
+    fitted = Fitted(measured, left, slopes, accuracy, bool(influential(slopes).any()), rests)
     misfit = fitted.misfit()
     if misfit:
         outcome = MISFIT
@@ -239,9 +239,9 @@ def _asked(
     values: np.ndarray,
     unknown: Sequence[str] | None,
     noise: Noise | None,
-) -> tuple[Measured, Unknowns]:
+) -> tuple[WeightedMeasurements, Unknowns]:
     """Measurements and names, checked."""
-    measured = Measured.of(problem, points, values, noise)
+    measured = WeightedMeasurements.of(problem, points, values, noise)
     known = list(problem.declared())
     if not isinstance(unknown, Iterable | None):
         raise InvalidValueError(f"unknown is {unknown!r}, expected names, as in {known}.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Context, Transferred, build_surrogate
+from pacpde.methods.base import MethodResult, TransferContext, build_surrogate
 from pacpde.methods.packnet import PackNet
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
@@ -40,7 +40,7 @@ class IncrementalPINN(PackNet):
             raise InvalidValueError(f"overlap is {self.overlap}, expected a share between 0 and 1.")
 
     @stepwise
-    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
+    def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         made = yield from steps_of(super().run)(source, target, context)
         whole, recipe = made.surrogate, self.recipe(context)
         solver, allocated = whole.retained[SOURCE], made.snapshots["allocated"]

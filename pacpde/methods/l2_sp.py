@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from pacpde.methods.base import Context, check_strength
+from pacpde.methods.base import TransferContext, check_strength
 from pacpde.methods.fine_tuning import FineTuning
 from pacpde.networks.surrogate import Surrogate
 from pacpde.residuals.terms import Anchor
@@ -34,7 +34,7 @@ class L2SP(FineTuning):
         check_strength("alpha (α)", self.alpha)
         check_strength("beta (β)", self.beta)
 
-    def anchor(self, source: Surrogate, context: Context) -> Anchor | None:
+    def anchor(self, source: Surrogate, context: TransferContext) -> Anchor | None:
         head = source.network.layers[-1].start
         strength = torch.full_like(source.weights, self.alpha / 2)
         strength[head:] = self.beta / 2

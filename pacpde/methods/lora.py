@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 
 from pacpde.errors import InvalidValueError, check_count
-from pacpde.methods.approach import ContinuationMethod
-from pacpde.methods.base import Context, Transferred, build_surrogate
+from pacpde.methods.base import MethodResult, TransferContext, build_surrogate
+from pacpde.methods.continuation_strategy import ContinuationMethod
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import LowRank
 from pacpde.networks.surrogate import Surrogate
@@ -52,7 +52,7 @@ class LoRA(ContinuationMethod):
         return max(1, max(network.widths) // 8) if self.rank is None else self.rank
 
     @stepwise
-    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
+    def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         network = LowRank.of(source.network, rank=self._rank(source.network))
         weights, free = self._start(network, source, context.seed)
         start = source.reset(network=network, weights=weights)
@@ -60,7 +60,7 @@ class LoRA(ContinuationMethod):
         surrogate = build_surrogate(
             start, target, self.recipe(context).again(target), fits, "calibrated"
         )
-        return Transferred.of(surrogate, int(free.sum()), fits, trained=source)
+        return MethodResult.of(surrogate, int(free.sum()), fits, trained=source)
 
     def _start(
         self, network: LowRank, source: Surrogate, seed: int

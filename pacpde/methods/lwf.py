@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from pacpde.methods.base import Context, check_strength
-from pacpde.methods.beside import FineTuningBeside, points_of
+from pacpde.methods.augmented_fine_tuning import AugmentedFineTuning, points_of
+from pacpde.methods.base import TransferContext, check_strength
 from pacpde.networks.outputs import Widened, as_head, widen
 from pacpde.networks.surrogate import Surrogate
 from pacpde.residuals.augmented_task import ExtraTerms
@@ -15,7 +15,7 @@ from pacpde.residuals.terms import LabelTerm, Term
 
 
 @dataclass(frozen=True)
-class LwF(FineTuningBeside):
+class LwF(AugmentedFineTuning):
     """min of L_T(body, head_T) + λ mean (u(body, head_S) − u_S)² over the source's points.
 
     Li & Hoiem, ECCV 2016 (arXiv 1606.09282). Source and target share the body, each has a head, and
@@ -40,7 +40,9 @@ class LwF(FineTuningBeside):
         wide = widen(source.network, source.weights, weight, bias)
         return wide, torch.ones_like(wide.weights, dtype=torch.bool)
 
-    def more(self, source: Surrogate, wide: Widened, target: Task, context: Context) -> ExtraTerms:
+    def more(
+        self, source: Surrogate, wide: Widened, target: Task, context: TransferContext
+    ) -> ExtraTerms:
         def terms(
             weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
         ) -> list[Term]:

@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import chi2
 from scipy.stats import f as fisher
 
-from pacpde.methods.measured import Measured
+from pacpde.methods.measurements import WeightedMeasurements
 
 RARE = 5e-3  # probability below which what is left is not taken for independent noise
 EXPLAINED = 0.3  # noise of this share of the values' spread, if it is not known: too much
@@ -41,7 +41,7 @@ class Fitted:
         rests: whether the unknowns have come to rest; what is left is smooth where they have not.
     """
 
-    measured: Measured
+    measured: WeightedMeasurements
     left: np.ndarray
     slopes: np.ndarray
     accuracy: float = 0.0

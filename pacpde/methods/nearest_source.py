@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Context, Transferred
+from pacpde.methods.base import MethodResult, TransferContext
 from pacpde.methods.nearest import nearest
 from pacpde.methods.warm_start import WarmStart
 from pacpde.networks import checkpoint
@@ -34,7 +34,7 @@ class NearestSource(WarmStart):
     among: str = ""
 
     @stepwise
-    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
+    def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         if self.among and isinstance(target, PhysicsTask):
             library = [found.to(source.runtime) for found in self._library(target.problem)]
             source = nearest([source, *library], target.problem, seed=context.seed)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from pacpde.errors import InvalidValueError, check_count
-from pacpde.methods.approach import ContinuationMethod
-from pacpde.methods.base import Context, Transferred, build_surrogate, check_strength
-from pacpde.methods.memory import allocate_source
+from pacpde.methods.allocation import allocate_source
+from pacpde.methods.base import MethodResult, TransferContext, build_surrogate, check_strength
+from pacpde.methods.continuation_strategy import ContinuationMethod
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
@@ -125,7 +125,7 @@ class PAC(ContinuationMethod):
         return [*(1 - left ** (k / self.rounds) for k in range(1, self.rounds)), self.sparsity]
 
     @stepwise
-    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
+    def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         recipe = self.recipe(context)
         kept = yield from self._keep(source.reset(), context, recipe)
         allocated = widen(kept.allocated, self.grow, context.seed)
@@ -148,7 +148,7 @@ class PAC(ContinuationMethod):
         if allocated.outcome != "converged" and surrogate.outcome == "converged":
             surrogate = replace(surrogate, outcome=f"allocate_{allocated.outcome}")
         every = [*kept.fits, *fits]
-        return Transferred(
+        return MethodResult(
             surrogate,
             int(free.sum()),
             sum(made.steps for made in every),
@@ -161,7 +161,9 @@ class PAC(ContinuationMethod):
             {"trained": source, "pruned": kept.pruned, "allocated": allocated},
         )
 
-    def _keep(self, source: Surrogate, context: Context, recipe: TrainingConfig) -> Steps["_Kept"]:
+    def _keep(
+        self, source: Surrogate, context: TransferContext, recipe: TrainingConfig
+    ) -> Steps["_Kept"]:
         """Prune and allocate, round by round."""
         own = replace(recipe, steps=self.allocate_steps or context.recipe.steps)
         task, most = context.source_task, None

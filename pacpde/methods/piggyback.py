@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Context, Method, Transferred, build_surrogate
+from pacpde.methods.base import Method, MethodResult, TransferContext, build_surrogate
 from pacpde.networks.reparametrised import Masked
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
@@ -47,11 +47,11 @@ class Piggyback(Method):
                 "every weight is there in the beginning."
             )
 
-    def recipe(self, context: Context) -> TrainingConfig:
+    def recipe(self, context: TransferContext) -> TrainingConfig:
         return replace(context.recipe, optimiser="adam", steps=self.steps or STEPS)
 
     @stepwise
-    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
+    def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         recipe = self.recipe(context)
         network = Masked.of(source.network, threshold=self.threshold)
         scores = torch.full_like(source.weights[:1], self.start).expand(network.others)
@@ -63,6 +63,6 @@ class Piggyback(Method):
         fits = [(yield from steps_of(fitter.fit)(target, recipe.again(target)))]
         ended = build_surrogate(start, target, recipe.again(target), fits, "calibrated")
         kept = {SOURCE: RetainedSolver.separate(source)}
-        return Transferred.of(
+        return MethodResult.of(
             replace(ended, retained=kept), int(free.sum()), fits, trained=source, allocated=source
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from pacpde.errors import InvalidValueError, check_count
-from pacpde.methods.base import Context, Method, Transferred, build_surrogate
+from pacpde.methods.base import Method, MethodResult, TransferContext, build_surrogate
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.residuals.task import Task
@@ -41,7 +41,7 @@ class RandomFeatures(Method):
             raise InvalidValueError(f"spread is {self.spread}, expected a number above 0.")
 
     @stepwise
-    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
+    def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         recipe = self.recipe(context)
         network = replace(source.network, width=self.features, depth=1)
         rng = generator(context.seed, "random features")
@@ -55,4 +55,4 @@ class RandomFeatures(Method):
         fitter = Trainer(blank, recipe, context.seed, context.monitor, free)
         made = yield from steps_of(fitter.fit)(target, phases, "features")
         surrogate = build_surrogate(blank, target, phases, [made], "calibrated")
-        return Transferred.of(surrogate, int(free.sum()), [made])
+        return MethodResult.of(surrogate, int(free.sum()), [made])

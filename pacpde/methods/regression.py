@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Context, Transferred, methods, train_from_scratch
+from pacpde.methods.base import MethodResult, TransferContext, methods, train_from_scratch
 from pacpde.networks.ansatz import PlainAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.numbers import as_floats
@@ -61,7 +61,7 @@ def transfer_table(
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
     **options: Any,
-) -> Transferred:
+) -> MethodResult:
     """Move a surrogate of one table to another, in the standardisation of the source.
 
     Args:
@@ -83,7 +83,7 @@ def transfer_table(
     task = TableTask(table, source.ansatz, check_seed(seed), runtime=source.runtime)
     before = replace(task, table=check_table(*source_table, source.ansatz))
     recipe = TrainingConfig.of(None, **{**TABLE, **(settings or {})})
-    return way.run(source, task, Context(before, recipe, seed))
+    return way.run(source, task, TransferContext(before, recipe, seed))
 
 
 def check_table(inputs: np.ndarray, outputs: np.ndarray, like: PlainAnsatz | None = None) -> Labels:

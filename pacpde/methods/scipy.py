@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, replace
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Context, Method, Transferred
+from pacpde.methods.base import Method, MethodResult, TransferContext
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import Surrogate
@@ -36,7 +36,7 @@ class Scipy(Method):
         super().__post_init__()
         check_tolerance(self.accuracy, "accuracy")
 
-    def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+    def run(self, source: Surrogate, target: Task, context: TransferContext) -> MethodResult:
         if not isinstance(target, PhysicsTask) or not target.physics:
             raise InvalidValueError("scipy solves an equation, and here there is none to solve.")
         clock = time.perf_counter()
@@ -56,4 +56,4 @@ class Scipy(Method):
         if context.monitor.watch is not None:
             entry["error"] = context.monitor.watch(solved)
         solved = replace(solved, history=(entry,), held_out=reference.certified_error)
-        return Transferred(solved, 0, 0, 0, {"calibrate": seconds})
+        return MethodResult(solved, 0, 0, 0, {"calibrate": seconds})

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pacpde.methods.base import Context, Method, Transferred, train_from_scratch
+from pacpde.methods.base import Method, MethodResult, TransferContext, train_from_scratch
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.residuals.task import Task
@@ -16,7 +16,7 @@ class Scratch(Method):
     summary = "min L_T(w) from random weights: no transfer, the baseline"
 
     @stepwise
-    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
+    def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         recipe = self.recipe(context)
         surrogate, made = yield from steps_of(train_from_scratch)(
             target,
@@ -27,7 +27,7 @@ class Scratch(Method):
             stage="scratch",
             budget=self.budget(source),
         )
-        return Transferred.of(surrogate, source.parameters, [made])
+        return MethodResult.of(surrogate, source.parameters, [made])
 
     def budget(self, source: Surrogate) -> int:
         """Steps on top of the recipe's."""

@@ -17,7 +17,7 @@ from pacpde.datasets import (
 from pacpde.datasets.grading import AUTO, Choice, check_label_source
 from pacpde.errors import ContradictionWarning, InvalidValueError
 from pacpde.methods.arguments import check_arguments, check_options
-from pacpde.methods.base import Context, Transferred, methods, train_from_scratch
+from pacpde.methods.base import MethodResult, TransferContext, methods, train_from_scratch
 from pacpde.methods.grading import error_of, errors_of
 from pacpde.methods.provenance import of_fit, of_transfer
 from pacpde.networks.ansatz import network_for
@@ -95,7 +95,7 @@ class TransferResult:
 
     method: str
     source: Surrogate
-    made: Transferred
+    made: MethodResult
     seed: int
     labels: int
     noise: float
@@ -218,7 +218,7 @@ def transfer(
     task = PhysicsTask(
         target, measured, physics, recipe.hard, check_seed(seed), runtime, source.field_ansatz
     )
-    context = Context(
+    context = TransferContext(
         replace(task, problem=source.problem, labels=None, physics=True),
         recipe,
         seed,
@@ -229,10 +229,10 @@ def transfer(
         labels=labels, noise=noise, physics=physics, references=graded,
     )  # fmt: skip
     made = yield from steps_of(way.run)(source, task, context)
-    if not isinstance(made, Transferred):
+    if not isinstance(made, MethodResult):
         raise InvalidValueError(
             f"the run of the method {method!r} gives {type(made).__name__}, expected a "
-            "Transferred: return one, as pacpde.methods.warm_start does."
+            "MethodResult: return one, as pacpde.methods.warm_start does."
         )
     made = replace(made, surrogate=replace(made.surrogate, provenance=provenance))
     zero_shot = source.with_problem(target)

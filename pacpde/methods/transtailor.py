@@ -10,8 +10,8 @@ from numbers import Real
 import torch
 
 from pacpde.errors import InvalidValueError, check_count
-from pacpde.methods.approach import ContinuationMethod
-from pacpde.methods.base import Context, Transferred, build_surrogate
+from pacpde.methods.base import MethodResult, TransferContext, build_surrogate
+from pacpde.methods.continuation_strategy import ContinuationMethod
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import Scaled
 from pacpde.networks.surrogate import Surrogate
@@ -67,7 +67,7 @@ class TransTailor(ContinuationMethod):
         check_rounds(self.flops, self.tau, rounds=self.rounds, factor_steps=self.factor_steps)
 
     @stepwise
-    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
+    def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         recipe = self.recipe(context)
         start = source.reset()
         everything = torch.ones_like(source.weights, dtype=torch.bool)
@@ -95,7 +95,7 @@ class TransTailor(ContinuationMethod):
             best = build_surrogate(
                 replace(best, network=scaled), target, phases, [made], "calibrated"
             )
-        made_of = Transferred.of(best, best.parameters, fits, trained=source)
+        made_of = MethodResult.of(best, best.parameters, fits, trained=source)
         spent = made_of.seconds["calibrate"] + deciding
         return replace(made_of, seconds={"calibrate": spent})
 
@@ -182,7 +182,7 @@ class _Tuning:
 
     recipe: TrainingConfig
     target: Task
-    context: Context
+    context: TransferContext
 
     def importance(
         self, surrogate: Surrogate, steps: int, number: int

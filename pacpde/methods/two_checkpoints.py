@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from pacpde.methods.base import Context, Transferred
+from pacpde.methods.base import MethodResult, TransferContext
 from pacpde.methods.warm_start import WarmStart
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
@@ -21,7 +21,7 @@ class TwoCheckpoints(WarmStart):
     summary = "warm start beside an untouched copy of the source: nothing forgotten, twice the size"
 
     @stepwise
-    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
+    def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         made = yield from steps_of(super().run)(source, target, context)
         retained = {SOURCE: RetainedSolver.separate(source)}
         return replace(

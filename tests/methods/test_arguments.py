@@ -100,7 +100,7 @@ def test_what_no_call_can_use_is_refused(
 
 def test_a_method_that_gives_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(methods.get("warm_start"), "run", lambda *given: None)
-    with pytest.raises(PacpdeError, match="gives NoneType, expected a Transferred: return one"):
+    with pytest.raises(PacpdeError, match="gives NoneType, expected a MethodResult: return one"):
         transfer(SOURCE, TARGET, method="warm_start", reference=None)
 
 

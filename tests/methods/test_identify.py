@@ -12,8 +12,8 @@ from pacpde import Surrogate, fit
 from pacpde.datasets import draw_labels, reference_for
 from pacpde.errors import InvalidValueError, SolverError, UnknownNameError
 from pacpde.methods.coefficient_search import standard_errors
+from pacpde.methods.collinearity import collinear
 from pacpde.methods.identification import identify, identify_by_scipy
-from pacpde.methods.together import told_together
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.physics import Axis, Dirichlet, Problem, coefficient
 from pacpde.physics.elementary import sin
@@ -319,10 +319,10 @@ def test_coefficients_that_act_alike_belong_together() -> None:
     slopes[:, 1] = -3 * slopes[:, 0] + 1e-4 * slopes[:, 1]
     slopes[:, 2] *= 1e-4
     slopes[:, 3] = 0
-    assert told_together(slopes).tolist() == [True, True, False, False, False]
-    assert told_together(slopes[:, 1:]).tolist() == [False] * 4
-    assert told_together(slopes[:2, 2:]).tolist() == [False] * 3
-    assert told_together(slopes[:1, [0, 4]]).tolist() == [True, True]  # one number for two
+    assert collinear(slopes).tolist() == [True, True, False, False, False]
+    assert collinear(slopes[:, 1:]).tolist() == [False] * 4
+    assert collinear(slopes[:2, 2:]).tolist() == [False] * 3
+    assert collinear(slopes[:1, [0, 4]]).tolist() == [True, True]  # one number for two
 
 
 def test_what_is_missing_is_named_and_may_be_weighed_down() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pacpde.methods.measured import Measured
+from pacpde.methods.measurements import WeightedMeasurements
 from pacpde.methods.misfit import Fitted
 from pacpde.problems import Heat, Lorenz
 
@@ -29,7 +29,10 @@ def doubted(noise: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> f
         slopes = (at[:, 0] * u)[:, None]
         error = 0.01 * noise(at, rng)
         left = -error + slopes @ np.linalg.lstsq(slopes, error, rcond=None)[0]
-        count += Fitted(Measured.of(problem, at, u + error), left, slopes).misfit() is not None
+        count += (
+            Fitted(WeightedMeasurements.of(problem, at, u + error), left, slopes).misfit()
+            is not None
+        )
     return count / DRAWN
 
 
@@ -59,7 +62,7 @@ def test_errors_of_the_solver_are_no_misfit() -> None:
     at = Heat().domain.sample(25, np.random.default_rng(0))
     u = Heat().exact(*at.T)[0]
     left = 1e-3 * np.cos(3 * at[:, 0] + at[:, 1])
-    slopes, measured = (at[:, 0] * u)[:, None], Measured.of(Heat(), at, u)
+    slopes, measured = (at[:, 0] * u)[:, None], WeightedMeasurements.of(Heat(), at, u)
     assert Fitted(measured, left, slopes, accuracy=1e-3).misfit() is None
     assert "correlated" in str(Fitted(measured, left, slopes, accuracy=1e-5).misfit())
     assert Fitted(measured, left / 100, slopes, accuracy=1e-7).misfit() is None
@@ -72,7 +75,9 @@ def test_fields_are_looked_at_each_by_itself() -> None:
     left = rng.standard_normal((3, 30))
     left[1] = 0.01 * np.sin(at[:, 0])
     values = 20 * rng.standard_normal((30, 3)) * 10
-    fitted = Fitted(Measured.of(problem, at, values), left.ravel(), rng.standard_normal((90, 3)))
+    fitted = Fitted(
+        WeightedMeasurements.of(problem, at, values), left.ravel(), rng.standard_normal((90, 3))
+    )
     assert "independent" in str(fitted.misfit())
 
 
@@ -82,7 +87,7 @@ def test_values_that_are_all_the_same_may_be_right() -> None:
     at = np.linspace(0, 3, 30)[:, None]
     values, left = rng.standard_normal((30, 3)), 0.01 * rng.standard_normal((3, 30))
     values[:, 1], left[1] = 0.0, 0.0
-    slopes, measured = rng.standard_normal((90, 3)), Measured.of(Lorenz(), at, values)
+    slopes, measured = rng.standard_normal((90, 3)), WeightedMeasurements.of(Lorenz(), at, values)
     assert Fitted(measured, left.ravel(), slopes).misfit() is None
     left[1] = 0.01 * rng.standard_normal(30)
     assert "every measured value of y is 0" in str(Fitted(measured, left.ravel(), slopes).misfit())
@@ -90,14 +95,16 @@ def test_values_that_are_all_the_same_may_be_right() -> None:
 
 def test_few_measurements_are_not_tested() -> None:
     at = np.array([[0.1, 0.5], [0.2, 0.5], [0.3, 0.4]])
-    measured = Measured.of(Heat(), at, np.array([0.5, 0.3, 0.2]))
+    measured = WeightedMeasurements.of(Heat(), at, np.array([0.5, 0.3, 0.2]))
     assert Fitted(measured, np.array([1e-3, 2e-3, 3e-3]), np.ones((3, 1))).misfit() is None
 
 
 def test_measured_values_keep_their_order_and_lose_their_copies() -> None:
     at = np.array([[0.3, 0.5], [0.1, 0.5], [0.3, 0.5], [0.3, 0.5]])
     found = np.array([1.0, 2.0, 1.0, 3.0])
-    measured = Measured.of(Heat(), at, found, noise=np.array([[1.0], [2.0], [1.0], [4.0]]))
+    measured = WeightedMeasurements.of(
+        Heat(), at, found, noise=np.array([[1.0], [2.0], [1.0], [4.0]])
+    )
     assert measured.labels.values[:, 0].tolist() == [1.0, 2.0, 3.0]
     assert measured.copies == 1 and "1 of the 4" in measured.remarks(1)[0]
     ratio = measured.weights[:, 0] / measured.noise

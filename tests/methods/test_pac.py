@@ -7,7 +7,7 @@ import torch
 
 from pacpde import Surrogate, fit, transfer
 from pacpde.methods import TrainingConfig
-from pacpde.methods.memory import allocate_source
+from pacpde.methods.allocation import allocate_source
 from pacpde.methods.pac import LADDER
 from pacpde.pac import prune
 from pacpde.problems import Heat
@@ -59,7 +59,7 @@ def test_an_allocation_that_falls_short_starts_again_on_few_points(
         weights = surrogate.weights + (len(stages) - 1)
         return FitResult(weights, outcome, held_out, 7, 9, 1.0, ())
 
-    monkeypatch.setattr("pacpde.methods.memory.allocate", allocated)
+    monkeypatch.setattr("pacpde.methods.allocation.allocate", allocated)
     pruned = prune(source.reset(), 0.8)
     task, recipe = PhysicsTask(source.problem), TrainingConfig.of(source.problem, **SMALL)
     made, fits = allocate_source(pruned, task, recipe, stage="allocate", seed=0, monitor=Monitor())

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pacpde import fit, transfer, transfer_many
-from pacpde.methods.base import Context, Method, Transferred, build_surrogate, methods
+from pacpde.methods.base import Method, MethodResult, TransferContext, build_surrogate, methods
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.scheduler import BatchScheduler
 from pacpde.optim.stepwise import Steps, Work, steps_of, stepwise
@@ -106,13 +106,15 @@ def test_a_method_that_is_a_plain_function_works_in_company_too() -> None:
             name = "test_plain"
             summary = "all weights, written without requests"
 
-            def run(self, source: Surrogate, target: Task, context: Context) -> Transferred:
+            def run(
+                self, source: Surrogate, target: Task, context: TransferContext
+            ) -> MethodResult:
                 recipe = self.recipe(context)
                 fitter = Trainer(source.reset(), recipe, context.seed, context.monitor)
                 phases = recipe.again(target)
                 made = fitter.fit(target, phases)
                 surrogate = build_surrogate(source.reset(), target, phases, [made], "calibrated")
-                return Transferred.of(surrogate, source.parameters, [made], trained=source)
+                return MethodResult.of(surrogate, source.parameters, [made], trained=source)
 
         source = fit(Heat(alpha=0.3), **SMALL)
         targets = [Heat(alpha=0.25), Heat(alpha=0.35)]

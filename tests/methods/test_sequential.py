@@ -6,7 +6,7 @@ import torch
 
 from pacpde import Surrogate, fit
 from pacpde.errors import InvalidValueError
-from pacpde.methods.in_turn import transfer_in_turn
+from pacpde.methods.sequential import transfer_in_turn
 from pacpde.networks import checkpoint
 from pacpde.problems import Burgers, Heat
 

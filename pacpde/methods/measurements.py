@@ -14,7 +14,7 @@ Noise = float | Sequence[float] | np.ndarray
 
 
 @dataclass(frozen=True)
-class Measured:
+class WeightedMeasurements:
     """Measured points and values, each different one once.
 
     Attributes:
@@ -37,7 +37,7 @@ class Measured:
         points: np.ndarray,
         values: np.ndarray,
         noise: Noise | None = None,
-    ) -> "Measured":
+    ) -> "WeightedMeasurements":
         """Checked: points [labels, axes], values [labels, fields] or [labels] for one field.
 
         Args:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from pacpde.errors import check_count, unknown
-from pacpde.methods.base import Context, Method
+from pacpde.methods.base import Method, TransferContext
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.problem import Problem
@@ -123,7 +123,12 @@ class ContinuationMethod(Method):
 
     @stepwise
     def fits(
-        self, start: Surrogate, target: Task, free: torch.Tensor, context: Context, **others: Any
+        self,
+        start: Surrogate,
+        target: Task,
+        free: torch.Tensor,
+        context: TransferContext,
+        **others: Any,
     ) -> Steps[list[FitResult]]:
         """Every fit on the way; `others` are attributes of `Trainer`."""
         fitter = Trainer(start, self.recipe(context), context.seed, context.monitor, free, **others)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from pacpde.methods.approach import ContinuationMethod
-from pacpde.methods.base import Context, Transferred, build_surrogate
+from pacpde.methods.base import MethodResult, TransferContext, build_surrogate
+from pacpde.methods.continuation_strategy import ContinuationMethod
 from pacpde.networks.outputs import Widened
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
@@ -18,7 +18,7 @@ from pacpde.residuals.terms import Anchor
 
 
 @dataclass(frozen=True)
-class FineTuningBeside(ContinuationMethod):
+class AugmentedFineTuning(ContinuationMethod):
     """min over w of L_T(w) + what stands beside it, from w_S, in a network with more outputs."""
 
     @abstractmethod
@@ -26,7 +26,9 @@ class FineTuningBeside(ContinuationMethod):
         """The wider network, and which of its weights are free."""
 
     @abstractmethod
-    def more(self, source: Surrogate, wide: Widened, target: Task, context: Context) -> ExtraTerms:
+    def more(
+        self, source: Surrogate, wide: Widened, target: Task, context: TransferContext
+    ) -> ExtraTerms:
         """The terms beside the target's."""
 
     def anchor(self, source: Surrogate, wide: Widened) -> Anchor | None:
@@ -40,7 +42,7 @@ class FineTuningBeside(ContinuationMethod):
         return None
 
     @stepwise
-    def run(self, source: Surrogate, target: Task, context: Context) -> Steps[Transferred]:
+    def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         wide, free = self.wide(source)
         more = self.more(source, wide, target, context)
         held = self.anchor(source, wide)
@@ -61,7 +63,7 @@ class FineTuningBeside(ContinuationMethod):
             retained = {SOURCE: RetainedSolver.separate(kept)}
             surrogate = replace(surrogate, retained=retained)
             snapshots["allocated"] = kept
-        return Transferred.of(surrogate, int(free[wide.own].sum()), fits, **snapshots)
+        return MethodResult.of(surrogate, int(free[wide.own].sum()), fits, **snapshots)
 
 
 def points_of(task: Task, count: int, rng: np.random.Generator) -> np.ndarray:

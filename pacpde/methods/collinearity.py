@@ -12,7 +12,7 @@ COLLINEAR = 1e-3  # angle between slopes below which they are the same: no solve
 PART = 1e-2  # share in such a combination from which a coefficient belongs to it
 
 
-def told_together(slopes: np.ndarray, accuracy: float = 0.0) -> np.ndarray:
+def collinear(slopes: np.ndarray, accuracy: float = 0.0) -> np.ndarray:
     """Which unknowns change the measured values only as others do, bool [unknowns].
 
     Args:
@@ -23,7 +23,7 @@ def told_together(slopes: np.ndarray, accuracy: float = 0.0) -> np.ndarray:
     found = np.zeros(count, dtype=bool)
     if not np.isfinite(slopes).all():
         return found
-    heard = np.flatnonzero(are_heard(slopes))
+    heard = np.flatnonzero(influential(slopes))
     if len(heard) < 2:
         return found
     columns = slopes[:, heard]
@@ -34,7 +34,7 @@ def told_together(slopes: np.ndarray, accuracy: float = 0.0) -> np.ndarray:
     return found
 
 
-def are_heard(slopes: np.ndarray) -> np.ndarray:
+def influential(slopes: np.ndarray) -> np.ndarray:
     """Which unknowns the measured values depend on at all, bool [unknowns]."""
     return np.asarray(np.linalg.norm(slopes, axis=0) > MUTE * len(slopes) ** 0.5)
 

@@ -9,11 +9,11 @@ import torch
 from pacpde.datasets import grading_reference
 from pacpde.datasets.grading import AUTO
 from pacpde.errors import InvalidValueError
-from pacpde.methods.approach import ContinuationStrategy
+from pacpde.methods.allocation import allocate_source
 from pacpde.methods.arguments import check_arguments
 from pacpde.methods.base import build_surrogate, check_strength
+from pacpde.methods.continuation_strategy import ContinuationStrategy
 from pacpde.methods.grading import errors_of
-from pacpde.methods.memory import allocate_source
 from pacpde.methods.pac import PAC
 from pacpde.methods.provenance import of_sequence
 from pacpde.methods.transfer import check_problem, check_transfer
@@ -36,7 +36,7 @@ LEAST = 10  # weights of a target's own: fewer solve nothing
 
 
 @dataclass(frozen=True)
-class Held:
+class FrozenSolver:
     """One target in the backbone.
 
     Attributes:
@@ -66,7 +66,7 @@ class Backbone:
     """
 
     surrogate: Surrogate
-    held: Sequence[Held]
+    held: Sequence[FrozenSolver]
 
     @property
     def free(self) -> int:
@@ -161,7 +161,7 @@ def _taken(surrogate: Surrogate) -> torch.Tensor:
 
 def _held(
     surrogate: Surrogate, name: str, seconds: float, graded: Mapping[Problem, Reference | None]
-) -> Held:
+) -> FrozenSolver:
     solver = surrogate.retained[name]
     others = [m.mask for key, m in surrogate.retained.items() if key != name]
     own = solver.mask.clone()
@@ -170,7 +170,9 @@ def _held(
     recalled = surrogate.recall(name)
     errors = errors_of(recalled, graded[recalled.problem])
     total, apart = (errors.total, errors.by_field) if errors else (None, None)
-    return Held(name, recalled.problem, int(own.sum()), total, surrogate.outcome, seconds, apart)
+    return FrozenSolver(
+        name, recalled.problem, int(own.sum()), total, surrogate.outcome, seconds, apart
+    )
 
 
 @dataclass(frozen=True)
