@@ -65,7 +65,7 @@ class Made:
     sizes: tuple[float, ...] = (1.0,)
     scales: tuple[float, ...] = (1.0,)
     odd: bool = False
-    horizons: int = 1
+    time_windows: int = 1
     about: dict[str, Any] = field(default_factory=dict)
 
 
@@ -87,10 +87,16 @@ def _dressed(rng: np.random.Generator, made: Made) -> Made:
     )
     span = float(10 ** rng.uniform(-6, 5)) if rng.uniform() < 0.6 else 1.0
     length = float(10 ** rng.uniform(-3, 3)) if rng.uniform() < 0.4 else 1.0
-    horizons = int(rng.choice([1, 1, 1, 6]))
+    time_windows = int(rng.choice([1, 1, 1, 6]))
     about = {"span": span, "length": length, "sizes": sizes, "scales": scales}
     return replace(
-        made, sizes=sizes, scales=scales, span=span, length=length, horizons=horizons, about=about
+        made,
+        sizes=sizes,
+        scales=scales,
+        span=span,
+        length=length,
+        time_windows=time_windows,
+        about=about,
     )
 
 
@@ -226,7 +232,7 @@ def family(made: Made, number: int) -> Any:
         edges["x"] = Periodic() if made.edges == "periodic" else Dirichlet(*made.edges)
     body = {
         "name": f"random_{number}", "axes": tuple(axes), "fields": names, "scales": made.scales,
-        "edges": edges, "horizons": made.horizons, "rhs": rhs, "initial": initial,
+        "edges": edges, "time_windows": made.time_windows, "rhs": rhs, "initial": initial,
     }  # fmt: skip
     k = coefficient(made.coefficient, lower=1e-9, upper=1e9, meaning="k")
     return make_dataclass(

@@ -20,7 +20,7 @@ class Lorenz(Problem):
     fields = ("x", "y", "z")
     scales = (20.0, 20.0, 20.0)
     time_scale = 1.0
-    horizons = 24
+    time_windows = 24
     recipe = {
         "width": 40,
         "depth": 3,

@@ -78,7 +78,7 @@ class ContinuationStrategy:
 
     def _follower(self, target: PhysicsTask) -> StepControl:
         """An orbit that parts from the source's is not found by ever shorter steps."""
-        least = ORBIT_STEP if target.problem.horizons > 1 else StepControl.least
+        least = ORBIT_STEP if target.problem.time_windows > 1 else StepControl.least
         return StepControl(least=least, accept=self._accept)
 
     def _last(self, target: Task, after: FitResult | None = None) -> Steps[FitResult]:

@@ -196,7 +196,7 @@ class PhysicsAnsatz:
         one = torch.ones_like(next(iter(x.values())))
         if not walls:
             space = [x[axis.name] for axis in self.problem.domain.space]
-            return [part * one for part in self.problem.start(*space)]
+            return [part * one for part in self.problem.initial_fields(*space)]
         *others, (name, low, high, (lower, upper)) = walls
         here, at_lower, at_upper = (
             self._bent_start(others, x | {name: place})

@@ -8,6 +8,7 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from pacpde.errors import InvalidValueError, short
+from pacpde.renamed import warn_renamed
 
 if TYPE_CHECKING:
     from pacpde.physics.problem import Problem
@@ -15,11 +16,21 @@ if TYPE_CHECKING:
 Family = type["Problem"]
 
 DECLARATIONS = (
-    "name", "axes", "fields", "scales", "time_scale", "edges", "odd", "horizons", "recipe",
+    "name", "axes", "fields", "scales", "time_scale", "edges", "odd", "time_windows", "recipe",
 )  # fmt: skip
 METHODS = ("rhs", "initial", "exact")
+OLD_NAMES = {"horizons": "time_windows"}
 FUNCTIONS = (property, cached_property, staticmethod, classmethod)
 NEAR = 0.75  # of difflib: "axis" is as near to "axes"
+
+
+def read_old_names(family: Family) -> None:
+    """Move what a class declares by an old name to the new one."""
+    for old, new in OLD_NAMES.items():
+        if old in vars(family):
+            warn_renamed(f"{family.__name__}.{old}", new, stacklevel=6)
+            setattr(family, new, vars(family)[old])
+            delattr(family, old)
 
 
 def check_names(family: Family) -> None:
@@ -45,11 +56,12 @@ def check_names(family: Family) -> None:
                     "something else: give it another one",
                 )  # fmt: skip
             continue
-        near = get_close_matches(name, [*DECLARATIONS, *METHODS, "until"], n=1, cutoff=NEAR)
+        known = [*DECLARATIONS, *METHODS, *OLD_NAMES, "until"]
+        near = get_close_matches(name, known, n=1, cutoff=NEAR)
         if near and name not in read:
             raise _wrong(
                 family, f"{name}, which nothing in the class reads and no problem knows: did you "
-                f"mean {near[0]}? Give it another name if it is your own",
+                f"mean {OLD_NAMES.get(near[0], near[0])}? Give it another name if it is your own",
             )  # fmt: skip
 
 

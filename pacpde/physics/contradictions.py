@@ -133,7 +133,8 @@ class _StartOnLines:
         def start(**at: torch.Tensor) -> torch.Tensor:
             one = torch.ones_like(at[axis.name])
             return torch.stack(
-                [part * one for part in self.problem.start(*(at[name] for name in names))], -1
+                [part * one for part in self.problem.initial_fields(*(at[name] for name in names))],
+                -1,
             )
 
         jet = taylor_channels(start, columns, ("", axis.name)).numpy()

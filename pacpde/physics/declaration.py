@@ -14,7 +14,7 @@ from weakref import WeakSet
 import numpy as np
 
 from pacpde.errors import InvalidValueError, PacpdeError, UnknownNameError, short
-from pacpde.physics.attributes import base_of, check_names, check_taken
+from pacpde.physics.attributes import base_of, check_names, check_taken, read_old_names
 from pacpde.physics.calls import check_calls, line_of
 from pacpde.physics.conditions import Dirichlet, Periodic
 from pacpde.physics.derivatives import ChannelDerivative, RecordedDerivative, channel_names
@@ -30,7 +30,7 @@ Family = type["Problem"]
 POINTS = 7  # at which rhs and initial are tried: neither 1 nor a likely number of fields
 EDGES = 'edges = {"x": Dirichlet(0.0, 0.0)} or {"x": Periodic()}'
 SIZES = f"from {SMALLEST:g} to {LARGEST:g}"
-MOST_HORIZONS = 1000  # each is a phase of every fit
+MOST_TIME_WINDOWS = 1000  # each is a phase of every fit
 settings: list[Callable[[Mapping[str, Any]], object]] = []  # of a fit: each refuses a recipe
 _filled: "WeakSet[Family]" = WeakSet()  # whose scales were not written
 _tried: "WeakSet[Family]" = WeakSet()
@@ -38,6 +38,7 @@ _tried: "WeakSet[Family]" = WeakSet()
 
 def check_class(family: Family) -> None:
     """Refuse a class whose declarations are of the wrong kind or contradict each other."""
+    read_old_names(family)
     check_names(family)
     for name in ("axes", "fields", "scales", "odd"):
         _check_tuple(family, name)
@@ -55,11 +56,12 @@ def check_class(family: Family) -> None:
             f"time_scale = {short(scale)}, expected a time above 0 ({SIZES}), or None",
         )
     family.time_scale = as_plain(scale)
-    if not isinstance(family.horizons, int) or not 1 <= family.horizons <= MOST_HORIZONS:
+    windows = family.time_windows
+    if not isinstance(windows, int) or not 1 <= windows <= MOST_TIME_WINDOWS:
         raise _wrong(
             family,
-            f"horizons = {short(family.horizons)}, expected a whole number from 1 to "
-            f"{MOST_HORIZONS}: a fit grows its time span in so many pieces",
+            f"time_windows = {short(windows)}, expected a whole number from 1 to "
+            f"{MOST_TIME_WINDOWS}: a fit grows its time span in so many pieces",
         )
     check_declared(family)
     _check_defaults(family)
@@ -124,7 +126,7 @@ def _try(problem: "Problem") -> None:
     problem.rates(recorded.fields, recorded)
     _check_derivatives(problem, recorded.asked)
     points = box.from_unit(rng.random((POINTS, len(box.axes)))).T
-    start = problem.start(*points[1:])
+    start = problem.initial_fields(*points[1:])
     for part in start:
         _check_values(problem, "initial", part)
     fields = [np.broadcast_to(np.asarray(part, float), POINTS) for part in start]

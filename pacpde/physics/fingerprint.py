@@ -86,7 +86,7 @@ def probe(problem: Problem) -> list[np.ndarray]:
     }
     d = ChannelDerivative(channels, domain.names, dict(zip(domain.names, points, strict=True)))
     with np.errstate(all="ignore"):
-        values = [*problem.rates(d.fields, d), *problem.start(*points[1:])]
+        values = [*problem.rates(d.fields, d), *problem.initial_fields(*points[1:])]
     return [np.broadcast_to(np.asarray(value, float), POINTS) for value in values]
 
 

@@ -129,7 +129,7 @@ def _start(problem: "Problem") -> Function:
 
     def values(unit: np.ndarray) -> np.ndarray:
         at = [axis.lower + axis.length * x for axis, x in zip(space, unit.T, strict=True)]
-        parts = problem.start(*at)
+        parts = problem.initial_fields(*at)
         return np.stack([np.broadcast_to(np.asarray(part, float), len(unit)) for part in parts], -1)
 
     return values

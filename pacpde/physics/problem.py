@@ -14,7 +14,7 @@ from pacpde.physics.calls import line_of
 from pacpde.physics.conditions import Condition
 from pacpde.physics.contradictions import Contradiction, contradictions
 from pacpde.physics.declaration import (
-    MOST_HORIZONS,
+    MOST_TIME_WINDOWS,
     check_class,
     check_coefficients,
     check_complete,
@@ -28,6 +28,7 @@ from pacpde.physics.narrow import Narrow, narrow_features
 from pacpde.physics.numbers import as_number, as_plain
 from pacpde.physics.symmetry import check_symmetry
 from pacpde.registry import Registry
+from pacpde.renamed import renamed_attribute
 
 families: Registry[type["Problem"]] = Registry("family", "pacpde.problems", check_family)
 
@@ -72,7 +73,8 @@ class Problem(ABC):
         edges: one condition for every space axis.
         odd: space axes in each of which every field is odd, u(−x) = −u(x); they must be symmetric.
             Start, edges and equation are tried when a problem is made.
-        horizons: pieces in which a fit grows its time span, at most 1000; 1 fits it all at once.
+        time_windows: number of windows [start, tᵢ] in which a fit grows its time span, at most
+            1000; 1 fits the whole span at once.
         recipe: settings of a fit that suit the family, see `pacpde.methods.TrainingConfig`.
         until: end of the time span, if it is not the family's own.
     """
@@ -84,7 +86,7 @@ class Problem(ABC):
     time_scale: ClassVar[float | None] = None
     edges: ClassVar[Mapping[str, Condition]] = {}
     odd: ClassVar[tuple[str, ...]] = ()
-    horizons: ClassVar[int] = 1
+    time_windows: ClassVar[int] = 1
     recipe: ClassVar[Mapping[str, Any]] = {}
 
     until: float | None = dataclasses.field(default=None, kw_only=True)
@@ -118,11 +120,11 @@ class Problem(ABC):
                     f"{start:g}."
                 )
             object.__setattr__(self, "until", end)
-            if self.horizons > 1 and self.horizons * self.stretch > MOST_HORIZONS:
+            windows = self.time_windows * self.span_ratio
+            if self.time_windows > 1 and windows > MOST_TIME_WINDOWS:
                 raise InvalidValueError(
-                    f"{self.name}: until is {end:g}, which a fit would take in "
-                    f"{self.horizons * self.stretch:.0f} pieces, expected at most {MOST_HORIZONS}: "
-                    "give a shorter time span."
+                    f"{self.name}: until is {end:g}, which a fit would take in {windows:.0f} "
+                    f"pieces, expected at most {MOST_TIME_WINDOWS}: give a shorter time span."
                 )
         check_physics(self)
         check_symmetry(self)
@@ -183,8 +185,8 @@ class Problem(ABC):
         return domain if self.until is None else domain.restricted("t", upper=self.until)
 
     @property
-    def stretch(self) -> float:
-        """Length of the time span in force, in the family's own."""
+    def span_ratio(self) -> float:
+        """Length of the time span in force divided by that of the family's own."""
         return self.domain.axis("t").length / Domain(self.axes).axis("t").length
 
     @property
@@ -224,9 +226,13 @@ class Problem(ABC):
         result = self.rhs(fields[0] if len(self.fields) == 1 else tuple(fields), d)
         return self._as_tuple(result, "rhs")
 
-    def start(self, *space: Array) -> tuple[Array, ...]:
-        """`initial` as a tuple of one array a field."""
+    def initial_fields(self, *space: Array) -> tuple[Array, ...]:
+        """`initial` as a tuple of one array a field, however many fields there are."""
         return self._as_tuple(self.initial(*space), "initial")
+
+    horizons = renamed_attribute("horizons", "time_windows")
+    stretch = renamed_attribute("stretch", "span_ratio")
+    start = renamed_attribute("start", "initial_fields")
 
     def _as_tuple(self, result: Any, where: str) -> tuple[Array, ...]:
         parts = tuple(result) if isinstance(result, tuple | list) else (result,)

@@ -74,9 +74,9 @@ def _contradictions(problem: "Problem") -> Iterator[str]:
     points = box.from_unit(rng.random((POINTS, len(box.axes))))
     here = dict(zip(box.names, points.T, strict=True))
     space = {name: here[name] for name in box.names[1:]}
-    start = _arrays(problem.start(*space.values()))
+    start = _arrays(problem.initial_fields(*space.values()))
     for axis in problem.odd:
-        image = _arrays(problem.start(*_mirrored(space, axis).values()))
+        image = _arrays(problem.initial_fields(*_mirrored(space, axis).values()))
         for k, field in enumerate(problem.fields):
             yield from _contradiction(axis, f"initial {field}", space, start[k], image[k])
     found = np.array([np.sqrt(np.mean(part**2)) for part in start])

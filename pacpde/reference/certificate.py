@@ -331,7 +331,7 @@ def _start_error(problem: Problem, axes: dict[str, np.ndarray], values: np.ndarr
     missed = 0.0
     shape = tuple(len(x) for x in points)
     with np.errstate(all="ignore"):
-        exact = [np.broadcast_to(start, shape) for start in problem.start(*grids)]
+        exact = [np.broadcast_to(start, shape) for start in problem.initial_fields(*grids)]
     space = {axis.name: x for axis, x in zip(problem.domain.space, points, strict=True)}
     check_finite(problem, "initial", np.stack(exact), space)
     for start, field in zip(exact, values, strict=True):

@@ -34,7 +34,7 @@ class MethodOfLines:
         }
         grids = np.meshgrid(*(axis.nodes for axis in space), indexing="ij", sparse=True)
         self.coordinates = {axis.axis.name: x for axis, x in zip(space, grids, strict=True)}
-        self.template = self._hold_edges(self._shaped(problem.start(*grids), "initial"))
+        self.template = self._hold_edges(self._shaped(problem.initial_fields(*grids), "initial"))
         self.start = self.template[self.inside].ravel()
         scales = np.asarray(problem.scales, float).reshape(-1, *[1] * len(space))
         self.scale = np.broadcast_to(scales, self.template.shape)[self.inside].ravel()

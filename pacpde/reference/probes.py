@@ -211,7 +211,7 @@ class Probes:
     def _start(self, lines: Lines, offsets: np.ndarray) -> list[np.ndarray]:
         at = lines.coordinates(offsets)
         with np.errstate(all="ignore"):
-            values = self.problem.start(*(at[axis.axis.name] for axis in self.space))
+            values = self.problem.initial_fields(*(at[axis.axis.name] for axis in self.space))
         shape = at[lines.axis].shape
         return [np.broadcast_to(np.asarray(value, float), shape) for value in values]
 

@@ -92,7 +92,7 @@ def _missed_start(network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz) ->
     points[:, 0] = problem.domain.axis("t").lower
     wrong, size = np.zeros(len(problem.fields)), np.zeros(len(problem.fields))
     for some, share in [(points, 1.0), *(one.box(problem, IN_BOX) for one in narrow)]:
-        parts = problem.start(*some.T[1:])
+        parts = problem.initial_fields(*some.T[1:])
         start = np.stack([np.broadcast_to(part, len(some)) for part in parts], -1)
         size += share * (start**2).mean(0)
         for own, expected in zip(np.array_split(some, 8), np.array_split(start, 8), strict=True):
@@ -140,7 +140,7 @@ class _Linearised:
         values, rate_of_change = shaped(jet[0]), shaped(jet[names.index("t")])
         space = [torch.from_numpy(x).to(weights) for x in grid.nodes.T]
         one = weights.new_ones(shape[1])
-        start = torch.stack([part * one for part in problem.start(*space)], -1)
+        start = torch.stack([part * one for part in problem.initial_fields(*space)], -1)
         return cls(
             values,
             {name: shaped(slopes[k]) for k, name in enumerate(names) if name != "t"},

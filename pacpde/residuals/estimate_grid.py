@@ -97,7 +97,7 @@ def _times(problem: Problem, defects: np.ndarray) -> np.ndarray:
         even = np.linspace(0, 1, len(defects))
         more = np.interp(share, reached / reached[-1], even)
         return np.unique(np.concatenate([found, time.lower + time.length * more]))
-    steps = int(ODE_STEPS * max(1.0, problem.stretch))
+    steps = int(ODE_STEPS * max(1.0, problem.span_ratio))
     early = np.concatenate([[0.0], np.geomspace(1e-9, 1 / steps, EARLY)])
     return time.lower + time.length * np.append(early, np.linspace(0, 1, steps + 1)[2:])
 

@@ -240,7 +240,7 @@ class PhysicsTask:
         count = max(draw.points // 10, 20)
         start = box.sample(count, rng)
         start[:, 0] = box.axes[0].lower
-        values = [np.broadcast_to(v, count) for v in self.problem.start(*start.T[1:])]
+        values = [np.broadcast_to(v, count) for v in self.problem.initial_fields(*start.T[1:])]
         labelled = [Labels(start, np.stack(values, -1))]
         for position, axis in enumerate(self.problem.domain.axes):
             edge = self.problem.edges.get(axis.name)

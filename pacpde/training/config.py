@@ -100,8 +100,8 @@ class TrainingConfig:
         """
         if not isinstance(task, PhysicsTask) or not task.physics:
             return self.again(task)
-        if task.problem.horizons > 1:
-            pieces = ceil(task.problem.horizons * task.problem.stretch)
+        if task.problem.time_windows > 1:
+            pieces = ceil(task.problem.time_windows * task.problem.span_ratio)
             half = _share(self.points, 0.5)
             longer = [
                 Phase(self.steps, 5, SamplingSpec(half, horizon=k / pieces), enough=self.tolerance)
@@ -113,7 +113,7 @@ class TrainingConfig:
 
     def restored(self, task: Task) -> tuple[Phase, ...]:
         """Phases of a fit from weights that solved the task before most of them were pruned."""
-        grows = isinstance(task, PhysicsTask) and task.physics and task.problem.horizons > 1
+        grows = isinstance(task, PhysicsTask) and task.physics and task.problem.time_windows > 1
         return self.first(task) if grows else self.again(task)
 
     def again(self, task: Task) -> tuple[Phase, ...]:
@@ -142,11 +142,11 @@ declaration.settings.append(lambda recipe: TrainingConfig.of(None, **recipe))
 def _declared(problem: Problem) -> dict[str, Any]:
     """What a problem declares; where it grows its time span, more of it for a longer one."""
     declared = dict(problem.recipe)
-    if problem.horizons > 1 and problem.stretch > 1:
+    if problem.time_windows > 1 and problem.span_ratio > 1:
         points = declared.get("points", TrainingConfig.points)
-        declared["points"] = ceil(points * problem.stretch)
+        declared["points"] = ceil(points * problem.span_ratio)
         if declared.get("frequency"):
-            declared["frequency"] *= problem.stretch
+            declared["frequency"] *= problem.span_ratio
     return declared
 
 

@@ -37,7 +37,7 @@ def test_reference_starts_at_the_start_and_meets_the_edges(problem: Problem) -> 
     reference = reference_for(problem)
     space = list(reference.axes.values())[1:]
     mesh = np.meshgrid(*space, indexing="ij")
-    for value, field in zip(problem.start(*mesh), reference.fields.values(), strict=True):
+    for value, field in zip(problem.initial_fields(*mesh), reference.fields.values(), strict=True):
         # the start is given, not solved for: only interpolation rounds it
         np.testing.assert_allclose(field[0], value + np.zeros_like(field[0]), atol=1e-9)
         for position, axis in enumerate(problem.domain.space, start=1):

@@ -87,7 +87,7 @@ def starts_on_its_edges(problem: Problem) -> bool:
         for end, value in ((axis.lower, edge.lower), (axis.upper, edge.upper)):
             there = points.copy()
             there[:, position] = end
-            if any(np.abs(part - value).max() > 1e-12 for part in problem.start(*there.T)):
+            if any(np.abs(part - value).max() > 1e-12 for part in problem.initial_fields(*there.T)):
                 return False
     return True
 
@@ -103,7 +103,7 @@ class TestStartAndEdges:
         points = random_points(problem)
         points[:, 0] = problem.domain.axis("t").lower
         made = evaluate(problem, points)[0]
-        start = problem.start(*torch.tensor(points).T[1:])
+        start = problem.initial_fields(*torch.tensor(points).T[1:])
         for k, expected in enumerate(start):
             expected = torch.as_tensor(expected, dtype=made.dtype).expand(len(points))
             assert (made[:, k] - expected).abs().max() <= EXACT * problem.scales[k]

@@ -122,16 +122,16 @@ WRONG = {
     "rates of true and false": (RATES, "return u > 0", RHS_LINE, "gives true or false for a field"),
     "a start of true and false": (
         "return x * (1 - x)", "return x > 0.5", START_LINE, "gives true or false for a field"),
-    "horizons without end": (
-        "scales = (1.0,)", "scales = (1.0,)\n    horizons = 10**9", CLASS_LINE, "from 1 to 1000"),
+    "time_windows without end": (
+        "scales = (1.0,)", "scales = (1.0,)\n    time_windows = 10**9", CLASS_LINE, "1 to 1000"),
     "no axes": ("axes = (A", "boxes = (A", CLASS_LINE, r"axes = \(\), expected Axis objects"),
     "axes misspelt": ("axes = (A", "axis = (A", CLASS_LINE, "did you mean axes"),
     "edges misspelt": ("edges =", "edge =", CLASS_LINE, "edge, which .* did you mean edges"),
     "scales misspelt": ("scales =", "scale =", CLASS_LINE, "did you mean scales"),
     "a recipe misspelt": ("recipe =", "recipes =", CLASS_LINE, "did you mean recipe"),
     "a field misspelt": ("fields =", "field =", CLASS_LINE, "did you mean fields"),
-    "horizons misspelt": (
-        "scales =", "horizon = 10\n    scales =", CLASS_LINE, "did you mean horizons"),
+    "time_windows misspelt": (
+        "scales =", "horizon = 10\n    scales =", CLASS_LINE, "did you mean time_windows"),
     "odd misspelt": ("scales =", 'odds = ("x",)\n    scales =', CLASS_LINE, "did you mean odd"),
     "a time scale misspelt": (
         "scales =", "timescale = 2.0\n    scales =", CLASS_LINE, "did you mean time_scale"),
@@ -193,10 +193,24 @@ def test_functions_of_any_arguments_that_fit_are_taken(tmp_path: Path) -> None:
 
 def test_pieces_of_a_stretched_time_span_are_bounded(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
-    file.write_text(FAMILY.replace("scales", "horizons = 300\n    scales"))
+    file.write_text(FAMILY.replace("scales", "time_windows = 300\n    scales"))
     load_plugin(file)
     with pytest.raises(InvalidValueError, match="in 1200 pieces, expected at most 1000"):
         families.get("test_declared")(until=4.0)
+
+
+def test_an_old_name_is_read_and_said(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(FAMILY.replace("scales", "horizons = 3\n    scales"))
+    with pytest.warns(FutureWarning, match=r"Declared\.horizons was renamed: write time_windows"):
+        load_plugin(file)
+    problem = families.get("test_declared")(until=2.0)
+    assert problem.time_windows == 3
+    for old, value in (("horizons", 3), ("stretch", 2.0)):
+        with pytest.warns(FutureWarning, match=f"{old} was renamed"):
+            assert getattr(problem, old) == value
+    with pytest.warns(FutureWarning, match="start was renamed: write initial_fields"):
+        assert problem.start(0.5) == (0.25,)
 
 
 def test_a_class_without_a_name_of_its_own_is_refused(tmp_path: Path) -> None:

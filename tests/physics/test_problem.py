@@ -224,7 +224,7 @@ def test_a_name_that_is_none_is_refused(name: object) -> None:
 def test_starts_meet_edges_symmetries_and_exact_solutions(family: type[Problem]) -> None:
     problem = family()
     grids = np.meshgrid(*(axis.grid(9) for axis in problem.domain.space), indexing="ij")
-    starts = problem.start(*grids)
+    starts = problem.initial_fields(*grids)
     for index, axis in enumerate(problem.domain.space):
         edge = problem.edges[axis.name]
         for start in starts:

@@ -88,7 +88,7 @@ def exact_lorenz(problem: Problem, steps: int) -> np.ndarray:
         x, y, z = u
         return np.array([sigma * (y - x), x * (rho - z) - y, x * y - beta * z])
 
-    u, h = np.array(problem.start(), np.longdouble), np.longdouble(3) / steps
+    u, h = np.array(problem.initial_fields(), np.longdouble), np.longdouble(3) / steps
     found = [u]
     for k in range(1, steps + 1):
         one = rates(u)

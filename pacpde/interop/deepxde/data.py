@@ -159,7 +159,7 @@ def _start(problem: Problem, geometry: Any) -> list[Any]:
     def of(field: int) -> Values:
         def values(x: np.ndarray) -> np.ndarray:
             space = x.T.astype(float)[: len(problem.domain.space)]
-            return _column(problem.start(*space)[field], x)
+            return _column(problem.initial_fields(*space)[field], x)
 
         return values
 
