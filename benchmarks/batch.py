@@ -122,7 +122,7 @@ def steps(targets: Any, width: int, depth: int, points: int, arguments: Any) -> 
 
     from pacpde import Runtime
     from pacpde.networks.ansatz import network_for
-    from pacpde.optim.free import LeastSquares
+    from pacpde.optim.least_squares import LeastSquares
     from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
     from pacpde.optim.stepwise import StepRequest
     from pacpde.residuals.task import PhysicsTask, SamplingSpec

@@ -87,7 +87,7 @@ def cell(width: int, points: int, options: argparse.Namespace) -> dict[str, Any]
 
     torch.set_num_threads(options.threads)
     from pacpde.networks.ansatz import network_for
-    from pacpde.optim.free import LeastSquares
+    from pacpde.optim.least_squares import LeastSquares
     from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
     from pacpde.problems import Burgers
     from pacpde.residuals.task import PhysicsTask, SamplingSpec

@@ -51,7 +51,7 @@ class AugmentedFineTuning(ContinuationMethod):
             return AugmentedTask(task, source.network, wide, more)
 
         start = source.reset(network=wide.network, weights=wide.weights)
-        anchor = None if held is None else held.members(free)
+        anchor = None if held is None else held.select(free)
         fits = yield from steps_of(self.fits)(
             start, target, free, context, anchor=anchor, wrap=beside
         )

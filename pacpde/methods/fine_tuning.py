@@ -30,7 +30,7 @@ class FineTuning(ContinuationMethod):
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         free, held = self.free(source), self.anchor(source, context)
-        anchor = None if held is None else held.members(free)
+        anchor = None if held is None else held.select(free)
         start = source.reset()
         fits = yield from steps_of(self.fits)(start, target, free, context, anchor=anchor)
         surrogate = build_surrogate(

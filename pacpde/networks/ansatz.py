@@ -58,7 +58,7 @@ class Batch(Stackable):
     def size(self) -> int:
         return self.coordinates.shape[-2]
 
-    def only(self, points: slice | torch.Tensor) -> "Batch":
+    def subset(self, points: slice | torch.Tensor) -> "Batch":
         """Some of the points."""
         inputs = self.inputs.unflatten(-2, (self.images, self.size))
         return replace(

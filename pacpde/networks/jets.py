@@ -70,9 +70,7 @@ def activate(s: Slopes, z: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
     return torch.stack(channels, -3)
 
 
-def pull_back(
-    s: Slopes, z: torch.Tensor, names: Sequence[str], gradient: torch.Tensor
-) -> torch.Tensor:
+def vjp(s: Slopes, z: torch.Tensor, names: Sequence[str], gradient: torch.Tensor) -> torch.Tensor:
     """The gradient in z, from the gradient in `activate(s, z, names)`.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pacpde.errors import InvalidValueError, check_count, unknown
-from pacpde.networks.jets import ACTIVATIONS, Slopes, activate, order, pull_back, slopes
+from pacpde.networks.jets import ACTIVATIONS, Slopes, activate, order, slopes, vjp
 
 WIDEST, DEEPEST = 1_000_000, 1_000  # beyond them a network is a slip of the pen
 
@@ -183,7 +183,7 @@ class MLP:
             weight, _ = matrices[number + 1]
             gradient = _linear(gradient, weight.mT)
             seen = trace[number]
-            gradient = pull_back(seen.slopes, seen.z, names, gradient)
+            gradient = vjp(seen.slopes, seen.z, names, gradient)
             found.append(gradient)
         return found[::-1]
 

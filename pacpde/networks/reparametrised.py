@@ -45,7 +45,7 @@ class Reparametrised(MLP, ABC):
         """The dense network's weights [..., inner size]; differentiable in v [..., size]."""
 
     @abstractmethod
-    def pull(self, jacobian: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    def vjp_weights(self, jacobian: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         """∂r/∂v [..., rows, size] from ∂r/∂(effective weights) [..., rows, inner size]."""
 
     def matrices(self, weights: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -87,7 +87,7 @@ class LowRank(Reparametrised):
             parts += [v[..., layer.weights] + (b @ a).flatten(-2), v[..., layer.biases]]
         return torch.cat(parts, -1)
 
-    def pull(self, jacobian: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    def vjp_weights(self, jacobian: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         parts = [jacobian]
         for layer, at_a, at_b in self.adapters:
             a = v[..., at_a].unflatten(-1, (self.rank, layer.inputs)).unsqueeze(-3)
@@ -121,7 +121,7 @@ class Masked(Reparametrised):
             ]
         return torch.cat(parts, -1)
 
-    def pull(self, jacobian: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    def vjp_weights(self, jacobian: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         own, others = jacobian.clone(), []
         for layer, score in zip(self.layers, self._scores(v), strict=True):
             others.append(jacobian[..., layer.weights] * v[..., layer.weights].unsqueeze(-2))
@@ -149,7 +149,7 @@ class Scaled(Reparametrised):
     def effective(self, v: torch.Tensor) -> torch.Tensor:
         return v[..., : self.inner.size] * self._spread(v)
 
-    def pull(self, jacobian: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    def vjp_weights(self, jacobian: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         slope = jacobian * v[..., None, : self.inner.size]
         others = [
             slope[..., layer.weights].unflatten(-1, (layer.outputs, layer.inputs)).sum(-2)

@@ -22,7 +22,7 @@ class Stackable:
         ...     slope: torch.Tensor
         ...     name: str = "line"
         >>> both = Line.stack([Line(torch.tensor(1.0)), Line(torch.tensor(2.0))])
-        >>> both.slope.tolist(), both.members(torch.tensor([1])).slope.tolist()
+        >>> both.slope.tolist(), both.select(torch.tensor([1])).slope.tolist()
         ([1.0, 2.0], [2.0])
     """
 
@@ -34,9 +34,9 @@ class Stackable:
         parts = {name: stack([getattr(one, name) for one in items]) for name in cls.stacked}
         return replace(items[0], **parts)  # type: ignore[type-var]
 
-    def members(self, chosen: torch.Tensor) -> Self:
+    def select(self, chosen: torch.Tensor) -> Self:
         """Some of a stack, by their numbers or a mask."""
-        parts = {name: members(getattr(self, name), chosen) for name in self.stacked}
+        parts = {name: select(getattr(self, name), chosen) for name in self.stacked}
         return replace(self, **parts)  # type: ignore[type-var]
 
 
@@ -54,14 +54,14 @@ def stack(values: Sequence[Any]) -> Any:
     return type(first).stack(values)
 
 
-def members(value: Any, chosen: torch.Tensor) -> Any:
+def select(value: Any, chosen: torch.Tensor) -> Any:
     """Some of what was stacked."""
     if value is None:
         return None
     if isinstance(value, torch.Tensor):
         return value[chosen]
     if isinstance(value, tuple):
-        return tuple(members(part, chosen) for part in value)
+        return tuple(select(part, chosen) for part in value)
     if isinstance(value, Sequence):
-        return [members(part, chosen) for part in value]
-    return value.members(chosen)
+        return [select(part, chosen) for part in value]
+    return value.select(chosen)

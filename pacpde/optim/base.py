@@ -5,7 +5,7 @@ from typing import Protocol
 
 import torch
 
-from pacpde.optim.free import LeastSquares
+from pacpde.optim.least_squares import LeastSquares
 from pacpde.registry import Registry
 
 State = dict[str, torch.Tensor]

@@ -9,7 +9,7 @@ import torch
 from scipy.optimize import line_search
 
 from pacpde.optim.base import Progress, State, optimisers
-from pacpde.optim.free import LeastSquares
+from pacpde.optim.least_squares import LeastSquares
 
 
 @optimisers.registering("ssbroyden")

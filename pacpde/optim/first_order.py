@@ -10,7 +10,7 @@ import torch
 from pacpde.errors import MissingPackageError
 from pacpde.networks.mlp import MLP
 from pacpde.optim.base import Progress, State, optimisers
-from pacpde.optim.free import LeastSquares
+from pacpde.optim.least_squares import LeastSquares
 
 
 class Rule(ABC):
@@ -162,7 +162,7 @@ class _SOAPRule(Rule):
     def step(self, iterate: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
         network, problem = self.problem.network, self.problem
         slopes = torch.zeros_like(problem.weights)
-        slopes[problem.free] = gradient
+        slopes[problem.trainable_mask] = gradient
         now = _to_layers(network, problem.insert(iterate))
         for matrix, value, slope in zip(
             self.matrices, now, _to_layers(network, slopes), strict=True
@@ -175,7 +175,7 @@ class _SOAPRule(Rule):
             for name in ("GG", "Q"):
                 own[name] = [part.contiguous() for part in own[name]]
             own["exp_avg_sq"] = own["exp_avg_sq"].contiguous()
-        return _to_vector(self.matrices)[problem.free]
+        return _to_vector(self.matrices)[problem.trainable_mask]
 
     def state(self) -> State:
         kept = {"taken": torch.tensor(self.own.param_groups[0]["step"], device="cpu")}

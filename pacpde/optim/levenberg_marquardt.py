@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from pacpde.optim.base import Progress, State, optimisers
-from pacpde.optim.free import LeastSquares
+from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.normal import NormalSystem, normal_system
 
 REACH = 0.1  # share of a step at which the curvature along it is measured
@@ -61,7 +61,7 @@ class LevenbergMarquardt:
         stalled, solver = np.zeros(many, bool), ""
         while len(trying := np.flatnonzero((taken < steps) & ~stalled)):
             at = torch.as_tensor(trying, device=x.device)
-            now, here = problem.members(at), x[at]
+            now, here = problem.select(at), x[at]
             system = normal_system(*now.linearise(here), now.anchor, here)
             solver = system.name
             evaluations[trying] += 1
@@ -90,7 +90,7 @@ class LevenbergMarquardt:
                 left = torch.as_tensor(np.flatnonzero(again), device=x.device)
                 if len(trying):
                     at, here = at[left], here[left]
-                    now, system = now.members(left), system.members(left)
+                    now, system = now.select(left), system.select(left)
         damping = np.minimum(damping, self.most)
         return [
             Progress(

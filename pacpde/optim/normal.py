@@ -20,20 +20,20 @@ class NormalSystem(ABC):
     """One linearisation, solved anew for each damping."""
 
     name: str
-    STACKED: tuple[str, ...] = ("r", "stiffness", "pull", "gradient")
+    STACKED: tuple[str, ...] = ("r", "stiffness", "anchor_grad", "gradient")
 
     def __init__(
         self, r: torch.Tensor, jacobian: Jacobian, anchor: Anchor | None, x: torch.Tensor
     ) -> None:
         self.r, self.jacobian = r, jacobian
         self.stiffness = torch.zeros_like(x) if anchor is None else 2 * anchor.strength
-        self.pull = self.stiffness * (0 if anchor is None else x - anchor.centre)
-        self.gradient = jacobian.transposed_times(r) + self.pull
+        self.anchor_grad = self.stiffness * (0 if anchor is None else x - anchor.centre)
+        self.gradient = jacobian.transposed_times(r) + self.anchor_grad
 
-    def members(self, chosen: torch.Tensor) -> Self:
+    def select(self, chosen: torch.Tensor) -> Self:
         """Some of a stack, before they are damped."""
         some = copy(self)
-        some.jacobian = self.jacobian.members(chosen)
+        some.jacobian = self.jacobian.select(chosen)
         for name in self.STACKED:
             setattr(some, name, getattr(self, name)[chosen])
         return some
@@ -109,7 +109,7 @@ class ParameterSpace(Dense):
 class ResidualSpace(Dense):
     """By Cholesky of JJᵀ + sI, [..., rows, rows], where S = (s − μ)I.
 
-    δ = −pull/s − Jᵀ(JJᵀ + sI)⁻¹(r − J pull/s).
+    δ = −a/s − Jᵀ(JJᵀ + sI)⁻¹(r − J a/s), a the gradient of the anchor.
     """
 
     name = "residual space"
@@ -129,8 +129,8 @@ class ResidualSpace(Dense):
     def step(self) -> torch.Tensor:
         if not self.anchored:
             return self.step_for(self.r)
-        pulled = self.pull / self.own
-        return self.step_for(self.r - self.jacobian.times(pulled)) - pulled
+        shift = self.anchor_grad / self.own
+        return self.step_for(self.r - self.jacobian.times(shift)) - shift
 
     def step_for(self, r: torch.Tensor) -> torch.Tensor:
         return -self.jacobian.transposed_times(self.substitute(r))
@@ -182,6 +182,6 @@ def normal_system(
     rows, free = jacobian.shape
     kind = ResidualSpace if rows < free and (anchor is None or anchor.uniform) else ParameterSpace
     size = rows if kind is ResidualSpace else free
-    if 2 * r.element_size() * size**2 > jacobian.memory:  # the matrix and its factor
+    if 2 * r.element_size() * size**2 > jacobian.memory_bytes:  # the matrix and its factor
         return Krylov(r, jacobian, anchor, x)
     return kind(r, jacobian, anchor, x)

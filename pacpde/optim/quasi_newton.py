@@ -8,7 +8,7 @@ import torch
 from scipy.optimize import minimize
 
 from pacpde.optim.base import Progress, State, optimisers
-from pacpde.optim.free import LeastSquares
+from pacpde.optim.least_squares import LeastSquares
 
 
 @optimisers.registering("lbfgs")

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from pacpde.errors import SolverError, check_count
-from pacpde.optim.free import LeastSquares
+from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.stepwise import Answer, Request, StepRequest, Steps, Work
 from pacpde.runtime import gradients, one_thread
 
@@ -290,7 +290,7 @@ def _room(request: StepRequest) -> int:
 def _bytes(problem: LeastSquares) -> int:
     """Of the Jacobian, and of a normal matrix with its factor."""
     rows = sum(term.batch.size for term in problem.terms) * problem.network.outputs
-    free = int(problem.free.sum())
+    free = int(problem.trainable_mask.sum())
     return problem.weights.element_size() * (rows * free + 2 * min(rows, free) ** 2)
 
 

@@ -45,7 +45,7 @@ def sensitivity(
     network: MLP,
     weights: torch.Tensor,
     draw: SamplingSpec,
-    memory: int = MEMORY,
+    memory_bytes: int = MEMORY,
 ) -> Sensitivity:
     """By the implicit function theorem.
 
@@ -56,12 +56,12 @@ def sensitivity(
     Args:
         numbers: the unknowns at which `weights` solve the equation, [unknowns].
         draw: of the points at which residuals are taken.
-        memory: bytes that the Jacobian may take.
+        memory_bytes: bytes that the Jacobian may take.
     """
     here = task.at(unknowns.at(numbers))
     equation, measured = here.equation(draw), here.misses(draw)
-    r, jacobian = linearise(network, weights, equation, None, memory)
-    misses, own = linearise(network, weights, [measured], None, memory)
+    r, jacobian = linearise(network, weights, equation, None, memory_bytes)
+    misses, own = linearise(network, weights, [measured], None, memory_bytes)
     system = normal_system(r, jacobian, None, weights)
     system.damp(weights.new_tensor(DAMPING * _mean_square(jacobian)))
     columns, ways = [], []

@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 
 from pacpde.optim.base import Optimiser, Progress, State
-from pacpde.optim.free import LeastSquares
+from pacpde.optim.least_squares import LeastSquares
 from pacpde.runtime import gradients
 
 P = ParamSpec("P")

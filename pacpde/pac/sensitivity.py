@@ -25,7 +25,7 @@ def curvature(
     total = torch.zeros_like(weights)
     for term in terms:
         for start in range(0, term.batch.size, points):
-            part = term.only(slice(start, min(start + points, term.batch.size)))
+            part = term.subset(slice(start, min(start + points, term.batch.size)))
             _, jacobian = linearise(network, weights, [part])
             total += (jacobian.dense() ** 2).sum(-2)
     return total

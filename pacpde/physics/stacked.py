@@ -40,7 +40,7 @@ def stack(problems: Sequence[Problem], like: torch.Tensor) -> Problem:
     return with_columns(problems[0], columns)
 
 
-def members(stacked: Problem, chosen: torch.Tensor) -> Problem:
+def select(stacked: Problem, chosen: torch.Tensor) -> Problem:
     """Some problems of a stack."""
     columns = {
         name: column[chosen]

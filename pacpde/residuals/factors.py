@@ -103,7 +103,7 @@ class Factors(Stackable):
     def rows(self) -> int:
         return self.n_components * self.points
 
-    def only(self, points: slice) -> "Factors":
+    def subset(self, points: slice) -> "Factors":
         """The rows of some points."""
         return Factors([(a[..., points], d[..., points]) for a, d in self.layers], self.images)
 

@@ -32,8 +32,8 @@ class FeatureTerm(Stackable):
     def n_components(self) -> int:
         return self.values.shape[-1]
 
-    def only(self, points: slice) -> "FeatureTerm":
-        batch = self.batch.only(points)
+    def subset(self, points: slice) -> "FeatureTerm":
+        batch = self.batch.subset(points)
         weights = self.weights * batch.size / self.batch.size
         return replace(self, batch=batch, values=self.values[..., points, :], weights=weights)
 
@@ -66,8 +66,8 @@ class SpectralTerm(Stackable):
     def n_components(self) -> int:
         return self.vectors.shape[-1]
 
-    def only(self, points: slice) -> "SpectralTerm":
-        return replace(self, batch=self.batch.only(points))
+    def subset(self, points: slice) -> "SpectralTerm":
+        return replace(self, batch=self.batch.subset(points))
 
     @property
     def batch_key(self) -> Hashable:

@@ -97,7 +97,7 @@ class IdentificationTask(PhysicsTask):
     def equation(self, draw: SamplingSpec) -> list[Term]:
         """Its residuals at some of the held-out points, the same for all coefficients."""
         return [
-            term.only(slice(0, min(draw.points, term.batch.size)))
+            term.subset(slice(0, min(draw.points, term.batch.size)))
             for term in self._held_out_terms(draw)
         ]
 

@@ -31,7 +31,7 @@ def linearise(
     weights: torch.Tensor,
     terms: Sequence[Term],
     free: torch.Tensor | None = None,
-    memory: int = MEMORY,
+    memory_bytes: int = MEMORY,
 ) -> tuple[torch.Tensor, "Jacobian"]:
     """Residuals [..., rows] and their Jacobian [..., rows, free].
 
@@ -39,36 +39,36 @@ def linearise(
         weights: the whole flat vector, [..., size].
         free: sorted indices of the free parameters, [free], or [stack, free] where they differ;
             all of them by default.
-        memory: bytes that may be taken at a time. What fits is kept: all of the Jacobian, or its
-            factors; else they are made anew, term by term, whenever they are asked for.
+        memory_bytes: bytes that may be taken at a time. What fits is kept: all of the Jacobian, or
+            its factors; else they are made anew, term by term, whenever they are asked for.
     """
     if isinstance(network, Reparametrised):
-        return _pulled(network, weights, terms, free, memory)
+        return _linearise_reparametrised(network, weights, terms, free, memory_bytes)
     streamed = Streamed(network, weights, terms)
     rows = sum(term.n_components * term.batch.size for term in terms)
-    jacobian = Jacobian(network, weights[..., :0], rows, streamed, free, memory)
-    if jacobian.bytes <= memory:
+    jacobian = Jacobian(network, weights[..., :0], rows, streamed, free, memory_bytes)
+    if jacobian.bytes <= memory_bytes:
         r: list[torch.Tensor] = []
         matrix = jacobian.written(_noted(streamed, r), rows)
         return torch.cat(r, -1), replace(jacobian, parts=(), matrix=matrix)
-    if sum(factor_bytes(network, term) for term in terms) <= memory:
+    if sum(factor_bytes(network, term) for term in terms) <= memory_bytes:
         r = []
         parts = list(_noted(streamed, r))
         return torch.cat(r, -1), replace(jacobian, parts=parts)
     return residuals(network, weights, terms), jacobian
 
 
-def _pulled(
+def _linearise_reparametrised(
     network: Reparametrised,
     weights: torch.Tensor,
     terms: Sequence[Term],
     free: torch.Tensor | None,
-    memory: int,
+    memory_bytes: int,
 ) -> tuple[torch.Tensor, "Jacobian"]:
     """Through the effective weights, whose Jacobian is written out whole."""
     effective = network.effective(weights)
-    r, jacobian = linearise(network.inner, effective, terms, None, memory)
-    whole = network.pull(jacobian.dense(), weights)
+    r, jacobian = linearise(network.inner, effective, terms, None, memory_bytes)
+    whole = network.vjp_weights(jacobian.dense(), weights)
     if free is None:
         free = torch.arange(network.size, device=weights.device)
     if free.dim() > 1:
@@ -87,14 +87,14 @@ def _noted(streamed: Streamed, r: list[torch.Tensor]) -> Iterator[Factors]:
         yield part
 
 
-def split(network: MLP, terms: Sequence[Term], memory: int) -> list[Term]:
+def split(network: MLP, terms: Sequence[Term], memory_bytes: int) -> list[Term]:
     """The same residuals in terms whose factors need an eighth of the memory at most each."""
     parts: list[Term] = []
     for term in terms:
         size = term.batch.size
-        count = min(size, -(-8 * factor_bytes(network, term) // memory))
+        count = min(size, -(-8 * factor_bytes(network, term) // memory_bytes))
         ends = [size * k // count for k in range(count + 1)]
-        parts += [term.only(slice(*pair)) for pair in pairwise(ends)] if count > 1 else [term]
+        parts += [term.subset(slice(*pair)) for pair in pairwise(ends)] if count > 1 else [term]
     return parts
 
 
@@ -110,7 +110,7 @@ class Jacobian(Stackable):
         rows: how many.
         parts: its factors, where they are needed.
         free: sorted indices of the free parameters, [free] or [stack, free]; None for all.
-        memory: bytes of it that may be written out at a time.
+        memory_bytes: bytes of it that may be written out at a time.
         matrix: Jᵀ, [..., free, rows], where memory holds all of it.
     """
 
@@ -121,7 +121,7 @@ class Jacobian(Stackable):
     rows: int
     parts: Sequence[Factors]
     free: torch.Tensor | None = None
-    memory: int = MEMORY
+    memory_bytes: int = MEMORY
     matrix: torch.Tensor | None = None
 
     @property
@@ -134,10 +134,10 @@ class Jacobian(Stackable):
         """Of all of it, and of the whole stack."""
         return self.like.element_size() * prod(self.shape) * self._count
 
-    def members(self, chosen: torch.Tensor) -> "Jacobian":
+    def select(self, chosen: torch.Tensor) -> "Jacobian":
         free = self.free  # one list for all, or one each
         own = free[chosen] if free is not None and free.dim() > 1 else free
-        return replace(super().members(chosen), free=own)
+        return replace(super().select(chosen), free=own)
 
     def times(self, v: torch.Tensor) -> torch.Tensor:
         """J v, [..., rows], for v [..., free]."""
@@ -209,7 +209,7 @@ class Jacobian(Stackable):
             size = self.like.element_size() * free * part.n_components * self._count
             step = max(1, self._piece // size)
             for start in range(0, part.points, step):
-                some = part.only(slice(start, start + step))
+                some = part.subset(slice(start, start + step))
                 add_lower(found, self.written([some], some.rows))
         return found
 
@@ -221,7 +221,7 @@ class Jacobian(Stackable):
     @property
     def _piece(self) -> int:
         """Bytes written out at a time where not all of it is."""
-        return min(self.memory, PIECE)
+        return min(self.memory_bytes, PIECE)
 
     @property
     def _differing(self) -> bool:

@@ -222,7 +222,7 @@ class PhysicsTask:
         density = 1 + density / max(density.mean(), np.finfo(float).tiny)
         chosen = rng.choice(len(pool), draw.points, replace=False, p=density / density.sum())
         points = torch.as_tensor(np.sort(chosen), device=pool.device)
-        return replace(term, batch=term.batch.only(points))
+        return replace(term, batch=term.batch.subset(points))
 
     def _physics(self, ansatz: Ansatz, points: torch.Tensor) -> PhysicsTerm:
         return PhysicsTerm.at(self.problem, ansatz, points)

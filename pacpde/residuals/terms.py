@@ -10,7 +10,7 @@ from pacpde.networks.ansatz import Ansatz, Batch
 from pacpde.networks.stacking import Stackable
 from pacpde.physics.derivatives import ChannelDerivative
 from pacpde.physics.problem import Problem
-from pacpde.physics.stacked import members, stack, stackable
+from pacpde.physics.stacked import select, stack, stackable
 
 
 class Term(Protocol):
@@ -37,7 +37,7 @@ class Term(Protocol):
         """
         ...
 
-    def only(self, points: slice) -> Self:
+    def subset(self, points: slice) -> Self:
         """Some of the points, each with the weight it has among all."""
         ...
 
@@ -51,7 +51,7 @@ class Term(Protocol):
         """Terms of one kind, along a new first dimension."""
         ...
 
-    def members(self, chosen: torch.Tensor) -> Self:
+    def select(self, chosen: torch.Tensor) -> Self:
         """Some terms of a stack."""
         ...
 
@@ -91,8 +91,8 @@ class PhysicsTerm(Stackable):
         ]
         return torch.stack(rows, -1) * (self.weight / self.batch.size) ** 0.5
 
-    def only(self, points: slice) -> "PhysicsTerm":
-        batch = self.batch.only(points)
+    def subset(self, points: slice) -> "PhysicsTerm":
+        batch = self.batch.subset(points)
         return replace(self, batch=batch, weight=self.weight * batch.size / self.batch.size)
 
     @property
@@ -110,8 +110,8 @@ class PhysicsTerm(Stackable):
         problem = stack([one.problem for one in items], items[0].batch.coordinates)
         return replace(super().stack(items), problem=problem)
 
-    def members(self, chosen: torch.Tensor) -> "PhysicsTerm":
-        return replace(super().members(chosen), problem=members(self.problem, chosen))
+    def select(self, chosen: torch.Tensor) -> "PhysicsTerm":
+        return replace(super().select(chosen), problem=select(self.problem, chosen))
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,8 @@ class LabelTerm(Stackable):
         difference = (found - self.values) / self.batch.scale
         return difference * (self.weight / self.batch.size) ** 0.5
 
-    def only(self, points: slice) -> "LabelTerm":
-        batch = self.batch.only(points)
+    def subset(self, points: slice) -> "LabelTerm":
+        batch = self.batch.subset(points)
         weight = self.weight * batch.size / self.batch.size
         return replace(self, batch=batch, values=self.values[..., points, :], weight=weight)
 

@@ -9,7 +9,7 @@ import torch
 
 from pacpde.methods import TrainingConfig
 from pacpde.networks.ansatz import network_for
-from pacpde.optim.free import LeastSquares
+from pacpde.optim.least_squares import LeastSquares
 from pacpde.residuals.task import PhysicsTask
 from pacpde.runtime import generator
 from pacpde.studies.grid import Cell, trainings

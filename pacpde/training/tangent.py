@@ -25,7 +25,7 @@ def tangent(
     here: Task,
     draw: SamplingSpec,
     rng: np.random.Generator,
-    memory: int = MEMORY,
+    memory_bytes: int = MEMORY,
 ) -> Callable[[Problem, Task], Prediction]:
     """What predicts the weights for other coefficients from those that solve `here`.
 
@@ -37,14 +37,14 @@ def tangent(
     Args:
         free: which entries may move, bool [size].
         draw, rng: of the points at which residuals are taken.
-        memory: bytes that the Jacobian may take.
+        memory_bytes: bytes that the Jacobian may take.
 
     Returns:
         (problem ahead, its task) → prediction.
     """
     terms = here.terms(network, weights, draw, rng)
     places = free.nonzero()[:, 0]
-    r, jacobian = linearise(network, weights, terms, places, memory)
+    r, jacobian = linearise(network, weights, terms, places, memory_bytes)
 
     def predict(problem: Problem, ahead: Task) -> Prediction:
         there = [

@@ -13,7 +13,7 @@ from pacpde.networks.assessment import Assessment
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.base import Optimiser, State, optimisers
-from pacpde.optim.free import LeastSquares
+from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.stepwise import StepRequest, Steps, Work, stepwise
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.residuals.terms import Anchor

@@ -13,7 +13,7 @@ import torch
 
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.optim.base import Optimiser, optimisers
-from pacpde.optim.free import LeastSquares
+from pacpde.optim.least_squares import LeastSquares
 from pacpde.problems import Heat
 from pacpde.residuals.terms import Anchor, LabelTerm, PhysicsTerm
 
@@ -59,7 +59,7 @@ class Void(LeastSquares):
 
 def of_kind(kind: type[LeastSquares]) -> LeastSquares:
     made = small_problem()
-    return kind(made.network, made.weights, made.free, made.terms, made.anchor)
+    return kind(made.network, made.weights, made.trainable_mask, made.terms, made.anchor)
 
 
 @pytest.fixture(params=optimisers.names())
@@ -123,10 +123,10 @@ def test_frozen_weights_keep_every_bit(optimiser: Optimiser) -> None:
     problem = small_problem()
     made = optimiser.run(problem, problem.start, 20)
     whole = problem.insert(made.x)
-    frozen = ~problem.free
+    frozen = ~problem.trainable_mask
     assert int(frozen.sum()) > 5
     assert torch.equal(whole[frozen], small_problem().weights[frozen])
-    assert not torch.equal(whole[problem.free], problem.start)
+    assert not torch.equal(whole[problem.trainable_mask], problem.start)
 
 
 def test_the_same_start_gives_the_same_bits(optimiser: Optimiser) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pacpde.errors import InvalidValueError, UnknownNameError
-from pacpde.networks.jets import activate, check_channels, order, pull_back, slopes
+from pacpde.networks.jets import activate, check_channels, order, slopes, vjp
 from pacpde.networks.mlp import MLP
 from pacpde.physics.derivatives import AutogradDerivative, channel_names
 
@@ -85,13 +85,13 @@ def test_unknown_activations_list_the_near_ones() -> None:
 
 @pytest.mark.parametrize("names", [NAMES, ("", "x", "xx"), ("", "t"), ("",)])
 @pytest.mark.parametrize("activation", ["tanh", "sin"])
-def test_the_pull_back_is_autograd(activation: str, names: tuple[str, ...]) -> None:
+def test_the_vjp_is_autograd(activation: str, names: tuple[str, ...]) -> None:
     rng = np.random.default_rng(6)
     z = torch.tensor(rng.normal(size=(len(names), 4, 3)), requires_grad=True)
     given = torch.tensor(rng.normal(size=(2, len(names), 4, 3)))  # two kinds at once
     bent = slopes(activation, z[0], order(names) + 1)
     out = activate(bent, z, names)
-    pulled = pull_back([s.detach() for s in bent], z.detach(), names, given)
+    pulled = vjp([s.detach() for s in bent], z.detach(), names, given)
     for k in range(2):
         (expected,) = torch.autograd.grad(out, z, given[k], retain_graph=True)
         torch.testing.assert_close(pulled[k], expected, rtol=1e-12, atol=1e-12)

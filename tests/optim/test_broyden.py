@@ -6,7 +6,7 @@ import torch
 
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.optim.broyden import SSBroyden, updated
-from pacpde.optim.free import LeastSquares
+from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.quasi_newton import LBFGS
 from pacpde.problems import Heat
 from pacpde.residuals.terms import PhysicsTerm

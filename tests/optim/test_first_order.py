@@ -9,7 +9,7 @@ import torch
 from pacpde.errors import MissingPackageError
 from pacpde.networks.ansatz import PlainAnsatz, network_for
 from pacpde.optim.first_order import SOAP, Adam
-from pacpde.optim.free import LeastSquares
+from pacpde.optim.least_squares import LeastSquares
 from pacpde.residuals.terms import LabelTerm
 
 

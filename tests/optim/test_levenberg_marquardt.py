@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pacpde.networks.ansatz import PhysicsAnsatz, PlainAnsatz, network_for
-from pacpde.optim.free import LeastSquares
+from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
 from pacpde.optim.normal import normal_system
 from pacpde.problems import Heat
@@ -179,7 +179,7 @@ class TestRun:
                 return value * (1 if float((x - self.start).norm()) < 0.1 else torch.nan)
 
         free = linear(rows=40)
-        problem = Walled(free.network, free.weights, free.free, free.terms)
+        problem = Walled(free.network, free.weights, free.trainable_mask, free.terms)
         made = LevenbergMarquardt().run(problem, problem.start, 5)
         assert made.steps == 5 and not made.stalled
         assert 0.05 < float((made.x - problem.start).norm()) < 0.1

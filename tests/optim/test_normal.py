@@ -26,7 +26,7 @@ class Matrix:
     """Any matrix with the products of a Jacobian."""
 
     dense: torch.Tensor
-    memory: int = 2**30
+    memory_bytes: int = 2**30
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from pacpde.networks.ansatz import PhysicsAnsatz, PlainAnsatz, network_for
-from pacpde.optim.free import LeastSquares
+from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.quasi_newton import LBFGS
 from pacpde.problems import Heat
 from pacpde.residuals.terms import LabelTerm, PhysicsTerm
@@ -64,7 +64,7 @@ def test_a_wall_of_nan_is_stepped_back_from() -> None:
             return value * (1 if float((x - self.start).detach().norm()) < 0.1 else torch.nan)
 
     free = linear()
-    problem = Walled(free.network, free.weights, free.free, free.terms)
+    problem = Walled(free.network, free.weights, free.trainable_mask, free.terms)
     made = LBFGS().run(problem, problem.start, 20)
     assert made.steps > 0
     # steepest descent of 0.1 would lower it by 0.1 |g| to first order

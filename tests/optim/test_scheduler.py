@@ -15,7 +15,7 @@ from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.networks.mlp import MLP
 from pacpde.optim.base import Progress, State
 from pacpde.optim.first_order import Adam
-from pacpde.optim.free import LeastSquares
+from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
 from pacpde.optim.scheduler import BatchError, BatchScheduler, _digest
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
@@ -87,10 +87,10 @@ def test_some_of_a_stack(memory: int) -> None:
     x = torch.stack([one.start * 1.1 for one in STACKS["coefficients, seeds and masks"]])
     chosen = torch.tensor([3, 1])
     r, whole = together.linearise(x)
-    some_r, some = together.members(chosen).linearise(x[chosen])
+    some_r, some = together.select(chosen).linearise(x[chosen])
     assert torch.equal(some_r, r[chosen])
     assert (some.matrix is not None) == (memory == 2**30)
-    kept = whole.members(chosen)
+    kept = whole.select(chosen)
     for one in (some, kept):
         torch.testing.assert_close(one.dense(), whole.dense()[chosen], rtol=1e-13, atol=1e-13)
         expected = whole.transposed_times(r)[chosen]

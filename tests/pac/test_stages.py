@@ -92,7 +92,7 @@ def test_a_stronger_pull_leaves_smaller_freed_weights() -> None:
 
 def test_calibrate_minimises_what_it_says() -> None:
     """At the end, the gradient of L_T + λ‖w_P‖² vanishes to what the steps can reach."""
-    from pacpde.optim.free import LeastSquares
+    from pacpde.optim.least_squares import LeastSquares
     from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
     from pacpde.residuals.task import SamplingSpec
     from pacpde.residuals.terms import Anchor

@@ -155,7 +155,7 @@ def test_split_terms_are_the_same_residuals(made: Case) -> None:
 def test_factors_made_anew_are_the_same(made: Case) -> None:
     network, weights, terms = made
     r, jacobian = linearise(network, weights, terms)
-    streamed_r, streamed = linearise(network, weights, terms, memory=1)
+    streamed_r, streamed = linearise(network, weights, terms, memory_bytes=1)
     assert streamed.matrix is None and isinstance(streamed.parts, Streamed)
     assert torch.equal(streamed_r, r) and streamed.shape == jacobian.shape
     matrix = jacobian.dense()

@@ -9,7 +9,7 @@ import torch
 from pacpde.methods import TrainingConfig
 from pacpde.networks.ansatz import network_for
 from pacpde.optim.base import Progress, State
-from pacpde.optim.free import LeastSquares
+from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
 from pacpde.problems import Heat
 from pacpde.residuals.task import PhysicsTask, SamplingSpec

@@ -24,30 +24,32 @@ class LeastSquares(Stackable):
 
     Attributes:
         weights: the whole vector [..., size]; its free entries are overwritten by x.
-        free: which entries are free, bool [..., size], the same number in each of a stack.
+        trainable_mask: the free entries, bool [..., size], as many in each of a stack.
         anchor: over the free entries, in their order.
-        memory: bytes that its Jacobian may take; a normal matrix with its factor as many.
+        memory_bytes: bytes that its Jacobian may take; a normal matrix with its factor as many.
     """
 
-    stacked = ("weights", "free", "terms", "anchor")
+    stacked = ("weights", "trainable_mask", "terms", "anchor")
 
     network: MLP
     weights: torch.Tensor
-    free: torch.Tensor
+    trainable_mask: torch.Tensor
     terms: Sequence[Term]
     anchor: Anchor | None = None
-    memory: int = MEMORY
+    memory_bytes: int = MEMORY
 
-    def within(self, memory: int) -> "LeastSquares":
-        """The same problem, its Jacobian in as many pieces as `memory` (bytes) asks for."""
-        return replace(self, terms=split(self.network, self.terms, memory), memory=memory)
+    def within(self, memory_bytes: int) -> "LeastSquares":
+        """The same problem, its Jacobian in as many pieces as `memory_bytes` asks for."""
+        return replace(
+            self, terms=split(self.network, self.terms, memory_bytes), memory_bytes=memory_bytes
+        )
 
     @cached_property
-    def indices(self) -> torch.Tensor | None:
+    def trainable_indices(self) -> torch.Tensor | None:
         """Positions of the free entries, one list a stack where they differ; None: all are free."""
-        if bool(self.free.all()):
+        if bool(self.trainable_mask.all()):
             return None
-        masks = self.free.reshape(-1, self.free.shape[-1])
+        masks = self.trainable_mask.reshape(-1, self.trainable_mask.shape[-1])
         if bool((masks == masks[0]).all()):
             return masks[0].nonzero()[:, 0]
         return masks.nonzero()[:, 1].reshape(len(masks), -1)
@@ -55,21 +57,23 @@ class LeastSquares(Stackable):
     @property
     def start(self) -> torch.Tensor:
         """The free entries of `weights`, [..., free]."""
-        return self.weights[self.free].reshape(*self.weights.shape[:-1], -1).clone()
+        return self.weights[self.trainable_mask].reshape(*self.weights.shape[:-1], -1).clone()
 
     def insert(self, x: torch.Tensor) -> torch.Tensor:
         """The whole vector with x in its free entries; frozen ones keep every bit."""
-        if self.indices is None:
+        if self.trainable_indices is None:
             return x
-        if self.indices.dim() > 1:
-            return self.weights.scatter(-1, self.indices, x)
-        return self.weights.index_copy(-1, self.indices, x)
+        if self.trainable_indices.dim() > 1:
+            return self.weights.scatter(-1, self.trainable_indices, x)
+        return self.weights.index_copy(-1, self.trainable_indices, x)
 
     def linearise(self, x: torch.Tensor) -> tuple[torch.Tensor, Jacobian]:
         """Data residuals [..., rows] and their Jacobian [..., rows, free] at x."""
         with torch.no_grad():
             weights = self.insert(x)
-            return linearise(self.network, weights, self.terms, self.indices, self.memory)
+            return linearise(
+                self.network, weights, self.terms, self.trainable_indices, self.memory_bytes
+            )
 
     def residuals(self, x: torch.Tensor) -> torch.Tensor:
         """Data residuals [..., rows] at x."""
@@ -104,7 +108,7 @@ class LeastSquares(Stackable):
         anchor = None if self.anchor is None else self.anchor.uniform
         keys = tuple(term.batch_key for term in self.terms)
         where = str(self.weights.device), self.weights.dtype
-        return self.network, int(self.free.sum()), anchor, keys, where
+        return self.network, int(self.trainable_mask.sum()), anchor, keys, where
 
-    def members(self, chosen: torch.Tensor) -> "LeastSquares":
-        return self if len(chosen) == len(self.weights) else super().members(chosen)
+    def select(self, chosen: torch.Tensor) -> "LeastSquares":
+        return self if len(chosen) == len(self.weights) else super().select(chosen)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
-from pacpde.optim.free import LeastSquares
+from pacpde.optim.least_squares import LeastSquares
 from pacpde.problems import Burgers
 from pacpde.residuals.factors import residuals
 from pacpde.residuals.terms import Anchor, PhysicsTerm
@@ -30,8 +30,8 @@ def problem(request: pytest.FixtureRequest) -> LeastSquares:
 def test_frozen_weights_keep_every_bit(problem: LeastSquares) -> None:
     x = problem.start * 1.5 + 1
     whole = problem.insert(x)
-    assert torch.equal(whole[problem.free], x)
-    assert torch.equal(whole[~problem.free], problem.weights[~problem.free])
+    assert torch.equal(whole[problem.trainable_mask], x)
+    assert torch.equal(whole[~problem.trainable_mask], problem.weights[~problem.trainable_mask])
     assert torch.equal(problem.insert(problem.start), problem.weights)
 
 
