@@ -10,6 +10,7 @@ import torch
 
 from pacpde.errors import InvalidValueError, check_count, unknown
 from pacpde.networks.jets import ACTIVATIONS, Slopes, activate, order, slopes, vjp
+from pacpde.networks.layout import WeightLayout
 
 WIDEST, DEEPEST = 1_000_000, 1_000  # beyond them a network is a slip of the pen
 
@@ -78,6 +79,15 @@ class MLP:
             layers.append(Layer(inputs, outputs, start))
             start = layers[-1].biases.stop
         return tuple(layers)
+
+    @cached_property
+    def layout(self) -> WeightLayout:
+        """What the entries of the weight vector are: "layers.0.weight", "layers.0.bias", ..."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for number, layer in enumerate(self.layers):
+            shapes[f"layers.{number}.weight"] = layer.outputs, layer.inputs
+            shapes[f"layers.{number}.bias"] = (layer.outputs,)
+        return WeightLayout.of(shapes)
 
     @property
     def widths(self) -> tuple[int, ...]:

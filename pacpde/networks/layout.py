@@ -1,0 +1,133 @@
+"""What the entries of a weight vector are: of which tensor, of which layer, bias or weight."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from math import prod
+from typing import Protocol
+
+import torch
+
+from pacpde.errors import InvalidValueError
+
+
+@dataclass(frozen=True)
+class WeightGroup:
+    """One tensor of a network's weights.
+
+    Attributes:
+        name: as of a torch parameter, such as "layers.0.weight".
+        shape: [outputs, inputs, ...] of weights, [outputs] of biases.
+        is_head: whether it belongs to the last layer.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    is_head: bool
+
+    @property
+    def layer(self) -> str:
+        """The name without its last part, such as "layers.0"."""
+        return self.name.rpartition(".")[0]
+
+    @property
+    def is_bias(self) -> bool:
+        """Tensors of one dimension count as biases."""
+        return len(self.shape) < 2
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class WeightLayout:
+    """The groups of a weight vector [size], in their order.
+
+    A network describes itself by it, so that masks are written once for all networks.
+
+    Example:
+        >>> layout = WeightLayout.of({"0.weight": (3, 2), "0.bias": (3,), "1.weight": (1, 3)})
+        >>> layout.size, int(layout.where(lambda group: group.is_head).sum())
+        (12, 3)
+    """
+
+    groups: tuple[WeightGroup, ...]
+
+    @classmethod
+    def of(cls, shapes: Mapping[str, tuple[int, ...]]) -> "WeightLayout":
+        """
+        Args:
+            shapes: name → shape, in the order of the vector. The last layer is the head.
+        """
+        head = list(shapes)[-1].rpartition(".")[0]
+        groups = (
+            WeightGroup(name, tuple(shape), name.rpartition(".")[0] == head)
+            for name, shape in shapes.items()
+        )
+        return cls(tuple(groups))
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return sum(group.size for group in self.groups)
+
+    def split(self, vector: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Name → its part of a vector [..., size], [..., *shape], as a view."""
+        parts = vector.split([group.size for group in self.groups], -1)
+        return {
+            group.name: part.unflatten(-1, group.shape)
+            for group, part in zip(self.groups, parts, strict=True)
+        }
+
+    def join(self, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Name → tensor of the group's shape, as one vector [size]."""
+        return torch.cat([tensors[group.name].flatten() for group in self.groups])
+
+    def where(self, chosen: Callable[[WeightGroup], bool]) -> torch.Tensor:
+        """True for the entries of the chosen groups, bool [size], on the CPU."""
+        counts = torch.tensor([group.size for group in self.groups], device="cpu")
+        flags = torch.tensor([chosen(group) for group in self.groups], device="cpu")
+        return flags.repeat_interleave(counts)
+
+    @cached_property
+    def chain(self) -> tuple[tuple[WeightGroup, WeightGroup], ...]:
+        """(weights, biases) of every layer, where each layer takes the outputs of the one before.
+
+        Raises:
+            InvalidValueError: the network is no chain of dense layers with biases.
+        """
+        pairs = tuple(zip(self.groups[::2], self.groups[1::2], strict=False))
+        dense = all(
+            len(weight.shape) == 2 and bias.shape == weight.shape[:1] and weight.layer == bias.layer
+            for weight, bias in pairs
+        )
+        joined = all(after.shape[1:] == before.shape for (_, before), (after, _) in pairwise(pairs))
+        if not (dense and joined and 2 * len(pairs) == len(self.groups)):
+            names = ", ".join(group.name for group in self.groups)
+            raise InvalidValueError(
+                "whole neurons can be taken of a chain of dense layers with biases, and the "
+                f"network has {names}: take another scope."
+            )
+        return pairs
+
+    @property
+    def widths(self) -> list[int]:
+        """Of the hidden layers of a chain."""
+        return [bias.size for _, bias in self.chain[:-1]]
+
+    def matrices(self, vector: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """(W [..., outputs, inputs], b [..., outputs]) of every layer of a chain, as views."""
+        parts = self.split(vector)
+        return [(parts[weight.name], parts[bias.name]) for weight, bias in self.chain]
+
+
+class HasLayout(Protocol):
+    """A network, or whatever else has a weight vector, that says what its entries are."""
+
+    @property
+    def layout(self) -> WeightLayout:
+        """What the entries of its weight vector are."""
+        ...
