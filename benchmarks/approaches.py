@@ -20,22 +20,23 @@ from typing import Any
 
 from common import RESULTS, begun, joined, markdown, on_target, reached, write_record
 
-WAYS = ("follow", "straight", "steps", "grow")
+WAYS = ("adaptive", "direct", "fixed", "cold_start")
 METHODS = ("warm_start", "pac")
-RANDOM = {"wake_from": "random"}
+RANDOM = {"reinit_mode": "random"}
 ATTEMPTS: Mapping[str, Mapping[str, Any]] = {
-    "nearer to kept neurons": {"wake": 0.3},
+    "nearer to kept neurons": {"reinit_scale": 0.3},
     "80 % pruned": {"sparsity": 0.8},
-    "80 % pruned, nearer": {"sparsity": 0.8, "wake": 0.3},
-    "80 % pruned, freed weights from 0": {"sparsity": 0.8, "wake": 0.0},
+    "80 % pruned, nearer": {"sparsity": 0.8, "reinit_scale": 0.3},
+    "80 % pruned, freed weights from 0": {"sparsity": 0.8, "reinit_scale": 0.0},
     "80 % pruned, freed neurons at random": {"sparsity": 0.8, **RANDOM},
-    "the same, twice as large": {"sparsity": 0.8, "wake": 2.0, **RANDOM},
+    "the same, twice as large": {"sparsity": 0.8, "reinit_scale": 2.0, **RANDOM},
     "the same, 65 % pruned": {"sparsity": 0.65, **RANDOM},
     "the same, 88 % pruned": {"sparsity": 0.88, **RANDOM},
-    "the same, six neurons more": {"sparsity": 0.8, "grow": 6, **RANDOM},
-    "single weights, by sensitivity": {"sparsity": 0.8, "scope": "global", "wake": 0.0},
+    "the same, six neurons more": {"sparsity": 0.8, "extra_neurons": 6, **RANDOM},
+    "single weights, by sensitivity": {"sparsity": 0.8, "scope": "global", "reinit_scale": 0.0},
     "single weights, by magnitude (as published)": {
-        "sparsity": 0.8, "scope": "global", "mask": "magnitude", "wake": 0.0, "strength": 1e-9,
+        "sparsity": 0.8, "scope": "global", "mask": "magnitude", "reinit_scale": 0.0,
+        "strength": 1e-9,
     },
 }  # fmt: skip
 TARGETS: Mapping[str, tuple[float, Mapping[str, Any]]] = {  # coefficient, settings of the fit
@@ -90,7 +91,7 @@ def grid(
 ) -> list[tuple[str, str, str]]:
     """(method, way, attempt) of every run; "" is the default of PAC."""
     ways = [(method, way, "") for method in METHODS for way in chosen]
-    attempts = [("pac", "follow", attempt) for attempt in some or ATTEMPTS]
+    attempts = [("pac", "adaptive", attempt) for attempt in some or ATTEMPTS]
     return {"ways": ways, "attempts": attempts}.get(only or "", ways + attempts)
 
 
@@ -107,13 +108,13 @@ def run(
     value, settings = TARGETS[name]
     target = Burgers(nu=value) if family == "burgers" else Lorenz(rho=value)
     options = {**(ATTEMPTS[attempt] if attempt else {}), "settings": dict(settings)}
-    made = transfer(sources[family], target, method=method, approach=way, seed=seed, **options)
+    made = transfer(sources[family], target, method=method, continuation=way, seed=seed, **options)
     curve = on_target(made)
     found = {
         "seed": seed,
         "target": name,
         "method": method,
-        "approach": way,
+        "continuation": way,
         "attempt": attempt,
         "seconds_to": {f"{error:g}": reached(curve, error) for error in THRESHOLDS},
         "curve": curve,
@@ -135,7 +136,7 @@ def table(runs: list[dict[str, Any]]) -> str:
             some = _some(runs, target, method, way, "")
             if some:
                 rows.append([target, method, way, *_numbers(some)])
-    return markdown(["target", "method", "approach", *HEAD], rows)
+    return markdown(["target", "method", "continuation", *HEAD], rows)
 
 
 def goal_table(runs: list[dict[str, Any]]) -> str:
@@ -153,7 +154,7 @@ def goal_table(runs: list[dict[str, Any]]) -> str:
                     run["seed"]: {
                         "target_error": _least(run["curve"], seconds) if seconds else run["error"]
                     }
-                    for run in _some(runs, target, method, "follow", "")
+                    for run in _some(runs, target, method, "adaptive", "")
                 }
                 for method in METHODS
             }
@@ -180,7 +181,7 @@ def attempts_table(runs: list[dict[str, Any]]) -> str:
             ("PAC", "pac", ""),
             *((attempt, "pac", attempt) for attempt in ATTEMPTS),
         ):
-            some = _some(runs, target, method, "follow", attempt)
+            some = _some(runs, target, method, "adaptive", attempt)
             if some:
                 kept = [run["source_error"]["recalled"] for run in some]
                 recalled = "–" if None in kept else f"{statistics.median(kept):.1e}"
@@ -190,7 +191,7 @@ def attempts_table(runs: list[dict[str, Any]]) -> str:
 
 def _compared(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of seeds that not the follower of the defaults alone was carried out for."""
-    seeds = {run["seed"] for run in runs if run["attempt"] or run["approach"] != "follow"}
+    seeds = {run["seed"] for run in runs if run["attempt"] or run["continuation"] != "adaptive"}
     return [run for run in runs if run["seed"] in seeds]
 
 
@@ -198,7 +199,7 @@ def _some(
     runs: list[dict[str, Any]], target: str, method: str, way: str, attempt: str
 ) -> list[dict[str, Any]]:
     asked = target, method, way, attempt
-    return [r for r in runs if (r["target"], r["method"], r["approach"], r["attempt"]) == asked]
+    return [r for r in runs if (r["target"], r["method"], r["continuation"], r["attempt"]) == asked]
 
 
 def _numbers(runs: list[dict[str, Any]]) -> list[str]:

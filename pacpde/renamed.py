@@ -64,7 +64,7 @@ def renamed_keys(
     """Options under their new names.
 
     Args:
-        values: name, old or new → value.
+        values: name, old or new → value, or a list of values.
         new_names: old name → new name.
         new_values: new name → {old value: new value}, for values that are words.
 
@@ -83,11 +83,16 @@ def renamed_keys(
             if new in values:
                 raise InvalidValueError(f"{old} and {new} are the same: give {new} alone.")
         words = (new_values or {}).get(new, {})
-        if isinstance(value, str) and value in words:
-            warn_renamed(f"{new}={value}", f"{new}={words[value]}", stacklevel)
-            value = words[value]
-        result[new] = value
+        several = isinstance(value, list)
+        for part in value if several else [value]:
+            if isinstance(part, str) and part in words:
+                warn_renamed(f"{new}={part}", f"{new}={words[part]}", stacklevel)
+        result[new] = [_word(v, words) for v in value] if several else _word(value, words)
     return result
+
+
+def _word(value: Any, words: Mapping[str, str]) -> Any:
+    return words.get(value, value) if isinstance(value, str) else value
 
 
 def renamed_keywords(**new_names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:

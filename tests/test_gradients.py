@@ -42,7 +42,7 @@ def test_fits_side_by_side(off: Callable[[], AbstractContextManager[None]]) -> N
 def test_transfers(off: Callable[[], AbstractContextManager[None]]) -> None:
     source, target = fit(Heat(), **SMALL), Heat(alpha=0.3)
     few = {"steps": 1, "points": 20}
-    more = {"settings": few, "reference": None, "approach": "straight"}
+    more = {"settings": few, "reference": None, "continuation": "direct"}
     outside = transfer(source, target, **more)
     with off():
         inside = transfer(source, target, **more)

@@ -115,21 +115,24 @@ def method_options(
         if key in given:
             raise InvalidValueError(f"option {key!r} is given twice: give it once.")
         given[key] = text
-    known = {name: {f.name: f for f in dataclasses.fields(methods.get(name))} for name in names}
-    everything = {key for options in known.values() for key in options}
-    for key in given:
-        if key not in everything:
-            raise unknown(f"option of {', '.join(names)}", key, everything)
-    chosen = {
-        name: {
-            key: _typed(key, value, options[key]) if isinstance(value, str) else value
-            for key, value in given.items()
-            if key in options
+    chosen, used = {}, set[str]()
+    for name in names:
+        kind = methods.get(name)
+        known = {field.name: field for field in dataclasses.fields(kind)}
+        own = {
+            key: value for key, value in given.items() if {key} & {*known, *kind.renamed_options}
         }
-        for name, options in known.items()
-    }
-    for name, options in chosen.items():
-        methods.get(name).make(options)  # its own checks
+        used |= set(own)
+        options = {
+            key: _typed(key, value, known[key]) if isinstance(value, str) else value
+            for key, value in kind.with_new_names(own).items()
+        }
+        kind(**options)  # its own checks
+        chosen[name] = options
+    for key in given:
+        if key not in used:
+            everything = {f.name for name in names for f in dataclasses.fields(methods.get(name))}
+            raise unknown(f"option of {', '.join(names)}", key, everything)
     return chosen
 
 

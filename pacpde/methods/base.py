@@ -1,9 +1,9 @@
 """What every way to transfer does, and the registry of them."""
 
 import math
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from pacpde.errors import InvalidValueError, check_count, unknown
@@ -12,7 +12,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.calls import check_call
 from pacpde.registry import Registry
-from pacpde.renamed import renamed_names
+from pacpde.renamed import renamed_keys, renamed_names
 from pacpde.residuals.task import Task
 from pacpde.runtime import generator
 from pacpde.training.config import TrainingConfig
@@ -91,11 +91,28 @@ class MethodResult:
         )
 
 
+class _MethodType(ABCMeta):
+    """Makes methods from their options: old names are taken, unknown ones are refused."""
+
+    def __call__(cls, *args: Any, **options: Any) -> Any:
+        kind: Any = cls
+        options = kind.with_new_names(options)
+        known = [option.name for option in fields(kind)]
+        for name in options:
+            if name not in known:
+                raise unknown(f"option of {kind.name}", name, known)
+        return super().__call__(*args, **options)
+
+
 @dataclass(frozen=True)
-class Method(ABC):
+class Method(metaclass=_MethodType):
     """A way to transfer; its dataclass fields are its options.
 
+    Two methods are equal if they are of one class and all their options are equal.
+
     Attributes:
+        renamed_options: old name of an option → its name.
+        renamed_values: option → {old value: value}.
         partial: it moves so little that the contract asks for some gain over the source only.
         labels_suffice: it can do without the equation.
         steps: at most so many steps of the last fit to the target; None takes the recipe's.
@@ -105,6 +122,8 @@ class Method(ABC):
     summary: ClassVar[str]
     partial: ClassVar[bool] = False
     labels_suffice: ClassVar[bool] = True
+    renamed_options: ClassVar[Mapping[str, str]] = {}
+    renamed_values: ClassVar[Mapping[str, Mapping[str, str]]] = {}
 
     steps: int | None = None
 
@@ -123,12 +142,22 @@ class Method(ABC):
 
     @classmethod
     def make(cls, options: Mapping[str, Any]) -> "Method":
-        """The method with these options; an unknown one lists those it has."""
-        known = [option.name for option in fields(cls)]
-        for name in options:
-            if name not in known:
-                raise unknown(f"option of {cls.name}", name, known)
+        """The method with these options."""
         return cls(**options)
+
+    @classmethod
+    def with_new_names(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Options under the names that they have today.
+
+        Args:
+            options: name → value, or a list of values.
+        """
+        return renamed_keys(options, cls.renamed_options, cls.renamed_values)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Every option with its value; `Method.of(method.name, method.options)` is the method."""
+        return asdict(self)
 
     def check(self, network: MLP, physics: bool = True) -> None:
         """Refuse what does not suit, before anything runs.
@@ -143,7 +172,7 @@ class Method(ABC):
             )
         self.check_network(network)
 
-    def check_network(self, network: MLP) -> None:  # noqa: B027
+    def check_network(self, network: MLP) -> None:
         """Refuse options that do not suit a network."""
 
     @abstractmethod

@@ -17,4 +17,4 @@ class Continuation(WarmStart):
     name = "continuation"
     summary = "warm start along equal steps in the coefficients from source to target"
 
-    approach: str = "steps"
+    continuation: str = "fixed"

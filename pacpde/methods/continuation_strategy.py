@@ -1,4 +1,4 @@
-"""The approach to a target that PAC and its rivals share: how the free weights get there.
+"""How the trainable weights get from the source to a target; PAC and its rivals share it.
 
 Weights that solve the source are a good start for a near target. For a far one they may be worse
 than random ones: a steep front, or another orbit, is then fitted in the wrong place, and stays
@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 
-from pacpde.errors import check_count, unknown
+from pacpde.errors import InvalidValueError, check_count
 from pacpde.methods.base import Method, TransferContext
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
+from pacpde.pac.mask import check_choice
 from pacpde.physics.problem import Problem
 from pacpde.residuals.task import PhysicsTask, Task
 from pacpde.training.config import TrainingConfig
@@ -22,7 +23,7 @@ from pacpde.training.fitter import Trainer
 from pacpde.training.path import SolutionPath
 from pacpde.training.trainer import NOT_CONVERGED, PATH_LOST, STALLED, FitResult
 
-WAYS = ("follow", "walk", "grow", "steps", "straight")
+MODES = ("adaptive", "adaptive_only", "cold_start", "fixed", "direct")
 # Tolerances that a point on the path may miss by: few points leave that much noise, and a false
 # front leaves ten times more.
 ACCEPT = 4
@@ -31,41 +32,45 @@ ORBIT_STEP = 1 / 8  # shortest, where the time span is grown in pieces
 
 @dataclass(frozen=True)
 class ContinuationStrategy:
-    """Fits the free weights to a target.
+    """Fits the trainable weights to a target.
 
     Attributes:
-        way: "follow": the path of solutions from source to target, each step predicted by the
-            tangent and as long as residuals allow; where the path is lost, "grow". "walk": the path
-            alone, as far as it leads. "grow": the phases of a fit from random weights, from the
-            source's: few points first, drawn anew often, the plain ansatz, a time span that grows.
-            "steps": equal steps along the path, whatever comes of each. "straight": nothing.
-        stations: equal steps.
+        mode: one of `MODES`:
+
+            - "adaptive": fits along the path of solutions from source to target. The tangent
+              predicts each step, residuals decide its length. Where the path is lost, "cold_start".
+            - "adaptive_only": the same without "cold_start"; it ends where the path ends.
+            - "cold_start": the phases of a fit from random weights, but from the source's weights:
+              few points first, which are drawn anew often, the plain ansatz, a growing time span.
+            - "fixed": `stations` equal steps along the path, whatever the residuals are.
+            - "direct": one fit to the target.
+        stations: number of equal steps.
     """
 
     fitter: Trainer
-    way: str = "follow"
+    mode: str = "adaptive"
     stations: int = 3
 
     @stepwise
     def run(self, target: Task) -> Steps[list[FitResult]]:
         """Every fit on the way, the last one the target's."""
-        if not isinstance(target, PhysicsTask) or not target.physics or self.way == "straight":
+        if not isinstance(target, PhysicsTask) or not target.physics or self.mode == "direct":
             return [(yield from self._last(target))]
-        if self.way == "grow":
-            return [(yield from self._grown(target))]
+        if self.mode == "cold_start":
+            return [(yield from self._cold_start(target))]
         source, path = self.fitter.start.problem, SolutionPath(self.fitter, target, self._accept)
-        if self.way == "steps":
-            fits = yield from self._steps(source, target.problem, path)
+        if self.mode == "fixed":
+            fits = yield from self._fixed_steps(source, target.problem, path)
             return [*fits, (yield from self._last(target, fits[-1] if fits else None))]
         fits, here = yield from steps_of(follow)(
             source, target.problem, path, self._follower(target)
         )
         lost = not fits or fits[-1] is not here
-        if lost and self.way == "follow":
-            fits.append((yield from self._grown(target)))
+        if lost and self.mode == "adaptive":
+            fits.append((yield from self._cold_start(target)))
             if fits[-1].held_out <= self._accept:
                 return fits
-        if here is not None or self.way == "walk":
+        if here is not None or self.mode == "adaptive_only":
             # as far as the path led, even where that is short of the target
             fits.append((yield from self._last(target, here)))
         if lost and fits[-1].outcome in (NOT_CONVERGED, STALLED):
@@ -86,11 +91,11 @@ class ContinuationStrategy:
         phases = self.fitter.recipe.again(target)
         return steps_of(self.fitter.fit)(target, phases, weights=weights)
 
-    def _grown(self, target: PhysicsTask) -> Steps[FitResult]:
+    def _cold_start(self, target: PhysicsTask) -> Steps[FitResult]:
         phases = self.fitter.recipe.first(target)
         return steps_of(self.fitter.fit)(target, phases, f"{self.fitter.stage}.grow")
 
-    def _steps(
+    def _fixed_steps(
         self, source: Problem, target: Problem, path: SolutionPath
     ) -> Steps[list[FitResult]]:
         """Equal steps, whatever comes of them; the last one, to the target, is left out."""
@@ -107,19 +112,34 @@ class ContinuationMethod(Method):
     """A way to transfer that fits free weights to the target from where they are.
 
     Attributes:
-        approach: how the target is reached: "follow", "walk", "grow", "steps" or "straight"; see
-            `ContinuationStrategy`.
-        stations: with "steps", how many; 1 goes straight.
+        continuation: how the target is reached: "adaptive", "adaptive_only", "cold_start", "fixed"
+            or "direct"; see `ContinuationStrategy`.
+        stations: number of steps of "fixed".
     """
 
-    approach: str = "follow"
+    renamed_options = {"approach": "continuation"}
+    renamed_values = {
+        "continuation": {
+            "follow": "adaptive",
+            "walk": "adaptive_only",
+            "grow": "cold_start",
+            "steps": "fixed",
+            "straight": "direct",
+        }
+    }
+
+    continuation: str = "adaptive"
     stations: int = 3
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.approach not in WAYS:
-            raise unknown("approach", self.approach, WAYS)
+        check_choice("continuation", self.continuation, MODES)
         check_count("stations", self.stations, 1)
+        if self.stations != ContinuationMethod.stations and self.continuation != "fixed":
+            raise InvalidValueError(
+                f"stations is {self.stations}, which continuation={self.continuation} does not "
+                "use: leave stations out, or give continuation=fixed."
+            )
 
     @stepwise
     def fits(
@@ -132,4 +152,4 @@ class ContinuationMethod(Method):
     ) -> Steps[list[FitResult]]:
         """Every fit on the way; `others` are attributes of `Trainer`."""
         fitter = Trainer(start, self.recipe(context), context.seed, context.monitor, free, **others)
-        return steps_of(ContinuationStrategy(fitter, self.approach, self.stations).run)(target)
+        return steps_of(ContinuationStrategy(fitter, self.continuation, self.stations).run)(target)

@@ -15,7 +15,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE, prune
 from pacpde.pac.mask import SCOPES, TREATMENTS, check_choice, check_sparsity, mask_of
-from pacpde.pac.reinit import WAKES, reinit_dead_neurons, widen
+from pacpde.pac.reinit import REINIT_MODES, reinit_dead_neurons, widen
 from pacpde.pac.scores import SCORES
 from pacpde.residuals.task import Task
 from pacpde.residuals.terms import Anchor
@@ -23,8 +23,8 @@ from pacpde.training.config import TrainingConfig
 from pacpde.training.trainer import FitResult
 
 LADDER = (0.0, 1e-9, 1e-7, 1e-5, 1e-3)  # of λ
-WIDEST = 256  # grow; the weights of a layer go with its square
-LOUDEST = 1e6  # wake; units that saturate so far have no slopes
+WIDEST = 256  # extra_neurons; the weights of a layer go with its square
+LARGEST_SCALE = 1e6  # reinit_scale; units that saturate so far have no slopes
 
 
 @dataclass(frozen=True)
@@ -39,27 +39,39 @@ class PAC(ContinuationMethod):
     Attributes:
         sparsity: share of the weights taken from the source and freed for the target.
         strength: λ.
-        choose: calibrate with each λ of `LADDER` instead, and keep the one of the lowest held-out
-            residual; all of them count.
+        tune_penalty: calibrate with each λ of `LADDER` instead of `strength`, and take the result
+            of the lowest held-out residual; the record counts all of them.
         scope, biases, head: see `pacpde.pac.mask_of`.
         mask: what decides which weights are kept: "magnitude", "sensitivity", or as controls
             "random" and "inverted"; see `pacpde.pac.scores`.
         rounds: prune in so many rounds, each a like share of what is left, with an allocate after
             each (Han et al. 2015, arXiv 1506.02626).
-        lose: end the rounds before the source's held-out residual is so many times what it was;
-            `sparsity` is then the most that is pruned. None for no such limit.
-        grow: neurons that every hidden layer gets for the target, all of their weights free. The
-            source does not see them; what is stored and evaluated grows.
-        wake: spread of what is drawn for the freed weights into neurons that the source no longer
-            uses, where the target's fit starts; see `pacpde.pac.reinit`. 0 leaves them at 0, as
-            PAC-Net does.
-        wake_from: they are those of "kept" neurons with noise of that spread, in the mean size of
-            a weight into these; or "random" alone, with that spread in the one of a fit's start.
+        max_source_loss_ratio: the held-out residual of the source may grow by this factor; the
+            rounds end before it is exceeded, and `sparsity` is then the most that is pruned. None
+            for no limit.
+        extra_neurons: neurons that every hidden layer gets for the target. All of their weights are
+            trainable, the source does not use them. More is stored and evaluated.
+        reinit_scale: size of the random part of the weights into neurons that the source no longer
+            uses, at the start of the target's fit; see `pacpde.pac.reinit`. 0 leaves these weights
+            at 0, as PAC-Net does.
+        reinit_mode: "copy": these weights are copies of those of neurons that the source uses, plus
+            noise; `reinit_scale` is in the mean size of the copied weights. "random": they are
+            drawn anew; `reinit_scale` is in the spread of the weights at the start of a fit.
         allocate_steps: at most so many steps of an allocate; None takes the recipe's.
     """
 
     name = "pac"
     summary = "prune, allocate on the source, then min L_T(w_U + w_P) + λ‖w_P‖² over the freed w_P"
+
+    renamed_options = {
+        **ContinuationMethod.renamed_options,
+        "choose": "tune_penalty",
+        "lose": "max_source_loss_ratio",
+        "grow": "extra_neurons",
+        "wake": "reinit_scale",
+        "wake_from": "reinit_mode",
+    }
+    renamed_values = {**ContinuationMethod.renamed_values, "reinit_mode": {"kept": "copy"}}
 
     sparsity: float = 0.65
     strength: float = 1e-12
@@ -67,12 +79,12 @@ class PAC(ContinuationMethod):
     biases: str = "prune"
     head: str = "prune"
     mask: str = "sensitivity"
-    choose: bool = False
+    tune_penalty: bool = False
     rounds: int = 1
-    lose: float | None = None
-    grow: int = 0
-    wake: float = 1.0
-    wake_from: str = "kept"
+    max_source_loss_ratio: float | None = None
+    extra_neurons: int = 0
+    reinit_scale: float = 1.0
+    reinit_mode: str = "copy"
     allocate_steps: int | None = None
 
     def __post_init__(self) -> None:
@@ -82,21 +94,35 @@ class PAC(ContinuationMethod):
         check_choice("treatment of biases", self.biases, TREATMENTS)
         check_choice("treatment of the head", self.head, TREATMENTS)
         check_choice("mask", self.mask, tuple(SCORES))
-        check_choice("wake_from", self.wake_from, WAKES)
+        check_choice("reinit_mode", self.reinit_mode, REINIT_MODES)
         check_strength("strength (λ)", self.strength)
-        check_strength("wake", self.wake)
-        if self.wake > LOUDEST:
-            raise InvalidValueError(f"wake is {self.wake}, expected at most {LOUDEST:g}.")
+        check_strength("reinit_scale", self.reinit_scale)
+        if self.reinit_scale > LARGEST_SCALE:
+            raise InvalidValueError(
+                f"reinit_scale is {self.reinit_scale}, expected at most {LARGEST_SCALE:g}."
+            )
         check_count("rounds", self.rounds, 1)
-        check_count("grow", self.grow, 0, WIDEST)
+        check_count("extra_neurons", self.extra_neurons, 0, WIDEST)
         if self.allocate_steps is not None:
             check_count("allocate_steps", self.allocate_steps, 1)
-        if self.lose is not None and self.rounds == 1:
-            raise InvalidValueError("lose needs rounds above 1: the last one before it is kept.")
-        if self.lose is not None and not self.lose > 1:
+        if self.tune_penalty and self.strength != type(self).strength:
             raise InvalidValueError(
-                f"lose is {self.lose}, expected a number above 1: by how many times the source's "
-                "held-out residual may grow."
+                f"strength is {self.strength:g}, and tune_penalty tries other values: leave one of "
+                "them out."
+            )
+        if not self.reinit_scale and self.reinit_mode != type(self).reinit_mode:
+            raise InvalidValueError(
+                f"reinit_mode is {self.reinit_mode!r}, without effect where reinit_scale is 0: "
+                "leave one of them out."
+            )
+        if self.max_source_loss_ratio is not None and self.rounds == 1:
+            raise InvalidValueError(
+                "max_source_loss_ratio needs rounds above 1: the last one before it is kept."
+            )
+        if self.max_source_loss_ratio is not None and not self.max_source_loss_ratio > 1:
+            raise InvalidValueError(
+                f"max_source_loss_ratio is {self.max_source_loss_ratio}, expected a number above "
+                "1: the factor by which the source's held-out residual may grow."
             )
 
     def check_network(self, network: MLP) -> None:
@@ -128,17 +154,17 @@ class PAC(ContinuationMethod):
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         recipe = self.recipe(context)
         kept = yield from self._keep(source.reset(), context, recipe)
-        allocated = widen(kept.allocated, self.grow, context.seed)
+        allocated = widen(kept.allocated, self.extra_neurons, context.seed)
         mask = allocated.retained[SOURCE].mask
-        if self.wake:
+        if self.reinit_scale:
             allocated = reinit_dead_neurons(
-                allocated, mask, context.seed, self.wake, recipe.frequency, self.wake_from
+                allocated, mask, context.seed, self.reinit_scale, recipe.frequency, self.reinit_mode
             )
         free = ~mask
         fits: list[FitResult] = []
-        for number, strength in enumerate(LADDER if self.choose else (self.strength,)):
+        for number, strength in enumerate(LADDER if self.tune_penalty else (self.strength,)):
             anchor = Anchor.at(torch.zeros_like(allocated.weights[free]), strength)
-            stage = f"calibrate.{number}" if self.choose else "calibrate"
+            stage = f"calibrate.{number}" if self.tune_penalty else "calibrate"
             made = yield from steps_of(self.fits)(
                 allocated, target, free, context, anchor=anchor, stage=stage
             )
@@ -167,9 +193,9 @@ class PAC(ContinuationMethod):
         """Prune and allocate, round by round."""
         own = replace(recipe, steps=self.allocate_steps or context.recipe.steps)
         task, most = context.source_task, None
-        if self.lose is not None:
+        if self.max_source_loss_ratio is not None:
             draw = own.restored(task)[-1].draw
-            most = self.lose * task.held_out(source.network, source.weights, draw)
+            most = self.max_source_loss_ratio * task.held_out(source.network, source.weights, draw)
         found: _Kept | None = None
         latest, fits, pruning = source, [], 0.0
         for number, sparsity in enumerate(self._sparsities, 1):

@@ -21,4 +21,4 @@ class PACNet(PAC):
     strength: float = 1e-9
     scope: str = "global"
     mask: str = "magnitude"
-    wake: float = 0.0
+    reinit_scale: float = 0.0

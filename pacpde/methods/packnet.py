@@ -23,4 +23,4 @@ class PackNet(PAC):
     scope: str = "layer"
     biases: str = "keep"
     mask: str = "magnitude"
-    wake: float = 0.0
+    reinit_scale: float = 0.0

@@ -198,7 +198,7 @@ class _Work:
         recipe, task = self._for(before, target)
         taken = _taken(before)
         before = reinit_dead_neurons(
-            before, taken, self.seed, PAC.wake, recipe.frequency, PAC.wake_from
+            before, taken, self.seed, PAC.reinit_scale, recipe.frequency, PAC.reinit_mode
         )
         free = ~taken
         anchor = Anchor.at(torch.zeros_like(before.weights[free]), self.strength)

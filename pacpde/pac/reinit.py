@@ -10,7 +10,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.pac.mask import check_choice, entering
 from pacpde.runtime import generator
 
-WAKES = ("random", "kept")
+REINIT_MODES = ("random", "copy")
 
 
 def dead_neurons(network: MLP, mask: torch.Tensor) -> list[torch.Tensor]:
@@ -49,14 +49,14 @@ def reinit_dead_neurons(
         kept: True where a weight is no longer free, bool [size].
         spread: of the drawn weights, in that of a fit's start; or of the noise, in the mean size of
             the weights into kept neurons.
-        source: "random", as at the start of a fit, or "kept": each idle neuron is fed like a kept
+        source: "random", as at the start of a fit, or "copy": each idle neuron is fed like a kept
             one of its layer, in turn, but for noise. Those have features that solve the source.
     """
-    check_choice("source of what wakes idle neurons", source, WAKES)
+    check_choice("source of what wakes idle neurons", source, REINIT_MODES)
     network, idle = surrogate.network, dead_neurons(surrogate.network, kept)
     rng = generator(seed, "reinit_dead_neurons")
     drawn = surrogate.runtime.tensor(network.start(rng, frequency)) * spread
-    if source == "kept":
+    if source == "copy":
         _feed_alike(network, surrogate.weights, drawn, idle, spread, rng)
     weights = torch.where(entering(network, idle) & ~kept, drawn, surrogate.weights)
     return replace(surrogate, weights=weights)

@@ -18,6 +18,7 @@ from pacpde.errors import (
     as_float,
 )
 from pacpde.expressions import evaluate
+from pacpde.methods import methods
 from pacpde.physics import Problem
 from pacpde.physics.problem import families
 from pacpde.reading import read_bytes, read_toml
@@ -342,7 +343,7 @@ def _cells(
     for target, name, labels, noise, physics in product(targets, _methods(settings, part), *others):
         if noise and not labels:
             noise = 0.0  # there is nothing to be noisy
-        given = {**tuned.get(part.family, {}).get(name, {}), **settings.options.get(name, {})}
+        given = _options(path, text, name, tuned.get(part.family, {}), settings.options)
         for options in variants(given):
             with _located(path, text, place):
                 made.append(
@@ -355,6 +356,16 @@ def _cells(
     for seed in rest:  # nothing that was checked depends on it
         other = training.with_seed(seed)
         yield from (cell.with_training(other) for cell in made)
+
+
+def _options(path: Path, text: str, name: str, *tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a method out of tables method → options, the later ones first."""
+    with _located(path, text, ("options", name)):
+        found: dict[str, Any] = {}
+        for table in tables:
+            options = table.get(name, {})
+            found |= methods.get(name).with_new_names(options) if options else {}
+        return found
 
 
 def _beside(folder: Path, name: str) -> Path:

@@ -34,7 +34,7 @@ def test_a_stage_before_the_last(call: Callable, source: Path, tmp_path: Path) -
 def test_every_stage_that_fell_short_is_shown(tmp_path: Path) -> None:
     source = fit(Heat(alpha=0.4), width=6, depth=2, points=60, steps=4)
     result = transfer(
-        source, Heat(alpha=5.0), sparsity=0.95, allocate_steps=1, approach="walk",
+        source, Heat(alpha=5.0), sparsity=0.95, allocate_steps=1, continuation="adaptive_only",
         settings={"steps": 1, "points": 30},
     )  # fmt: skip
     outcomes = {"source": "converged", "allocated": "not_converged", "calibrated": "path_lost"}

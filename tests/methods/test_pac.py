@@ -71,7 +71,7 @@ def test_an_allocation_that_falls_short_starts_again_on_few_points(
 
 def test_lambda_is_chosen_on_held_out_labels(source: Surrogate) -> None:
     options: dict[str, Any] = {"labels": 40, "noise": 0.2, "physics": False, "settings": SMALL}
-    made = transfer(source, Heat(alpha=0.3), choose=True, **options)
+    made = transfer(source, Heat(alpha=0.3), tune_penalty=True, **options)
     reached = {stage: end for stage, end in ends(made).items() if stage.startswith("calibrate")}
     assert set(reached) == {f"calibrate.{number}" for number in range(len(LADDER))}
     assert len(set(reached.values())) == len(LADDER)

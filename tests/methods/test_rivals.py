@@ -147,14 +147,38 @@ def test_masks_of_pac(mask: str, source: Surrogate) -> None:
 
 def test_pac_refuses_what_is_no_start() -> None:
     for option, value in (
-        ("wake", 1e308),
-        ("wake", -1),
-        ("wake_from", 3),
-        ("choose", "yes"),
-        ("grow", 257),
+        ("reinit_scale", 1e308),
+        ("reinit_scale", -1),
+        ("reinit_mode", 3),
+        ("tune_penalty", "yes"),
+        ("extra_neurons", 257),
     ):
         with pytest.raises((InvalidValueError, UnknownNameError), match=option):
             PAC.make({option: value})
+
+
+def test_old_names_of_options_are_taken_for_a_release() -> None:
+    wanted = PAC(max_source_loss_ratio=2.0, rounds=2, reinit_mode="copy", continuation="fixed")
+    old: dict[str, Any] = {"lose": 2.0, "rounds": 2, "wake_from": "kept", "approach": "steps"}
+    with pytest.warns(FutureWarning) as warnings:
+        assert PAC.make(old) == wanted
+    said = " ".join(str(warning.message) for warning in warnings)
+    for new in ("max_source_loss_ratio", "reinit_mode=copy", "continuation=fixed"):
+        assert f"write {new}" in said
+    with pytest.warns(FutureWarning), pytest.raises(InvalidValueError, match="lose and max_source"):
+        PAC.make({"lose": 2.0, "max_source_loss_ratio": 2.0, "rounds": 2})
+    with pytest.raises(UnknownNameError, match="option of pac 'sparsty': did you mean sparsity"):
+        PAC.make({"sparsty": 0.5})
+
+
+def test_an_option_without_effect_is_refused() -> None:
+    for options, words in (
+        ({"stations": 5}, "stations is 5, which continuation=adaptive does not use"),
+        ({"tune_penalty": True, "strength": 1e-3}, "tune_penalty tries other values"),
+        ({"reinit_scale": 0.0, "reinit_mode": "random"}, "where reinit_scale is 0"),
+    ):
+        with pytest.raises(InvalidValueError, match=words):
+            PAC.make(options)
 
 
 def test_pruning_in_rounds_frees_more_and_more(source: Surrogate) -> None:
@@ -167,15 +191,15 @@ def test_pruning_in_rounds_frees_more_and_more(source: Surrogate) -> None:
 
 
 def test_rounds_end_before_the_source_is_lost(source: Surrogate) -> None:
-    own = {"sparsity": 0.97, "rounds": 6, "approach": "straight", "settings": SETTINGS}
-    made = transfer(source, TARGET, lose=3.0, **own)
+    own = {"sparsity": 0.97, "rounds": 6, "continuation": "direct", "settings": SETTINGS}
+    made = transfer(source, TARGET, max_source_loss_ratio=3.0, **own)
     kept = int(made.surrogate.retained["source"].mask.sum())
     assert kept > round(0.03 * source.parameters)
     assert made.source_error["recalled"] == made.source_error["allocated"]
     everything = transfer(source, TARGET, **own)
     assert made.source_error["recalled"] < everything.source_error["recalled"]
     with pytest.raises(InvalidValueError, match="rounds above 1"):
-        transfer(source, TARGET, lose=3.0)
+        transfer(source, TARGET, max_source_loss_ratio=3.0)
 
 
 def test_a_second_head_goes_on_answering_for_the_source(source: Surrogate) -> None:
@@ -255,8 +279,8 @@ def test_random_features_solve_a_linear_equation_without_a_source(source: Surrog
 
 
 def test_neurons_for_the_target_leave_the_source_as_it_was(source: Surrogate) -> None:
-    own = {"sparsity": 0.5, "wake": 0, "approach": "straight", "settings": SETTINGS}
-    plain, made = (transfer(source, TARGET, grow=grow, **own) for grow in (0, 4))
+    own = {"sparsity": 0.5, "reinit_scale": 0, "continuation": "direct", "settings": SETTINGS}
+    plain, made = (transfer(source, TARGET, extra_neurons=extra, **own) for extra in (0, 4))
     assert made.surrogate.network.widths == (12, 12)
     assert made.source_error["recalled"] == made.source_error["allocated"]
     small, large = plain.made.snapshots["allocated"], made.made.snapshots["allocated"]

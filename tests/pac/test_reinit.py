@@ -7,7 +7,7 @@ import torch
 from pacpde import Surrogate, fit
 from pacpde.networks.mlp import MLP
 from pacpde.pac import SOURCE, mask_of, prune
-from pacpde.pac.reinit import WAKES, dead_neurons, reinit_dead_neurons
+from pacpde.pac.reinit import REINIT_MODES, dead_neurons, reinit_dead_neurons
 from pacpde.problems import Heat
 
 NETWORK = MLP(2, 1, 6, 3)
@@ -76,7 +76,7 @@ def source() -> Surrogate:
 
 
 @pytest.mark.parametrize("scope", ["global", "neuron"])
-@pytest.mark.parametrize("wakes", WAKES)
+@pytest.mark.parametrize("wakes", REINIT_MODES)
 def test_waking_changes_nothing_but_the_slopes(source: Surrogate, scope: str, wakes: str) -> None:
     pruned = prune(source, 0.8, scope=scope)
     awake = reinit_dead_neurons(pruned, pruned.retained[SOURCE].mask, 0, source=wakes)
@@ -94,7 +94,7 @@ def test_waking_changes_nothing_but_the_slopes(source: Surrogate, scope: str, wa
 def test_an_idle_neuron_may_begin_as_a_kept_one(source: Surrogate) -> None:
     pruned = prune(source, 0.8, scope="neuron")
     mask = pruned.retained[SOURCE].mask
-    awake = reinit_dead_neurons(pruned, mask, 0, 0.0, source="kept")
+    awake = reinit_dead_neurons(pruned, mask, 0, 0.0, source="copy")
     network = source.network
     rows = zip(
         dead_neurons(network, mask), network.matrices(awake.weights), network.matrices(mask),

@@ -76,10 +76,10 @@ def test_names_tell_options_that_vary_within_a_family() -> None:
         return Cell(Training(source, 0), target, method, options)
 
     cells = [
-        cell(heat, "warm_start", approach="follow"),
+        cell(heat, "warm_start", continuation="adaptive"),
         cell(heat, "pac", sparsity=0.8, mask="random"),
         cell(heat, "pac", sparsity=0.8),
-        cell(lorenz, "warm_start", approach="grow"),  # tuned otherwise: one method still
+        cell(lorenz, "warm_start", continuation="cold_start"),  # tuned otherwise: one method still
         cell(lorenz, "pac", sparsity=0.7, mask="random"),
     ]
     assert distinguishing_names(cells) == [

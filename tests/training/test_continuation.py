@@ -146,9 +146,13 @@ def test_the_tangent_moves_free_weights_alone(source: Surrogate) -> None:
 
 def test_a_path_that_leads_nowhere_has_an_outcome_of_its_own(source: Surrogate) -> None:
     settings = {"points": 2, "steps": 1}  # two points tell nothing of the way
-    for approach in ("walk", "follow"):
+    for continuation in ("adaptive_only", "adaptive"):
         made = transfer(
-            source, Heat(alpha=5.0), method="warm_start", approach=approach, settings=settings
+            source,
+            Heat(alpha=5.0),
+            method="warm_start",
+            continuation=continuation,
+            settings=settings,
         )
         assert made.outcome == "path_lost"
         assert math.isfinite(made.target_error)
