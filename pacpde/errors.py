@@ -69,6 +69,10 @@ class TransferWarning(UserWarning):
     """A transfer goes on from weights, or with a mask, that may be of no use."""
 
 
+class RenamedWarning(FutureWarning):
+    """An old name was used, which a later release will refuse."""
+
+
 class ExtrapolationWarning(UserWarning):
     """A surrogate was asked outside the domain of its problem, where nothing holds its values."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, RenamedWarning
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 def warn_renamed(old: str, new: str, stacklevel: int = 3) -> None:
     """Say that `old` is `new` now."""
-    warnings.warn(f"{old} was renamed: write {new}.", FutureWarning, stacklevel=stacklevel)
+    warnings.warn(f"{old} was renamed: write {new}.", RenamedWarning, stacklevel=stacklevel)
 
 
 def renamed_attribute(old: str, new: str) -> Any:
