@@ -9,6 +9,7 @@ from functools import cached_property
 
 import torch
 
+from pacpde.networks.frozen import insert
 from pacpde.networks.mlp import MLP
 from pacpde.networks.stacking import Stackable
 from pacpde.residuals.factors import residuals
@@ -61,11 +62,8 @@ class LeastSquares(Stackable):
 
     def insert(self, x: torch.Tensor) -> torch.Tensor:
         """The whole vector with x in its free entries; frozen ones keep every bit."""
-        if self.trainable_indices is None:
-            return x
-        if self.trainable_indices.dim() > 1:
-            return self.weights.scatter(-1, self.trainable_indices, x)
-        return self.weights.index_copy(-1, self.trainable_indices, x)
+        indices = self.trainable_indices
+        return x if indices is None else insert(self.weights, indices, x)
 
     def linearise(self, x: torch.Tensor) -> tuple[torch.Tensor, Jacobian]:
         """Data residuals [..., rows] and their Jacobian [..., rows, free] at x."""

@@ -18,11 +18,11 @@ from pacpde.errors import InvalidValueError
 from pacpde.interop.deepxde.data import order
 from pacpde.interop.deepxde.model import Transform, activations
 from pacpde.interop.deepxde.source import Answers, Source
-from pacpde.interop.held import filled, plain
 from pacpde.methods.provenance import of_import
 from pacpde.methods.transfer import check_problem
 from pacpde.methods.transfer import check_source as check_surrogate
 from pacpde.networks.ansatz import Batch, PhysicsAnsatz
+from pacpde.networks.frozen import copy_with_values, plain_copy
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.conditions import Periodic
@@ -207,7 +207,7 @@ def to_network(surrogate: Surrogate, like: Any) -> nn.Module:
         raise InvalidValueError(
             f"like is {like!r}, expected the DeepXDE model or network that the surrogate came from."
         )
-    net: Any = plain(own)
+    net: Any = plain_copy(own)
     if not isinstance(surrogate.ansatz, PhysicsAnsatz):
         raise InvalidValueError("the surrogate fits a table: it solves no problem of DeepXDE's.")
     network, ansatz = surrogate.network, surrogate.field_ansatz
@@ -236,7 +236,7 @@ def to_network(surrogate: Surrogate, like: Any) -> nn.Module:
     values = {}
     for number, (weight, bias) in enumerate(_unfolded(layers, ansatz)):
         values[f"linears.{number}.weight"], values[f"linears.{number}.bias"] = weight, bias
-    return filled(net, values)
+    return copy_with_values(net, values)
 
 
 Layers = list[tuple[torch.Tensor, torch.Tensor]]

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.interop.held import Tensors
+from pacpde.networks.frozen import Tensors
 from pacpde.pac.mask import TREATMENTS, check_choice, check_sparsity, largest
 
 SCOPES = ("global", "tensor")

@@ -124,7 +124,7 @@ class Model(dde.Model):
         return super().save(*args, **settings)
 
     def restore(self, *args: Any, **settings: Any) -> Any:
-        """As DeepXDE's, which see; a checkpoint of another stage is refused, see `held`."""
+        """As DeepXDE's, which see; a checkpoint of another stage is refused."""
         self._check_compiled("restore")
         return super().restore(*args, **settings)
 

@@ -11,8 +11,15 @@ from pacpde.interop.deepxde.masks import by_magnitude, checked, kept
 from pacpde.interop.deepxde.model import Model, anchored
 from pacpde.interop.deepxde.paths import check_paths
 from pacpde.interop.deepxde.source import Answers, Source, Values
-from pacpde.interop.held import Tensors, check_module, filled, hold, plain, whole
 from pacpde.methods.base import check_strength
+from pacpde.networks.frozen import (
+    Tensors,
+    check_freezable,
+    copy_with_values,
+    frozen_module,
+    merged_state,
+    plain_copy,
+)
 from pacpde.runtime import gradients
 
 
@@ -37,11 +44,11 @@ class PAC:
     @gradients()
     def __init__(self, model: Any) -> None:
         source = Source.of(model)
-        check_module(source.net)
+        check_freezable(source.net)
         self._data = model.data
         self._source = source
         self._answers = source.answers(source.net)
-        self._values: Tensors = whole(source.net)
+        self._values: Tensors = merged_state(source.net)
         self._allocated: Model | None = None
         self._start: Tensors = {}  # of `allocated`, before its training
         self._calibrated: Model | None = None
@@ -98,7 +105,7 @@ class PAC:
             )
         self._answers.check()
         source, self._start = self._source, kept(self._values, self._mask)
-        net = hold(source.net, self._start, self._mask)
+        net = frozen_module(source.net, self._start, self._mask)
         self._allocated = Model(
             self._data, net, fixed=source.fixed, variables=source.variables,
             answers=[self._answers],
@@ -126,8 +133,10 @@ class PAC:
                 TransferWarning,
                 stacklevel=3,
             )
-        template, variables = plain(self._allocated.net), self._allocated.external.copy()
-        net = hold(template, whole(template), {name: ~own for name, own in self._mask.items()})
+        template, variables = plain_copy(self._allocated.net), self._allocated.external.copy()
+        net = frozen_module(
+            template, merged_state(template), {name: ~own for name, own in self._mask.items()}
+        )
         penalty = anchored(net, strength) if strength else None
         made = Model(
             data, net, penalty, fixed=self._source.fixed, variables=variables,
@@ -158,12 +167,12 @@ class PAC:
         both = [self._answers, answers]
         for own in both:
             own.check()
-        net = filled(template, kept(whole(latest.net), self._mask))
+        net = copy_with_values(template, kept(merged_state(latest.net), self._mask))
         return Model(self._data, net, fixed=self._source.fixed, variables=variables, answers=both)
 
     def _is_untrained(self) -> bool:
         assert self._allocated is not None
-        now = whole(self._allocated.net)
+        now = merged_state(self._allocated.net)
         return all(torch.equal(value, now[name]) for name, value in self._start.items())
 
     def _need(self, found: Any, before: str, now: str) -> None:

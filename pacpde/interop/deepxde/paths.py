@@ -9,7 +9,7 @@ from torch.utils._pytree import tree_leaves
 
 from pacpde.errors import InvalidValueError, TransferWarning
 from pacpde.interop.deepxde.masks import kept
-from pacpde.interop.held import Tensors, filled
+from pacpde.networks.frozen import Tensors, copy_with_values
 from pacpde.runtime import gradients
 
 NUDGE = 1e-2  # of a freed weight that has begun to move
@@ -28,7 +28,7 @@ def check_paths(net: nn.Module, values: Tensors, mask: Tensors, inputs: Any) -> 
         inputs: some of the data's, at which slopes are taken.
     """
     pruned = kept(values, mask)
-    whole, left = (_depends(filled(net, own), inputs) for own in (values, pruned))
+    whole, left = (_depends(copy_with_values(net, own), inputs) for own in (values, pruned))
     lost = [number for number, (was, now) in enumerate(zip(whole, left, strict=True)) if was > now]
     if lost:
         names = ", ".join(str(number) for number in lost)
@@ -38,7 +38,7 @@ def check_paths(net: nn.Module, values: Tensors, mask: Tensors, inputs: Any) -> 
             '(scope="tensor").'
         )
     free = {name: ~own for name, own in mask.items()}
-    dead = _unmoved(filled(net, pruned), free, inputs)
+    dead = _unmoved(copy_with_values(net, pruned), free, inputs)
     count = sum(int(own.sum()) for own in free.values())
     if dead == count:
         raise InvalidValueError(

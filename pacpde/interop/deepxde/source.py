@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from pacpde.errors import InvalidValueError, TransferWarning
-from pacpde.interop.held import plain
+from pacpde.networks.frozen import plain_copy
 from pacpde.runtime import gradients
 
 PROBES = 64  # points at which a network is tried
@@ -89,7 +89,7 @@ class Answers:
         self, net: nn.Module, inputs: Any, others: Any, fixed: Values, follow: bool = True
     ) -> None:
         self.inputs, self.others, self.fixed, self.follow = inputs, others, fixed, follow
-        self._net = plain(net)
+        self._net = plain_copy(net)
         self._given = self._now()
 
     def _now(self) -> list[torch.Tensor]:
@@ -167,14 +167,14 @@ class Source:
     @classmethod
     def _standing(cls, model: Any) -> "Source":
         """A model with its values in all tensors that it uses."""
-        net = plain(model.net)
+        net = plain_copy(model.net)
         if not all(bool(own.isfinite().all()) for own in net.parameters()):
             raise InvalidValueError(
                 "some of the source's weights are no finite numbers: its training diverged. Train "
                 "it again, more slowly."
             )
         inputs, others = _probes(model.data, net)
-        used = _used(plain(net), inputs, others)
+        used = _used(plain_copy(net), inputs, others)
         names = [
             name for name, own in model.net.named_parameters() if any(own is use for use in used)
         ]

@@ -12,7 +12,7 @@ import torch
 from pacpde import fit, load, save, transfer
 from pacpde.errors import InvalidValueError
 from pacpde.interop.deepxde import Model, data, to_network, to_surrogate
-from pacpde.interop.held import whole
+from pacpde.networks.frozen import merged_state
 from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, Lorenz
 
 SMALL = {"points": 200, "steps": 20}
@@ -54,8 +54,8 @@ def test_there_and_back_is_the_same_function(problem: Any, sizes: Any, activatio
     surrogate = to_surrogate(model, problem)
     np.testing.assert_allclose(fields(surrogate, x), model.predict(x), rtol=1e-12, atol=1e-13)
     back = to_network(surrogate, model)
-    for name, value in whole(back).items():
-        torch.testing.assert_close(value, whole(model.net)[name], rtol=1e-13, atol=1e-14)
+    for name, value in merged_state(back).items():
+        torch.testing.assert_close(value, merged_state(model.net)[name], rtol=1e-13, atol=1e-14)
 
 
 def test_transforms_come_along_with_their_derivatives() -> None:
@@ -124,8 +124,8 @@ def test_it_is_saved_as_others_are_unless_it_has_functions(tmp_path: Path) -> No
     x = inputs(Heat())
     kept = load(tmp_path / "kept")
     assert np.array_equal(fields(kept, x), fields(surrogate, x))
-    for name, value in whole(to_network(kept, model)).items():  # and goes back
-        torch.testing.assert_close(value, whole(model.net)[name])
+    for name, value in merged_state(to_network(kept, model)).items():  # and goes back
+        torch.testing.assert_close(value, merged_state(model.net)[name])
     model.net.apply_output_transform(lambda x, u: x[:, :1] * u)
     with pytest.raises(InvalidValueError, match="knows of no transforms"):
         to_network(kept, model)

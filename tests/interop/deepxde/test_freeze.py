@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from pacpde.interop.deepxde import PAC, Model, data
-from pacpde.interop.held import whole
+from pacpde.networks.frozen import merged_state
 from pacpde.problems import Heat
 
 X = np.random.default_rng(0).uniform(size=(40, 2)).astype(np.float32)
@@ -96,11 +96,13 @@ def resampler(model: Any, folder: Path) -> None:
 def restore(model: Any, folder: Path) -> None:
     model.train(iterations=2, display_every=1, verbose=0)
     kept = model.save(str(folder / "kept"), verbose=0)
-    there = whole(model.net)
+    there = merged_state(model.net)
     model.train(iterations=2, display_every=1, verbose=0)
-    assert any(not torch.equal(value, there[name]) for name, value in whole(model.net).items())
+    assert any(
+        not torch.equal(value, there[name]) for name, value in merged_state(model.net).items()
+    )
     model.restore(kept, verbose=0)
-    assert all(torch.equal(value, there[name]) for name, value in whole(model.net).items())
+    assert all(torch.equal(value, there[name]) for name, value in merged_state(model.net).items())
     model.train(iterations=1, display_every=1, verbose=0)
 
 
@@ -125,13 +127,13 @@ def test_kept_weights_keep_every_bit(
     network: str, optimiser: str, run: Callable[[Any, Path], None], tmp_path: Path
 ) -> None:
     source = trained(NETWORKS[network])
-    before = whole(source.net)
+    before = merged_state(source.net)
     pac = PAC(source)
     pac.prune(0.6)
     allocated = pac.allocate()
     OPTIMISERS["adam"](allocated)
     allocated.train(iterations=3, verbose=0)
-    kept, seen = whole(allocated.net), allocated.predict(X)
+    kept, seen = merged_state(allocated.net), allocated.predict(X)
     for name, mask in pac.mask.items():
         assert not kept[name][~mask].any()
 
@@ -139,21 +141,22 @@ def test_kept_weights_keep_every_bit(
     OPTIMISERS[optimiser](target)
     run(target, tmp_path)
 
-    after = whole(target.net)
+    after = merged_state(target.net)
     for name, mask in pac.mask.items():
         assert torch.equal(after[name][mask], kept[name][mask])
     assert any(bool(after[name][~mask].any()) for name, mask in pac.mask.items())
     recalled = pac.recall()
     assert np.array_equal(recalled.predict(X), seen)
     assert not np.array_equal(target.predict(X), seen)
-    assert all(torch.equal(value, before[name]) for name, value in whole(source.net).items())
+    assert all(torch.equal(value, before[name]) for name, value in merged_state(source.net).items())
 
 
 def test_a_mask_of_ones_own_is_taken() -> None:
     source = trained(NETWORKS["fnn"])
     pac = PAC(source)
     mask = {
-        name: torch.ones_like(value, dtype=torch.bool) for name, value in whole(source.net).items()
+        name: torch.ones_like(value, dtype=torch.bool)
+        for name, value in merged_state(source.net).items()
     }
     mask["linears.1.weight"][:, 3:] = False
     pac.prune(mask=mask)
@@ -174,7 +177,7 @@ def test_the_largest_are_kept(scope: str, biases: str) -> None:
             parameter += 0.01 * torch.sign(parameter)
     pac = PAC(source)
     pac.prune(0.75, scope=scope, biases=biases)
-    values = whole(source.net)
+    values = merged_state(source.net)
     matrices = [name for name in values if name.endswith("weight")]
     for name in values:
         if name.endswith("bias") and biases != "prune":

@@ -14,7 +14,7 @@ import torch
 from pacpde.errors import InvalidValueError
 from pacpde.interop.deepxde import PAC, Model, data, l2_sp, transtailor, warm_start
 from pacpde.interop.deepxde.rivals import _other_points
-from pacpde.interop.held import whole
+from pacpde.networks.frozen import merged_state
 from pacpde.problems import Heat, Lorenz
 
 SIZES = {"num_domain": 100, "num_boundary": 20, "num_initial": 20}
@@ -59,7 +59,7 @@ def source(float64: None) -> Any:
 
 
 def test_pac_and_warm_start_reach_the_target_and_leave_the_source(source: Any) -> None:
-    before, there = whole(source.net), error(source, 0.4)
+    before, there = merged_state(source.net), error(source, 0.4)
     assert there < 1e-2 < error(source, 0.3)
     warm = warm_start(source, of(0.3))
     assert error(warm, 0.3) == error(source, 0.3)
@@ -73,14 +73,14 @@ def test_pac_and_warm_start_reach_the_target_and_leave_the_source(source: Any) -
     train(target)
     assert max(error(warm, 0.3), error(target, 0.3)) < 2e-2
     assert error(pac.recall(), 0.4) == error(allocated, 0.4) < 2e-2
-    assert all(torch.equal(value, before[name]) for name, value in whole(source.net).items())
+    assert all(torch.equal(value, before[name]) for name, value in merged_state(source.net).items())
 
 
 def test_l2_sp_adds_its_penalty_and_holds_back(source: Any) -> None:
-    start = whole(source.net)
+    start = merged_state(source.net)
 
     def moved(model: Any) -> float:
-        return sum(float(((w - start[n]) ** 2).sum()) for n, w in whole(model.net).items())
+        return sum(float(((w - start[n]) ** 2).sum()) for n, w in merged_state(model.net).items())
 
     weak, strong = l2_sp(source, of(0.3), alpha=1e-6), l2_sp(source, of(0.3), alpha=10.0)
     for model in (weak, strong):
@@ -136,11 +136,11 @@ def test_bad_settings_are_refused_before_anything_is_trained(source: Any) -> Non
 def test_a_mask_may_be_of_arrays(source: Any) -> None:
     masks = {
         name: np.arange(value.numel()).reshape(tuple(value.shape)) % 2 == 0
-        for name, value in whole(source.net).items()
+        for name, value in merged_state(source.net).items()
     }
     pac = PAC(source)
     pac.prune(mask=masks)
-    for name, value in whole(pac.allocate().net).items():
+    for name, value in merged_state(pac.allocate().net).items():
         assert bool((value[torch.as_tensor(~masks[name])] == 0).all())
 
 

@@ -1,5 +1,6 @@
-"""Weights that are held: the same function, fewer parameters, and no way to move them."""
+"""Weights that are frozen: the same function, fewer parameters, and no way to move them."""
 
+import pickle
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 from pacpde.errors import InvalidValueError
-from pacpde.interop.held import check_module, hold, plain, whole
+from pacpde.networks.frozen import check_freezable, frozen_module, merged_state, plain_copy
 
 X = torch.linspace(-1, 1, 14, dtype=torch.float64).reshape(7, 2)
 
@@ -22,7 +23,7 @@ def masks(module: nn.Module) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     free = {
         name: torch.rand(value.shape, generator=generator) < 0.5
-        for name, value in whole(module).items()
+        for name, value in merged_state(module).items()
     }
     free["2.bias"][:] = False  # one parameter without a free entry
     return free
@@ -46,59 +47,70 @@ def agree(one: Mapping[str, Any], other: Mapping[str, Any], where: Mapping[str, 
 @pytest.mark.parametrize("kind", ["Adam", "AdamW", "SGD", "LBFGS"])
 def test_what_is_held_keeps_every_bit_and_the_rest_moves(kind: str) -> None:
     source = net()
-    before, free = whole(source), masks(source)
-    module = hold(source, before, free)
+    before, free = merged_state(source), masks(source)
+    module = frozen_module(source, before, free)
     assert torch.equal(module(X), source(X))
     assert sum(p.numel() for p in module.parameters()) == sum(int(m.sum()) for m in free.values())
     settings = {} if kind == "LBFGS" else {"lr": 0.1, "weight_decay": 0.1}
     module.requires_grad_(False).requires_grad_(True)
     stepped(module, getattr(torch.optim, kind)(module.parameters(), **settings))
-    after = whole(module)
+    after = merged_state(module)
     assert agree(after, before, {name: ~mask for name, mask in free.items()})
     assert not any(torch.equal(after[n][m], before[n][m]) for n, m in free.items() if m.any())
-    assert agree(whole(source), before, {n: torch.ones_like(m) for n, m in free.items()})
+    assert agree(merged_state(source), before, {n: torch.ones_like(m) for n, m in free.items()})
 
 
 def test_a_plain_copy_is_the_same_function_and_leaves_the_held_one_alone() -> None:
     source = net()
-    module = hold(source, whole(source), masks(source))
+    module = frozen_module(source, merged_state(source), masks(source))
     stepped(module, torch.optim.SGD(module.parameters(), lr=0.1))
-    copy = plain(module)
+    copy = plain_copy(module)
     assert torch.equal(copy(X), module(X))
     assert list(copy.state_dict()) == list(source.state_dict())
-    again = hold(copy, whole(copy), masks(copy))  # and so on, in a loop
+    again = frozen_module(copy, merged_state(copy), masks(copy))  # and so on, in a loop
     assert torch.equal(again(X), copy(X))
 
 
 def test_only_a_checkpoint_of_the_same_held_weights_is_restored() -> None:
     source = net()
     free = masks(source)
-    module = hold(source, whole(source), free)
+    module = frozen_module(source, merged_state(source), free)
     kept = {name: value.clone() for name, value in module.state_dict().items()}
     stepped(module, torch.optim.SGD(module.parameters(), lr=0.1))
     module.load_state_dict(kept)
     assert torch.equal(module(X), source(X))
-    before = whole(module)
+    before = merged_state(module)
     with pytest.raises(InvalidValueError, match="none of whose weights are held"):
         module.load_state_dict(source.state_dict())
-    doubled = hold(source, {name: 2 * value for name, value in before.items()}, free)
+    doubled = frozen_module(source, {name: 2 * value for name, value in before.items()}, free)
     with pytest.raises(InvalidValueError, match="holds other weights"):
         module.load_state_dict(doubled.state_dict())
-    other = hold(source, before, {name: ~mask for name, mask in free.items()})
+    other = frozen_module(source, before, {name: ~mask for name, mask in free.items()})
     with pytest.raises(InvalidValueError, match="holds other weights"):
         module.load_state_dict(other.state_dict())
-    assert agree(whole(module), before, {n: torch.ones_like(m) for n, m in free.items()})
+    assert agree(merged_state(module), before, {n: torch.ones_like(m) for n, m in free.items()})
 
 
 def test_what_cannot_be_held_is_refused() -> None:
     with pytest.raises(InvalidValueError, match="running statistics"):
-        check_module(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)))
+        check_freezable(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)))
     tied = net()
     tied.append(nn.Linear(1, 1))
     tied[3].bias = tied[2].bias
     with pytest.raises(InvalidValueError, match="in several places"):
-        check_module(tied)
+        check_freezable(tied)
     with pytest.raises(InvalidValueError, match="parametrized weights already"):
-        check_module(nn.utils.parametrizations.weight_norm(nn.Linear(2, 1)))
+        check_freezable(nn.utils.parametrizations.weight_norm(nn.Linear(2, 1)))
     with pytest.raises(InvalidValueError, match="no parameters"):
-        check_module(nn.Tanh())
+        check_freezable(nn.Tanh())
+
+
+def test_networks_that_older_versions_stored_are_read() -> None:
+    """They name the module in which the function that makes them again once stood."""
+    source = net()
+    module = frozen_module(source, merged_state(source), masks(source))
+    stored = pickle.dumps(module, 0)
+    assert stored.count(b"pacpde.networks.frozen") == 1
+    old = pickle.loads(stored.replace(b"pacpde.networks.frozen", b"pacpde.interop.held"))
+    assert torch.equal(old(X), module(X))
+    assert [own.shape for own in old.parameters()] == [own.shape for own in module.parameters()]
