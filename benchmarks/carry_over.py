@@ -24,24 +24,24 @@ def main() -> None:
     parser.add_argument("--but", nargs="+", required=True, help="methods to be carried out anew")
     arguments = parser.parse_args()
     rows = carried_over(arguments.kept, arguments.study, arguments.but)
-    from pacpde.studies.ledger import Ledger
+    from pacpde.studies.results_store import ResultsStore
 
     if arguments.folder.exists():
         parser.error(f"{arguments.folder} is there already.")
-    ledger = Ledger(arguments.folder)
+    store = ResultsStore(arguments.folder)
     for row in rows:
-        ledger.add(row)
-    ledger.flush()
+        store.add(row)
+    store.flush()
     print(f"{len(rows)} cells carried over to {arguments.folder}")
 
 
 def carried_over(kept: Path, file: Path, but: list[str]) -> list[dict[str, Any]]:
     """The rows of all other methods, each under the name of its cell in the study of today."""
-    from pacpde.studies.ledger import Ledger
+    from pacpde.studies.results_store import ResultsStore
     from pacpde.studies.study import Study
 
     before, now = Study.kept(kept), Study.read(file)
-    known = {row["cell"]: row for row in Ledger(kept).of(before.names)}
+    known = {row["cell"]: row for row in ResultsStore(kept).of(before.names)}
     found = dict(zip(map(_inputs, before.cells), before.names, strict=True))
     names = {cell.key: found.get(_inputs(cell)) for cell in now.cells if cell.method not in but}
     return [known[old] | {"cell": new} for new, old in names.items() if old in known]

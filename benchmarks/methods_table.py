@@ -24,12 +24,12 @@ def table(folder: Path) -> str:
 
     Intervals are by source, whose number stands above them.
     """
-    from pacpde.studies.ledger import Ledger
+    from pacpde.studies.results_store import ResultsStore
     from pacpde.studies.statistics import groups
     from pacpde.studies.study import Study
 
     study = Study.kept(folder)
-    found = groups(study.told(Ledger(folder).of(study.names)))
+    found = groups(study.told(ResultsStore(folder).of(study.names)))
     families: dict[str, list[Any]] = {}
     for group in found:
         families.setdefault(group.family, []).append(group)
@@ -38,15 +38,15 @@ def table(folder: Path) -> str:
 
 def _verdicts(name: str, found: list[Any]) -> str:
     """Which methods win against PAC, and which lose."""
-    from pacpde.report.words import against
+    from pacpde.report.summary_text import against
 
     return "".join(f"\n{sentence}\n" for sentence in against(name, found, PAC))
 
 
 def _family(name: str, found: list[Any]) -> str:
     from pacpde.plots.style import readable
-    from pacpde.report.words import plain
-    from pacpde.studies.statistics import overall, spread, variant_names
+    from pacpde.report.summary_text import plain
+    from pacpde.studies.statistics import error_summary, overall, variant_names
 
     variants = variant_names(found)
     base = next(variant for variant in variants if variant.split(" ")[0] == BASE)
@@ -66,10 +66,10 @@ def _family(name: str, found: list[Any]) -> str:
         if kept:
             recalled = f"{median(now for now, _ in kept):.0e}"
             times = f"{median(now / before for now, before in kept):.1f}"
-        seconds = spread(every).seconds
+        seconds = error_summary(every).seconds
         lines.append((
             [readable(variant),
-             *(_error(spread(some).median) if some else "–" for some in rows)],
+             *(_error(error_summary(some).median) if some else "–" for some in rows)],
             [ratio, wins, f"{sum(row['outcome'] != 'converged' for row in every)}",
              recalled, times,
              "–" if seconds is None or variant in BUSY else f"{seconds:.1f}"],

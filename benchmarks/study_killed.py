@@ -61,9 +61,9 @@ class Disturbed:
 
     def until(self, client: Any, cells: int) -> None:
         """Wait for so many finished cells."""
-        from pacpde.studies.ledger import Ledger
+        from pacpde.studies.results_store import ResultsStore
 
-        while len(Ledger(self.out).keys()) < cells:
+        while len(ResultsStore(self.out).keys()) < cells:
             if client.poll() is not None:
                 raise SystemExit(f"the client ended early, see {self.log.name}")
             time.sleep(0.1)
@@ -151,8 +151,8 @@ def _carried_out(
     way: Callable[[Disturbed], object], file: Path, out: Path, port: int
 ) -> tuple[list[tuple[str, str]], float]:
     """The sorted (cell, hash of its row) of all rows in the files, twice where a row is twice."""
-    from pacpde.studies.ledger import Ledger
     from pacpde.studies.records import cell_hash
+    from pacpde.studies.results_store import ResultsStore
 
     clock = time.perf_counter()
     run = Disturbed(file, out, port)
@@ -160,7 +160,7 @@ def _carried_out(
         way(run)
     finally:
         run.end()
-    rows = [row for part in Ledger(out).parts() for row in Ledger.read(part)]
+    rows = [row for part in ResultsStore(out).parts() for row in ResultsStore.read(part)]
     hashes = [
         (row["cell"], cell_hash({k: v for k, v in row.items() if k not in TIMES})) for row in rows
     ]
@@ -168,9 +168,9 @@ def _carried_out(
 
 
 def _done(run: Disturbed) -> int:
-    from pacpde.studies.ledger import Ledger
+    from pacpde.studies.results_store import ResultsStore
 
-    return len(Ledger(run.out).keys())
+    return len(ResultsStore(run.out).keys())
 
 
 if __name__ == "__main__":

@@ -48,9 +48,9 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "study_overhead.json")
     options = parser.parse_args()
     from pacpde.runtime import versions
-    from pacpde.studies.conduct import run_study
+    from pacpde.studies.executors import cluster
+    from pacpde.studies.runner import run_study
     from pacpde.studies.study import Study
-    from pacpde.studies.workers import cluster
 
     with tempfile.TemporaryDirectory() as place:
         file = Path(place) / "study.toml"
@@ -60,13 +60,13 @@ def main() -> None:
         reading = time.perf_counter() - clock
         memory: list[tuple[int, float]] = []
 
-        def tell(now: Any) -> None:
+        def callback(now: Any) -> None:
             if now.done % 1000 == 0:
                 memory.append((now.done, _gib()))
 
         with cluster(local=options.workers) as workers:
             clock = time.perf_counter()
-            made = run_study(study, Path(place) / "out", workers, tell=tell, train=train,
+            made = run_study(study, Path(place) / "out", workers, callback=callback, train=train,
                            carry_out=carry_out)  # fmt: skip
             seconds = time.perf_counter() - clock
     record = {

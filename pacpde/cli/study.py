@@ -46,9 +46,9 @@ def check(
 
     Example: pacpde study check study.toml
     """
-    from pacpde.studies.conduct import standing
     from pacpde.studies.estimate import estimate
-    from pacpde.studies.ledger import Ledger
+    from pacpde.studies.results_store import ResultsStore
+    from pacpde.studies.runner import status as study_status
     from pacpde.studies.study import Study, grid
 
     Runtime(device)
@@ -63,11 +63,11 @@ def check(
         title = f"Study {file}, unchecked"
         emit(unchecked, json, table(title, ["family", "cells at most"], shown), overwrite=overwrite)
         raise
-    now = standing(found, output) if output is not None else None
-    ledger = Ledger(output) if output is not None else None
-    kept = ledger.keys() if ledger else set()
+    now = study_status(found, output) if output is not None else None
+    store = ResultsStore(output) if output is not None else None
+    kept = store.keys() if store else set()
     left = [cell for cell in found.cells if cell.key not in kept]
-    guess = estimate(left, ledger.rows() if ledger else ())
+    guess = estimate(left, store.rows() if store else ())
     families: dict[str, int] = {}
     for cell in found.cells:
         families[cell.source.name] = families.get(cell.source.name, 0) + 1
@@ -123,32 +123,32 @@ def run(
     Example: pacpde study run study.toml -o runs/study --local 4
     """
     from pacpde.studies import records
-    from pacpde.studies.conduct import run_study
+    from pacpde.studies.executors import LocalExecutor, cluster
     from pacpde.studies.folder import check_place, is_study
-    from pacpde.studies.ledger import Ledger, record
+    from pacpde.studies.results_store import ResultsStore, record
+    from pacpde.studies.runner import run_study
     from pacpde.studies.study import Study
-    from pacpde.studies.workers import Here, cluster
 
     Runtime(device)
     found = Study.read(file, device=device, trust=trust or not is_study(file.parent))
     check_place(output, found.contents(), overwrite=overwrite)
 
     def content() -> dict[str, Any]:
-        rows = Ledger(output).of(found.names)
+        rows = ResultsStore(output).of(found.names)
         return {"records": [records.check(record(row)) for row in rows]}
 
     replace = inputs.json_target(json, output, file, overwrite=overwrite, own=content)
     if found.plugins:
         complain(f"pacpde: running with {', '.join(map(str, found.plugins))}.")
     plugins = [*found.plugins, *plugin]
-    where: Any = nullcontext(Here(device))
+    where: Any = nullcontext(LocalExecutor(device))
     if scheduler is not None or local is not None:
         where = cluster(scheduler, local, plugins)
-    with _counting() as tell, where as workers:
-        now = run_study(found, output, workers, tell=tell, overwrite=overwrite)
+    with _counting() as callback, where as executor:
+        now = run_study(found, output, executor, callback=callback, overwrite=overwrite)
     sentence = f"{now.done} of {now.cells} cells in {output}"
     emit(content(), json, sentence, overwrite=replace)
-    faults = [row["fault"] for row in Ledger(output).of(found.names) if row["fault"]]
+    faults = [row["fault"] for row in ResultsStore(output).of(found.names) if row["fault"]]
     if faults:
         complain(
             f"pacpde: {len(faults)} of {now.cells} cells have no result, the first for this "
@@ -172,13 +172,13 @@ def status(
 
     Example: pacpde study status runs/study
     """
-    from pacpde.studies.ledger import Ledger
+    from pacpde.studies.results_store import ResultsStore
     from pacpde.studies.store import Store
     from pacpde.studies.study import look
 
     inputs.json_target(json, folder)
     found, whole, untrusted = look(folder, trust=trust)
-    rows = {row["cell"]: row for row in Ledger(folder).rows()}
+    rows = {row["cell"]: row for row in ResultsStore(folder).rows()}
     counts: dict[str, list[int]] = {}
     for name, way in zip(found.names, found.ways, strict=True):
         row = rows.get(name)
@@ -233,13 +233,13 @@ def choose(
 
     Example: pacpde study choose runs/tuning -o tuned.toml
     """
-    from pacpde.studies.ledger import Ledger
+    from pacpde.studies.results_store import ResultsStore
     from pacpde.studies.study import look
     from pacpde.studies.tuning import choose, write_tuned
 
     inputs.output_file(output, *_parts(folder))
     inputs.json_target(json, folder, output)
-    found, rows = look(folder, trust=trust)[0], Ledger(folder).rows()
+    found, rows = look(folder, trust=trust)[0], ResultsStore(folder).rows()
     choices = choose(found, rows)
     write_tuned(choices, output, overwrite=overwrite)
     missing = set(found.names) - {row["cell"] for row in rows}

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from pacpde.plots.convergence import error_against_seconds
-from pacpde.plots.memory import source_error
 from pacpde.plots.solutions import maps
+from pacpde.plots.source_error_by_stage import source_error
 from pacpde.plots.style import save
 from pacpde.studies.run import Comparison
 from pacpde.studies.store import Store

@@ -20,7 +20,14 @@ from pacpde.plots.style import (
     readable,
     styled,
 )
-from pacpde.studies.statistics import ErrorSummary, Group, ranked, ranks, spread, variant_names
+from pacpde.studies.statistics import (
+    ErrorSummary,
+    Group,
+    error_summary,
+    ranked,
+    ranks,
+    variant_names,
+)
 
 FEW = 8  # methods whose bars can be told apart
 KEPT, FREED = "#0072B2", "#E69F00"  # weights of the source, and those given to the target
@@ -37,7 +44,7 @@ def error_against_distance(found: Sequence[Group], family: str) -> Figure:
         ax = made.subplots()
         for name, (colour, marker, dash) in style.items():
             points = [
-                (group.distance, _quartiles(spread(list(group.rows[name].values()))))
+                (group.distance, _quartiles(error_summary(list(group.rows[name].values()))))
                 for group in mine
                 if name in group.rows
             ]
@@ -109,7 +116,7 @@ def transfer_matrix(found: Sequence[Group], variant: str, family: str) -> Figure
                 sources.index(_words(group.source, mine)),
                 targets.index(_words(group.target, mine)),
             )
-            median = spread(list(group.rows[variant].values())).median
+            median = error_summary(list(group.rows[variant].values())).median
             values[place] = math.nan if median is None else median
         made = figure(max(6.0, 2.6 + 1.15 * len(targets)), max(3.2, 1.8 + 0.7 * len(sources)))
         ax = made.subplots()

@@ -13,21 +13,21 @@ import numpy as np
 from pacpde.errors import InvalidValueError
 from pacpde.files import atomic_write
 from pacpde.plots.style import readable
-from pacpde.report import slider, words
+from pacpde.report import slider, summary_text
 from pacpde.report.pictures import pictures
-from pacpde.report.words import SCIPY, plain
-from pacpde.studies.conduct import kept_surrogates
-from pacpde.studies.ledger import Ledger, Row
+from pacpde.report.summary_text import SCIPY, plain
 from pacpde.studies.records import as_json
+from pacpde.studies.results_store import ResultsStore, Row
+from pacpde.studies.runner import kept_surrogates
 from pacpde.studies.statistics import (
     ENOUGH,
     FEWEST,
     Group,
     Ratio,
     break_even,
+    error_summary,
     groups,
     ratios,
-    spread,
 )
 from pacpde.studies.study import look
 
@@ -61,7 +61,7 @@ def write(
 
     place = Path(folder)
     outline, study, untrusted = look(place, trust=trust)
-    kept_rows = Ledger(place).of(outline.names)
+    kept_rows = ResultsStore(place).of(outline.names)
     cells = dict(zip(study.names, study.cells, strict=True)) if study else {}
     if not kept_rows:
         raise InvalidValueError(f"{folder} has no record yet: run the study first.")
@@ -80,7 +80,7 @@ def write(
     template = environment.from_string(files(__package__).joinpath("page.html").read_text("utf-8"))
     page = template.render(
         title=title or f"Transfer study {place.name}",
-        sentences=words.summary(found, rows, len(outline.names)),
+        sentences=summary_text.summary(found, rows, len(outline.names)),
         tables=tables,
         headings=headings,
         row=ROW,
@@ -133,13 +133,13 @@ Shown = tuple[str, float | None]  # text, number to sort by
 
 def _table(group: Group) -> dict[str, Any]:
     """Lines of one transfer: (text, number to sort by) a cell."""
-    base = words.base_of([group])
+    base = summary_text.base_of([group])
     against: dict[str, Ratio] = {r.one: r for r in ratios(group, base)} if base else {}
     scratch = list(group.rows[base].values()) if base else []
     lines = []
     for name, seeds in group.rows.items():
         rows = list(seeds.values())
-        s, r = spread(rows), against.get(name)
+        s, r = error_summary(rows), against.get(name)
         (soon, n_soon), (late, n_late) = s.to["0.01"], s.to["0.001"]
         graded = s.tried - s.ungraded
         pays = break_even(rows, scratch, "0.01") if name != base else None
@@ -248,7 +248,7 @@ def _script(data: Any) -> str:
 def _error(value: float | None) -> Shown:
     if value is None:
         return NOTHING, None
-    return ("failed", 1e300) if math.isinf(value) else (words.error(value), value)
+    return ("failed", 1e300) if math.isinf(value) else (summary_text.error(value), value)
 
 
 def _seconds(value: float | None) -> Shown:

@@ -15,7 +15,7 @@ from pacpde.plots import error_against_seconds, maps, save, source_error
 from pacpde.plots import studies as drawn
 from pacpde.plots.style import readable, styled
 from pacpde.reference.certificate import LOOSEST
-from pacpde.report.words import base_of
+from pacpde.report.summary_text import base_of
 from pacpde.studies.grid import Cell
 from pacpde.studies.statistics import Group, ranks, variant_names
 

@@ -13,7 +13,7 @@ from pacpde.optim.least_squares import LeastSquares
 from pacpde.residuals.task import PhysicsTask
 from pacpde.runtime import generator
 from pacpde.studies.grid import Cell, trainings
-from pacpde.studies.ledger import Row
+from pacpde.studies.results_store import Row
 from pacpde.studies.single import Training
 
 

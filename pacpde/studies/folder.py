@@ -20,8 +20,8 @@ from pacpde.files import short_hash
 from pacpde.ownership import OwnFiles
 from pacpde.reading import TEXT, parse_json, read_bytes
 from pacpde.studies.grid import Way, told_apart
-from pacpde.studies.ledger import Row
 from pacpde.studies.records import sealed, unsealed
+from pacpde.studies.results_store import Row
 
 FILE, ABOUT, PLUGINS, RECORDS = "study.toml", "study.json", "plugins", "records"
 OLDER = {"device", "cells", "ways", "way_of"}  # keys of a study.json without a checksum

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import bootstrap, rankdata, wilcoxon
 
-from pacpde.studies.ledger import Row
+from pacpde.studies.results_store import Row
 
 RESAMPLES = 10_000
 COVERAGE = 0.95
@@ -192,7 +192,9 @@ def variant_names(found: Iterable[Group]) -> list[str]:
     return list(dict.fromkeys(name for group in found for name in group.rows))
 
 
-def spread(rows: Sequence[Row], thresholds: Sequence[str] = ("0.01", "0.001")) -> ErrorSummary:
+def error_summary(
+    rows: Sequence[Row], thresholds: Sequence[str] = ("0.01", "0.001")
+) -> ErrorSummary:
     """Median and quartiles of the error (of its logarithm), failures counted as infinite."""
     errors = [error for row in rows if (error := _error(row)) is not None]
     low, median, high = (

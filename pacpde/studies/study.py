@@ -26,9 +26,9 @@ from pacpde.registry import is_loaded, load_plugin
 from pacpde.runtime import LARGEST_SEED, Runtime
 from pacpde.studies.folder import ABOUT, FILE, PLUGINS, Outline, keep, read_about
 from pacpde.studies.grid import Cell, several, variants
-from pacpde.studies.ledger import Row
 from pacpde.studies.lines import Place, line_of
 from pacpde.studies.records import as_bytes
+from pacpde.studies.results_store import Row
 from pacpde.studies.single import Training
 
 Tuned = Mapping[str, Mapping[str, Mapping[str, Any]]]  # family → method → options

@@ -20,7 +20,7 @@ import numpy as np
 
 from pacpde.files import atomic_write
 from pacpde.studies.folder import Outline
-from pacpde.studies.ledger import Row
+from pacpde.studies.results_store import Row
 from pacpde.studies.study import Study
 from pacpde.training.trainer import CONVERGED
 

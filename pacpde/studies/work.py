@@ -15,8 +15,8 @@ from pacpde.physics.numbers import norm
 from pacpde.reference import Reference
 from pacpde.runtime import versions
 from pacpde.studies.grid import Cell
-from pacpde.studies.ledger import Row
 from pacpde.studies.records import CLOCKS, LATER, MOMENTS, check
+from pacpde.studies.results_store import Row
 from pacpde.studies.single import Training
 
 THRESHOLDS = (1e-2, 1e-3, 1e-4)

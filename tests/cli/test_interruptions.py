@@ -197,7 +197,7 @@ def test_a_process_ends_though_a_thread_still_computes() -> None:
 def test_what_workers_left_is_removed_without_a_remark() -> None:
     script = (
         "import multiprocessing, os\n"
-        "from pacpde.studies.workers import _without_interruptions\n"
+        "from pacpde.studies.executors import _without_interruptions\n"
         "with _without_interruptions():\n"
         "    left = multiprocessing.get_context('spawn').Semaphore()\n"
         "os._exit(130)\n"

@@ -13,7 +13,7 @@ import pytest
 
 from pacpde.physics import families
 from pacpde.studies import records
-from pacpde.studies.ledger import Ledger
+from pacpde.studies.results_store import ResultsStore
 
 STUDY = """
 methods = ["warm_start", "scratch"]
@@ -54,9 +54,9 @@ def test_run_resumes_and_status_tells(call: Callable, file: Path) -> None:
     assert set(content) == {"records"} and len(content["records"]) == 4
     for record in content["records"]:
         records.check(record)
-    before = Ledger(Path("out")).parts()
+    before = ResultsStore(Path("out")).parts()
     again = call("study", "run", file, "-o", "out")
-    assert again.status == 0 and Ledger(Path("out")).parts() == before
+    assert again.status == 0 and ResultsStore(Path("out")).parts() == before
     told = json.loads(call("study", "status", "out", "--json", "-").out)
     assert told == {"cells": 4, "done": 4, "failed": 0}
     assert "4 of 4 cells" in call("study", "status", "out").out
@@ -118,17 +118,17 @@ def test_a_killed_run_goes_on(call: Callable, file: Path) -> None:
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    ledger = Ledger(Path("out"))
+    store = ResultsStore(Path("out"))
     until = time.monotonic() + 120
-    while not ledger.keys() and process.poll() is None and time.monotonic() < until:
+    while not store.keys() and process.poll() is None and time.monotonic() < until:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    kept = ledger.keys()
+    kept = store.keys()
     assert 0 < len(kept) < 28
-    before = {row["cell"]: row for row in ledger.rows()}
+    before = {row["cell"]: row for row in store.rows()}
     assert call("study", "run", file, "-o", "out").status == 0
-    after = {row["cell"]: row for row in ledger.rows()}
+    after = {row["cell"]: row for row in store.rows()}
     assert len(after) == 28
     assert {key: after[key] for key in before} == before
 

@@ -17,10 +17,10 @@ from matplotlib.image import imread
 from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.networks import checkpoint
 from pacpde.problems import Heat
-from pacpde.report import words, write
-from pacpde.studies.conduct import run_study
-from pacpde.studies.ledger import Ledger
+from pacpde.report import summary_text, write
 from pacpde.studies.records import sealed
+from pacpde.studies.results_store import ResultsStore
+from pacpde.studies.runner import run_study
 from pacpde.studies.statistics import groups
 from pacpde.studies.study import Study
 from pacpde.studies.work import carry_out
@@ -81,7 +81,7 @@ def test_the_page_is_small_and_loads_nothing(page: Path) -> None:
 def test_its_cells_are_the_records(page: Path, folder: Path) -> None:
     data = embedded(page)
     shown = [dict(zip(data["columns"], cell, strict=True)) for cell in data["cells"]]
-    rows = {row["cell"]: row for row in Ledger(folder).rows()}
+    rows = {row["cell"]: row for row in ResultsStore(folder).rows()}
     named = [rows[cell.key] for cell in Study.kept(folder).cells]
     for cell, kept in zip(shown, named, strict=True):
         if kept["fault"]:
@@ -110,8 +110,8 @@ def test_the_slider_holds_reference_and_prediction(page: Path, folder: Path) -> 
 
 
 def test_a_summary_is_made_from_its_numbers(folder: Path) -> None:
-    rows = Ledger(folder).rows()
-    said = words.summary(groups(rows), rows, 20)
+    rows = ResultsStore(folder).rows()
+    said = summary_text.summary(groups(rows), rows, 20)
     assert said[0].startswith("18 of 20 cells: 3 transfers, 3 methods, 2 seeds")
     assert said[0].endswith("1 have no result and count as the worst.")
     assert any("from 2 sources; too few sources for a test" in sentence for sentence in said)
@@ -119,20 +119,23 @@ def test_a_summary_is_made_from_its_numbers(folder: Path) -> None:
     mine, theirs = one[0].pairs("warm_start", "scratch")
     ratio = math.exp(np.log(mine / theirs).mean())
     (sentence,) = [s for s in said if s.startswith("lorenz: warm start")]
-    assert f"its error is {words.plain(ratio)} times as large" in sentence
+    assert f"its error is {summary_text.plain(ratio)} times as large" in sentence
 
 
 def of_many(seeds: int) -> list[str]:
     """The summary of three transfers from each of some sources."""
     errors = {"scratch": 1e-3, "pac": 1e-4, "bss": 2e-4, "last_layer": 1e-1}
-    names = [*errors, *(f"method_{k}" for k in range(words.FEW))]  # the others win here, lose there
+    names = [
+        *errors,
+        *(f"method_{k}" for k in range(summary_text.FEW)),
+    ]  # the others win here, lose there
     rows = []
     for target in (0.1, 0.2, 0.3):
         for seed in range(seeds):
             for name in names:
                 error = errors.get(name, 1e-3 * (2 if seed % 2 else 0.5)) * (1 + seed / 10)
                 rows.append(row(name, seed, error, target={"alpha": target}))
-    return words.summary(groups(rows), rows, len(rows))
+    return summary_text.summary(groups(rows), rows, len(rows))
 
 
 def test_many_methods_are_told_by_verdict() -> None:
@@ -143,7 +146,7 @@ def test_many_methods_are_told_by_verdict() -> None:
     (lose,) = [sentence for sentence in said if " loses against " in sentence]
     assert lose.startswith("heat: last layer (100) loses against scratch")
     (open_,) = [sentence for sentence in said if "not told apart" in sentence]
-    assert all(f"method {k}" in open_ for k in range(words.FEW))
+    assert all(f"method {k}" in open_ for k in range(summary_text.FEW))
 
 
 def test_too_few_sources_give_no_verdict_however_many_pairs_there_are() -> None:
@@ -156,22 +159,22 @@ def test_too_few_sources_give_no_verdict_however_many_pairs_there_are() -> None:
     assert not any("from every source" in sentence for sentence in one)
     assert any("one source allows no interval and no test" in sentence for sentence in one)
     pair = [row("scratch", 0, 1e-3), row("pac", 0, 2e-3)]
-    (sentence,) = words.against("heat", groups(pair), "scratch")
+    (sentence,) = summary_text.against("heat", groups(pair), "scratch")
     assert "interval 2" not in sentence and "no interval and no test" in sentence
 
 
 def test_variants_and_scipy_are_no_methods_of_their_own() -> None:
     names = ['pac (mask="random")', 'pac (mask="inverted")', "scratch", "scipy"]
     rows = [row(name, 0, 1e-3) for name in names]
-    said = words.summary(groups(rows), rows, 4)[0]
+    said = summary_text.summary(groups(rows), rows, 4)[0]
     assert "1 transfer, 2 methods in 3 variants and scipy, 1 seed" in said
-    assert ", 1 method, 1 seed" in words.summary(groups(rows[2:3]), rows[2:3], 1)[0]
+    assert ", 1 method, 1 seed" in summary_text.summary(groups(rows[2:3]), rows[2:3], 1)[0]
 
 
 def test_numbers_have_two_digits() -> None:
     given = [0, 0.05, 0.3, 8, 9.96, 57.2, 9120, 33000, 4.1e-7]
     told = ["0", "0.050", "0.30", "8.0", "10", "57", "9100", "3.3e+04", "4.1e-07"]
-    assert [words.plain(value) for value in given] == told
+    assert [summary_text.plain(value) for value in given] == told
 
 
 def test_pictures_for_print(page: Path) -> None:
@@ -195,17 +198,17 @@ def test_pictures_are_dark_in_dark_mode(page: Path) -> None:
 def test_a_study_without_a_reference_has_a_page(folder: Path, tmp_path: Path) -> None:
     """Its rows have no errors: they are ungraded, neither failed nor in a picture."""
     shutil.copytree(folder, tmp_path / "out")
-    ledger = Ledger(tmp_path / "out")
-    rows = ledger.rows()
-    for part in ledger.parts():
+    store = ResultsStore(tmp_path / "out")
+    rows = store.rows()
+    for part in store.parts():
         part.unlink()
     absent = ("target_error", "zero_shot_error", "distance", "reference_seconds", "reference_error")
     for kept in rows:
         if kept["family"] == "heat":
             kept |= dict.fromkeys(absent) | {"seconds_to": {}}
             kept["source_error"] = dict.fromkeys(kept["source_error"])
-        ledger.add(kept)
-    ledger.flush()
+        store.add(kept)
+    store.flush()
     assert write(tmp_path / "out", tmp_path / "page.html")["failed"] == 1
     text = (tmp_path / "page.html").read_text()
     assert "12 have no reference and are ungraded" in text
@@ -233,10 +236,10 @@ def test_records_of_another_version_are_shown(folder: Path, tmp_path: Path) -> N
     content = json.loads(about.read_text())
     first, content["cells"][0] = content["cells"][0], "0" * 16
     about.write_text(json.dumps(sealed({k: v for k, v in content.items() if k != "checksum"})))
-    ledger = Ledger(tmp_path / "old")
-    row = next(row for row in ledger.rows() if row["cell"] == first)
-    ledger.add({**row, "cell": "0" * 16})
-    ledger.flush()
+    store = ResultsStore(tmp_path / "old")
+    row = next(row for row in store.rows() if row["cell"] == first)
+    store.add({**row, "cell": "0" * 16})
+    store.flush()
     assert Study.kept(tmp_path / "old").outdated and not Study.kept(folder).outdated
     assert write(tmp_path / "old", tmp_path / "report.html")["cells"] == 18
 

@@ -21,7 +21,7 @@ def test_groups_by_transfer() -> None:
 
 def test_a_failure_counts_as_the_worst() -> None:
     rows = [row("a", k, error) for k, error in enumerate([1e-4, 1e-2, None])]
-    found = statistics.spread(rows)
+    found = statistics.error_summary(rows)
     assert (found.tried, found.failed) == (3, 1)
     assert found.median == pytest.approx(1e-2)
     assert found.low == pytest.approx(1e-3)  # half way between 1e-4 and 1e-2 in the logarithm
@@ -30,7 +30,7 @@ def test_a_failure_counts_as_the_worst() -> None:
 
 def test_quartiles_are_those_of_the_logarithm() -> None:
     errors = np.exp(np.random.default_rng(1).normal(size=12))
-    found = statistics.spread([row("a", k, e) for k, e in enumerate(errors)])
+    found = statistics.error_summary([row("a", k, e) for k, e in enumerate(errors)])
     expected = np.exp(np.quantile(np.log(errors), [0.25, 0.5, 0.75]))
     np.testing.assert_allclose([found.low, found.median, found.high], expected)
 
@@ -187,10 +187,10 @@ def ungraded(variant: str, seed: int) -> dict[str, Any]:
 
 def test_what_no_reference_grades_counts_in_no_statistic_of_errors() -> None:
     rows = [row("a", 0, 1e-3), ungraded("a", 1), row("b", 0, 2e-3), row("b", 1, 1e-9)]
-    found = statistics.spread(rows[:2])
+    found = statistics.error_summary(rows[:2])
     assert (found.tried, found.failed, found.ungraded) == (2, 0, 1)
     assert found.median == pytest.approx(1e-3)
-    nothing = statistics.spread([ungraded("a", 1)])
+    nothing = statistics.error_summary([ungraded("a", 1)])
     assert (nothing.median, nothing.low, nothing.high, nothing.failed) == (None, None, None, 0)
     (ratio,) = statistics.ratios(groups(rows)[0], "b")
     assert (ratio.pairs, ratio.failures) == (1, 0)

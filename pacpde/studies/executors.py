@@ -43,7 +43,7 @@ Job = tuple[Any, ...]
 Done = Callable[[Job, Any], None]
 
 
-class Workers(Protocol):
+class Executor(Protocol):
     """Something that carries out jobs."""
 
     def each(self, function: Callable[..., Any], jobs: Iterable[Job], done: Done) -> None:
@@ -52,7 +52,7 @@ class Workers(Protocol):
 
 
 @dataclass(frozen=True)
-class Here:
+class LocalExecutor:
     """In this process, so many fits side by side that their steps are computed in batches.
 
     Attributes:
@@ -70,7 +70,7 @@ class Here:
 
 
 @dataclass(frozen=True)
-class Cluster:
+class DaskExecutor:
     """On Dask workers.
 
     Attributes:
@@ -111,7 +111,7 @@ class Cluster:
 @contextmanager
 def cluster(
     scheduler: str | None = None, local: int | None = None, plugins: Sequence[Path] = ()
-) -> Iterator[Cluster]:
+) -> Iterator[DaskExecutor]:
     """Workers of the cluster at an address, or of one of so many processes on this machine."""
     from distributed import Client, LocalCluster
 
@@ -147,7 +147,7 @@ def cluster(
             "scheduler`, and give the address that it prints."
         ) from error
     try:
-        yield Cluster(client, plugins)
+        yield DaskExecutor(client, plugins)
     finally:
         client.close()
         if own is not None:

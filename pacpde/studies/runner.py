@@ -2,7 +2,7 @@
 
 ```
 FOLDER/study.toml           the file; study.json and plugins/ hold what else makes its cells
-FOLDER/records/             the ledger: a row a cell
+FOLDER/records/             a row a cell
 FOLDER/.cells/<hash>        sources, each trained once
 FOLDER/surrogates/<key>     of the targets, for each way and pair of problems from one seed
 FOLDER/.lock                held while a study runs
@@ -19,13 +19,13 @@ from pacpde.errors import DataFileError
 from pacpde.networks import checkpoint
 from pacpde.networks.surrogate import Surrogate
 from pacpde.studies import work
+from pacpde.studies.executors import Executor, Job, JobFailure, LocalExecutor
 from pacpde.studies.folder import check_place
 from pacpde.studies.grid import Cell, trainings
-from pacpde.studies.ledger import Ledger
+from pacpde.studies.results_store import ResultsStore
 from pacpde.studies.single import Training
 from pacpde.studies.store import Store
 from pacpde.studies.study import Study
-from pacpde.studies.workers import Here, Job, JobFailure, Workers
 
 SURROGATES = "surrogates"
 
@@ -54,12 +54,12 @@ class Status:
         return self.cells - self.done
 
 
-Tell = Callable[[Status], None]
+Callback = Callable[[Status], None]
 
 
-def standing(study: Study, folder: str | Path) -> Status:
+def status(study: Study, folder: str | Path) -> Status:
     """How far a study is in a folder; reads only."""
-    store, kept = Store(Path(folder)), Ledger(Path(folder)).keys()
+    store, kept = Store(Path(folder)), ResultsStore(Path(folder)).keys()
     sources = trainings(study.cells)
     there = sum(store.cell(training.inputs()).finished for training in sources.values())
     done = sum(name in kept for name in study.names)
@@ -80,9 +80,9 @@ def kept_surrogates(folder: Path, names: Iterable[str]) -> dict[str, Surrogate]:
 def run_study(
     study: Study,
     folder: str | Path,
-    workers: Workers | None = None,
+    executor: Executor | None = None,
     *,
-    tell: Tell | None = None,
+    callback: Callback | None = None,
     train: Train = work.train,
     carry_out: CarryOut = work.carry_out,
     overwrite: bool = False,
@@ -90,8 +90,8 @@ def run_study(
     """Carry out what is missing of a study; the same call again goes on where it stopped.
 
     Args:
-        workers: where; in this process by default.
-        tell: called with the standing after every source and cell.
+        executor: where its jobs run; in this process by default.
+        callback: called with the status after every source and cell.
         train: (training) → source surrogate.
         carry_out: (cell, source) → (row, target surrogate).
         overwrite: replace files of the user in the folder that are called as a study's.
@@ -101,9 +101,9 @@ def run_study(
     store.check([])
     check_place(place, study.contents(), overwrite=overwrite)
     with store.locked():
-        Ledger(place).make()
+        ResultsStore(place).make()
         study.keep(place, overwrite=overwrite)
-        run = _Run(study, place, store, workers or Here(), tell or (lambda now: None))
+        run = _Run(study, place, store, executor or LocalExecutor(), callback or (lambda now: None))
         return run.whole(train, carry_out)
 
 
@@ -112,12 +112,12 @@ class _Run:
     study: Study
     folder: Path
     store: Store
-    workers: Workers
-    tell: Tell
+    executor: Executor
+    callback: Callback
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(self.folder)
-        kept = self.ledger.keys()
+        self.results = ResultsStore(self.folder)
+        kept = self.results.keys()
         self.missing = [cell for cell in self.study.cells if cell.key not in kept]
         sources, needed = trainings(self.study.cells), trainings(self.missing)
         self.now = Status(
@@ -130,15 +130,15 @@ class _Run:
         self.faults: dict[str, JobFailure] = {}
 
     def whole(self, train: Train, carry_out: CarryOut) -> Status:
-        self.tell(self.now)
+        self.callback(self.now)
         try:
             needed = trainings(self.missing).values()
             absent = [(training,) for training in needed if not self._there(training)]
-            self.workers.each(train, absent, self._trained)
-            self.workers.each(carry_out, self._jobs(), self._carried_out)
+            self.executor.each(train, absent, self._trained)
+            self.executor.each(carry_out, self._jobs(), self._carried_out)
         finally:
-            self.ledger.flush()
-        self.ledger.tidy()
+            self.results.flush()
+        self.results.tidy()
         return self.now
 
     def _there(self, training: Training) -> bool:
@@ -151,7 +151,7 @@ class _Run:
         else:
             self.store.cell(training.inputs()).save({"outcome": made.outcome}, made)
             self.now.trained += 1
-        self.tell(self.now)
+        self.callback(self.now)
 
     def _jobs(self) -> Iterator[Job]:
         """The missing cells with their sources, each source read once."""
@@ -174,15 +174,15 @@ class _Run:
     def _carried_out(self, job: Job, made: Any) -> None:
         cell: Cell = job[0]
         if isinstance(made, JobFailure):
-            self.ledger.add(work.failed(cell, made.told))
+            self.results.add(work.failed(cell, made.told))
             self.now.failed += 1
         else:
             row, surrogate = made
             if cell.key in self.shown and surrogate is not None:
                 checkpoint.save(surrogate, self.folder / SURROGATES / cell.key)
-            self.ledger.add(row)
+            self.results.add(row)
             self.now.done += 1
-        self.tell(self.now)
+        self.callback(self.now)
 
 
 def _shown(cells: Sequence[Cell]) -> set[str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from pacpde.plots.style import readable
-from pacpde.studies.ledger import Row
-from pacpde.studies.statistics import Group, Ratio, overall, spread, variant_names
+from pacpde.studies.results_store import Row
+from pacpde.studies.statistics import Group, Ratio, error_summary, overall, variant_names
 
 SURE = 0.05
 FEW = 6  # methods, each of which gets a sentence
@@ -54,7 +54,7 @@ def _counts(found: Sequence[Group], rows: Sequence[Row], planned: int) -> str:
         f"{_number(len(seeds), 'seed')}"
     ]
     parts.append(f"{short} did not converge" if short else "all that ran converged")
-    ungraded = sum(s.ungraded for s in (spread([row]) for row in rows))
+    ungraded = sum(s.ungraded for s in (error_summary([row]) for row in rows))
     if ungraded:
         parts.append(f"{ungraded} have no reference and are ungraded")
     if failed:
@@ -76,14 +76,14 @@ def _methods(rows: Sequence[Row]) -> str:
 def _best(family: str, mine: Sequence[Group]) -> str:
     wins: dict[str, int] = {}
     for group in mine:
-        medians = {name: spread(list(r.values())).median for name, r in group.rows.items()}
+        medians = {name: error_summary(list(r.values())).median for name, r in group.rows.items()}
         known = {name: m for name, m in medians.items() if m is not None and math.isfinite(m)}
         if known:
             best = min(known, key=lambda name: known[name])
             wins[best] = wins.get(best, 0) + 1
     if not wins:
         cells = [row for group in mine for rows in group.rows.values() for row in rows.values()]
-        if spread(cells).ungraded == len(cells):
+        if error_summary(cells).ungraded == len(cells):
             return f"{family}: no reference grades these transfers."
         return f"{family}: no method has a finite median error."
     told = ", ".join(

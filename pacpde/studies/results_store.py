@@ -1,4 +1,4 @@
-"""The ledger of a study: one row a finished cell, in Parquet files that only ever get more.
+"""Results of a study: one row a finished cell, in Parquet files that only ever get more.
 
 ```
 FOLDER/records/part-000001-<hash>.parquet    rows, in the order in which they finished
@@ -81,7 +81,7 @@ Row = dict[str, Any]
 
 
 @dataclass
-class Ledger:
+class ResultsStore:
     """Rows of a study's folder; one process writes at a time."""
 
     folder: Path

@@ -13,14 +13,14 @@ import pytest
 from pacpde.errors import OutputError, SolverError
 from pacpde.networks import checkpoint
 from pacpde.networks.surrogate import Surrogate
+from pacpde.studies import executors as executors_module
 from pacpde.studies import work
-from pacpde.studies import workers as workers_module
-from pacpde.studies.conduct import Status, run_study, standing
+from pacpde.studies.executors import cluster
 from pacpde.studies.grid import Cell
-from pacpde.studies.ledger import Ledger
 from pacpde.studies.records import cell_hash
+from pacpde.studies.results_store import ResultsStore
+from pacpde.studies.runner import Status, run_study, status
 from pacpde.studies.study import Study
-from pacpde.studies.workers import cluster
 
 SMALL = """
 methods = ["warm_start", "scratch"]
@@ -53,7 +53,7 @@ def content(folder: Path) -> dict[str, str]:
     """cell → hash of all of its row but what a clock says."""
     return {
         row["cell"]: cell_hash({key: value for key, value in row.items() if key not in TIMES})
-        for row in Ledger(folder).rows()
+        for row in ResultsStore(folder).rows()
     }
 
 
@@ -63,7 +63,7 @@ def test_scratch_in_a_study_has_the_budget_of_its_source(tmp_path: Path) -> None
     run_study(found, tmp_path / "made")
     source = checkpoint.load(next((tmp_path / "made" / ".cells").iterdir()) / "surrogate")
     steps: dict[str, list[int]] = {}
-    for row in Ledger(tmp_path / "made").rows():
+    for row in ResultsStore(tmp_path / "made").rows():
         steps.setdefault(row["method"], []).append(row["steps"])
     assert source.steps > 0
     plain, longer = sorted(steps["scratch"]), sorted(steps["scratch_budget"])
@@ -76,7 +76,7 @@ def test_the_held_out_residual_of_a_row_is_that_of_its_weights(tmp_path: Path) -
     text += "labels = [12]\nnoise = [0.1]\nphysics = [false]\n"
     found = study(tmp_path, text.replace("steps = 3", "steps = 60"))
     run_study(found, tmp_path / "made")
-    for row in Ledger(tmp_path / "made").rows():
+    for row in ResultsStore(tmp_path / "made").rows():
         made = checkpoint.load(tmp_path / "made" / "surrogates" / row["cell"])
         measured = [entry["held_out"] for entry in made.history]
         assert row["held_out"] == min(measured) < measured[-1]
@@ -84,10 +84,10 @@ def test_the_held_out_residual_of_a_row_is_that_of_its_weights(tmp_path: Path) -
 
 def test_it_does_only_what_is_missing(tmp_path: Path) -> None:
     found, out, told = study(tmp_path), tmp_path / "out", []
-    first = run_study(found, out, tell=lambda now: told.append((now.trained, now.done)))
+    first = run_study(found, out, callback=lambda now: told.append((now.trained, now.done)))
     assert first == Status(8, 2, 8, 2, 0)
     assert told[0] == (0, 0) and told[-1] == (2, 8)
-    rows = Ledger(out).rows()
+    rows = ResultsStore(out).rows()
     assert {row["cell"] for row in rows} == {cell.key for cell in found.cells}
     assert all(row["distance"] > 0.1 and row["target_error"] < 1 for row in rows)
     before = content(out)
@@ -99,10 +99,10 @@ def test_it_does_only_what_is_missing(tmp_path: Path) -> None:
     other = study(
         tmp_path, SMALL.replace("[settings]", "[options.warm_start]\nsteps = 2\n[settings]")
     )
-    run_study(other, out, train=never, tell=lambda now: told.append((now.trained, now.done)))
+    run_study(other, out, train=never, callback=lambda now: told.append((now.trained, now.done)))
     assert told[-5:] == [(2, 4), (2, 5), (2, 6), (2, 7), (2, 8)]
     more = study(tmp_path, SMALL.replace("seeds = 2", "seeds = 3"))
-    assert standing(more, out) == Status(12, 3, 8, 2, 0)
+    assert status(more, out) == Status(12, 3, 8, 2, 0)
     assert run_study(more, out).done == 12
     assert {key: content(out)[key] for key in before} == before
 
@@ -127,10 +127,10 @@ def test_a_cell_that_raises_leaves_a_row_and_the_others_run(tmp_path: Path) -> N
         return work.carry_out(cell, source, *rest)
 
     assert run_study(found, out, carry_out=fails) == Status(8, 2, 6, 2, 2)
-    faults = [row["fault"] for row in Ledger(out).rows() if row["fault"]]
+    faults = [row["fault"] for row in ResultsStore(out).rows() if row["fault"]]
     assert faults == ["ValueError: on purpose"] * 2
     assert run_study(found, out) == Status(8, 2, 8, 2, 0)
-    assert not any(row["fault"] for row in Ledger(out).rows())
+    assert not any(row["fault"] for row in ResultsStore(out).rows())
 
 
 def test_a_source_that_raises_fails_its_cells_alone(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_source_that_raises_fails_its_cells_alone(tmp_path: Path) -> None:
         return work.train(training, *rest)
 
     assert run_study(study(tmp_path), tmp_path / "out", train=fails) == Status(8, 2, 4, 1, 4)
-    faults = {row["fault"] for row in Ledger(tmp_path / "out").rows() if row["fault"]}
+    faults = {row["fault"] for row in ResultsStore(tmp_path / "out").rows() if row["fault"]}
     assert faults == {"its source has no result: ValueError: on purpose"}
 
 
@@ -184,32 +184,32 @@ def test_on_dask_workers_one_of_which_is_killed(tmp_path: Path, scheduler: Any) 
     found = study(tmp_path, SMALL.replace("seeds = 2", "seeds = 3"))
     with cluster(address) as workers:
 
-        def tell(now: Status) -> None:
+        def callback(now: Status) -> None:
             if now.done == 3 and hands[0].poll() is None:
                 hands[0].send_signal(signal.SIGKILL)
                 hands[0].wait()
 
-        made = run_study(found, tmp_path / "out", workers, tell=tell)
+        made = run_study(found, tmp_path / "out", workers, callback=callback)
     assert made == Status(12, 3, 12, 3, 0)
     run_study(found, tmp_path / "here")
-    ours = {row["cell"]: row["target_error"] for row in Ledger(tmp_path / "here").rows()}
-    for row in Ledger(tmp_path / "out").rows():
+    ours = {row["cell"]: row["target_error"] for row in ResultsStore(tmp_path / "here").rows()}
+    for row in ResultsStore(tmp_path / "out").rows():
         assert row["target_error"] == pytest.approx(ours[row["cell"]], rel=1e-3)
 
 
 def test_a_scheduler_that_is_gone_ends_in_one_sentence(
     tmp_path: Path, scheduler: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers_module, "PATIENCE", 4)
+    monkeypatch.setattr(executors_module, "PATIENCE", 4)
     address, head, _ = scheduler
     found, out = study(tmp_path), tmp_path / "out"
 
-    def tell(now: Status) -> None:
+    def callback(now: Status) -> None:
         if now.done == 2:
             head.send_signal(signal.SIGKILL)
             head.wait()
 
     with pytest.raises(SolverError, match="scheduler is gone"), cluster(address) as workers:
-        run_study(found, out, workers, tell=tell)
-    assert 2 <= len(Ledger(out).keys()) < 8
+        run_study(found, out, workers, callback=callback)
+    assert 2 <= len(ResultsStore(out).keys()) < 8
     assert run_study(found, out).done == 8

@@ -1,4 +1,4 @@
-"""The ledger: rows that are there once, or a clear word about what is not."""
+"""Results: rows that are there once, or a clear word about what is not."""
 
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from pacpde.errors import DataFileError, UnreadableError
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.problems import Heat
-from pacpde.studies import ledger as module
 from pacpde.studies import records, work
+from pacpde.studies import results_store as module
 from pacpde.studies.grid import Cell
-from pacpde.studies.ledger import Ledger, record
+from pacpde.studies.results_store import ResultsStore, record
 from pacpde.studies.single import Training
 from pacpde.studies.store import Store
 from pacpde.training.resume import ResumeState
@@ -37,66 +37,66 @@ def row(seed: int, fault: str | None = None) -> dict[str, Any]:
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
-    assert ledger.rows() == [] and ledger.keys() == set()
+    store = ResultsStore(tmp_path)
+    assert store.rows() == [] and store.keys() == set()
     for seed in range(3):
-        ledger.add(row(seed))
-    assert ledger.rows() == []
-    ledger.flush()
-    found = ledger.rows()
+        store.add(row(seed))
+    assert store.rows() == []
+    store.flush()
+    found = store.rows()
     assert [one["target_error"] for one in found] == [0.1, 1.1, 2.1]
     assert found[0]["source"] == {"alpha": 0.4} and found[0]["seconds_to"] == {"0.01": 1.5}
     assert found[0]["variant"] == "pac (sparsity=0.5)"
     assert set(record(found[0])) == set(records.KEYS)
     records.check(record(found[0]))
-    assert list(pd.read_parquet(ledger.place)["seed"]) == [0, 1, 2]
+    assert list(pd.read_parquet(store.place)["seed"]) == [0, 1, 2]
 
 
 def test_a_cell_without_result_is_tried_again_and_replaced(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
-    ledger.add(row(0, "fault"))
-    ledger.add(row(1))
-    ledger.flush()
-    assert ledger.keys() == {"cell 1"}
-    ledger.add(row(0))
-    ledger.flush()
-    assert ledger.keys() == {"cell 0", "cell 1"}
-    assert [one["fault"] for one in ledger.rows()] == [None, None]
+    store = ResultsStore(tmp_path)
+    store.add(row(0, "fault"))
+    store.add(row(1))
+    store.flush()
+    assert store.keys() == {"cell 1"}
+    store.add(row(0))
+    store.flush()
+    assert store.keys() == {"cell 0", "cell 1"}
+    assert [one["fault"] for one in store.rows()] == [None, None]
 
 
 def test_rows_of_cells_come_in_their_order(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
+    store = ResultsStore(tmp_path)
     for seed in range(3):
-        ledger.add(row(seed))
-    ledger.flush()
+        store.add(row(seed))
+    store.flush()
     asked = ["cell 2", "missing", "cell 0"]
-    assert [one["cell"] for one in ledger.of(asked)] == ["cell 2", "cell 0"]
+    assert [one["cell"] for one in store.of(asked)] == ["cell 2", "cell 0"]
 
 
 def test_many_parts_become_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PARTS", 3)
-    ledger = Ledger(tmp_path)
+    store = ResultsStore(tmp_path)
     for seed in range(5):
-        ledger.add(row(seed))
-        ledger.flush()
-    before = ledger.rows()
-    assert len(ledger.parts()) == 5
-    ledger.tidy()
-    assert len(ledger.parts()) == 1
-    assert ledger.rows() == before
+        store.add(row(seed))
+        store.flush()
+    before = store.rows()
+    assert len(store.parts()) == 5
+    store.tidy()
+    assert len(store.parts()) == 1
+    assert store.rows() == before
 
 
 def test_a_part_cut_short_is_named_and_the_others_stay(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
+    store = ResultsStore(tmp_path)
     for seed in range(2):
-        ledger.add(row(seed))
-        ledger.flush()
-    _, second = ledger.parts()
+        store.add(row(seed))
+        store.flush()
+    _, second = store.parts()
     second.write_bytes(second.read_bytes()[:-20])
     with pytest.raises(DataFileError, match=second.name):
-        ledger.keys()
+        store.keys()
     second.rename(tmp_path / "away")
-    assert ledger.keys() == {"cell 0"}
+    assert store.keys() == {"cell 0"}
 
 
 def flipped(content: bytes, bit: int) -> bytes:
@@ -106,19 +106,19 @@ def flipped(content: bytes, bit: int) -> bytes:
 
 
 def test_no_flipped_bit_of_a_part_is_read_as_another_value(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
+    store = ResultsStore(tmp_path)
     for seed in range(4):
-        ledger.add(row(seed))
-    ledger.flush()
-    (part,) = ledger.parts()
-    content, expected = part.read_bytes(), ledger.rows()
+        store.add(row(seed))
+    store.flush()
+    (part,) = store.parts()
+    content, expected = part.read_bytes(), store.rows()
     for bit in np.random.default_rng(0).integers(8 * len(content), size=300):
         part.write_bytes(flipped(content, int(bit)))
-        for read in (ledger.rows, ledger.keys):
+        for read in (store.rows, store.keys):
             with pytest.raises(DataFileError, match="cut short or damaged"):
                 read()
     part.write_bytes(content)
-    assert ledger.rows() == expected
+    assert store.rows() == expected
 
 
 def test_no_flipped_bit_of_a_finished_cell_is_read_as_another_value(tmp_path: Path) -> None:
@@ -148,8 +148,8 @@ def test_a_damaged_finished_cell_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("made", ["nothing", "a file", "a link to nothing"])
 def test_a_folder_of_records_that_is_gone_is_no_empty_one(made: str, tmp_path: Path) -> None:
     place = tmp_path / "records"
-    assert Ledger(tmp_path).keys() == set()  # nothing was carried out yet
-    Ledger(tmp_path).make()
+    assert ResultsStore(tmp_path).keys() == set()  # nothing was carried out yet
+    ResultsStore(tmp_path).make()
     place.rmdir()
     (tmp_path / "surrogates" / "0123").mkdir(parents=True)
     if made == "a file":
@@ -157,7 +157,11 @@ def test_a_folder_of_records_that_is_gone_is_no_empty_one(made: str, tmp_path: P
     elif made == "a link to nothing":
         place.symlink_to(tmp_path / "away")
     told = "is missing, and" if made == "nothing" else "is no folder, or a link to none"
-    for read in (Ledger(tmp_path).keys, Ledger(tmp_path).rows, Ledger(tmp_path).make):
+    for read in (
+        ResultsStore(tmp_path).keys,
+        ResultsStore(tmp_path).rows,
+        ResultsStore(tmp_path).make,
+    ):
         with pytest.raises(DataFileError, match=told):
             read()
 
@@ -178,40 +182,40 @@ def test_no_flipped_bit_of_a_half_done_fit_is_resumed(tmp_path: Path) -> None:
 
 def test_parts_of_before_are_read(tmp_path: Path) -> None:
     """Older ones have no checksum in their names, and lack columns that came since."""
-    ledger = Ledger(tmp_path)
-    ledger.add(row(0))
-    ledger.flush()
-    (part,) = ledger.parts()
+    store = ResultsStore(tmp_path)
+    store.add(row(0))
+    store.flush()
+    (part,) = store.parts()
     older = pq.read_table(part).drop_columns(["provenance"])
     part.unlink()
-    pq.write_table(older, ledger.place / "part-000001-b61c01.parquet")
-    (found,) = ledger.rows()
+    pq.write_table(older, store.place / "part-000001-b61c01.parquet")
+    (found,) = store.rows()
     assert found["provenance"] is None and found["target_error"] == 0.1
-    pq.write_table(older.append_column("else", pa.array([1])), ledger.parts()[0])
+    pq.write_table(older.append_column("else", pa.array([1])), store.parts()[0])
     with pytest.raises(DataFileError, match="another pacpde"):
-        ledger.rows()
+        store.rows()
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "records").write_text("a file")
-    ledger = Ledger(tmp_path)
-    ledger.add(row(0))
+    store = ResultsStore(tmp_path)
+    store.add(row(0))
     with pytest.raises(DataFileError, match="is no folder"):
-        ledger.flush()
+        store.flush()
 
 
 def test_records_that_cannot_be_read_are_not_counted_as_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = Ledger(tmp_path)
-    ledger.add(row(0))
-    ledger.flush()
+    store = ResultsStore(tmp_path)
+    store.add(row(0))
+    store.flush()
 
     def refused(path: Any) -> list[str]:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("pacpde.studies.ledger.os.listdir", refused)
-    for read in (ledger.keys, ledger.rows, ledger.parts):
+    monkeypatch.setattr("pacpde.studies.results_store.os.listdir", refused)
+    for read in (store.keys, store.rows, store.parts):
         with pytest.raises(UnreadableError, match="Permission denied"):
             read()
 
@@ -219,37 +223,37 @@ def test_records_that_cannot_be_read_are_not_counted_as_none(
 def test_a_part_that_cannot_be_read_is_not_called_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = Ledger(tmp_path)
-    ledger.add(row(0))
-    ledger.flush()
+    store = ResultsStore(tmp_path)
+    store.add(row(0))
+    store.flush()
 
     def refused(path: Path) -> bytes:
         raise OSError(5, "Input/output error", str(path))
 
-    monkeypatch.setattr("pacpde.studies.ledger.read_bytes", refused)
+    monkeypatch.setattr("pacpde.studies.results_store.read_bytes", refused)
     with pytest.raises(UnreadableError, match="Input/output error"):
-        ledger.rows()
+        store.rows()
 
 
 def test_parts_that_become_one_while_they_are_read_are_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = Ledger(tmp_path)
+    store = ResultsStore(tmp_path)
     for seed in range(3):
-        ledger.add(row(seed))
-        ledger.flush()
+        store.add(row(seed))
+        store.flush()
     monkeypatch.setattr(module, "PARTS", 1)
     read, calls = module.read_bytes, []
 
     def joining(path: Path) -> bytes:
         calls.append(path)
         if len(calls) == 2:
-            Ledger(tmp_path).tidy()
+            ResultsStore(tmp_path).tidy()
         return read(path)
 
     monkeypatch.setattr(module, "read_bytes", joining)
-    assert ledger.keys() == {"cell 0", "cell 1", "cell 2"}
-    assert len(ledger.parts()) == 1
+    assert store.keys() == {"cell 0", "cell 1", "cell 2"}
+    assert len(store.parts()) == 1
 
 
 def test_a_finished_cell_that_cannot_be_read_is_not_made_anew(
