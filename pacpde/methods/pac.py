@@ -126,19 +126,13 @@ class PAC(ContinuationMethod):
             )
 
     def check_network(self, network: MLP) -> None:
-        alike = torch.ones(
-            network.size, device="cpu"
-        )  # how many are kept does not depend on the weights
-        for sparsity in self._sparsities:
-            kept = int(mask_of(network, alike, sparsity, **self._treatment).sum())
-            if 0 < kept < network.size:
-                continue
-            way, other = ("frees", "larger") if kept else ("keeps", "smaller")
-            raise InvalidValueError(
-                f"sparsity is {sparsity:g}, which {way} none of the {network.size} weights of "
-                f"this network: choose a {other} one"
-                + (", or fewer rounds." if self.rounds > 1 else ".")
-            )
+        alike = torch.ones(network.size, device="cpu")  # how many are kept is the same for any
+        try:
+            for sparsity in self._sparsities:
+                mask_of(network, alike, sparsity, **self._treatment)
+        except InvalidValueError as error:
+            advice = " Or take fewer rounds." if self.rounds > 1 else ""
+            raise InvalidValueError(f"{error}{advice}") from None
 
     @property
     def _treatment(self) -> dict[str, str]:

@@ -2,14 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
 from math import prod
 from typing import Protocol
 
 import torch
-
-from pacpde.errors import InvalidValueError
 
 
 @dataclass(frozen=True)
@@ -91,37 +87,6 @@ class WeightLayout:
         counts = torch.tensor([group.size for group in self.groups], device="cpu")
         flags = torch.tensor([chosen(group) for group in self.groups], device="cpu")
         return flags.repeat_interleave(counts)
-
-    @cached_property
-    def chain(self) -> tuple[tuple[WeightGroup, WeightGroup], ...]:
-        """(weights, biases) of every layer, where each layer takes the outputs of the one before.
-
-        Raises:
-            InvalidValueError: the network is no chain of dense layers with biases.
-        """
-        pairs = tuple(zip(self.groups[::2], self.groups[1::2], strict=False))
-        dense = all(
-            len(weight.shape) == 2 and bias.shape == weight.shape[:1] and weight.layer == bias.layer
-            for weight, bias in pairs
-        )
-        joined = all(after.shape[1:] == before.shape for (_, before), (after, _) in pairwise(pairs))
-        if not (dense and joined and 2 * len(pairs) == len(self.groups)):
-            names = ", ".join(group.name for group in self.groups)
-            raise InvalidValueError(
-                "whole neurons can be taken of a chain of dense layers with biases, and the "
-                f"network has {names}: take another scope."
-            )
-        return pairs
-
-    @property
-    def widths(self) -> list[int]:
-        """Of the hidden layers of a chain."""
-        return [bias.size for _, bias in self.chain[:-1]]
-
-    def matrices(self, vector: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """(W [..., outputs, inputs], b [..., outputs]) of every layer of a chain, as views."""
-        parts = self.split(vector)
-        return [(parts[weight.name], parts[bias.name]) for weight, bias in self.chain]
 
 
 class HasLayout(Protocol):

@@ -2,7 +2,15 @@
 
 from pacpde.pac.allocate import allocate
 from pacpde.pac.calibrate import calibrate
-from pacpde.pac.mask import magnitude_mask, mask_of
+from pacpde.pac.mask import magnitude_mask, mask_from_tensors, mask_of
 from pacpde.pac.prune import SOURCE, prune
 
-__all__ = ["SOURCE", "allocate", "calibrate", "magnitude_mask", "mask_of", "prune"]
+__all__ = [
+    "SOURCE",
+    "allocate",
+    "calibrate",
+    "magnitude_mask",
+    "mask_from_tensors",
+    "mask_of",
+    "prune",
+]

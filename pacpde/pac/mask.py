@@ -1,14 +1,16 @@
 """Masks: which weights the source keeps."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 
 from pacpde.errors import InvalidValueError, unknown
+from pacpde.networks.layout import HasLayout, WeightGroup
 from pacpde.networks.mlp import MLP
 
-SCOPES = ("global", "layer", "neuron")
+SCOPES = ("global", "layer", "tensor", "neuron")
 TREATMENTS = ("prune", "keep", "free")
 
 
@@ -28,7 +30,7 @@ def check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def magnitude_mask(
-    network: MLP, weights: torch.Tensor, sparsity: float, **treatment: str
+    network: HasLayout, weights: torch.Tensor, sparsity: float, **treatment: str
 ) -> torch.Tensor:
     """True where a weight is kept: the largest |w|, bool [size]; see `mask_of`.
 
@@ -39,7 +41,7 @@ def magnitude_mask(
 
 
 def mask_of(
-    network: MLP,
+    network: HasLayout,
     scores: torch.Tensor,
     sparsity: float,
     scope: str = "global",
@@ -49,48 +51,114 @@ def mask_of(
     """True where a weight is kept: those of the largest scores, bool [size].
 
     Args:
+        network: whatever says what its weights are, see `pacpde.networks.layout`.
         scores: one a weight, [size]; see `pacpde.pac.scores`.
         sparsity: share removed of the weights that are pruned.
-        scope: one threshold for all of them, or one a "layer"; or whole neurons, about a like share
-            of every hidden layer, which leaves a smaller dense network ("neuron"). Too few weights
-            for one more neuron are left: they are those into a neuron that no output hears.
+        scope: what has a threshold of its own.
+
+            - "global": the network.
+            - "layer": each layer.
+            - "tensor": each matrix of weights, and each vector of biases.
+            - "neuron": the network, for whole neurons of a dense network: about a like share of
+              every hidden layer, which leaves a smaller dense network. Too few weights for one more
+              neuron are left: they are those into a neuron from which no kept weight leads on.
         biases, head: "prune" them like weights, "keep" them all, or "free" them all. The head is
             the last layer with its biases; its treatment goes before that of biases.
+
+    Raises:
+        InvalidValueError: no weight is kept, or none is free.
     """
     check_sparsity(sparsity)
     check_choice("scope", scope, SCOPES)
     check_choice("treatment of biases", biases, TREATMENTS)
     check_choice("treatment of the head", head, TREATMENTS)
-    treatment = ["prune"] * network.size
-    last = network.layers[-1]
-    for layer in network.layers:
-        treatment[layer.biases] = [biases] * layer.outputs
-    treatment[last.weights.start : last.biases.stop] = [
-        own if head == "prune" else head for own in treatment[last.weights.start : last.biases.stop]
-    ]
-    keep = torch.tensor([t == "keep" for t in treatment], device=scores.device)
-    pruned = torch.tensor([t == "prune" for t in treatment], device=scores.device)
+    layout = network.layout
+
+    def treatment(group: WeightGroup) -> str:
+        if group.is_head and head != "prune":
+            return head
+        return biases if group.is_bias else "prune"
+
+    def key(group: WeightGroup) -> str:
+        return {"layer": group.layer, "tensor": group.name}.get(scope, "")
+
+    def where(chosen: Callable[[WeightGroup], bool]) -> torch.Tensor:
+        return layout.where(chosen).to(scores.device)
+
+    keep = where(lambda group: treatment(group) == "keep")
+    pruned = where(lambda group: treatment(group) == "prune")
     if scope == "neuron":
-        scores = _by_neuron(network, scores, pruned, round((1 - sparsity) * int(pruned.sum())))
-    groups = [pruned]
-    if scope == "layer":
-        groups = [pruned & _within(layer.weights.start, layer.biases.stop, pruned)
-                  for layer in network.layers]  # fmt: skip
-    return keep | largest(scores, groups, sparsity)
+        count = round((1 - sparsity) * int(pruned.sum()))
+        scores = _by_neuron(_dense(network), scores, pruned, count)
+    for own in dict.fromkeys(map(key, layout.groups)):
+        part = where(lambda group: key(group) == own)  # noqa: B023 (called at once)
+        keep |= _largest(scores, pruned & part, sparsity)
+    check_share(keep, f"sparsity is {sparsity:g}, which", ": choose a {} one")
+    return keep
 
 
-def largest(scores: torch.Tensor, groups: Iterable[torch.Tensor], sparsity: float) -> torch.Tensor:
-    """True for the largest scores of every group, all but a share of them, bool [size].
+def check_share(mask: torch.Tensor, what: str, advice: str = "") -> None:
+    """Refuse a mask, bool [size], that keeps all weights or none.
 
     Args:
-        groups: bool [size] each.
+        advice: goes on, with "smaller" or "larger" in it.
     """
-    found = torch.zeros_like(scores, dtype=torch.bool)
-    for group in groups:
-        indices = group.nonzero()[:, 0]
-        count = round((1 - sparsity) * len(indices))
-        found[indices[scores[indices].argsort(descending=True, stable=True)[:count]]] = True
-    return found
+    kept = int(mask.sum())
+    if not 0 < kept < len(mask):
+        way, other = ("frees", "larger") if kept else ("keeps", "smaller")
+        raise InvalidValueError(
+            f"{what} {way} none of the network's {len(mask)} weights{advice.format(other)}."
+        )
+
+
+def mask_from_tensors(network: HasLayout, tensors: Mapping[str, Any]) -> torch.Tensor:
+    """A user's own mask, bool [size], a copy.
+
+    Args:
+        tensors: name of a parameter → tensor or array of bool, shaped like it.
+    """
+    layout = network.layout
+    names = [group.name for group in layout.groups]
+    if not isinstance(tensors, Mapping):
+        raise InvalidValueError(
+            f"the mask is a {type(tensors).__name__}, expected a dict: parameter name → bool."
+        )
+    missing = sorted(set(names) ^ tensors.keys())
+    if missing:
+        raise InvalidValueError(
+            f"the mask and the network differ in {', '.join(missing)}: give one mask a parameter, "
+            f"which are {', '.join(names)}."
+        )
+    masks = {name: torch.as_tensor(own).cpu() for name, own in tensors.items()}
+    for group in layout.groups:
+        own = masks[group.name]
+        if own.dtype != torch.bool or own.shape != group.shape:
+            raise InvalidValueError(
+                f"the mask of {group.name} is {own.dtype} of shape {tuple(own.shape)}, expected "
+                f"torch.bool of shape {group.shape}."
+            )
+    mask = layout.join(masks)
+    check_share(mask, "the mask")
+    return mask
+
+
+def _dense(network: Any) -> MLP:
+    if not hasattr(network, "matrices"):
+        raise InvalidValueError(
+            'whole neurons (scope="neuron") can be kept of a dense network of pacpde alone: take '
+            "another scope."
+        )
+    dense: MLP = network
+    return dense
+
+
+def _largest(scores: torch.Tensor, group: torch.Tensor, sparsity: float) -> torch.Tensor:
+    """True for the largest scores of a group, bool [size], all but a share of them."""
+    mask = torch.zeros_like(group)
+    indices = group.nonzero()[:, 0]
+    count = round((1 - sparsity) * len(indices))
+    mask[indices[scores[indices].argsort(descending=True, stable=True)[:count]]] = True
+    return mask
 
 
 def entering(network: MLP, neurons: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -104,12 +172,6 @@ def entering(network: MLP, neurons: Sequence[torch.Tensor]) -> torch.Tensor:
         found[layer.weights] = rows[:, None].expand(-1, layer.inputs).flatten()
         found[layer.biases] = rows
     return found
-
-
-def _within(start: int, stop: int, like: torch.Tensor) -> torch.Tensor:
-    inside = torch.zeros_like(like)
-    inside[start:stop] = True
-    return inside
 
 
 def _by_neuron(

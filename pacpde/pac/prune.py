@@ -28,7 +28,7 @@ def prune(
     """
     scores = surrogate.weights.abs() if scores is None else scores
     mask = mask_of(surrogate.network, scores, sparsity, scope, biases, head)
-    weights = torch.where(mask, surrogate.weights, torch.zeros_like(surrogate.weights))
+    weights = torch.where(mask, surrogate.weights, 0)
     return replace(
         surrogate,
         weights=weights,

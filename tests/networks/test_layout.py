@@ -7,6 +7,7 @@ from torch import nn
 from pacpde.errors import InvalidValueError
 from pacpde.networks.layout import WeightLayout
 from pacpde.networks.mlp import MLP
+from pacpde.pac import mask_of
 
 NETWORK = MLP(2, 3, 5, 2)
 
@@ -18,10 +19,11 @@ def test_the_groups_of_a_dense_network_are_its_slices() -> None:
     assert torch.equal(vector[layout.where(lambda group: group.is_bias)], biases)
     head = vector[layout.where(lambda group: group.is_head)]
     assert torch.equal(head, vector[NETWORK.layers[-1].weights.start :])
-    for own, expected in zip(layout.matrices(vector), NETWORK.matrices(vector), strict=True):
-        assert torch.equal(own[0], expected[0]) and torch.equal(own[1], expected[1])
+    parts = layout.split(vector)
+    for number, (weight, bias) in enumerate(NETWORK.matrices(vector)):
+        assert torch.equal(parts[f"layers.{number}.weight"], weight)
+        assert torch.equal(parts[f"layers.{number}.bias"], bias)
     assert torch.equal(layout.join(layout.split(vector)), vector)
-    assert layout.widths == [5, 5]
 
 
 def test_a_module_is_described_by_its_parameters() -> None:
@@ -33,5 +35,22 @@ def test_a_module_is_described_by_its_parameters() -> None:
     parameters = dict(module.named_parameters())
     parts = layout.split(layout.join(parameters))
     assert all(torch.equal(own, parameters[name]) for name, own in parts.items())
-    with pytest.raises(InvalidValueError, match="chain of dense layers"):
-        _ = layout.chain
+
+
+@pytest.mark.parametrize(("scope", "shares"), [("layer", [10, 10]), ("tensor", [8, 2, 9, 2])])
+def test_masks_are_written_once_for_every_network(scope: str, shares: list[int]) -> None:
+    """A half of each layer, or of each tensor, whatever the network is."""
+
+    class Described:
+        layout = WeightLayout.of(
+            {"a.weight": (4, 4), "a.bias": (4,), "b.weight": (3, 6), "b.bias": (3,)}
+        )
+
+    scores = torch.linspace(0, 1, Described.layout.size)
+    parts = Described.layout.split(mask_of(Described(), scores, 0.5, scope))
+    found = [int(own.sum()) for own in parts.values()]
+    if scope == "layer":
+        found = [found[0] + found[1], found[2] + found[3]]
+    assert found == shares
+    with pytest.raises(InvalidValueError, match="whole neurons"):
+        mask_of(Described(), scores, 0.5, "neuron")

@@ -7,9 +7,8 @@ import torch
 from torch import nn
 
 from pacpde.errors import InvalidValueError, TransferWarning
-from pacpde.interop.deepxde.masks import by_magnitude, checked, kept
 from pacpde.interop.deepxde.model import Model, anchored
-from pacpde.interop.deepxde.paths import check_paths
+from pacpde.interop.deepxde.paths import check_paths, masked
 from pacpde.interop.deepxde.source import Answers, Source, Values
 from pacpde.methods.base import check_strength
 from pacpde.networks.frozen import (
@@ -20,6 +19,7 @@ from pacpde.networks.frozen import (
     merged_state,
     plain_copy,
 )
+from pacpde.pac import magnitude_mask, mask_from_tensors
 from pacpde.runtime import gradients
 
 
@@ -73,7 +73,7 @@ class PAC:
 
         Args:
             sparsity: share of the weights that is taken from the source.
-            scope: one threshold for all of them ("global"), or one a "tensor".
+            scope: one threshold for all of them ("global"), or one a "layer" or a "tensor".
             biases: "prune" them like weights, "keep" them all or "free" them all; parameters of one
                 dimension count as biases.
             mask: your own instead of all that: parameter name → bool, shaped like it, True where
@@ -86,12 +86,15 @@ class PAC:
             InvalidValueError: no path from inputs to outputs is left, or no freed weight could
                 learn. Where some of them could not, it is a warning that says how many.
         """
+        source, layout = self._source, self._source.layout
         if mask is None:
-            found = by_magnitude(self._values, sparsity, scope, biases)
+            weights = layout.join(self._values)
+            chosen = magnitude_mask(source, weights, sparsity, scope=scope, biases=biases)
         else:
-            found = checked(mask, self._values)
-        check_paths(self._source.net, self._values, found, self._source.inputs)
-        self._mask = found
+            chosen = mask_from_tensors(source, mask)
+        masks = layout.split(chosen.to(next(source.net.parameters()).device))
+        check_paths(source.net, self._values, masks, source.inputs)
+        self._mask = masks
         self._allocated = self._calibrated = None
 
     @gradients()
@@ -104,7 +107,7 @@ class PAC:
                 "model that allocate gave, or call pac.prune(...) to begin again."
             )
         self._answers.check()
-        source, self._start = self._source, kept(self._values, self._mask)
+        source, self._start = self._source, masked(self._values, self._mask)
         net = frozen_module(source.net, self._start, self._mask)
         self._allocated = Model(
             self._data, net, fixed=source.fixed, variables=source.variables,
@@ -167,7 +170,7 @@ class PAC:
         both = [self._answers, answers]
         for own in both:
             own.check()
-        net = copy_with_values(template, kept(merged_state(latest.net), self._mask))
+        net = copy_with_values(template, masked(merged_state(latest.net), self._mask))
         return Model(self._data, net, fixed=self._source.fixed, variables=variables, answers=both)
 
     def _is_untrained(self) -> bool:

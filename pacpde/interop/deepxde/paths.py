@@ -8,11 +8,15 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from pacpde.errors import InvalidValueError, TransferWarning
-from pacpde.interop.deepxde.masks import kept
 from pacpde.networks.frozen import Tensors, copy_with_values
 from pacpde.runtime import gradients
 
 NUDGE = 1e-2  # of a freed weight that has begun to move
+
+
+def masked(values: Tensors, mask: Tensors) -> Tensors:
+    """The values where the mask is True, and 0 elsewhere."""
+    return {name: torch.where(mask[name], value, 0) for name, value in values.items()}
 
 
 def check_paths(net: nn.Module, values: Tensors, mask: Tensors, inputs: Any) -> None:
@@ -27,7 +31,7 @@ def check_paths(net: nn.Module, values: Tensors, mask: Tensors, inputs: Any) -> 
         mask: True where the source keeps a weight.
         inputs: some of the data's, at which slopes are taken.
     """
-    pruned = kept(values, mask)
+    pruned = masked(values, mask)
     whole, left = (_depends(copy_with_values(net, own), inputs) for own in (values, pruned))
     lost = [number for number, (was, now) in enumerate(zip(whole, left, strict=True)) if was > now]
     if lost:

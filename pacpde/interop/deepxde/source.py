@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_leaves
 
 from pacpde.errors import InvalidValueError, TransferWarning
 from pacpde.networks.frozen import plain_copy
+from pacpde.networks.layout import WeightLayout
 from pacpde.runtime import gradients
 
 PROBES = 64  # points at which a network is tried
@@ -142,6 +143,11 @@ class Source:
     fixed: Values
     variables: Values
     others: Any = None
+
+    @property
+    def layout(self) -> WeightLayout:
+        """What the network's weights are, in the order of its parameters."""
+        return WeightLayout.of({name: own.shape for name, own in self.net.named_parameters()})
 
     def answers(self, net: nn.Module, follow: bool = True) -> Answers:
         """What this network, or that of a later stage, gives at the inputs."""
