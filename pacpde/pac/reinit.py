@@ -54,7 +54,7 @@ def reinit_dead_neurons(
     """
     check_choice("source of what wakes idle neurons", source, REINIT_MODES)
     network, idle = surrogate.network, dead_neurons(surrogate.network, kept)
-    rng = generator(seed, "reinit_dead_neurons")
+    rng = generator(seed, "woken")  # a name of random numbers: another one draws others
     drawn = surrogate.runtime.tensor(network.start(rng, frequency)) * spread
     if source == "copy":
         _feed_alike(network, surrogate.weights, drawn, idle, spread, rng)
