@@ -165,19 +165,19 @@ def calibrations(targets: Any, arguments: Any) -> tuple[Any, Any]:
     from pacpde.residuals.task import PhysicsTask
 
     source, settings = source_for(arguments)
-    recipe = TrainingConfig.of(source.problem, **settings)
+    config = TrainingConfig.of(source.problem, **settings)
     own = PhysicsTask(source.problem, runtime=source.runtime)
     pruned = prune(source, 0.8)
-    kept = allocate(pruned, own, recipe.again(own), tolerance=recipe.tolerance)
+    kept = allocate(pruned, own, config.phases.warm_start(own), tolerance=config.tolerance)
     start = replace(pruned, weights=kept.weights)
 
     def job(task: Any) -> Any:
         made = yield from steps_of(calibrate)(
             start,
             task,
-            recipe.again(task),
-            tolerance=recipe.tolerance,
-            optimiser=recipe.make_optimiser(),
+            config.phases.warm_start(task),
+            tolerance=config.tolerance,
+            optimiser=config.optimiser_object,
         )
         return made.weights
 

@@ -35,7 +35,7 @@ def grid_of(problem: Any, points: int = 129) -> tuple[list[Any], Any]:
 
 
 def watched(problem: Any) -> Callable[[Any], float]:
-    """A `Monitor.watch` that grades surrogates against the reference."""
+    """The error of surrogates against the reference, for an `ErrorHistory`."""
     import numpy as np
 
     axes, expected = grid_of(problem)
@@ -69,15 +69,14 @@ def fitted(problem: Any, seed: int, **settings: Any) -> dict[str, Any]:
     from pacpde.methods.base import train_from_scratch
     from pacpde.networks.ansatz import network_for
     from pacpde.residuals.task import PhysicsTask, SamplingSpec
-    from pacpde.training.trainer import Monitor
+    from pacpde.training.callbacks import ErrorHistory
 
-    recipe = TrainingConfig.of(problem, **settings)
-    task = PhysicsTask(problem, hard=recipe.hard, seed=seed)
+    config = TrainingConfig.of(problem, **settings)
+    task = PhysicsTask(problem, hard=config.hard, seed=seed)
     network = network_for(
-        task.ansatz(SamplingSpec()), recipe.width, recipe.depth, recipe.activation
+        task.ansatz(SamplingSpec()), config.width, config.depth, config.activation
     )
-    monitor = Monitor(watch=watched(problem))
-    _, made = train_from_scratch(task, network, recipe, seed, monitor)
+    _, made = train_from_scratch(task, network, config, seed, [ErrorHistory(watched(problem))])
     return {
         "curve": [(entry["seconds"], entry["error"]) for entry in made.history],
         "seconds": made.seconds,
@@ -86,8 +85,8 @@ def fitted(problem: Any, seed: int, **settings: Any) -> dict[str, Any]:
         "held_out": made.held_out,
         "outcome": made.outcome,
         "parameters": network.size,
-        "points": recipe.points,
-        "optimiser": recipe.optimiser,
+        "points": config.points,
+        "optimiser": config.as_json()["optimiser"],
     }
 
 

@@ -43,7 +43,7 @@ class Clock(dde.callbacks.Callback):
 
 
 def adam_then_lbfgs(model: Any, clock: Clock, adam: int, lbfgs: int) -> tuple[float, float]:
-    """The recipe of DeepXDE's examples; returns (seconds, error) after Adam."""
+    """The config of DeepXDE's examples; returns (seconds, error) after Adam."""
     model.compile("adam", lr=1e-3, verbose=0)
     model.train(iterations=adam, callbacks=[clock], verbose=0)
     after_adam = clock.curve[-1]

@@ -1,8 +1,8 @@
 """A DeepXDE script moved to another coefficient: PAC, warm start and scratch by its own optimisers.
 
-The network, points and recipe are those of DeepXDE's examples (Burgers: 3×20 tanh, 2540 + 80 + 160
+The network, points and config are those of DeepXDE's examples (Burgers: 3×20 tanh, 2540 + 80 + 160
 points, 15,000 steps of Adam, then L-BFGS), in float64. Every run trains on the target by the same
-recipe, graded with the clock stopped; PAC's allocate is counted beside it. Then the same source in
+config, graded with the clock stopped; PAC's allocate is counted beside it. Then the same source in
 pacpde's engine. All in one process, one after the other.
 
     python benchmarks/deepxde_transfer.py burgers     # half an hour of an idle machine
@@ -27,7 +27,7 @@ class Case:
     """A source, a target, and DeepXDE's example of the family.
 
     Attributes:
-        adam, lbfgs: iterations of its recipe.
+        adam, lbfgs: iterations of its config.
         observed: observations of the source that its data has, as DeepXDE's Lorenz example.
     """
 

@@ -31,7 +31,7 @@ class TimeIsUpError(Exception):
 
 @dataclass
 class Clock:
-    """A `Monitor.watch` that grades outside its own time, and ends the fit when that is up."""
+    """An error history that grades outside its own time, and ends the fit when that is up."""
 
     grade: Callable[[Any], float]
     limit: float = 0.0
@@ -79,38 +79,33 @@ def run(schedule: tuple[str, ...], seed: int, seconds: float) -> list[tuple[floa
 
     from pacpde.methods import TrainingConfig
     from pacpde.networks.ansatz import network_for
-    from pacpde.optim.base import optimisers
+    from pacpde.networks.surrogate import Surrogate
     from pacpde.problems import Burgers
     from pacpde.residuals.task import PhysicsTask, SamplingSpec
     from pacpde.runtime import generator
-    from pacpde.training.trainer import Monitor, minimise
+    from pacpde.training.callbacks import ErrorHistory
+    from pacpde.training.trainer import Trainer
 
     problem = Burgers(nu=0.01 / pi)
-    recipe, task = TrainingConfig.of(problem), PhysicsTask(problem, seed=seed)
+    config, task = TrainingConfig.of(problem), PhysicsTask(problem, seed=seed)
     network = network_for(
-        task.ansatz(SamplingSpec()), recipe.width, recipe.depth, recipe.activation
+        task.ansatz(SamplingSpec()), config.width, config.depth, config.activation
     )
     weights = torch.as_tensor(network.start(generator(seed, "weights")))
     clock = Clock(watched(problem))
     for place, name in enumerate(schedule):
-        phases = recipe.first(task)
+        phases = config.phases.cold_start(task)
         last = place == len(schedule) - 1
         if REFRESH[name] is not None:  # many cheap steps between two draws of points
             long = replace(phases[-1], steps=10**6, refresh=REFRESH[name], patience=0)
             first = replace(phases[0], steps=10**6, refresh=REFRESH[name])
-            phases = (first, long) if last else (replace(first, enough=0.0),)
+            phases = (first, long) if last else (replace(first, target_residual=0.0),)
         clock.start(seconds if last else FIRST[name])
         with suppress(TimeIsUpError):
-            minimise(
-                network,
-                task,
-                weights,
-                phases,
-                stage=f"{place} {name}",
-                seed=seed,
-                tolerance=recipe.tolerance,
-                optimiser=optimisers.get(name)(),
-                monitor=Monitor(watch=clock),
+            own = replace(config, optimiser=name)
+            start = Surrogate(network, task.ansatz(phases[-1].sampling), weights)
+            Trainer(start, own, seed, [ErrorHistory(clock)], stage=f"{place} {name}").fit(
+                task, phases
             )
         weights = clock.latest
     return clock.curve

@@ -1,4 +1,4 @@
-"""Seconds to an error over seeds: a recipe that needs a lucky seed is not one.
+"""Seconds to an error over seeds: a config that needs a lucky seed is not one.
 
 Every case is `pacpde.fit` with its family's defaults (some with more steps or points, as named),
 from nothing, one seed after another. Grading against the certified reference happens outside the

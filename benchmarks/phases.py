@@ -32,7 +32,7 @@ class OverError(Exception):
 
 @dataclass
 class Watch:
-    """A `Monitor.watch` that grades outside its own time, and ends the run."""
+    """An error history that grades outside its own time, and ends the run."""
 
     grade: Callable[[Any], float]
     seconds: float
@@ -57,14 +57,14 @@ def every(**changes: Any) -> Callable[[Any], list[Any]]:
     def changed(phases: Any) -> list[Any]:
         own = {k: v for k, v in changes.items() if k in ("refresh", "steps")}
         drawn = {k: v for k, v in changes.items() if k not in own}
-        return [replace(p, **own, draw=replace(p.draw, **drawn)) for p in phases]
+        return [replace(p, **own, sampling=replace(p.sampling, **drawn)) for p in phases]
 
     return changed
 
 
 def all_points(phases: Any) -> list[Any]:
     first, *_, last = phases
-    return [replace(first, draw=replace(first.draw, points=last.draw.points)), last]
+    return [replace(first, draw=replace(first.draw, points=last.sampling.points)), last]
 
 
 def one_set(phases: Any) -> list[Any]:
@@ -155,39 +155,33 @@ def run(name: str, seed: int, seconds: float) -> list[tuple[float, float]]:
 
     from pacpde.methods import TrainingConfig
     from pacpde.networks.ansatz import network_for
+    from pacpde.networks.surrogate import Surrogate
     from pacpde.optim.base import optimisers
     from pacpde.problems import Burgers
     from pacpde.residuals.task import PhysicsTask, SamplingSpec
     from pacpde.runtime import generator
-    from pacpde.training.trainer import Monitor, minimise
+    from pacpde.training.callbacks import ErrorHistory
+    from pacpde.training.trainer import Trainer
 
     variant, problem = VARIANTS[name], Burgers(nu=0.01 / pi)
-    recipe = TrainingConfig.of(problem, **variant.network)
+    config = TrainingConfig.of(problem, **variant.network)
     task = PhysicsTask(problem, seed=seed)
     network = network_for(
-        task.ansatz(SamplingSpec()), recipe.width, recipe.depth, recipe.activation
+        task.ansatz(SamplingSpec()), config.width, config.depth, config.activation
     )
-    start = torch.as_tensor(network.start(generator(seed, "weights"), recipe.frequency))
-    phases = variant.phases(recipe.first(task))
+    start = torch.as_tensor(network.start(generator(seed, "weights"), config.frequency))
+    phases = variant.phases(config.phases.cold_start(task))
     grade = watched(problem)
 
     def fit(weights: Any, phases: Sequence[Any], optimiser: Any, watch: Watch) -> None:
         with suppress(OverError):
-            minimise(
-                network,
-                task,
-                weights,
-                phases,
-                stage=name,
-                seed=seed,
-                tolerance=recipe.tolerance,
-                optimiser=optimiser,
-                monitor=Monitor(watch=watch),
-            )
+            own = replace(config, optimiser=optimiser)
+            surrogate = Surrogate(network, task.ansatz(phases[-1].sampling), weights)
+            Trainer(surrogate, own, seed, [ErrorHistory(watch)], stage=name).fit(task, phases)
 
     before = Watch(grade, variant.adam, latest=start)
     if variant.adam:
-        many = replace(phases[0], steps=10**6, refresh=50, enough=0.0)
+        many = replace(phases[0], steps=10**6, refresh=50, target_residual=0.0)
         fit(start, [many], optimisers.get("adam")(), before)
     after = Watch(grade, seconds, used=before.used)
     made: Any = replace(optimisers.get("levenberg_marquardt")(), bend=variant.bend)

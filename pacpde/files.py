@@ -9,6 +9,7 @@ import ctypes
 import filecmp
 import glob
 import hashlib
+import json
 import os
 import re
 import secrets
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_IMODE
+from typing import Any
 
 from pacpde.errors import OutputError
 
@@ -208,6 +210,11 @@ def check_folder(path: str | Path, *known: str, every: bool = False) -> Path:
 def short_hash(content: bytes) -> str:
     """SHA-256, short enough to read: what one content is told from another by."""
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def key_of(inputs: Any) -> str:
+    """A short hash of anything JSON can hold; what it cannot hold counts by its text."""
+    return short_hash(json.dumps(inputs, sort_keys=True, default=str).encode())
 
 
 def taken(path: str | Path) -> OutputError:

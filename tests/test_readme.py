@@ -97,8 +97,8 @@ def test_the_command_lines(folder: Path) -> None:
 def test_the_demo_is_the_one_that_is_described() -> None:
     described = re.search(r"The demo is `(pacpde compare [^`]*)`", README)
     assert described is not None
-    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n\t\t", "")
-    assert " ".join(described[1].split()) in " ".join(recipe.split())
+    config = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n\t\t", "")
+    assert " ".join(described[1].split()) in " ".join(config.split())
 
 
 def test_your_own_equation(plugin: str, folder: Path) -> None:

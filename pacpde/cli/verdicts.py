@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from pacpde.methods import TrainingConfig
+from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.pac import SOURCE
 from pacpde.studies import records
-from pacpde.training.trainer import CONVERGED, DRIFTED, FELL_SHORT
 
 
 def verdict(fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], kept: Path) -> str | None:
     """One sentence on the fits that fell short; None if all converged."""
-    poor = {name: made for name, made in fitted.items() if made.outcome != CONVERGED}
+    poor = {name: made for name, made in fitted.items() if made.outcome != Outcome.CONVERGED}
     if not poor:
         return None
     told = "; ".join(_shortfall(name, made, settings) for name, made in poor.items())
@@ -23,13 +23,13 @@ def verdict(fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], kept: 
 
 def _advice(poor: Sequence[Surrogate]) -> str:
     """What may help, of every stage that fell short."""
-    last = [made for made in poor if not made.outcome.startswith("allocate")]
+    last = [made for made in poor if not made.outcome.stage]
     found = []
     if len(last) < len(poor) or any(
-        made.outcomes.get("allocated", CONVERGED) != CONVERGED for made in poor
+        made.outcomes.get("allocated", Outcome.CONVERGED) != Outcome.CONVERGED for made in poor
     ):
         found.append("a lower --sparsity or a larger --set allocate_steps=...")
-    if any(made.outcome.endswith(DRIFTED) for made in poor):
+    if any(made.outcome.of_fit == Outcome.DRIFTED for made in poor):
         found.append(
             "drifted means that the equation makes a large error of a residual within the "
             "tolerance: a smaller --tolerance, more --steps and --points or an earlier --until"
@@ -59,7 +59,7 @@ def _shortfall(name: str, made: Surrogate, settings: Mapping[str, Any]) -> str:
 
 
 def _last(name: str, made: Surrogate, settings: Mapping[str, Any]) -> str:
-    stage, how = _parts(made.outcome)
+    stage, how = made.outcome.stage, made.outcome.of_fit
     entries = [entry for entry in made.history if not stage or entry["stage"] == stage]
     if not entries:
         return f"{name} ended {how}"
@@ -77,11 +77,3 @@ def _last(name: str, made: Surrogate, settings: Mapping[str, Any]) -> str:
     if assessment.error_estimate is None:
         return told
     return f"{told}, estimated error {assessment.error_estimate:.1e}"
-
-
-def _parts(outcome: str) -> tuple[str, str]:
-    """(stage, how) of an outcome; the stage is empty where it is the last."""
-    for how in FELL_SHORT:
-        if outcome.endswith(how):
-            return outcome.removesuffix(how).rstrip("_"), how
-    return "", outcome

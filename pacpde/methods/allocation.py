@@ -1,25 +1,28 @@
 """A pruned source allocated: what PAC keeps of it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pacpde.methods.base import build_surrogate
+from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE, allocate
 from pacpde.residuals.task import Task
+from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
-from pacpde.training.trainer import CONVERGED, FitResult, Monitor
+from pacpde.training.trainer import FitResult
 
 
 @stepwise
 def allocate_source(
     pruned: Surrogate,
     task: Task,
-    recipe: TrainingConfig,
+    config: TrainingConfig,
     *,
     stage: str,
     seed: int,
-    monitor: Monitor,
+    callbacks: Sequence[Callback],
 ) -> Steps[tuple[Surrogate, list[FitResult]]]:
     """A pruned source allocated, its retained source solved by the ansatz in which it was.
 
@@ -30,7 +33,10 @@ def allocate_source(
         The surrogate, and every fit that was tried, the one it is of last.
     """
     fits: list[FitResult] = []
-    for name, way in ((stage, recipe.restored), (f"{stage}.grow", recipe.first)):
+    for name, way in (
+        (stage, config.phases.after_pruning),
+        (f"{stage}.grow", config.phases.cold_start),
+    ):
         phases = way(task)
         made = yield from steps_of(allocate)(
             pruned,
@@ -38,13 +44,12 @@ def allocate_source(
             phases,
             stage=name,
             seed=seed,
-            tolerance=recipe.tolerance,
-            optimiser=recipe.make_optimiser(),
-            monitor=monitor,
+            config=config,
+            callbacks=callbacks,
         )
         better = not fits or made.held_out < fits[-1].held_out
         fits = [*fits, made] if better else [made, *fits]
-        if made.outcome == CONVERGED or phases == recipe.first(task):
+        if made.outcome == Outcome.CONVERGED or phases == config.phases.cold_start(task):
             break
     surrogate = build_surrogate(pruned, task, phases, fits, "allocated")
     solver = replace(

@@ -53,9 +53,9 @@ class AugmentedFineTuning(ContinuationMethod):
         start = source.reset(network=wide.network, weights=wide.weights)
         anchor = None if held is None else held.select(free)
         fits = yield from steps_of(self.fits)(
-            start, target, free, context, anchor=anchor, wrap=beside
+            start, target, free, context, anchor=anchor, task_transform=beside
         )
-        phases = self.recipe(context).again(target)
+        phases = self.config(context).phases.warm_start(target)
         surrogate = build_surrogate(start, beside(target), phases, fits, "calibrated")
         snapshots = {"trained": source}
         kept = self.retain_source(source, wide, fits[-1].weights)

@@ -12,12 +12,13 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.calls import check_call
 from pacpde.registry import Registry
-from pacpde.renamed import renamed_keys, renamed_names
+from pacpde.renamed import renamed_attribute, renamed_keys, renamed_names
 from pacpde.residuals.task import Task
 from pacpde.runtime import generator
+from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
-from pacpde.training.fitter import Trainer
-from pacpde.training.trainer import FitResult, Monitor, Phase
+from pacpde.training.schedule import Phase
+from pacpde.training.trainer import FitResult, Trainer
 
 
 def _check_method(method: type["Method"]) -> None:
@@ -53,9 +54,11 @@ class TransferContext:
     """What a method is given beside source and target."""
 
     source_task: Task
-    recipe: TrainingConfig
+    config: TrainingConfig
     seed: int = 0
-    monitor: Monitor = field(default_factory=Monitor)
+    callbacks: Sequence[Callback] = ()
+
+    recipe = renamed_attribute("recipe", "config")
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class Method(metaclass=_MethodType):
         renamed_values: option → {old value: value}.
         partial: it moves so little that the contract asks for some gain over the source only.
         labels_suffice: it can do without the equation.
-        steps: at most so many steps of the last fit to the target; None takes the recipe's.
+        steps: at most so many steps of the last fit to the target; None takes the config's.
     """
 
     name: ClassVar[str]
@@ -183,9 +186,12 @@ class Method(metaclass=_MethodType):
         transfers can be computed together; written as a plain function, its fits run alone.
         """
 
-    def recipe(self, context: TransferContext) -> TrainingConfig:
-        recipe = context.recipe
-        return recipe if self.steps is None else replace(recipe, steps=self.steps)
+    recipe = renamed_attribute("recipe", "config")  # a method of the same arguments
+
+    def config(self, context: TransferContext) -> TrainingConfig:
+        """The settings of the fits to the target."""
+        config = context.config
+        return config if self.steps is None else replace(config, steps=self.steps)
 
 
 def check_strength(option: str, value: float) -> None:
@@ -199,9 +205,9 @@ def check_strength(option: str, value: float) -> None:
 def train_from_scratch(
     task: Task,
     network: MLP,
-    recipe: TrainingConfig,
+    config: TrainingConfig,
     seed: int,
-    monitor: Monitor | None = None,
+    callbacks: Sequence[Callback] = (),
     stage: str = "train",
     budget: int = 0,
 ) -> Steps[tuple[Surrogate, FitResult]]:
@@ -211,13 +217,16 @@ def train_from_scratch(
         budget: so many steps more in the last phase, which then takes all of its steps.
     """
     rng = generator(seed, "weights")
-    weights = task.runtime.tensor(network.start(rng, recipe.frequency))
-    phases = recipe.first(task)
+    weights = task.runtime.tensor(network.start(rng, config.frequency))
+    phases = config.phases.cold_start(task)
     if budget:
         last = phases[-1]
-        phases = (*phases[:-1], replace(last, steps=last.steps + budget, enough=0.0, patience=0))
-    blank = Surrogate(network, task.ansatz(phases[-1].draw), weights)
-    made = yield from steps_of(Trainer(blank, recipe, seed, monitor).fit)(task, phases, stage)
+        phases = (
+            *phases[:-1],
+            replace(last, steps=last.steps + budget, target_residual=0.0, patience=0),
+        )
+    blank = Surrogate(network, task.ansatz(phases[-1].sampling), weights)
+    made = yield from steps_of(Trainer(blank, config, seed, callbacks).fit)(task, phases, stage)
     return build_surrogate(blank, task, phases, [made], "trained"), made
 
 
@@ -241,7 +250,7 @@ def build_surrogate(
         ]
         clock += made.seconds
         steps += made.steps
-    solver = task.solver(start.network, fits[-1].weights, phases[-1].draw)
+    solver = task.solver(start.network, fits[-1].weights, phases[-1].sampling)
     ended = replace(
         start,
         network=solver.network,

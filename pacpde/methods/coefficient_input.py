@@ -45,11 +45,11 @@ class CoefficientInput(Method):
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         if not isinstance(target, PhysicsTask) or not target.physics:
             return (yield from steps_of(Scratch(self.steps).run)(source, target, context))
-        recipe = self.recipe(context)
+        config = self.config(context)
         task = AlongTask.of(source, target, self.stations)
         network = replace(source.network, inputs=source.network.inputs + 1)
         surrogate, made = yield from steps_of(train_from_scratch)(
-            task, network, recipe, context.seed, context.monitor, stage="along"
+            task, network, config, context.seed, context.callbacks, stage="along"
         )
         folded = replace(surrogate, stage="calibrated")
         return MethodResult.of(folded, source.parameters, [made])

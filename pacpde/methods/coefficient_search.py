@@ -1,5 +1,6 @@
 """Least squares in the coefficients alone; the network follows them as a solver."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -7,14 +8,16 @@ import torch
 from scipy.optimize import lsq_linear
 
 from pacpde.methods.measurements import WeightedMeasurements
+from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.sensitivity import Sensitivity, sensitivity
 from pacpde.residuals.identification import IdentificationTask, Unknowns
+from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
 from pacpde.training.continuation import StepControl, follow
-from pacpde.training.fitter import Trainer
 from pacpde.training.path import SolutionPath
-from pacpde.training.trainer import CONVERGED, FitResult, Monitor, Phase
+from pacpde.training.schedule import Phase
+from pacpde.training.trainer import FitResult, Trainer
 
 MUTE = 1e-6  # slope of the measured values, in scales of the fields, below which they tell nothing
 MOVES = 40  # of the unknowns by short fits, at most
@@ -67,16 +70,16 @@ class CoefficientSearch:
     task: IdentificationTask
     unknowns: Unknowns
     measured: WeightedMeasurements
-    recipe: TrainingConfig
+    config: TrainingConfig
     seed: int
-    monitor: Monitor
+    callbacks: Sequence[Callback]
     fits: list[FitResult] = field(default_factory=list)
     settled: bool = False
 
     def run(self) -> Point:
         """The point of the last fit, at which θ has come to rest if `settled`."""
         here = self._roughly(self._point(self.unknowns.start, self.start.weights, SHARES[0]))
-        rounds = max(len(SHARES) - 1, self.recipe.steps // FEW)
+        rounds = max(len(SHARES) - 1, self.config.steps // FEW)
         for number in range(rounds):
             step = self._step(here, here.misses, LAST)
             here = self._finely(here, step, SHARES[1 + (len(SHARES) - 1) * number // rounds])
@@ -90,7 +93,7 @@ class CoefficientSearch:
         """Why the coefficients have not come to rest, if they have not."""
         if self.settled:
             return ()
-        if self.fits[-1].outcome != CONVERGED:
+        if self.fits[-1].outcome != Outcome.CONVERGED:
             return (
                 "the network has not converged for the coefficients that were found, so that they "
                 "may still move: give it more steps or points.",
@@ -122,8 +125,8 @@ class CoefficientSearch:
         numbers = here.numbers + step
         problem = self.unknowns.at(numbers)
         start = self.start.reset(weights=here.weights).with_problem(self.unknowns.at(here.numbers))
-        path = SolutionPath(self._fitter(start), self.task, self.recipe.tolerance)
-        accept = ACCEPT * max(self.recipe.tolerance, TrainingConfig.tolerance)
+        path = SolutionPath(self._fitter(start), self.task, self.config.tolerance)
+        accept = ACCEPT * max(self.config.tolerance, TrainingConfig.tolerance)
         reached = path.correct(here.weights + here.local.ahead(step), problem, len(self.fits))
         self.fits.append(reached)
         if not (reached.held_out <= accept or path.reached(reached, problem)):
@@ -138,7 +141,7 @@ class CoefficientSearch:
     def _finely(self, here: Point, step: np.ndarray, share: float) -> Point:
         """A solution a small step ahead, by some steps of a fit on more points."""
         numbers, weights = here.numbers + step, here.weights + here.local.ahead(step)
-        phase = replace(self.phase(share), steps=min(FEW, self.recipe.steps), refresh=FEW)
+        phase = replace(self.phase(share), steps=min(FEW, self.config.steps), refresh=FEW)
         made = self._fitter(self.start).fit(
             self.task.at(self.unknowns.at(numbers)), [phase], f"identify.{len(self.fits)}", weights
         )
@@ -147,15 +150,15 @@ class CoefficientSearch:
 
     def _rests(self, here: Point) -> bool:
         """Whether neither what is missed nor the error of the solver still moves θ."""
-        solved = self.fits[-1].outcome == CONVERGED
+        solved = self.fits[-1].outcome == Outcome.CONVERGED
         return solved and all(
             self._small(here, self._step(here, rows, RADIUS), FINE)
             for rows in (here.misses, self.measured.weighted(here.local.correction))
         )
 
     def _point(self, numbers: np.ndarray, weights: torch.Tensor, share: float) -> Point:
-        draw = self.phase(share).draw
-        memory = int(self.recipe.memory * 2**29)
+        draw = self.phase(share).sampling
+        memory = int(self.config.memory_gib * 2**29)
         local = sensitivity(
             self.task, self.unknowns, numbers, self.start.network, weights, draw, memory
         )
@@ -164,12 +167,12 @@ class CoefficientSearch:
 
     def phase(self, share: float = 1.0) -> Phase:
         """The last phase of a fit, on a share of the points."""
-        last = self.recipe.again(self.task)[-1]
-        points = max(1, round(share * self.recipe.points))
-        return replace(last, draw=replace(last.draw, points=points))
+        last = self.config.phases.warm_start(self.task)[-1]
+        points = max(1, round(share * self.config.points))
+        return replace(last, sampling=replace(last.sampling, points=points))
 
     def _fitter(self, start: Surrogate) -> Trainer:
-        return Trainer(start, self.recipe, self.seed, self.monitor, stage="identify")
+        return Trainer(start, self.config, self.seed, self.callbacks, stage="identify")
 
     def _step(self, here: Point, misses: np.ndarray, radius: float) -> np.ndarray:
         """The step that does most against some misses, within a radius and the bounds."""

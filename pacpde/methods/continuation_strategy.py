@@ -12,6 +12,7 @@ import torch
 
 from pacpde.errors import InvalidValueError, check_count
 from pacpde.methods.base import Method, TransferContext
+from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac.mask import check_choice
@@ -19,9 +20,8 @@ from pacpde.physics.problem import Problem
 from pacpde.residuals.task import PhysicsTask, Task
 from pacpde.training.config import TrainingConfig
 from pacpde.training.continuation import StepControl, between, follow
-from pacpde.training.fitter import Trainer
 from pacpde.training.path import SolutionPath
-from pacpde.training.trainer import NOT_CONVERGED, PATH_LOST, STALLED, FitResult
+from pacpde.training.trainer import FitResult, Trainer
 
 MODES = ("adaptive", "adaptive_only", "cold_start", "fixed", "direct")
 # Tolerances that a point on the path may miss by: few points leave that much noise, and a false
@@ -47,7 +47,7 @@ class ContinuationStrategy:
         stations: number of equal steps.
     """
 
-    fitter: Trainer
+    trainer: Trainer
     mode: str = "adaptive"
     stations: int = 3
 
@@ -58,7 +58,10 @@ class ContinuationStrategy:
             return [(yield from self._last(target))]
         if self.mode == "cold_start":
             return [(yield from self._cold_start(target))]
-        source, path = self.fitter.start.problem, SolutionPath(self.fitter, target, self._accept)
+        source, path = (
+            self.trainer.surrogate.problem,
+            SolutionPath(self.trainer, target, self._accept),
+        )
         if self.mode == "fixed":
             fits = yield from self._fixed_steps(source, target.problem, path)
             return [*fits, (yield from self._last(target, fits[-1] if fits else None))]
@@ -73,13 +76,13 @@ class ContinuationStrategy:
         if here is not None or self.mode == "adaptive_only":
             # as far as the path led, even where that is short of the target
             fits.append((yield from self._last(target, here)))
-        if lost and fits[-1].outcome in (NOT_CONVERGED, STALLED):
-            fits[-1] = replace(fits[-1], outcome=PATH_LOST)
+        if lost and fits[-1].outcome in (Outcome.NOT_CONVERGED, Outcome.STALLED):
+            fits[-1] = replace(fits[-1], outcome=Outcome.PATH_LOST)
         return fits
 
     @property
     def _accept(self) -> float:
-        return ACCEPT * max(self.fitter.recipe.tolerance, TrainingConfig.tolerance)
+        return ACCEPT * max(self.trainer.config.tolerance, TrainingConfig.tolerance)
 
     def _follower(self, target: PhysicsTask) -> StepControl:
         """An orbit that parts from the source's is not found by ever shorter steps."""
@@ -88,12 +91,12 @@ class ContinuationStrategy:
 
     def _last(self, target: Task, after: FitResult | None = None) -> Steps[FitResult]:
         weights = after.weights if after else None
-        phases = self.fitter.recipe.again(target)
-        return steps_of(self.fitter.fit)(target, phases, weights=weights)
+        phases = self.trainer.config.phases.warm_start(target)
+        return steps_of(self.trainer.fit)(target, phases, weights=weights)
 
     def _cold_start(self, target: PhysicsTask) -> Steps[FitResult]:
-        phases = self.fitter.recipe.first(target)
-        return steps_of(self.fitter.fit)(target, phases, f"{self.fitter.stage}.grow")
+        phases = self.trainer.config.phases.cold_start(target)
+        return steps_of(self.trainer.fit)(target, phases, f"{self.trainer.stage}.grow")
 
     def _fixed_steps(
         self, source: Problem, target: Problem, path: SolutionPath
@@ -101,7 +104,7 @@ class ContinuationStrategy:
         """Equal steps, whatever comes of them; the last one, to the target, is left out."""
         fits: list[FitResult] = []
         for k in range(1, self.stations):
-            weights = fits[-1].weights if fits else path.fitter.start.weights
+            weights = fits[-1].weights if fits else path.trainer.surrogate.weights
             ahead = between(source, target, k / self.stations)
             fits.append((yield from steps_of(path.correct)(weights, ahead, k)))
         return fits
@@ -151,5 +154,7 @@ class ContinuationMethod(Method):
         **others: Any,
     ) -> Steps[list[FitResult]]:
         """Every fit on the way; `others` are attributes of `Trainer`."""
-        fitter = Trainer(start, self.recipe(context), context.seed, context.monitor, free, **others)
-        return steps_of(ContinuationStrategy(fitter, self.continuation, self.stations).run)(target)
+        trainer = Trainer(
+            start, self.config(context), context.seed, context.callbacks, free, **others
+        )
+        return steps_of(ContinuationStrategy(trainer, self.continuation, self.stations).run)(target)

@@ -34,6 +34,6 @@ class FineTuning(ContinuationMethod):
         start = source.reset()
         fits = yield from steps_of(self.fits)(start, target, free, context, anchor=anchor)
         surrogate = build_surrogate(
-            start, target, self.recipe(context).again(target), fits, "calibrated"
+            start, target, self.config(context).phases.warm_start(target), fits, "calibrated"
         )
         return MethodResult.of(surrogate, int(free.sum()), fits, trained=source)

@@ -16,16 +16,15 @@ from pacpde.methods.collinearity import collinear, influential, sentence
 from pacpde.methods.measurements import Noise, WeightedMeasurements
 from pacpde.methods.misfit import Fitted
 from pacpde.methods.transfer import check_problem, check_source
+from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
 from pacpde.reference import solve
 from pacpde.residuals.identification import IdentificationTask, Unknowns
 from pacpde.runtime import check_seed, gradients
-from pacpde.training.callbacks import Progress
+from pacpde.training.callbacks import Progress, ProgressReport
 from pacpde.training.config import TrainingConfig
-from pacpde.training.trainer import CONVERGED, NOT_CONVERGED, Monitor
 
-MISFIT = "misfit"  # the measurements do not fit the equation
 REFERENCE = 1e-6  # tolerance of scipy's solutions
 STEP = 10.0  # of differences of them, in roots of their tolerance
 
@@ -55,7 +54,7 @@ class Identified:
     noise: float
     surrogate: Surrogate | None
     seconds: float
-    outcome: str
+    outcome: Outcome
     remarks: tuple[str, ...] = ()
     together: tuple[str, ...] = ()
 
@@ -105,14 +104,20 @@ def identify(
     check_arguments(progress=progress)
     problem = source.problem
     measured, unknowns = _asked(problem, points, values, unknown, noise)
-    recipe = TrainingConfig.after(source, problem, **settings)
+    config = TrainingConfig.after(source, problem, **settings)
     began = time.perf_counter()
     task = IdentificationTask(
         problem, seed=check_seed(seed), runtime=source.runtime, like=source.field_ansatz,
         measured=measured.labels,
     )  # fmt: skip
     search = CoefficientSearch(
-        source.reset(), task, unknowns, measured, recipe, check_seed(seed), Monitor(progress)
+        source.reset(),
+        task,
+        unknowns,
+        measured,
+        config,
+        check_seed(seed),
+        [ProgressReport(progress)] if progress else (),
     )
     ended = search.run()
     found = unknowns.at(ended.numbers)
@@ -120,8 +125,8 @@ def identify(
         source.reset(), task.at(found), [search.phase()], search.fits, "identified"
     )
     outcome = surrogate.outcome
-    if outcome == CONVERGED and not search.settled:
-        outcome = NOT_CONVERGED
+    if outcome == Outcome.CONVERGED and not search.settled:
+        outcome = Outcome.NOT_CONVERGED
     accuracy = float(np.sqrt((measured.weighted(ended.local.correction) ** 2).mean()))
     return _identified(
         unknowns, found, measured, ended.misses, ended.slopes, accuracy, surrogate, began, outcome,
@@ -176,7 +181,7 @@ def identify_by_scipy(
     made = least_squares(tried, start, slopes, bounds=bounds, x_scale=unknowns.units)
     return _identified(
         unknowns, unknowns.at(made.x), measured, made.fun, np.asarray(made.jac), tolerance, None,
-        began, CONVERGED if made.success else NOT_CONVERGED,
+        began, Outcome.CONVERGED if made.success else Outcome.NOT_CONVERGED,
         curved=STEP**2 * tolerance / 3,  # twice the third order of a difference, h² / 6
     )  # fmt: skip
 
@@ -190,7 +195,7 @@ def _identified(
     accuracy: float,
     surrogate: Surrogate | None,
     began: float,
-    outcome: str,
+    outcome: Outcome,
     doubts: Sequence[str] = (),
     curved: float = 0.0,
 ) -> Identified:
@@ -205,13 +210,13 @@ def _identified(
     together = [name for name, own in zip(unknowns.names, both, strict=True) if own]
     errors = np.where(both, np.inf, errors)
     # along such a combination a search has nowhere to rest
-    rests = outcome == CONVERGED or not together
+    rests = outcome == Outcome.CONVERGED or not together
     fitted = Fitted(measured, left, slopes, accuracy, bool(influential(slopes).any()), rests)
     misfit = fitted.misfit()
     if misfit:
-        outcome = MISFIT
-    elif outcome == CONVERGED and not np.isfinite(errors).all():
-        outcome = NOT_CONVERGED
+        outcome = Outcome.MISFIT
+    elif outcome == Outcome.CONVERGED and not np.isfinite(errors).all():
+        outcome = Outcome.NOT_CONVERGED
     why = [misfit] if misfit else [] if together else doubts
     estimates = {}
     for name, error in zip(unknowns.names, errors, strict=True):

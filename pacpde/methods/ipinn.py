@@ -13,7 +13,7 @@ from pacpde.pac import SOURCE
 from pacpde.pac.mask import mask_of
 from pacpde.residuals.task import Task
 from pacpde.residuals.terms import Anchor
-from pacpde.training.fitter import Trainer
+from pacpde.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class IncrementalPINN(PackNet):
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         made = yield from steps_of(super().run)(source, target, context)
-        whole, recipe = made.surrogate, self.recipe(context)
+        whole, config = made.surrogate, self.config(context)
         solver, allocated = whole.retained[SOURCE], made.snapshots["allocated"]
         own = mask_of(whole.network, whole.weights.abs(), 1 - self.overlap)
         free = own & ~solver.mask
@@ -51,10 +51,10 @@ class IncrementalPINN(PackNet):
             weights=torch.where(own, whole.weights, 0),
             retained={SOURCE: replace(solver, weights=allocated.weights)},
         )
-        phases = recipe.again(target)
+        phases = config.phases.warm_start(target)
         anchor = Anchor.at(torch.zeros_like(start.weights[free]), self.strength)
-        fitter = Trainer(start, recipe, context.seed, context.monitor, free, anchor)
-        kept = yield from steps_of(fitter.fit)(target, phases, "overlap")
+        trainer = Trainer(start, config, context.seed, context.callbacks, free, anchor)
+        kept = yield from steps_of(trainer.fit)(target, phases, "overlap")
         surrogate = build_surrogate(start, target, phases, [kept], "calibrated")
         surrogate = replace(surrogate, outcomes={**whole.outcomes, "overlapped": kept.outcome})
         if surrogate.outcome == "converged":

@@ -58,7 +58,7 @@ class LoRA(ContinuationMethod):
         start = source.reset(network=network, weights=weights)
         fits = yield from steps_of(self.fits)(start, target, free, context)
         surrogate = build_surrogate(
-            start, target, self.recipe(context).again(target), fits, "calibrated"
+            start, target, self.config(context).phases.warm_start(target), fits, "calibrated"
         )
         return MethodResult.of(surrogate, int(free.sum()), fits, trained=source)
 

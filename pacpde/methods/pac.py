@@ -57,7 +57,7 @@ class PAC(ContinuationMethod):
         reinit_mode: "copy": these weights are copies of those of neurons that the source uses, plus
             noise; `reinit_scale` is in the mean size of the copied weights. "random": they are
             drawn anew; `reinit_scale` is in the spread of the weights at the start of a fit.
-        allocate_steps: at most so many steps of an allocate; None takes the recipe's.
+        allocate_steps: at most so many steps of an allocate; None takes the config's.
     """
 
     name = "pac"
@@ -146,13 +146,13 @@ class PAC(ContinuationMethod):
 
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
-        recipe = self.recipe(context)
-        kept = yield from self._keep(source.reset(), context, recipe)
+        config = self.config(context)
+        kept = yield from self._keep(source.reset(), context, config)
         allocated = widen(kept.allocated, self.extra_neurons, context.seed)
         mask = allocated.retained[SOURCE].mask
         if self.reinit_scale:
             allocated = reinit_dead_neurons(
-                allocated, mask, context.seed, self.reinit_scale, recipe.frequency, self.reinit_mode
+                allocated, mask, context.seed, self.reinit_scale, config.frequency, self.reinit_mode
             )
         free = ~mask
         fits: list[FitResult] = []
@@ -164,9 +164,11 @@ class PAC(ContinuationMethod):
             )
             better = not fits or made[-1].held_out < fits[-1].held_out
             fits = [*fits, *made] if better else [*made, *fits]
-        surrogate = build_surrogate(allocated, target, recipe.again(target), fits, "calibrated")
+        surrogate = build_surrogate(
+            allocated, target, config.phases.warm_start(target), fits, "calibrated"
+        )
         if allocated.outcome != "converged" and surrogate.outcome == "converged":
-            surrogate = replace(surrogate, outcome=f"allocate_{allocated.outcome}")
+            surrogate = replace(surrogate, outcome=allocated.outcome.in_stage("allocate"))
         every = [*kept.fits, *fits]
         return MethodResult(
             surrogate,
@@ -182,13 +184,13 @@ class PAC(ContinuationMethod):
         )
 
     def _keep(
-        self, source: Surrogate, context: TransferContext, recipe: TrainingConfig
+        self, source: Surrogate, context: TransferContext, config: TrainingConfig
     ) -> Steps["_Kept"]:
         """Prune and allocate, round by round."""
-        own = replace(recipe, steps=self.allocate_steps or context.recipe.steps)
+        own = replace(config, steps=self.allocate_steps or context.config.steps)
         task, most = context.source_task, None
         if self.max_source_loss_ratio is not None:
-            draw = own.restored(task)[-1].draw
+            draw = own.phases.after_pruning(task)[-1].sampling
             most = self.max_source_loss_ratio * task.held_out(source.network, source.weights, draw)
         found: _Kept | None = None
         latest, fits, pruning = source, [], 0.0
@@ -205,7 +207,7 @@ class PAC(ContinuationMethod):
                 own,
                 stage="allocate" if number == self.rounds else f"allocate.{number}",
                 seed=context.seed,
-                monitor=replace(context.monitor, watch=None),
+                callbacks=[each for each in context.callbacks if not each.target_only],
             )
             fits += kept
             if found and most is not None and not kept[-1].held_out <= most:

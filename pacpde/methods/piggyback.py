@@ -12,7 +12,7 @@ from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
 from pacpde.residuals.task import Task
 from pacpde.training.config import TrainingConfig
-from pacpde.training.fitter import Trainer
+from pacpde.training.trainer import Trainer
 
 STEPS = 2000  # of Adam
 
@@ -47,21 +47,21 @@ class Piggyback(Method):
                 "every weight is there in the beginning."
             )
 
-    def recipe(self, context: TransferContext) -> TrainingConfig:
-        return replace(context.recipe, optimiser="adam", steps=self.steps or STEPS)
+    def config(self, context: TransferContext) -> TrainingConfig:
+        return replace(context.config, optimiser="adam", steps=self.steps or STEPS)
 
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
-        recipe = self.recipe(context)
+        config = self.config(context)
         network = Masked.of(source.network, threshold=self.threshold)
         scores = torch.full_like(source.weights[:1], self.start).expand(network.others)
         weights = torch.cat([source.weights, scores])
         free = torch.zeros_like(weights, dtype=torch.bool)
         free[source.network.size :] = True
         start = source.reset(network=network, weights=weights)
-        fitter = Trainer(start, recipe, context.seed, context.monitor, free)
-        fits = [(yield from steps_of(fitter.fit)(target, recipe.again(target)))]
-        ended = build_surrogate(start, target, recipe.again(target), fits, "calibrated")
+        trainer = Trainer(start, config, context.seed, context.callbacks, free)
+        fits = [(yield from steps_of(trainer.fit)(target, config.phases.warm_start(target)))]
+        ended = build_surrogate(start, target, config.phases.warm_start(target), fits, "calibrated")
         kept = {SOURCE: RetainedSolver.separate(source)}
         return MethodResult.of(
             replace(ended, retained=kept), int(free.sum()), fits, trained=source, allocated=source

@@ -34,7 +34,7 @@ CIRCUMSTANCES = ("threads", "stacked", "references")
 
 def of_fit(
     problem: Problem,
-    recipe: TrainingConfig,
+    config: TrainingConfig,
     seed: int,
     runtime: Runtime,
 ) -> Provenance:
@@ -43,7 +43,7 @@ def of_fit(
         "call": "fit",
         "problem": of_problem(problem),
         "seed": seed,
-        "settings": dataclasses.asdict(recipe),
+        "settings": config.as_json(),
         **_environment(runtime),
     })  # fmt: skip
 
@@ -52,7 +52,7 @@ def of_transfer(
     source: Surrogate,
     target: Problem,
     way: "Method",
-    recipe: TrainingConfig,
+    config: TrainingConfig,
     seed: int,
     runtime: Runtime,
     *,
@@ -74,7 +74,7 @@ def of_transfer(
         "method_source": source_hash(foreign_classes(type(way))),
         "seed": seed,
         **task,
-        "settings": dataclasses.asdict(recipe),
+        "settings": config.as_json(),
         "references": None
         if references is None
         else {"source": of_reference(references.source), "target": of_reference(references.target)},

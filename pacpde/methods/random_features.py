@@ -10,7 +10,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.residuals.task import Task
 from pacpde.runtime import generator
-from pacpde.training.fitter import Trainer
+from pacpde.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class RandomFeatures(Method):
 
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
-        recipe = self.recipe(context)
+        config = self.config(context)
         network = replace(source.network, width=self.features, depth=1)
         rng = generator(context.seed, "random features")
         weights = target.runtime.tensor(network.start(rng, self.spread))
@@ -50,9 +50,9 @@ class RandomFeatures(Method):
         weights[head:] = 0
         free = torch.zeros_like(weights, dtype=torch.bool)
         free[head:] = True
-        phases = recipe.again(target)
-        blank = Surrogate(network, target.ansatz(phases[-1].draw), weights)
-        fitter = Trainer(blank, recipe, context.seed, context.monitor, free)
-        made = yield from steps_of(fitter.fit)(target, phases, "features")
+        phases = config.phases.warm_start(target)
+        blank = Surrogate(network, target.ansatz(phases[-1].sampling), weights)
+        trainer = Trainer(blank, config, context.seed, context.callbacks, free)
+        made = yield from steps_of(trainer.fit)(target, phases, "features")
         surrogate = build_surrogate(blank, target, phases, [made], "calibrated")
         return MethodResult.of(surrogate, int(free.sum()), [made])

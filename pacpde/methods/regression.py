@@ -41,13 +41,13 @@ def fit_table(
         A surrogate of the columns: `surrogate(*inputs.T)`.
     """
     runtime = runtime or Runtime()
-    recipe = TrainingConfig.of(None, **{**TABLE, **settings})
+    config = TrainingConfig.of(None, **{**TABLE, **settings})
     table = check_table(inputs, outputs)
     task = TableTask(
         table, PlainAnsatz.of(table.points, table.values), check_seed(seed), runtime=runtime
     )
-    network = network_for(task.standard, recipe.width, recipe.depth, recipe.activation)
-    return train_from_scratch(task, network, recipe, seed)[0]
+    network = network_for(task.standard, config.width, config.depth, config.activation)
+    return train_from_scratch(task, network, config, seed)[0]
 
 
 @gradients()
@@ -82,8 +82,8 @@ def transfer_table(
     table = check_table(inputs, outputs, source.ansatz)
     task = TableTask(table, source.ansatz, check_seed(seed), runtime=source.runtime)
     before = replace(task, table=check_table(*source_table, source.ansatz))
-    recipe = TrainingConfig.of(None, **{**TABLE, **(settings or {})})
-    return way.run(source, task, TransferContext(before, recipe, seed))
+    config = TrainingConfig.of(None, **{**TABLE, **(settings or {})})
+    return way.run(source, task, TransferContext(before, config, seed))
 
 
 def check_table(inputs: np.ndarray, outputs: np.ndarray, like: PlainAnsatz | None = None) -> Labels:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Method, MethodResult, TransferContext
 from pacpde.networks.mlp import MLP
+from pacpde.networks.outcome import Outcome
 from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.reference.certificate import check_tolerance
 from pacpde.residuals.task import PhysicsTask, Task
-from pacpde.training.trainer import CONVERGED
+from pacpde.training.callbacks import FitState
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,11 @@ class Scipy(Method):
         ansatz = ReferenceAnsatz(target.problem, target.hard, tolerance=self.accuracy)
         reference = ansatz.reference
         seconds = time.perf_counter() - clock
-        outcome = CONVERGED if reference.certified_error <= self.accuracy else "not_converged"
+        outcome = (
+            Outcome.CONVERGED
+            if reference.certified_error <= self.accuracy
+            else Outcome.NOT_CONVERGED
+        )
         network = MLP(ansatz.inputs, ansatz.outputs, width=1, depth=1)
         weights = target.runtime.tensor([0.0] * network.size)
         solved = Surrogate(network, ansatz, weights, {}, "solved", outcome, (), seconds)
@@ -53,7 +58,8 @@ class Scipy(Method):
             "seconds": seconds,
             "held_out": reference.certified_error,
         }
-        if context.monitor.watch is not None:
-            entry["error"] = context.monitor.watch(solved)
+        fit = FitState("solve", 0, (), weights, weights, lambda: solved, history=[entry])
+        for callback in context.callbacks:
+            callback.on_refresh(fit)
         solved = replace(solved, history=(entry,), held_out=reference.certified_error)
         return MethodResult(solved, 0, 0, 0, {"calibrate": seconds})

@@ -17,18 +17,18 @@ class Scratch(Method):
 
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
-        recipe = self.recipe(context)
+        config = self.config(context)
         surrogate, made = yield from steps_of(train_from_scratch)(
             target,
             source.network,
-            recipe,
+            config,
             context.seed,
-            context.monitor,
+            context.callbacks,
             stage="scratch",
             budget=self.budget(source),
         )
         return MethodResult.of(surrogate, source.parameters, [made])
 
     def budget(self, source: Surrogate) -> int:
-        """Steps on top of the recipe's."""
+        """Steps on top of the config's."""
         return 0

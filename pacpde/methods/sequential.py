@@ -27,10 +27,9 @@ from pacpde.reference import Reference
 from pacpde.residuals.task import PhysicsTask
 from pacpde.residuals.terms import Anchor
 from pacpde.runtime import check_seed, gradients
-from pacpde.training.callbacks import Progress
+from pacpde.training.callbacks import Callback, Progress, ProgressReport, prefixed
 from pacpde.training.config import TrainingConfig
-from pacpde.training.fitter import Trainer
-from pacpde.training.trainer import Monitor
+from pacpde.training.trainer import Trainer
 
 LEAST = 10  # weights of a target's own: fewer solve nothing
 
@@ -184,37 +183,37 @@ class _Work:
 
     def source(self, source: Surrogate, sparsity: float) -> Surrogate:
         """Pruned and allocated."""
-        recipe, task = self._for(source, source.problem)
+        config, task = self._for(source, source.problem)
         scores = SCORES["sensitivity"](source, task, self.seed)
         pruned = prune(source.reset(), sparsity, scope="neuron", scores=scores)
-        monitor = self._monitor(SOURCE)
+        callbacks = self._callbacks(SOURCE)
         made, _ = allocate_source(
-            pruned, task, recipe, stage="allocate", seed=self.seed, monitor=monitor
+            pruned, task, config, stage="allocate", seed=self.seed, callbacks=callbacks
         )
         return made
 
     def target(self, before: Surrogate, target: Problem, name: str, count: int) -> Surrogate:
         """Calibrated in all free weights, then in so many that it keeps."""
-        recipe, task = self._for(before, target)
+        config, task = self._for(before, target)
         taken = _taken(before)
         before = reinit_dead_neurons(
-            before, taken, self.seed, PAC.reinit_scale, recipe.frequency, PAC.reinit_mode
+            before, taken, self.seed, PAC.reinit_scale, config.frequency, PAC.reinit_mode
         )
         free = ~taken
         anchor = Anchor.at(torch.zeros_like(before.weights[free]), self.strength)
-        fitter = Trainer(before, recipe, self.seed, self._monitor(name), free, anchor)
-        fits = ContinuationStrategy(fitter).run(task)
+        trainer = Trainer(before, config, self.seed, self._callbacks(name), free, anchor)
+        fits = ContinuationStrategy(trainer).run(task)
         weights, own = fits[-1].weights, free
-        phases = recipe.again(task)
+        phases = config.phases.warm_start(task)
         if count < int(free.sum()):
-            reached = task.solver(before.network, weights, phases[-1].draw)
+            reached = task.solver(before.network, weights, phases[-1].sampling)
             scores = SCORES["sensitivity"](reached, task, self.seed)
             scores = torch.where(free, scores, -torch.inf)
             own = mask_of(before.network, scores, 1 - count / len(weights))
             weights = torch.where(free & ~own, torch.zeros_like(weights), weights)
             held = Anchor.at(torch.zeros_like(weights[own]), self.strength)
-            fitter = replace(fitter, free=own, anchor=held, stage="keep")
-            fits.append(fitter.fit(task, phases, weights=weights))
+            trainer = replace(trainer, trainable_mask=own, anchor=held, stage="keep")
+            fits.append(trainer.fit(task, phases, weights=weights))
         made = build_surrogate(before, task, phases, fits, "calibrated")
         solver = RetainedSolver(
             made.ansatz,
@@ -225,15 +224,11 @@ class _Work:
         return replace(made, retained={**before.retained, name: solver})
 
     def _for(self, surrogate: Surrogate, problem: Problem) -> tuple[TrainingConfig, PhysicsTask]:
-        recipe = TrainingConfig.after(surrogate, problem, **self.settings)
+        config = TrainingConfig.after(surrogate, problem, **self.settings)
         task = PhysicsTask(
             problem, seed=self.seed, runtime=surrogate.runtime, like=surrogate.field_ansatz
         )
-        return recipe, task
+        return config, task
 
-    def _monitor(self, name: str) -> Monitor:
-        def told(update: Any) -> None:
-            if self.progress is not None:
-                self.progress(replace(update, stage=f"{name}, {update.stage}"))
-
-        return Monitor(told)
+    def _callbacks(self, name: str) -> Sequence[Callback]:
+        return [ProgressReport(prefixed(name, self.progress))] if self.progress else ()

@@ -1,7 +1,7 @@
 """`fit` and `transfer`: the whole way in one call each."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from pacpde.methods.base import MethodResult, TransferContext, methods, train_fr
 from pacpde.methods.grading import error_of, errors_of
 from pacpde.methods.provenance import of_fit, of_transfer
 from pacpde.networks.ansatz import network_for
+from pacpde.networks.outcome import Outcome
 from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import Surrogate, relative_l2
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
@@ -30,10 +31,9 @@ from pacpde.physics.problem import Problem
 from pacpde.reference import Reference
 from pacpde.residuals.task import Labels, PhysicsTask, SamplingSpec
 from pacpde.runtime import Runtime, check_seed, versions
-from pacpde.training.callbacks import Progress
+from pacpde.training.callbacks import Callback, ErrorHistory, Progress, ProgressReport
 from pacpde.training.config import TrainingConfig
 from pacpde.training.resume import ResumeState
-from pacpde.training.trainer import Monitor, Watch
 
 
 @stepwise
@@ -43,6 +43,7 @@ def fit(
     seed: int = 0,
     runtime: Runtime | None = None,
     progress: Progress | None = None,
+    callbacks: Sequence[Callback] = (),
     journal: ResumeState | None = None,
     reference: Reference | str | Path | None = None,
     reference_tolerance: float | None = None,
@@ -54,6 +55,7 @@ def fit(
         seed: of weights and points; the same seed gives the same bits on the same machine with the
             same number of threads (`OMP_NUM_THREADS`), which the surrogate's provenance tells.
         progress: called with an `Update` after every refresh.
+        callbacks: your own, called after every refresh too; see `pacpde.training.Callback`.
         journal: where to keep the state, so that a killed fit resumes exactly.
         reference: grades the fit, whose history then has errors, and nothing more: "auto" (the
             best that scipy certifies, if any), None, a `Reference`, or a file of `pacpde solve`.
@@ -68,15 +70,15 @@ def fit(
     check_arguments(runtime=runtime, progress=progress, journal=journal)
     warn_of_contradictions(problem)
     runtime = runtime or Runtime()
-    recipe = TrainingConfig.of(problem, **settings)
+    config = TrainingConfig.of(problem, **settings)
     graded = grading_reference(problem, reference, reference_tolerance)
-    task = PhysicsTask(problem, hard=recipe.hard, seed=check_seed(seed), runtime=runtime)
+    task = PhysicsTask(problem, hard=config.hard, seed=check_seed(seed), runtime=runtime)
     network = network_for(
-        task.ansatz(SamplingSpec()), recipe.width, recipe.depth, recipe.activation
+        task.ansatz(SamplingSpec()), config.width, config.depth, config.activation
     )
-    monitor = Monitor(progress, journal, _grader(problem, runtime, graded))
-    provenance = of_fit(problem, recipe, seed, runtime)
-    made, _ = yield from steps_of(train_from_scratch)(task, network, recipe, seed, monitor)
+    called = _callbacks(problem, runtime, graded, journal, progress, callbacks)
+    provenance = of_fit(problem, config, seed, runtime)
+    made, _ = yield from steps_of(train_from_scratch)(task, network, config, seed, called)
     return replace(made, provenance=provenance)
 
 
@@ -118,7 +120,7 @@ class TransferResult:
         return self.made.surrogate
 
     @property
-    def outcome(self) -> str:
+    def outcome(self) -> Outcome:
         """How it ended; see `Surrogate.outcome`."""
         return self.surrogate.outcome
 
@@ -179,6 +181,7 @@ def transfer(
     physics: bool = True,
     runtime: Runtime | None = None,
     progress: Progress | None = None,
+    callbacks: Sequence[Callback] = (),
     journal: ResumeState | None = None,
     settings: Mapping[str, Any] | None = None,
     reference: Choice = AUTO,
@@ -208,7 +211,7 @@ def transfer(
     way.check(source.network, physics)
     runtime = runtime or source.runtime
     source = source.to(runtime)
-    recipe = TrainingConfig.after(source, target, **(settings or {}))
+    config = TrainingConfig.after(source, target, **(settings or {}))
     graded = transfer_references(source.problem, target, reference, reference_tolerance)
     check_label_source(labels, graded.target, reference)
     measured = None
@@ -216,16 +219,16 @@ def transfer(
         drawn = draw_labels(graded.target, labels, seed=seed, noise=noise)
         measured = Labels(drawn.points, drawn.values)
     task = PhysicsTask(
-        target, measured, physics, recipe.hard, check_seed(seed), runtime, source.field_ansatz
+        target, measured, physics, config.hard, check_seed(seed), runtime, source.field_ansatz
     )
     context = TransferContext(
         replace(task, problem=source.problem, labels=None, physics=True),
-        recipe,
+        config,
         seed,
-        Monitor(progress, journal, _grader(target, runtime, graded.target)),
+        _callbacks(target, runtime, graded.target, journal, progress, callbacks),
     )
     provenance = of_transfer(
-        source, target, way, recipe, seed, runtime,
+        source, target, way, config, seed, runtime,
         labels=labels, noise=noise, physics=physics, references=graded,
     )  # fmt: skip
     made = yield from steps_of(way.run)(source, task, context)
@@ -338,7 +341,27 @@ def check_transfer(
         )
 
 
-def _grader(target: Problem, runtime: Runtime, reference: Reference | None) -> Watch | None:
+def _callbacks(
+    target: Problem,
+    runtime: Runtime,
+    reference: Reference | None,
+    resume_state: ResumeState | None,
+    progress: Progress | None,
+    callbacks: Sequence[Callback],
+) -> tuple[Callback, ...]:
+    """Those of the user last; the error joins the history before it is kept."""
+    error_of_target = _grader(target, runtime, reference)
+    return (
+        *([ErrorHistory(error_of_target)] if error_of_target else []),
+        *([resume_state] if resume_state else []),
+        *([ProgressReport(progress)] if progress else []),
+        *callbacks,
+    )
+
+
+def _grader(
+    target: Problem, runtime: Runtime, reference: Reference | None
+) -> Callable[[Surrogate], float] | None:
     """Error of a surrogate as a solver of the target, on a thinned grid of the reference."""
     if reference is None:
         return None
@@ -347,7 +370,7 @@ def _grader(target: Problem, runtime: Runtime, reference: Reference | None) -> W
     expected = np.stack([field[tuple(thin)].ravel() for field in reference.fields.values()], -1)
     flat = runtime.tensor(points.reshape(-1, points.shape[-1]))
 
-    def watch(made: Surrogate) -> float:
+    def error(made: Surrogate) -> float:
         return relative_l2(made.with_problem(target).at(flat).cpu().numpy(), expected)
 
-    return watch
+    return error

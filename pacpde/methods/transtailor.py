@@ -20,8 +20,7 @@ from pacpde.residuals.jacobian import linearise
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import generator
 from pacpde.training.config import TrainingConfig
-from pacpde.training.fitter import Trainer
-from pacpde.training.trainer import FitResult
+from pacpde.training.trainer import FitResult, Trainer
 
 SMALLEST = 1e-3  # importance by which is divided
 
@@ -68,14 +67,14 @@ class TransTailor(ContinuationMethod):
 
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
-        recipe = self.recipe(context)
+        config = self.config(context)
         start = source.reset()
         everything = torch.ones_like(source.weights, dtype=torch.bool)
         fits = yield from steps_of(self.fits)(start, target, everything, context)
-        phases = recipe.again(target)
+        phases = config.phases.warm_start(target)
         best = build_surrogate(start, target, phases, fits, "calibrated")
         first = fits[-1].held_out
-        tuning, deciding = _Tuning(recipe, target, context), 0.0
+        tuning, deciding = _Tuning(config, target, context), 0.0
         for number in range(1, self.rounds + 1):
             found, factored = yield from tuning.importance(best, self.factor_steps, number)
             importance = found.value
@@ -180,7 +179,7 @@ def _flops(network: MLP, kept: Sequence[torch.Tensor]) -> int:
 class _Tuning:
     """Fits of factors and of weights under them."""
 
-    recipe: TrainingConfig
+    config: TrainingConfig
     target: Task
     context: TransferContext
 
@@ -193,9 +192,9 @@ class _Tuning:
         vector = torch.cat([surrogate.weights, ones])
         free = torch.zeros_like(vector, dtype=torch.bool)
         free[surrogate.network.size :] = True
-        own = replace(self.recipe, steps=steps)
+        own = replace(self.config, steps=steps)
         made = yield from self._fit(network, vector, free, own, f"factors.{number}")
-        draw = own.again(self.target)[-1].draw
+        draw = own.phases.warm_start(self.target)[-1].sampling
         seed = self.context.seed
         found = yield Work(partial(_importance, network, made.weights, self.target, draw, seed))
         return found, made
@@ -207,19 +206,19 @@ class _Tuning:
         vector = torch.cat([weights, factors])
         free = torch.ones_like(vector, dtype=torch.bool)
         free[network.inner.size :] = False
-        return self._fit(network, vector, free, self.recipe, f"tailor.{number}")
+        return self._fit(network, vector, free, self.config, f"tailor.{number}")
 
     def _fit(
         self,
         network: MLP,
         vector: torch.Tensor,
         free: torch.Tensor,
-        recipe: TrainingConfig,
+        config: TrainingConfig,
         stage: str,
     ) -> Steps[FitResult]:
         start = Surrogate(network, self.target.ansatz(SamplingSpec()), vector)
-        fitter = Trainer(start, recipe, self.context.seed, self.context.monitor, free)
-        return steps_of(fitter.fit)(self.target, recipe.again(self.target), stage)
+        trainer = Trainer(start, config, self.context.seed, self.context.callbacks, free)
+        return steps_of(trainer.fit)(self.target, config.phases.warm_start(self.target), stage)
 
 
 def _importance(

@@ -14,6 +14,7 @@ from pacpde.errors import ExtrapolationWarning, InvalidValueError, short, unknow
 from pacpde.networks.ansatz import Ansatz, PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.mlp import MLP
+from pacpde.networks.outcome import Outcome
 from pacpde.physics.derivatives import channel_names
 from pacpde.physics.domain import Domain
 from pacpde.physics.numbers import as_floats, norm
@@ -56,9 +57,7 @@ class Surrogate:
         network, ansatz, weights: what is evaluated; weights is flat, [size].
         retained: name → solver kept inside the weights to the last bit.
         stage: how far it came: "trained", "pruned", "allocated", "calibrated".
-        outcome: how its last fit ended: "converged", "not_converged", "stalled", "diverged",
-            "drifted", "device_lost" or "path_lost" (no steps in the coefficients led there);
-            after a stage's name, as in "allocate_not_converged", where only that stage fell short.
+        outcome: how its last fit ended, or an earlier stage where that one fell short.
         history: one entry a progress point of every fit so far.
         seconds: time its fits took.
         steps: optimiser steps its fits took.
@@ -78,7 +77,7 @@ class Surrogate:
     weights: torch.Tensor
     retained: Mapping[str, RetainedSolver] = field(default_factory=dict)
     stage: str = "start"
-    outcome: str = "not_converged"
+    outcome: Outcome = Outcome.NOT_CONVERGED
     history: tuple[dict[str, Any], ...] = ()
     seconds: float = 0.0
     steps: int = 0
@@ -88,6 +87,10 @@ class Surrogate:
     assessment: Assessment | None = None
 
     memories = renamed_attribute("memories", "retained")
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.outcome, Outcome):  # text, as in files
+            object.__setattr__(self, "outcome", Outcome(self.outcome))
 
     @property
     def problem(self) -> Problem:
@@ -251,7 +254,7 @@ class Surrogate:
             weights=torch.where(solver.mask, kept, torch.zeros_like(kept)),
             retained={name: solver},
             stage="recalled",
-            outcome=solver.outcome or self.outcome,
+            outcome=Outcome(solver.outcome or self.outcome),
             held_out=math.nan,
             provenance={"call": "recall", "name": name, "of": dict(self.provenance)}
             if self.provenance

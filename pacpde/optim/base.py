@@ -1,10 +1,13 @@
-"""What every optimiser does, and the registry of them."""
+"""What every optimiser does, the registry of them, and how one is named with its options."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, cast
 
 import torch
 
+from pacpde.errors import InvalidValueError, short, unknown
+from pacpde.expressions import evaluate
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.registry import Registry
 
@@ -16,7 +19,7 @@ class Progress:
     """Where an optimiser has got to.
 
     Attributes:
-        x: free parameters [free].
+        x: trainable weights [n_trainable].
         loss: ½‖r‖² plus anchor at x.
         state: all the optimiser needs to go on exactly where it stopped.
         steps, evaluations: accepted steps, and residual evaluations of any kind.
@@ -39,7 +42,7 @@ class Optimiser(Protocol):
     def run(
         self, problem: LeastSquares, x: torch.Tensor, steps: int, state: State | None = None
     ) -> Progress:
-        """At most `steps` steps from x [free], going on from `state` if given.
+        """At most `steps` steps from x [n_trainable], going on from `state` where there is one.
 
         The result is the best point seen: its loss is never above the loss at x.
         """
@@ -47,3 +50,72 @@ class Optimiser(Protocol):
 
 
 optimisers: Registry[type[Optimiser]] = Registry("optimiser", "pacpde.optim")
+
+
+def make_optimiser(name: str, **options: Any) -> Optimiser:
+    """The optimiser of a name with those of the options that it has."""
+    optimiser: Any = optimisers.get(name)
+    known = [option.name for option in _fields(optimiser)]
+    return cast(Optimiser, optimiser(**{k: v for k, v in options.items() if k in known}))
+
+
+def optimiser_from(wanted: Any) -> str | Optimiser:
+    """A known name as it is, an object as it is; what names options too becomes an object.
+
+    Args:
+        wanted: an optimiser, "adam", "adam:lr=1e-3,eps=1e-8", or {"name": "adam", "lr": 1e-3}.
+
+    Raises:
+        UnknownNameError: there is no such optimiser, or it has no such option.
+        InvalidValueError: it is none of these.
+
+    Example:
+        >>> optimiser_from("adam:lr=1e-2").lr
+        0.01
+    """
+    if isinstance(wanted, str):
+        name, colon, text = wanted.partition(":")
+        if not colon:
+            optimisers.get(name)
+            return name
+        parts = [part.partition("=") for part in text.split(",")]
+        return optimiser_from(
+            {"name": name, **{key.strip(): evaluate(value) for key, _, value in parts}}
+        )
+    if isinstance(wanted, Mapping):
+        options = dict(wanted)
+        name = options.pop("name", None)
+        optimiser: Any = optimisers.get(str(name))
+        known = {option.name: option.type for option in _fields(optimiser)}
+        for key, value in options.items():
+            if key not in known:
+                raise unknown(f"option of the optimiser {name}", key, known)
+            if known[key] is int and isinstance(value, float) and value.is_integer():
+                options[key] = int(value)
+        return cast(Optimiser, optimiser(**options))
+    if not callable(getattr(wanted, "run", None)) or isinstance(wanted, type):
+        raise InvalidValueError(
+            f"the optimiser is {short(wanted)}, expected an object such as "
+            'pacpde.optim.LevenbergMarquardt(), or a name such as "levenberg_marquardt".'
+        )
+    return cast(Optimiser, wanted)
+
+
+def describe_optimiser(optimiser: str | Optimiser) -> str | dict[str, Any]:
+    """As records name it: by its name, with its options where they are not the default."""
+    if isinstance(optimiser, str):
+        return optimiser
+    kind: Any = type(optimiser)
+    names = [name for name in optimisers.names() if optimisers.get(name) is kind]
+    name = names[0] if names else f"{kind.__module__}.{kind.__qualname__}"
+    values = {option.name: getattr(optimiser, option.name) for option in _fields(kind)}
+    changed = {
+        option.name: values[option.name]
+        for option in _fields(kind)
+        if values[option.name] != option.default
+    }
+    return {"name": name, **changed} if changed else name
+
+
+def _fields(optimiser: Any) -> tuple[Any, ...]:
+    return fields(optimiser) if hasattr(optimiser, "__dataclass_fields__") else ()

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 import torch
 
 from pacpde.networks.surrogate import Surrogate
-from pacpde.optim.base import Optimiser
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac.prune import SOURCE
 from pacpde.residuals.task import Task
 from pacpde.residuals.terms import Anchor
-from pacpde.training.trainer import FitResult, Monitor, Phase, minimise
+from pacpde.training.callbacks import Callback
+from pacpde.training.config import TrainingConfig
+from pacpde.training.schedule import Phase
+from pacpde.training.trainer import FitResult, Trainer
 
 
 @stepwise
@@ -20,31 +22,24 @@ def calibrate(
     phases: Sequence[Phase],
     *,
     strength: float = 1e-9,
+    config: TrainingConfig | None = None,
     stage: str = "calibrate",
     seed: int = 0,
-    tolerance: float = 1e-2,
-    optimiser: Optimiser | None = None,
-    monitor: Monitor | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Steps[FitResult]:
     """min over w_P of L_T(w_U + w_P) + λ‖w_P‖² from w_P = 0 (PAC-Net, stage 3).
 
-    The kept weights are not among the free parameters, so that the source stays to the last bit.
+    The kept weights are not trainable, so that the source stays to the last bit.
 
     Args:
+        target: the task of the target.
+        phases: of the fit, such as `config.phases.warm_start(target)`.
         strength: λ, without a ½. PAC-Net's 0.01 is for its own losses; ours are mean squared
             residuals that end near 1e-7, and 1e-9 is our choice.
+        config: gives optimiser and tolerance; the defaults where it is left out.
+        stage, seed, callbacks: see `Trainer`.
     """
-    free = ~surrogate.retained[SOURCE].mask
-    return steps_of(minimise)(
-        surrogate.network,
-        target,
-        surrogate.weights,
-        phases,
-        stage=stage,
-        seed=seed,
-        tolerance=tolerance,
-        free=free,
-        optimiser=optimiser,
-        anchor=Anchor.at(torch.zeros_like(surrogate.weights[free]), strength),
-        monitor=monitor,
-    )
+    mask = ~surrogate.retained[SOURCE].mask
+    anchor = Anchor.at(torch.zeros_like(surrogate.weights[mask]), strength)
+    trainer = Trainer(surrogate, config or TrainingConfig(), seed, callbacks, mask, anchor)
+    return steps_of(trainer.fit)(target, phases, stage)

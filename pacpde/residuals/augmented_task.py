@@ -11,6 +11,7 @@ from pacpde.networks.assessment import Assessment
 from pacpde.networks.mlp import MLP
 from pacpde.networks.outputs import Widened, as_head
 from pacpde.networks.surrogate import Surrogate
+from pacpde.physics.problem import Problem
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.residuals.terms import Term
 from pacpde.runtime import Runtime
@@ -37,6 +38,14 @@ class AugmentedTask:
     @property
     def runtime(self) -> Runtime:
         return self.task.runtime
+
+    @property
+    def solves_equation(self) -> bool:
+        return self.task.solves_equation
+
+    @property
+    def problem(self) -> Problem:
+        return self.task.problem
 
     def ansatz(self, draw: SamplingSpec) -> Ansatz:
         return self.task.ansatz(draw)

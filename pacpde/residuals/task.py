@@ -45,6 +45,16 @@ class Task(Protocol):
         """Device and dtype of the terms."""
         ...
 
+    @property
+    def solves_equation(self) -> bool:
+        """Whether it has an equation to solve; otherwise values alone are fitted."""
+        ...
+
+    @property
+    def problem(self) -> Problem:
+        """The problem to solve; only where `solves_equation`."""
+        ...
+
     def ansatz(self, draw: SamplingSpec) -> Ansatz:
         """The ansatz to fit in."""
         ...
@@ -117,6 +127,10 @@ class PhysicsTask:
                 "without physics there must be at least 2 labels to fit (one is held out): "
                 "ask for labels or leave physics on."
             )
+
+    @property
+    def solves_equation(self) -> bool:
+        return self.physics
 
     def at(self, problem: Problem) -> "PhysicsTask":
         """The same task for other coefficients."""
@@ -266,6 +280,14 @@ class TableTask:
     seed: int = 0
     held_out_share: float = HELD_OUT_LABELS
     runtime: Runtime = Runtime()
+
+    @property
+    def solves_equation(self) -> bool:
+        return False
+
+    @property
+    def problem(self) -> Problem:
+        raise InvalidValueError("this task fits a table: it has no problem.")
 
     def ansatz(self, draw: SamplingSpec) -> PlainAnsatz:
         return self.standard

@@ -64,18 +64,18 @@ def _known(rows: Iterable[Row]) -> Mapping[tuple[str, str], float]:
 def _seconds(training: Training) -> float:
     """Of a fit that takes every step, from one of its steps on the points of its last phase."""
     problem = training.problem
-    recipe, task = TrainingConfig.of(problem, **training.settings), PhysicsTask(problem)
-    phases = recipe.first(task)
-    network = network_for(task.ansatz(phases[-1].draw), recipe.width, recipe.depth,
-                          recipe.activation)  # fmt: skip
+    config, task = TrainingConfig.of(problem, **training.settings), PhysicsTask(problem)
+    phases = config.phases.cold_start(task)
+    network = network_for(task.ansatz(phases[-1].sampling), config.width, config.depth,
+                          config.activation)  # fmt: skip
     rng = generator(0, "estimate")
-    weights = torch.from_numpy(network.start(rng, recipe.frequency))
-    terms = task.terms(network, weights, phases[-1].draw, rng)
+    weights = torch.from_numpy(network.start(rng, config.frequency))
+    terms = task.terms(network, weights, phases[-1].sampling, rng)
     free = torch.ones_like(weights, dtype=torch.bool)
-    ready, optimiser = LeastSquares(network, weights, free, terms), recipe.make_optimiser()
+    ready, optimiser = LeastSquares(network, weights, free, terms), config.optimiser_object
     optimiser.run(ready, weights, 1)
     clock = time.perf_counter()
     optimiser.run(ready, weights, 1)
     step = time.perf_counter() - clock
-    last = phases[-1].draw.points
-    return step * sum(phase.steps * (phase.draw.points / last) ** 1.5 for phase in phases)
+    last = phases[-1].sampling.points
+    return step * sum(phase.steps * (phase.sampling.points / last) ** 1.5 for phase in phases)

@@ -75,8 +75,8 @@ class Cell:
                 "out."
             )
         source = self.training.problem
-        recipe, ansatz = TrainingConfig.of(source, **self.training.settings), PhysicsAnsatz(source)
-        network = network_for(ansatz, recipe.width, recipe.depth, recipe.activation)
+        config, ansatz = TrainingConfig.of(source, **self.training.settings), PhysicsAnsatz(source)
+        network = network_for(ansatz, config.width, config.depth, config.activation)
         methods.get(self.method).make(self.options).check(network, self.physics)
         untrained = Surrogate(network, ansatz, torch.zeros(0, device="cpu"))
         check_transfer(untrained, self.target, self.labels, self.noise, self.physics)
@@ -108,7 +108,7 @@ class Cell:
             "noise": self.noise,
             "physics": self.physics,
             **choice_inputs(self.reference, self.reference_tolerance),
-            "fit": dataclasses.asdict(TrainingConfig.of(self.target, **self.training.settings)),
+            "fit": TrainingConfig.of(self.target, **self.training.settings).as_json(),
             "made_by": identity(type(self.target), methods.get(self.method)),
         }
 

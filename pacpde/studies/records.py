@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pacpde.errors import DataFileError, unreadable
-from pacpde.files import atomic_write, short_hash
+from pacpde.files import atomic_write, key_of, short_hash
 from pacpde.networks import checkpoint
 from pacpde.ownership import OwnFiles
 from pacpde.reading import DATA, parse_json, read_bytes
-from pacpde.training.resume import key_of
 
 Record = dict[str, Any]
 

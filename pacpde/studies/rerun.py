@@ -14,6 +14,7 @@ import torch
 
 from pacpde.datasets import References, reference_for
 from pacpde.errors import DataFileError, InvalidValueError
+from pacpde.files import key_of
 from pacpde.methods import TransferResult, fit, methods, transfer
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Problem, families
@@ -23,7 +24,6 @@ from pacpde.reference.certificate import LOOSEST
 from pacpde.runtime import Runtime
 from pacpde.studies.records import Record, as_json
 from pacpde.training.callbacks import Progress
-from pacpde.training.resume import key_of
 
 Provenance = Mapping[str, Any]
 FIT = ("problem", "seed", "settings", "device", "dtype")

@@ -115,8 +115,8 @@ class Plan:
         for seed in self.seeds:
             check_seed(seed)
         check_problem(self.source, "source")
-        recipe, ansatz = TrainingConfig.of(self.source, **self.settings), PhysicsAnsatz(self.source)
-        network = network_for(ansatz, recipe.width, recipe.depth, recipe.activation)
+        config, ansatz = TrainingConfig.of(self.source, **self.settings), PhysicsAnsatz(self.source)
+        network = network_for(ansatz, config.width, config.depth, config.activation)
         for name in self.names:
             methods.get(name).make(self.options.get(name, {})).check(network, self.physics)
         untrained = Surrogate(network, ansatz, torch.zeros(0, device="cpu"))
@@ -140,7 +140,7 @@ class Plan:
             "until": self.source.until,
             "source": self.source.coefficients,
             "seed": seed,
-            "fit": dataclasses.asdict(TrainingConfig.of(self.source, **self.settings)),
+            "fit": TrainingConfig.of(self.source, **self.settings).as_json(),
             "device": self.runtime.device,
             "dtype": self.runtime.dtype,
             "made_by": identity(type(self.source)),

@@ -12,7 +12,7 @@ import numpy as np
 
 from pacpde.datasets.grading import AUTO, Choice
 from pacpde.errors import DataFileError, OutputError
-from pacpde.files import follow
+from pacpde.files import follow, key_of
 from pacpde.locks import locked
 from pacpde.methods import TrainingConfig, TransferResult, fit, methods, provenance, transfer
 from pacpde.methods.transfer import check_transfer
@@ -22,7 +22,7 @@ from pacpde.physics import Problem
 from pacpde.runtime import Runtime, versions
 from pacpde.studies.identity import identity
 from pacpde.training.callbacks import Progress
-from pacpde.training.resume import ResumeState, key_of
+from pacpde.training.resume import ResumeState
 
 Seeded = TypeVar("Seeded")
 
@@ -46,8 +46,8 @@ class Training:
 
     def provenance(self) -> dict[str, Any]:
         """All that the surrogate depends on, as it will say itself."""
-        recipe = TrainingConfig.of(self.problem, **self.settings)
-        made = provenance.of_fit(self.problem, recipe, self.seed, self.runtime)
+        config = TrainingConfig.of(self.problem, **self.settings)
+        made = provenance.of_fit(self.problem, config, self.seed, self.runtime)
         return {**made, "grading": dict(self.grading)}
 
     def inputs(self) -> dict[str, Any]:

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from pacpde.files import atomic_write
+from pacpde.networks.outcome import Outcome
 from pacpde.studies.folder import Outline
 from pacpde.studies.results_store import Row
 from pacpde.studies.study import Study
-from pacpde.training.trainer import CONVERGED
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ def _held_out(row: Row | None) -> float:
     """Infinite where there is no result, and where the method lost the source it is to keep."""
     if row is None or row["held_out"] is None:
         return np.inf
-    allocated = (row.get("outcomes") or {}).get("allocated", CONVERGED)
-    if row["outcome"].startswith("allocate") or allocated != CONVERGED:
+    allocated = (row.get("outcomes") or {}).get("allocated", Outcome.CONVERGED)
+    if row["outcome"].startswith("allocate") or allocated != Outcome.CONVERGED:
         return np.inf
     return row["held_out"] if np.isfinite(row["held_out"]) else np.inf
 

@@ -12,9 +12,8 @@ from pacpde.physics.problem import Problem
 from pacpde.residuals.task import PhysicsTask
 from pacpde.runtime import generator
 from pacpde.training.continuation import Prediction
-from pacpde.training.fitter import Trainer
 from pacpde.training.tangent import tangent
-from pacpde.training.trainer import FitResult, Phase
+from pacpde.training.trainer import FitResult, Phase, Trainer
 
 SHARES = (0.35, 0.7, 1.0)  # of the points, that a corrector is given
 
@@ -28,40 +27,40 @@ class SolutionPath:
         level: which of `SHARES` of the points corrections are given; it only rises.
     """
 
-    fitter: Trainer
+    trainer: Trainer
     target: PhysicsTask
     enough: float
     level: int = 0
 
     def tangent(self, here: FitResult | None, problem: Problem) -> Callable[[Problem], Prediction]:
-        fitter = self.fitter
-        everything = torch.ones_like(fitter.start.weights, dtype=torch.bool)
+        trainer = self.trainer
+        everything = torch.ones_like(trainer.surrogate.weights, dtype=torch.bool)
         predict = tangent(
-            fitter.start.network,
-            here.weights if here else fitter.start.weights,
-            everything if fitter.free is None else fitter.free,
-            fitter.wrap(self._task(problem)),
-            self._phase.draw,
-            generator(fitter.seed, "tangent"),
-            int(fitter.recipe.memory * 2**29),
+            trainer.surrogate.network,
+            here.weights if here else trainer.surrogate.weights,
+            everything if trainer.trainable_mask is None else trainer.trainable_mask,
+            trainer.task_transform(self._task(problem)),
+            self._phase.sampling,
+            generator(trainer.seed, "tangent"),
+            int(trainer.config.memory_gib * 2**29),
         )
-        return lambda ahead: predict(ahead, fitter.wrap(self._task(ahead)))
+        return lambda ahead: predict(ahead, trainer.task_transform(self._task(ahead)))
 
     @stepwise
     def correct(self, start: torch.Tensor, problem: Problem, attempt: int) -> Steps[FitResult]:
-        stage = f"{self.fitter.stage}.walk.{attempt}"
-        fit = steps_of(self.fitter.fit)
+        stage = f"{self.trainer.stage}.walk.{attempt}"
+        fit = steps_of(self.trainer.fit)
         return fit(self._task(problem), [self._phase], stage, start, estimate=False)
 
     @stepwise
     def reached(self, tried: FitResult, problem: Problem) -> Steps[bool]:
         """By the estimated error: the residual of large terms is large."""
-        network = self.fitter.start.network
-        task = self.fitter.wrap(self._task(problem))
+        network = self.trainer.surrogate.network
+        task = self.trainer.task_transform(self._task(problem))
         found = tried.assessment
         if found is None or found.residual > RESIDUAL_LIMIT:
             return False
-        assess = partial(task.assess, network, tried.weights, self._phase.draw)
+        assess = partial(task.assess, network, tried.weights, self._phase.sampling)
         assessment: Assessment = (yield Work(assess)).value
         return assessment.meets(2 * ERROR_LIMIT)
 
@@ -72,7 +71,7 @@ class SolutionPath:
     @property
     def _phase(self) -> Phase:
         share = SHARES[min(self.level, len(SHARES) - 1)]
-        return self.fitter.recipe.correction(self.target, share, self.enough)
+        return self.trainer.config.phases.corrector(self.target, share, self.enough)
 
     def _task(self, problem: Problem) -> PhysicsTask:
         return replace(self.target, problem=problem, labels=None)

@@ -1,4 +1,4 @@
-"""Remembers the finished and half-done fits of one command, so that a rerun resumes exactly.
+"""Keeps the states of the fits of one command, so that a rerun resumes exactly.
 
 A command is a fixed sequence of named fits. Each writes its state to one file, atomically; a
 rerun of the same command (same key) reads finished fits back and continues a half-done one from
@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +19,61 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 
 from pacpde.files import atomic_write
+from pacpde.training.callbacks import Callback, FitState
+
+# Of a `FitState`, what is written as JSON; tensors are written beside it.
+NUMBERS = (
+    "phase", "refresh", "steps", "evaluations", "seconds", "held_out", "waited", "stalled", "done",
+    "history",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
-class ResumeState:
-    """States of named fits in a folder, valid for one key (the command's inputs)."""
+class ResumeState(Callback):
+    """States of named fits in a folder, valid for one key (the command's inputs).
+
+    Given to `fit` or `transfer` as `resume_state`, it lets a killed call go on exactly.
+
+    Attributes:
+        folder: is made when the first state is written.
+        key: states that were written under another key do not count.
+
+    Example:
+        >>> state = ResumeState(Path("runs/resume"), "Burgers, seed 0")
+        >>> fit(Burgers(nu=0.01), resume_state=state)  # doctest: +SKIP
+    """
 
     folder: Path
     key: str
+
+    def on_start(self, fit: FitState) -> None:
+        """Put what is kept of the fit into its state."""
+        kept = self._of(fit).read(fit.stage)
+        if kept is None:
+            return
+        tensors, numbers = kept
+        there = {name: value.to(fit.weights.device) for name, value in tensors.items()}
+        fit.weights, fit.best = there.pop("weights"), there.pop("best")
+        fit.optimiser_state = {name.removeprefix("state/"): value for name, value in there.items()}
+        for name, value in numbers.items():
+            setattr(fit, name, value)
+
+    def on_refresh(self, fit: FitState) -> None:
+        """Write the state of the fit."""
+        tensors = {"weights": fit.weights, "best": fit.best}
+        tensors |= {f"state/{name}": value for name, value in fit.optimiser_state.items()}
+        self._of(fit).write(fit.stage, tensors, {name: getattr(fit, name) for name in NUMBERS})
+
+    def _of(self, fit: FitState) -> "ResumeState":
+        """The same files, valid for the inputs of one fit alone."""
+        return replace(self, key=f"{self.key} {fit.key}")
 
     def write(self, name: str, tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> None:
         """Replace the state of fit `name`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         here = {k: v.cpu().clone() for k, v in tensors.items()}
-        told = json.dumps(about)
-        metadata = {"key": self.key, "about": told, "checksum": _checksum(here, told)}
+        text = json.dumps(about)
+        metadata = {"key": self.key, "about": text, "checksum": _checksum(here, text)}
         with atomic_write(self._file(name)) as temporary:
             Path(temporary).write_bytes(save_tensors(here, metadata))
 
@@ -52,12 +92,8 @@ class ResumeState:
             return None
 
     def child(self, name: str) -> "ResumeState":
-        """A journal for one part of the command."""
+        """States of one part of the command, in a folder of their own."""
         return ResumeState(self.folder / name, self.key)
-
-    def of(self, inputs: Any) -> "ResumeState":
-        """The same files, valid for these inputs (anything that can be written) beside the key."""
-        return ResumeState(self.folder, f"{self.key} {key_of(inputs)}")
 
     def clear(self) -> None:
         """Forget every state, once the command's result is stored; other files stay."""
@@ -74,16 +110,10 @@ class ResumeState:
 
 
 def _checksum(tensors: Mapping[str, torch.Tensor], about: str) -> str:
-    """SHA-256 of a state: names, shapes, kinds and bytes of its tensors, and what is told of it."""
+    """SHA-256 of a state: names, shapes, dtypes and bytes of its tensors, and its JSON."""
     total = hashlib.sha256(about.encode())
     for name in sorted(tensors):
         values = tensors[name].contiguous()
         total.update(f"{name} {tuple(values.shape)} {values.dtype} ".encode())
         total.update(values.flatten().view(torch.uint8).numpy().tobytes())
     return total.hexdigest()
-
-
-def key_of(inputs: Any) -> str:
-    """A short hash of anything JSON can hold."""
-    text = json.dumps(inputs, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

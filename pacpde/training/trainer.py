@@ -1,8 +1,8 @@
-"""Fits: phases of optimiser steps on fresh points, stopped on held-out residuals."""
+"""The trainer: phases of optimiser steps on fresh points, stopped on held-out residuals."""
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,82 +10,39 @@ import torch
 
 from pacpde.errors import InvalidValueError
 from pacpde.networks.assessment import Assessment
-from pacpde.networks.mlp import MLP
+from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
-from pacpde.optim.base import Optimiser, State, optimisers
+from pacpde.optim.base import State
 from pacpde.optim.least_squares import LeastSquares
-from pacpde.optim.stepwise import StepRequest, Steps, Work, stepwise
-from pacpde.residuals.task import SamplingSpec, Task
+from pacpde.optim.stepwise import StepRequest, Steps, Work, steps_of, stepwise
+from pacpde.residuals.task import Task
 from pacpde.residuals.terms import Anchor
 from pacpde.runtime import generator
-from pacpde.training.callbacks import Progress, Update
-from pacpde.training.resume import ResumeState
+from pacpde.training.callbacks import Callback, FitState
+from pacpde.training.config import TrainingConfig
+from pacpde.training.schedule import Phase
 
-CONVERGED, NOT_CONVERGED = "converged", "not_converged"
-STALLED, DIVERGED = "stalled", "diverged"
-DRIFTED, DEVICE_LOST = "drifted", "device_lost"
-PATH_LOST = "path_lost"  # of continuation in the coefficients
-FELL_SHORT = (NOT_CONVERGED, STALLED, DIVERGED, DRIFTED, DEVICE_LOST, PATH_LOST)
-LOST = (torch.AcceleratorError, torch.OutOfMemoryError)
-
-
-@dataclass(frozen=True)
-class Phase:
-    """Some steps of one kind.
-
-    Attributes:
-        steps: at most so many.
-        refresh: new points every so many steps; between them the optimiser sees a fixed problem.
-        draw: points, symmetry and horizon.
-        enough: go on to the next phase once the held-out residual is below this.
-        patience: end after so many refreshes without a held-out gain of 5 %; 0 never.
-    """
-
-    steps: int
-    refresh: int
-    draw: SamplingSpec
-    enough: float = 0.0
-    patience: int = 0
-
-
-Watch = Callable[[Surrogate], float]
-
-
-@dataclass(frozen=True)
-class Monitor:
-    """Who looks on while a fit runs.
-
-    Attributes:
-        progress: called with an `Update` after every refresh.
-        journal: keeps its state.
-        watch: surrogate → error against the reference, measured outside the clock; it only
-            grades, nothing stops or selects on it.
-    """
-
-    progress: Progress | None = None
-    journal: ResumeState | None = None
-    watch: Watch | None = None
+DEVICE_ERRORS = (torch.AcceleratorError, torch.OutOfMemoryError)
+GAIN = 0.95  # a refresh gains where the held-out residual falls below this share
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """Where a fit ended.
+    """How a fit ended.
 
     Attributes:
-        weights: the whole vector; frozen entries keep every bit.
-        outcome: "converged" (see `Assessment.meets`, and the estimated error is below
-            `ERROR_LIMIT`), "not_converged" (steps used up), "stalled" (no way down), "diverged"
-            (not a number), "drifted" (the residual is below the tolerance, the estimated error is
-            not below its limit) or "device_lost" (the GPU failed or ran out of memory:
-            the best weights so far, on the CPU).
+        weights: the whole vector [size]; frozen entries keep every bit.
+        outcome: see `Outcome`; where the device was lost, the weights are on the CPU.
         held_out: root mean square held-out residual at `weights`.
-        assessment: of `weights`; None where they are not worth one (diverged, device lost).
+        steps, evaluations: of the optimiser, and of the residuals.
+        seconds: that it took, without its callbacks.
         history: one entry a refresh: stage, step, seconds, held_out, solver where the optimiser
-            chose one, and error where watched.
+            chose one, and what callbacks added, such as error.
+        assessment: of `weights`; None where they are not worth one (diverged, device lost).
     """
 
     weights: torch.Tensor
-    outcome: str
+    outcome: Outcome
     held_out: float
     steps: int
     evaluations: int
@@ -94,194 +51,158 @@ class FitResult:
     assessment: Assessment | None = None
 
 
-@dataclass
-class _Position:
-    """All that a fit needs to go on exactly where it stopped."""
+@dataclass(frozen=True)
+class Trainer:
+    """Fits the trainable weights of one surrogate, to one task after the other.
 
-    weights: torch.Tensor
-    best: torch.Tensor
-    phase: int = 0
-    refresh: int = 0
-    steps: int = 0
-    evaluations: int = 0
-    seconds: float = 0.0
-    held_out: float = math.inf
-    waited: int = 0
-    stalled: bool = False
-    lost: bool = False
-    done: bool = False
-    history: list[dict[str, Any]] = field(default_factory=list)
-    state: State = field(default_factory=dict)
-    saved: torch.Tensor = field(init=False)  # the best on the CPU, out of a lost device's reach
+    Attributes:
+        surrogate: gives network and weights; frozen weights stay those of it, to the last bit.
+        config: optimiser, schedule and tolerance.
+        seed: of the points.
+        callbacks: called in this order, see `Callback`.
+        trainable_mask: which weights may move, bool [size]; all by default.
+        anchor: penalty over the trainable weights, in their order.
+        task_transform: what is fitted in place of a task.
+        stage: names the last fit, and begins the names of those before it.
 
-    def __post_init__(self) -> None:
-        self.saved = self.best.cpu()
-
-    NUMBERS = (
-        "phase", "refresh", "steps", "evaluations", "seconds", "held_out", "waited", "stalled",
-        "done", "history",
-    )  # fmt: skip
-
-    def save(self, journal: ResumeState, name: str) -> None:
-        tensors = {"weights": self.weights, "best": self.best}
-        tensors |= {f"state/{key}": value for key, value in self.state.items()}
-        journal.write(name, tensors, {key: getattr(self, key) for key in self.NUMBERS})
-
-    @classmethod
-    def load(cls, journal: ResumeState, name: str, like: torch.Tensor) -> "_Position | None":
-        found = journal.read(name)
-        if found is None:
-            return None
-        tensors, about = found
-        tensors = {key: value.to(like.device) for key, value in tensors.items()}
-        state = {k.removeprefix("state/"): v for k, v in tensors.items() if k.startswith("state/")}
-        return cls(tensors["weights"], tensors["best"], state=state, **about)
-
-
-@stepwise
-def minimise(
-    network: MLP,
-    task: Task,
-    weights: torch.Tensor,
-    phases: Sequence[Phase],
-    *,
-    stage: str,
-    seed: int,
-    tolerance: float,
-    free: torch.Tensor | None = None,
-    optimiser: Optimiser | None = None,
-    anchor: Anchor | None = None,
-    monitor: Monitor | None = None,
-    estimate: bool = True,
-) -> Steps[FitResult]:
-    """Fit the free entries of `weights` [size] to a task.
-
-    Args:
-        stage: names the fit in progress, journal and random numbers.
-        tolerance: held-out residual, as a share of the equation's terms, below which it counts as
-            converged.
-        free: which entries may move, bool [size]; all by default.
-        anchor: over the free entries, in their order.
-        estimate: whether the error is estimated; a point on the way to another needs none.
+    Example:
+        >>> trainer = Trainer(surrogate, TrainingConfig(steps=20))  # doctest: +SKIP
+        >>> trainer.fit(task, trainer.config.schedule.warm_start(task)).outcome  # doctest: +SKIP
+        <Outcome.CONVERGED: 'converged'>
     """
-    optimiser = optimiser or optimisers.get("levenberg_marquardt")()
-    monitor = monitor or Monitor()
-    if monitor.journal is not None:  # of this fit and no other, whatever its key leaves out
+
+    surrogate: Surrogate
+    config: TrainingConfig
+    seed: int = 0
+    callbacks: Sequence[Callback] = ()
+    trainable_mask: torch.Tensor | None = None
+    anchor: Anchor | None = None
+    task_transform: Callable[[Task], Task] = lambda task: task
+    stage: str = "calibrate"
+
+    @property
+    def mask(self) -> torch.Tensor:
+        """Which weights may move, bool [size]."""
+        if self.trainable_mask is not None:
+            return self.trainable_mask
+        return torch.ones_like(self.surrogate.weights, dtype=torch.bool)
+
+    @stepwise
+    def fit(
+        self,
+        task: Task,
+        phases: Sequence[Phase],
+        stage: str | None = None,
+        weights: torch.Tensor | None = None,
+        estimate: bool = True,
+    ) -> Steps[FitResult]:
+        """Minimise ½‖r‖² of a task, plus the anchor, phase after phase.
+
+        Args:
+            phases: see `Schedule`.
+            stage: a name of its own for this fit.
+            weights: where to start, [size]; the surrogate's by default.
+            estimate: whether the error is estimated; a point on the way to another needs none.
+
+        Raises:
+            InvalidValueError: no weight may move.
+        """
+        stage, task = stage or self.stage, self.task_transform(task)
+        network, mask = self.surrogate.network, self.mask
+        weights = self.surrogate.weights if weights is None else weights
+        if not bool(mask.any()):
+            raise InvalidValueError(f"{stage}: no weight is trainable: change the sparsity.")
+        optimiser = self.config.optimiser_object
         solved = repr(getattr(task, "problem", None))
-        inputs = [solved, network, seed, phases, type(optimiser).__name__, weights.tolist()]
-        monitor = replace(monitor, journal=monitor.journal.of(inputs))
-    free = torch.ones_like(weights, dtype=torch.bool) if free is None else free
-    if not bool(free.any()):
-        raise InvalidValueError(f"{stage}: no parameter is free to move; change the sparsity.")
-    position = monitor.journal and _Position.load(monitor.journal, stage, weights)
-    position = position or _Position(weights, weights)
-    total = sum(phase.steps for phase in phases)
-    while position.phase < len(phases) and not position.done:
-        phase = phases[position.phase]
-        rng = generator(seed, stage, f"phase {position.phase}", f"refresh {position.refresh}")
-        steps = min(phase.refresh, phase.steps - position.refresh * phase.refresh)
-        try:
-            terms = yield Work(partial(task.terms, network, position.weights, phase.draw, rng))
-            problem = LeastSquares(network, position.weights, free, terms.value, anchor)
-            ran = yield StepRequest(
-                optimiser, problem, problem.start, steps, position.state or None
-            )
-            made, weights = ran.value, problem.insert(ran.value.x)
-            held_out = yield Work(partial(task.held_out, network, weights, phase.draw))
-            _advance(position, weights, made.state, phases, held_out.value)
-        except LOST:
-            position.best = position.saved
-            position.lost = position.done = True
-            break
-        position.steps += made.steps
-        position.evaluations += made.evaluations
-        position.stalled = made.stalled
-        position.seconds += terms.seconds + ran.seconds + held_out.seconds
-        error = None
-        if monitor.watch is not None:
-            solver = task.solver(network, position.best, phase.draw)
-            error = (yield Work(partial(monitor.watch, solver))).value
-        _note(position, stage, total, held_out.value, made.solver, error, monitor)
-    assessment = None
-    if not position.lost and math.isfinite(position.held_out):
-        try:
-            assessed = yield Work(
-                partial(task.assess, network, position.best, phases[-1].draw, estimate)
-            )
-            assessment = assessed.value
-        except LOST:
-            position.best, position.lost = position.saved, True
-    return FitResult(
-        position.best,
-        _outcome(position, assessment, tolerance),
-        position.held_out,
-        position.steps,
-        position.evaluations,
-        position.seconds,
-        tuple(position.history),
-        assessment,
-    )
+        fit = FitState(
+            stage,
+            sum(phase.steps for phase in phases),
+            [solved, network, self.seed, phases, repr(optimiser)],
+            weights,
+            weights,
+            lambda: task.solver(network, fit.best, fit.sampling),
+        )
+        for callback in self.callbacks:
+            yield from steps_of(callback.on_start)(fit)
+        best_on_cpu = fit.best.cpu()  # out of a lost device's reach
+        while fit.phase < len(phases) and not fit.done:
+            phase = phases[fit.phase]
+            fit.sampling = sampling = phase.sampling
+            rng = generator(self.seed, stage, f"phase {fit.phase}", f"refresh {fit.refresh}")
+            steps = min(phase.refresh, phase.steps - fit.refresh * phase.refresh)
+            try:
+                terms = yield Work(partial(task.terms, network, fit.weights, sampling, rng))
+                problem = LeastSquares(network, fit.weights, mask, terms.value, self.anchor)
+                request = StepRequest(
+                    optimiser, problem, problem.start, steps, fit.optimiser_state or None
+                )
+                stepped = yield request
+                weights = problem.insert(stepped.value.x)
+                held_out = yield Work(partial(task.held_out, network, weights, sampling))
+                _advance(fit, weights, stepped.value.state, phases, held_out.value)
+                best_on_cpu = fit.best.cpu()
+            except DEVICE_ERRORS:
+                fit.best, fit.device_lost, fit.done = best_on_cpu, True, True
+                break
+            fit.steps += stepped.value.steps
+            fit.evaluations += stepped.value.evaluations
+            fit.stalled = stepped.value.stalled
+            fit.seconds += terms.seconds + stepped.seconds + held_out.seconds
+            entry = {"stage": stage, "step": fit.steps, "seconds": fit.seconds}
+            solver = {"solver": stepped.value.solver} if stepped.value.solver else {}
+            fit.history.append({**entry, "held_out": held_out.value, **solver})
+            for callback in self.callbacks:
+                yield from steps_of(callback.on_refresh)(fit)
+        assessment = None
+        if not fit.device_lost and math.isfinite(fit.held_out):
+            try:
+                sampling = phases[-1].sampling
+                assessed = yield Work(partial(task.assess, network, fit.best, sampling, estimate))
+                assessment = assessed.value
+            except DEVICE_ERRORS:
+                fit.best, fit.device_lost = best_on_cpu, True
+        return FitResult(
+            fit.best,
+            _outcome(fit, assessment, self.config.tolerance),
+            fit.held_out,
+            fit.steps,
+            fit.evaluations,
+            fit.seconds,
+            tuple(fit.history),
+            assessment,
+        )
 
 
 def _advance(
-    position: _Position,
+    fit: FitState,
     weights: torch.Tensor,
     state: State,
     phases: Sequence[Phase],
     held_out: float,
 ) -> None:
     """Take over an optimiser's result, keep the best weights, and move to the next refresh."""
-    phase = phases[position.phase]
+    phase = phases[fit.phase]
     if not math.isfinite(held_out):
-        position.done, position.held_out = True, math.nan
+        fit.done, fit.held_out = True, math.nan
         return
-    position.weights, position.state = weights, state
-    position.waited = 0 if held_out < 0.95 * position.held_out else position.waited + 1
-    if held_out < position.held_out:
-        position.best, position.held_out = weights, held_out
-        position.saved = weights.cpu()
-    position.refresh += 1
-    over = position.refresh * phase.refresh >= phase.steps
-    waited = 0 < phase.patience <= position.waited
-    if over or waited or held_out < phase.enough:
-        position.phase, position.refresh, position.waited = position.phase + 1, 0, 0
-        if position.phase < len(phases):  # another ansatz or horizon: measure anew
-            position.best, position.held_out = weights, math.inf
-            position.saved = weights.cpu()
+    fit.weights, fit.optimiser_state = weights, state
+    fit.waited = 0 if held_out < GAIN * fit.held_out else fit.waited + 1
+    if held_out < fit.held_out:
+        fit.best, fit.held_out = weights, held_out
+    fit.refresh += 1
+    over = fit.refresh * phase.refresh >= phase.steps
+    waited = 0 < phase.patience <= fit.waited
+    if over or waited or held_out < phase.target_residual:
+        fit.phase, fit.refresh, fit.waited = fit.phase + 1, 0, 0
+        if fit.phase < len(phases):  # another ansatz or time window: measure anew
+            fit.best, fit.held_out = weights, math.inf
 
 
-def _note(
-    position: _Position,
-    stage: str,
-    total: int,
-    measured: float,
-    solver: str,
-    error: float | None,
-    monitor: Monitor,
-) -> None:
-    """Write history, progress and journal."""
-    entry: dict[str, Any] = {
-        "stage": stage,
-        "step": position.steps,
-        "seconds": position.seconds,
-        "held_out": measured,
-    }
-    if solver:
-        entry["solver"] = solver
-    if error is not None:
-        entry["error"] = error
-    position.history.append(entry)
-    if monitor.journal is not None:
-        position.save(monitor.journal, stage)
-    if monitor.progress is not None:
-        monitor.progress(Update(stage, position.steps, total, measured, position.seconds))
-
-
-def _outcome(position: _Position, assessment: Assessment | None, tolerance: float) -> str:
-    if position.lost:
-        return DEVICE_LOST
+def _outcome(fit: FitState, assessment: Assessment | None, tolerance: float) -> Outcome:
+    if fit.device_lost:
+        return Outcome.DEVICE_LOST
     if assessment is None:
-        return DIVERGED
+        return Outcome.DIVERGED
     if assessment.meets(tolerance):
-        return DRIFTED if assessment.drifted else CONVERGED
-    return STALLED if position.stalled else NOT_CONVERGED
+        return Outcome.DRIFTED if assessment.drifted else Outcome.CONVERGED
+    return Outcome.STALLED if fit.stalled else Outcome.NOT_CONVERGED

@@ -12,7 +12,7 @@ from pacpde.methods.pac import LADDER
 from pacpde.pac import prune
 from pacpde.problems import Heat
 from pacpde.residuals.task import PhysicsTask
-from pacpde.training.trainer import FitResult, Monitor
+from pacpde.training.trainer import FitResult
 
 SMALL: dict[str, Any] = {"points": 150, "steps": 20}
 
@@ -61,8 +61,8 @@ def test_an_allocation_that_falls_short_starts_again_on_few_points(
 
     monkeypatch.setattr("pacpde.methods.allocation.allocate", allocated)
     pruned = prune(source.reset(), 0.8)
-    task, recipe = PhysicsTask(source.problem), TrainingConfig.of(source.problem, **SMALL)
-    made, fits = allocate_source(pruned, task, recipe, stage="allocate", seed=0, monitor=Monitor())
+    task, config = PhysicsTask(source.problem), TrainingConfig.of(source.problem, **SMALL)
+    made, fits = allocate_source(pruned, task, config, stage="allocate", seed=0, callbacks=())
     assert stages == ["allocate", "allocate.grow"][: len(residuals)]
     assert torch.equal(made.weights, pruned.weights + taken)
     assert made.seconds == len(fits) == len(residuals)

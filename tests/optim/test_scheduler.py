@@ -13,6 +13,7 @@ from pacpde import fit_many
 from pacpde.errors import InvalidValueError
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.networks.mlp import MLP
+from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.base import Progress, State
 from pacpde.optim.first_order import Adam
 from pacpde.optim.least_squares import LeastSquares
@@ -24,7 +25,9 @@ from pacpde.physics.stacked import stackable
 from pacpde.problems import Burgers, Heat, Lorenz
 from pacpde.residuals.task import PhysicsTask, SamplingSpec
 from pacpde.residuals.terms import Anchor, LabelTerm, PhysicsTerm, Term
-from pacpde.training.trainer import FitResult, Phase, minimise
+from pacpde.training.config import TrainingConfig
+from pacpde.training.schedule import Phase
+from pacpde.training.trainer import FitResult, Trainer
 
 NETWORK = MLP(2, 1, 8, 2)
 
@@ -136,16 +139,10 @@ def job(number: int, **options: Any) -> Steps[FitResult]:
     family = Heat(alpha=0.1 + 0.1 * number)
     network = NETWORK if number < 4 else MLP(2, 1, 6, 1)
     weights = torch.tensor(network.start(np.random.default_rng(number)))
-    return steps_of(minimise)(
-        network,
-        PhysicsTask(family, seed=number),
-        weights,
-        PHASES[: 1 + number % 2],
-        stage="train",
-        seed=number,
-        tolerance=1e-9,
-        **options,
-    )
+    task = PhysicsTask(family, seed=number)
+    surrogate = Surrogate(network, task.ansatz(SamplingSpec()), weights)
+    trainer = Trainer(surrogate, TrainingConfig(tolerance=1e-9, **options), number)
+    return steps_of(trainer.fit)(task, PHASES[: 1 + number % 2], "train")
 
 
 @pytest.mark.parametrize("workers", [1, 2])

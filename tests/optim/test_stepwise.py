@@ -13,7 +13,7 @@ from pacpde.optim.scheduler import BatchScheduler
 from pacpde.optim.stepwise import Steps, Work, steps_of, stepwise
 from pacpde.problems import Heat
 from pacpde.residuals.task import Task
-from pacpde.training.fitter import Trainer
+from pacpde.training.trainer import Trainer
 
 SMALL = {"width": 6, "depth": 1, "points": 40, "steps": 4}
 
@@ -109,10 +109,10 @@ def test_a_method_that_is_a_plain_function_works_in_company_too() -> None:
             def run(
                 self, source: Surrogate, target: Task, context: TransferContext
             ) -> MethodResult:
-                recipe = self.recipe(context)
-                fitter = Trainer(source.reset(), recipe, context.seed, context.monitor)
-                phases = recipe.again(target)
-                made = fitter.fit(target, phases)
+                config = self.config(context)
+                trainer = Trainer(source.reset(), config, context.seed, context.callbacks)
+                phases = config.phases.warm_start(target)
+                made = trainer.fit(target, phases)
                 surrogate = build_surrogate(source.reset(), target, phases, [made], "calibrated")
                 return MethodResult.of(surrogate, source.parameters, [made], trained=source)
 

@@ -55,14 +55,14 @@ def test_the_stages_keep_what_they_must_under_every_optimiser(name: str) -> None
     optimiser = optimisers.get(name)()
     source, target = PhysicsTask(Heat(alpha=0.4)), PhysicsTask(Heat(alpha=0.3))
     trained = fit(source.problem, width=8, depth=2, points=100, steps=6)
-    phases = TrainingConfig(points=100, steps=20).again(source)
+    phases = TrainingConfig(points=100, steps=20).phases.warm_start(source)
 
     pruned = prune(trained, 0.6)
     mask = pruned.retained["source"].mask
     assert bool((pruned.weights[~mask] == 0).all())
     assert torch.equal(pruned.weights[mask], trained.weights[mask])
 
-    kept = allocate(pruned, source, phases, optimiser=optimiser)
+    kept = allocate(pruned, source, phases, config=TrainingConfig(optimiser=optimiser))
     assert bool((kept.weights[~mask] == 0).all())
     assert not torch.equal(kept.weights[mask], pruned.weights[mask])
     assert kept.held_out < source.held_out(trained.network, pruned.weights, phases[0].draw)
@@ -71,7 +71,7 @@ def test_the_stages_keep_what_they_must_under_every_optimiser(name: str) -> None
         pruned.network, pruned.ansatz, kept.weights, pruned.retained, "allocated"
     )
     before = target.held_out(trained.network, kept.weights, phases[0].draw)
-    made = calibrate(allocated, target, phases, optimiser=optimiser)
+    made = calibrate(allocated, target, phases, config=TrainingConfig(optimiser=optimiser))
     assert torch.equal(made.weights[mask], kept.weights[mask])
     assert made.held_out < before
 
@@ -81,7 +81,7 @@ def test_a_stronger_pull_leaves_smaller_freed_weights() -> None:
     trained = fit(Heat(alpha=0.4), width=8, depth=2, points=100, steps=6)
     pruned = prune(trained, 0.6)
     mask = pruned.retained["source"].mask
-    phases = TrainingConfig(points=100, steps=20).again(target)
+    phases = TrainingConfig(points=100, steps=20).phases.warm_start(target)
     norms = [
         float(calibrate(pruned, target, phases, strength=strength).weights[~mask].norm())
         for strength in (1e-8, 1e-3, 1e1)

@@ -8,12 +8,14 @@ import torch
 
 from pacpde.methods import TrainingConfig
 from pacpde.networks.ansatz import network_for
+from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.base import Progress, State
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
 from pacpde.problems import Heat
 from pacpde.residuals.task import PhysicsTask, SamplingSpec
-from pacpde.training.trainer import FitResult, Phase, minimise
+from pacpde.training.schedule import Phase
+from pacpde.training.trainer import FitResult, Trainer
 
 
 @dataclass
@@ -41,9 +43,9 @@ def fitted(optimiser: Failing) -> FitResult:
     network = network_for(task.ansatz(SamplingSpec()), 8, 1, "tanh")
     weights = torch.as_tensor(network.start(np.random.default_rng(0)))
     phases = [Phase(10, 2, SamplingSpec(60))]
-    return minimise(
-        network, task, weights, phases, stage="train", seed=0, tolerance=1e-9, optimiser=optimiser
-    )
+    config = TrainingConfig(tolerance=1e-9, optimiser=optimiser)
+    surrogate = Surrogate(network, task.ansatz(SamplingSpec()), weights)
+    return Trainer(surrogate, config).fit(task, phases, "train")
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("full"), torch.AcceleratorError("gone")])
@@ -103,9 +105,9 @@ def test_patience_shortens_fits_of_more_than_a_hundred_steps(steps: int, taken: 
     task = PhysicsTask(Heat(alpha=0.2))
     network = network_for(task.ansatz(SamplingSpec()), 4, 1, "tanh")
     weights = torch.as_tensor(network.start(np.random.default_rng(0)))
-    phases = TrainingConfig(steps=steps, points=20).again(task)[-1:]
-    made = minimise(
-        network, task, weights, phases, stage="train", seed=0, tolerance=1e-9, optimiser=Still()
-    )
+    phases = TrainingConfig(steps=steps, points=20).phases.warm_start(task)[-1:]
+    config = TrainingConfig(tolerance=1e-9, optimiser=Still())
+    surrogate = Surrogate(network, task.ansatz(SamplingSpec()), weights)
+    made = Trainer(surrogate, config).fit(task, phases, "train")
     assert made.steps == taken
     assert TrainingConfig.steps < 100  # the default is left alone

@@ -24,6 +24,7 @@ from pacpde.methods.transfer import check_source as check_surrogate
 from pacpde.networks.ansatz import Batch, PhysicsAnsatz
 from pacpde.networks.frozen import copy_with_values, plain_copy
 from pacpde.networks.mlp import MLP
+from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.conditions import Periodic
 from pacpde.physics.domain import Axis
@@ -31,7 +32,6 @@ from pacpde.physics.problem import Problem
 from pacpde.residuals.task import PhysicsTask, SamplingSpec
 from pacpde.runtime import Runtime, generator, gradients
 from pacpde.training.config import TrainingConfig
-from pacpde.training.trainer import CONVERGED, DRIFTED, NOT_CONVERGED
 
 ACTIVATIONS = {torch.tanh: "tanh", torch.sin: "sin"} | {
     dde.nn.activations.get(name): name for name in ("tanh", "sin")
@@ -183,9 +183,9 @@ def to_surrogate(model: Any, problem: Problem) -> Surrogate:
     parts = [part.flatten() for pair in _folded(layers, ansatz) for part in pair]
     weights = Runtime().tensor(torch.cat(parts))
     assessment = PhysicsTask(problem, like=ansatz).assess(network, weights, SamplingSpec())
-    outcome = NOT_CONVERGED
+    outcome = Outcome.NOT_CONVERGED
     if assessment.meets(TrainingConfig.of(problem).tolerance):
-        outcome = DRIFTED if assessment.drifted else CONVERGED
+        outcome = Outcome.DRIFTED if assessment.drifted else Outcome.CONVERGED
     provenance = of_import(problem, Runtime(), "DeepXDE")
     return Surrogate(
         network, ansatz, weights, stage="trained", outcome=outcome, assessment=assessment,

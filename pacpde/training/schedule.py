@@ -1,0 +1,113 @@
+"""Schedules: in which phases a fit draws points and takes steps."""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Protocol
+
+from pacpde.residuals.task import SamplingSpec, Task
+
+# A fit starts on few points and ends on many: a step costs their square, and far from the solution
+# the few, drawn anew more often, show the way as well.
+EARLY = ((0.35, 5), (0.6, 10))  # share of the points, steps before they are drawn anew
+# Of the last phase. Its first draw always gains, so that it ends early after 1 + PATIENCE draws at
+# the soonest: above the default of steps, whose fits patience leaves alone.
+REFRESH, PATIENCE = 20, 4
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Optimiser steps on points that are drawn in one way.
+
+    Attributes:
+        steps: at most so many.
+        refresh: new points every so many steps; between them the optimiser sees a fixed problem.
+        sampling: how many points, in which ansatz and time window.
+        target_residual: go on to the next phase once the held-out residual is below it.
+        patience: end after so many refreshes without a held-out gain of 5 %; 0 never.
+    """
+
+    steps: int
+    refresh: int
+    sampling: SamplingSpec
+    target_residual: float = 0.0
+    patience: int = 0
+
+
+class Schedule(Protocol):
+    """The phases of every kind of fit. A class of your own may take the place of the default."""
+
+    def cold_start(self, task: Task) -> tuple[Phase, ...]:
+        """Phases of a fit from random weights."""
+        ...
+
+    def warm_start(self, task: Task) -> tuple[Phase, ...]:
+        """Phases of a fit from weights that already solve something near."""
+        ...
+
+    def after_pruning(self, task: Task) -> tuple[Phase, ...]:
+        """Phases of a fit from weights that solved the task before most of them were pruned."""
+        ...
+
+    def corrector(self, task: Task, share: float, target_residual: float) -> Phase:
+        """A short fit on a share of the points, from weights that are nearly there."""
+        ...
+
+
+@dataclass(frozen=True)
+class StandardSchedule:
+    """The default phases, from what the task's problem declares.
+
+    Attributes:
+        points: collocation points of the last phase.
+        steps: at most so many steps of the last phase.
+        tolerance: held-out residual at which a time window counts as solved.
+    """
+
+    points: int
+    steps: int
+    tolerance: float
+
+    def cold_start(self, task: Task) -> tuple[Phase, ...]:
+        """Few points first, and the odd ansatz late: from random weights it often ends in a false
+        front. A problem of several time windows is solved on the first ones first.
+        """
+        if not task.solves_equation:
+            return self.warm_start(task)
+        if task.problem.time_windows > 1:
+            windows = ceil(task.problem.time_windows * task.problem.span_ratio)
+            half = self._share(0.5)
+            longer = [
+                Phase(
+                    self.steps, 5, SamplingSpec(half, horizon=k / windows),
+                    target_residual=self.tolerance,
+                )
+                for k in range(1, windows)
+            ]  # fmt: skip
+            return (*longer, *self.warm_start(task))
+        few = SamplingSpec(self._share(0.25))
+        return (Phase(4 * self.steps, 3, few, target_residual=4e-2), *self.warm_start(task))
+
+    def warm_start(self, task: Task) -> tuple[Phase, ...]:
+        """More points from phase to phase; labels alone are all used at once."""
+        if not task.solves_equation:
+            return (Phase(self.steps, 2, SamplingSpec(), patience=5),)
+        odd = bool(task.problem.odd)
+        early = [
+            Phase(max(1, self.steps // 2), refresh, SamplingSpec(self._share(share), odd=odd))
+            for share, refresh in EARLY
+        ]
+        every = SamplingSpec(self.points, odd=odd)
+        return (*early, Phase(self.steps, REFRESH, every, 1e-5, patience=PATIENCE))
+
+    def after_pruning(self, task: Task) -> tuple[Phase, ...]:
+        """As a warm start; several time windows are solved one after the other again."""
+        windows = task.solves_equation and task.problem.time_windows > 1
+        return self.cold_start(task) if windows else self.warm_start(task)
+
+    def corrector(self, task: Task, share: float, target_residual: float) -> Phase:
+        """Ten steps, the points drawn twice."""
+        sampling = SamplingSpec(self._share(share), odd=bool(task.problem.odd))
+        return Phase(10, 5, sampling, target_residual)
+
+    def _share(self, share: float) -> int:
+        return max(1, round(share * self.points))
