@@ -65,12 +65,12 @@ def test_the_stages_keep_what_they_must_under_every_optimiser(name: str) -> None
     kept = allocate(pruned, source, phases, config=TrainingConfig(optimiser=optimiser))
     assert bool((kept.weights[~mask] == 0).all())
     assert not torch.equal(kept.weights[mask], pruned.weights[mask])
-    assert kept.held_out < source.held_out(trained.network, pruned.weights, phases[0].draw)
+    assert kept.held_out < source.held_out(trained.network, pruned.weights, phases[0].sampling)
 
     allocated = pruned.__class__(
         pruned.network, pruned.ansatz, kept.weights, pruned.retained, "allocated"
     )
-    before = target.held_out(trained.network, kept.weights, phases[0].draw)
+    before = target.held_out(trained.network, kept.weights, phases[0].sampling)
     made = calibrate(allocated, target, phases, config=TrainingConfig(optimiser=optimiser))
     assert torch.equal(made.weights[mask], kept.weights[mask])
     assert made.held_out < before
