@@ -64,7 +64,7 @@ def every(**changes: Any) -> Callable[[Any], list[Any]]:
 
 def all_points(phases: Any) -> list[Any]:
     first, *_, last = phases
-    return [replace(first, draw=replace(first.draw, points=last.sampling.points)), last]
+    return [replace(first, sampling=replace(first.sampling, points=last.sampling.points)), last]
 
 
 def one_set(phases: Any) -> list[Any]:
