@@ -202,7 +202,7 @@ def train(
         depth=depth,
         points=points,
         tolerance=tolerance,
-        memory=memory,
+        memory_gib=memory,
         optimiser=optimiser,
         hard=False if soft else None,
     )
@@ -285,7 +285,7 @@ def transfer(
     options = inputs.method_options([method], option or [], sparsity=sparsity, strength=strength)
     runtime = Runtime(device, dtype or trained.runtime.dtype)
     settings = inputs.settings(
-        steps=steps, points=points, tolerance=tolerance, memory=memory, optimiser=optimiser
+        steps=steps, points=points, tolerance=tolerance, memory_gib=memory, optimiser=optimiser
     )
     job = single.Transfer(
         trained.to(runtime), target, method, check_seed(seed), labels, noise, physics,
@@ -445,7 +445,7 @@ def compare(
             depth=depth,
             points=points,
             tolerance=tolerance,
-            memory=memory,
+            memory_gib=memory,
             optimiser=optimiser,
             hard=False if soft else None,
         ),
