@@ -108,7 +108,7 @@ Memory = Annotated[
     typer.Option(
         parser=number,
         help="GiB that a step of a fit may take, half for the Jacobian and half for its normal "
-        f"matrix; a fit that needs more forms no matrix. {_else('memory')}",
+        f"matrix; a fit that needs more forms no matrix. {_else('memory_gib')}",
     ),
 ]
 Optimiser = Annotated[
