@@ -46,6 +46,7 @@ def test_the_total_shown_counts_every_phase_as_help_says(call: Callable) -> None
     )
     small = ("--width", "6", "--depth", "1", "--points", "50", "--steps", "7")
     shown = call("train", "heat", "-o", "out", *small).err
-    last, *rest = TrainingConfig.of(Heat(), steps=7, points=50).first(PhysicsTask(Heat()))[::-1]
+    schedule = TrainingConfig.of(Heat(), steps=7, points=50).phases
+    last, *rest = schedule.cold_start(PhysicsTask(Heat()))[::-1]
     assert last.steps == 7
     assert f" of at most {7 + sum(phase.steps for phase in rest)}," in shown
