@@ -7,7 +7,6 @@ loss it has, by first-order steps.
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +15,14 @@ from torch.nn.utils import parametrize
 from torch.utils.flop_counter import FlopCounterMode
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.transtailor import check_rounds, remaining
+from pacpde.optim.stepwise import run_alone, steps_of
+from pacpde.pac.tailoring import (
+    Candidate,
+    check_rounds,
+    relative_importance,
+    remaining,
+    tailor_rounds,
+)
 from pacpde.runtime import gradients
 
 Losses = Callable[[nn.Module], torch.Tensor]  # a number or more a sample, [losses]
@@ -107,29 +113,31 @@ def tailor(
     """
     check_rounds(flops, tau, rounds=rounds, steps=steps, factor_steps=factor_steps)
     make = optimiser or (lambda parameters: torch.optim.Adam(parameters, 1e-3))
-    train = train or (lambda chain: _train(chain, _weights(chain), losses, make, steps))
-    best = _with_scales(model)
-    size_first = _flops_of(best, example)
-    train(best.train())
-    first = _measured(best, held_out)
-    told = [(size_first, first)]
-    for _ in range(rounds):
-        importance = _importance(best, losses, make, factor_steps)
-        most = (1 - flops) * told[-1][0]
-        kept = remaining(importance, most, partial(_flops_left, best, example))
+    train = train or (lambda chain: _train(chain, list(chain.parameters()), losses, make, steps))
+
+    def tuned(chain: nn.Sequential) -> Candidate[nn.Sequential]:
+        size = _flops_of(chain, example)
+        train(chain.train())
+        return Candidate(chain, size, float(held_out(chain.eval())))
+
+    def run_round(before: Candidate[nn.Sequential], number: int) -> Candidate[nn.Sequential] | None:
+        chain = before.network
+        importance = _importance(chain, losses, make, factor_steps)
+        most = (1 - flops) * before.flops
+        kept = remaining(importance, most, lambda kept: _flops_of(_shrunk(chain, kept), example))
         if kept is None:
-            break
-        smaller = _shrunk(best, kept)
-        for scale, values, mask in zip(_scales(smaller), importance, kept, strict=True):
-            scale.factor = values[mask] / values[mask].mean()
-        train(smaller.train())
-        told.append((count_flops(smaller, example), _measured(smaller, held_out)))
-        if not told[-1][1] <= (1 + tau) * first:
-            break
-        best = smaller
-    size = sum(parameter.numel() for parameter in best.parameters())
-    best.train(model.training)
-    return Tailored(best, count_flops(best, example), size, told)
+            return None
+        smaller = _shrunk(chain, kept)
+        own = relative_importance(importance, kept)
+        for scale, factor in zip(_scales(smaller), own, strict=True):
+            scale.factor = factor
+        return tuned(smaller)
+
+    first = tuned(_with_scales(model))
+    best, chains = run_alone(tailor_rounds(first, steps_of(run_round), tau, rounds))
+    best.network.train(model.training)
+    size = sum(parameter.numel() for parameter in best.network.parameters())
+    return Tailored(best.network, best.flops, size, [(one.flops, one.held_out) for one in chains])
 
 
 def count_flops(model: nn.Module, example: torch.Tensor) -> int:
@@ -137,10 +145,6 @@ def count_flops(model: nn.Module, example: torch.Tensor) -> int:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(example)
     return int(counter.get_total_flops())
-
-
-def _flops_left(model: nn.Sequential, example: torch.Tensor, kept: list[torch.Tensor]) -> int:
-    return _flops_of(_shrunk(model, kept), example)
 
 
 def _flops_of(model: nn.Sequential, example: torch.Tensor) -> int:
@@ -152,10 +156,6 @@ def _flops_of(model: nn.Sequential, example: torch.Tensor) -> int:
             f"{tuple(example.shape)} ({error}): give an input that it takes; and no module between "
             "its layers may need a fixed number of channels."
         ) from error
-
-
-def _measured(model: nn.Sequential, held_out: Callable[[nn.Module], float]) -> float:
-    return float(held_out(model.eval()))
 
 
 def _with_scales(model: nn.Sequential) -> nn.Sequential:
@@ -187,41 +187,30 @@ def _with_scales(model: nn.Sequential) -> nn.Sequential:
     layers = [number for number, module in enumerate(modules) if isinstance(module, CHAINED)]
     if len(layers) < 2:
         raise InvalidValueError("the model has no hidden layer whose filters could go.")
-    found: list[nn.Module] = []
+    result: list[nn.Module] = []
     for number, module in enumerate(modules):
-        found.append(module)
-        if isinstance(module, CHAINED) and number != layers[-1] and not _scaled(modules, number):
-            found.append(Scale(_like(module).new_ones(len(_like(module)))))
-    return nn.Sequential(*_after_activations(found))
+        result.append(module)
+        if number in layers[:-1] and not _is_scaled(modules, number):
+            result.append(Scale(_like(module).new_ones(len(_like(module)))))
+        elif _is_activation(module) and isinstance(result[-2], Scale):
+            result[-2:] = result[:-3:-1]  # behind the activation: that is a filter's output
+    return nn.Sequential(*result)
 
 
-def _scaled(modules: Sequence[nn.Module], layer: int) -> bool:
+def _is_scaled(modules: Sequence[nn.Module], layer: int) -> bool:
     """Whether a layer has a scale already, before the next layer: of an earlier target."""
-    for module in modules[layer + 1 :]:
-        if isinstance(module, (*CHAINED, Scale)):
-            return isinstance(module, Scale)
-    return False
+    following = (own for own in modules[layer + 1 :] if isinstance(own, (*CHAINED, Scale)))
+    return isinstance(next(following, None), Scale)
 
 
-def _after_activations(modules: Sequence[nn.Module]) -> list[nn.Module]:
-    """Scales moved behind the activation, where there is one: that is a filter's output."""
-    found = list(modules)
-    for number in range(len(found) - 1):
-        after = found[number + 1]
-        bends = isinstance(after, Activation) or type(after).__module__.endswith("activation")
-        if isinstance(found[number], Scale) and bends:
-            found[number : number + 2] = [after, found[number]]
-    return found
+def _is_activation(module: nn.Module) -> bool:
+    return isinstance(module, Activation) or type(module).__module__.endswith("activation")
 
 
 def _like(layer: nn.Module) -> torch.Tensor:
     weight = layer.weight
     assert isinstance(weight, torch.Tensor)
     return weight.detach()
-
-
-def _weights(model: nn.Module) -> list[nn.Parameter]:
-    return list(model.parameters())
 
 
 def _scales(model: nn.Sequential) -> list[Scale]:

@@ -1,21 +1,26 @@
 """TransTailor: prune what the target does not need, and use how much it needs the rest."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from numbers import Real
 
 import torch
 
-from pacpde.errors import InvalidValueError, check_count
 from pacpde.methods.base import MethodResult, TransferContext, build_surrogate
 from pacpde.methods.continuation_strategy import ContinuationMethod
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import Scaled
 from pacpde.networks.surrogate import Surrogate
-from pacpde.optim.stepwise import Answer, Steps, Work, steps_of, stepwise
+from pacpde.optim.stepwise import Steps, Work, steps_of, stepwise
+from pacpde.pac.tailoring import (
+    Candidate,
+    Masks,
+    check_rounds,
+    relative_importance,
+    remaining,
+    tailor_rounds,
+)
 from pacpde.residuals.jacobian import linearise
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import generator
@@ -67,86 +72,84 @@ class TransTailor(ContinuationMethod):
 
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
-        config = self.config(context)
         start = source.reset()
         everything = torch.ones_like(source.weights, dtype=torch.bool)
         fits = yield from steps_of(self.fits)(start, target, everything, context)
-        phases = config.phases.warm_start(target)
-        best = build_surrogate(start, target, phases, fits, "calibrated")
-        first = fits[-1].held_out
-        tuning, deciding = _Tuning(config, target, context), 0.0
-        for number in range(1, self.rounds + 1):
-            found, factored = yield from tuning.importance(best, self.factor_steps, number)
-            importance = found.value
-            clock = time.perf_counter()
-            kept = least_removed(best.network, importance, self.flops)
-            deciding += found.seconds + time.perf_counter() - clock
-            if kept is None:
-                break
-            smaller, weights, factors = shrunk(best, importance, kept)
-            if self.divide:
-                weights = divided(smaller, weights, factors)
-            scaled = Scaled.of(smaller)
-            made = yield from tuning.tune(scaled, weights, factors, number)
-            fits += [factored, made]
-            if not made.held_out <= (1 + self.tau) * first:
-                break
-            best = build_surrogate(
-                replace(best, network=scaled), target, phases, [made], "calibrated"
-            )
-        made_of = MethodResult.of(best, best.parameters, fits, trained=source)
-        spent = made_of.seconds["calibrate"] + deciding
-        return replace(made_of, seconds={"calibrate": spent})
+        tuning = _Tuning(self, target, context)
+        first = tuning.candidate(start, fits)
+        best, networks = yield from tailor_rounds(first, tuning.round, self.tau, self.rounds)
+        every = [made for one in networks for made in one.fits]
+        result = MethodResult.of(best.network, best.network.parameters, every, trained=source)
+        seconds = result.seconds["calibrate"] + sum(one.seconds for one in networks)
+        return replace(result, seconds={"calibrate": seconds})
 
 
-def check_rounds(flops: float, tau: float, **counts: int) -> None:
-    """Refuse rounds that remove nothing or never end."""
-    if not isinstance(flops, Real) or not 0 < flops < 1:
-        raise InvalidValueError(f"flops is {flops!r}, expected a share between 0 and 1.")
-    if not isinstance(tau, Real) or not tau >= 0:
-        raise InvalidValueError(f"tau (τ) is {tau!r}, expected a number of at least 0.")
-    for name, count in counts.items():
-        check_count(name, count, 1)
+@dataclass(frozen=True)
+class _Tuning:
+    """Fits of factors, and of weights under them."""
+
+    method: TransTailor
+    target: Task
+    context: TransferContext
+
+    @property
+    def config(self) -> TrainingConfig:
+        return self.method.config(self.context)
+
+    def candidate(
+        self, start: Surrogate, fits: Sequence[FitResult], *others: FitResult, seconds: float = 0.0
+    ) -> Candidate[Surrogate]:
+        """What fits from a start led to; other fits were for the choice of its neurons."""
+        phases = self.config.phases.warm_start(self.target)
+        solver = build_surrogate(start, self.target, phases, fits, "calibrated")
+        flops, held_out = solver.network.flops, fits[-1].held_out
+        return Candidate(solver, flops, held_out, [*others, *fits], seconds)
+
+    def round(
+        self, before: Candidate[Surrogate], number: int
+    ) -> Steps[Candidate[Surrogate] | None]:
+        """Fit the factors α, remove neurons by their β, fine-tune the others under fixed β."""
+        solver, method = before.network, self.method
+        scaled = Scaled.of(solver.network)
+        ones = torch.ones_like(solver.weights[:1]).expand(scaled.others)
+        vector = torch.cat([solver.weights, ones])
+        config = replace(self.config, steps=method.factor_steps)
+        factor_fit = yield from self._fit(scaled, vector, True, config, f"factors.{number}")
+        draw, seed = config.phases.warm_start(self.target)[-1].sampling, self.context.seed
+        importance = yield Work(
+            partial(_importance, scaled, factor_fit.weights, self.target, draw, seed)
+        )
+        most = (1 - method.flops) * before.flops
+        kept = remaining(importance.value, most, partial(flops_of, solver.network))
+        if kept is None:
+            return None
+        smaller, weights = shrunk(solver, kept)
+        factors = torch.cat(relative_importance(importance.value, kept))
+        if method.divide:
+            weights = divided(smaller, weights, factors)
+        scaled, vector = Scaled.of(smaller), torch.cat([weights, factors])
+        fit = yield from self._fit(scaled, vector, False, self.config, f"tailor.{number}")
+        start = replace(solver, network=scaled)
+        return self.candidate(start, [fit], factor_fit, seconds=importance.seconds)
+
+    def _fit(
+        self,
+        network: Scaled,
+        vector: torch.Tensor,
+        factors: bool,
+        config: TrainingConfig,
+        stage: str,
+    ) -> Steps[FitResult]:
+        """The fit of the factors alone, or of the weights alone."""
+        trainable = torch.full_like(vector, not factors, dtype=torch.bool)
+        trainable[network.inner.size :] = factors
+        start = Surrogate(network, self.target.ansatz(SamplingSpec()), vector)
+        trainer = Trainer(start, config, self.context.seed, self.context.callbacks, trainable)
+        return steps_of(trainer.fit)(self.target, config.phases.warm_start(self.target), stage)
 
 
-def least_removed(
-    network: MLP, importance: Sequence[torch.Tensor], share: float
-) -> list[torch.Tensor] | None:
-    """Which neurons stay once the least important hold a share of the FLOPs; see `remaining`."""
-    return remaining(importance, (1 - share) * network.flops, partial(_flops, network))
-
-
-def remaining(
-    importance: Sequence[torch.Tensor], most: float, flops: Callable[[list[torch.Tensor]], int]
-) -> list[torch.Tensor] | None:
-    """Which neurons stay once the least important, of all layers, are gone.
-
-    Args:
-        importance: of the neurons of each hidden layer, [width].
-        most: FLOPs that may be left.
-        flops: which neurons stay → FLOPs of what they make up.
-
-    Returns:
-        bool [width] a hidden layer, each with one neuron at least; None where no more can go.
-    """
-    kept = [torch.ones_like(layer, dtype=torch.bool) for layer in importance]
-    order = sorted(
-        (float(value), layer, neuron)
-        for layer, values in enumerate(importance)
-        for neuron, value in enumerate(values)
-    )
-    for _, layer, neuron in order:
-        if flops(kept) <= most:
-            return kept
-        if int(kept[layer].sum()) > 1:
-            kept[layer][neuron] = False
-    return None
-
-
-def shrunk(
-    surrogate: Surrogate, importance: Sequence[torch.Tensor], kept: Sequence[torch.Tensor]
-) -> tuple[MLP, torch.Tensor, torch.Tensor]:
-    """(network of the neurons that stay, their weights, their importance over its layer's mean)."""
+def shrunk(surrogate: Surrogate, kept: Masks) -> tuple[MLP, torch.Tensor]:
+    """The network of the neurons that stay, and its weights [size]."""
     network = surrogate.network
     smaller = replace(network, width=tuple(int(mask.sum()) for mask in kept))
     inputs = [torch.ones(network.inputs, dtype=torch.bool, device=kept[0].device), *kept]
@@ -155,76 +158,28 @@ def shrunk(
     matrices = network.matrices(surrogate.weights)
     for (weight, bias), rows, columns in zip(matrices, outputs, inputs, strict=True):
         parts += [weight[rows][:, columns].flatten(), bias[rows]]
-    factors = [
-        values[mask] / values[mask].mean() for values, mask in zip(importance, kept, strict=True)
-    ]
-    return smaller, torch.cat(parts), torch.cat(factors)
+    return smaller, torch.cat(parts)
 
 
 def divided(network: MLP, weights: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
     """The weights whose function, once neurons are multiplied by factors, is that of `weights`."""
-    found = weights.clone()
+    quotients = weights.clone()
     parts = factors.split(list(network.widths))
-    for (matrix, _), own in zip(network.matrices(found)[1:], parts, strict=True):
+    for (matrix, _), own in zip(network.matrices(quotients)[1:], parts, strict=True):
         matrix /= own.clamp(min=SMALLEST)
-    return found
+    return quotients
 
 
-def _flops(network: MLP, kept: Sequence[torch.Tensor]) -> int:
+def flops_of(network: MLP, kept: Masks) -> int:
+    """Multiplications and additions of one evaluation of the network of the neurons that stay."""
     widths = [network.inputs, *[int(mask.sum()) for mask in kept], network.outputs]
     return sum(2 * a * b for a, b in pairwise(widths))
-
-
-@dataclass(frozen=True)
-class _Tuning:
-    """Fits of factors and of weights under them."""
-
-    config: TrainingConfig
-    target: Task
-    context: TransferContext
-
-    def importance(
-        self, surrogate: Surrogate, steps: int, number: int
-    ) -> Steps[tuple[Answer, FitResult]]:
-        """β of the neurons of each hidden layer, and the fit of the factors."""
-        network = Scaled.of(surrogate.network)
-        ones = torch.ones_like(surrogate.weights[:1]).expand(network.others)
-        vector = torch.cat([surrogate.weights, ones])
-        free = torch.zeros_like(vector, dtype=torch.bool)
-        free[surrogate.network.size :] = True
-        own = replace(self.config, steps=steps)
-        made = yield from self._fit(network, vector, free, own, f"factors.{number}")
-        draw = own.phases.warm_start(self.target)[-1].sampling
-        seed = self.context.seed
-        found = yield Work(partial(_importance, network, made.weights, self.target, draw, seed))
-        return found, made
-
-    def tune(
-        self, network: Scaled, weights: torch.Tensor, factors: torch.Tensor, number: int
-    ) -> Steps[FitResult]:
-        """The fit of the weights under fixed factors."""
-        vector = torch.cat([weights, factors])
-        free = torch.ones_like(vector, dtype=torch.bool)
-        free[network.inner.size :] = False
-        return self._fit(network, vector, free, self.config, f"tailor.{number}")
-
-    def _fit(
-        self,
-        network: MLP,
-        vector: torch.Tensor,
-        free: torch.Tensor,
-        config: TrainingConfig,
-        stage: str,
-    ) -> Steps[FitResult]:
-        start = Surrogate(network, self.target.ansatz(SamplingSpec()), vector)
-        trainer = Trainer(start, config, self.context.seed, self.context.callbacks, free)
-        return steps_of(trainer.fit)(self.target, config.phases.warm_start(self.target), stage)
 
 
 def _importance(
     network: Scaled, vector: torch.Tensor, task: Task, draw: SamplingSpec, seed: int
 ) -> list[torch.Tensor]:
-    """Mean over residuals of |r ∂r/∂α · α|, a hidden layer after the other."""
+    """Mean over residuals of |r ∂r/∂α · α|, [width] a hidden layer."""
     terms = task.terms(network, vector, draw, generator(seed, "importance"))
     start = network.inner.size
     free = torch.arange(start, network.size, device=vector.device)

@@ -1,5 +1,6 @@
 """TransTailor: what it takes away is gone, and what it keeps is the same function."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,11 @@ import torch
 
 from pacpde import Surrogate, fit, transfer
 from pacpde.errors import InvalidValueError
-from pacpde.methods.transtailor import _importance, divided, least_removed, shrunk
+from pacpde.methods.transtailor import _importance, divided, flops_of, shrunk
 from pacpde.networks import checkpoint
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import Scaled
+from pacpde.pac.tailoring import remaining
 from pacpde.problems import Heat
 from pacpde.residuals.factors import residuals
 from pacpde.residuals.task import PhysicsTask, SamplingSpec
@@ -34,7 +36,7 @@ def test_neurons_without_effect_can_go(source: Surrogate) -> None:
     dead = Surrogate(source.network, source.ansatz, weights)
     kept = [torch.ones(10, dtype=torch.bool) for _ in range(2)]
     kept[0][3] = kept[1][0] = kept[1][5] = False
-    network, smaller, _ = shrunk(dead, [torch.ones(10)] * 2, kept)
+    network, smaller = shrunk(dead, kept)
     assert network.widths == (9, 8) and network.size == len(smaller) < source.parameters
     again = Surrogate(network, source.ansatz, smaller)
     np.testing.assert_allclose(again(T, X), dead(T, X), atol=1e-14)
@@ -43,14 +45,15 @@ def test_neurons_without_effect_can_go(source: Surrogate) -> None:
 def test_the_least_important_go_until_a_share_of_the_flops_has() -> None:
     network = MLP(2, 1, 10, 2)
     importance = [torch.arange(10.0) + 100, torch.arange(10.0)]
-    kept = least_removed(network, importance, 0.25)
+    kept = remaining(importance, 0.75 * network.flops, partial(flops_of, network))
     assert kept is not None
     assert bool(kept[0].all())  # more important than all of the second layer
     count = int(kept[1].sum())
     assert bool(kept[1][-count:].all())
     left = 2 * (2 * 10 + 10 * count + count)
     assert left <= 0.75 * network.flops < 2 * (2 * 10 + 10 * (count + 1) + count + 1)
-    assert least_removed(MLP(2, 1, 1, 1), [torch.ones(1)], 0.1) is None
+    narrow = MLP(2, 1, 1, 1)
+    assert remaining([torch.ones(1)], 0.9 * narrow.flops, partial(flops_of, narrow)) is None
 
 
 def test_importance_is_the_mean_size_of_every_points_share(source: Surrogate) -> None:
