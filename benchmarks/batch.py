@@ -131,7 +131,7 @@ def steps(targets: Any, width: int, depth: int, points: int, arguments: Any) -> 
     runtime, optimiser = Runtime(arguments.device), LevenbergMarquardt()
     tasks = [PhysicsTask(target, runtime=runtime) for target in targets]
     network = network_for(tasks[0].ansatz(SamplingSpec()), width, depth, "tanh")
-    weights = runtime.tensor(network.start(generator(0, "weights")))
+    weights = runtime.tensor(network.init_weights(generator(0, "weights")))
     free = torch.ones_like(weights, dtype=torch.bool)
     draw = SamplingSpec(points, odd=True)
 
@@ -142,7 +142,7 @@ def steps(targets: Any, width: int, depth: int, points: int, arguments: Any) -> 
         )
 
     def job(problem: LeastSquares) -> Any:
-        made = yield StepRequest(optimiser, problem, problem.start, arguments.steps, None)
+        made = yield StepRequest(optimiser, problem, problem.x0, arguments.steps, None)
         return made.value.x
 
     return [partial(job, problem(number)) for number in range(len(targets))], network

@@ -91,7 +91,7 @@ def run(schedule: tuple[str, ...], seed: int, seconds: float) -> list[tuple[floa
     network = network_for(
         task.ansatz(SamplingSpec()), config.width, config.depth, config.activation
     )
-    weights = torch.as_tensor(network.start(generator(seed, "weights")))
+    weights = torch.as_tensor(network.init_weights(generator(seed, "weights")))
     clock = Clock(watched(problem))
     for place, name in enumerate(schedule):
         phases = config.phases.cold_start(task)

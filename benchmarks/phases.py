@@ -169,7 +169,7 @@ def run(name: str, seed: int, seconds: float) -> list[tuple[float, float]]:
     network = network_for(
         task.ansatz(SamplingSpec()), config.width, config.depth, config.activation
     )
-    start = torch.as_tensor(network.start(generator(seed, "weights"), config.frequency))
+    start = torch.as_tensor(network.init_weights(generator(seed, "weights"), config.frequency))
     phases = variant.phases(config.phases.cold_start(task))
     grade = watched(problem)
 

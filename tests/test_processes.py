@@ -127,7 +127,7 @@ def source():  # without a fit, which would be the first call
     from pacpde.networks.ansatz import PhysicsAnsatz
     from pacpde.networks.mlp import MLP
     network = MLP(2, 1, 4, 1)
-    weights = torch.tensor(network.start(np.random.default_rng(0)))
+    weights = torch.tensor(network.init_weights(np.random.default_rng(0)))
     return pacpde.Surrogate(network, PhysicsAnsatz(problem()), weights)
 
 def measured():

@@ -7,7 +7,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from pacpde.errors import InvalidValueError, check_count, unknown
-from pacpde.networks.mlp import MLP
+from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.calls import check_call
@@ -162,7 +162,7 @@ class Method(metaclass=_MethodType):
         """Every option with its value; `Method.of(method.name, method.options)` is the method."""
         return asdict(self)
 
-    def check(self, network: MLP, physics: bool = True) -> None:
+    def check(self, network: Network, physics: bool = True) -> None:
         """Refuse what does not suit, before anything runs.
 
         Args:
@@ -175,7 +175,7 @@ class Method(metaclass=_MethodType):
             )
         self.check_network(network)
 
-    def check_network(self, network: MLP) -> None:
+    def check_network(self, network: Network) -> None:
         """Refuse options that do not suit a network."""
 
     @abstractmethod
@@ -204,7 +204,7 @@ def check_strength(option: str, value: float) -> None:
 @stepwise
 def train_from_scratch(
     task: Task,
-    network: MLP,
+    network: Network,
     config: TrainingConfig,
     seed: int,
     callbacks: Sequence[Callback] = (),
@@ -217,7 +217,7 @@ def train_from_scratch(
         budget: so many steps more in the last phase, which then takes all of its steps.
     """
     rng = generator(seed, "weights")
-    weights = task.runtime.tensor(network.start(rng, config.frequency))
+    weights = task.runtime.tensor(network.init_weights(rng, config.frequency))
     phases = config.phases.cold_start(task)
     if budget:
         last = phases[-1]

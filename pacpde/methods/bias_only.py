@@ -21,7 +21,5 @@ class BiasOnly(FineTuning):
     partial = True
 
     def free(self, source: Surrogate) -> torch.Tensor:
-        biases = torch.zeros_like(source.weights, dtype=torch.bool)
-        for layer in source.network.layers:
-            biases[layer.biases] = True
-        return biases
+        biases = source.network.layout.where(lambda group: group.is_bias)
+        return biases.to(source.weights.device)

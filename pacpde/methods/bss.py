@@ -9,8 +9,8 @@ from pacpde.errors import InvalidValueError, check_count
 from pacpde.methods.augmented_fine_tuning import AugmentedFineTuning, points_of
 from pacpde.methods.base import TransferContext, check_strength
 from pacpde.methods.delta import with_features
-from pacpde.networks.mlp import MLP
 from pacpde.networks.outputs import Widened, as_raw
+from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.residuals.augmented_task import ExtraTerms
 from pacpde.residuals.features import SpectralTerm
@@ -43,11 +43,11 @@ class BSS(AugmentedFineTuning):
         check_strength("shrink (η)", self.shrink)
         check_count("smallest", self.smallest, 1)
 
-    def check_network(self, network: MLP) -> None:
-        if self.smallest > network.widths[-1]:
+    def check_network(self, network: Network) -> None:
+        if self.smallest > network.neurons.widths[-1]:
             raise InvalidValueError(
                 f"smallest is {self.smallest}, expected a whole number from 1 to "
-                f"{network.widths[-1]}, the features of this network."
+                f"{network.neurons.widths[-1]}, the features of this network."
             )
 
     def wide(self, source: Surrogate) -> tuple[Widened, torch.Tensor]:

@@ -1,7 +1,7 @@
 """The coefficient as an input: one network for the whole way from source to target."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from pacpde.errors import check_count
 from pacpde.methods.base import Method, MethodResult, TransferContext, train_from_scratch
 from pacpde.methods.scratch import Scratch
 from pacpde.networks.ansatz import Batch, PhysicsAnsatz
-from pacpde.networks.mlp import MLP
+from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.residuals.task import PhysicsTask, SamplingSpec, Task
@@ -47,7 +47,7 @@ class CoefficientInput(Method):
             return (yield from steps_of(Scratch(self.steps).run)(source, target, context))
         config = self.config(context)
         task = AlongTask.of(source, target, self.stations)
-        network = replace(source.network, inputs=source.network.inputs + 1)
+        network, _ = source.network.enlarged(extra_inputs=1)
         surrogate, made = yield from steps_of(train_from_scratch)(
             task, network, config, context.seed, context.callbacks, stage="along"
         )
@@ -55,14 +55,12 @@ class CoefficientInput(Method):
         return MethodResult.of(folded, source.parameters, [made])
 
 
-def fold(network: MLP, weights: torch.Tensor, value: float) -> torch.Tensor:
-    """The weights of the network without its last input, which has a fixed value."""
-    smaller = replace(network, inputs=network.inputs - 1)
-    (first, bias), *rest = network.matrices(weights)
-    parts = [first[:, :-1].flatten(), bias + value * first[:, -1]]
-    parts += [part.flatten() for pair in rest for part in pair]
-    folded = torch.cat(parts)
-    assert len(folded) == smaller.size
+def fold(network: Network, weights: torch.Tensor, value: float) -> torch.Tensor:
+    """Weights of `network`, from those of the same one with a last input that is always `value`."""
+    larger, places = network.enlarged(extra_inputs=1)
+    first, _ = larger.matrices(weights)[0]
+    folded = weights[places.to(weights.device)]
+    folded[network.layers[0].biases] += value * first[:, -1]
     return folded
 
 
@@ -95,8 +93,10 @@ class AlongTask(PhysicsTask):
     Attributes:
         share: of its own problem.
         others: the rest of the way.
+        network: the one without the input for the share.
     """
 
+    network: Network = field(kw_only=True)
     share: float = 1.0
     others: tuple["AlongTask", ...] = ()
 
@@ -104,21 +104,28 @@ class AlongTask(PhysicsTask):
     def of(cls, source: Surrogate, target: PhysicsTask, stations: int) -> "AlongTask":
         shares = [k / (stations - 1) for k in range(stations)]
         along = [
-            cls(between(source.problem, target.problem, share), None, True, target.hard,
-                target.seed, target.runtime, target.like, share)
+            cls(
+                between(source.problem, target.problem, share),
+                hard=target.hard,
+                seed=target.seed,
+                runtime=target.runtime,
+                like=target.like,
+                share=share,
+                network=source.network,
+            )
             for share in shares
-        ]  # fmt: skip
+        ]
         return replace(along[-1], labels=target.labels, others=tuple(along[:-1]))
 
     def ansatz(self, draw: SamplingSpec) -> AtShare:  # type: ignore[override]
         return AtShare(super().ansatz(draw), self.share)
 
-    def solver(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
-        smaller = replace(network, inputs=network.inputs - 1)
-        return Surrogate(smaller, super().ansatz(draw), fold(network, weights, self.share))
+    def solver(self, network: Network, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
+        own = fold(self.network, weights, self.share)
+        return Surrogate(self.network, super().ansatz(draw), own)
 
     def terms(
-        self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
+        self, network: Network, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
     ) -> list[Term]:
         own = replace(draw, points=max(1, draw.points // (1 + len(self.others))))
         found = super().terms(network, weights, own, rng)

@@ -46,8 +46,7 @@ class DELTA(AugmentedFineTuning):
 
     def anchor(self, source: Surrogate, wide: Widened) -> Anchor | None:
         strength = torch.zeros_like(wide.weights)
-        head = source.network.layers[-1].start
-        strength[wide.own[head:]] = self.beta / 2
+        strength[wide.own[source.network.head]] = self.beta / 2
         return Anchor(strength, torch.zeros_like(wide.weights))
 
     def more(
@@ -69,7 +68,7 @@ class DELTA(AugmentedFineTuning):
 
 def with_features(source: Surrogate) -> tuple[Widened, torch.Tensor]:
     """The network with its last hidden units as outputs, whose weights are not free."""
-    units = source.network.widths[-1]
+    units = source.network.neurons.widths[-1]
     one, none = source.weights.new_ones(units), source.weights.new_zeros(units)
     wide = widen(source.network, source.weights, torch.diag(one), none)
     free = torch.zeros_like(wide.weights, dtype=torch.bool)
@@ -82,7 +81,7 @@ def _attention(source: Surrogate, task: Task, seed: int) -> torch.Tensor:
     draw = SamplingSpec(odd=bool(getattr(source.ansatz, "odd", False)))
     before = task.held_out(source.network, source.weights, draw) ** 2
     rises = []
-    for unit in range(source.network.widths[-1]):
+    for unit in range(source.network.neurons.widths[-1]):
         weights = source.weights.clone()
         source.network.matrices(weights)[-1][0][:, unit] = 0
         rises.append(max(task.held_out(source.network, weights, draw) ** 2 - before, 0.0))

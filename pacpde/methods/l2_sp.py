@@ -35,9 +35,9 @@ class L2SP(FineTuning):
         check_strength("beta (β)", self.beta)
 
     def anchor(self, source: Surrogate, context: TransferContext) -> Anchor | None:
-        head = source.network.layers[-1].start
+        head = source.network.head
         strength = torch.full_like(source.weights, self.alpha / 2)
-        strength[head:] = self.beta / 2
+        strength[head] = self.beta / 2
         centre = source.weights.clone()
-        centre[head:] = 0
+        centre[head] = 0
         return Anchor(strength, centre)

@@ -23,5 +23,5 @@ class LastLayer(FineTuning):
 
     def free(self, source: Surrogate) -> torch.Tensor:
         head = torch.zeros_like(source.weights, dtype=torch.bool)
-        head[source.network.layers[-1].start :] = True
+        head[source.network.head] = True
         return head

@@ -7,7 +7,7 @@ import torch
 from pacpde.errors import InvalidValueError, check_count
 from pacpde.methods.base import MethodResult, TransferContext, build_surrogate
 from pacpde.methods.continuation_strategy import ContinuationMethod
-from pacpde.networks.mlp import MLP
+from pacpde.networks.protocol import Network
 from pacpde.networks.reparametrised import LowRank
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
@@ -40,16 +40,16 @@ class LoRA(ContinuationMethod):
         if self.rank is not None:
             check_count("rank", self.rank, 1)
 
-    def check_network(self, network: MLP) -> None:
-        most = max(network.widths)
+    def check_network(self, network: Network) -> None:
+        most = max(network.neurons.widths)
         if self._rank(network) > most:
             raise InvalidValueError(
                 f"rank is {self.rank}, expected a whole number from 1 to {most}, the "
                 "width of this network."
             )
 
-    def _rank(self, network: MLP) -> int:
-        return max(1, max(network.widths) // 8) if self.rank is None else self.rank
+    def _rank(self, network: Network) -> int:
+        return max(1, max(network.neurons.widths) // 8) if self.rank is None else self.rank
 
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
@@ -73,5 +73,6 @@ class LoRA(ContinuationMethod):
         for layer, at_a, _ in network.adapters:
             drawn = rng.normal(0, layer.inputs**-0.5, network.rank * layer.inputs)
             weights[at_a] = source.runtime.tensor(drawn)
-            free[layer.biases] = self.tune_biases
+        biases = source.network.layout.where(lambda group: group.is_bias)
+        free[: source.network.size] = biases & self.tune_biases
         return weights, free

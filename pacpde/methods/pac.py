@@ -10,7 +10,7 @@ from pacpde.errors import InvalidValueError, check_count
 from pacpde.methods.allocation import allocate_source
 from pacpde.methods.base import MethodResult, TransferContext, build_surrogate, check_strength
 from pacpde.methods.continuation_strategy import ContinuationMethod
-from pacpde.networks.mlp import MLP
+from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE, prune
@@ -125,7 +125,7 @@ class PAC(ContinuationMethod):
                 "1: the factor by which the source's held-out residual may grow."
             )
 
-    def check_network(self, network: MLP) -> None:
+    def check_network(self, network: Network) -> None:
         alike = torch.ones(network.size, device="cpu")  # how many are kept is the same for any
         try:
             for sparsity in self._sparsities:

@@ -1,6 +1,6 @@
 """Random features: no source, and only a linear layer to fit."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -43,13 +43,12 @@ class RandomFeatures(Method):
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         config = self.config(context)
-        network = replace(source.network, width=self.features, depth=1)
+        network = source.network.neurons.resized((self.features,))
         rng = generator(context.seed, "random features")
-        weights = target.runtime.tensor(network.start(rng, self.spread))
-        head = network.layers[-1].start
-        weights[head:] = 0
+        weights = target.runtime.tensor(network.init_weights(rng, self.spread))
+        weights[network.head] = 0
         free = torch.zeros_like(weights, dtype=torch.bool)
-        free[head:] = True
+        free[network.head] = True
         phases = config.phases.warm_start(target)
         blank = Surrogate(network, target.ansatz(phases[-1].sampling), weights)
         trainer = Trainer(blank, config, context.seed, context.callbacks, free)

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 
 import torch
 
 from pacpde.methods.base import MethodResult, TransferContext, build_surrogate
 from pacpde.methods.continuation_strategy import ContinuationMethod
-from pacpde.networks.mlp import MLP
+from pacpde.networks.protocol import Network
 from pacpde.networks.reparametrised import Scaled
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, Work, steps_of, stepwise
@@ -148,32 +147,22 @@ class _Tuning:
         return steps_of(trainer.fit)(self.target, config.phases.warm_start(self.target), stage)
 
 
-def shrunk(surrogate: Surrogate, kept: Masks) -> tuple[MLP, torch.Tensor]:
+def shrunk(surrogate: Surrogate, kept: Masks) -> tuple[Network, torch.Tensor]:
     """The network of the neurons that stay, and its weights [size]."""
-    network = surrogate.network
-    smaller = replace(network, width=tuple(int(mask.sum()) for mask in kept))
-    inputs = [torch.ones(network.inputs, dtype=torch.bool, device=kept[0].device), *kept]
-    outputs = [*kept, torch.ones(network.outputs, dtype=torch.bool, device=kept[0].device)]
-    parts = []
-    matrices = network.matrices(surrogate.weights)
-    for (weight, bias), rows, columns in zip(matrices, outputs, inputs, strict=True):
-        parts += [weight[rows][:, columns].flatten(), bias[rows]]
-    return smaller, torch.cat(parts)
+    smaller, places = surrogate.network.neurons.subnetwork(kept)
+    return smaller, surrogate.weights[places]
 
 
-def divided(network: MLP, weights: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+def divided(network: Network, weights: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
     """The weights whose function, once neurons are multiplied by factors, is that of `weights`."""
-    quotients = weights.clone()
-    parts = factors.split(list(network.widths))
-    for (matrix, _), own in zip(network.matrices(quotients)[1:], parts, strict=True):
-        matrix /= own.clamp(min=SMALLEST)
-    return quotients
+    neurons = network.neurons
+    parts = factors.clamp(min=SMALLEST).split(list(neurons.widths))
+    return weights / neurons.leaving(parts)
 
 
-def flops_of(network: MLP, kept: Masks) -> int:
+def flops_of(network: Network, kept: Masks) -> int:
     """Multiplications and additions of one evaluation of the network of the neurons that stay."""
-    widths = [network.inputs, *[int(mask.sum()) for mask in kept], network.outputs]
-    return sum(2 * a * b for a, b in pairwise(widths))
+    return network.neurons.resized([int(mask.sum()) for mask in kept]).flops
 
 
 def _importance(
@@ -185,4 +174,4 @@ def _importance(
     free = torch.arange(start, network.size, device=vector.device)
     r, jacobian = linearise(network, vector, terms, free)
     slopes = r[:, None] * jacobian.dense() * vector[start:]
-    return list(slopes.abs().mean(0).split(list(network.widths)))
+    return list(slopes.abs().mean(0).split(list(network.neurons.widths)))

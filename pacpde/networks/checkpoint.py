@@ -68,7 +68,7 @@ def save(
     about = {
         "schema": SCHEMA,
         **_describe(surrogate.ansatz),
-        "network": dataclasses.asdict(surrogate.network),
+        "network": surrogate.network.settings,
         "memories": {
             name: {
                 **_describe(solver.ansatz),

@@ -1,40 +1,27 @@
 """A dense network over one flat weight vector."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
 
 from pacpde.errors import InvalidValueError, check_count, unknown
+from pacpde.networks.factors import DenseFactors, columns_of
 from pacpde.networks.jets import ACTIVATIONS, Slopes, activate, order, slopes, vjp
 from pacpde.networks.layout import WeightLayout
+from pacpde.networks.neurons import Neurons
+from pacpde.networks.protocol import Columns, Factors, Layer, Network
 
 WIDEST, DEEPEST = 1_000_000, 1_000  # beyond them a network is a slip of the pen
 
 
 @dataclass(frozen=True)
-class Layer:
-    """Where one layer lies in the flat vector: weights [outputs, inputs], then biases [outputs]."""
-
-    inputs: int
-    outputs: int
-    start: int
-
-    @property
-    def weights(self) -> slice:
-        return slice(self.start, self.start + self.inputs * self.outputs)
-
-    @property
-    def biases(self) -> slice:
-        return slice(self.weights.stop, self.weights.stop + self.outputs)
-
-
-@dataclass(frozen=True)
 class Trace:
-    """What a layer saw: inputs and pre-activations [..., channels, points, width], and slopes."""
+    """Inputs and pre-activations z of a layer, [..., channels, points, width], and slopes at z."""
 
     inputs: torch.Tensor
     z: torch.Tensor
@@ -42,7 +29,7 @@ class Trace:
 
 
 @dataclass(frozen=True)
-class MLP:
+class MLP(Network):
     """h ← activation(W h + b), `depth` times, then a linear layer.
 
     Attributes:
@@ -68,8 +55,14 @@ class MLP:
             raise InvalidValueError(
                 f"the network has {self.depth} hidden layers and {len(self.width)} widths."
             )
+        if isinstance(self.width, tuple) and len(set(self.width)) == 1:
+            object.__setattr__(self, "width", self.width[0])
         if not isinstance(self.activation, str) or self.activation not in ACTIVATIONS:
             raise unknown("activation", self.activation, ACTIVATIONS)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return asdict(self)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -95,16 +88,18 @@ class MLP:
         return self.width if isinstance(self.width, tuple) else (self.width,) * self.depth
 
     @property
+    def neurons(self) -> Neurons:
+        return Neurons(self)
+
+    @property
     def flops(self) -> int:
-        """Multiplications and additions of one evaluation at one point, activations left out."""
         return sum(2 * layer.inputs * layer.outputs for layer in self.layers)
 
     @property
     def size(self) -> int:
-        """Number of parameters."""
         return self.layers[-1].biases.stop
 
-    def start(self, rng: np.random.Generator, frequency: float | None = None) -> np.ndarray:
+    def init_weights(self, rng: np.random.Generator, frequency: float | None = None) -> np.ndarray:
         """Random weights [size]: normal with the spread of Glorot & Bengio (2010), biases 0.
 
         Args:
@@ -124,56 +119,80 @@ class MLP:
             flat[first.biases] = -(weights * centres).sum(1)
         return flat
 
-    def plain(self, weights: torch.Tensor) -> "tuple[MLP, torch.Tensor]":
-        """The dense network that this one evaluates as, and its weights [size]."""
-        return self, weights
-
-    def places(self, larger: "MLP") -> np.ndarray:
-        """Where every parameter of this network lies in a larger one, [size].
-
-        It is the corner of each matrix of first inputs and outputs; the depth is the same.
-        """
-        found = np.zeros(self.size, int)
-        for own, other in zip(self.layers, larger.layers, strict=True):
-            rows, columns = np.arange(own.outputs), np.arange(own.inputs)
-            corner = other.start + rows[:, None] * other.inputs + columns
-            found[own.weights] = corner.ravel()
-            found[own.biases] = other.biases.start + rows
-        return found
-
-    def matrices(self, weights: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """(W [..., outputs, inputs], b [..., outputs]) of every layer, as views of the vector."""
-        return [
-            (
-                weights[..., layer.weights].unflatten(-1, (layer.outputs, layer.inputs)),
-                weights[..., layer.biases],
+    def enlarged(
+        self, extra_neurons: int = 0, extra_outputs: int = 0, extra_inputs: int = 0
+    ) -> "tuple[MLP, torch.Tensor]":
+        larger = replace(
+            self,
+            inputs=self.inputs + extra_inputs,
+            outputs=self.outputs + extra_outputs,
+            width=tuple(width + extra_neurons for width in self.widths),
+        )
+        first, *own, last = (
+            torch.arange(size, device="cpu") < before
+            for size, before in zip(
+                (larger.inputs, *larger.widths, larger.outputs),
+                (self.inputs, *self.widths, self.outputs),
+                strict=True,
             )
-            for layer in self.layers
-        ]
+        )
+        return larger, larger.neurons.between(own, first, last).nonzero()[:, 0]
 
     def forward(
+        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str]
+    ) -> torch.Tensor:
+        return self._evaluated(weights, jet, names, order(names))
+
+    def linearise(
+        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str], images: int
+    ) -> tuple[torch.Tensor, Callable[[torch.Tensor], Factors]]:
+        trace: list[Trace] = []
+        outputs = self._evaluated(weights, jet, names, order(names) + 1, trace)
+        return outputs, partial(self._factors, weights, trace, names, images)
+
+    def columns(
+        self, indices: torch.Tensor | None, limit: int, device: torch.device
+    ) -> list[Columns]:
+        return columns_of(self.layers, indices, limit, device)
+
+    def factor_bytes(self, jet: torch.Tensor) -> int:
+        widths = sum(layer.inputs + self.outputs * layer.outputs for layer in self.layers)
+        return int(jet.element_size() * jet[..., 0].numel() * widths)
+
+    def _evaluated(
         self,
         weights: torch.Tensor,
         jet: torch.Tensor,
         names: Sequence[str],
+        highest: int,
         trace: list[Trace] | None = None,
     ) -> torch.Tensor:
-        """Outputs [..., channels, points, outputs] for inputs [..., channels, points, inputs].
+        """The jet of the outputs; appends to `trace` what `deltas` needs of every layer.
 
-        Leading dimensions of weights [..., size] and inputs are a batch of networks. With
-        `trace`, appends what every layer saw, for `deltas`.
+        Args:
+            highest: derivative of the activation that is computed.
         """
-        highest = order(names) + (trace is not None)
         for number, (weight, bias) in enumerate(self.matrices(weights)):
             inputs, z = jet, _linear(jet, weight)
             z[..., 0, :, :] += bias.unsqueeze(-2)
-            bent: Slopes = []
+            own: Slopes = []
             if number < self.depth:
-                bent = slopes(self.activation, z[..., 0, :, :], highest)
-                jet = activate(bent, z, names)
+                own = slopes(self.activation, z[..., 0, :, :], highest)
+                jet = activate(own, z, names)
             if trace is not None:
-                trace.append(Trace(inputs, z, bent))
+                trace.append(Trace(inputs, z, own))
         return z
+
+    def _factors(
+        self,
+        weights: torch.Tensor,
+        trace: Sequence[Trace],
+        names: Sequence[str],
+        images: int,
+        gradient: torch.Tensor,
+    ) -> DenseFactors:
+        deltas = self.deltas(weights, trace, names, gradient)
+        return DenseFactors.of(self, [layer.inputs for layer in trace], deltas, images)
 
     def deltas(
         self,
@@ -187,15 +206,15 @@ class MLP:
         Args:
             gradient: [n_components, ..., channels, points, outputs], and so are the deltas.
         """
-        found = [gradient]
+        deltas = [gradient]
         matrices = self.matrices(weights)
         for number in range(self.depth - 1, -1, -1):
             weight, _ = matrices[number + 1]
             gradient = _linear(gradient, weight.mT)
-            seen = trace[number]
-            gradient = vjp(seen.slopes, seen.z, names, gradient)
-            found.append(gradient)
-        return found[::-1]
+            layer = trace[number]
+            gradient = vjp(layer.slopes, layer.z, names, gradient)
+            deltas.append(gradient)
+        return deltas[::-1]
 
 
 def _linear(jet: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

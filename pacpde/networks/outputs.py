@@ -4,13 +4,13 @@ A network with more outputs holds the one it was made from in the same flat vect
 stands beside the fields is fitted, held or frozen with the weights, by any optimiser.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
 
 from pacpde.networks.ansatz import Batch
-from pacpde.networks.mlp import MLP
+from pacpde.networks.protocol import Network
 
 
 @dataclass(frozen=True)
@@ -25,20 +25,22 @@ class Widened:
         constants: where their biases lie, [outputs].
     """
 
-    network: MLP
+    network: Network
     weights: torch.Tensor
     own: torch.Tensor
     more: torch.Tensor
     constants: torch.Tensor
 
 
-def widen(network: MLP, weights: torch.Tensor, rows: torch.Tensor, biases: torch.Tensor) -> Widened:
+def widen(
+    network: Network, weights: torch.Tensor, rows: torch.Tensor, biases: torch.Tensor
+) -> Widened:
     """A network [size] with more outputs, of these last-layer weights [outputs, inputs]."""
     count = len(biases)
-    larger = replace(network, outputs=network.outputs + count)
+    larger, places = network.enlarged(extra_outputs=count)
     last = larger.layers[-1]
     device = weights.device
-    own = torch.as_tensor(network.places(larger), device=device)
+    own = places.to(device)
     more = torch.arange(last.weights.start, last.weights.stop, device=device)
     more = more.reshape(last.outputs, last.inputs)[-count:]
     constants = torch.arange(last.biases.stop - count, last.biases.stop, device=device)

@@ -4,27 +4,29 @@ The flat vector holds the dense network's own weights first, then what acts on t
 what the effective weights are, and how a Jacobian in them becomes one in the vector.
 """
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
 import torch
 
-from pacpde.networks.mlp import MLP, Layer
+from pacpde.networks.mlp import MLP
+from pacpde.networks.protocol import Columns, Factors, Layer, Network
 
 
 @dataclass(frozen=True)
-class Reparametrised(MLP, ABC):
+class Reparametrised(MLP):
     """A dense network evaluated at `effective(v)` for a vector v = [weights, others]."""
 
     @classmethod
-    def of(cls, network: MLP, **options: Any) -> Self:
+    def of(cls, network: Network, **options: Any) -> Self:
         """Over a dense network."""
+        dense = network.neurons.network
         return cls(
-            network.inputs, network.outputs, network.width, network.depth, network.activation,
-            **options,
-        )  # fmt: skip
+            dense.inputs, dense.outputs, dense.width, dense.depth, dense.activation, **options
+        )
 
     @cached_property
     def inner(self) -> MLP:
@@ -51,8 +53,62 @@ class Reparametrised(MLP, ABC):
     def matrices(self, weights: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
         return self.inner.matrices(self.effective(weights))
 
-    def plain(self, weights: torch.Tensor) -> tuple[MLP, torch.Tensor]:
+    def merged(self, weights: torch.Tensor) -> tuple[MLP, torch.Tensor]:
         return self.inner, self.effective(weights)
+
+    def linearise(
+        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str], images: int
+    ) -> tuple[torch.Tensor, Callable[[torch.Tensor], Factors]]:
+        outputs, inner = self.inner.linearise(self.effective(weights), jet, names, images)
+        return outputs, lambda slopes: ReparametrisedFactors(self, weights, inner(slopes))
+
+    def columns(
+        self, indices: torch.Tensor | None, limit: int, device: torch.device
+    ) -> list[Columns]:
+        return [Columns(self.size if indices is None else len(indices), indices=indices)]
+
+
+@dataclass(frozen=True)
+class ReparametrisedFactors(Factors):
+    """The factors of the dense network, in the effective weights; written out where asked for."""
+
+    stacked = ("weights", "inner")
+
+    network: Reparametrised
+    weights: torch.Tensor
+    inner: Factors
+
+    @property
+    def n_components(self) -> int:
+        return self.inner.n_components
+
+    @property
+    def points(self) -> int:
+        return self.inner.points
+
+    def subset(self, points: slice) -> "ReparametrisedFactors":
+        return replace(self, inner=self.inner.subset(points))
+
+    def write(self, columns: Columns, target: torch.Tensor) -> None:
+        jacobian = self._dense()
+        target.copy_((jacobian if columns.indices is None else jacobian[..., columns.indices]).mT)
+
+    def times(self, direction: torch.Tensor) -> torch.Tensor:
+        return (self._dense() @ direction.unsqueeze(-1)).squeeze(-1)
+
+    def add_transposed(self, y: torch.Tensor, total: torch.Tensor) -> None:
+        total += (y.unsqueeze(-2) @ self._dense()).squeeze(-2)
+
+    def _dense(self) -> torch.Tensor:
+        """∂r/∂v, [..., rows, size]."""
+        network = self.network.inner
+        like = self.weights
+        jacobian = like.new_empty(*like.shape[:-1], network.size, self.rows)
+        for columns, layer in zip(
+            network.columns(None, network.size, like.device), network.layers, strict=True
+        ):
+            self.inner.write(columns, jacobian[..., layer.parameters, :])
+        return self.network.vjp_weights(jacobian.mT, self.weights)
 
 
 @dataclass(frozen=True)
@@ -147,7 +203,7 @@ class Scaled(Reparametrised):
         return list(v[..., self.inner.size :].split(list(self.widths), -1))
 
     def effective(self, v: torch.Tensor) -> torch.Tensor:
-        return v[..., : self.inner.size] * self._spread(v)
+        return v[..., : self.inner.size] * self.neurons.leaving(self.factors(v))
 
     def vjp_weights(self, jacobian: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         slope = jacobian * v[..., None, : self.inner.size]
@@ -155,13 +211,6 @@ class Scaled(Reparametrised):
             slope[..., layer.weights].unflatten(-1, (layer.outputs, layer.inputs)).sum(-2)
             for layer in self.layers[1:]
         ]
-        return torch.cat([jacobian * self._spread(v).unsqueeze(-2), *others], -1)
-
-    def _spread(self, v: torch.Tensor) -> torch.Tensor:
-        """The factor of every weight and bias, [..., inner size]."""
-        factors, parts = self.factors(v), []
-        for number, layer in enumerate(self.layers):
-            shape = (*v.shape[:-1], layer.outputs, layer.inputs)
-            own = factors[number - 1].unsqueeze(-2) if number else v.new_ones(())
-            parts += [own.expand(shape).flatten(-2), v.new_ones(*v.shape[:-1], layer.outputs)]
-        return torch.cat(parts, -1)
+        return torch.cat(
+            [jacobian * self.neurons.leaving(self.factors(v)).unsqueeze(-2), *others], -1
+        )

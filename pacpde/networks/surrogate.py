@@ -13,8 +13,8 @@ from torch.autograd.forward_ad import unpack_dual
 from pacpde.errors import ExtrapolationWarning, InvalidValueError, short, unknown
 from pacpde.networks.ansatz import Ansatz, PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
-from pacpde.networks.mlp import MLP
 from pacpde.networks.outcome import Outcome
+from pacpde.networks.protocol import Network
 from pacpde.physics.derivatives import channel_names
 from pacpde.physics.domain import Domain
 from pacpde.physics.numbers import as_floats, norm
@@ -72,7 +72,7 @@ class Surrogate:
             first, or write `surrogate.assessment and surrogate.assessment.residual`.
     """
 
-    network: MLP
+    network: Network
     ansatz: Ansatz
     weights: torch.Tensor
     retained: Mapping[str, RetainedSolver] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from pacpde.errors import MissingPackageError
-from pacpde.networks.mlp import MLP
+from pacpde.networks.protocol import Network
 from pacpde.optim.base import Progress, State, optimisers
 from pacpde.optim.least_squares import LeastSquares
 
@@ -201,7 +201,7 @@ class _SOAPRule(Rule):
             }
 
 
-def _to_layers(network: MLP, weights: torch.Tensor) -> list[torch.Tensor]:
+def _to_layers(network: Network, weights: torch.Tensor) -> list[torch.Tensor]:
     """One matrix [outputs, inputs + 1] a layer, biases last."""
     return [torch.cat([w, b[:, None]], 1) for w, b in network.matrices(weights)]
 

@@ -10,7 +10,7 @@ from functools import cached_property
 import torch
 
 from pacpde.networks.frozen import insert
-from pacpde.networks.mlp import MLP
+from pacpde.networks.protocol import Network
 from pacpde.networks.stacking import Stackable
 from pacpde.residuals.factors import residuals
 from pacpde.residuals.jacobian import MEMORY, Jacobian, linearise, split
@@ -32,7 +32,7 @@ class LeastSquares(Stackable):
 
     stacked = ("weights", "trainable_mask", "terms", "anchor")
 
-    network: MLP
+    network: Network
     weights: torch.Tensor
     trainable_mask: torch.Tensor
     terms: Sequence[Term]
@@ -56,7 +56,7 @@ class LeastSquares(Stackable):
         return masks.nonzero()[:, 1].reshape(len(masks), -1)
 
     @property
-    def start(self) -> torch.Tensor:
+    def x0(self) -> torch.Tensor:
         """The free entries of `weights`, [..., free]."""
         return self.weights[self.trainable_mask].reshape(*self.weights.shape[:-1], -1).clone()
 

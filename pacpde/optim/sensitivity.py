@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pacpde.networks.mlp import MLP
+from pacpde.networks.protocol import Network
 from pacpde.optim.normal import normal_system
 from pacpde.residuals.factors import residuals
 from pacpde.residuals.identification import IdentificationTask, Unknowns
@@ -42,7 +42,7 @@ def sensitivity(
     task: IdentificationTask,
     unknowns: Unknowns,
     numbers: np.ndarray,
-    network: MLP,
+    network: Network,
     weights: torch.Tensor,
     draw: SamplingSpec,
     memory_bytes: int = MEMORY,
@@ -88,7 +88,9 @@ def _mean_square(jacobian: Jacobian) -> float:
     return float((back * back).sum()) / rows
 
 
-def _change(network: MLP, weights: torch.Tensor, ends: Sequence[Sequence[Term]]) -> torch.Tensor:
+def _change(
+    network: Network, weights: torch.Tensor, ends: Sequence[Sequence[Term]]
+) -> torch.Tensor:
     """Residuals at the second end minus those at the first."""
     with torch.no_grad():
         behind, ahead = (residuals(network, weights, terms) for terms in ends)

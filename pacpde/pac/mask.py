@@ -1,14 +1,13 @@
 """Masks: which weights the source keeps."""
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
 
 from pacpde.errors import InvalidValueError, unknown
 from pacpde.networks.layout import HasLayout, WeightGroup
-from pacpde.networks.mlp import MLP
+from pacpde.networks.neurons import Neurons
 
 SCOPES = ("global", "layer", "tensor", "neuron")
 TREATMENTS = ("prune", "keep", "free")
@@ -89,7 +88,7 @@ def mask_of(
     pruned = where(lambda group: treatment(group) == "prune")
     if scope == "neuron":
         count = round((1 - sparsity) * int(pruned.sum()))
-        scores = _by_neuron(_dense(network), scores, pruned, count)
+        scores = _by_neuron(_neurons(network), scores, pruned, count)
     for own in dict.fromkeys(map(key, layout.groups)):
         part = where(lambda group: key(group) == own)  # noqa: B023 (called at once)
         keep |= _largest(scores, pruned & part, sparsity)
@@ -142,16 +141,6 @@ def mask_from_tensors(network: HasLayout, tensors: Mapping[str, Any]) -> torch.T
     return mask
 
 
-def _dense(network: Any) -> MLP:
-    if not hasattr(network, "matrices"):
-        raise InvalidValueError(
-            'whole neurons (scope="neuron") can be kept of a dense network of pacpde alone: take '
-            "another scope."
-        )
-    dense: MLP = network
-    return dense
-
-
 def _largest(scores: torch.Tensor, group: torch.Tensor, sparsity: float) -> torch.Tensor:
     """True for the largest scores of a group, bool [size], all but a share of them."""
     mask = torch.zeros_like(group)
@@ -161,21 +150,18 @@ def _largest(scores: torch.Tensor, group: torch.Tensor, sparsity: float) -> torc
     return mask
 
 
-def entering(network: MLP, neurons: Sequence[torch.Tensor]) -> torch.Tensor:
-    """True for the weights and biases into some neurons, bool [size].
-
-    Args:
-        neurons: bool [width] a hidden layer.
-    """
-    found = torch.zeros(network.size, dtype=torch.bool, device=neurons[0].device)
-    for layer, rows in zip(network.layers, neurons, strict=False):
-        found[layer.weights] = rows[:, None].expand(-1, layer.inputs).flatten()
-        found[layer.biases] = rows
-    return found
+def _neurons(network: HasLayout) -> Neurons:
+    neurons: Neurons | None = getattr(network, "neurons", None)
+    if neurons is None:
+        raise InvalidValueError(
+            'whole neurons (scope="neuron") can be kept of a dense network of pacpde alone: take '
+            "another scope."
+        )
+    return neurons
 
 
 def _by_neuron(
-    network: MLP, scores: torch.Tensor, pruned: torch.Tensor, count: int
+    neurons: Neurons, scores: torch.Tensor, pruned: torch.Tensor, count: int
 ) -> torch.Tensor:
     """Scores by which the `count` largest of the weights to prune make up whole neurons.
 
@@ -184,47 +170,28 @@ def _by_neuron(
     neuron that none of them hears, late in the network: a neuron that is kept in part would be
     heard, and in the way of the target, and early ones have so few weights that many would be held.
     """
-    orders = [means.argsort(descending=True, stable=True) for means in _means(network, scores)]
+    widths = neurons.widths
+    orders = [means.argsort(descending=True, stable=True) for means in neurons.mean_scores(scores)]
 
     def fits(counts: Sequence[int]) -> bool:
-        return int((_among(network, orders, counts) & pruned).sum()) <= count
+        return int((neurons.between(_first(orders, counts)) & pruned).sum()) <= count
 
-    counts = [0] * network.depth
-    for share in range(1, max(network.widths) + 1):
-        more = [max(1, round(share * width / max(network.widths))) for width in network.widths]
+    counts = [0] * len(widths)
+    for share in range(1, max(widths) + 1):
+        more = [max(1, round(share * width / max(widths))) for width in widths]
         if not fits(more):
             break
         counts = more
-    for place, width in enumerate(network.widths if all(counts) else ()):
+    for place, width in enumerate(widths if all(counts) else ()):
         one = [count + (number == place) for number, count in enumerate(counts)]
         if counts[place] < width and fits(one):
             counts = one
-    inner = _among(network, orders, counts)
-    unheard = entering(network, [~chosen for chosen in _first(orders, counts)])
-    order = torch.where(scores.isfinite(), _places(network).to(scores), -torch.inf)
+    chosen = _first(orders, counts)
+    inner = neurons.between(chosen)
+    unheard = neurons.entering([~own for own in chosen])
+    order = torch.where(scores.isfinite(), neurons.numbers().to(scores), -torch.inf)
     whole = torch.where(inner & scores.isfinite(), torch.inf, order)
     return torch.where(inner | unheard, whole, -torch.inf)
-
-
-def _places(network: MLP) -> torch.Tensor:
-    """Of each weight the number of the neuron that it enters, int [size]."""
-    parts, first = [], 0
-    for layer in network.layers:
-        rows = torch.arange(first, first + layer.outputs, device="cpu")
-        parts += [rows.repeat_interleave(layer.inputs), rows]
-        first += layer.outputs
-    return torch.cat(parts)
-
-
-def _among(network: MLP, orders: Sequence[torch.Tensor], counts: Sequence[int]) -> torch.Tensor:
-    """True for the weights between the first neurons of each hidden layer's order, bool [size]."""
-    chosen = _first(orders, counts)
-    ends = [torch.ones(width, dtype=torch.bool, device=chosen[0].device)
-            for width in (network.inputs, network.outputs)]  # fmt: skip
-    parts = []
-    for columns, rows in pairwise([ends[0], *chosen, ends[1]]):
-        parts += [(rows[:, None] & columns).flatten(), rows]
-    return torch.cat(parts)
 
 
 def _first(orders: Sequence[torch.Tensor], counts: Sequence[int]) -> list[torch.Tensor]:
@@ -235,18 +202,3 @@ def _first(orders: Sequence[torch.Tensor], counts: Sequence[int]) -> list[torch.
         chosen[order[:count]] = True
         found.append(chosen)
     return found
-
-
-def _means(network: MLP, scores: torch.Tensor) -> list[torch.Tensor]:
-    """Of each hidden layer's neurons, over what enters and leaves and was not pruned before."""
-    there = scores.isfinite()
-    matrices = network.matrices(torch.where(there, scores, 0))
-    counted = network.matrices(there.to(scores))
-    means = []
-    for number in range(network.depth):
-        (into, bias), (out, _) = matrices[number : number + 2]
-        (ins, biases), (outs, _) = counted[number : number + 2]
-        count = ins.sum(1) + biases + outs.sum(0)
-        total = into.sum(1) + bias + out.sum(0)
-        means.append(torch.where(count > 0, total / count, -torch.inf))
-    return means

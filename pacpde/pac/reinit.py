@@ -5,30 +5,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from pacpde.networks.mlp import MLP
+from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
-from pacpde.pac.mask import check_choice, entering
+from pacpde.pac.mask import check_choice
 from pacpde.runtime import generator
 
 REINIT_MODES = ("random", "copy")
-
-
-def dead_neurons(network: MLP, mask: torch.Tensor) -> list[torch.Tensor]:
-    """Hidden neurons from which no chain of kept weights leads to an output.
-
-    Args:
-        mask: True where a weight is kept, bool [size].
-
-    Returns:
-        bool [width] a hidden layer.
-    """
-    idle: list[torch.Tensor] = []
-    heard = torch.ones(network.outputs, dtype=torch.bool, device=mask.device)
-    for layer in reversed(network.layers[1:]):
-        kept = mask[layer.weights].unflatten(0, (layer.outputs, layer.inputs))
-        heard = (kept & heard[:, None]).any(0)
-        idle.insert(0, ~heard)
-    return idle
 
 
 def reinit_dead_neurons(
@@ -53,17 +35,18 @@ def reinit_dead_neurons(
             one of its layer, in turn, but for noise. Those have features that solve the source.
     """
     check_choice("source of what wakes idle neurons", source, REINIT_MODES)
-    network, idle = surrogate.network, dead_neurons(surrogate.network, kept)
+    network = surrogate.network
+    idle = network.neurons.unreachable(kept)
     rng = generator(seed, "woken")  # a name of random numbers: another one draws others
-    drawn = surrogate.runtime.tensor(network.start(rng, frequency)) * spread
+    drawn = surrogate.runtime.tensor(network.init_weights(rng, frequency)) * spread
     if source == "copy":
         _feed_alike(network, surrogate.weights, drawn, idle, spread, rng)
-    weights = torch.where(entering(network, idle) & ~kept, drawn, surrogate.weights)
+    weights = torch.where(network.neurons.entering(idle) & ~kept, drawn, surrogate.weights)
     return replace(surrogate, weights=weights)
 
 
 def _feed_alike(
-    network: MLP,
+    network: Network,
     weights: torch.Tensor,
     drawn: torch.Tensor,
     idle: list[torch.Tensor],
@@ -90,15 +73,17 @@ def widen(surrogate: Surrogate, more: int, seed: int) -> Surrogate:
     """
     if more == 0:
         return surrogate
-    small = surrogate.network
-    network = replace(small, width=tuple(width + more for width in small.widths))
-    places = torch.as_tensor(small.places(network), device=surrogate.weights.device)
-    drawn = surrogate.runtime.tensor(network.start(generator(seed, "grown")))
-    weights = torch.zeros_like(drawn)
-    for (own, _), (new, _), width in zip(
-        network.matrices(weights), network.matrices(drawn), small.widths, strict=False
-    ):
-        own[width:] = new[width:]
+    device, small = surrogate.weights.device, surrogate.network
+    network, places = small.enlarged(extra_neurons=more)
+    places = places.to(device)
+    drawn = surrogate.runtime.tensor(network.init_weights(generator(seed, "grown")))
+    added = [
+        torch.arange(new, device=device) >= old
+        for old, new in zip(small.neurons.widths, network.neurons.widths, strict=True)
+    ]
+    into_new = network.neurons.entering(added)
+    into_new &= ~network.layout.where(lambda group: group.is_bias).to(device)
+    weights = torch.where(into_new, drawn, 0)
     weights[places] = surrogate.weights
     retained = {}
     for name, solver in surrogate.retained.items():

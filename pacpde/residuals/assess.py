@@ -9,7 +9,7 @@ import torch
 
 from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
-from pacpde.networks.mlp import MLP
+from pacpde.networks.protocol import Network
 from pacpde.physics.narrow import RIGHT_HAND_SIDE
 from pacpde.physics.problem import Problem
 from pacpde.residuals.error_estimate import error_estimate, linearised
@@ -22,7 +22,7 @@ FAR = 30  # times a declared scale, or a share of it, beyond which the scale is 
 
 
 def assess(
-    network: MLP,
+    network: Network,
     weights: torch.Tensor,
     ansatz: PhysicsAnsatz,
     points: torch.Tensor,
@@ -81,7 +81,7 @@ class _Measured:
 
     @classmethod
     def at(
-        cls, network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz, points: torch.Tensor
+        cls, network: Network, weights: torch.Tensor, ansatz: PhysicsAnsatz, points: torch.Tensor
     ) -> "_Measured":
         jet, slopes, rates = linearised(network, weights, ansatz, points)
         changes = jet[ansatz.problem.channels.index("t")]

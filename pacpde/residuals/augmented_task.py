@@ -8,8 +8,8 @@ import torch
 
 from pacpde.networks.ansatz import Ansatz
 from pacpde.networks.assessment import Assessment
-from pacpde.networks.mlp import MLP
 from pacpde.networks.outputs import Widened, as_head
+from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
 from pacpde.residuals.task import SamplingSpec, Task
@@ -31,7 +31,7 @@ class AugmentedTask:
     """
 
     task: Task
-    network: MLP
+    network: Network
     wide: Widened
     more: ExtraTerms
 
@@ -50,20 +50,20 @@ class AugmentedTask:
     def ansatz(self, draw: SamplingSpec) -> Ansatz:
         return self.task.ansatz(draw)
 
-    def solver(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
+    def solver(self, network: Network, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
         return self.task.solver(self.network, weights[self.wide.own], draw)
 
     def terms(
-        self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
+        self, network: Network, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
     ) -> list[Term]:
         own = self.task.terms(self.network, weights[self.wide.own], draw, rng)
         first = [replace(term, batch=as_head(term.batch, 0)) for term in own]  # type: ignore[type-var]
         return [*first, *self.more(weights, draw, rng)]
 
-    def held_out(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> float:
+    def held_out(self, network: Network, weights: torch.Tensor, draw: SamplingSpec) -> float:
         return self.task.held_out(self.network, weights[self.wide.own], draw)
 
     def assess(
-        self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, estimate: bool = True
+        self, network: Network, weights: torch.Tensor, draw: SamplingSpec, estimate: bool = True
     ) -> Assessment:
         return self.task.assess(self.network, weights[self.wide.own], draw, estimate)

@@ -20,7 +20,7 @@ import torch
 from scipy.sparse.linalg import splu
 
 from pacpde.networks.ansatz import PhysicsAnsatz
-from pacpde.networks.mlp import MLP
+from pacpde.networks.protocol import Network
 from pacpde.physics.conditions import Dirichlet
 from pacpde.physics.derivatives import ChannelDerivative
 from pacpde.physics.narrow import START
@@ -33,7 +33,7 @@ CHUNK = 8192  # points at once
 FINE, IN_BOX = 2**16, 2**12  # points of a start that is narrow, and around its features
 
 
-def error_estimate(network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz) -> float | None:
+def error_estimate(network: Network, weights: torch.Tensor, ansatz: PhysicsAnsatz) -> float | None:
     """Relative L2 error of the worst field, to first order; None where it is not known how.
 
     Equations that are not of the form u_t = rhs with derivatives in space up to second order, and
@@ -64,7 +64,7 @@ def error_estimate(network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz) -
     return float(np.nan_to_num(shares, nan=np.inf, posinf=np.inf).max(initial=missed))
 
 
-def _defects_in_time(network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz) -> np.ndarray:
+def _defects_in_time(network: Network, weights: torch.Tensor, ansatz: PhysicsAnsatz) -> np.ndarray:
     """Mean size of the defect at even times, [times]; empty where the equation reads no time."""
     problem = ansatz.problem
     if not problem.domain.space or "t" not in problem.coordinates_read:
@@ -80,7 +80,7 @@ def _defects_in_time(network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz)
     return np.nan_to_num(total.reshape(DENSE, PLACES).mean(1), posinf=0.0)
 
 
-def _missed_start(network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz) -> float:
+def _missed_start(network: Network, weights: torch.Tensor, ansatz: PhysicsAnsatz) -> float:
     """Relative L2 by which a start is missed that is too narrow for the nodes; else 0."""
     problem = ansatz.problem
     narrow = [one for one in problem.narrow_features if one.what == START]
@@ -125,7 +125,7 @@ class _Linearised:
 
     @classmethod
     def at(
-        cls, network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz, grid: Grid
+        cls, network: Network, weights: torch.Tensor, ansatz: PhysicsAnsatz, grid: Grid
     ) -> "_Linearised":
         problem = ansatz.problem
         shape = (len(grid.times), len(grid.nodes))
@@ -152,7 +152,7 @@ class _Linearised:
 
 @gradients()
 def linearised(
-    network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz, points: torch.Tensor
+    network: Network, weights: torch.Tensor, ansatz: PhysicsAnsatz, points: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """A solution and its equation at points [points, axes].
 

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import torch
 
 from pacpde.networks.ansatz import PhysicsAnsatz
-from pacpde.networks.mlp import MLP
+from pacpde.networks.protocol import Network
 from pacpde.physics.conditions import Periodic
 from pacpde.physics.domain import Axis, mesh
 from pacpde.physics.problem import Problem
@@ -42,7 +42,7 @@ class Grid:
 
     @classmethod
     def of(
-        cls, network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz, defects: np.ndarray
+        cls, network: Network, weights: torch.Tensor, ansatz: PhysicsAnsatz, defects: np.ndarray
     ) -> "Grid":
         """Of a solution; `defects` tell at even times what is to be seen, if anything."""
         problem = ansatz.problem
@@ -122,7 +122,7 @@ def _shares(x: np.ndarray) -> np.ndarray:
 
 
 def _placed(
-    network: MLP, weights: torch.Tensor, ansatz: PhysicsAnsatz, axis: Axis, count: int
+    network: Network, weights: torch.Tensor, ansatz: PhysicsAnsatz, axis: Axis, count: int
 ) -> np.ndarray:
     """Nodes of a space axis, half of them evenly, half where the solution is steep.
 

@@ -1,4 +1,4 @@
-"""The Jacobian of stacked residual terms in the free parameters.
+"""The Jacobian of stacked residual terms in the trainable parameters.
 
 Where memory holds all of it, it is written out once; else it stays in factors, its products with
 vectors need nothing else, and its normal matrices are added up from as many columns or rows at a
@@ -7,216 +7,190 @@ time as memory allows. Columns of frozen weights are never formed.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import pairwise
 from math import prod
-from typing import Any
 
 import torch
 
-from pacpde.networks.mlp import MLP
-from pacpde.networks.reparametrised import Reparametrised
+from pacpde.networks.protocol import Columns, Factors, Network
 from pacpde.networks.stacking import Stackable
-from pacpde.residuals.factors import Columns, Factors, Streamed, factor_bytes, residuals
+from pacpde.residuals.factors import Streamed, residuals
 from pacpde.residuals.terms import Term
 
 MEMORY = 2**30  # bytes of Jacobian held at a time
 PIECE = 2**27  # bytes of it written out at a time where not all of it is held
 STRIPES = 6  # in which a symmetric product is formed, so that only its lower half is
-GATHERED = 0.4  # share of free weights below which single columns are cheaper than whole layers
 
 
 def linearise(
-    network: MLP,
+    network: Network,
     weights: torch.Tensor,
     terms: Sequence[Term],
-    free: torch.Tensor | None = None,
+    trainable_indices: torch.Tensor | None = None,
     memory_bytes: int = MEMORY,
 ) -> tuple[torch.Tensor, "Jacobian"]:
-    """Residuals [..., rows] and their Jacobian [..., rows, free].
+    """Residuals [..., rows] and their Jacobian [..., rows, trainable].
 
     Args:
         weights: the whole flat vector, [..., size].
-        free: sorted indices of the free parameters, [free], or [stack, free] where they differ;
-            all of them by default.
+        trainable_indices: sorted indices of the trainable parameters, [trainable], or
+            [stack, trainable] where they differ; all of them by default.
         memory_bytes: bytes that may be taken at a time. What fits is kept: all of the Jacobian, or
-            its factors; else they are made anew, term by term, whenever they are asked for.
+            its factors; else they are computed anew, term by term, whenever they are asked for.
     """
-    if isinstance(network, Reparametrised):
-        return _linearise_reparametrised(network, weights, terms, free, memory_bytes)
     streamed = Streamed(network, weights, terms)
     rows = sum(term.n_components * term.batch.size for term in terms)
-    jacobian = Jacobian(network, weights[..., :0], rows, streamed, free, memory_bytes)
+    jacobian = Jacobian(network, weights[..., :0], rows, streamed, trainable_indices, memory_bytes)
+    r: list[torch.Tensor] = []
     if jacobian.bytes <= memory_bytes:
-        r: list[torch.Tensor] = []
-        matrix = jacobian.written(_noted(streamed, r), rows)
+        matrix = jacobian.written(_collecting(streamed, r), rows)
         return torch.cat(r, -1), replace(jacobian, parts=(), matrix=matrix)
-    if sum(factor_bytes(network, term) for term in terms) <= memory_bytes:
-        r = []
-        parts = list(_noted(streamed, r))
+    if sum(network.factor_bytes(term.batch.inputs) for term in terms) <= memory_bytes:
+        parts = list(_collecting(streamed, r))
         return torch.cat(r, -1), replace(jacobian, parts=parts)
     return residuals(network, weights, terms), jacobian
 
 
-def _linearise_reparametrised(
-    network: Reparametrised,
-    weights: torch.Tensor,
-    terms: Sequence[Term],
-    free: torch.Tensor | None,
-    memory_bytes: int,
-) -> tuple[torch.Tensor, "Jacobian"]:
-    """Through the effective weights, whose Jacobian is written out whole."""
-    effective = network.effective(weights)
-    r, jacobian = linearise(network.inner, effective, terms, None, memory_bytes)
-    whole = network.vjp_weights(jacobian.dense(), weights)
-    if free is None:
-        free = torch.arange(network.size, device=weights.device)
-    if free.dim() > 1:
-        matrix = whole.take_along_dim(free[..., None, :], -1)
-    else:
-        matrix = whole[..., free]
-    matrix = matrix.mT.contiguous()
-    return r, replace(jacobian, network=network, parts=(), free=free, matrix=matrix)
-
-
-def _noted(streamed: Streamed, r: list[torch.Tensor]) -> Iterator[Factors]:
-    """The factors of one term after the other; notes their residuals."""
+def _collecting(streamed: Streamed, r: list[torch.Tensor]) -> Iterator[Factors]:
+    """The factors of one term after the other; appends their residuals to `r`."""
     for number in range(len(streamed)):
         rows, part = streamed.linearised(number)
         r.append(rows)
         yield part
 
 
-def split(network: MLP, terms: Sequence[Term], memory_bytes: int) -> list[Term]:
+def split(network: Network, terms: Sequence[Term], memory_bytes: int) -> list[Term]:
     """The same residuals in terms whose factors need an eighth of the memory at most each."""
     parts: list[Term] = []
     for term in terms:
         size = term.batch.size
-        count = min(size, -(-8 * factor_bytes(network, term) // memory_bytes))
+        count = min(size, -(-8 * network.factor_bytes(term.batch.inputs) // memory_bytes))
         ends = [size * k // count for k in range(count + 1)]
         parts += [term.subset(slice(*pair)) for pair in pairwise(ends)] if count > 1 else [term]
     return parts
 
 
-Piece = tuple[int, Columns]  # of one layer
-
-
 @dataclass(frozen=True)
 class Jacobian(Stackable):
-    """∂r/∂(free parameters), [..., rows, free].
+    """∂r/∂(trainable parameters), [..., rows, trainable].
 
     Attributes:
         like: nothing, [..., 0], of the right device, dtype and stack.
         rows: how many.
         parts: its factors, where they are needed.
-        free: sorted indices of the free parameters, [free] or [stack, free]; None for all.
+        trainable_indices: sorted indices of the trainable parameters, [trainable] or
+            [stack, trainable]; None for all.
         memory_bytes: bytes of it that may be written out at a time.
-        matrix: Jᵀ, [..., free, rows], where memory holds all of it.
+        matrix: Jᵀ, [..., trainable, rows], where memory holds all of it.
     """
 
     stacked = ("like", "parts", "matrix")
 
-    network: MLP
+    network: Network
     like: torch.Tensor
     rows: int
     parts: Sequence[Factors]
-    free: torch.Tensor | None = None
+    trainable_indices: torch.Tensor | None = None
     memory_bytes: int = MEMORY
     matrix: torch.Tensor | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(rows, free), of every one of a stack."""
-        return self.rows, self.network.size if self.free is None else self.free.shape[-1]
+        """(rows, trainable), of every one of a stack."""
+        indices = self.trainable_indices
+        return self.rows, self.network.size if indices is None else indices.shape[-1]
 
     @property
     def bytes(self) -> int:
         """Of all of it, and of the whole stack."""
-        return self.like.element_size() * prod(self.shape) * self._count
+        return self._column_bytes(self.rows) * self.shape[1]
 
     def select(self, chosen: torch.Tensor) -> "Jacobian":
-        free = self.free  # one list for all, or one each
-        own = free[chosen] if free is not None and free.dim() > 1 else free
-        return replace(super().select(chosen), free=own)
+        indices = self.trainable_indices  # one list for all, or one each
+        own = indices[chosen] if self._differing and indices is not None else indices
+        return replace(super().select(chosen), trainable_indices=own)
 
     def times(self, v: torch.Tensor) -> torch.Tensor:
-        """J v, [..., rows], for v [..., free]."""
+        """J v, [..., rows], for v [..., trainable]."""
         if self.matrix is not None:
             return (v.unsqueeze(-2) @ self.matrix).squeeze(-2)
-        matrices = self.network.matrices(self._whole(v))
-        found = []
-        for part in self.parts:
-            total: Any = 0
-            for (inputs, delta), (weight, bias) in zip(part.layers, matrices, strict=True):
-                moved = weight.unsqueeze(-3) @ inputs
-                moved[..., : part.images, :, :] += bias[..., None, :, None]
-                total = total + torch.einsum("...sokn,...son->...kn", delta, moved)
-            found.append(total.flatten(-2))
-        return torch.cat(found, -1)
+        direction = self._whole(v)
+        return torch.cat([part.times(direction) for part in self.parts], -1)
 
     def transposed_times(self, y: torch.Tensor) -> torch.Tensor:
-        """Jᵀ y, [..., free], for y [..., rows]."""
+        """Jᵀ y, [..., trainable], for y [..., rows]."""
         if self.matrix is not None:
             return (self.matrix @ y.unsqueeze(-1)).squeeze(-1)
-        whole = y.new_zeros(*y.shape[:-1], self.network.size)
-        matrices = self.network.matrices(whole)
+        total = y.new_zeros(*y.shape[:-1], self.network.size)
         start = 0
         for part in self.parts:
-            own = y[..., start : start + part.rows].unflatten(
-                -1, (1, 1, part.n_components, part.points)
-            )
+            part.add_transposed(y[..., start : start + part.rows], total)
             start += part.rows
-            for (inputs, delta), (weight, bias) in zip(part.layers, matrices, strict=True):
-                pulled = (delta * own).sum(-2)  # [..., S, out, N]
-                weight += (pulled @ inputs.mT).sum(-3)
-                bias += pulled[..., : part.images, :, :].sum((-3, -1))
-        if self.free is None:
-            return whole
-        return whole.gather(-1, self.free) if self._differing else whole[..., self.free]
+        if self.trainable_indices is None:
+            return total
+        if self._differing:
+            return total.gather(-1, self.trainable_indices)
+        return total[..., self.trainable_indices]
 
     def dense(self) -> torch.Tensor:
-        """All of it, [..., rows, free]."""
+        """All of it, [..., rows, trainable]."""
         matrix = self.matrix
         return (self.written(self.parts, self.rows) if matrix is None else matrix).mT
 
     def gram(self) -> torch.Tensor:
         """J Jᵀ, [..., rows, rows]; only its lower half is right."""
-        rows, _ = self.shape
-        found = self.like.new_zeros(*self.like.shape[:-1], rows, rows)
+        total = self.like.new_zeros(*self.like.shape[:-1], self.rows, self.rows)
         if self.matrix is not None:
-            add_lower(found, self.matrix.mT)
-            return found
-        limit = max(1, self._piece // (self.like.element_size() * rows * self._count))
+            add_lower(total, self.matrix.mT)
+            return total
+        limit = max(1, self._piece // self._column_bytes(self.rows))
         if self._differing:
             limit = self.network.size  # their columns are picked once all are written
-        waiting: list[Piece] = []
-        for number, at in self._pieces(limit):
-            if waiting and sum(columns.count for _, columns in waiting) + at.count > limit:
-                add_lower(found, self.written(self.parts, rows, waiting).mT)
-                waiting = []
-            waiting.append((number, at))
-        add_lower(found, self.written(self.parts, rows, waiting).mT)
-        return found
+        group: list[Columns] = []
+        for columns in self._columns(limit):
+            if group and sum(own.count for own in group) + columns.count > limit:
+                add_lower(total, self.written(self.parts, self.rows, group).mT)
+                group = []
+            group.append(columns)
+        add_lower(total, self.written(self.parts, self.rows, group).mT)
+        return total
 
     def normal(self) -> torch.Tensor:
-        """Jᵀ J, [..., free, free]; only its lower half is right."""
-        _, free = self.shape
-        found = self.like.new_zeros(*self.like.shape[:-1], free, free)
+        """Jᵀ J, [..., trainable, trainable]; only its lower half is right."""
+        _, size = self.shape
+        total = self.like.new_zeros(*self.like.shape[:-1], size, size)
         if self.matrix is not None:
-            add_lower(found, self.matrix)
-            return found
+            add_lower(total, self.matrix)
+            return total
+        columns = self._columns(size)
         for part in self.parts:
-            size = self.like.element_size() * free * part.n_components * self._count
-            step = max(1, self._piece // size)
+            step = max(1, self._piece // (self._column_bytes(size) * part.n_components))
             for start in range(0, part.points, step):
-                some = part.subset(slice(start, start + step))
-                add_lower(found, self.written([some], some.rows))
-        return found
+                rows = part.subset(slice(start, start + step))
+                add_lower(total, self.written([rows], rows.rows, columns))
+        return total
 
-    @property
-    def _count(self) -> int:
-        """Of the stack."""
-        return prod(self.like.shape[:-1])
+    def written(
+        self, parts: Iterable[Factors], rows: int, columns: Sequence[Columns] | None = None
+    ) -> torch.Tensor:
+        """Some columns, or all, of some parts of so many rows, transposed: [..., columns, rows]."""
+        columns = self._columns(self.shape[1]) if columns is None else columns
+        count = sum(own.count for own in columns)
+        matrix = self.like.new_empty(*self.like.shape[:-1], count, rows)
+        row = 0
+        for part in parts:
+            column = 0
+            for own in columns:
+                part.write(own, matrix[..., column : column + own.count, row : row + part.rows])
+                column += own.count
+            row += part.rows
+        if self._differing and self.trainable_indices is not None:
+            return matrix.take_along_dim(self.trainable_indices[..., None], -2)
+        return matrix
+
+    def _column_bytes(self, length: int) -> int:
+        """Bytes of a column of this length, of the whole stack."""
+        return self.like.element_size() * length * prod(self.like.shape[:-1])
 
     @property
     def _piece(self) -> int:
@@ -225,65 +199,22 @@ class Jacobian(Stackable):
 
     @property
     def _differing(self) -> bool:
-        """Whether every one of the stack has free parameters of its own."""
-        return self.free is not None and self.free.dim() > 1
+        """Whether every one of the stack has trainable parameters of its own."""
+        return self.trainable_indices is not None and self.trainable_indices.dim() > 1
 
     def _whole(self, v: torch.Tensor) -> torch.Tensor:
-        """A vector of free entries in a whole one, zero elsewhere."""
-        if self.free is None:
+        """A vector of trainable entries in a whole one, zero elsewhere."""
+        if self.trainable_indices is None:
             return v
         whole = v.new_zeros(*v.shape[:-1], self.network.size)
         if self._differing:
-            return whole.scatter(-1, self.free, v)
-        return whole.index_copy(-1, self.free, v)
+            return whole.scatter(-1, self.trainable_indices, v)
+        return whole.index_copy(-1, self.trainable_indices, v)
 
-    def written(
-        self, parts: Iterable[Factors], rows: int, pieces: Sequence[Piece] | None = None
-    ) -> torch.Tensor:
-        """Some columns, or all, of some parts of so many rows, transposed: [..., columns, rows]."""
-        pieces = self._pieces(self.shape[1]) if pieces is None else pieces
-        count = sum(at.count for _, at in pieces)
-        found = self.like.new_empty(*self.like.shape[:-1], count, rows)
-        row = 0
-        for part in parts:
-            column = 0
-            for number, at in pieces:
-                target = found[..., column : column + at.count, row : row + part.rows]
-                part.write(number, at, target)
-                column += at.count
-            row += part.rows
-        if self._differing:
-            assert self.free is not None
-            return found.take_along_dim(self.free[..., None], -2)
-        return found
-
-    def _pieces(self, limit: int) -> list[Piece]:
-        """Layers with their free columns, at most `limit` at a time."""
-        found = []
-        for number, (layer, chosen) in enumerate(
-            zip(self.network.layers, self._chosen, strict=True)
-        ):
-            if len(chosen) == 0:
-                continue
-            few = len(chosen) < GATHERED * (layer.biases.stop - layer.start)
-            split = len(chosen) > limit
-            for part in chosen.split(limit) if split else (chosen,):
-                found.append((number, Columns.of(layer, part, few or split)))
-        return found
-
-    @cached_property
-    def _chosen(self) -> list[torch.Tensor]:
-        """Free positions inside each layer; all where they differ."""
-        if self.free is None or self._differing:
-            device = self.like.device
-            return [
-                torch.arange(layer.biases.stop - layer.start, device=device)
-                for layer in self.network.layers
-            ]
-        return [
-            self.free[(self.free >= layer.start) & (self.free < layer.biases.stop)] - layer.start
-            for layer in self.network.layers
-        ]
+    def _columns(self, limit: int) -> list[Columns]:
+        """Its columns, at most `limit` at a time; all of the network's where a stack's differ."""
+        indices = None if self._differing else self.trainable_indices
+        return self.network.columns(indices, limit, self.like.device)
 
 
 def add_lower(matrix: torch.Tensor, a: torch.Tensor) -> None:

@@ -11,7 +11,7 @@ import torch
 from pacpde.errors import InvalidValueError
 from pacpde.networks.ansatz import Ansatz, PhysicsAnsatz, PlainAnsatz
 from pacpde.networks.assessment import Assessment
-from pacpde.networks.mlp import MLP
+from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.conditions import Dirichlet
 from pacpde.physics.domain import Domain
@@ -59,22 +59,22 @@ class Task(Protocol):
         """The ansatz to fit in."""
         ...
 
-    def solver(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
+    def solver(self, network: Network, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
         """What weights are worth: a surrogate in a plain dense network."""
         ...
 
     def terms(
-        self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
+        self, network: Network, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
     ) -> list[Term]:
         """Training terms; points may be chosen by the residual of the present weights."""
         ...
 
-    def held_out(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> float:
+    def held_out(self, network: Network, weights: torch.Tensor, draw: SamplingSpec) -> float:
         """Root mean square residual at points that no fit ever sees."""
         ...
 
     def assess(
-        self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, estimate: bool = True
+        self, network: Network, weights: torch.Tensor, draw: SamplingSpec, estimate: bool = True
     ) -> Assessment:
         """How far weights can be trusted; `estimate` asks for the error, too."""
         ...
@@ -148,11 +148,11 @@ class PhysicsTask:
         )
         return replace(like, problem=self.problem).with_odd(draw.odd)
 
-    def solver(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
+    def solver(self, network: Network, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
         return _plain(network, weights, self.ansatz(draw))
 
     def terms(
-        self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
+        self, network: Network, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
     ) -> list[Term]:
         ansatz = self.ansatz(draw)
         terms: list[Term] = []
@@ -165,14 +165,14 @@ class PhysicsTask:
             terms.append(self._labelled(ansatz, labels))
         return terms
 
-    def held_out(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> float:
+    def held_out(self, network: Network, weights: torch.Tensor, draw: SamplingSpec) -> float:
         kind = draw.odd, draw.horizon
         if kind not in self._held_out:
             self._held_out[kind] = self._held_out_terms(draw)
         return _norm(network, weights, self._held_out[kind])
 
     def assess(
-        self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, estimate: bool = True
+        self, network: Network, weights: torch.Tensor, draw: SamplingSpec, estimate: bool = True
     ) -> Assessment:
         if not self.physics:
             residual = self.held_out(network, weights, draw)
@@ -220,7 +220,7 @@ class PhysicsTask:
 
     def _collocation(
         self,
-        network: MLP,
+        network: Network,
         weights: torch.Tensor,
         draw: SamplingSpec,
         rng: np.random.Generator,
@@ -292,19 +292,19 @@ class TableTask:
     def ansatz(self, draw: SamplingSpec) -> PlainAnsatz:
         return self.standard
 
-    def solver(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
+    def solver(self, network: Network, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
         return _plain(network, weights, self.standard)
 
     def terms(
-        self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
+        self, network: Network, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
     ) -> list[Term]:
         return [self._term(self._split[0])]
 
-    def held_out(self, network: MLP, weights: torch.Tensor, draw: SamplingSpec) -> float:
+    def held_out(self, network: Network, weights: torch.Tensor, draw: SamplingSpec) -> float:
         return _norm(network, weights, [self._term(self._split[1])])
 
     def assess(
-        self, network: MLP, weights: torch.Tensor, draw: SamplingSpec, estimate: bool = True
+        self, network: Network, weights: torch.Tensor, draw: SamplingSpec, estimate: bool = True
     ) -> Assessment:
         return Assessment(self.held_out(network, weights, draw))
 
@@ -318,11 +318,11 @@ class TableTask:
         )
 
 
-def _plain(network: MLP, weights: torch.Tensor, ansatz: Ansatz) -> Surrogate:
-    dense, own = network.plain(weights)
+def _plain(network: Network, weights: torch.Tensor, ansatz: Ansatz) -> Surrogate:
+    dense, own = network.merged(weights)
     return Surrogate(dense, ansatz, own)
 
 
-def _norm(network: MLP, weights: torch.Tensor, terms: Sequence[Term]) -> float:
+def _norm(network: Network, weights: torch.Tensor, terms: Sequence[Term]) -> float:
     with torch.no_grad():
         return float(residuals(network, weights, terms).norm())

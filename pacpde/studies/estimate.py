@@ -69,7 +69,7 @@ def _seconds(training: Training) -> float:
     network = network_for(task.ansatz(phases[-1].sampling), config.width, config.depth,
                           config.activation)  # fmt: skip
     rng = generator(0, "estimate")
-    weights = torch.from_numpy(network.start(rng, config.frequency))
+    weights = torch.from_numpy(network.init_weights(rng, config.frequency))
     terms = task.terms(network, weights, phases[-1].sampling, rng)
     free = torch.ones_like(weights, dtype=torch.bool)
     ready, optimiser = LeastSquares(network, weights, free, terms), config.optimiser_object

@@ -6,7 +6,7 @@ from typing import Any
 
 from pacpde.errors import InvalidValueError, check_count, check_number, short, unknown
 from pacpde.networks.ansatz import Ansatz, network_for
-from pacpde.networks.mlp import DEEPEST, MLP, WIDEST
+from pacpde.networks.mlp import DEEPEST, WIDEST, Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.base import Optimiser, describe_optimiser, make_optimiser, optimiser_from
 from pacpde.physics import declaration
@@ -24,7 +24,7 @@ class TrainingConfig:
 
     Attributes:
         width, depth, activation: of the dense network.
-        frequency: of its first layer at the start, see `MLP.start`.
+        frequency: of its first layer at the start, see `Network.init_weights`.
         points: collocation points of one refresh.
         steps: at most so many steps of the last phase of a fit. Its points are drawn anew every 20
             steps, and it ends before where four draws in a row gain less than 5 %; that takes 100
@@ -109,7 +109,7 @@ class TrainingConfig:
         """The schedule of every fit with these settings."""
         return self.schedule or StandardSchedule(self.points, self.steps, self.tolerance)
 
-    def network(self, ansatz: Ansatz) -> MLP:
+    def network(self, ansatz: Ansatz) -> Network:
         """A dense network of this size in an ansatz."""
         return network_for(ansatz, self.width, self.depth, self.activation)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from pacpde.networks.mlp import MLP
+from pacpde.networks.protocol import Network
 from pacpde.optim.normal import normal_system
 from pacpde.physics.problem import Problem
 from pacpde.residuals.factors import residuals
@@ -19,7 +19,7 @@ DAMPINGS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # of residuals whose mean square is t
 
 
 def tangent(
-    network: MLP,
+    network: Network,
     weights: torch.Tensor,
     free: torch.Tensor,
     here: Task,

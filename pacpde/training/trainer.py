@@ -134,7 +134,7 @@ class Trainer:
                 terms = yield Work(partial(task.terms, network, fit.weights, sampling, rng))
                 problem = LeastSquares(network, fit.weights, mask, terms.value, self.anchor)
                 request = StepRequest(
-                    optimiser, problem, problem.start, steps, fit.optimiser_state or None
+                    optimiser, problem, problem.x0, steps, fit.optimiser_state or None
                 )
                 stepped = yield request
                 weights = problem.insert(stepped.value.x)

@@ -93,7 +93,7 @@ def test_a_random_network_has_the_residual_that_autograd_finds(problem: Problem)
     points = torch.tensor(problem.domain.sample(16, rng))
     ansatz = PhysicsAnsatz(problem).with_odd(True)
     network = MLP(ansatz.inputs, ansatz.outputs, 7, 2)
-    weights = torch.tensor(network.start(rng))
+    weights = torch.tensor(network.init_weights(rng))
     term = PhysicsTerm.at(problem, ansatz, points)
     fast = residuals(network, weights, [term]).view(len(problem.fields), -1) * 16**0.5
 

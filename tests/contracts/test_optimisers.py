@@ -29,7 +29,7 @@ def small_problem(dtype: torch.dtype = torch.float64, anchor: bool = False) -> L
     ansatz = PhysicsAnsatz(family)
     network = network_for(ansatz, 10, 1, "tanh")
     rng = np.random.default_rng(0)
-    weights = torch.tensor(network.start(rng), dtype=dtype)
+    weights = torch.tensor(network.init_weights(rng), dtype=dtype)
     free = torch.tensor(rng.random(network.size) < 0.75)
     points = torch.tensor(family.domain.sample(40, rng), dtype=dtype)
     t, x = points[:3].double().numpy().T
@@ -47,7 +47,7 @@ class Cliff(LeastSquares):
     """No number anywhere but at the start."""
 
     def _loss(self, x: torch.Tensor) -> torch.Tensor:
-        return super()._loss(x) * (1.0 if torch.equal(x.detach(), self.start) else torch.nan)
+        return super()._loss(x) * (1.0 if torch.equal(x.detach(), self.x0) else torch.nan)
 
 
 class Void(LeastSquares):
@@ -75,8 +75,8 @@ def optimiser(name: str) -> Optimiser:
 def test_it_lowers_the_loss_by_its_factor(name: str, optimiser: Optimiser) -> None:
     problem = small_problem()
     steps, factor = DESCENT.get(name, (200, 0.9))
-    made = optimiser.run(problem, problem.start, steps)
-    assert made.loss < factor * problem.loss(problem.start)
+    made = optimiser.run(problem, problem.x0, steps)
+    assert made.loss < factor * problem.loss(problem.x0)
     assert 0 < made.steps <= steps
     assert made.evaluations > made.steps
     assert not made.stalled
@@ -84,7 +84,7 @@ def test_it_lowers_the_loss_by_its_factor(name: str, optimiser: Optimiser) -> No
 
 def test_the_loss_it_tells_is_the_loss_of_its_point(optimiser: Optimiser) -> None:
     problem = small_problem(anchor=True)
-    made = optimiser.run(problem, problem.start, 25)
+    made = optimiser.run(problem, problem.x0, 25)
     # a line search and a fresh forward pass may add in another order
     assert made.loss == pytest.approx(problem.loss(made.x), rel=1e-13)
 
@@ -92,8 +92,8 @@ def test_the_loss_it_tells_is_the_loss_of_its_point(optimiser: Optimiser) -> Non
 @pytest.mark.parametrize("steps", [1, 2, 7, 40])
 def test_it_never_ends_above_its_start(optimiser: Optimiser, steps: int) -> None:
     problem = small_problem(anchor=True)
-    good = optimisers.get("levenberg_marquardt")().run(problem, problem.start, 15).x
-    for start in (problem.start, good):
+    good = optimisers.get("levenberg_marquardt")().run(problem, problem.x0, 15).x
+    for start in (problem.x0, good):
         made = optimiser.run(problem, start, steps)
         assert made.steps <= steps
         assert problem.loss(made.x) <= problem.loss(start)
@@ -101,14 +101,14 @@ def test_it_never_ends_above_its_start(optimiser: Optimiser, steps: int) -> None
 
 def test_no_steps_change_nothing(optimiser: Optimiser) -> None:
     problem = small_problem()
-    made = optimiser.run(problem, problem.start, 0)
-    assert torch.equal(made.x, problem.start)
-    assert made.steps == 0 and made.loss == problem.loss(problem.start)
+    made = optimiser.run(problem, problem.x0, 0)
+    assert torch.equal(made.x, problem.x0)
+    assert made.steps == 0 and made.loss == problem.loss(problem.x0)
 
 
 def test_its_arguments_are_left_alone(optimiser: Optimiser) -> None:
     problem, fresh = small_problem(), small_problem()
-    x = problem.start
+    x = problem.x0
     first = optimiser.run(problem, x, 10)
     state = {key: value.clone() for key, value in first.state.items()}
     kept = first.x.clone()
@@ -121,12 +121,12 @@ def test_its_arguments_are_left_alone(optimiser: Optimiser) -> None:
 
 def test_frozen_weights_keep_every_bit(optimiser: Optimiser) -> None:
     problem = small_problem()
-    made = optimiser.run(problem, problem.start, 20)
+    made = optimiser.run(problem, problem.x0, 20)
     whole = problem.insert(made.x)
     frozen = ~problem.trainable_mask
     assert int(frozen.sum()) > 5
     assert torch.equal(whole[frozen], small_problem().weights[frozen])
-    assert not torch.equal(whole[problem.trainable_mask], problem.start)
+    assert not torch.equal(whole[problem.trainable_mask], problem.x0)
 
 
 def test_the_same_start_gives_the_same_bits(optimiser: Optimiser) -> None:
@@ -140,12 +140,12 @@ def test_the_same_start_gives_the_same_bits(optimiser: Optimiser) -> None:
 def test_a_state_goes_on_exactly_where_it_stopped(optimiser: Optimiser) -> None:
     """An empty state claims nothing."""
     problem = small_problem(anchor=True)
-    half = optimiser.run(problem, problem.start, 10)
+    half = optimiser.run(problem, problem.x0, 10)
     if not half.state:
         assert not optimiser.run(problem, half.x, 10, half.state).state
         return
     again = optimiser.run(problem, half.x, 10, half.state)
-    whole = optimiser.run(problem, problem.start, 20)
+    whole = optimiser.run(problem, problem.x0, 20)
     assert torch.equal(again.x, whole.x)
     assert again.loss == whole.loss
     assert all(torch.equal(again.state[key], whole.state[key]) for key in whole.state)
@@ -155,7 +155,7 @@ def test_a_state_goes_on_exactly_where_it_stopped(optimiser: Optimiser) -> None:
 def test_it_feels_the_anchor(optimiser: Optimiser) -> None:
     """A pull of 10⁴ per weight towards 1 leaves nothing else to do."""
     problem = small_problem()
-    start = problem.start
+    start = problem.x0
     pull = Anchor(torch.full_like(start, 1e4), torch.ones_like(start))
     problem = replace(problem, anchor=pull)
     far = optimiser.run(problem, start, 20).x
@@ -168,20 +168,20 @@ def test_it_feels_the_anchor(optimiser: Optimiser) -> None:
 @pytest.mark.parametrize("kind", [Cliff, Void])
 def test_no_numbers_around_leave_the_start(optimiser: Optimiser, kind: type[LeastSquares]) -> None:
     problem = of_kind(kind)
-    made = optimiser.run(problem, problem.start, 5)
-    assert torch.equal(made.x, problem.start)
+    made = optimiser.run(problem, problem.x0, 5)
+    assert torch.equal(made.x, problem.x0)
     assert made.stalled
     # and the run after that may be given whatever state came of it
     after = optimiser.run(problem, made.x, 5, made.state or None)
-    assert torch.equal(after.x, problem.start)
+    assert torch.equal(after.x, problem.x0)
 
 
 def test_float32_is_a_choice_it_takes(name: str, optimiser: Optimiser) -> None:
     problem = small_problem(torch.float32)
     steps, factor = DESCENT.get(name, (200, 0.9))
-    made = optimiser.run(problem, problem.start, steps)
+    made = optimiser.run(problem, problem.x0, steps)
     assert made.x.dtype == torch.float32
-    assert made.loss < factor * problem.loss(problem.start)
+    assert made.loss < factor * problem.loss(problem.x0)
 
 
 def global_state() -> list[Any]:
@@ -200,5 +200,5 @@ def global_state() -> list[Any]:
 def test_nothing_global_is_touched(optimiser: Optimiser) -> None:
     problem = small_problem()
     before = global_state()
-    optimiser.run(problem, problem.start, 5)
+    optimiser.run(problem, problem.x0, 5)
     assert global_state() == before

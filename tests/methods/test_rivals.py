@@ -257,9 +257,9 @@ def test_continuation_in_equal_steps(source: Surrogate) -> None:
 
 def test_the_place_on_the_way_is_an_input_that_is_folded_away(source: Surrogate) -> None:
     network = replace(source.network, inputs=source.network.inputs + 1)
-    weights = torch.tensor(network.start(np.random.default_rng(0)))
+    weights = torch.tensor(network.init_weights(np.random.default_rng(0)))
     base = PhysicsAnsatz(TARGET)
-    inner = Surrogate(source.network, base, fold(network, weights, 0.7))
+    inner = Surrogate(source.network, base, fold(source.network, weights, 0.7))
     batch = AtShare(base, 0.7).batch(POINTS)
     expected = batch.fields(network.forward(weights, batch.inputs, batch.names))[0]
     torch.testing.assert_close(inner.at(POINTS), expected)

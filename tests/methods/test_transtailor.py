@@ -97,7 +97,7 @@ def test_dividing_keeps_the_function_under_the_factors(source: Surrogate) -> Non
     factors = torch.linspace(0.2, 3.0, 20, dtype=torch.float64)
     weights = divided(source.network, source.weights, factors)
     scaled = Scaled.of(source.network)
-    network, plain = scaled.plain(torch.cat([weights, factors]))
+    network, plain = scaled.merged(torch.cat([weights, factors]))
     again = Surrogate(network, source.ansatz, plain)
     np.testing.assert_allclose(again(T, X), source(T, X), atol=1e-13)
     assert not torch.allclose(weights, source.weights)

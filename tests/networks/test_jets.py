@@ -62,7 +62,7 @@ def test_every_channel_equals_autograd(activation: str, depth: int) -> None:
 
 def test_channels_may_come_in_any_subset() -> None:
     network = MLP(3, 1, width=5, depth=2)
-    weights = torch.tensor(network.start(np.random.default_rng(0)))
+    weights = torch.tensor(network.init_weights(np.random.default_rng(0)))
     points = torch.rand(4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     whole = network.forward(weights, identity_jet(points), NAMES)
     some = ("", "t", "x", "xx")
@@ -111,12 +111,12 @@ def test_a_batch_of_networks_is_each_of_them() -> None:
 
 def test_a_network_starts_as_glorot_says_and_repeats_its_seed() -> None:
     network = MLP(2, 1, width=100, depth=2)
-    flat = network.start(np.random.default_rng(3))
+    flat = network.init_weights(np.random.default_rng(3))
     hidden = flat[network.layers[1].weights]
     # 10⁴ draws of spread √(2/200): their deviation is known to 1/√(2·10⁴) = 0.7 %
     assert hidden.std() == pytest.approx(0.1, rel=0.03)
     assert all((flat[layer.biases] == 0).all() for layer in network.layers)
-    assert (flat == network.start(np.random.default_rng(3))).all()
+    assert (flat == network.init_weights(np.random.default_rng(3))).all()
 
 
 @pytest.mark.parametrize("name", ["inputs", "outputs", "width", "depth"])

@@ -62,11 +62,11 @@ def test_it_goes_below_lbfgs_in_as_many_steps() -> None:
     ansatz = PhysicsAnsatz(family)
     network = network_for(ansatz, 10, 1, "tanh")
     own_rng = np.random.default_rng(0)
-    weights = torch.tensor(network.start(own_rng))
+    weights = torch.tensor(network.init_weights(own_rng))
     points = torch.tensor(family.domain.sample(40, own_rng))
     free = torch.ones(network.size, dtype=torch.bool)
     problem = LeastSquares(network, weights, free, [PhysicsTerm.at(family, ansatz, points)])
-    own = SSBroyden().run(problem, problem.start, 150)
-    other = LBFGS().run(problem, problem.start, 150)
+    own = SSBroyden().run(problem, problem.x0, 150)
+    other = LBFGS().run(problem, problem.x0, 150)
     assert own.steps == other.steps == 150
     assert own.loss < other.loss

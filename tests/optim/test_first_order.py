@@ -31,7 +31,7 @@ def regression(columns: int, targets: int) -> LeastSquares:
 
 def by_the_paper(problem: LeastSquares, steps: int, lr: float) -> np.ndarray:
     """Kingma & Ba, algorithm 1, from the start of the problem."""
-    x = problem.start.numpy()
+    x = problem.x0.numpy()
     m, v = np.zeros_like(x), np.zeros_like(x)
     for t in range(1, steps + 1):
         g = problem.loss_and_gradient(torch.tensor(x))[1].numpy()
@@ -41,7 +41,7 @@ def by_the_paper(problem: LeastSquares, steps: int, lr: float) -> np.ndarray:
 
 
 def test_it_is_the_algorithm_of_the_paper(problem: LeastSquares) -> None:
-    made = Adam(lr=0.01).run(problem, problem.start, 30)
+    made = Adam(lr=0.01).run(problem, problem.x0, 30)
     expected = by_the_paper(problem, 30, 0.01)
     np.testing.assert_allclose(made.x.numpy(), expected, rtol=1e-11, atol=1e-12)
     np.testing.assert_array_equal(made.state["iterate"], made.x)
@@ -49,7 +49,7 @@ def test_it_is_the_algorithm_of_the_paper(problem: LeastSquares) -> None:
 
 def test_overshooting_returns_the_best_and_remembers_the_last(problem: LeastSquares) -> None:
     """Steps of 1 from a point near the minimum lead away from it."""
-    near = Adam(lr=0.02).run(problem, problem.start, 400).x
+    near = Adam(lr=0.02).run(problem, problem.x0, 400).x
     wild = Adam(lr=1.0)
     made = wild.run(problem, near, 3)
     assert torch.equal(made.x, near)
@@ -61,8 +61,8 @@ def test_overshooting_returns_the_best_and_remembers_the_last(problem: LeastSqua
 
 
 def test_another_point_than_the_one_it_returned_is_started_from(problem: LeastSquares) -> None:
-    made = Adam().run(problem, problem.start, 10)
-    elsewhere = problem.start + 0.5
+    made = Adam().run(problem, problem.x0, 10)
+    elsewhere = problem.x0 + 0.5
     moved = Adam().run(problem, elsewhere, 1, made.state)
     # one step is at most lr·(1 − β₁)/√(1 − β₂) = 3.2 lr a weight (section 2.1)
     assert float((moved.state["iterate"] - elsewhere).abs().max()) < 3.2e-3
@@ -73,7 +73,7 @@ def soap_by_the_paper(problem: LeastSquares, steps: int, lr: float) -> np.ndarra
     """Vyas et al., algorithm 3, in the eigenbases of the first gradient, which moves nothing."""
     beta = 0.95
     layers = problem.network.layers
-    x = problem.start.numpy()
+    x = problem.x0.numpy()
 
     def gradients(x: np.ndarray) -> list[np.ndarray]:
         g = problem.loss_and_gradient(torch.tensor(x))[1].numpy()
@@ -100,17 +100,17 @@ def soap_by_the_paper(problem: LeastSquares, steps: int, lr: float) -> np.ndarra
 def test_soap_is_the_algorithm_of_the_paper() -> None:
     """On square gradients: others have null spaces, in which eigenvectors are arbitrary."""
     problem = regression(3, 5)
-    made = SOAP(lr=0.01, frequency=1000).run(problem, problem.start, 25)
+    made = SOAP(lr=0.01, frequency=1000).run(problem, problem.x0, 25)
     expected = soap_by_the_paper(problem, 25, 0.01)
     # eigenvectors are as exact as rounding by the smallest gap of eigenvalues; measured: 1e-8
     np.testing.assert_allclose(made.state["iterate"].numpy(), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_soap_turns_its_bases(problem: LeastSquares) -> None:
-    made = SOAP(frequency=5).run(problem, problem.start, 30)
+    made = SOAP(frequency=5).run(problem, problem.x0, 30)
     basis = made.state["0/Q0"]
     np.testing.assert_allclose(basis.T @ basis, np.eye(4), atol=1e-5)  # made in float32
-    still = SOAP(frequency=1000).run(problem, problem.start, 30).state["0/Q0"]
+    still = SOAP(frequency=1000).run(problem, problem.x0, 30).state["0/Q0"]
     assert float((basis - still).abs().max()) > 0.1
 
 
@@ -119,4 +119,4 @@ def test_a_package_that_is_missing_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'pacpde\[soap\]'"):
-        SOAP().run(problem, problem.start, 3)
+        SOAP().run(problem, problem.x0, 3)

@@ -28,21 +28,21 @@ def problem(request: pytest.FixtureRequest) -> LeastSquares:
 
 
 def test_frozen_weights_keep_every_bit(problem: LeastSquares) -> None:
-    x = problem.start * 1.5 + 1
+    x = problem.x0 * 1.5 + 1
     whole = problem.insert(x)
     assert torch.equal(whole[problem.trainable_mask], x)
     assert torch.equal(whole[~problem.trainable_mask], problem.weights[~problem.trainable_mask])
-    assert torch.equal(problem.insert(problem.start), problem.weights)
+    assert torch.equal(problem.insert(problem.x0), problem.weights)
 
 
 def test_the_start_is_a_copy(problem: LeastSquares) -> None:
     before = problem.weights.clone()
-    problem.start.fill_(7.0)
+    problem.x0.fill_(7.0)
     assert torch.equal(problem.weights, before)
 
 
 def test_the_loss_is_half_the_square_plus_the_anchor(problem: LeastSquares) -> None:
-    x = problem.start + 0.1
+    x = problem.x0 + 0.1
     r = residuals(problem.network, problem.insert(x), problem.terms).numpy()
     expected = 0.5 * (r**2).sum()
     if problem.anchor is not None:
@@ -52,7 +52,7 @@ def test_the_loss_is_half_the_square_plus_the_anchor(problem: LeastSquares) -> N
 
 
 def test_the_gradient_is_that_of_the_jacobian(problem: LeastSquares) -> None:
-    x = problem.start + 0.1
+    x = problem.x0 + 0.1
     r, jacobian = problem.linearise(x)
     expected = jacobian.transposed_times(r)
     if problem.anchor is not None:

@@ -35,7 +35,7 @@ def heat() -> LeastSquares:
     ansatz = PhysicsAnsatz(family)
     network = network_for(ansatz, 16, 1, "tanh")
     rng = np.random.default_rng(0)
-    weights = torch.tensor(network.start(rng))
+    weights = torch.tensor(network.init_weights(rng))
     points = torch.tensor(family.domain.sample(80, rng))
     free = torch.ones(network.size, dtype=torch.bool)
     return LeastSquares(network, weights, free, [PhysicsTerm.at(family, ansatz, points)])
@@ -43,7 +43,7 @@ def heat() -> LeastSquares:
 
 def affine(problem: LeastSquares) -> tuple[np.ndarray, np.ndarray]:
     """J and b of r = J x − b, for a problem that is linear."""
-    r, jacobian = problem.linearise(torch.zeros_like(problem.start))
+    r, jacobian = problem.linearise(torch.zeros_like(problem.x0))
     return jacobian.dense().numpy(), -r.numpy()
 
 
@@ -52,7 +52,7 @@ class TestLinear:
         problem = linear(rows=40)
         jacobian, b = affine(problem)
         expected, *_ = np.linalg.lstsq(jacobian, b)
-        made = LevenbergMarquardt(damping=1e-14).run(problem, problem.start, 1)
+        made = LevenbergMarquardt(damping=1e-14).run(problem, problem.x0, 1)
         # normal equations square the condition number (~10²)
         np.testing.assert_allclose(made.x.numpy(), expected, rtol=1e-9)
         assert (made.steps, made.evaluations) == (1, 4)
@@ -61,7 +61,7 @@ class TestLinear:
         problem = linear(rows=40)
         jacobian, b = affine(problem)
         expected, *_ = np.linalg.lstsq(jacobian, b)
-        made = LevenbergMarquardt().run(problem, problem.start, 12)
+        made = LevenbergMarquardt().run(problem, problem.x0, 12)
         np.testing.assert_allclose(made.x.numpy(), expected, rtol=1e-7)
         best = 0.5 * ((jacobian @ expected - b) ** 2).sum()
         assert made.loss == pytest.approx(best, rel=1e-12)
@@ -75,7 +75,7 @@ class TestLinear:
         # minimum of ½|Jx − b|² + Σ λ (x − c)²
         matrix = jacobian.T @ jacobian + np.diag(2 * strength)
         expected = np.linalg.solve(matrix, jacobian.T @ b + 2 * strength * centre)
-        made = LevenbergMarquardt(damping=1e-14).run(problem, problem.start, 1)
+        made = LevenbergMarquardt(damping=1e-14).run(problem, problem.x0, 1)
         np.testing.assert_allclose(made.x.numpy(), expected, rtol=1e-10)
 
     @pytest.mark.parametrize("anchor", [True, False])
@@ -83,7 +83,7 @@ class TestLinear:
     def test_the_promise_is_kept_exactly(self, rows: int, anchor: bool) -> None:
         """Where the model is the truth, promised and true descent are the same."""
         problem = linear(rows, anchor)
-        x = problem.start
+        x = problem.x0
         system = normal_system(*problem.linearise(x), problem.anchor, x)
         step, promised = system.solve(torch.tensor(0.3))
         assert promised > 0
@@ -97,11 +97,11 @@ class TestBend:
         ansatz = PhysicsAnsatz(family)
         network = network_for(ansatz, 16, 1, "tanh")
         rng = np.random.default_rng(0)
-        weights = torch.tensor(network.start(rng))
+        weights = torch.tensor(network.init_weights(rng))
         points = torch.tensor(family.domain.sample(6, rng))
         free = torch.ones(network.size, dtype=torch.bool)
         problem = LeastSquares(network, weights, free, [PhysicsTerm.at(family, ansatz, points)])
-        x = problem.start
+        x = problem.x0
         system = normal_system(*problem.linearise(x), None, x)
         step, _ = system.solve(torch.tensor(1e-12))
         bend = LevenbergMarquardt()._bent(problem, x, system, step)
@@ -117,21 +117,21 @@ class TestBend:
 
     def test_bending_saves_steps(self) -> None:
         problem = heat()
-        bent = LevenbergMarquardt().run(problem, problem.start, 30)
-        straight = LevenbergMarquardt(bend=0).run(problem, problem.start, 30)
+        bent = LevenbergMarquardt().run(problem, problem.x0, 30)
+        straight = LevenbergMarquardt(bend=0).run(problem, problem.x0, 30)
         assert bent.loss < 0.1 * straight.loss
 
 
 class TestRun:
     def test_float64_goes_far_below_what_first_order_reaches(self) -> None:
         problem = heat()
-        made = LevenbergMarquardt().run(problem, problem.start, 120)
+        made = LevenbergMarquardt().run(problem, problem.x0, 120)
         assert made.loss < 1e-10
         assert made.loss == problem.loss(made.x)
 
     def test_every_step_descends(self) -> None:
         problem = heat()
-        x, state, losses = problem.start, None, [problem.loss(problem.start)]
+        x, state, losses = problem.x0, None, [problem.loss(problem.x0)]
         for _ in range(8):
             made = LevenbergMarquardt().run(problem, x, 1, state)
             x, state = made.x, made.state
@@ -142,18 +142,18 @@ class TestRun:
     def test_the_state_carries_the_damping(self) -> None:
         problem = heat()
         optimiser = LevenbergMarquardt(damping=1e3)
-        first = optimiser.run(problem, problem.start, 6)
+        first = optimiser.run(problem, problem.x0, 6)
         assert float(first.state["damping"]) < 1e2
         second = optimiser.run(problem, first.x, 6, first.state)
         forgetful = optimiser.run(problem, first.x, 6)
-        whole = optimiser.run(problem, problem.start, 12)
+        whole = optimiser.run(problem, problem.x0, 12)
         assert torch.equal(second.x, whole.x)
         assert second.state["damping"] == whole.state["damping"]
         assert second.loss < forgetful.loss
 
     def test_a_minimum_stalls(self) -> None:
         problem = linear(rows=40)
-        there = LevenbergMarquardt(damping=1e-14).run(problem, problem.start, 50)
+        there = LevenbergMarquardt(damping=1e-14).run(problem, problem.x0, 50)
         assert there.stalled and there.steps < 50
         again = LevenbergMarquardt().run(problem, there.x, 5, there.state)
         assert again.stalled and again.steps == 0
@@ -165,9 +165,9 @@ class TestRun:
         (term,) = problem.terms
         assert isinstance(term, LabelTerm)
         term.values[0] = bad
-        made = LevenbergMarquardt().run(problem, problem.start, 5)
+        made = LevenbergMarquardt().run(problem, problem.x0, 5)
         assert made.stalled and made.steps == 0
-        assert torch.equal(made.x, problem.start)
+        assert torch.equal(made.x, problem.x0)
 
     def test_a_wall_of_nan_is_stepped_back_from(self) -> None:
         @dataclass(frozen=True)
@@ -176,11 +176,11 @@ class TestRun:
 
             def _loss(self, x: torch.Tensor) -> torch.Tensor:
                 value = super()._loss(x)
-                return value * (1 if float((x - self.start).norm()) < 0.1 else torch.nan)
+                return value * (1 if float((x - self.x0).norm()) < 0.1 else torch.nan)
 
         free = linear(rows=40)
         problem = Walled(free.network, free.weights, free.trainable_mask, free.terms)
-        made = LevenbergMarquardt().run(problem, problem.start, 5)
+        made = LevenbergMarquardt().run(problem, problem.x0, 5)
         assert made.steps == 5 and not made.stalled
-        assert 0.05 < float((made.x - problem.start).norm()) < 0.1
+        assert 0.05 < float((made.x - problem.x0).norm()) < 0.1
         assert float(made.state["damping"]) > 1e-3

@@ -39,7 +39,7 @@ def problem(
     ansatz = PhysicsAnsatz(family)
     network = network_for(ansatz, 8, 2, "tanh")
     rng = np.random.default_rng(seed)
-    weights = torch.tensor(network.start(rng))
+    weights = torch.tensor(network.init_weights(rng))
     free = torch.zeros(network.size, dtype=torch.bool)
     free[torch.as_tensor(rng.permutation(network.size)[: round(share * network.size)])] = True
     points = torch.tensor(family.domain.sample(40, rng))
@@ -67,7 +67,7 @@ def test_a_stack_is_its_problems(name: str) -> None:
     alone = STACKS[name]
     together = LeastSquares.stack(alone)
     assert len({one.batch_key for one in alone}) == 1
-    x = torch.stack([one.start * 1.1 for one in alone])
+    x = torch.stack([one.x0 * 1.1 for one in alone])
     r, jacobian = together.linearise(x)
     y = torch.tensor(np.random.default_rng(0).normal(size=r.shape))
     losses, normal, gram = together.losses(x), jacobian.normal().tril(), jacobian.gram().tril()
@@ -87,7 +87,7 @@ def test_a_stack_is_its_problems(name: str) -> None:
 @pytest.mark.parametrize("memory", [2**30, 20_000], ids=["held", "in factors"])
 def test_some_of_a_stack(memory: int) -> None:
     together = LeastSquares.stack(STACKS["coefficients, seeds and masks"]).within(memory)
-    x = torch.stack([one.start * 1.1 for one in STACKS["coefficients, seeds and masks"]])
+    x = torch.stack([one.x0 * 1.1 for one in STACKS["coefficients, seeds and masks"]])
     chosen = torch.tensor([3, 1])
     r, whole = together.linearise(x)
     some_r, some = together.select(chosen).linearise(x[chosen])
@@ -107,7 +107,7 @@ def test_steps_of_a_stack_are_those_of_each_alone(name: str) -> None:
     """Each with its own damping: the first starts with much more of it."""
     problems = STACKS[name]
     states: list[State | None] = [{"damping": torch.tensor(10.0)}, *[None] * (len(problems) - 1)]
-    starts = [one.start for one in problems]
+    starts = [one.x0 for one in problems]
     optimiser = LevenbergMarquardt()
     found = optimiser.run_together(problems, starts, 6, states)
     for one, start, state, made in zip(problems, starts, states, found, strict=True):
@@ -122,8 +122,8 @@ def test_each_of_a_stack_stops_by_itself() -> None:
     """One starts in its minimum, where no step leads down."""
     problems = [problem(Heat(alpha=0.1 * k), k, strength=0.1) for k in (1, 2)]
     optimiser = LevenbergMarquardt()
-    done = optimiser.run(problems[0], problems[0].start, 200)
-    starts = [done.x, problems[1].start]
+    done = optimiser.run(problems[0], problems[0].x0, 200)
+    starts = [done.x, problems[1].x0]
     found = optimiser.run_together(problems, starts, 10, [done.state, None])
     assert found[0].stalled and found[0].steps < 10
     assert not found[1].stalled and found[1].steps == 10
@@ -138,7 +138,7 @@ def job(number: int, **options: Any) -> Steps[FitResult]:
     """A short fit; numbers that are odd share their network and points with the one before."""
     family = Heat(alpha=0.1 + 0.1 * number)
     network = NETWORK if number < 4 else MLP(2, 1, 6, 1)
-    weights = torch.tensor(network.start(np.random.default_rng(number)))
+    weights = torch.tensor(network.init_weights(np.random.default_rng(number)))
     task = PhysicsTask(family, seed=number)
     surrogate = Surrogate(network, task.ansatz(SamplingSpec()), weights)
     trainer = Trainer(surrogate, TrainingConfig(tolerance=1e-9, **options), number)
@@ -388,7 +388,7 @@ def test_a_family_that_does_not_stack_runs_one_by_one() -> None:
 def test_a_family_that_does_not_stack_is_stacked_with_itself(k: float) -> None:
     """The same coefficients from two seeds."""
     problems = [problem(Asking(k=k), seed) for seed in (1, 2)]
-    starts = [one.start for one in problems]
+    starts = [one.x0 for one in problems]
     found = LevenbergMarquardt().run_together(problems, starts, 3, [None, None])
     for one, start, made in zip(problems, starts, found, strict=True):
         expected = LevenbergMarquardt().run(one, start, 3)

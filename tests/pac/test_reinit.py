@@ -7,7 +7,7 @@ import torch
 from pacpde import Surrogate, fit
 from pacpde.networks.mlp import MLP
 from pacpde.pac import SOURCE, mask_of, prune
-from pacpde.pac.reinit import REINIT_MODES, dead_neurons, reinit_dead_neurons
+from pacpde.pac.reinit import REINIT_MODES, reinit_dead_neurons
 from pacpde.problems import Heat
 
 NETWORK = MLP(2, 1, 6, 3)
@@ -23,7 +23,7 @@ def test_a_neuron_mask_keeps_a_smaller_dense_network() -> None:
     for kept, widths in most.items():
         mask = mask_of(NETWORK, rising(), 1 - kept / NETWORK.size, scope="neuron")
         assert int(mask.sum()) == kept  # to the weight
-        idle = dead_neurons(NETWORK, mask)
+        idle = NETWORK.neurons.unreachable(mask)
         assert tuple(int((~layer).sum()) for layer in idle) == widths
         for heard, layer, before in zip(idle, NETWORK.layers, [None, *idle], strict=False):
             rows = (~heard).nonzero()[:, 0].tolist()
@@ -44,7 +44,7 @@ def test_what_makes_up_the_number_holds_few_neurons() -> None:
         assert int(mask.sum()) == round((1 - sparsity) * network.size)
         held = []
         for idle, (weight, bias) in zip(
-            dead_neurons(network, mask), network.matrices(mask), strict=False
+            network.neurons.unreachable(mask), network.matrices(mask), strict=False
         ):
             held.append(int((weight.any(1) | bias)[idle].sum()))
         assert held[:2] == [0, 0] and held[2] <= 3
@@ -59,12 +59,12 @@ def test_what_was_pruned_before_is_not_taken_up_again() -> None:
 
 def test_idle_neurons_are_those_that_no_output_hears() -> None:
     mask = torch.ones(NETWORK.size, dtype=torch.bool)
-    assert not any(layer.any() for layer in dead_neurons(NETWORK, mask))
+    assert not any(layer.any() for layer in NETWORK.neurons.unreachable(mask))
     head, last = NETWORK.layers[3], NETWORK.layers[2]
     mask[head.weights.start + 1] = False  # neuron 1 of the last hidden layer is heard by nobody
     for row in (0, 2, 3, 4, 5):  # and only it hears neuron 4 of the one before
         mask[last.weights.start + row * 6 + 4] = False
-    first, second, third = dead_neurons(NETWORK, mask)
+    first, second, third = NETWORK.neurons.unreachable(mask)
     assert not first.any()
     assert second.tolist() == [False] * 4 + [True, False]
     assert third.tolist() == [False, True] + [False] * 4
@@ -83,7 +83,7 @@ def test_waking_changes_nothing_but_the_slopes(source: Surrogate, scope: str, wa
     t, x = np.linspace(0, 1, 30), np.linspace(0, 1, 30)
     np.testing.assert_allclose(awake(t, x), pruned(t, x), rtol=1e-13, atol=1e-15)
     assert np.array_equal(awake.recall()(t, x), pruned.recall()(t, x))
-    idle = dead_neurons(source.network, pruned.retained[SOURCE].mask)
+    idle = source.network.neurons.unreachable(pruned.retained[SOURCE].mask)
     assert any(layer.any() for layer in idle)
     for sleepers, (weight, _) in zip(idle, source.network.matrices(awake.weights), strict=False):
         assert weight[
@@ -97,7 +97,7 @@ def test_an_idle_neuron_may_begin_as_a_kept_one(source: Surrogate) -> None:
     awake = reinit_dead_neurons(pruned, mask, 0, 0.0, source="copy")
     network = source.network
     rows = zip(
-        dead_neurons(network, mask), network.matrices(awake.weights), network.matrices(mask),
+        network.neurons.unreachable(mask), network.matrices(awake.weights), network.matrices(mask),
         strict=False,
     )  # fmt: skip
     for sleepers, (weight, bias), (kept, kept_bias) in rows:

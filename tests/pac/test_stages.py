@@ -107,7 +107,7 @@ def test_calibrate_minimises_what_it_says() -> None:
     count = int(free.sum())
     anchor = Anchor(torch.full((count,), 1e-2).double(), torch.zeros(count).double())
     problem = LeastSquares(pruned.network, pruned.weights, free, terms, anchor)
-    end = LevenbergMarquardt().run(problem, problem.start, 200).x
-    _, first = problem.loss_and_gradient(problem.start)
+    end = LevenbergMarquardt().run(problem, problem.x0, 200).x
+    _, first = problem.loss_and_gradient(problem.x0)
     _, last = problem.loss_and_gradient(end)
     assert float(last.norm()) < 1e-5 * float(first.norm())

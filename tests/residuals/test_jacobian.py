@@ -12,7 +12,7 @@ from pacpde.networks.ansatz import Ansatz, PhysicsAnsatz, PlainAnsatz, network_f
 from pacpde.networks.mlp import MLP
 from pacpde.physics import Axis, Problem
 from pacpde.problems import Burgers, BurgersPeriodic, Heat2D, Lorenz
-from pacpde.residuals.factors import Streamed, factor_bytes, residuals
+from pacpde.residuals.factors import Streamed, residuals
 from pacpde.residuals.jacobian import linearise, split
 from pacpde.residuals.terms import LabelTerm, PhysicsTerm, Term
 
@@ -142,10 +142,10 @@ def test_split_terms_are_the_same_residuals(made: Case) -> None:
     network, weights, terms = made
     r, jacobian = linearise(network, weights, terms)
     assert jacobian.matrix is not None
-    memory = 3 * max(factor_bytes(network, term) for term in terms)
+    memory = 3 * max(network.factor_bytes(term.batch.inputs) for term in terms)
     pieces = split(network, terms, memory)
     assert len(pieces) > len(terms)
-    assert all(8 * factor_bytes(network, piece) <= 2 * memory for piece in pieces)
+    assert all(8 * network.factor_bytes(piece.batch.inputs) <= 2 * memory for piece in pieces)
     split_r, whole = linearise(network, weights, pieces)
     torch.testing.assert_close(split_r @ split_r, r @ r, rtol=1e-13, atol=0)
     expected, found = jacobian.dense(), whole.dense()

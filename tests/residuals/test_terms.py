@@ -96,7 +96,7 @@ def test_terms_are_stacked_in_order_one_kind_after_the_other() -> None:
     problem = Lorenz()
     ansatz = PhysicsAnsatz(problem)
     network = network_for(ansatz, 6, 2, "tanh")
-    weights = torch.tensor(network.start(np.random.default_rng(0)))
+    weights = torch.tensor(network.init_weights(np.random.default_rng(0)))
     physics = PhysicsTerm.at(problem, ansatz, points_of(problem, 5))
     labels = LabelTerm.at(ansatz, points_of(problem, 2), torch.ones(2, 3, dtype=torch.float64))
     parts = []

@@ -41,7 +41,7 @@ class Failing:
 def fitted(optimiser: Failing) -> FitResult:
     task = PhysicsTask(Heat(alpha=0.2))
     network = network_for(task.ansatz(SamplingSpec()), 8, 1, "tanh")
-    weights = torch.as_tensor(network.start(np.random.default_rng(0)))
+    weights = torch.as_tensor(network.init_weights(np.random.default_rng(0)))
     phases = [Phase(10, 2, SamplingSpec(60))]
     config = TrainingConfig(tolerance=1e-9, optimiser=optimiser)
     surrogate = Surrogate(network, task.ansatz(SamplingSpec()), weights)
@@ -104,7 +104,7 @@ def test_patience_shortens_fits_of_more_than_a_hundred_steps(steps: int, taken: 
     """As `TrainingConfig.steps` says: the first draw gains, the fifth ends a fit without gain."""
     task = PhysicsTask(Heat(alpha=0.2))
     network = network_for(task.ansatz(SamplingSpec()), 4, 1, "tanh")
-    weights = torch.as_tensor(network.start(np.random.default_rng(0)))
+    weights = torch.as_tensor(network.init_weights(np.random.default_rng(0)))
     phases = TrainingConfig(steps=steps, points=20).phases.warm_start(task)[-1:]
     config = TrainingConfig(tolerance=1e-9, optimiser=Still())
     surrogate = Surrogate(network, task.ansatz(SamplingSpec()), weights)

@@ -6,7 +6,7 @@ function in other numbers, equal but for rounding.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import deepxde as dde
@@ -211,11 +211,11 @@ def to_network(surrogate: Surrogate, like: Any) -> nn.Module:
     if not isinstance(surrogate.ansatz, PhysicsAnsatz):
         raise InvalidValueError("the surrogate fits a table: it solves no problem of DeepXDE's.")
     network, ansatz = surrogate.network, surrogate.field_ansatz
-    if replace(_network(net), width=network.width, depth=network.depth) != network:
+    if _network(net).neurons.resized(network.neurons.widths) != network:
         raise InvalidValueError(
             f"the surrogate has {network.inputs} inputs, {network.outputs} outputs and the "
-            f"activation {network.activation}, and the network others: give the one that the "
-            "surrogate was made from."
+            f"activation {network.settings['activation']}, and the network others: give the one that "
+            "the surrogate was made from."
         )
     if ansatz.hard or ansatz.odd:
         raise InvalidValueError(

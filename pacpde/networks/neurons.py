@@ -1,0 +1,129 @@
+"""The hidden neurons of a dense network: which weights of the flat vector belong to them.
+
+A choice of neurons is a list of masks, bool [width], one a hidden layer. Results are over the flat
+vector, [size].
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from pacpde.networks.mlp import MLP
+
+Choice = Sequence[torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """The hidden neurons of `network`."""
+
+    network: "MLP"
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Number of neurons of each hidden layer."""
+        return self.network.widths
+
+    def entering(self, chosen: Choice) -> torch.Tensor:
+        """True for the weights and biases into some neurons, bool [size]."""
+        mask = torch.zeros(self.network.size, dtype=torch.bool, device=chosen[0].device)
+        for layer, rows in zip(self.network.layers, chosen, strict=False):
+            mask[layer.weights] = rows[:, None].expand(-1, layer.inputs).flatten()
+            mask[layer.biases] = rows
+        return mask
+
+    def between(
+        self,
+        chosen: Choice,
+        inputs: torch.Tensor | None = None,
+        outputs: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """True for the weights of the network that only some neurons make up, bool [size].
+
+        Args:
+            inputs, outputs: the ends that it has, bool; all by default.
+        """
+        device = chosen[0].device
+        first, last = (
+            torch.ones(width, dtype=torch.bool, device=device) if end is None else end
+            for width, end in ((self.network.inputs, inputs), (self.network.outputs, outputs))
+        )
+        parts = []
+        for columns, rows in pairwise([first, *chosen, last]):
+            parts += [(rows[:, None] & columns).flatten(), rows]
+        return torch.cat(parts)
+
+    def subnetwork(self, chosen: Choice) -> tuple["MLP", torch.Tensor]:
+        """The network that some neurons make up, and where its weights lie in this one, [size]."""
+        widths = tuple(int(mask.sum()) for mask in chosen)
+        return self.resized(widths), self.between(chosen).nonzero()[:, 0]
+
+    def resized(self, widths: Sequence[int]) -> "MLP":
+        """The network with these numbers of neurons in its hidden layers."""
+        return replace(self.network, width=tuple(widths), depth=len(widths))
+
+    def unreachable(self, kept: torch.Tensor) -> list[torch.Tensor]:
+        """The neurons from which no chain of kept weights leads to an output.
+
+        Args:
+            kept: True where a weight is kept, bool [size].
+        """
+        layers = self.network.layers
+        masks: list[torch.Tensor] = []
+        reachable = torch.ones(self.network.outputs, dtype=torch.bool, device=kept.device)
+        for layer in reversed(layers[1:]):
+            weights = kept[layer.weights].unflatten(0, (layer.outputs, layer.inputs))
+            reachable = (weights & reachable[:, None]).any(0)
+            masks.insert(0, ~reachable)
+        return masks
+
+    def numbers(self) -> torch.Tensor:
+        """The number of the neuron or output that each weight enters, int [size]."""
+        parts, first = [], 0
+        for layer in self.network.layers:
+            rows = torch.arange(first, first + layer.outputs, device="cpu")
+            parts += [rows.repeat_interleave(layer.inputs), rows]
+            first += layer.outputs
+        return torch.cat(parts)
+
+    def mean_scores(self, scores: torch.Tensor) -> list[torch.Tensor]:
+        """Mean score of all weights into and out of each neuron, [width] a hidden layer.
+
+        Args:
+            scores: one a weight, [size]; scores that are not finite are left out.
+        """
+        finite = scores.isfinite()
+        totals = self.network.matrices(torch.where(finite, scores, 0))
+        counts = self.network.matrices(finite.to(scores))
+        means = []
+        for number in range(self.network.depth):
+            total, count = (
+                into.sum(1) + bias + out.sum(0)
+                for (into, bias), (out, _) in (
+                    totals[number : number + 2],
+                    counts[number : number + 2],
+                )
+            )
+            means.append(torch.where(count > 0, total / count, -torch.inf))
+        return means
+
+    def leaving(self, values: Choice) -> torch.Tensor:
+        """For each weight the value of the neuron that it leaves, 1 elsewhere, [..., size].
+
+        Args:
+            values: one a neuron, [..., width] a hidden layer.
+        """
+        parts = []
+        for number, layer in enumerate(self.network.layers):
+            like = values[0]
+            shape = (*like.shape[:-1], layer.outputs, layer.inputs)
+            own = values[number - 1].unsqueeze(-2) if number else like.new_ones(())
+            parts += [
+                own.expand(shape).flatten(-2),
+                like.new_ones(*like.shape[:-1], layer.outputs),
+            ]
+        return torch.cat(parts, -1)

@@ -1,0 +1,229 @@
+"""What the package asks of a network: little is required, and the rest is asked for by name.
+
+Every network is a function of one flat weight vector. A fit needs its outputs with derivatives
+(`forward`), and the Jacobian of residuals in the weights (`linearise`); masks need to know what the
+entries of the vector are (`layout`). Methods that change neurons or dense layers ask for `neurons`
+or `layers`; a network that has no such thing refuses in one sentence.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from pacpde.errors import InvalidValueError
+from pacpde.networks.layout import WeightLayout
+from pacpde.networks.stacking import Stackable
+
+if TYPE_CHECKING:
+    from pacpde.networks.neurons import Neurons
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Where one layer lies in the flat vector: weights [outputs, inputs], then biases [outputs]."""
+
+    inputs: int
+    outputs: int
+    start: int
+
+    @property
+    def weights(self) -> slice:
+        return slice(self.start, self.start + self.inputs * self.outputs)
+
+    @property
+    def biases(self) -> slice:
+        return slice(self.weights.stop, self.weights.stop + self.outputs)
+
+    @property
+    def parameters(self) -> slice:
+        """Weights and biases."""
+        return slice(self.start, self.biases.stop)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns of a Jacobian that are written together, see `Network.columns`.
+
+    Attributes:
+        count: number of columns.
+        group: number of the part of the weights that they belong to, as a layer.
+        indices: their positions in that part; None for all of it.
+        outputs, inputs, biases: the same as pairs of a layer's (output, input) and bias positions,
+            to compute just these; None where computing the whole layer is cheaper.
+    """
+
+    count: int
+    group: int = 0
+    indices: torch.Tensor | None = None
+    outputs: torch.Tensor | None = None
+    inputs: torch.Tensor | None = None
+    biases: torch.Tensor | None = None
+
+
+class Factors(Stackable, ABC):
+    """The Jacobian of residuals in the weights of a network, in the form the network keeps it.
+
+    There are `n_components` residuals a point. Rows run over components, then over points.
+    """
+
+    @property
+    @abstractmethod
+    def n_components(self) -> int:
+        """Residuals a point."""
+
+    @property
+    @abstractmethod
+    def points(self) -> int:
+        """Number of points."""
+
+    @property
+    def rows(self) -> int:
+        """Number of residuals."""
+        return self.n_components * self.points
+
+    @abstractmethod
+    def subset(self, points: slice) -> "Factors":
+        """The rows of some points."""
+
+    @abstractmethod
+    def write(self, columns: Columns, target: torch.Tensor) -> None:
+        """Write some columns into `target`, [..., columns, rows]."""
+
+    @abstractmethod
+    def times(self, direction: torch.Tensor) -> torch.Tensor:
+        """J v, [..., rows], for a direction v in all weights, [..., size]."""
+
+    @abstractmethod
+    def add_transposed(self, y: torch.Tensor, total: torch.Tensor) -> None:
+        """total += Jᵀ y, [..., size], for y [..., rows]."""
+
+
+class Network(ABC):
+    """Outputs, and their derivatives in the inputs, from one flat weight vector.
+
+    Leading dimensions [...] of weights and inputs are a stack of networks. A jet is a tensor
+    [..., channels, points, width] with one channel a derivative, see `pacpde.networks.jets`.
+
+    Attributes:
+        inputs, outputs: numbers of input features and of outputs.
+    """
+
+    inputs: int
+    outputs: int
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Number of weights, biases among them."""
+
+    @abstractmethod
+    def init_weights(self, rng: np.random.Generator, frequency: float | None = None) -> np.ndarray:
+        """Random weights, [size], for a fit to start from.
+
+        Args:
+            frequency: larger for solutions that oscillate more; None for the usual spread.
+        """
+
+    @abstractmethod
+    def forward(
+        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str]
+    ) -> torch.Tensor:
+        """The jet of the outputs, [..., channels, points, outputs]; differentiable by torch.
+
+        Args:
+            weights: [..., size].
+            jet: of the inputs, [..., channels, points, inputs].
+            names: the derivative of each channel, as "", "x", "xx".
+        """
+
+    @abstractmethod
+    def linearise(
+        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str], images: int
+    ) -> tuple[torch.Tensor, Callable[[torch.Tensor], Factors]]:
+        """The outputs, as by `forward`, and what gives the Jacobian of residuals of them.
+
+        Args:
+            images: evaluations that each residual depends on: of N points, residual n reads the
+                evaluations n, n + N, n + 2N, ...
+
+        Returns:
+            The jet of the outputs, and a function: slopes of the residuals in that jet,
+            [n_components, ..., channels, images·points, outputs] → factors of the Jacobian.
+        """
+
+    @abstractmethod
+    def columns(
+        self, indices: torch.Tensor | None, limit: int, device: torch.device
+    ) -> list[Columns]:
+        """The columns of a Jacobian, in order and in groups of at most `limit` where possible.
+
+        Args:
+            indices: sorted positions of the columns that are wanted; None for all.
+        """
+
+    @abstractmethod
+    def factor_bytes(self, jet: torch.Tensor) -> int:
+        """Bytes of the factors at these inputs, with as many components as outputs."""
+
+    @property
+    @abstractmethod
+    def layout(self) -> WeightLayout:
+        """What the entries of the weight vector are: tensors by name, biases, the last layer."""
+
+    @property
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What it is made from, as JSON has it."""
+
+    def merged(self, weights: torch.Tensor) -> "tuple[Network, torch.Tensor]":
+        """The network that is stored in place of this one, and its weights [size].
+
+        An adapter, say, is added into the weights that it adapts.
+        """
+        return self, weights
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Where each dense layer lies in the flat vector, from the inputs to the outputs."""
+        raise self._lacks("dense layers")
+
+    @property
+    def head(self) -> slice:
+        """Where the last layer lies in the flat vector."""
+        return self.layers[-1].parameters
+
+    @property
+    def neurons(self) -> "Neurons":
+        """The hidden neurons, and which weights belong to them."""
+        raise self._lacks("hidden neurons")
+
+    @property
+    def flops(self) -> int:
+        """Multiplications and additions of one evaluation at one point, activations left out."""
+        raise self._lacks("a known number of operations")
+
+    def matrices(self, weights: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """(W [..., outputs, inputs], b [..., outputs]) of every layer, as views of the vector."""
+        return [
+            (
+                weights[..., layer.weights].unflatten(-1, (layer.outputs, layer.inputs)),
+                weights[..., layer.biases],
+            )
+            for layer in self.layers
+        ]
+
+    def enlarged(
+        self, extra_neurons: int = 0, extra_outputs: int = 0, extra_inputs: int = 0
+    ) -> "tuple[Network, torch.Tensor]":
+        """A network with more of these, and where each of this one's weights lies in it, [size]."""
+        raise self._lacks("dense layers that can be enlarged")
+
+    def _lacks(self, what: str) -> InvalidValueError:
+        return InvalidValueError(
+            f"a network of the kind {type(self).__name__} has no {what}, which is needed here: "
+            "take a dense network, or another method."
+        )
