@@ -113,7 +113,7 @@ def test_its_arguments_are_left_alone(optimiser: Optimiser) -> None:
     state = {key: value.clone() for key, value in first.state.items()}
     kept = first.x.clone()
     optimiser.run(problem, first.x, 10, first.state)
-    assert torch.equal(x, fresh.start)
+    assert torch.equal(x, fresh.x0)
     assert torch.equal(problem.weights, fresh.weights)
     assert torch.equal(first.x, kept)
     assert all(torch.equal(first.state[key], value) for key, value in state.items())
@@ -130,7 +130,7 @@ def test_frozen_weights_keep_every_bit(optimiser: Optimiser) -> None:
 
 
 def test_the_same_start_gives_the_same_bits(optimiser: Optimiser) -> None:
-    first, second = (optimiser.run(p, p.start, 20) for p in (small_problem(), small_problem()))
+    first, second = (optimiser.run(p, p.x0, 20) for p in (small_problem(), small_problem()))
     assert torch.equal(first.x, second.x)
     assert first.loss == second.loss
     assert (first.steps, first.evaluations) == (second.steps, second.evaluations)

@@ -214,8 +214,8 @@ def to_network(surrogate: Surrogate, like: Any) -> nn.Module:
     if _network(net).neurons.resized(network.neurons.widths) != network:
         raise InvalidValueError(
             f"the surrogate has {network.inputs} inputs, {network.outputs} outputs and the "
-            f"activation {network.settings['activation']}, and the network others: give the one that "
-            "the surrogate was made from."
+            f"activation {network.settings['activation']}, and the network others: give the one "
+            "that the surrogate was made from."
         )
     if ansatz.hard or ansatz.odd:
         raise InvalidValueError(
