@@ -100,7 +100,7 @@ def cell(width: int, points: int, options: argparse.Namespace) -> dict[str, Any]
     terms = task.terms(network, weights, SamplingSpec(points), rng)
     free = torch.ones_like(weights, dtype=torch.bool)
     problem = LeastSquares(network, weights, free, terms)
-    optimiser = LevenbergMarquardt(memory=options.memory)
+    optimiser = LevenbergMarquardt(memory_gib=options.memory)
     made = optimiser.run(problem, problem.x0, 1)
     clock = time.perf_counter()
     made = optimiser.run(problem, made.x, options.steps, made.state)

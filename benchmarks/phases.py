@@ -21,7 +21,7 @@ from unittest.mock import patch
 
 from common import RESULTS, begun, markdown, reached, watched, write_record
 
-from pacpde.optim import normal
+from pacpde.optim import linear_systems
 
 THRESHOLDS = (1e-2, 1e-3, 1e-4, 1e-5)
 
@@ -118,7 +118,7 @@ class Scaled:
         self.r, self.jacobian = r, jacobian
         self.scale = norms.clamp(min=1e-3 * float(norms.max()))
         even = replace(jacobian, matrix=jacobian.matrix / self.scale[..., None])
-        self.own = normal.normal_system(r, even, anchor, x)
+        self.own = linear_systems.normal_system(r, even, anchor, x)
         self.name = self.own.name
 
     def solve(self, damping: Any) -> tuple[Any, Any]:
@@ -184,8 +184,8 @@ def run(name: str, seed: int, seconds: float) -> list[tuple[float, float]]:
         many = replace(phases[0], steps=10**6, refresh=50, target_residual=0.0)
         fit(start, [many], optimisers.get("adam")(), before)
     after = Watch(grade, seconds, used=before.used)
-    made: Any = replace(optimisers.get("levenberg_marquardt")(), bend=variant.bend)
-    system = Scaled if variant.scaled else normal.normal_system
+    made: Any = replace(optimisers.get("levenberg_marquardt")(), max_bend=variant.bend)
+    system = Scaled if variant.scaled else linear_systems.normal_system
     with (
         patch("pacpde.residuals.task.POOL", variant.pool),
         patch("pacpde.optim.levenberg_marquardt.normal_system", system),

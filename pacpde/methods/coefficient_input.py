@@ -15,7 +15,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.residuals.task import PhysicsTask, SamplingSpec, Task
 from pacpde.residuals.terms import Term
-from pacpde.training.continuation import between
+from pacpde.training.continuation import interpolate
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class AlongTask(PhysicsTask):
         shares = [k / (stations - 1) for k in range(stations)]
         along = [
             cls(
-                between(source.problem, target.problem, share),
+                interpolate(source.problem, target.problem, share),
                 hard=target.hard,
                 seed=target.seed,
                 runtime=target.runtime,

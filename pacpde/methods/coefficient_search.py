@@ -129,9 +129,11 @@ class CoefficientSearch:
         accept = ACCEPT * max(self.config.tolerance, TrainingConfig.tolerance)
         reached = path.correct(here.weights + here.local.ahead(step), problem, len(self.fits))
         self.fits.append(reached)
-        if not (reached.held_out <= accept or path.reached(reached, problem)):
-            follower = StepControl(first=1 / 2, least=1 / 4, accept=accept)  # else a shorter move
-            attempts, there = follow(start.problem, problem, path, follower)
+        if not (reached.held_out <= accept or path.is_near(reached, problem)):
+            control = StepControl(
+                first_step=1 / 2, min_step=1 / 4, max_residual=accept
+            )  # else a shorter move
+            attempts, there = follow(start.problem, problem, path, control)
             self.fits += attempts
             if there is None or there is not attempts[-1]:
                 return None

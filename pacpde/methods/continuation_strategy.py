@@ -19,7 +19,7 @@ from pacpde.pac.mask import check_choice
 from pacpde.physics.problem import Problem
 from pacpde.residuals.task import PhysicsTask, Task
 from pacpde.training.config import TrainingConfig
-from pacpde.training.continuation import StepControl, between, follow
+from pacpde.training.continuation import StepControl, follow, interpolate
 from pacpde.training.path import SolutionPath
 from pacpde.training.trainer import FitResult, Trainer
 
@@ -66,7 +66,7 @@ class ContinuationStrategy:
             fits = yield from self._fixed_steps(source, target.problem, path)
             return [*fits, (yield from self._last(target, fits[-1] if fits else None))]
         fits, here = yield from steps_of(follow)(
-            source, target.problem, path, self._follower(target)
+            source, target.problem, path, self._control(target)
         )
         lost = not fits or fits[-1] is not here
         if lost and self.mode == "adaptive":
@@ -84,10 +84,10 @@ class ContinuationStrategy:
     def _accept(self) -> float:
         return ACCEPT * max(self.trainer.config.tolerance, TrainingConfig.tolerance)
 
-    def _follower(self, target: PhysicsTask) -> StepControl:
+    def _control(self, target: PhysicsTask) -> StepControl:
         """An orbit that parts from the source's is not found by ever shorter steps."""
-        least = ORBIT_STEP if target.problem.time_windows > 1 else StepControl.least
-        return StepControl(least=least, accept=self._accept)
+        least = ORBIT_STEP if target.problem.time_windows > 1 else StepControl.min_step
+        return StepControl(min_step=least, max_residual=self._accept)
 
     def _last(self, target: Task, after: FitResult | None = None) -> Steps[FitResult]:
         weights = after.weights if after else None
@@ -105,7 +105,7 @@ class ContinuationStrategy:
         fits: list[FitResult] = []
         for k in range(1, self.stations):
             weights = fits[-1].weights if fits else path.trainer.surrogate.weights
-            ahead = between(source, target, k / self.stations)
+            ahead = interpolate(source, target, k / self.stations)
             fits.append((yield from steps_of(path.correct)(weights, ahead, k)))
         return fits
 

@@ -1,4 +1,4 @@
-"""Self-scaled Broyden on the flat vector of free parameters, with a strong-Wolfe line search."""
+"""Self-scaled Broyden on the flat vector of trainable weights, with a strong-Wolfe line search."""
 
 import math
 import warnings
@@ -20,8 +20,8 @@ class SSBroyden:
     Al-Baali & Khalfan (2012), for physics-informed networks Urbán, Stefanou & Pons (2025,
     arXiv 2405.04230, there SSBroyden2): see `updated`. α meets the strong Wolfe conditions, by
     scipy's `line_search` in float64 on the CPU; H stays dense on the problem's device and takes
-    8 bytes times the square of the free parameters. Where no α is found, H starts anew; where that
-    does not help, the run ends as stalled.
+    8 bytes times the square of the number of trainable weights. Where no α is found, H starts
+    anew; where that does not help, the run ends as stalled.
 
     Attributes:
         decrease, slope: the two constants of Wolfe's conditions.

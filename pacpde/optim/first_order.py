@@ -18,7 +18,7 @@ class Rule(ABC):
 
     @abstractmethod
     def step(self, iterate: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-        """The next iterate [free]."""
+        """The next iterate [n_trainable]."""
 
     @abstractmethod
     def state(self) -> State:

@@ -1,4 +1,4 @@
-"""The least-squares problem an optimiser sees: a flat vector of free parameters and nothing else.
+"""The least-squares problem an optimiser sees: a flat vector of trainable weights and nothing else.
 
 Frozen weights are not in the vector, so no optimiser can move them.
 """
@@ -19,14 +19,14 @@ from pacpde.residuals.terms import Anchor, Term
 
 @dataclass(frozen=True)
 class LeastSquares(Stackable):
-    """½‖r(x)‖² + Σ strength (x − centre)² over the free entries x of `weights`.
+    """½‖r(x)‖² + Σ strength (x − centre)² over the trainable entries x of `weights`.
 
     Leading dimensions [...] are a stack of problems, see `stack`.
 
     Attributes:
-        weights: the whole vector [..., size]; its free entries are overwritten by x.
-        trainable_mask: the free entries, bool [..., size], as many in each of a stack.
-        anchor: over the free entries, in their order.
+        weights: the whole vector [..., size]; its trainable entries are overwritten by x.
+        trainable_mask: the trainable entries, bool [..., size], as many in each of a stack.
+        anchor: over the trainable entries, in their order.
         memory_bytes: bytes that its Jacobian may take; a normal matrix with its factor as many.
     """
 
@@ -47,7 +47,9 @@ class LeastSquares(Stackable):
 
     @cached_property
     def trainable_indices(self) -> torch.Tensor | None:
-        """Positions of the free entries, one list a stack where they differ; None: all are free."""
+        """Positions of the trainable entries, [n_trainable], or [stack, n_trainable] where they
+        differ; None where all entries are trainable.
+        """
         if bool(self.trainable_mask.all()):
             return None
         masks = self.trainable_mask.reshape(-1, self.trainable_mask.shape[-1])
@@ -57,16 +59,16 @@ class LeastSquares(Stackable):
 
     @property
     def x0(self) -> torch.Tensor:
-        """The free entries of `weights`, [..., free]."""
+        """The trainable entries of `weights`, [..., n_trainable]."""
         return self.weights[self.trainable_mask].reshape(*self.weights.shape[:-1], -1).clone()
 
     def insert(self, x: torch.Tensor) -> torch.Tensor:
-        """The whole vector with x in its free entries; frozen ones keep every bit."""
+        """The whole vector with x in its trainable entries; frozen ones keep every bit."""
         indices = self.trainable_indices
         return x if indices is None else insert(self.weights, indices, x)
 
     def linearise(self, x: torch.Tensor) -> tuple[torch.Tensor, Jacobian]:
-        """Data residuals [..., rows] and their Jacobian [..., rows, free] at x."""
+        """Data residuals [..., rows] and their Jacobian [..., rows, n_trainable] at x."""
         with torch.no_grad():
             weights = self.insert(x)
             return linearise(
@@ -78,16 +80,16 @@ class LeastSquares(Stackable):
         return residuals(self.network, self.insert(x), self.terms)
 
     def losses(self, x: torch.Tensor) -> torch.Tensor:
-        """½‖r‖² plus the anchor at x [..., free], one a problem."""
+        """½‖r‖² plus the anchor at x [..., n_trainable], one a problem."""
         with torch.no_grad():
             return self._loss(x)
 
     def loss(self, x: torch.Tensor) -> float:
-        """½‖r‖² plus the anchor at x [free]."""
+        """½‖r‖² plus the anchor at x [n_trainable]."""
         return float(self.losses(x))
 
     def loss_and_gradient(self, x: torch.Tensor) -> tuple[float, torch.Tensor]:
-        """The loss and its gradient [free] at x, by autograd."""
+        """The loss and its gradient [n_trainable] at x, by autograd."""
         leaf = x.detach().clone().requires_grad_(True)
         value = self._loss(leaf)
         (gradient,) = torch.autograd.grad(value, leaf)

@@ -8,7 +8,7 @@ import torch
 
 from pacpde.optim.base import Progress, State, optimisers
 from pacpde.optim.least_squares import LeastSquares
-from pacpde.optim.normal import NormalSystem, normal_system
+from pacpde.optim.linear_systems import NormalSystem, normal_system
 
 REACH = 0.1  # share of a step at which the curvature along it is measured
 
@@ -25,19 +25,20 @@ class LevenbergMarquardt:
 
     Attributes:
         damping: μ at the start.
-        shrink, grow: factors of μ after a good step and after a refused one.
-        bend: a step bent by more than this share of its length goes straight; 0 never bends.
-        memory: GiB that a step may take: half for the Jacobian, half for its normal matrix.
-        least, most: bounds of μ; a step refused at `most` ends the run as stalled.
+        decrease, increase: factors of μ after a good step and after a refused one.
+        max_bend: a step bent by more than this share of its length goes straight; 0 never bends.
+        memory_gib: GiB that a step may take: half for the Jacobian, half for its normal matrix.
+        min_damping, max_damping: bounds of μ; a step refused at the upper one ends the run as
+            stalled.
     """
 
     damping: float = 1e-3
-    shrink: float = 3.0
-    grow: float = 4.0
-    bend: float = 2.0
-    memory: float = 2.0
-    least: float = 1e-15
-    most: float = 1e10
+    decrease: float = 3.0
+    increase: float = 4.0
+    max_bend: float = 2.0
+    memory_gib: float = 2.0
+    min_damping: float = 1e-15
+    max_damping: float = 1e10
 
     def run(
         self, problem: LeastSquares, x: torch.Tensor, steps: int, state: State | None = None
@@ -52,7 +53,7 @@ class LevenbergMarquardt:
         states: Sequence[State | None],
     ) -> list[Progress]:
         """Every problem from its start, all of one kind, each with its own damping and stop."""
-        problem = LeastSquares.stack(problems).within(int(self.memory * 2**29))
+        problem = LeastSquares.stack(problems).within(int(self.memory_gib * 2**29))
         x = torch.stack(list(starts))
         many = len(problems)
         loss = _numbers(problem.losses(x))
@@ -68,7 +69,7 @@ class LevenbergMarquardt:
             stalled[trying] = True
             while len(trying):
                 step, promised = system.solve(x.new_tensor(damping[trying]))
-                if self.bend > 0:
+                if self.max_bend > 0:
                     step = step + self._bent(now, here, system, step)
                     evaluations[trying] += 1
                 trial = here + step
@@ -83,7 +84,7 @@ class LevenbergMarquardt:
                 loss[trying] = np.where(better, new, old)
                 stalled[trying] = ~better
                 taken[trying] += better
-                again = refused & (damping[trying] <= self.most)
+                again = refused & (damping[trying] <= self.max_damping)
                 if again.all():
                     continue
                 trying = trying[again]
@@ -91,7 +92,7 @@ class LevenbergMarquardt:
                 if len(trying):
                     at, here = at[left], here[left]
                     now, system = now.select(left), system.select(left)
-        damping = np.minimum(damping, self.most)
+        damping = np.minimum(damping, self.max_damping)
         return [
             Progress(
                 x[number],
@@ -109,9 +110,9 @@ class LevenbergMarquardt:
         self, damping: np.ndarray, better: np.ndarray, refused: np.ndarray, ratio: np.ndarray
     ) -> np.ndarray:
         """The next damping of each, by the share of the promised descent that came true."""
-        eased = np.where(better & (ratio > 0.5), damping / self.shrink, damping)
+        eased = np.where(better & (ratio > 0.5), damping / self.decrease, damping)
         eased = np.where(better & (ratio < 0.1), damping * 2, eased)
-        return np.where(refused, damping * self.grow, np.maximum(eased, self.least))
+        return np.where(refused, damping * self.increase, np.maximum(eased, self.min_damping))
 
     def _bent(
         self, problem: LeastSquares, x: torch.Tensor, system: NormalSystem, step: torch.Tensor
@@ -122,7 +123,7 @@ class LevenbergMarquardt:
         slope = (ahead - system.r) / REACH
         curvature = 2 / REACH * (slope - system.jacobian.times(step))
         bend = system.step_for(curvature) / 2
-        longest = self.bend * step.norm(dim=-1, keepdim=True)
+        longest = self.max_bend * step.norm(dim=-1, keepdim=True)
         trusted = bend.norm(dim=-1, keepdim=True) <= longest  # false for nan
         return torch.where(trusted, bend, 0)
 

@@ -1,4 +1,4 @@
-"""L-BFGS on the flat vector of free parameters, by scipy."""
+"""L-BFGS on the flat vector of trainable weights, by scipy."""
 
 import math
 from dataclasses import dataclass, field
@@ -65,7 +65,7 @@ class _Best:
     evaluations: int = field(default=1)
 
     def __call__(self, values: np.ndarray) -> tuple[float, np.ndarray]:
-        """Loss and gradient [free], float64; a point that is not finite is a wall, high and flat.
+        """Loss and gradient [n_trainable], float64; where one is not finite, a wall, high and flat.
 
         A finite wall makes the line search step back, where nan or inf would end it.
         """

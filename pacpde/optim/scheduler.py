@@ -51,7 +51,7 @@ class BatchError(SolverError):
 
 
 @dataclass(frozen=True)
-class Ended(Generic[T]):
+class BatchResult(Generic[T]):
     """How jobs ended.
 
     Attributes:
@@ -79,7 +79,7 @@ class Ended(Generic[T]):
 
 
 @dataclass
-class _Asked:
+class _Pending:
     """What one fit asks for, and what came of it."""
 
     number: int  # of the fit
@@ -111,7 +111,7 @@ class _Asked:
         return _digest([self.steps.x, self.steps.problem, self.steps.state])
 
 
-_Stack = list[list[_Asked]]  # of one batch key; requests of an inner list are the same
+_Stack = list[list[_Pending]]  # of one batch key; requests of an inner list are the same
 
 
 @dataclass
@@ -150,19 +150,19 @@ class BatchScheduler:
             stacked = device != "cpu"
         return cls(workers, stacked)
 
-    def run(self, fits: Sequence[Steps[T]]) -> Ended[T]:
+    def run(self, fits: Sequence[Steps[T]]) -> BatchResult[T]:
         """How the fits ended, once all have; one that fails leaves the others alone."""
         results: list[Any] = [None] * len(fits)
         errors: dict[int, BaseException] = {}
 
-        def proceed(number: int, asked: _Asked | None) -> _Asked | None:
+        def proceed(number: int, asked: _Pending | None) -> _Pending | None:
             """What a fit asks for next; None once it has ended."""
             fit = fits[number]
             try:
                 if asked is not None and asked.failed is not None:
-                    return _Asked(number, fit.throw(asked.failed))
+                    return _Pending(number, fit.throw(asked.failed))
                 answer: Any = None if asked is None else asked.answer
-                return _Asked(number, fit.send(answer))
+                return _Pending(number, fit.send(answer))
             except StopIteration as ended:
                 results[number] = ended.value
             except Exception as error:
@@ -179,7 +179,7 @@ class BatchScheduler:
                 left = [] if served is waiting else [one for one in waiting if one not in works]
                 answered = [one for old in served if (one := proceed(old.number, old))]
                 waiting = sorted([*left, *answered], key=lambda one: one.number)
-        return Ended(results, dict(sorted(errors.items())))
+        return BatchResult(results, dict(sorted(errors.items())))
 
     @contextmanager
     def _pool(self) -> Iterator[Callable[[Sequence[_Stack]], None]]:
@@ -189,17 +189,17 @@ class BatchScheduler:
         try:
             with gradients():
                 if self.workers == 1:
-                    yield lambda stacks: _answer(stacks, map(_computed, stacks))
+                    yield lambda stacks: _share_time(stacks, map(_compute, stacks))
                 else:
                     one_thread()
                     with ThreadPoolExecutor(self.workers, initializer=one_thread) as pool:
-                        yield lambda stacks: _answer(stacks, pool.map(_computed, stacks))
+                        yield lambda stacks: _share_time(stacks, pool.map(_compute, stacks))
         finally:
             stacking.reset(token)
             if torch.get_num_threads() != before:
                 torch.set_num_threads(before)
 
-    def _stacks(self, asked: Sequence[_Asked]) -> Iterable[_Stack]:
+    def _stacks(self, asked: Sequence[_Pending]) -> Iterable[_Stack]:
         try:
             return _stacks(asked, self.workers, self.stacked)
         except Exception as error:  # of the user's own things
@@ -208,7 +208,7 @@ class BatchScheduler:
             return []
 
 
-def _answer(stacks: Sequence[_Stack], spent: Iterable[float]) -> None:
+def _share_time(stacks: Sequence[_Stack], spent: Iterable[float]) -> None:
     """Give each request its share of the seconds that all took."""
     clock = time.perf_counter()
     each = list(spent)
@@ -220,7 +220,7 @@ def _answer(stacks: Sequence[_Stack], spent: Iterable[float]) -> None:
                 one.answer = Answer(one.answer.value, pace * seconds / len(members))
 
 
-def _computed(stack: _Stack) -> float:
+def _compute(stack: _Stack) -> float:
     """Fill in what came of a stack; returns the seconds it took."""
     clock = time.perf_counter()
     try:
@@ -228,7 +228,7 @@ def _computed(stack: _Stack) -> float:
             made = _run([alike[0].request for alike in stack])
     except BaseException as error:
         if len(stack) > 1:  # one of them may have failed: the others are computed alone
-            return sum(_computed([alike]) for alike in stack)
+            return sum(_compute([alike]) for alike in stack)
         for one in stack[0]:
             one.failed = error
     else:
@@ -256,38 +256,43 @@ def _run(requests: Sequence[Any]) -> list[Any]:
         return _run(requests[:half]) + _run(requests[half:])
 
 
-def _stacks(requests: Sequence[_Asked], workers: int, stacked: bool) -> Iterable[_Stack]:
+def _stacks(requests: Sequence[_Pending], workers: int, stacked: bool) -> Iterable[_Stack]:
     """Stacks as long as pays and leaves work for every worker; the long ones first."""
     found: list[_Stack] = []
-    for alike in _grouped(requests, lambda request: request.batch_key):
+    for alike in _group_by(requests, lambda request: request.batch_key):
         same = [
             group
-            for near in _grouped(alike, lambda request: request.start)
-            for group in (_grouped(near, lambda request: request.whole) if near[1:] else [near])
+            for near in _group_by(alike, lambda request: request.start)
+            for group in (_group_by(near, lambda request: request.whole) if near[1:] else [near])
         ]
         first = same[0][0].steps
         size = 1
         if stacked and hasattr(first.optimiser, "run_together"):
-            size = max(1, min(_room(first) // _bytes(first.problem), -(-len(same) // workers)))
+            size = max(
+                1,
+                min(_stack_memory(first) // _matrix_bytes(first.problem), -(-len(same) // workers)),
+            )
         found += [same[start : start + size] for start in range(0, len(same), size)]
-    return sorted(found, key=lambda stack: -len(stack) * _bytes(stack[0][0].steps.problem))
+    return sorted(found, key=lambda stack: -len(stack) * _matrix_bytes(stack[0][0].steps.problem))
 
 
-def _grouped(requests: Iterable[_Asked], key: Callable[[_Asked], Hashable]) -> list[list[_Asked]]:
-    groups: dict[Hashable, list[_Asked]] = {}
+def _group_by(
+    requests: Iterable[_Pending], key: Callable[[_Pending], Hashable]
+) -> list[list[_Pending]]:
+    groups: dict[Hashable, list[_Pending]] = {}
     for request in requests:
         groups.setdefault(key(request), []).append(request)
     return list(groups.values())
 
 
-def _room(request: StepRequest) -> int:
+def _stack_memory(request: StepRequest) -> int:
     """Bytes for the matrices of one stack."""
     if request.x.device.type == "cpu":
         return CACHE
-    return int(getattr(request.optimiser, "memory", 1.0) * 2**30)
+    return int(getattr(request.optimiser, "memory_gib", 1.0) * 2**30)
 
 
-def _bytes(problem: LeastSquares) -> int:
+def _matrix_bytes(problem: LeastSquares) -> int:
     """Of the Jacobian, and of a normal matrix with its factor."""
     rows = sum(term.batch.size for term in problem.terms) * problem.network.outputs
     free = int(problem.trainable_mask.sum())

@@ -1,1 +1,22 @@
-"""Fits: schedules of optimiser steps on fresh points, and the way from one problem to another."""
+"""Fits: a trainer with optimiser, schedule and callbacks, and the way from problem to problem."""
+
+from pacpde.training.callbacks import Callback, ErrorHistory, FitState, ProgressReport, Update
+from pacpde.training.config import TrainingConfig
+from pacpde.training.resume import ResumeState
+from pacpde.training.schedule import Phase, Schedule, StandardSchedule
+from pacpde.training.trainer import FitResult, Trainer
+
+__all__ = [
+    "Callback",
+    "ErrorHistory",
+    "FitResult",
+    "FitState",
+    "Phase",
+    "ProgressReport",
+    "ResumeState",
+    "Schedule",
+    "StandardSchedule",
+    "Trainer",
+    "TrainingConfig",
+    "Update",
+]

@@ -1,10 +1,13 @@
-"""Continuation in the coefficients: walk from a solved problem to another, step by step.
+"""Continuation in the coefficients: steps from a solved problem to another.
 
-A steep target fitted at once ends in a wrong minimum; walked to, it does not. Each step starts
-from the tangent of the path. It is halved where even the prediction is far off, or where the
-corrector misses its held-out residual, and doubled where that is met (Allgower & Georg 1990,
-"Numerical Continuation Methods", chapters 2 and 6). A corrector that nearly meets it goes on
-with more points rather than from a shorter step.
+A steep target that is fitted at once may end in a wrong minimum; continuation avoids it. Each step
+predicts the weights by the tangent of the path and corrects them by a short fit. The step is
+
+- halved where the prediction is far off, or where the corrector misses its held-out residual;
+- doubled where the corrector meets it;
+- kept, with more points, where the corrector nearly meets it.
+
+Allgower & Georg 1990, "Numerical Continuation Methods", chapters 2 and 6.
 """
 
 from collections.abc import Callable
@@ -22,19 +25,20 @@ NEAR = 3  # times what is accepted: a correction that ends there wants points, n
 
 @dataclass(frozen=True)
 class StepControl:
-    """How to walk.
+    """How long the steps along a path are.
 
     Attributes:
-        first: length of the first step, as a share of the way.
-        least: a step below this ends the path as lost.
-        reach: held-out residual of a prediction above which a step is too long to be tried.
-        accept: held-out residual at which a point on the path counts as reached.
+        first_step: length of the first step, as a share of the way.
+        min_step: a step below this ends the path as lost.
+        max_prediction_residual: held-out residual of a prediction above which a step is too long
+            to be tried.
+        max_residual: held-out residual below which a point on the path counts as solved.
     """
 
-    first: float = 1.0
-    least: float = 1 / 64
-    reach: float = 0.5
-    accept: float = 2e-2
+    first_step: float = 1.0
+    min_step: float = 1 / 64
+    max_prediction_residual: float = 0.5
+    max_residual: float = 2e-2
 
 
 @dataclass(frozen=True)
@@ -56,16 +60,16 @@ class Path(Protocol):
         """A fit of a problem from these weights; `attempt` is its number."""
         ...
 
-    def reached(self, tried: FitResult, problem: Problem) -> bool:
+    def is_near(self, tried: FitResult, problem: Problem) -> bool:
         """Whether a correction is near the path although its residual is not as small as asked."""
         ...
 
-    def harder(self) -> bool:
+    def add_points(self) -> bool:
         """Whether the next correction takes more effort; False once there is no more to take."""
         ...
 
 
-def between(source: Problem, target: Problem, share: float) -> Problem:
+def interpolate(source: Problem, target: Problem, share: float) -> Problem:
     """The problem a share of the way along: geometric in positive coefficients, else linear."""
     values = {}
     for name, end in target.coefficients.items():
@@ -79,7 +83,7 @@ def between(source: Problem, target: Problem, share: float) -> Problem:
 
 @stepwise
 def follow(
-    source: Problem, target: Problem, path: Path, follower: StepControl
+    source: Problem, target: Problem, path: Path, control: StepControl
 ) -> Steps[tuple[list[FitResult], FitResult | None]]:
     """Predict and correct at points from source to target.
 
@@ -88,22 +92,27 @@ def follow(
     """
     attempts: list[FitResult] = []
     here: FitResult | None = None
-    share, step, at = 0.0, follower.first, source
+    share, step, at = 0.0, control.first_step, source
     predict: Callable[[Problem], Prediction] | None = None
-    while share < 1 and step >= follower.least:
+    while share < 1 and step >= control.min_step:
         ahead = min(share + step, 1.0)
-        problem = between(source, target, ahead)
+        problem = interpolate(source, target, ahead)
         predict = predict or path.tangent(here, at)
         predicted = predict(problem)
-        if predicted.held_out > follower.reach and step > follower.least:
+        if predicted.held_out > control.max_prediction_residual and step > control.min_step:
             step /= 2
             continue
         tried = yield from steps_of(path.correct)(predicted.weights, problem, len(attempts))
         attempts.append(tried)
-        while follower.accept < tried.held_out <= NEAR * follower.accept and path.harder():
+        while (
+            control.max_residual < tried.held_out <= NEAR * control.max_residual
+            and path.add_points()
+        ):
             tried = yield from steps_of(path.correct)(tried.weights, problem, len(attempts))
             attempts.append(tried)
-        if tried.held_out <= follower.accept or (yield from steps_of(path.reached)(tried, problem)):
+        if tried.held_out <= control.max_residual or (
+            yield from steps_of(path.is_near)(tried, problem)
+        ):
             here, share, step, at = tried, ahead, 2 * step, problem
             predict = None
         else:

@@ -23,22 +23,21 @@ class SolutionPath:
     """Predictions by the tangent, corrections by short fits to the equation alone.
 
     Attributes:
-        enough: held-out residual at which a correction ends.
+        target_residual: held-out residual at which a correction ends.
         level: which of `SHARES` of the points corrections are given; it only rises.
     """
 
     trainer: Trainer
     target: PhysicsTask
-    enough: float
+    target_residual: float
     level: int = 0
 
     def tangent(self, here: FitResult | None, problem: Problem) -> Callable[[Problem], Prediction]:
         trainer = self.trainer
-        everything = torch.ones_like(trainer.surrogate.weights, dtype=torch.bool)
         predict = tangent(
             trainer.surrogate.network,
             here.weights if here else trainer.surrogate.weights,
-            everything if trainer.trainable_mask is None else trainer.trainable_mask,
+            trainer.mask,
             trainer.task_transform(self._task(problem)),
             self._phase.sampling,
             generator(trainer.seed, "tangent"),
@@ -53,7 +52,7 @@ class SolutionPath:
         return fit(self._task(problem), [self._phase], stage, start, estimate=False)
 
     @stepwise
-    def reached(self, tried: FitResult, problem: Problem) -> Steps[bool]:
+    def is_near(self, tried: FitResult, problem: Problem) -> Steps[bool]:
         """By the estimated error: the residual of large terms is large."""
         network = self.trainer.surrogate.network
         task = self.trainer.task_transform(self._task(problem))
@@ -64,14 +63,14 @@ class SolutionPath:
         assessment: Assessment = (yield Work(assess)).value
         return assessment.meets(2 * ERROR_LIMIT)
 
-    def harder(self) -> bool:
+    def add_points(self) -> bool:
         self.level += 1
         return self.level < len(SHARES)
 
     @property
     def _phase(self) -> Phase:
         share = SHARES[min(self.level, len(SHARES) - 1)]
-        return self.trainer.config.phases.corrector(self.target, share, self.enough)
+        return self.trainer.config.phases.corrector(self.target, share, self.target_residual)
 
     def _task(self, problem: Problem) -> PhysicsTask:
         return replace(self.target, problem=problem, labels=None)

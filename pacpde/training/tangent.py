@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from pacpde.networks.protocol import Network
-from pacpde.optim.normal import normal_system
+from pacpde.optim.linear_systems import normal_system
 from pacpde.physics.problem import Problem
 from pacpde.residuals.factors import residuals
 from pacpde.residuals.jacobian import MEMORY, linearise

@@ -9,7 +9,7 @@ import torch
 from pacpde.networks.ansatz import PhysicsAnsatz, PlainAnsatz, network_for
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
-from pacpde.optim.normal import normal_system
+from pacpde.optim.linear_systems import normal_system
 from pacpde.problems import Heat
 from pacpde.residuals.terms import Anchor, LabelTerm, PhysicsTerm
 
@@ -118,7 +118,7 @@ class TestBend:
     def test_bending_saves_steps(self) -> None:
         problem = heat()
         bent = LevenbergMarquardt().run(problem, problem.x0, 30)
-        straight = LevenbergMarquardt(bend=0).run(problem, problem.x0, 30)
+        straight = LevenbergMarquardt(max_bend=0).run(problem, problem.x0, 30)
         assert bent.loss < 0.1 * straight.loss
 
 

@@ -1,4 +1,4 @@
-"""The follower of a path of solutions, and its tangent."""
+"""The control of a path of solutions, and its tangent."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.problems import Burgers, Heat, Lorenz
 from pacpde.residuals.task import PhysicsTask, SamplingSpec
 from pacpde.runtime import generator
-from pacpde.training.continuation import Prediction, StepControl, between, follow
+from pacpde.training.continuation import Prediction, StepControl, follow, interpolate
 from pacpde.training.tangent import tangent
 from pacpde.training.trainer import FitResult
 
@@ -47,10 +47,10 @@ class Scripted:
         held_out = self.corrected(place(problem) - self.here, place(problem), self.level)
         return FitResult(start, "", held_out, 1, 1, 0.0, ())
 
-    def reached(self, tried: FitResult, problem: Any) -> bool:
+    def is_near(self, tried: FitResult, problem: Any) -> bool:
         return False
 
-    def harder(self) -> bool:
+    def add_points(self) -> bool:
         self.level += 1
         return self.level < self.levels
 
@@ -60,12 +60,12 @@ def place(problem: Any) -> float:
 
 
 def test_the_path_is_geometric_and_ends_at_the_target() -> None:
-    assert between(SOURCE, TARGET, 0.5).nu == pytest.approx(0.005)  # type: ignore[attr-defined]
-    assert between(SOURCE, TARGET, 1.0) == TARGET
+    assert interpolate(SOURCE, TARGET, 0.5).nu == pytest.approx(0.005)  # type: ignore[attr-defined]
+    assert interpolate(SOURCE, TARGET, 1.0) == TARGET
 
 
 def test_several_coefficients_move_at_once() -> None:
-    half = between(Lorenz(sigma=8.0, rho=16.0), Lorenz(sigma=18.0, rho=25.0), 0.5)
+    half = interpolate(Lorenz(sigma=8.0, rho=16.0), Lorenz(sigma=18.0, rho=25.0), 0.5)
     assert half.coefficients["sigma"] == pytest.approx(12)
     assert half.coefficients["rho"] == pytest.approx(20)
 
@@ -73,7 +73,7 @@ def test_several_coefficients_move_at_once() -> None:
 def test_refused_steps_are_halved_and_accepted_ones_doubled() -> None:
     """A corrector that can only go a quarter of the way at a time walks there and arrives."""
     path = Scripted(lambda step, share, level: 0.0 if step <= 0.2501 else 9.0)
-    attempts, reached = follow(SOURCE, TARGET, path, StepControl(accept=0.5))
+    attempts, reached = follow(SOURCE, TARGET, path, StepControl(max_residual=0.5))
     assert reached is attempts[-1]
     np.testing.assert_allclose(path.tried, [1, 0.5, 0.25, 0.75, 0.5, 1, 0.75, 1], atol=1e-9)
     np.testing.assert_allclose(path.from_where, path.tried)  # corrections start at predictions
@@ -81,30 +81,30 @@ def test_refused_steps_are_halved_and_accepted_ones_doubled() -> None:
 
 def test_a_step_whose_prediction_is_far_off_is_not_tried() -> None:
     path = Scripted(lambda step, share, level: 0.0, predicted=lambda step: step)
-    follow(SOURCE, TARGET, path, StepControl(accept=0.5, reach=0.26))
+    follow(SOURCE, TARGET, path, StepControl(max_residual=0.5, max_prediction_residual=0.26))
     np.testing.assert_allclose(path.tried, [0.25, 0.5, 0.75, 1], atol=1e-9)
 
 
 def test_a_correction_that_falls_short_by_little_is_given_more_points() -> None:
     path = Scripted(lambda step, share, level: 0.6 if level < 2 else 0.0, levels=3)
-    attempts, reached = follow(SOURCE, TARGET, path, StepControl(accept=0.5))
+    attempts, reached = follow(SOURCE, TARGET, path, StepControl(max_residual=0.5))
     assert reached is attempts[-1]
     assert path.tried == [1, 1, 1]
     poor = Scripted(lambda step, share, level: 0.6, levels=3)
-    follow(SOURCE, TARGET, poor, StepControl(accept=0.5, least=0.25))
+    follow(SOURCE, TARGET, poor, StepControl(max_residual=0.5, min_step=0.25))
     np.testing.assert_allclose(poor.tried, [1, 1, 1, 0.5, 0.25])
 
 
 def test_a_lost_path_says_so() -> None:
     path = Scripted(lambda step, share, level: 9.0)
-    attempts, reached = follow(SOURCE, TARGET, path, StepControl(accept=0.5))
+    attempts, reached = follow(SOURCE, TARGET, path, StepControl(max_residual=0.5))
     assert reached is None
     assert len(attempts) == 7  # 1, 1/2, ... 1/64
 
 
 def test_a_path_that_ends_halfway_leads_that_far() -> None:
     path = Scripted(lambda step, share, level: 0.0 if share <= 0.6 else 9.0)
-    attempts, reached = follow(SOURCE, TARGET, path, StepControl(accept=0.5))
+    attempts, reached = follow(SOURCE, TARGET, path, StepControl(max_residual=0.5))
     assert reached is not None and reached is not attempts[-1]
     at = next(number for number, made in enumerate(attempts) if made is reached)
     assert path.tried[at] == max(share for share in path.tried if share <= 0.6)

@@ -39,7 +39,7 @@ class NormalSystem(ABC):
         return some
 
     def solve(self, damping: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The step [..., free], and the descent [...] of the loss the linear model promises.
+        """The step [..., n_trainable], and the descent [...] of the loss the linear model promises.
 
         Args:
             damping: μ, [...].
@@ -56,11 +56,11 @@ class NormalSystem(ABC):
 
     @abstractmethod
     def step(self) -> torch.Tensor:
-        """−(JᵀJ + S + μI)⁻¹ g, [..., free]."""
+        """−(JᵀJ + S + μI)⁻¹ g, [..., n_trainable]."""
 
     @abstractmethod
     def step_for(self, r: torch.Tensor) -> torch.Tensor:
-        """−(JᵀJ + S + μI)⁻¹ Jᵀ r, [..., free], for other residuals."""
+        """−(JᵀJ + S + μI)⁻¹ Jᵀ r, [..., n_trainable], for other residuals."""
 
 
 class Dense(NormalSystem):
@@ -85,7 +85,7 @@ class Dense(NormalSystem):
 
 
 class ParameterSpace(Dense):
-    """By Cholesky of JᵀJ + S + μI, [..., free, free]."""
+    """By Cholesky of JᵀJ + S + μI, [..., n_trainable, n_trainable]."""
 
     name = "parameter space"
 

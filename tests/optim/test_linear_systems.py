@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from pacpde.optim.normal import Krylov, NormalSystem, ParameterSpace, ResidualSpace, normal_system
+from pacpde.optim.linear_systems import (
+    Krylov,
+    NormalSystem,
+    ParameterSpace,
+    ResidualSpace,
+    normal_system,
+)
 from pacpde.residuals.terms import Anchor
 
 rng = np.random.default_rng(7)

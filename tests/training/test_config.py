@@ -1,0 +1,105 @@
+"""Settings of a fit: optimisers as objects, names and mappings; outcomes; callbacks of a user."""
+
+from dataclasses import replace
+
+import pytest
+
+from pacpde import fit, transfer
+from pacpde.errors import InvalidValueError, UnknownNameError
+from pacpde.networks.outcome import Outcome
+from pacpde.optim import Adam, LevenbergMarquardt
+from pacpde.problems import Heat
+from pacpde.residuals.task import SamplingSpec, Task
+from pacpde.training import Callback, FitState, Phase, StandardSchedule, TrainingConfig
+
+SMALL = {"width": 5, "depth": 1, "points": 40, "steps": 3}
+
+
+@pytest.mark.parametrize("wanted", ["adam:lr=1/100", {"name": "adam", "lr": 0.01}, Adam(lr=0.01)])
+def test_an_optimiser_with_options_is_one_object(wanted: object) -> None:
+    config = TrainingConfig.of(Heat(alpha=0.4), optimiser=wanted)
+    assert config.optimiser == config.optimiser_object == Adam(lr=0.01)
+    assert config.as_json()["optimiser"] == {"name": "adam", "lr": 0.01}
+    again = TrainingConfig.of(
+        None, **config.as_json() | {"optimiser": {"name": "adam", "lr": 0.01}}
+    )
+    assert again.optimiser == Adam(lr=0.01)
+
+
+def test_a_name_takes_the_memory_of_the_settings() -> None:
+    config = TrainingConfig(memory_gib=0.5)
+    assert config.optimiser_object == LevenbergMarquardt(memory_gib=0.5)
+    assert config.as_json()["optimiser"] == "levenberg_marquardt"
+    assert config.as_json()["memory"] == 0.5  # the key of records
+    assert TrainingConfig.of(None, memory=0.5) == config
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("adamm", "optimiser 'adamm'"),
+        ("adam:learning=1", "option of the optimiser adam 'learning'"),
+        ({"lr": 1.0}, "optimiser 'None'"),
+        (3, "the optimiser is 3"),
+        (Adam, "expected an object"),
+    ],
+)
+def test_what_is_no_optimiser_is_refused(wanted: object, said: str) -> None:
+    with pytest.raises((InvalidValueError, UnknownNameError), match=said):
+        TrainingConfig.of(None, optimiser=wanted)
+
+
+class OneStep(StandardSchedule):
+    """One step on one set of points."""
+
+    def cold_start(self, task: Task) -> tuple[Phase, ...]:
+        return (Phase(1, 1, SamplingSpec(40)),)
+
+
+def test_the_options_of_an_optimiser_and_a_schedule_act() -> None:
+    """The first step of Adam moves every weight by its rate."""
+    ends = [
+        fit(Heat(alpha=0.4), **SMALL, optimiser=Adam(lr=rate), schedule=OneStep(40, 1, 1e-2))
+        for rate in (1e-3, 3e-3)
+    ]
+    assert [end.steps for end in ends] == [1, 1]
+    apart = (ends[1].weights - ends[0].weights).abs()
+    # lr m̂ / (√v̂ + eps) is lr but for eps, which is small beside the gradients here
+    assert float(apart.max()) == pytest.approx(2e-3, rel=1e-3)
+
+
+class Sizes(Callback):
+    """Writes the norm of the weights into the history, and the stages down."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+
+    def on_start(self, fit: FitState) -> None:
+        self.stages.append(fit.stage)
+
+    def on_refresh(self, fit: FitState) -> None:
+        fit.history[-1]["norm"] = float(fit.best.norm())
+
+
+def test_a_callback_of_a_user_is_called_in_every_fit_and_is_kept() -> None:
+    sizes = Sizes()
+    source = fit(Heat(alpha=0.4), **SMALL, callbacks=[sizes])
+    assert sizes.stages == ["train"]
+    assert source.history[-1]["norm"] == pytest.approx(float(source.weights.norm()), rel=1e-12)
+    result = transfer(source, Heat(alpha=0.38), method="pac", settings={"steps": 2},
+                      reference=None, callbacks=[sizes])  # fmt: skip
+    assert "allocate" in sizes.stages and sizes.stages[-1].startswith("calibrate")
+    assert all("norm" in entry for entry in result.surrogate.history)
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_an_outcome_names_its_stage_beside_it(outcome: Outcome) -> None:
+    assert Outcome(str(outcome)) is outcome
+    stage = outcome.stage
+    assert outcome == (outcome.of_fit.in_stage(stage) if stage else outcome.of_fit)
+
+
+def test_an_unknown_outcome_is_refused() -> None:
+    source = fit(Heat(alpha=0.4), **SMALL)
+    with pytest.raises(ValueError, match="finished"):
+        replace(source, outcome="finished")
