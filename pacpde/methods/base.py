@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar
 
+import torch
+
 from pacpde.errors import InvalidValueError, check_count, unknown
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
@@ -51,7 +53,14 @@ methods: Registry[type["Method"]] = Registry("method", "pacpde.methods", _check_
 
 @dataclass(frozen=True)
 class TransferContext:
-    """What a method is given beside source and target."""
+    """What a method gets beside source and target.
+
+    Attributes:
+        source_task: the task that the source solves, to fit or to measure it again.
+        config: settings of the fits; see `Method.config`.
+        seed: of weights and points.
+        callbacks: of every fit.
+    """
 
     source_task: Task
     config: TrainingConfig
@@ -63,30 +72,37 @@ class TransferContext:
 
 @dataclass(frozen=True)
 class MethodResult:
-    """What a method hands back.
+    """What a method returns.
 
     Attributes:
         surrogate: of the target.
-        free_parameters: trained on the target.
+        n_trainable: number of weights that were fitted to the target.
+        steps, evaluations: of the optimiser, and of the residuals, in all fits.
         seconds: stage → seconds; "calibrate" is the fit to the target, whatever the method.
         snapshots: moment → surrogate of the source at it ("trained", "pruned", "allocated").
     """
 
     surrogate: Surrogate
-    free_parameters: int
+    n_trainable: int
     steps: int
     evaluations: int
     seconds: Mapping[str, float]
     snapshots: Mapping[str, Surrogate] = field(default_factory=dict)
 
+    free_parameters = renamed_attribute("free_parameters", "n_trainable")
+
     @classmethod
     def of(
-        cls, surrogate: Surrogate, free: int, fits: Sequence[FitResult], **snapshots: Surrogate
+        cls,
+        surrogate: Surrogate,
+        n_trainable: int,
+        fits: Sequence[FitResult],
+        **snapshots: Surrogate,
     ) -> "MethodResult":
-        """What fits to the target, and nothing else, led to."""
+        """The result of a method whose fits are all to the target."""
         return cls(
             surrogate,
-            free,
+            n_trainable,
             sum(made.steps for made in fits),
             sum(made.evaluations for made in fits),
             {"calibrate": sum(made.seconds for made in fits)},
@@ -159,7 +175,7 @@ class Method(metaclass=_MethodType):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Every option with its value; `Method.of(method.name, method.options)` is the method."""
+        """Every option with its value."""
         return asdict(self)
 
     def check(self, network: Network, physics: bool = True) -> None:
@@ -189,9 +205,39 @@ class Method(metaclass=_MethodType):
     recipe = renamed_attribute("recipe", "config")  # a method of the same arguments
 
     def config(self, context: TransferContext) -> TrainingConfig:
-        """The settings of the fits to the target."""
+        """Settings of the fits to the target, with the method's own number of steps."""
         config = context.config
         return config if self.steps is None else replace(config, steps=self.steps)
+
+    @stepwise
+    def fits(
+        self,
+        start: Surrogate,
+        target: Task,
+        trainable_mask: torch.Tensor,
+        context: TransferContext,
+        **trainer: Any,
+    ) -> Steps[list[FitResult]]:
+        """Every fit on the way from `start` to the target: here one.
+
+        Args:
+            trainable_mask: which weights may move, bool [size].
+            trainer: other attributes of `Trainer`.
+        """
+        fitted = self.trainer(start, trainable_mask, context, **trainer)
+        phases = fitted.config.phases.warm_start(target)
+        return [(yield from steps_of(fitted.fit)(target, phases))]
+
+    def trainer(
+        self,
+        start: Surrogate,
+        trainable_mask: torch.Tensor,
+        context: TransferContext,
+        **others: Any,
+    ) -> Trainer:
+        """The trainer of the fits to the target; `others` are its other attributes."""
+        config = self.config(context)
+        return Trainer(start, config, context.seed, context.callbacks, trainable_mask, **others)
 
 
 def check_strength(option: str, value: float) -> None:

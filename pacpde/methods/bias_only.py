@@ -20,6 +20,6 @@ class BiasOnly(FineTuning):
     summary = "min L_T over the biases; every other weight stays the source's"
     partial = True
 
-    def free(self, source: Surrogate) -> torch.Tensor:
+    def trainable_mask(self, source: Surrogate) -> torch.Tensor:
         biases = source.network.layout.where(lambda group: group.is_bias)
         return biases.to(source.weights.device)

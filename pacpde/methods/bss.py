@@ -6,10 +6,9 @@ import numpy as np
 import torch
 
 from pacpde.errors import InvalidValueError, check_count
-from pacpde.methods.augmented_fine_tuning import AugmentedFineTuning, points_of
 from pacpde.methods.base import TransferContext, check_strength
-from pacpde.methods.delta import with_features
-from pacpde.networks.outputs import Widened, as_raw
+from pacpde.methods.feature_tuning import FeatureTuning
+from pacpde.networks.outputs import Widened
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.residuals.augmented_task import ExtraTerms
@@ -21,7 +20,7 @@ POINTS = 256  # a batch of features
 
 
 @dataclass(frozen=True)
-class BSS(AugmentedFineTuning):
+class BSS(FeatureTuning):
     """min over w of L_T(w) + η Σ of the k smallest σ_i²(F), F the features of a batch, from w_S.
 
     Chen et al., NeurIPS 2019. Features are the units of the last hidden layer at points of the
@@ -50,21 +49,14 @@ class BSS(AugmentedFineTuning):
                 f"{network.neurons.widths[-1]}, the features of this network."
             )
 
-    def wide(self, source: Surrogate) -> tuple[Widened, torch.Tensor]:
-        return with_features(source)
-
-    def more(
+    def extra_terms(
         self, source: Surrogate, wide: Widened, target: Task, context: TransferContext
     ) -> ExtraTerms:
-        first = source.network.outputs
-
         def terms(
-            weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
+            weights: torch.Tensor, sampling: SamplingSpec, rng: np.random.Generator
         ) -> list[Term]:
-            points = target.runtime.tensor(points_of(target, POINTS, rng))
-            batch = as_raw(source.ansatz.batch(points), first)
-            output = wide.network.forward(weights, batch.inputs, batch.names)
-            features = batch.fields(output)[0]
+            points = target.sample_inputs(POINTS, rng)
+            batch, features = self.features(source, wide, points, weights)
             _, _, vectors = torch.linalg.svd(features, full_matrices=False)
             return [SpectralTerm(batch, vectors[-self.smallest :].mT, 2 * self.shrink)]
 

@@ -17,7 +17,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac.mask import check_choice
 from pacpde.physics.problem import Problem
-from pacpde.residuals.task import PhysicsTask, Task
+from pacpde.residuals.task import Task
 from pacpde.training.config import TrainingConfig
 from pacpde.training.continuation import StepControl, follow, interpolate
 from pacpde.training.path import SolutionPath
@@ -54,7 +54,7 @@ class ContinuationStrategy:
     @stepwise
     def run(self, target: Task) -> Steps[list[FitResult]]:
         """Every fit on the way, the last one the target's."""
-        if not isinstance(target, PhysicsTask) or not target.physics or self.mode == "direct":
+        if not target.solves_equation or self.mode == "direct":
             return [(yield from self._last(target))]
         if self.mode == "cold_start":
             return [(yield from self._cold_start(target))]
@@ -84,7 +84,7 @@ class ContinuationStrategy:
     def _accept(self) -> float:
         return ACCEPT * max(self.trainer.config.tolerance, TrainingConfig.tolerance)
 
-    def _control(self, target: PhysicsTask) -> StepControl:
+    def _control(self, target: Task) -> StepControl:
         """An orbit that parts from the source's is not found by ever shorter steps."""
         least = ORBIT_STEP if target.problem.time_windows > 1 else StepControl.min_step
         return StepControl(min_step=least, max_residual=self._accept)
@@ -94,7 +94,7 @@ class ContinuationStrategy:
         phases = self.trainer.config.phases.warm_start(target)
         return steps_of(self.trainer.fit)(target, phases, weights=weights)
 
-    def _cold_start(self, target: PhysicsTask) -> Steps[FitResult]:
+    def _cold_start(self, target: Task) -> Steps[FitResult]:
         phases = self.trainer.config.phases.cold_start(target)
         return steps_of(self.trainer.fit)(target, phases, f"{self.trainer.stage}.grow")
 
@@ -149,12 +149,9 @@ class ContinuationMethod(Method):
         self,
         start: Surrogate,
         target: Task,
-        free: torch.Tensor,
+        trainable_mask: torch.Tensor,
         context: TransferContext,
-        **others: Any,
+        **trainer: Any,
     ) -> Steps[list[FitResult]]:
-        """Every fit on the way; `others` are attributes of `Trainer`."""
-        trainer = Trainer(
-            start, self.config(context), context.seed, context.callbacks, free, **others
-        )
-        return steps_of(ContinuationStrategy(trainer, self.continuation, self.stations).run)(target)
+        fitted = self.trainer(start, trainable_mask, context, **trainer)
+        return steps_of(ContinuationStrategy(fitted, self.continuation, self.stations).run)(target)

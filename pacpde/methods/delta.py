@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pacpde.methods.augmented_fine_tuning import AugmentedFineTuning, points_of
 from pacpde.methods.base import TransferContext, check_strength
-from pacpde.networks.outputs import Widened, as_raw, widen
+from pacpde.methods.feature_tuning import FeatureTuning
+from pacpde.networks.outputs import Widened
 from pacpde.networks.surrogate import Surrogate
 from pacpde.residuals.augmented_task import ExtraTerms
 from pacpde.residuals.features import FeatureTerm
@@ -18,7 +18,7 @@ POINTS = 64  # at which features are compared; every feature is a row at each
 
 
 @dataclass(frozen=True)
-class DELTA(AugmentedFineTuning):
+class DELTA(FeatureTuning):
     """min over w of L_T(w) + (α/2) Σ_c W_c mean (F_c(w) − F_c(w_S))² + (β/2)‖w_head‖², from w_S.
 
     Li et al., ICLR 2019 (arXiv 1901.09229). F are feature maps; here the units of the last hidden
@@ -41,39 +41,25 @@ class DELTA(AugmentedFineTuning):
         check_strength("alpha (α)", self.alpha)
         check_strength("beta (β)", self.beta)
 
-    def wide(self, source: Surrogate) -> tuple[Widened, torch.Tensor]:
-        return with_features(source)
-
-    def anchor(self, source: Surrogate, wide: Widened) -> Anchor | None:
+    def anchor(self, source: Surrogate, context: TransferContext) -> Anchor:
+        wide = self.widened(source)
         strength = torch.zeros_like(wide.weights)
         strength[wide.own[source.network.head]] = self.beta / 2
         return Anchor(strength, torch.zeros_like(wide.weights))
 
-    def more(
+    def extra_terms(
         self, source: Surrogate, wide: Widened, target: Task, context: TransferContext
     ) -> ExtraTerms:
         attention = _attention(source, context.source_task, context.seed) * self.alpha
-        first = source.network.outputs
 
         def terms(
-            weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
+            weights: torch.Tensor, sampling: SamplingSpec, rng: np.random.Generator
         ) -> list[Term]:
-            points = target.runtime.tensor(points_of(target, POINTS, rng))
-            batch = as_raw(source.ansatz.batch(points), first)
-            output = wide.network.forward(wide.weights, batch.inputs, batch.names)
-            return [FeatureTerm(batch, batch.fields(output)[0], attention)]
+            points = target.sample_inputs(POINTS, rng)
+            batch, features = self.features(source, wide, points, wide.weights)
+            return [FeatureTerm(batch, features, attention)]
 
         return terms
-
-
-def with_features(source: Surrogate) -> tuple[Widened, torch.Tensor]:
-    """The network with its last hidden units as outputs, whose weights are not free."""
-    units = source.network.neurons.widths[-1]
-    one, none = source.weights.new_ones(units), source.weights.new_zeros(units)
-    wide = widen(source.network, source.weights, torch.diag(one), none)
-    free = torch.zeros_like(wide.weights, dtype=torch.bool)
-    free[wide.own] = True
-    return wide, free
 
 
 def _attention(source: Surrogate, task: Task, seed: int) -> torch.Tensor:

@@ -62,7 +62,7 @@ class IncrementalPINN(PackNet):
         return replace(
             made,
             surrogate=surrogate,
-            free_parameters=int(free.sum()),
+            n_trainable=int(free.sum()),
             steps=made.steps + kept.steps,
             evaluations=made.evaluations + kept.evaluations,
             seconds={**made.seconds, "calibrate": made.seconds["calibrate"] + kept.seconds},

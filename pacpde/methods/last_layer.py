@@ -21,7 +21,6 @@ class LastLayer(FineTuning):
     summary = "min L_T over the last layer, on the source's features; closed form where linear"
     partial = True
 
-    def free(self, source: Surrogate) -> torch.Tensor:
-        head = torch.zeros_like(source.weights, dtype=torch.bool)
-        head[source.network.head] = True
-        return head
+    def trainable_mask(self, source: Surrogate) -> torch.Tensor:
+        head = source.network.layout.where(lambda group: group.is_head)
+        return head.to(source.weights.device)

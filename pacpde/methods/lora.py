@@ -5,18 +5,18 @@ from dataclasses import dataclass
 import torch
 
 from pacpde.errors import InvalidValueError, check_count
-from pacpde.methods.base import MethodResult, TransferContext, build_surrogate
+from pacpde.methods.base import TransferContext
 from pacpde.methods.continuation_strategy import ContinuationMethod
+from pacpde.methods.fine_tuning import TuningStart, WeightTuning
 from pacpde.networks.protocol import Network
 from pacpde.networks.reparametrised import LowRank
 from pacpde.networks.surrogate import Surrogate
-from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.residuals.task import Task
 from pacpde.runtime import generator
 
 
 @dataclass(frozen=True)
-class LoRA(ContinuationMethod):
+class LoRA(WeightTuning, ContinuationMethod):
     """min over A, B of L_T(W_S + B A) in every layer, from B = 0; W_S and the biases stay.
 
     Hu et al., ICLR 2022 (arXiv 2106.09685), with α/r = 1; for networks of physics Wang et al. 2025
@@ -25,8 +25,8 @@ class LoRA(ContinuationMethod):
 
     Attributes:
         rank: of B A; None takes an eighth of the width.
-        tune_biases: whether they are free as well, as in many uses of LoRA; our default, since a
-            dense network of physics has few other ways to move a front.
+        tune_biases: whether the biases are trainable too, as in many uses of LoRA; our default,
+            since a dense network of physics has few other ways to move a front.
     """
 
     name = "lora"
@@ -51,28 +51,17 @@ class LoRA(ContinuationMethod):
     def _rank(self, network: Network) -> int:
         return max(1, max(network.neurons.widths) // 8) if self.rank is None else self.rank
 
-    @stepwise
-    def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
+    def tuning_start(
+        self, source: Surrogate, target: Task, context: TransferContext
+    ) -> TuningStart:
         network = LowRank.of(source.network, rank=self._rank(source.network))
-        weights, free = self._start(network, source, context.seed)
-        start = source.reset(network=network, weights=weights)
-        fits = yield from steps_of(self.fits)(start, target, free, context)
-        surrogate = build_surrogate(
-            start, target, self.config(context).phases.warm_start(target), fits, "calibrated"
-        )
-        return MethodResult.of(surrogate, int(free.sum()), fits, trained=source)
-
-    def _start(
-        self, network: LowRank, source: Surrogate, seed: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The vector with its adapters, and what of it is free."""
-        rng = generator(seed, "adapters")
+        rng = generator(context.seed, "adapters")
         weights = torch.cat([source.weights, source.weights.new_zeros(network.others)])
-        free = torch.zeros_like(weights, dtype=torch.bool)
-        free[source.network.size :] = True
+        trainable = torch.zeros_like(weights, dtype=torch.bool)
+        trainable[source.network.size :] = True
         for layer, at_a, _ in network.adapters:
             drawn = rng.normal(0, layer.inputs**-0.5, network.rank * layer.inputs)
             weights[at_a] = source.runtime.tensor(drawn)
         biases = source.network.layout.where(lambda group: group.is_bias)
-        free[: source.network.size] = biases & self.tune_biases
-        return weights, free
+        trainable[: source.network.size] = biases & self.tune_biases
+        return TuningStart(source.reset(network=network, weights=weights), trainable)

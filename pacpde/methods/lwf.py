@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from pacpde.methods.augmented_fine_tuning import AugmentedFineTuning, points_of
 from pacpde.methods.base import TransferContext, check_strength
+from pacpde.methods.fine_tuning import AugmentedFineTuning
 from pacpde.networks.outputs import Widened, as_head, widen
 from pacpde.networks.surrogate import Surrogate
 from pacpde.residuals.augmented_task import ExtraTerms
@@ -35,26 +35,29 @@ class LwF(AugmentedFineTuning):
         super().__post_init__()
         check_strength("distil (λ)", self.distil)
 
-    def wide(self, source: Surrogate) -> tuple[Widened, torch.Tensor]:
+    def widened(self, source: Surrogate) -> Widened:
         weight, bias = source.network.matrices(source.weights)[-1]
-        wide = widen(source.network, source.weights, weight, bias)
-        return wide, torch.ones_like(wide.weights, dtype=torch.bool)
+        return widen(source.network, source.weights, weight, bias)
 
-    def more(
+    def trainable_mask(self, source: Surrogate) -> torch.Tensor:
+        return torch.ones_like(self.widened(source).weights, dtype=torch.bool)
+
+    def extra_terms(
         self, source: Surrogate, wide: Widened, target: Task, context: TransferContext
     ) -> ExtraTerms:
         def terms(
-            weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
+            weights: torch.Tensor, sampling: SamplingSpec, rng: np.random.Generator
         ) -> list[Term]:
-            points = target.runtime.tensor(points_of(context.source_task, draw.points, rng))
+            inputs = context.source_task.sample_inputs(sampling.points, rng)
+            points = target.runtime.tensor(inputs)
             values = source.at(points)
             batch = as_head(source.ansatz.batch(points), 1)
             return [LabelTerm(batch, values, 2 * self.distil)]  # a loss is ½ mean r²
 
         return terms
 
-    def retain_source(self, source: Surrogate, wide: Widened, weights: torch.Tensor) -> Surrogate:
-        last = source.network.layers[-1]
+    def source_solver(self, source: Surrogate, weights: torch.Tensor) -> Surrogate:
+        wide, last = self.widened(source), source.network.layers[-1]
         own = weights[wide.own]
         own[last.weights] = weights[wide.more].flatten()
         own[last.biases] = weights[wide.constants]

@@ -5,20 +5,18 @@ from dataclasses import dataclass, replace
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Method, MethodResult, TransferContext, build_surrogate
+from pacpde.methods.base import TransferContext
+from pacpde.methods.fine_tuning import TuningStart, WeightTuning
 from pacpde.networks.reparametrised import Masked
-from pacpde.networks.surrogate import RetainedSolver, Surrogate
-from pacpde.optim.stepwise import Steps, steps_of, stepwise
-from pacpde.pac import SOURCE
+from pacpde.networks.surrogate import Surrogate
 from pacpde.residuals.task import Task
 from pacpde.training.config import TrainingConfig
-from pacpde.training.trainer import Trainer
 
 STEPS = 2000  # of Adam
 
 
 @dataclass(frozen=True)
-class Piggyback(Method):
+class Piggyback(WeightTuning):
     """min over scores s of L_T(W_S ⊙ 1[s > τ]), by Adam straight through the step; W_S stays.
 
     Mallya, Davis & Lazebnik, ECCV 2018 (arXiv 1801.06519), with their τ and start. They train a
@@ -29,40 +27,37 @@ class Piggyback(Method):
     Attributes:
         steps: of Adam; None takes 2000.
         threshold: τ.
-        start: of every score.
+        initial_score: of every weight.
     """
 
     name = "piggyback"
     summary = "min L_T(W_S ⊙ 1[s > τ]) over scores s; the weights themselves stay"
     partial = True
+    renamed_options = {"start": "initial_score"}
 
     threshold: float = 5e-3
-    start: float = 1e-2
+    initial_score: float = 1e-2
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.start > self.threshold:
+        if not self.initial_score > self.threshold:
             raise InvalidValueError(
-                f"start is {self.start}, expected a number above the threshold {self.threshold}: "
-                "every weight is there in the beginning."
+                f"initial_score is {self.initial_score}, expected a number above the threshold "
+                f"{self.threshold}: every weight is there in the beginning."
             )
 
     def config(self, context: TransferContext) -> TrainingConfig:
         return replace(context.config, optimiser="adam", steps=self.steps or STEPS)
 
-    @stepwise
-    def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
-        config = self.config(context)
+    def tuning_start(
+        self, source: Surrogate, target: Task, context: TransferContext
+    ) -> TuningStart:
         network = Masked.of(source.network, threshold=self.threshold)
-        scores = torch.full_like(source.weights[:1], self.start).expand(network.others)
+        scores = torch.full_like(source.weights[:1], self.initial_score).expand(network.others)
         weights = torch.cat([source.weights, scores])
-        free = torch.zeros_like(weights, dtype=torch.bool)
-        free[source.network.size :] = True
-        start = source.reset(network=network, weights=weights)
-        trainer = Trainer(start, config, context.seed, context.callbacks, free)
-        fits = [(yield from steps_of(trainer.fit)(target, config.phases.warm_start(target)))]
-        ended = build_surrogate(start, target, config.phases.warm_start(target), fits, "calibrated")
-        kept = {SOURCE: RetainedSolver.separate(source)}
-        return MethodResult.of(
-            replace(ended, retained=kept), int(free.sum()), fits, trained=source, allocated=source
-        )
+        trainable = torch.zeros_like(weights, dtype=torch.bool)
+        trainable[source.network.size :] = True
+        return TuningStart(source.reset(network=network, weights=weights), trainable)
+
+    def source_solver(self, source: Surrogate, weights: torch.Tensor) -> Surrogate:
+        return source

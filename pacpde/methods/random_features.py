@@ -10,7 +10,6 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.residuals.task import Task
 from pacpde.runtime import generator
-from pacpde.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,10 @@ class RandomFeatures(Method):
         rng = generator(context.seed, "random features")
         weights = target.runtime.tensor(network.init_weights(rng, self.spread))
         weights[network.head] = 0
-        free = torch.zeros_like(weights, dtype=torch.bool)
-        free[network.head] = True
+        trainable = torch.zeros_like(weights, dtype=torch.bool)
+        trainable[network.head] = True
         phases = config.phases.warm_start(target)
         blank = Surrogate(network, target.ansatz(phases[-1].sampling), weights)
-        trainer = Trainer(blank, config, context.seed, context.callbacks, free)
-        made = yield from steps_of(trainer.fit)(target, phases, "features")
-        surrogate = build_surrogate(blank, target, phases, [made], "calibrated")
-        return MethodResult.of(surrogate, int(free.sum()), [made])
+        fits = yield from steps_of(self.fits)(blank, target, trainable, context, stage="features")
+        surrogate = build_surrogate(blank, target, phases, fits, "calibrated")
+        return MethodResult.of(surrogate, int(trainable.sum()), fits)

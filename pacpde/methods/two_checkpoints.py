@@ -1,13 +1,11 @@
-"""A warm start, with the source's weights kept in a second file."""
+"""A warm start, with the source's weights in a second file."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from pacpde.methods.base import MethodResult, TransferContext
+import torch
+
 from pacpde.methods.warm_start import WarmStart
-from pacpde.networks.surrogate import RetainedSolver, Surrogate
-from pacpde.optim.stepwise import Steps, steps_of, stepwise
-from pacpde.pac import SOURCE
-from pacpde.residuals.task import Task
+from pacpde.networks.surrogate import Surrogate
 
 
 @dataclass(frozen=True)
@@ -20,12 +18,5 @@ class TwoCheckpoints(WarmStart):
     name = "two_checkpoints"
     summary = "warm start beside an untouched copy of the source: nothing forgotten, twice the size"
 
-    @stepwise
-    def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
-        made = yield from steps_of(super().run)(source, target, context)
-        retained = {SOURCE: RetainedSolver.separate(source)}
-        return replace(
-            made,
-            surrogate=replace(made.surrogate, retained=retained),
-            snapshots={**made.snapshots, "allocated": source},
-        )
+    def source_solver(self, source: Surrogate, weights: torch.Tensor) -> Surrogate:
+        return source

@@ -47,6 +47,12 @@ class AugmentedTask:
     def problem(self) -> Problem:
         return self.task.problem
 
+    def equation_at(self, problem: Problem) -> "AugmentedTask":
+        return replace(self, task=self.task.equation_at(problem))
+
+    def sample_inputs(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        return self.task.sample_inputs(count, rng)
+
     def ansatz(self, draw: SamplingSpec) -> Ansatz:
         return self.task.ansatz(draw)
 

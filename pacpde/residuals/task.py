@@ -55,6 +55,14 @@ class Task(Protocol):
         """The problem to solve; only where `solves_equation`."""
         ...
 
+    def equation_at(self, problem: Problem) -> "Task":
+        """The equation alone at other coefficients, no labels; only where `solves_equation`."""
+        ...
+
+    def sample_inputs(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Random inputs, [count, axes]: points of the domain, or rows of the table."""
+        ...
+
     def ansatz(self, draw: SamplingSpec) -> Ansatz:
         """The ansatz to fit in."""
         ...
@@ -131,6 +139,12 @@ class PhysicsTask:
     @property
     def solves_equation(self) -> bool:
         return self.physics
+
+    def equation_at(self, problem: Problem) -> "PhysicsTask":
+        return replace(self, problem=problem, labels=None)
+
+    def sample_inputs(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        return self.problem.domain.sample(count, rng)
 
     def at(self, problem: Problem) -> "PhysicsTask":
         """The same task for other coefficients."""
@@ -288,6 +302,14 @@ class TableTask:
     @property
     def problem(self) -> Problem:
         raise InvalidValueError("this task fits a table: it has no problem.")
+
+    def equation_at(self, problem: Problem) -> "TableTask":
+        raise InvalidValueError("this task fits a table: it has no equation.")
+
+    def sample_inputs(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        points = self.table.points
+        chosen = rng.choice(len(points), min(count, len(points)), replace=False)
+        return points[np.sort(chosen)]
 
     def ansatz(self, draw: SamplingSpec) -> PlainAnsatz:
         return self.standard

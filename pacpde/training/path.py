@@ -1,7 +1,7 @@
 """The path of solutions from source to target, found in the free weights."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -9,7 +9,7 @@ import torch
 from pacpde.networks.assessment import ERROR_LIMIT, RESIDUAL_LIMIT, Assessment
 from pacpde.optim.stepwise import Steps, Work, steps_of, stepwise
 from pacpde.physics.problem import Problem
-from pacpde.residuals.task import PhysicsTask
+from pacpde.residuals.task import Task
 from pacpde.runtime import generator
 from pacpde.training.continuation import Prediction
 from pacpde.training.tangent import tangent
@@ -28,7 +28,7 @@ class SolutionPath:
     """
 
     trainer: Trainer
-    target: PhysicsTask
+    target: Task
     target_residual: float
     level: int = 0
 
@@ -38,24 +38,24 @@ class SolutionPath:
             trainer.surrogate.network,
             here.weights if here else trainer.surrogate.weights,
             trainer.mask,
-            trainer.task_transform(self._task(problem)),
+            trainer.task_transform(self.target.equation_at(problem)),
             self._phase.sampling,
             generator(trainer.seed, "tangent"),
             int(trainer.config.memory_gib * 2**29),
         )
-        return lambda ahead: predict(ahead, trainer.task_transform(self._task(ahead)))
+        return lambda ahead: predict(ahead, trainer.task_transform(self.target.equation_at(ahead)))
 
     @stepwise
     def correct(self, start: torch.Tensor, problem: Problem, attempt: int) -> Steps[FitResult]:
         stage = f"{self.trainer.stage}.walk.{attempt}"
         fit = steps_of(self.trainer.fit)
-        return fit(self._task(problem), [self._phase], stage, start, estimate=False)
+        return fit(self.target.equation_at(problem), [self._phase], stage, start, estimate=False)
 
     @stepwise
     def is_near(self, tried: FitResult, problem: Problem) -> Steps[bool]:
         """By the estimated error: the residual of large terms is large."""
         network = self.trainer.surrogate.network
-        task = self.trainer.task_transform(self._task(problem))
+        task = self.trainer.task_transform(self.target.equation_at(problem))
         found = tried.assessment
         if found is None or found.residual > RESIDUAL_LIMIT:
             return False
@@ -71,6 +71,3 @@ class SolutionPath:
     def _phase(self) -> Phase:
         share = SHARES[min(self.level, len(SHARES) - 1)]
         return self.trainer.config.phases.corrector(self.target, share, self.target_residual)
-
-    def _task(self, problem: Problem) -> PhysicsTask:
-        return replace(self.target, problem=problem, labels=None)

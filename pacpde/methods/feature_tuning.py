@@ -1,0 +1,38 @@
+"""Fine-tuning with a term on the hidden features; the methods on features share it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from pacpde.methods.fine_tuning import AugmentedFineTuning
+from pacpde.networks.outputs import RawBatch, Widened, as_raw, widen
+from pacpde.networks.surrogate import Surrogate
+
+
+@dataclass(frozen=True)
+class FeatureTuning(AugmentedFineTuning):
+    """min over w of L_T(w) + a term on F(w), the units of the last hidden layer, from w_S.
+
+    The network gets these units as more outputs; the weights to them are not trainable.
+    """
+
+    def widened(self, source: Surrogate) -> Widened:
+        units = source.network.neurons.widths[-1]
+        one, none = source.weights.new_ones(units), source.weights.new_zeros(units)
+        return widen(source.network, source.weights, torch.diag(one), none)
+
+    def trainable_mask(self, source: Surrogate) -> torch.Tensor:
+        wide = self.widened(source)
+        mask = torch.zeros_like(wide.weights, dtype=torch.bool)
+        mask[wide.own] = True
+        return mask
+
+    def features(
+        self, source: Surrogate, wide: Widened, points: np.ndarray, weights: torch.Tensor
+    ) -> tuple[RawBatch, torch.Tensor]:
+        """A batch of points [points, axes], and the features [points, units] of some weights."""
+        at = source.ansatz.batch(source.runtime.tensor(points))
+        batch = as_raw(at, source.network.outputs)
+        output = wide.network.forward(weights, batch.inputs, batch.names)
+        return batch, batch.fields(output)[0]
