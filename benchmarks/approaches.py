@@ -118,7 +118,7 @@ def run(
         "attempt": attempt,
         "seconds_to": {f"{error:g}": reached(curve, error) for error in THRESHOLDS},
         "curve": curve,
-        "calibrate": made.made.seconds["calibrate"],
+        "calibrate": made.method_result.seconds["calibrate"],
         "error": made.target_error,
         "outcome": made.outcome,
         "held_out": made.surrogate.held_out,

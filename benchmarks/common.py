@@ -58,7 +58,7 @@ def predicting(problem: Any) -> Callable[[Callable[[Any], Any]], float]:
 
 def on_target(made: Any) -> Curve:
     """(seconds on the target, error) of a transfer, where it was graded."""
-    before = made.surrogate.seconds - made.made.seconds["calibrate"]
+    before = made.surrogate.seconds - made.method_result.seconds["calibrate"]
     graded = [entry for entry in made.history if entry.get("error") is not None]
     return [(entry["seconds"] - before, entry["error"]) for entry in graded]
 

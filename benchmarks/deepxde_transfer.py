@@ -138,7 +138,7 @@ def work(options: argparse.Namespace, record: dict[str, Any]) -> None:
         made = transfer(surrogate, case.target, method=method, seed=options.seed, **more)
         note(
             f"engine, {method}", on_target(made), final=made.target_error, outcome=made.outcome,
-            allocate=made.made.seconds.get("allocate"),
+            allocate=made.method_result.seconds.get("allocate"),
             recalled_error=made.source_error["recalled"], in_all=time.perf_counter() - clock,
         )  # fmt: skip
     assert torch.get_default_dtype() == torch.float64

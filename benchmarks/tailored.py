@@ -62,7 +62,7 @@ def of_seed(seed: int, settings: dict[str, Any], rounds: Sequence[int]) -> list[
             "widths": list(network.widths),
             "parameters": network.size,
             "flops": network.flops,
-            "seconds": made.made.seconds["calibrate"],
+            "seconds": made.method_result.seconds["calibrate"],
         }
 
     found = {"seed": seed, "flops": source.network.flops, "warm_start": reached("warm_start")}

@@ -55,7 +55,7 @@ def main() -> None:
         back = load(Path(folder) / "backbone")
         record["bytes"] = sum(file.stat().st_size for file in (Path(folder) / "backbone").iterdir())
     record |= {"parameters": source.parameters, "free": made.free}
-    for held in made.held:
+    for held in made.solvers:
         again, now = outputs(back.recall(held.name)), outputs(made.recall(held.name))
         record["runs"].append(
             {

@@ -106,7 +106,7 @@ error_against_seconds(
 # %%
 pac = results["pac"]
 t, x = np.meshgrid(np.linspace(0, 1, 101), np.linspace(-1, 1, 201), indexing="ij")
-allocated, recalled = pac.made.snapshots["allocated"](t, x), pac.recall("source")(t, x)
+allocated, recalled = pac.snapshots["allocated"](t, x), pac.recall("source")(t, x)
 assert np.array_equal(allocated, recalled)
 print(f"all {recalled.size} values of the recalled source equal the allocated ones, bit for bit")
 

@@ -99,8 +99,8 @@ def identify(
         if done is None:
             with showing() as show:
                 found = by_surrogate(
-                    trained, at, values, unknown=names, noise=noise, seed=seed, progress=show,
-                    **settings,
+                    trained, at, values, unknown=names, noise=noise, settings=settings, seed=seed,
+                    progress=show,
                 )  # fmt: skip
             assert found.surrogate is not None
             ways = {"surrogate": found}

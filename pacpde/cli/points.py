@@ -14,9 +14,10 @@ from pacpde.datasets import load
 from pacpde.datasets.columns import Columns, listed, read_columns
 from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.files import atomic_write
-from pacpde.networks.surrogate import Surrogate, relative_l2
+from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Problem
 from pacpde.physics.domain import mesh
+from pacpde.physics.numbers import relative_l2
 from pacpde.reference import Reference, field_errors
 
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5")

@@ -1,6 +1,19 @@
-"""What `fit`, `transfer` and the like are given, checked before anything runs."""
+"""Arguments of `fit`, `transfer` and the like: one convention, checked before anything runs.
 
-from collections.abc import Mapping
+Settings of the fits:
+    `settings=` is a mapping, as {"steps": 20, "points": 500}, or a `TrainingConfig`.
+Options of a method:
+    they belong to its object, as method=PAC(sparsity=0.8). A name stands for the object, as
+    method="pac", with its options in a mapping, as options={"sparsity": 0.8}.
+Shorthand:
+    other keywords of `fit`, `fit_many`, `fit_table` and `identify` are settings, as
+    fit(problem, steps=20); those of `transfer`, `transfer_many` and `transfer_table` are options of
+    the method that is named, as transfer(source, target, method="pac", sparsity=0.8).
+
+What is given twice, and what has no effect, is refused.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -9,10 +22,83 @@ import numpy as np
 
 from pacpde.errors import InvalidValueError, UnknownNameError, short
 from pacpde.files import check_writable
-from pacpde.methods.base import Method
+from pacpde.methods.base import Method, methods
+from pacpde.networks.surrogate import Surrogate
+from pacpde.physics.problem import Problem
 from pacpde.runtime import Runtime
 from pacpde.training.config import TrainingConfig
 from pacpde.training.resume import ResumeState
+
+Settings = Mapping[str, Any] | TrainingConfig
+# settings without effect → why
+OF_THE_SOURCE = dict.fromkeys(("width", "depth", "activation"), "the network is the source's")
+OF_AN_EQUATION = dict.fromkeys(("points", "hard"), "a table has no equation")
+
+
+def config_of_fit(
+    problem: Problem | None,
+    settings: Settings | None,
+    shorthand: Mapping[str, Any],
+    *,
+    defaults: Mapping[str, Any] | None = None,
+    unused: Mapping[str, str] | None = None,
+) -> TrainingConfig:
+    """Settings of a fit from random weights.
+
+    Args:
+        shorthand: settings that were given as keywords.
+        defaults: those of this call where they are not those of `TrainingConfig`.
+        unused: setting without effect in this call → why.
+    """
+    if isinstance(settings, TrainingConfig):
+        _check_alone("settings", settings, shorthand)
+        return settings
+    merged = _merged("settings", settings, shorthand)
+    _check_unused(merged, unused or {})
+    return TrainingConfig.of(problem, **{**(defaults or {}), **merged})
+
+
+def config_after(
+    source: Surrogate,
+    target: Problem,
+    settings: Settings | None,
+    shorthand: Mapping[str, Any] | None = None,
+) -> TrainingConfig:
+    """Settings of fits that go on from a surrogate, whose network and ansatz they keep."""
+    if isinstance(settings, TrainingConfig):
+        _check_alone("settings", settings, shorthand or {})
+        settings = {field.name: getattr(settings, field.name) for field in fields(settings)}
+        return TrainingConfig.after(source, target, **settings)
+    merged = _merged("settings", settings, shorthand or {})
+    _check_unused(merged, OF_THE_SOURCE)
+    return TrainingConfig.after(source, target, **merged)
+
+
+def method_of(
+    method: str | Method,
+    options: Mapping[str, Any] | None = None,
+    shorthand: Mapping[str, Any] | None = None,
+) -> Method:
+    """The object of a method: itself, or that of a name with options.
+
+    Args:
+        shorthand: options that were given as keywords.
+
+    Raises:
+        UnknownNameError: there is no such method, or it has no such option.
+        InvalidValueError: options beside an object; an option that is given twice.
+    """
+    merged = _merged("options", options, shorthand or {})
+    if isinstance(method, Method):
+        _check_alone("method", method, merged)
+        return method
+    if isinstance(method, type) and issubclass(method, Method):
+        raise InvalidValueError(
+            f"method is the class {method.__name__}, expected an object: write {method.__name__}()."
+        )
+    kind = methods.get(method)
+    _check_no_settings(kind, merged)
+    return kind(**merged)
 
 
 def check_arguments(
@@ -21,6 +107,7 @@ def check_arguments(
     progress: object = None,
     journal: object = None,
     settings: object = None,
+    options: object = None,
     physics: object = True,
 ) -> None:
     """Refuse arguments of another kind; None is always one that was left out.
@@ -33,8 +120,10 @@ def check_arguments(
         raise _wrong("runtime", runtime, 'a Runtime: write Runtime("cpu"), from pacpde')
     if progress is not None and not callable(progress):
         raise _wrong("progress", progress, "a function of an Update, or None: write print")
-    if not isinstance(settings, Mapping | None):
+    if not isinstance(settings, Mapping | TrainingConfig | None):
         raise _wrong("settings", settings, 'a dict: write settings={"points": 500}')
+    if not isinstance(options, Mapping | None):
+        raise _wrong("options", options, 'a dict: write options={"sparsity": 0.8}')
     if not isinstance(physics, bool | np.bool_):
         raise _wrong("physics", physics, "True or False")
     if journal is None:
@@ -49,16 +138,52 @@ def check_arguments(
     check_writable(journal.folder / "state")
 
 
-def check_options(method: type[Method], options: Mapping[str, Any]) -> None:
+def _merged(
+    name: str, given: Mapping[str, Any] | None, shorthand: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What was given in a mapping, and what as keywords."""
+    twice = sorted(set(given or {}) & set(shorthand))
+    if twice:
+        raise InvalidValueError(
+            f"{' and '.join(twice)} {_are(twice)} given in {name}= and as a keyword: give one."
+        )
+    return {**(given or {}), **shorthand}
+
+
+def _check_alone(name: str, value: object, others: Mapping[str, Any]) -> None:
+    """Refuse options beside the object that has them all."""
+    if others:
+        listed = ", ".join(f"{key}={short(other)}" for key, other in others.items())
+        kind = type(value).__name__
+        raise InvalidValueError(
+            f"{name} is a {kind}, and {', '.join(others)} {_are(others)} given beside it, without "
+            f"effect: write {kind}({listed})."
+        )
+
+
+def _check_unused(settings: Mapping[str, Any], unused: Mapping[str, str]) -> None:
+    """Refuse settings without effect."""
+    for name in settings:
+        if name in unused:
+            raise InvalidValueError(
+                f"the setting {name} has no effect here, {unused[name]}: leave it out."
+            )
+
+
+def _check_no_settings(method: type[Method], options: Mapping[str, Any]) -> None:
     """Refuse settings of a fit among the options of a method."""
     known = {option.name for option in fields(method)}
-    meant = {field.name for field in fields(TrainingConfig)} & set(options) - known
+    meant = sorted({field.name for field in fields(TrainingConfig)} & set(options) - known)
     if meant:
-        written = ", ".join(f'"{name}": {short(options[name])}' for name in sorted(meant))
+        written = ", ".join(f'"{name}": {short(options[name])}' for name in meant)
         raise UnknownNameError(
-            f"{' and '.join(sorted(meant))} {'are settings' if len(meant) > 1 else 'is a setting'} "
+            f"{' and '.join(meant)} {'are settings' if len(meant) > 1 else 'is a setting'} "
             f"of the fit and no option of {method.name}: write settings={{{written}}}."
         )
+
+
+def _are(names: Iterable[str]) -> str:
+    return "are" if len(list(names)) > 1 else "is"
 
 
 def _wrong(name: str, value: object, expected: str) -> InvalidValueError:

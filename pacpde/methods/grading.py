@@ -1,13 +1,19 @@
-"""How wrong a surrogate is: relative L2 errors on the grid of a reference."""
+"""Grading: relative L2 errors of surrogates on the grid of a reference, and the time to them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from pacpde.networks.surrogate import Surrogate, relative_l2
+from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.domain import mesh
+from pacpde.physics.numbers import relative_l2
+from pacpde.physics.problem import Problem
 from pacpde.reference import Reference, field_errors
+from pacpde.runtime import Runtime
+
+THIN = 65  # points an axis, about, at which a fit is graded on its way
 
 
 @dataclass(frozen=True)
@@ -46,3 +52,40 @@ def error_of(surrogate: Surrogate, reference: Reference | None) -> float | None:
     """Of all fields taken together; None without a reference."""
     errors = errors_of(surrogate, reference)
     return None if errors is None else errors.total
+
+
+def error_on_thin_grid(
+    target: Problem, runtime: Runtime, reference: Reference | None
+) -> Callable[[Surrogate], float] | None:
+    """Error of a surrogate, taken as a solver of the target, on a part of the reference's grid.
+
+    It is cheap enough for every refresh of a fit. None without a reference.
+    """
+    if reference is None:
+        return None
+    thin = [slice(None, None, max(1, len(axis) // THIN)) for axis in reference.axes.values()]
+    points = mesh([axis[cut] for axis, cut in zip(reference.axes.values(), thin, strict=True)])
+    expected = np.stack([field[tuple(thin)].ravel() for field in reference.fields.values()], -1)
+    flat = runtime.tensor(points.reshape(-1, points.shape[-1]))
+
+    def error(surrogate: Surrogate) -> float:
+        return relative_l2(surrogate.with_problem(target).at(flat).cpu().numpy(), expected)
+
+    return error
+
+
+def seconds_to_error(
+    history: Sequence[Mapping[str, Any]], thresholds: Iterable[float]
+) -> dict[str, float]:
+    """Error, as text → seconds of fitting the target until it; one never reached is absent.
+
+    Args:
+        history: of a transfer; entries without an error are of fits to the source.
+    """
+    before = max((e["seconds"] for e in history if e.get("error") is None), default=0.0)
+    reached: dict[str, float] = {}
+    for entry in history:
+        for threshold in thresholds:
+            if entry.get("error") is not None and entry["error"] <= threshold:
+                reached.setdefault(f"{threshold:g}", entry["seconds"] - before)
+    return reached

@@ -3,19 +3,20 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import least_squares
 
 from pacpde.errors import InvalidValueError, SolverError
 from pacpde.errors import unknown as unknown_name
-from pacpde.methods.arguments import check_arguments
+from pacpde.methods.arguments import Settings, check_arguments, config_after
 from pacpde.methods.base import build_surrogate
+from pacpde.methods.checks import check_problem, check_source
 from pacpde.methods.coefficient_search import CoefficientSearch, standard_errors
 from pacpde.methods.collinearity import collinear, influential, sentence
 from pacpde.methods.measurements import Noise, WeightedMeasurements
 from pacpde.methods.misfit import Fitted
-from pacpde.methods.transfer import check_problem, check_source
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
@@ -23,7 +24,6 @@ from pacpde.reference import solve
 from pacpde.residuals.identification import IdentificationTask, Unknowns
 from pacpde.runtime import check_seed, gradients
 from pacpde.training.callbacks import Progress, ProgressReport
-from pacpde.training.config import TrainingConfig
 
 REFERENCE = 1e-6  # tolerance of scipy's solutions
 STEP = 10.0  # of differences of them, in roots of their tolerance
@@ -81,9 +81,10 @@ def identify(
     *,
     unknown: Sequence[str] | None = None,
     noise: Noise | None = None,
+    settings: Settings | None = None,
     seed: int = 0,
     progress: Progress | None = None,
-    **settings: object,
+    **shorthand: Any,
 ) -> Identified:
     """Find coefficients of the source's equation from measurements of another solution.
 
@@ -98,13 +99,14 @@ def identify(
         noise: standard deviation of the values, in their units: a number, one a field, or one a
             value. Without it, it is one number in scales of the fields, estimated from what the
             fit leaves.
-        settings: see `pacpde.training.config.TrainingConfig`.
+        settings: of the fits, see `pacpde.TrainingConfig`; the network is the source's. Other
+            keywords are settings too, as in identify(source, points, values, steps=20).
     """
     check_source(source)
-    check_arguments(progress=progress)
+    check_arguments(progress=progress, settings=settings)
     problem = source.problem
     measured, unknowns = _asked(problem, points, values, unknown, noise)
-    config = TrainingConfig.after(source, problem, **settings)
+    config = config_after(source, problem, settings, shorthand)
     began = time.perf_counter()
     task = IdentificationTask(
         problem, seed=check_seed(seed), runtime=source.runtime, like=source.field_ansatz,

@@ -8,8 +8,11 @@ import numpy as np
 from pacpde.datasets import transfer_references
 from pacpde.datasets.grading import AUTO, NONE, References, check_label_source
 from pacpde.errors import InvalidValueError
-from pacpde.methods.arguments import check_arguments
-from pacpde.methods.transfer import TransferResult, check_problem, check_transfer, fit, transfer
+from pacpde.methods.arguments import Settings, check_arguments, method_of
+from pacpde.methods.base import Method
+from pacpde.methods.checks import check_problem, check_transfer
+from pacpde.methods.result import TransferResult
+from pacpde.methods.transfer import fit, transfer
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.scheduler import BatchScheduler
 from pacpde.optim.stepwise import steps_of
@@ -25,12 +28,14 @@ T = TypeVar("T")
 def fit_many(
     problems: Iterable[Problem],
     *,
+    settings: Settings | None = None,
     seeds: int | Sequence[int] = 0,
     workers: int | None = None,
     stacked: bool | None = None,
+    runtime: Runtime | None = None,
     progress: Progress | None = None,
     journal: ResumeState | None = None,
-    **settings: Any,
+    **others: Any,
 ) -> list[Surrogate]:
     """`fit` of every problem, side by side on all cores.
 
@@ -38,6 +43,7 @@ def fit_many(
     where there are several workers.
 
     Args:
+        settings: of every fit, as of `fit`.
         seeds: one for all, or one a problem.
         workers: fits computed at once, each by one thread; as many as torch has threads, and
             one on a GPU.
@@ -46,25 +52,27 @@ def fit_many(
             rounding, which a whole fit grows to other weights, of about the same error.
         progress: called with an `Update` whose stage starts with the number of the fit.
         journal: where each keeps a state of its own, so that a killed call resumes.
-        settings: as of `fit`.
+        others: other arguments of `fit`.
 
     Raises:
         BatchError: some failed; it holds the results of the others. Where all failed, the error
             of the first.
     """
-    problems = _listed(problems, "problems", settings)
+    problems = _as_list(problems, "problems", others)
     for problem in problems:
         check_problem(problem, "problem")
-    check_arguments(runtime=settings.get("runtime"), progress=progress, journal=journal)
-    each_seed = _each(seeds, "seeds", len(problems))
-    scheduler = BatchScheduler.of(workers, (settings.get("runtime") or Runtime()).device, stacked)
+    check_arguments(runtime=runtime, progress=progress, journal=journal, settings=settings)
+    each_seed = _for_each(seeds, "seeds", len(problems))
+    scheduler = BatchScheduler.of(workers, (runtime or Runtime()).device, stacked)
     fits = [
         steps_of(fit)(
             problem,
+            settings=settings,
             seed=seed,
+            runtime=runtime,
             progress=progress and prefixed(k, progress),
             journal=journal and journal.child(str(k)),
-            **settings,
+            **others,
         )
         for k, (problem, seed) in enumerate(zip(problems, each_seed, strict=True))
     ]
@@ -76,12 +84,21 @@ def transfer_many(
     source: Surrogate | Sequence[Surrogate],
     targets: Iterable[Problem],
     *,
+    method: str | Method = "pac",
+    options: Mapping[str, Any] | None = None,
+    settings: Settings | None = None,
     seeds: int | Sequence[int] = 0,
+    labels: int = 0,
+    noise: float = 0.0,
+    physics: bool = True,
     workers: int | None = None,
     stacked: bool | None = None,
+    runtime: Runtime | None = None,
     progress: Progress | None = None,
     journal: ResumeState | None = None,
-    **settings: Any,
+    reference: str | None = AUTO,
+    reference_tolerance: float | None = None,
+    **shorthand: Any,
 ) -> list[TransferResult]:
     """`transfer` to every target, side by side on all cores.
 
@@ -93,48 +110,55 @@ def transfer_many(
         seeds: one for all, or one a target.
         workers, stacked, journal: as of `fit_many`.
         progress: called with an `Update` whose stage starts with the number of the target.
-        settings: as of `transfer`.
+        method, options, settings, shorthand: as of `transfer`, and all other arguments.
 
     Raises:
         BatchError: as of `fit_many`.
     """
-    targets = _listed(targets, "targets", settings)
-    sources = _each(source, "sources", len(targets))
-    kinds = {
-        name: settings[name] for name in ("runtime", "settings", "physics") if name in settings
-    }
-    check_arguments(progress=progress, journal=journal, **kinds)
-    each_seed = _each(seeds, "seeds", len(targets))
-    given = {name: settings[name] for name in ("labels", "noise", "physics") if name in settings}
+    targets = _as_list(targets, "targets", shorthand)
+    sources = _for_each(source, "sources", len(targets))
+    check_arguments(
+        runtime=runtime, progress=progress, journal=journal, settings=settings, options=options,
+        physics=physics,
+    )  # fmt: skip
+    method = method_of(method, options, shorthand)
+    each_seed = _for_each(seeds, "seeds", len(targets))
     for one, target in zip(sources, targets, strict=True):
-        check_transfer(one, target, **{"labels": 0, "noise": 0.0, "physics": True, **given})
-    graded = _references(sources, targets, settings)
-    for references in graded:
-        choice = settings.get("reference", AUTO)
-        check_label_source(given.get("labels", 0), references.target, choice)
-    devices = {(settings.get("runtime") or one.runtime).device for one in sources}
+        check_transfer(one, target, labels, noise, physics)
+    each_references = _references(sources, targets, reference, reference_tolerance)
+    for references in each_references:
+        check_label_source(labels, references.target, reference)
+    devices = {(runtime or one.runtime).device for one in sources}
     scheduler = BatchScheduler.of(workers, "cpu" if devices <= {"cpu"} else "cuda", stacked)
     transfers = [
         steps_of(transfer)(
             one,
             target,
+            method=method,
+            settings=settings,
             seed=seed,
+            labels=labels,
+            noise=noise,
+            physics=physics,
+            runtime=runtime,
             progress=progress and prefixed(k, progress),
             journal=journal and journal.child(str(k)),
-            **{**settings, "reference": references},
+            reference=references,
         )
         for k, (one, target, seed, references) in enumerate(
-            zip(sources, targets, each_seed, graded, strict=True)
+            zip(sources, targets, each_seed, each_references, strict=True)
         )
     ]
     return scheduler.run(transfers).all()
 
 
 def _references(
-    sources: Sequence[Surrogate], targets: Sequence[Problem], settings: Mapping[str, Any]
+    sources: Sequence[Surrogate],
+    targets: Sequence[Problem],
+    reference: str | None,
+    tolerance: float | None,
 ) -> list[References]:
     """What grades each transfer, found before any of them runs; each problem once."""
-    reference, tolerance = settings.get("reference", AUTO), settings.get("reference_tolerance")
     if not (reference is None or reference in (AUTO, NONE)):
         raise InvalidValueError(
             f"reference is {reference!r}, expected 'auto' or None: there are several targets."
@@ -147,20 +171,22 @@ def _references(
     return [known[one.problem, target] for one, target in zip(sources, targets, strict=True)]
 
 
-def _listed(problems: Iterable[Problem], what: str, settings: Mapping[str, Any]) -> list[Problem]:
-    if "seed" in settings:
+def _as_list(problems: Iterable[Problem], what: str, others: Mapping[str, Any]) -> list[Problem]:
+    if "seed" in others:
         raise InvalidValueError("seed is for one fit: give seeds, one for all or one for each.")
     if isinstance(problems, Problem) or not isinstance(problems, Iterable):
         raise InvalidValueError(f"the {what} are {problems!r}, expected a list of problems.")
     return list(problems)
 
 
-def _each(value: T | Sequence[T], what: str, count: int) -> list[T]:
+def _for_each(value: T | Sequence[T], what: str, count: int) -> list[T]:
     """One value for each, from one for all or a list of them."""
-    several = isinstance(value, Sequence | np.ndarray)
-    found: list[Any] = list(value) if several else [value] * count  # type: ignore[arg-type]
-    if len(found) != count:
+    if isinstance(value, Sequence | np.ndarray):
+        values: list[T] = list(value)
+    else:
+        values = [value] * count
+    if len(values) != count:
         raise InvalidValueError(
-            f"there are {len(found)} {what} for {count} fits: give one for all, or one for each."
+            f"there are {len(values)} {what} for {count} fits: give one for all, or one for each."
         )
-    return found
+    return values

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pacpde.errors import InvalidValueError, short
-from pacpde.methods.transfer import check_transfer
+from pacpde.methods.checks import check_transfer
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
 from pacpde.residuals.task import PhysicsTask, SamplingSpec

@@ -24,6 +24,7 @@ from pacpde.runtime import Runtime, code_hash, versions
 from pacpde.training.config import TrainingConfig
 
 if TYPE_CHECKING:
+    from pacpde.methods.arguments import Settings
     from pacpde.methods.base import Method
 
 Provenance = dict[str, Any]
@@ -87,7 +88,7 @@ def of_sequence(
     targets: Sequence[Problem],
     options: Mapping[str, Any],
     seed: int,
-    settings: Mapping[str, Any],
+    settings: "Settings",
 ) -> Provenance:
     """Of `transfer_in_turn`; `options` holds its sparsity, share and strength."""
     return _plain({
@@ -97,7 +98,7 @@ def of_sequence(
         "problems": [of_problem(target) for target in targets],
         "options": dict(options),
         "seed": seed,
-        "settings": dict(settings),
+        "settings": _given(settings),
         **_environment(source.runtime),
     })  # fmt: skip
 
@@ -117,7 +118,7 @@ def of_identification(
     values: np.ndarray,
     unknown: Sequence[str] | None,
     seed: int,
-    settings: Mapping[str, Any],
+    settings: "Settings",
 ) -> Provenance:
     """Of `identify`; the measurements themselves are told by a hash."""
     measured = np.ascontiguousarray(points, float).tobytes() + np.asarray(values, float).tobytes()
@@ -129,7 +130,7 @@ def of_identification(
         "measurements": short_hash(measured),
         "unknown": None if unknown is None else list(unknown),
         "seed": seed,
-        "settings": dict(settings),
+        "settings": _given(settings),
         **_environment(source.runtime),
     })  # fmt: skip
 
@@ -200,6 +201,11 @@ def _environment(runtime: Runtime) -> Provenance:
         "versions": versions(),
         "code": code_hash(),
     }
+
+
+def _given(settings: "Settings") -> Provenance:
+    """Settings as they were given: those of a mapping, or all."""
+    return settings.as_json() if isinstance(settings, TrainingConfig) else dict(settings)
 
 
 def _plain(content: Any) -> Any:

@@ -8,13 +8,22 @@ from typing import Any
 import numpy as np
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.base import MethodResult, TransferContext, methods, train_from_scratch
+from pacpde.methods.arguments import (
+    OF_AN_EQUATION,
+    OF_THE_SOURCE,
+    Settings,
+    check_arguments,
+    config_of_fit,
+    method_of,
+)
+from pacpde.methods.base import Method, TransferContext, train_from_scratch
+from pacpde.methods.result import MOMENTS, TransferResult
+from pacpde.methods.transfer import run_method
 from pacpde.networks.ansatz import PlainAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.numbers import as_floats
 from pacpde.residuals.task import Labels, TableTask
 from pacpde.runtime import Runtime, check_seed, gradients
-from pacpde.training.config import TrainingConfig
 
 # Tables are smaller than solutions, and no held-out error says that noisy labels are fitted.
 TABLE = {"width": 24, "depth": 2, "tolerance": inf}
@@ -25,23 +34,25 @@ def fit_table(
     inputs: np.ndarray,
     outputs: np.ndarray,
     *,
+    settings: Settings | None = None,
     seed: int = 0,
     runtime: Runtime | None = None,
-    **settings: Any,
+    **shorthand: Any,
 ) -> Surrogate:
     """Fit a dense network to a table from random weights; columns are standardised.
 
     Args:
         inputs: [rows, columns].
         outputs: [rows] or [rows, targets].
+        settings: of the fit, see `pacpde.TrainingConfig`; other keywords are settings too, as in
+            fit_table(inputs, outputs, steps=20).
         seed: of the weights, and of the fifth of the rows that is held out to stop on.
-        settings: see `pacpde.training.config.TrainingConfig`.
 
     Returns:
         A surrogate of the columns: `surrogate(*inputs.T)`.
     """
     runtime = runtime or Runtime()
-    config = TrainingConfig.of(None, **{**TABLE, **settings})
+    config = config_of_fit(None, settings, shorthand, defaults=TABLE, unused=OF_AN_EQUATION)
     table = check_table(inputs, outputs)
     task = TableTask(
         table, PlainAnsatz.of(table.points, table.values), check_seed(seed), runtime=runtime
@@ -57,33 +68,40 @@ def transfer_table(
     outputs: np.ndarray,
     *,
     source_table: tuple[np.ndarray, np.ndarray],
-    method: str = "pac",
+    method: str | Method = "pac",
+    options: Mapping[str, Any] | None = None,
+    settings: Settings | None = None,
     seed: int = 0,
-    settings: Mapping[str, Any] | None = None,
-    **options: Any,
-) -> MethodResult:
+    **shorthand: Any,
+) -> TransferResult:
     """Move a surrogate of one table to another, in the standardisation of the source.
 
     Args:
         inputs, outputs: the target's rows; a fifth of them, at least one, is held out to stop on.
         source_table: inputs and outputs of the source, which PAC allocates on.
-        method: its name; see `pacpde methods`.
-        settings: of the fits, see `pacpde.training.config.TrainingConfig`; the network is the
-            source's.
-        options: of the method.
+        method, options, settings, shorthand: as of `transfer`.
+
+    Returns:
+        As of `transfer`; errors, noise and coefficients are None, `labels` are the target's rows.
     """
-    way = methods.get(method).make(options)
+    check_arguments(settings=settings, options=options)
+    method = method_of(method, options, shorthand)
     if not isinstance(source.ansatz, PlainAnsatz):
         raise InvalidValueError(
             f"the source solves {source.problem.name!r}: use `transfer`; `transfer_table` goes "
             "from a surrogate that `fit_table` made."
         )
-    way.check(source.network)
+    method.check(source.network, physics=False)
     table = check_table(inputs, outputs, source.ansatz)
     task = TableTask(table, source.ansatz, check_seed(seed), runtime=source.runtime)
     before = replace(task, table=check_table(*source_table, source.ansatz))
-    config = TrainingConfig.of(None, **{**TABLE, **(settings or {})})
-    return way.run(source, task, TransferContext(before, config, seed))
+    config = config_of_fit(
+        None, settings, {}, defaults=TABLE, unused=OF_AN_EQUATION | OF_THE_SOURCE
+    )
+    result = run_method(method, source, task, TransferContext(before, config, seed))
+    errors = dict.fromkeys(MOMENTS)
+    rows = len(table.points)
+    return TransferResult(method.name, source, result, seed, rows, None, False, None, None, errors)
 
 
 def check_table(inputs: np.ndarray, outputs: np.ndarray, like: PlainAnsatz | None = None) -> Labels:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch.autograd.forward_ad import unpack_dual
 
@@ -17,7 +16,7 @@ from pacpde.networks.outcome import Outcome
 from pacpde.networks.protocol import Network
 from pacpde.physics.derivatives import channel_names
 from pacpde.physics.domain import Domain
-from pacpde.physics.numbers import as_floats, norm
+from pacpde.physics.numbers import as_floats
 from pacpde.physics.problem import Problem
 from pacpde.renamed import renamed_attribute
 from pacpde.runtime import Runtime, gradients
@@ -314,9 +313,3 @@ def _within(box: Domain, points: torch.Tensor) -> torch.Tensor:
     moved = box.clipped(plain) - plain
     # added, so that gradients still see the points as they are
     return points + points.new_tensor(moved) if moved.any() else points
-
-
-def relative_l2(predicted: Any, expected: Any) -> float:
-    """‖predicted − expected‖ / ‖expected‖ over all entries."""
-    expected = np.asarray(expected)
-    return float(norm(np.asarray(predicted) - expected) / norm(expected))

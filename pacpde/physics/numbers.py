@@ -67,6 +67,12 @@ def norm(values: Any) -> float:
     return np.sqrt(np.square(np.asarray(values)).sum())
 
 
+def relative_l2(predicted: Any, expected: Any) -> float:
+    """‖predicted − expected‖ / ‖expected‖ over all entries."""
+    expected = np.asarray(expected)
+    return float(norm(np.asarray(predicted) - expected) / norm(expected))
+
+
 def _real(entry: Any) -> float:
     """An entry of an object array; text and complex numbers are none."""
     if isinstance(entry, str | bytes | complex):

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure, FigureBase
 
-from pacpde.networks.surrogate import Surrogate, relative_l2
+from pacpde.networks.surrogate import Surrogate
+from pacpde.physics.numbers import relative_l2
 from pacpde.plots.style import figure, ink, looks, readable, styled
 from pacpde.reference import Reference
 

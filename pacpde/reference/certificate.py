@@ -16,7 +16,7 @@ from pacpde.reference.lines import Unseen
 from pacpde.reference.method_of_lines import MethodOfLines, check_finite
 from pacpde.reference.ode import Effort, EffortError, Integrated, IntegrationError, integrate
 from pacpde.reference.probes import PER_WIDTH, unseen
-from pacpde.reference.solution import Reference, relative_l2
+from pacpde.reference.solution import Reference, worst_field_error
 from pacpde.runtime import gradients
 
 LEVELS = 14  # refinements before giving up
@@ -173,7 +173,7 @@ class _Search:
         """Compare with the level before; whether that certifies the target."""
         if self.levels:
             coarse = self.levels[-1]
-            reached = max(relative_l2(coarse.values, fine.values), fine.start_error)
+            reached = max(worst_field_error(coarse.values, fine.values), fine.start_error)
             self.say(
                 f"{self.problem}: grid {_words(fine.sizes)}, rtol {fine.rtol:.0e}: differs by "
                 f"{reached:.1e}"
@@ -246,7 +246,7 @@ class _Search:
         again = _level(
             self.problem, coarse.sizes, coarse.rtol / 10, self.axes, steps=coarse.integrated.steps
         )
-        return replace(pair, error=pair.error + relative_l2(coarse.values, again.values))
+        return replace(pair, error=pair.error + worst_field_error(coarse.values, again.values))
 
     @property
     def reason(self) -> str:

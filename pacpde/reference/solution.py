@@ -20,7 +20,7 @@ class Reference:
     Attributes:
         axes: name → 1-D output grid, `t` first.
         fields: name → values over the output grid, shape [len(t), len(x), ...].
-        certified_error: bound of the relative L2 error over the output grid (`relative_l2`).
+        certified_error: bound of the relative L2 error over the output grid (`worst_field_error`).
         solver: how it was found, in words.
         tolerances: the target, rtol, atol and grid of the last two solutions compared; where the
             target was not met, `limit` says why.
@@ -70,7 +70,7 @@ def field_errors(
     return errors
 
 
-def relative_l2(values: np.ndarray, exact: np.ndarray) -> float:
+def worst_field_error(values: np.ndarray, exact: np.ndarray) -> float:
     """The largest over the fields of ‖values − exact‖ / ‖exact‖; both [fields, ...].
 
     It bounds the relative L2 error of all fields taken together.

@@ -13,7 +13,7 @@ import torch
 from pacpde.datasets.grading import AUTO, NONE, choice_inputs
 from pacpde.errors import InvalidValueError
 from pacpde.methods import TrainingConfig, methods
-from pacpde.methods.transfer import check_transfer
+from pacpde.methods.checks import check_transfer
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Problem

@@ -15,7 +15,7 @@ import torch
 from pacpde.datasets import References, reference_for
 from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.files import key_of
-from pacpde.methods import TransferResult, fit, methods, transfer
+from pacpde.methods import TrainingConfig, TransferResult, fit, methods, transfer
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Problem, families
 from pacpde.physics.fingerprint import Fingerprint
@@ -101,16 +101,15 @@ class _Work:
         if made["call"] == "fit":
             self.surrogates[key] = fit(
                 problem, seed=made["seed"], runtime=runtime, progress=self.progress,
-                **_settings(made),
+                settings=_settings(made),
             )  # fmt: skip
             return
         source = self.surrogates[key_of(made["source"])]
         result = transfer(
-            source, problem, method=made["method"], seed=made["seed"], labels=made["labels"],
-            noise=made["noise"], physics=made["physics"], runtime=runtime,
-            progress=self.progress, settings=_settings(made),
+            source, problem, method=made["method"], options=made["options"], seed=made["seed"],
+            labels=made["labels"], noise=made["noise"], physics=made["physics"], runtime=runtime,
+            progress=self.progress, settings=TrainingConfig.of(None, **_settings(made)),
             reference=self._references(source.problem, problem, made["references"]),
-            **made["options"],
         )  # fmt: skip
         self.surrogates[key], self.results[key] = result.surrogate, result
 

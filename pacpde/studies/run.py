@@ -12,7 +12,7 @@ from pacpde.datasets import References, transfer_references
 from pacpde.datasets.grading import AUTO, check_label_source, choice_inputs
 from pacpde.errors import InvalidValueError, OutputError
 from pacpde.methods import TrainingConfig, fit, methods, transfer
-from pacpde.methods.transfer import check_problem, check_transfer
+from pacpde.methods.checks import check_problem, check_transfer
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.scheduler import BatchScheduler
@@ -287,7 +287,7 @@ class _Work:
                 runtime=plan.runtime,
                 progress=self.named("source", seed),
                 journal=None if cell is None else cell.journal,
-                **plan.settings,
+                settings=plan.settings,
             )
             if cell:
                 cell.save({"outcome": surrogate.outcome}, surrogate)
@@ -326,9 +326,9 @@ class _Work:
             runtime=plan.runtime,
             progress=self.named(name, seed),
             journal=None if cell is None else cell.journal,
-            settings=plan.settings,
+            options=plan.options.get(name, {}),
+            settings=TrainingConfig.after(source, plan.target, **plan.settings),
             reference=self.references,
-            **plan.options.get(name, {}),
         )
         record = dict(records.check(result.record()))
         if cell:

@@ -15,7 +15,7 @@ from pacpde.errors import DataFileError, OutputError
 from pacpde.files import follow, key_of
 from pacpde.locks import locked
 from pacpde.methods import TrainingConfig, TransferResult, fit, methods, provenance, transfer
-from pacpde.methods.transfer import check_transfer
+from pacpde.methods.checks import check_transfer
 from pacpde.networks import checkpoint
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Problem
@@ -81,7 +81,7 @@ class Training:
             runtime=self.runtime,
             progress=progress,
             journal=journal(output, self.inputs()),
-            **self.settings,
+            settings=self.settings,
         )
 
 
@@ -136,6 +136,7 @@ class Transfer:
             self.source,
             self.target,
             method=self.method,
+            options=self.options,
             seed=self.seed,
             labels=self.labels,
             noise=self.noise,
@@ -144,7 +145,6 @@ class Transfer:
             journal=journal(output, self.inputs()),
             settings=self.settings,
             reference=reference,
-            **self.options,
         )
 
 

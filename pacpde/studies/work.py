@@ -1,13 +1,13 @@
 """What a worker does: train a source, or carry out a cell. Nothing here knows where it runs."""
 
 import math
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from pacpde.datasets import transfer_references
-from pacpde.methods import TransferResult, fit, transfer
+from pacpde.methods import TrainingConfig, fit, transfer
+from pacpde.methods.grading import seconds_to_error
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.domain import mesh
@@ -30,7 +30,7 @@ def train(training: Training) -> Steps[Surrogate]:
         training.problem,
         seed=training.seed,
         runtime=training.runtime,
-        **training.settings,
+        settings=training.settings,
     )
 
 
@@ -44,14 +44,14 @@ def carry_out(cell: Cell, source: Surrogate) -> Steps[tuple[Row, Surrogate]]:
         source,
         cell.target,
         method=cell.method,
+        options=cell.options,
         seed=cell.seed,
         labels=cell.labels,
         noise=cell.noise,
         physics=cell.physics,
         runtime=cell.training.runtime,
-        settings=cell.training.settings,
+        settings=TrainingConfig.after(source, cell.target, **cell.training.settings),
         reference=references,
-        **cell.options,
     )
     reference = references.target
     held_out = result.surrogate.held_out
@@ -62,7 +62,7 @@ def carry_out(cell: Cell, source: Surrogate) -> Steps[tuple[Row, Surrogate]]:
         "reference_seconds": None if reference is None else reference.seconds,
         "reference_error": None if reference is None else reference.certified_error,
         "held_out": held_out if math.isfinite(held_out) else None,
-        "seconds_to": seconds_to(result),
+        "seconds_to": seconds_to_error(result.history, THRESHOLDS),
         "fault": None,
     }
     return row, result.surrogate
@@ -110,19 +110,6 @@ def distance(source: Reference | None, target: Reference | None) -> float | None
     there = source(*np.moveaxis(points, -1, 0))
     here = target.values[:, inside]
     return float(norm(here - there) / norm(here))
-
-
-def seconds_to(
-    result: TransferResult, thresholds: Sequence[float] = THRESHOLDS
-) -> Mapping[str, float]:
-    """Error, as text → seconds of fitting the target until it; one never reached is absent."""
-    before = max((e["seconds"] for e in result.history if e.get("error") is None), default=0.0)
-    found: dict[str, float] = {}
-    for entry in result.history:
-        for threshold in thresholds:
-            if entry.get("error") is not None and entry["error"] <= threshold:
-                found.setdefault(f"{threshold:g}", entry["seconds"] - before)
-    return found
 
 
 def _named(cell: Cell) -> dict[str, Any]:

@@ -113,7 +113,7 @@ class Trainer:
         if not bool(mask.any()):
             raise InvalidValueError(f"{stage}: no weight is trainable: change the sparsity.")
         optimiser = self.config.optimiser_object
-        solved = repr(getattr(task, "problem", None))
+        solved = repr(task.problem) if task.solves_equation else ""
         fit = FitState(
             stage,
             sum(phase.steps for phase in phases),

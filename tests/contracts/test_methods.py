@@ -139,7 +139,7 @@ def test_target_error_is_the_error_of_the_surrogate_it_hands_over(result: Transf
 
 def test_what_it_remembers_it_remembers_to_the_last_bit(result: TransferResult) -> None:
     for name in result.surrogate.retained:
-        allocated = result.made.snapshots["allocated"]
+        allocated = result.snapshots["allocated"]
         t = np.linspace(0, 1, 50)
         recalled = result.recall(name)(t, 0.3)
         assert np.array_equal(recalled, allocated(t, 0.3))

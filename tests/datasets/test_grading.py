@@ -140,7 +140,7 @@ def test_without_a_certificate_everything_goes_on() -> None:
         source, [Bomb(a=2.0)], method="warm_start", settings={"points": 60, "steps": 2}
     )
     assert one.target_error is None
-    held = transfer_in_turn(source, [Bomb(a=2.0)], settings={"points": 60, "steps": 2}).held
+    held = transfer_in_turn(source, [Bomb(a=2.0)], settings={"points": 60, "steps": 2}).solvers
     assert held[0].error is not None and held[1].error is None
 
 

@@ -78,4 +78,7 @@ def test_lambda_is_chosen_on_held_out_labels(source: Surrogate) -> None:
     best = LADDER[int(min(reached, key=lambda stage: reached[stage]).rpartition(".")[2])]
     alone = transfer(source, Heat(alpha=0.3), strength=best, **options)
     assert alone.target_error == pytest.approx(made.target_error, rel=0.3)
-    assert made.made.seconds["calibrate"] > 0 and made.made.steps > alone.made.steps
+    assert (
+        made.method_result.seconds["calibrate"] > 0
+        and made.method_result.steps > alone.method_result.steps
+    )

@@ -62,7 +62,7 @@ def test_the_source_is_recalled_to_the_last_bit(source: Surrogate) -> None:
     allocated = made.snapshots["allocated"]
     assert np.array_equal(made.surrogate.recall("source")(*points), allocated(*points))
     assert not np.array_equal(made.surrogate(*points), allocated(*points))
-    assert made.free_parameters == source.parameters - round(0.5 * source.parameters)
+    assert made.n_trainable == source.parameters - round(0.5 * source.parameters)
 
 
 def test_the_same_seed_gives_the_same_bits() -> None:

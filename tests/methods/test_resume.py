@@ -52,7 +52,7 @@ def test_a_killed_transfer_resumes_to_the_same_bits(tmp_path: Path) -> None:
         transfer(source, Heat(alpha=0.3), progress=killer(4), journal=journal, **options)
     resumed = transfer(source, Heat(alpha=0.3), journal=journal, **options)
     assert torch.equal(resumed.surrogate.weights, whole.surrogate.weights)
-    assert resumed.made.steps == whole.made.steps
+    assert resumed.method_result.steps == whole.method_result.steps
 
 
 def test_a_journal_of_another_command_or_a_damaged_one_is_not_used(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_scratch_with_the_sources_budget_takes_its_steps(source: Surrogate) -> N
     assert source.steps == source.history[-1]["step"] > 0
     bare = replace(source, history=())  # as the sources of a study come
     longer = transfer(bare, TARGET, method="scratch_budget", settings=SETTINGS)
-    assert longer.made.steps == plain.made.steps + source.steps
+    assert longer.method_result.steps == plain.method_result.steps + source.steps
     with pytest.raises(InvalidValueError, match="does not say how many steps"):
         foreign = replace(bare, steps=0)  # as of DeepXDE's networks
         transfer(foreign, TARGET, method="scratch_budget", settings=SETTINGS)
@@ -117,8 +117,8 @@ def test_scratch_with_the_sources_budget_takes_its_steps(source: Surrogate) -> N
 def test_a_surrogate_counts_the_steps_of_its_own_fits(source: Surrogate) -> None:
     made = transfer(source, TARGET, method="scratch_budget", settings=SETTINGS)
     onward = transfer(made.surrogate, Heat(alpha=0.2), method="lora", settings=SETTINGS)
-    assert made.surrogate.steps == made.made.steps
-    assert onward.surrogate.steps == onward.made.steps
+    assert made.surrogate.steps == made.method_result.steps
+    assert onward.surrogate.steps == onward.method_result.steps
 
 
 def test_packnet_prunes_every_layer_and_keeps_its_biases(source: Surrogate) -> None:
@@ -275,7 +275,7 @@ def test_random_features_solve_a_linear_equation_without_a_source(source: Surrog
         for count in (20, 200)
     ]
     assert found[1].target_error < 1e-4 < found[0].target_error
-    assert found[1].made.free_parameters == 201
+    assert found[1].n_trainable == 201
 
 
 def test_neurons_for_the_target_leave_the_source_as_it_was(source: Surrogate) -> None:
@@ -283,10 +283,10 @@ def test_neurons_for_the_target_leave_the_source_as_it_was(source: Surrogate) ->
     plain, made = (transfer(source, TARGET, extra_neurons=extra, **own) for extra in (0, 4))
     assert made.surrogate.network.widths == (12, 12)
     assert made.source_error["recalled"] == made.source_error["allocated"]
-    small, large = plain.made.snapshots["allocated"], made.made.snapshots["allocated"]
+    small, large = plain.snapshots["allocated"], made.snapshots["allocated"]
     torch.testing.assert_close(large.at(POINTS), small.at(POINTS))  # nothing leaves them yet
     torch.testing.assert_close(made.recall("source").at(POINTS), small.at(POINTS))
-    assert made.made.free_parameters == made.surrogate.parameters - int(
+    assert made.n_trainable == made.surrogate.parameters - int(
         plain.surrogate.retained["source"].mask.sum()
     )
     before, after = (network.layers[1] for network in (small.network, large.network))

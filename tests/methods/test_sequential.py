@@ -25,14 +25,14 @@ def test_every_target_is_recalled_as_it_was_left(source: Surrogate, tmp_path: ob
         source, TARGETS, sparsity=0.6, settings=SETTINGS, progress=lambda u: told.append(u.stage)
     )
     names = ["source", "target 1", "target 2", "target 3"]
-    assert [held.name for held in found.held] == names
+    assert [held.name for held in found.solvers] == names
     assert list(found.surrogate.retained) == names
     size = source.parameters
-    own = [held.own for held in found.held]
-    assert own[0] == round(0.4 * size) and sum(own) + found.free == size
+    own = [held.n_own for held in found.solvers]
+    assert own[0] == round(0.4 * size) and sum(own) + found.n_unused == size
     assert all(abs(count - 0.2 * size) < 2 for count in own[1:])
     t, x = np.meshgrid(np.linspace(0, 1, 21), np.linspace(0, 1, 21))
-    for held, problem in zip(found.held[1:], TARGETS, strict=True):
+    for held, problem in zip(found.solvers[1:], TARGETS, strict=True):
         recalled = found.recall(held.name)
         exact = problem.exact(t, x)[0]
         error = np.linalg.norm(recalled(t, x) - exact) / np.linalg.norm(exact)
@@ -56,11 +56,11 @@ def test_every_target_is_recalled_as_it_was_left(source: Surrogate, tmp_path: ob
 def test_a_recalled_solver_tells_its_own_outcome(source: Surrogate, tmp_path: object) -> None:
     settings = {**SETTINGS, "tolerance": 1e-4}  # which the source's own part misses
     found = transfer_in_turn(source, TARGETS[:1], settings=settings)
-    outcomes = [held.outcome for held in found.held]
+    outcomes = [held.outcome for held in found.solvers]
     assert outcomes == ["not_converged", "converged"]
     checkpoint.save(found.surrogate, f"{tmp_path}/kept")
     for surrogate in (found.surrogate, checkpoint.load(f"{tmp_path}/kept")):
-        assert [surrogate.recall(held.name).outcome for held in found.held] == outcomes
+        assert [surrogate.recall(held.name).outcome for held in found.solvers] == outcomes
 
 
 def test_bad_input_is_refused(source: Surrogate) -> None:

@@ -23,7 +23,7 @@ def test_a_transfer_goes_on_in_the_ansatz_of_its_source() -> None:
     with pytest.raises(InvalidValueError, match="meets its start and edges by residuals"):
         transfer(source, Heat(alpha=0.3), method="warm_start", settings={"hard": True})
     backbone = transfer_in_turn(source, [Heat(alpha=0.35)], sparsity=0.6, settings={"steps": 20})
-    assert all(held.error < 2e-2 for held in backbone.held)
+    assert all(held.error < 2e-2 for held in backbone.solvers)
     x = np.random.default_rng(0).uniform(0, 1, (12, 2))
     measured = reference_for(Heat(alpha=0.35))(*x.T)[0]
     found = identify(source, x, measured, unknown=["alpha"])

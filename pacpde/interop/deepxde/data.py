@@ -9,7 +9,7 @@ import torch
 
 from pacpde.datasets import reference_for
 from pacpde.errors import InvalidValueError, SolverError, check_count
-from pacpde.methods.transfer import check_problem
+from pacpde.methods.checks import check_problem
 from pacpde.physics.conditions import Dirichlet, Periodic
 from pacpde.physics.derivatives import Derivative
 from pacpde.physics.domain import Axis

@@ -18,9 +18,9 @@ from pacpde.errors import InvalidValueError
 from pacpde.interop.deepxde.data import order
 from pacpde.interop.deepxde.model import Transform, activations
 from pacpde.interop.deepxde.source import Answers, Source
+from pacpde.methods.checks import check_problem
+from pacpde.methods.checks import check_source as check_surrogate
 from pacpde.methods.provenance import of_import
-from pacpde.methods.transfer import check_problem
-from pacpde.methods.transfer import check_source as check_surrogate
 from pacpde.networks.ansatz import Batch, PhysicsAnsatz
 from pacpde.networks.frozen import copy_with_values, plain_copy
 from pacpde.networks.mlp import MLP

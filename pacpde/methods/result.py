@@ -1,0 +1,124 @@
+"""What a transfer ends in: the solver of the target, its errors, and a record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pacpde.methods.base import MethodResult
+from pacpde.networks.outcome import Outcome
+from pacpde.networks.surrogate import Surrogate
+from pacpde.renamed import renamed_attribute
+from pacpde.runtime import versions
+
+SNAPSHOTS = ("trained", "pruned", "allocated")
+MOMENTS = (*SNAPSHOTS, "recalled", "unmasked")
+
+
+@dataclass(frozen=True)
+class TransferResult:
+    """A transfer, with its errors where references graded it.
+
+    Attributes:
+        method: name of the method.
+        source: the surrogate that the transfer started from.
+        method_result: what the method returned.
+        labels: number of measurements of the target; of a table its rows.
+        noise: of the labels, relative to the fields' spread; None of a table.
+        physics: whether the target's equation was used.
+        target_error, zero_shot_error: relative L2 against the certified reference of the target,
+            of all fields taken together; None without a reference.
+        source_error: moment → relative L2 against the source's reference. None without a
+            reference, and where a method has no such moment.
+        reference_error: the certificate of the target's reference; None without one.
+        target_error_by_field: field → relative L2 in its own size; None without a reference.
+    """
+
+    method: str
+    source: Surrogate
+    method_result: MethodResult
+    seed: int
+    labels: int
+    noise: float | None
+    physics: bool
+    zero_shot_error: float | None
+    target_error: float | None
+    source_error: Mapping[str, float | None]
+    reference_error: float | None = None
+    target_error_by_field: Mapping[str, float] | None = None
+
+    made = renamed_attribute("made", "method_result")
+    free_parameters = renamed_attribute("free_parameters", "n_trainable")
+
+    @property
+    def worst_field_error(self) -> float | None:
+        """The largest error of any field; a small field hardly counts in `target_error`."""
+        errors = self.target_error_by_field
+        return None if errors is None else max(errors.values())
+
+    @property
+    def surrogate(self) -> Surrogate:
+        """The solver of the target."""
+        return self.method_result.surrogate
+
+    @property
+    def snapshots(self) -> Mapping[str, Surrogate]:
+        """Moment → surrogate of the source at it: "trained", "pruned", "allocated"."""
+        return self.method_result.snapshots
+
+    @property
+    def n_trainable(self) -> int:
+        """Number of weights that were fitted to the target."""
+        return self.method_result.n_trainable
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended; see `Surrogate.outcome`."""
+        return self.surrogate.outcome
+
+    @property
+    def history(self) -> tuple[dict[str, Any], ...]:
+        """stage, step, seconds, held_out, and error against the target's reference."""
+        return self.surrogate.history
+
+    def recall(self, name: str = "source") -> Surrogate:
+        """A solver that is stored with the target's, to the last bit."""
+        return self.surrogate.recall(name)
+
+    def record(self) -> dict[str, Any]:
+        """All of it as JSON, as `pacpde transfer --json` writes it; a table has no problem."""
+        spent = {
+            stage: self.method_result.seconds.get(stage)
+            for stage in ("prune", "allocate", "calibrate")
+        }
+        runtime, errors = self.surrogate.runtime, self.target_error_by_field
+        total = sum(value for value in spent.values() if value is not None)
+        source, target = (
+            getattr(solver.ansatz, "problem", None) for solver in (self.source, self.surrogate)
+        )
+        return {
+            "family": target and target.name,
+            "method": self.method,
+            "seed": self.seed,
+            "source": source and source.coefficients,
+            "target": target and target.coefficients,
+            "labels": self.labels,
+            "noise": self.noise,
+            "physics": self.physics,
+            "zero_shot_error": self.zero_shot_error,
+            "target_error": self.target_error,
+            "target_error_by_field": errors and dict(errors),
+            "worst_field_error": self.worst_field_error,
+            "source_error": dict(self.source_error),
+            "free_parameters": self.n_trainable,
+            "total_parameters": self.surrogate.n_stored,
+            "steps": self.method_result.steps,
+            "evaluations": self.method_result.evaluations,
+            "seconds": {"source": self.source.seconds, **spent, "total": total},
+            "outcome": self.outcome,
+            "outcomes": dict(self.surrogate.outcomes),
+            "assessment": self.surrogate.assessment and self.surrogate.assessment.as_json(),
+            "device": runtime.device,
+            "dtype": runtime.dtype,
+            "versions": versions(),
+            "provenance": dict(self.surrogate.provenance),
+        }
