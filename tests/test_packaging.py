@@ -101,3 +101,27 @@ def test_import_changes_no_global_and_leaves_deepxde_out(module: str) -> None:
     changed, unwanted = imported.stdout.split("\n")[:2]
     assert changed == ""
     assert unwanted == ""
+
+
+def test_every_name_of_the_package_can_be_imported() -> None:
+    import ast
+
+    import pacpde
+    from pacpde.methods import methods
+
+    assert {name for name in dir(pacpde) if not name.startswith("__")} == set(pacpde.__all__)
+    assert len(set(pacpde.__all__)) == len(pacpde.__all__)
+    for name in pacpde.__all__:
+        assert getattr(pacpde, name) is not None
+    seen_by_type_checkers = {
+        (line.module, alias.name)
+        for line in ast.walk(ast.parse(Path(pacpde.__file__).read_text()))
+        if isinstance(line, ast.ImportFrom) and str(line.module).startswith("pacpde.")
+        for alias in line.names
+    }
+    assert seen_by_type_checkers == {
+        (f"pacpde.{module}", name) for name, module in pacpde._MODULE_OF.items()
+    }
+    for method in methods:  # but for those of plug-ins
+        if method.__module__.startswith("pacpde."):
+            assert getattr(pacpde, method.__name__) is method

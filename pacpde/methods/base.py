@@ -110,8 +110,24 @@ class MethodResult:
         )
 
 
+def _short_repr(method: "Method") -> str:
+    """As it is written in Python: the options that are not the default."""
+    changed = [
+        f"{option.name}={getattr(method, option.name)!r}"
+        for option in fields(method)
+        if getattr(method, option.name) != option.default
+    ]
+    return f"{type(method).__name__}({', '.join(changed)})"
+
+
 class _MethodType(ABCMeta):
     """Makes methods from their options: old names are taken, unknown ones are refused."""
+
+    def __new__(
+        mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **others: Any
+    ) -> "_MethodType":
+        namespace.setdefault("__repr__", _short_repr)  # which dataclass then leaves as it is
+        return super().__new__(mcs, name, bases, namespace, **others)
 
     def __call__(cls, *args: Any, **options: Any) -> Any:
         kind: Any = cls

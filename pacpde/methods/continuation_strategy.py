@@ -12,6 +12,7 @@ import torch
 
 from pacpde.errors import InvalidValueError, check_count
 from pacpde.methods.base import Method, TransferContext
+from pacpde.networks.mlp import MLP
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
@@ -142,6 +143,16 @@ class ContinuationMethod(Method):
             raise InvalidValueError(
                 f"stations is {self.stations}, which continuation={self.continuation} does not "
                 "use: leave stations out, or give continuation=fixed."
+            )
+
+    def check(self, network: MLP, physics: bool = True) -> None:
+        super().check(network, physics)
+        chosen = self.continuation, self.stations
+        default = type(self).continuation, type(self).stations
+        if not physics and chosen != default and self.continuation != "direct":
+            raise InvalidValueError(
+                f"continuation={self.continuation} follows the equation, which is left out: leave "
+                "continuation out too."
             )
 
     @stepwise

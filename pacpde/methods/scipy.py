@@ -10,7 +10,7 @@ from pacpde.networks.outcome import Outcome
 from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.reference.certificate import check_tolerance
-from pacpde.residuals.task import PhysicsTask, Task
+from pacpde.residuals.task import Task
 from pacpde.training.callbacks import FitState
 
 
@@ -35,13 +35,15 @@ class Scipy(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.steps is not None:
+            raise InvalidValueError("scipy takes no steps of a fit: leave steps out.")
         check_tolerance(self.accuracy, "accuracy")
 
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> MethodResult:
-        if not isinstance(target, PhysicsTask) or not target.physics:
+        if not target.solves_equation:
             raise InvalidValueError("scipy solves an equation, and here there is none to solve.")
         clock = time.perf_counter()
-        ansatz = ReferenceAnsatz(target.problem, target.hard, tolerance=self.accuracy)
+        ansatz = ReferenceAnsatz(target.problem, source.field_ansatz.hard, tolerance=self.accuracy)
         reference = ansatz.reference
         seconds = time.perf_counter() - clock
         outcome = (

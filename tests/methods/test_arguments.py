@@ -9,9 +9,15 @@ import pytest
 import torch
 
 from pacpde import (
+    L2SP,
+    PAC,
+    Scratch,
     Surrogate,
+    TrainingConfig,
+    WarmStart,
     fit,
     fit_many,
+    fit_table,
     identify,
     load,
     nearest,
@@ -19,8 +25,9 @@ from pacpde import (
     transfer,
     transfer_in_turn,
     transfer_many,
+    transfer_table,
 )
-from pacpde.errors import PacpdeError
+from pacpde.errors import InvalidValueError, PacpdeError, UnknownNameError
 from pacpde.methods import methods
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.problems import Heat
@@ -34,15 +41,15 @@ POINTS, PLANE = np.full((9, 2), 0.5), torch.rand(3, 3)
 ANY: Any = None
 
 CALLS: dict[str, tuple[Callable[..., Any], str]] = {
-    "fit": (lambda **given: fit(Heat(), **given), "runtime progress journal"),
-    "fit_many": (lambda **given: fit_many([Heat()], **given), "runtime progress journal"),
+    "fit": (lambda **given: fit(Heat(), **given), "runtime progress journal settings"),
+    "fit_many": (lambda **given: fit_many([Heat()], **given), "runtime progress journal settings"),
     "transfer": (
         lambda **given: transfer(SOURCE, TARGET, **given),
-        "runtime progress journal settings physics",
+        "runtime progress journal settings options physics",
     ),
     "transfer_many": (
         lambda **given: transfer_many(SOURCE, [TARGET], **given),
-        "runtime progress journal settings physics",
+        "runtime progress journal settings options physics",
     ),
     "transfer_in_turn": (
         lambda **given: transfer_in_turn(SOURCE, [TARGET], **given),
@@ -50,11 +57,12 @@ CALLS: dict[str, tuple[Callable[..., Any], str]] = {
     ),
     "identify": (
         lambda **given: identify(SOURCE, POINTS, POINTS[:, 0], **given),
-        "progress unknown",
+        "progress settings unknown",
     ),
 }
 WRONG: dict[str, Any] = {
-    "progress": 3, "unknown": 3, "runtime": "cpu", "journal": "j", "settings": "x", "physics": 1,
+    "progress": 3, "unknown": 3, "runtime": "cpu", "journal": "j", "settings": "x", "options": "x",
+    "physics": 1,
 }  # fmt: skip
 
 
@@ -110,3 +118,102 @@ def test_a_result_of_a_transfer_is_no_surrogate(tmp_path: Path) -> None:
     )
     with pytest.raises(PacpdeError, match=r"a TransferResult, .* give its \.surrogate"):
         save(result, tmp_path / "q")  # type: ignore[arg-type]
+
+
+SHORT: dict[str, Any] = {"points": 20, "steps": 1}
+TABLE = np.linspace(0, 1, 24).reshape(12, 2), np.linspace(0, 1, 12)
+
+
+def moved(**given: Any) -> dict[str, Any]:
+    """The provenance of a transfer, which has every option and setting."""
+    made = transfer(SOURCE, TARGET, reference=None, **given).record()["provenance"]
+    return {name: made[name] for name in ("method", "options", "settings")}
+
+
+def test_settings_and_options_are_given_in_one_way_and_a_shorthand() -> None:
+    whole = moved(method=WarmStart(continuation="direct"), settings=SHORT)
+    assert whole["method"] == "warm_start" and whole["settings"]["points"] == 20
+    named = {"method": "warm_start", "settings": SHORT}
+    assert moved(**named, options={"continuation": "direct"}) == whole
+    assert moved(**named, continuation="direct") == whole
+    config = TrainingConfig.of(TARGET, **SHORT, tolerance=1.0)
+    assert moved(method=WarmStart(), settings=config)["settings"]["tolerance"] == 1.0
+
+    network = {**SHORT, "width": 3, "depth": 1}
+    same = [
+        fit(Heat(), settings=network),
+        fit(Heat(), **network),
+        fit(Heat(), settings={**SHORT, "width": 3}, depth=1),
+        fit(Heat(), settings=TrainingConfig.of(Heat(), **network)),
+        fit_many([Heat()], settings=network)[0],
+        fit_many([Heat()], **network)[0],
+    ]
+    assert all(torch.equal(one.weights, same[0].weights) for one in same)
+
+
+def test_a_table_gives_what_a_transfer_gives() -> None:
+    source = fit_table(*TABLE, settings={"width": 3, "steps": 2})
+    made = transfer_table(
+        source, *TABLE, source_table=TABLE, method=PAC(sparsity=0.5), settings={"steps": 2}
+    )
+    record = made.record()
+    assert (record["method"], record["labels"], record["physics"]) == ("pac", 12, False)
+    for name in ("family", "source", "target", "noise", "zero_shot_error", "target_error"):
+        assert record[name] is None
+    assert set(record["source_error"].values()) == {None}
+    assert record["free_parameters"] == made.n_trainable > 0
+    assert set(record) == set(transfer(SOURCE, TARGET, settings=SHORT, method="scipy").record())
+    assert "allocated" in made.snapshots and made.recall().stage == "recalled"
+
+
+WITHOUT_EFFECT: dict[str, tuple[Callable[[], Any], str]] = {
+    "options beside an object": (
+        lambda: transfer(SOURCE, TARGET, method=PAC(), sparsity=0.5),
+        r"method is a PAC, and sparsity is given beside it, .* write PAC\(sparsity=0.5\)"),
+    "a mapping beside an object": (
+        lambda: transfer_many(SOURCE, [TARGET], method=PAC(), options={"sparsity": 0.5}),
+        "sparsity is given beside it"),
+    "an option twice": (
+        lambda: transfer(SOURCE, TARGET, options={"sparsity": 0.5}, sparsity=0.6),
+        "sparsity is given in options= and as a keyword"),
+    "a setting twice": (
+        lambda: fit(Heat(), settings={"steps": 2}, steps=3), "steps is given in settings= and"),
+    "settings beside a config": (
+        lambda: fit(Heat(), settings=TrainingConfig(), steps=3),
+        r"settings is a TrainingConfig, .* write TrainingConfig\(steps=3\)"),
+    "a class": (lambda: transfer(SOURCE, TARGET, method=ANY or PAC), r"write PAC\(\)"),
+    "a network in a transfer": (
+        lambda: transfer(SOURCE, TARGET, settings={"width": 8}),
+        "the setting width has no effect here, the network is the source's"),
+    "a network in turn": (
+        lambda: transfer_in_turn(SOURCE, [TARGET], sparsity=0.9, settings={"depth": 2}),
+        "depth has no effect"),
+    "a network in an identification": (
+        lambda: identify(SOURCE, POINTS, POINTS[:, 0], width=8), "width has no effect"),
+    "a network in a table": (
+        lambda: transfer_table(
+            fit_table(*TABLE, width=3, steps=1), *TABLE, source_table=TABLE,
+            settings={"activation": "sin"}), "activation has no effect"),
+    "points of a table": (lambda: fit_table(*TABLE, points=9), "a table has no equation"),
+    "the way of a fit to labels": (
+        lambda: transfer(
+            SOURCE, TARGET, method="l2sp", labels=9, physics=False, continuation="fixed"),
+        "continuation=fixed follows the equation, which is left out"),
+    "steps of scipy": (lambda: transfer(SOURCE, TARGET, method="scipy", options={"steps": 3}),
+        "scipy takes no steps"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WITHOUT_EFFECT)
+def test_what_has_no_effect_is_refused(case: str) -> None:
+    call, words = WITHOUT_EFFECT[case]
+    with pytest.raises(InvalidValueError, match=words):
+        call()
+
+
+def test_a_method_is_written_as_it_is_made() -> None:
+    assert repr(PAC(sparsity=0.8)) == "PAC(sparsity=0.8)" and repr(Scratch()) == "Scratch()"
+    assert PAC(sparsity=0.8) == PAC(sparsity=0.8) != PAC()
+    assert L2SP(alpha=0.0).options["alpha"] == 0.0 and hash(L2SP()) == hash(L2SP())
+    with pytest.raises(UnknownNameError, match="option of pac 'sparsty': did you mean sparsity"):
+        PAC(sparsty=0.5)  # type: ignore[call-arg]
