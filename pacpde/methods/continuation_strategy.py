@@ -12,8 +12,8 @@ import torch
 
 from pacpde.errors import InvalidValueError, check_count
 from pacpde.methods.base import Method, TransferContext
-from pacpde.networks.mlp import MLP
 from pacpde.networks.outcome import Outcome
+from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac.mask import check_choice
@@ -145,7 +145,7 @@ class ContinuationMethod(Method):
                 "use: leave stations out, or give continuation=fixed."
             )
 
-    def check(self, network: MLP, physics: bool = True) -> None:
+    def check(self, network: Network, physics: bool = True) -> None:
         super().check(network, physics)
         chosen = self.continuation, self.stations
         default = type(self).continuation, type(self).stations
