@@ -40,7 +40,7 @@ FIRST_CALLS = {
         f"['warm_start'], settings=dict({SMALL}))"
     ),
     "plugin": (
-        "from pacpde.registry import load_plugin; f = folder / 'mine.py'; f.write_text("
+        "from pacpde.plugins import load_plugin; f = folder / 'mine.py'; f.write_text("
         "'from pacpde.problems import Heat\\nclass Mine(Heat):\\n    name = \"first_mine\"\\n'); "
         "load_plugin(f)"
     ),
@@ -68,7 +68,7 @@ assert len(set(found)) == 3 and len(found) == 8, found
 
 PLUGIN_IN_THREADS = """
 import threading
-from pacpde.registry import load_plugin
+from pacpde.plugins import load_plugin
 from pacpde.physics import families
 
 file = folder / "slow.py"
@@ -90,7 +90,7 @@ assert found == ["Mine"] * 4, found
 """
 BROKEN_PLUGIN = """
 from pacpde.errors import PacpdeError
-from pacpde.registry import load_plugin
+from pacpde.plugins import load_plugin
 
 file = folder / "broken.py"  # its recipe is checked, which looks up the optimisers
 file.write_text(

@@ -3,8 +3,6 @@
 import json
 import re
 import shlex
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,6 @@ import pytest
 
 from pacpde.cli import main
 from pacpde.datasets import load
-from pacpde.physics import families
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -52,15 +49,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def plugin(folder: Path) -> Iterator[str]:
+def plugin(folder: Path) -> str:
     """The family of the README, in a file."""
     (block,) = (block for block in PYTHON if "class " in block)
     (folder / "advection.py").write_text(block, encoding="utf-8")
-    yield "advection.py"
-    for family in [one for one in families if one.__module__.startswith("pacpde_plugin_adv")]:
-        families.forget(family)
-    for name in [name for name in sys.modules if name.startswith("pacpde_plugin_adv")]:
-        del sys.modules[name]
+    return "advection.py"
 
 
 def test_the_python_block() -> None:

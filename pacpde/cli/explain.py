@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 
 from pacpde.errors import PacpdeError
-from pacpde.registry import plugins
+from pacpde.plugins import plugins
 
 HERE = Path(__file__).resolve().parents[1]
 TOO_LARGE = re.compile(

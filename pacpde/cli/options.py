@@ -10,7 +10,7 @@ from pacpde.expressions import evaluate
 from pacpde.methods import TrainingConfig
 from pacpde.methods.pac import PAC
 from pacpde.optim.base import optimisers
-from pacpde.registry import load_plugin
+from pacpde.plugins import load_plugin
 
 
 def _load_plugins(paths: list[Path]) -> list[Path]:

@@ -327,7 +327,7 @@ def _ansatz(about: dict[str, Any]) -> Ansatz:
     if about["family"] not in families.names():
         raise DataFileError(
             f"the surrogate solves {about['family']!r}, which is not known here: name the file of "
-            "that family with --plugin (in Python: pacpde.registry.load_plugin)."
+            "that family with --plugin (in Python: pacpde.plugins.load_plugin)."
         )
     problem = families.get(about["family"]).from_coefficients(about["coefficients"], about["until"])
     # one axis came before the key, and meant the same then

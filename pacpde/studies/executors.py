@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from pacpde.errors import InvalidValueError, PacpdeError, SolverError
 from pacpde.optim.scheduler import BatchScheduler
 from pacpde.optim.stepwise import Steps, steps_of
-from pacpde.registry import load_plugin
+from pacpde.plugins import load_plugin
 from pacpde.runtime import one_thread
 
 AHEAD = 8  # jobs a Dask thread that wait at the scheduler

@@ -21,8 +21,8 @@ from pacpde.expressions import evaluate
 from pacpde.methods import methods
 from pacpde.physics import Problem
 from pacpde.physics.problem import families
+from pacpde.plugins import is_loaded, load_plugin
 from pacpde.reading import read_bytes, read_toml
-from pacpde.registry import is_loaded, load_plugin
 from pacpde.runtime import LARGEST_SEED, Runtime
 from pacpde.studies.folder import ABOUT, FILE, PLUGINS, Outline, keep, read_about
 from pacpde.studies.grid import Cell, several, variants

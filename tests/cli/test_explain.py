@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from pacpde.cli.explain import explain
-from pacpde.physics import families
 
 FAMILY = """
 import os
@@ -35,14 +34,6 @@ class Plugged(Problem):
 """
 DECORATOR, NAME = "@dataclass(frozen=True)\n", '    name = "test_plugged"\n'
 RATES, START = 'self.k * d(u, "xx")', "x * (1 - x) * (1 + x)"
-
-
-@pytest.fixture(autouse=True)
-def unregister() -> Iterator[None]:
-    yield
-    families._items.pop("test_plugged", None)
-    for name in [name for name in sys.modules if name.startswith("pacpde_plugin_mine")]:
-        del sys.modules[name]
 
 
 def line_of(text: str, part: str) -> int:

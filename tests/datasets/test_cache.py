@@ -4,7 +4,6 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -14,8 +13,8 @@ import pytest
 from pacpde.datasets import cache, reference_for
 from pacpde.errors import DataFileError, OutputError, SolverError
 from pacpde.physics import families
+from pacpde.plugins import load_plugin
 from pacpde.problems import Burgers, Heat, HeatModes, Lorenz
-from pacpde.registry import load_plugin
 
 PLUGIN = """
 from dataclasses import dataclass
@@ -53,14 +52,6 @@ def solved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     solve = cache.solve
     monkeypatch.setattr(cache, "solve", counting)
     return problems
-
-
-@pytest.fixture
-def unregister() -> Iterator[None]:
-    before = set(families.names())
-    yield
-    for name in set(families.names()) - before:
-        del families._items[name]
 
 
 def test_the_second_time_it_is_read(solved: list[str], folder: Path) -> None:
@@ -103,9 +94,7 @@ def test_without_a_place_it_still_solves(
     assert "no cache at" in told[0] and len(solved) == 1
 
 
-def test_editing_a_plugin_makes_its_references_anew(
-    solved: list[str], tmp_path: Path, unregister: None
-) -> None:
+def test_editing_a_plugin_makes_its_references_anew(solved: list[str], tmp_path: Path) -> None:
     ends = []
     for text in (PLUGIN, PLUGIN, PLUGIN.replace("return -self.rate", "return -2 * self.rate")):
         file = tmp_path / "decay.py"

@@ -1,7 +1,7 @@
 """References grade, and nothing waits for one."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from pacpde.datasets import cache, grading_reference, transfer_references, write
 from pacpde.datasets.grading import choice_inputs
 from pacpde.errors import DataFileError, InvalidValueError, SolverError
 from pacpde.methods.pac import PAC
-from pacpde.physics import Axis, Problem, coefficient, families
+from pacpde.physics import Axis, Problem, coefficient
 from pacpde.problems import Heat, Lorenz
 from pacpde.reference import solve
 from pacpde.studies.run import compare
@@ -36,12 +36,6 @@ class Bomb(Problem):
 
     def initial(self):
         return 1.0
-
-
-@pytest.fixture(autouse=True, scope="module")
-def registered() -> Iterator[None]:
-    yield
-    del families._items[Bomb.name]
 
 
 @pytest.fixture(autouse=True)

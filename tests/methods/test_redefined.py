@@ -1,6 +1,5 @@
 """A family's cell that is run again in a notebook defines the same family."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from pacpde import fit, nearest, transfer
 from pacpde.datasets import load, reference_for, write
 from pacpde.errors import DataFileError, InvalidValueError
-from pacpde.physics import Problem, families
+from pacpde.physics import Problem
 
 CELL = """
 from dataclasses import dataclass
@@ -34,12 +33,6 @@ def run(cell: str = CELL) -> type[Problem]:
     scope: dict[str, Any] = {"__name__": "__main__"}
     exec(cell, scope)
     return scope["Decay"]  # type: ignore[no-any-return]
-
-
-@pytest.fixture(autouse=True)
-def unregister() -> Iterator[None]:
-    yield
-    families._items.pop("test_redefined", None)
 
 
 def test_a_source_of_the_cell_before_is_one_of_the_same_family(tmp_path: Path) -> None:

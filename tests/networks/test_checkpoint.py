@@ -108,10 +108,8 @@ def without(folder: Path, name: str) -> None:
 
 
 def test_an_odd_ansatz_of_before_is_read_where_it_means_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(families, "_items", dict(families._items))
-
     @dataclass(frozen=True)
     class Saddle(Heat2D):
         name = "saddle"
@@ -144,10 +142,8 @@ def test_other_places_are_named(surrogate: Surrogate, tmp_path: Path) -> None:
         load(tmp_path / "compared")
 
 
-def test_a_family_that_is_not_known_asks_for_its_plugin(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(families._items, "heat")
+def test_a_family_that_is_not_known_asks_for_its_plugin(folder: Path) -> None:
+    families.forget(families.get("heat"))
     with pytest.raises(DataFileError, match=r"'heat'.*--plugin"):
         load(folder)
 

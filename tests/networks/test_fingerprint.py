@@ -2,7 +2,6 @@
 
 import json
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from pacpde.datasets import write as write_dataset
 from pacpde.errors import ChangedFamilyWarning, DataFileError, InvalidValueError
 from pacpde.networks.checkpoint import ABOUT
 from pacpde.physics import Problem, families
+from pacpde.plugins import load_plugin
 from pacpde.problems import Heat
 from pacpde.reference import solve
-from pacpde.registry import load_plugin
 
 SMALL = {"width": 4, "depth": 1, "points": 20, "steps": 1}
 FAMILY = """
@@ -41,11 +40,10 @@ class Edited(Problem):
 
 
 @pytest.fixture
-def plugin(tmp_path: Path) -> Iterator[Path]:
+def plugin(tmp_path: Path) -> Path:
     file = tmp_path / "edited.py"
     write(file)
-    yield file
-    families._items.pop("edited_later", None)
+    return file
 
 
 def write(file: Path, old: str = "", new: str = "") -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pacpde import fit, transfer, transfer_many
-from pacpde.methods.base import Method, MethodResult, TransferContext, build_surrogate, methods
+from pacpde.methods.base import Method, MethodResult, TransferContext, build_surrogate
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.scheduler import BatchScheduler
 from pacpde.optim.stepwise import Steps, Work, steps_of, stepwise
@@ -99,26 +99,22 @@ def test_an_interruption_ends_the_loop() -> None:
 
 
 def test_a_method_that_is_a_plain_function_works_in_company_too() -> None:
-    with methods.scope():
+    @dataclass(frozen=True)
+    class Plain(Method):
+        name = "test_plain"
+        summary = "all weights, written without requests"
 
-        @dataclass(frozen=True)
-        class Plain(Method):
-            name = "test_plain"
-            summary = "all weights, written without requests"
+        def run(self, source: Surrogate, target: Task, context: TransferContext) -> MethodResult:
+            config = self.config(context)
+            trainer = Trainer(source.reset(), config, context.seed, context.callbacks)
+            phases = config.phases.warm_start(target)
+            made = trainer.fit(target, phases)
+            surrogate = build_surrogate(source.reset(), target, phases, [made], "calibrated")
+            return MethodResult.of(surrogate, source.parameters, [made], trained=source)
 
-            def run(
-                self, source: Surrogate, target: Task, context: TransferContext
-            ) -> MethodResult:
-                config = self.config(context)
-                trainer = Trainer(source.reset(), config, context.seed, context.callbacks)
-                phases = config.phases.warm_start(target)
-                made = trainer.fit(target, phases)
-                surrogate = build_surrogate(source.reset(), target, phases, [made], "calibrated")
-                return MethodResult.of(surrogate, source.parameters, [made], trained=source)
-
-        source = fit(Heat(alpha=0.3), **SMALL)
-        targets = [Heat(alpha=0.25), Heat(alpha=0.35)]
-        found = transfer_many(source, targets, method="test_plain", settings={"steps": 3})
-        for target, made in zip(targets, found, strict=True):
-            alone = transfer(source, target, method="test_plain", settings={"steps": 3})
-            assert made.target_error == pytest.approx(alone.target_error, rel=1e-6)
+    source = fit(Heat(alpha=0.3), **SMALL)
+    targets = [Heat(alpha=0.25), Heat(alpha=0.35)]
+    found = transfer_many(source, targets, method="test_plain", settings={"steps": 3})
+    for target, made in zip(targets, found, strict=True):
+        alone = transfer(source, target, method="test_plain", settings={"steps": 3})
+        assert made.target_error == pytest.approx(alone.target_error, rel=1e-6)

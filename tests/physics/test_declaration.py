@@ -1,7 +1,6 @@
 """What a family declares wrongly is refused when its file is read, with a line and a remedy."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from pacpde import fit
 from pacpde.errors import InvalidValueError, PacpdeError
 from pacpde.methods import methods
 from pacpde.physics import families
-from pacpde.registry import load_plugin
+from pacpde.plugins import load_plugin
 from pacpde.training.config import TrainingConfig
 
 FAMILY = """
@@ -154,14 +153,6 @@ WRONG = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def unregister() -> Iterator[None]:
-    before = set(families.names())
-    yield
-    for name in set(families.names()) - before:
-        families.forget(families.get(name))
-
-
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_declaration_is_refused_when_its_file_is_read(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -303,4 +294,3 @@ def test_a_method_that_is_incomplete_is_refused(
     assert "test_mine_too" not in methods.names()
     file.write_text(f"{METHOD}# {words}")  # a copy of a file is not read again
     load_plugin(file)
-    methods.forget(methods.get("test_mine_too"))

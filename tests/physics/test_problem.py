@@ -1,7 +1,6 @@
 """Coefficients and declarations are checked once, with a sentence that helps."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +8,9 @@ import pytest
 
 from pacpde.errors import DataFileError, InvalidValueError, UnknownNameError
 from pacpde.physics import Axis, Dirichlet, Periodic, Problem, families
+from pacpde.plugins import load_plugin
 from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, HeatModes, Lorenz
-from pacpde.registry import Registry, load_plugin
-
-
-@pytest.fixture(autouse=True)
-def unregister() -> Iterator[None]:
-    before = set(families.names())
-    yield
-    for name in set(families.names()) - before:
-        del families._items[name]
+from pacpde.registry import Registry
 
 
 @pytest.mark.parametrize(

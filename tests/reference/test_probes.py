@@ -1,6 +1,5 @@
 """Features narrower than the grids and steps: found before anything is certified."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import pi
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 
 from pacpde.errors import SolverError
-from pacpde.physics import Axis, Dirichlet, Problem, coefficient, families
+from pacpde.physics import Axis, Dirichlet, Problem, coefficient
 from pacpde.physics.elementary import exp, sin
 from pacpde.problems import Burgers, Heat2D, Lorenz
 from pacpde.reference import solve, worst_field_error
@@ -24,14 +23,6 @@ SPACING = {"x": "nodes in x", "t": "steps in time", "either": ""}
 def bump(x, place, width):
     """A Gaussian of area 1."""
     return exp(-(((x - place) / width) ** 2)) / (width * pi**0.5)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def narrow() -> Iterator[None]:
-    """The families of this file, which are registered when it is read."""
-    yield
-    for name in [name for name in families.names() if name.startswith("test_narrow_")]:
-        del families._items[name]
 
 
 @dataclass(frozen=True)

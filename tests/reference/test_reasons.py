@@ -1,6 +1,6 @@
 """Why there is no certificate, in a sentence that names the cause; else the best there is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi
 from typing import Any
@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pacpde.errors import InvalidValueError, PacpdeError, SolverError
-from pacpde.physics import Axis, Dirichlet, Problem, families
+from pacpde.physics import Axis, Dirichlet, Problem
 from pacpde.physics.elementary import log, sin
 from pacpde.problems import Burgers, Lorenz
 from pacpde.reference import certificate, solve, worst_field_error
@@ -19,9 +19,8 @@ Physics = Callable[..., Any]
 
 
 @pytest.fixture
-def family() -> Iterator[Callable[..., Problem]]:
-    """Makes a problem of a right-hand side, a start and scales; registered while a test runs."""
-    before = set(families.names())
+def family() -> Callable[..., Problem]:
+    """Makes a problem of a right-hand side, a start and scales."""
 
     def made(
         rhs: Physics, initial: Physics = lambda self, x: sin(pi * x), scales: Any = (1.0,)
@@ -36,9 +35,7 @@ def family() -> Iterator[Callable[..., Problem]]:
         }
         return dataclass(frozen=True)(type("Reasons", (Problem,), body))()
 
-    yield made
-    for name in set(families.names()) - before:
-        del families._items[name]
+    return made
 
 
 def diffusion(self, u, d):

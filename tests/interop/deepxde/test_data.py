@@ -1,7 +1,6 @@
 """Problems as DeepXDE's data: residuals, conditions and references are those of the problem."""
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import pi
 from typing import Any
@@ -14,13 +13,13 @@ import torch
 from pacpde.datasets import reference_for
 from pacpde.errors import InvalidValueError, SolverError
 from pacpde.interop.deepxde import data, pde, solution
-from pacpde.physics import Axis, Derivative, Dirichlet, Problem, coefficient, families
+from pacpde.physics import Axis, Derivative, Dirichlet, Problem, coefficient
 from pacpde.physics.elementary import Array
 from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, Lorenz
 
 
 @pytest.fixture
-def dispersive() -> Iterator[type[Problem]]:
+def dispersive() -> type[Problem]:
     """A user's family: two fields, a mixed and a third derivative, and a coordinate."""
 
     @dataclass(frozen=True)
@@ -41,8 +40,7 @@ def dispersive() -> Iterator[type[Problem]]:
             (x,) = space
             return 1.25 - 0.75 * x, 2.0
 
-    yield Dispersive
-    del families._items[Dispersive.name]
+    return Dispersive
 
 
 def outputs(x: torch.Tensor) -> torch.Tensor:
