@@ -80,38 +80,30 @@ class BatchResult(Generic[T]):
 
 @dataclass
 class _Pending:
-    """What one fit asks for, and what came of it."""
+    """A request of one fit, and what came of it."""
 
-    number: int  # of the fit
+    fit: int  # its number
     request: Request
     answer: Answer | None = None
-    failed: BaseException | None = None
+    error: BaseException | None = None
 
     @property
-    def steps(self) -> StepRequest:
+    def step(self) -> StepRequest:
         assert isinstance(self.request, StepRequest)
         return self.request
 
     @property
     def batch_key(self) -> Hashable:
         """What requests of one stack have in common; nothing where the user's own has no hash."""
-        key = self.steps.optimiser, self.steps.steps, self.steps.problem.batch_key
+        key = self.step.optimiser, self.step.steps, self.step.problem.batch_key
         try:
             hash(key)
         except Exception:
             return object()
         return key
 
-    @property
-    def start(self) -> str:
-        return _digest([self.steps.x])
 
-    @property
-    def whole(self) -> str:
-        return _digest([self.steps.x, self.steps.problem, self.steps.state])
-
-
-_Stack = list[list[_Pending]]  # of one batch key; requests of an inner list are the same
+_Stack = list[list[_Pending]]  # of one batch key; the requests of an inner list are the same
 
 
 @dataclass
@@ -155,30 +147,32 @@ class BatchScheduler:
         results: list[Any] = [None] * len(fits)
         errors: dict[int, BaseException] = {}
 
-        def proceed(number: int, asked: _Pending | None) -> _Pending | None:
-            """What a fit asks for next; None once it has ended."""
-            fit = fits[number]
+        def proceed(fit: int, served: _Pending | None = None) -> _Pending | None:
+            """The next request of a fit; None once it has ended."""
             try:
-                if asked is not None and asked.failed is not None:
-                    return _Pending(number, fit.throw(asked.failed))
-                answer: Any = None if asked is None else asked.answer
-                return _Pending(number, fit.send(answer))
+                if served is not None and served.error is not None:
+                    return _Pending(fit, fits[fit].throw(served.error))
+                answer: Any = None if served is None else served.answer
+                return _Pending(fit, fits[fit].send(answer))
             except StopIteration as ended:
-                results[number] = ended.value
+                results[fit] = ended.value
             except Exception as error:
-                errors[number] = error
+                errors[fit] = error
             return None
 
         with self._pool() as compute:
-            waiting = [one for k in range(len(fits)) if (one := proceed(k, None))]
+            waiting = [pending for k in range(len(fits)) if (pending := proceed(k))]
             while waiting:
-                # steps wait until every fit asks for some: only then do stacks have all members
-                works = [one for one in waiting if isinstance(one.request, Work)]
-                served = works or waiting
-                compute([[[one]] for one in works] or list(self._stacks(waiting)))
-                left = [] if served is waiting else [one for one in waiting if one not in works]
-                answered = [one for old in served if (one := proceed(old.number, old))]
-                waiting = sorted([*left, *answered], key=lambda one: one.number)
+                # steps wait until every fit asks for some: only then are the stacks complete
+                works = [pending for pending in waiting if isinstance(pending.request, Work)]
+                compute([[[work]] for work in works] or list(self._stacks(waiting)))
+                proceeded = [
+                    pending
+                    if works and isinstance(pending.request, StepRequest)
+                    else proceed(pending.fit, pending)
+                    for pending in waiting
+                ]
+                waiting = [pending for pending in proceeded if pending is not None]
         return BatchResult(results, dict(sorted(errors.items())))
 
     @contextmanager
@@ -199,89 +193,89 @@ class BatchScheduler:
             if torch.get_num_threads() != before:
                 torch.set_num_threads(before)
 
-    def _stacks(self, asked: Sequence[_Pending]) -> Iterable[_Stack]:
+    def _stacks(self, waiting: Sequence[_Pending]) -> Iterable[_Stack]:
         try:
-            return _stacks(asked, self.workers, self.stacked)
+            return _stacks(waiting, self.workers, self.stacked)
         except Exception as error:  # of the user's own things
-            for one in asked:
-                one.failed = error
+            for pending in waiting:
+                pending.error = error
             return []
 
 
-def _share_time(stacks: Sequence[_Stack], spent: Iterable[float]) -> None:
-    """Give each request its share of the seconds that all took."""
+def _share_time(stacks: Sequence[_Stack], seconds: Iterable[float]) -> None:
+    """Give each request its share of the seconds that all took together."""
     clock = time.perf_counter()
-    each = list(spent)
-    pace = (time.perf_counter() - clock) / max(sum(each), 1e-9)
-    for stack, seconds in zip(stacks, each, strict=True):
-        members = [one for alike in stack for one in alike]
-        for one in members:
-            if one.answer is not None:
-                one.answer = Answer(one.answer.value, pace * seconds / len(members))
+    spent = list(seconds)
+    pace = (time.perf_counter() - clock) / max(sum(spent), 1e-9)
+    for stack, own in zip(stacks, spent, strict=True):
+        members = [pending for equal in stack for pending in equal]
+        for pending in members:
+            if pending.answer is not None:
+                pending.answer = Answer(pending.answer.value, pace * own / len(members))
 
 
 def _compute(stack: _Stack) -> float:
-    """Fill in what came of a stack; returns the seconds it took."""
+    """Answer the requests of a stack; returns the seconds it took."""
     clock = time.perf_counter()
     try:
         with gradients():
-            made = _run([alike[0].request for alike in stack])
+            values = _run([equal[0].request for equal in stack])
     except BaseException as error:
-        if len(stack) > 1:  # one of them may have failed: the others are computed alone
-            return sum(_compute([alike]) for alike in stack)
-        for one in stack[0]:
-            one.failed = error
+        if len(stack) > 1:  # one of them may have failed: each is computed alone
+            return sum(_compute([equal]) for equal in stack)
+        for pending in stack[0]:
+            pending.error = error
     else:
-        for alike, value in zip(stack, made, strict=True):
-            for one in alike:
-                one.answer = Answer(value, 0.0)
+        for equal, value in zip(stack, values, strict=True):
+            for pending in equal:
+                pending.answer = Answer(value, 0.0)
     return time.perf_counter() - clock
 
 
 def _run(requests: Sequence[Any]) -> list[Any]:
-    """What came of requests of one batch key; a stack is halved where a device is too small."""
+    """The values of requests of one batch key; a stack is halved where a device is too small."""
     first = requests[0]
     if len(requests) == 1:
         return [first.compute()]
     try:
-        together: Any = first.optimiser
-        return together.run_together(
-            [request.problem for request in requests],
-            [request.x for request in requests],
-            first.steps,
-            [request.state for request in requests],
+        return list(
+            first.optimiser.run_together(
+                [request.problem for request in requests],
+                [request.x for request in requests],
+                first.steps,
+                [request.state for request in requests],
+            )
         )
     except torch.OutOfMemoryError:
         half = len(requests) // 2
         return _run(requests[:half]) + _run(requests[half:])
 
 
-def _stacks(requests: Sequence[_Pending], workers: int, stacked: bool) -> Iterable[_Stack]:
+def _stacks(waiting: Sequence[_Pending], workers: int, stacked: bool) -> Iterable[_Stack]:
     """Stacks as long as pays and leaves work for every worker; the long ones first."""
-    found: list[_Stack] = []
-    for alike in _group_by(requests, lambda request: request.batch_key):
-        same = [
-            group
-            for near in _group_by(alike, lambda request: request.start)
-            for group in (_group_by(near, lambda request: request.whole) if near[1:] else [near])
+    stacks: list[_Stack] = []
+    for similar in _group_by(waiting, lambda pending: pending.batch_key):
+        # the start alone is hashed first: it is short, and differs nearly always
+        groups = [
+            equal
+            for near in _group_by(similar, lambda pending: _digest([pending.step.x]))
+            for equal in (_group_by(near, _digest_of_step) if near[1:] else [near])
         ]
-        first = same[0][0].steps
+        first = groups[0][0].step
         size = 1
         if stacked and hasattr(first.optimiser, "run_together"):
-            size = max(
-                1,
-                min(_stack_memory(first) // _matrix_bytes(first.problem), -(-len(same) // workers)),
-            )
-        found += [same[start : start + size] for start in range(0, len(same), size)]
-    return sorted(found, key=lambda stack: -len(stack) * _matrix_bytes(stack[0][0].steps.problem))
+            most = _stack_memory(first) // _matrix_bytes(first.problem)
+            size = max(1, min(most, -(-len(groups) // workers)))
+        stacks += [groups[start : start + size] for start in range(0, len(groups), size)]
+    return sorted(stacks, key=lambda stack: -len(stack) * _matrix_bytes(stack[0][0].step.problem))
 
 
 def _group_by(
-    requests: Iterable[_Pending], key: Callable[[_Pending], Hashable]
+    waiting: Iterable[_Pending], key: Callable[[_Pending], Hashable]
 ) -> list[list[_Pending]]:
     groups: dict[Hashable, list[_Pending]] = {}
-    for request in requests:
-        groups.setdefault(key(request), []).append(request)
+    for pending in waiting:
+        groups.setdefault(key(pending), []).append(pending)
     return list(groups.values())
 
 
@@ -295,8 +289,12 @@ def _stack_memory(request: StepRequest) -> int:
 def _matrix_bytes(problem: LeastSquares) -> int:
     """Of the Jacobian, and of a normal matrix with its factor."""
     rows = sum(term.batch.size for term in problem.terms) * problem.network.outputs
-    free = int(problem.trainable_mask.sum())
-    return problem.weights.element_size() * (rows * free + 2 * min(rows, free) ** 2)
+    columns = int(problem.trainable_mask.sum())
+    return problem.weights.element_size() * (rows * columns + 2 * min(rows, columns) ** 2)
+
+
+def _digest_of_step(pending: _Pending) -> str:
+    return _digest([pending.step.x, pending.step.problem, pending.step.state])
 
 
 def _digest(parts: Any) -> str:
