@@ -8,11 +8,12 @@ from pacpde.interop.deepxde.backend import prepare
 
 prepare()  # before any of the modules below imports DeepXDE
 
+from pacpde.interop.deepxde.conversion import DeepXDEAnsatz, to_network, to_surrogate
 from pacpde.interop.deepxde.data import data, pde, solution
-from pacpde.interop.deepxde.engine import DeepXDEAnsatz, to_network, to_surrogate
+from pacpde.interop.deepxde.fine_tuning import l2_sp, warm_start
 from pacpde.interop.deepxde.model import Model
 from pacpde.interop.deepxde.pac import PAC
-from pacpde.interop.deepxde.rivals import l2_sp, transtailor, warm_start
+from pacpde.interop.deepxde.tailoring import transtailor
 
 __all__ = [
     "PAC",

@@ -16,7 +16,7 @@ from pacpde.physics.domain import Axis
 from pacpde.physics.problem import Problem
 from pacpde.reference.certificate import LOOSEST
 
-Values = Callable[[np.ndarray], np.ndarray]  # [points, axes] → [points, 1]
+PointFunction = Callable[[np.ndarray], np.ndarray]  # [points, axes] → [points, 1]
 
 
 class DeepXDEDerivative(Derivative):
@@ -116,7 +116,7 @@ def data(
         ) from error
 
 
-def _metrics(problem: Problem) -> Values:
+def _metrics(problem: Problem) -> PointFunction:
     try:
         return solution(problem)
     except SolverError as error:
@@ -125,7 +125,7 @@ def _metrics(problem: Problem) -> Values:
         ) from error
 
 
-def solution(problem: Problem) -> Values:
+def solution(problem: Problem) -> PointFunction:
     """The best certified reference at DeepXDE's points, [points, axes] → [points, fields]."""
     check_problem(problem, "problem")
     found = reference_for(problem, loosest=LOOSEST)
@@ -156,7 +156,7 @@ def _box(space: tuple[Axis, ...]) -> Any:
 
 
 def _start(problem: Problem, geometry: Any) -> list[Any]:
-    def of(field: int) -> Values:
+    def of(field: int) -> PointFunction:
         def values(x: np.ndarray) -> np.ndarray:
             space = x.T.astype(float)[: len(problem.domain.space)]
             return _column(problem.initial_fields(*space)[field], x)
@@ -197,12 +197,12 @@ def _on(axis: Axis, number: int) -> Callable[[np.ndarray, bool], bool]:
     return there
 
 
-def _wall(axis: Axis, number: int, edge: Dirichlet) -> Values:
+def _wall(axis: Axis, number: int, edge: Dirichlet) -> PointFunction:
     middle = (axis.lower + axis.upper) / 2
     return lambda x: _column(np.where(x[:, number] < middle, edge.lower, edge.upper), x)
 
 
-def _remembering(condition: Any, values: Values) -> Any:
+def _remembering(condition: Any, values: PointFunction) -> Any:
     """The condition with its values kept for the latest points alone.
 
     DeepXDE 1.15 keeps them by the address of an array, which after a resampling may be another's.

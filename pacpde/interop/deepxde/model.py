@@ -11,7 +11,7 @@ from torch import nn
 
 from pacpde.errors import InvalidValueError
 from pacpde.interop.deepxde.data import forget
-from pacpde.interop.deepxde.source import Answers, Values
+from pacpde.interop.deepxde.source import OutputCheck, Values, in_place, snapshot, write
 from pacpde.runtime import gradients
 
 Penalty = Callable[[nn.Module], torch.Tensor]
@@ -28,9 +28,9 @@ class Model(dde.Model):
         data: any DeepXDE data. They stay the user's own: what is done to them later counts.
         net: its own, so that what it was copied from stays as it is.
         penalty: net → a number that joins the losses, as the last of them.
-        fixed: tensors outside the network that its forward pass uses.
+        constants: tensors outside the network that its forward pass uses.
         variables: external variables of the source, which start with these values.
-        answers: of networks that must not have changed when this one trains or predicts.
+        checks: of networks that must not have changed when this one trains or predicts.
     """
 
     opt: Any  # None until it is compiled
@@ -45,9 +45,9 @@ class Model(dde.Model):
         net: nn.Module,
         penalty: Penalty | None = None,
         *,
-        fixed: Values | None = None,
+        constants: Values | None = None,
         variables: Values | None = None,
-        answers: Sequence[Answers] = (),
+        checks: Sequence[OutputCheck] = (),
     ) -> None:
         if not isinstance(data, dde.data.Data):
             raise InvalidValueError(
@@ -56,10 +56,10 @@ class Model(dde.Model):
             )
         super().__init__(data, net)
         self.penalty = penalty
-        self.fixed = fixed or Values()
-        self.external = variables.copy() if variables else Values()
-        self.external.put()
-        self._answers = tuple(answers)
+        self.constants = constants or {}
+        self.external = dict(variables or {})
+        write(self.external)
+        self._checks = tuple(checks)
         self._is_training = False
         self._points: Any = None
         self._check_fit()
@@ -70,7 +70,7 @@ class Model(dde.Model):
 
         A `dde.Variable` itself has those of the model that was made or trained last.
         """
-        return [value.clone() for value in self.external.values]
+        return [value.clone() for value in self.external.values()]
 
     def compile(
         self,
@@ -93,7 +93,7 @@ class Model(dde.Model):
         external = list(external) if isinstance(external, (list, tuple)) else [external]
         if isinstance(optimizer, torch.optim.Optimizer):
             external += self._others(optimizer, external)
-        if any(own in self.fixed for own in external):
+        if any(own in self.constants for own in external):
             raise InvalidValueError(
                 "an external variable stands in the network or in a transform of it, which the "
                 "source shares: its training would change the source. Make it a parameter of the "
@@ -104,19 +104,19 @@ class Model(dde.Model):
             super().compile(
                 optimizer, lr, loss, metrics, decay, loss_weights, external or None, **settings
             )
-        self.external.take(own for own in external if own not in self.external)
+        self.external |= snapshot(own for own in external if own not in self.external)
 
     def train(self, *args: Any, **settings: Any) -> Any:
         """As DeepXDE's, which see."""
         self._check_compiled("train")
-        self._check_answers()
+        self._check_outputs()
         self._is_training = True
         try:
-            with gradients(), self.fixed.standing():
+            with gradients(), in_place(self.constants):
                 return super().train(*args, **settings)
         finally:
             self._is_training = False
-            self.external.take(self.external_trainable_variables)
+            self.external |= snapshot(self.external_trainable_variables)
 
     def save(self, *args: Any, **settings: Any) -> Any:
         """As DeepXDE's, which see."""
@@ -131,9 +131,9 @@ class Model(dde.Model):
     def predict(self, *args: Any, **settings: Any) -> Any:
         """As DeepXDE's, which see."""
         if not self._is_training:  # in which a callback may change a value for a while
-            self._check_answers()
-        external = Values() if self._is_training else self.external
-        with gradients(), self.fixed.standing(), external.standing():
+            self._check_outputs()
+        external = {} if self._is_training else self.external
+        with gradients(), in_place(self.constants), in_place(external):
             if self.opt is not None:
                 return super().predict(*args, **settings)
             self._compile_for_now()
@@ -142,9 +142,9 @@ class Model(dde.Model):
             finally:
                 self.opt = None  # it is still to be compiled by who trains it
 
-    def _check_answers(self) -> None:
-        for answers in self._answers:
-            answers.check()
+    def _check_outputs(self) -> None:
+        for check in self._checks:
+            check.check()
 
     def _compile_for_now(self) -> None:
         super().compile("adam", lr=1e-3, verbose=0)
@@ -154,7 +154,7 @@ class Model(dde.Model):
         points, targets, *others = self.data.test()
         self._compile_for_now()
         try:
-            with gradients(), self.fixed.standing():
+            with gradients(), in_place(self.constants):
                 outputs, _ = self._outputs_losses(False, points, targets, *(others or [None]))
         except Exception as error:  # whatever the user's equation raises
             dde.grad.clear()
@@ -274,7 +274,7 @@ class Model(dde.Model):
         return others
 
 
-def anchored(net: nn.Module, strength: float) -> Penalty:
+def l2_penalty(net: nn.Module, strength: float) -> Penalty:
     """strength · ‖w − w₀‖² over a network's parameters, with w₀ what they are now."""
     start = [parameter.detach().clone() for parameter in net.parameters()]
 

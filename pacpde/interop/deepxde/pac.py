@@ -1,15 +1,15 @@
 """PAC on a DeepXDE model: the three stages around your own `compile` and `train`."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from pacpde.errors import InvalidValueError, TransferWarning
-from pacpde.interop.deepxde.model import Model, anchored
-from pacpde.interop.deepxde.paths import check_paths, masked
-from pacpde.interop.deepxde.source import Answers, Source, Values
+from pacpde.interop.deepxde.model import Model, Penalty, l2_penalty
+from pacpde.interop.deepxde.source import OutputCheck, Source, Values
 from pacpde.methods.base import check_strength
 from pacpde.networks.frozen import (
     Tensors,
@@ -20,6 +20,7 @@ from pacpde.networks.frozen import (
     plain_copy,
 )
 from pacpde.pac import magnitude_mask, mask_from_tensors
+from pacpde.pac.paths import check_paths, masked
 from pacpde.runtime import gradients
 
 
@@ -38,7 +39,6 @@ class PAC:
     The given model stays as it is. `calibrate` may be called again, for other targets: each starts
     from the source. Weights that a stage does not move are no parameters of its network, so that no
     optimiser, `requires_grad_` or checkpoint can reach them.
-
     """
 
     @gradients()
@@ -47,12 +47,12 @@ class PAC:
         check_freezable(source.net)
         self._data = model.data
         self._source = source
-        self._answers = source.answers(source.net)
+        self._check = source.output_check(source.net)
         self._values: Tensors = merged_state(source.net)
         self._allocated: Model | None = None
         self._start: Tensors = {}  # of `allocated`, before its training
         self._calibrated: Model | None = None
-        self._calibrated_from: tuple[nn.Module, Values, Answers] | None = None
+        self._calibrated_from: tuple[nn.Module, Values, OutputCheck] | None = None
         self._mask: Tensors = {}
 
     @property
@@ -93,41 +93,40 @@ class PAC:
         else:
             chosen = mask_from_tensors(source, mask)
         masks = layout.split(chosen.to(next(source.net.parameters()).device))
-        check_paths(source.net, self._values, masks, source.inputs)
+        net: Any = plain_copy(source.net)
+        net._output_transform = None  # which may vanish somewhere, or depend on inputs by itself
+        check_paths(net, self._values, masks, source.inputs)
         self._mask = masks
         self._allocated = self._calibrated = None
 
     @gradients()
     def allocate(self) -> Model:
-        """The source with the pruned weights at 0, whose kept weights are free: train it."""
+        """The source with the pruned weights at 0, whose kept weights are trainable: train it."""
         self._need(self._mask, "prune", "allocate")
         if self._allocated is not None and not self._is_untrained():
             raise InvalidValueError(
                 "the source is allocated already, and its training would be lost: go on with the "
                 "model that allocate gave, or call pac.prune(...) to begin again."
             )
-        self._answers.check()
-        source, self._start = self._source, masked(self._values, self._mask)
-        net = frozen_module(source.net, self._start, self._mask)
-        self._allocated = Model(
-            self._data, net, fixed=source.fixed, variables=source.variables,
-            answers=[self._answers],
-        )  # fmt: skip
+        self._check.check()
+        self._start = masked(self._values, self._mask)
+        net = frozen_module(self._source.net, self._start, self._mask)
+        self._allocated = self._model(self._data, net, self._source.variables)
         self._calibrated = None
         return self._allocated
 
     @gradients()
     def calibrate(self, data: Any, *, strength: float = 0.0) -> Model:
-        """The target, whose pruned weights are free and start at 0: train it.
+        """The target, whose pruned weights are trainable and start at 0: train it.
 
         Args:
             data: of the target.
-            strength: λ of the penalty on the free weights, which joins the losses; without a ½.
+            strength: λ of the penalty on these weights, which joins the losses; without a ½.
         """
         self._need(self._allocated, "allocate", "calibrate")
         check_strength("strength (λ)", strength)
         assert self._allocated is not None
-        self._answers.check()
+        self._check.check()
         if self._is_untrained():
             warnings.warn(
                 "the allocated source is not trained: it has lost its pruned weights, and nothing "
@@ -136,18 +135,14 @@ class PAC:
                 TransferWarning,
                 stacklevel=3,
             )
-        template, variables = plain_copy(self._allocated.net), self._allocated.external.copy()
-        net = frozen_module(
-            template, merged_state(template), {name: ~own for name, own in self._mask.items()}
-        )
-        penalty = anchored(net, strength) if strength else None
-        made = Model(
-            data, net, penalty, fixed=self._source.fixed, variables=variables,
-            answers=[self._answers],
-        )  # fmt: skip
-        answers = self._source.answers(template)  # whose transforms may be its own
-        self._calibrated, self._calibrated_from = made, (template, variables, answers)
-        return made
+        template, variables = plain_copy(self._allocated.net), dict(self._allocated.external)
+        trainable = {name: ~own for name, own in self._mask.items()}
+        net = frozen_module(template, merged_state(template), trainable)
+        penalty = l2_penalty(net, strength) if strength else None
+        model = self._model(data, net, variables, penalty)
+        check = self._source.output_check(template)  # whose transforms may be its own
+        self._calibrated, self._calibrated_from = model, (template, variables, check)
+        return model
 
     @gradients()
     def recall(self) -> Model:
@@ -163,21 +158,34 @@ class PAC:
         latest = self._calibrated or self._allocated
         self._need(latest, "allocate", "recall")
         assert latest is not None
-        template, variables, answers = latest.net, latest.external, self._answers
+        template, variables, checks = latest.net, latest.external, [self._check]
         if latest is self._calibrated:
             assert self._calibrated_from is not None
-            template, variables, answers = self._calibrated_from
-        both = [self._answers, answers]
-        for own in both:
-            own.check()
+            template, variables, check = self._calibrated_from
+            checks.append(check)
+        for check in checks:
+            check.check()
         net = copy_with_values(template, masked(merged_state(latest.net), self._mask))
-        return Model(self._data, net, fixed=self._source.fixed, variables=variables, answers=both)
+        return self._model(self._data, net, variables, checks=checks)
+
+    def _model(
+        self,
+        data: Any,
+        net: nn.Module,
+        variables: Values,
+        penalty: Penalty | None = None,
+        checks: Sequence[OutputCheck] = (),
+    ) -> Model:
+        return Model(
+            data, net, penalty, constants=self._source.constants, variables=variables,
+            checks=checks or [self._check],
+        )  # fmt: skip
 
     def _is_untrained(self) -> bool:
         assert self._allocated is not None
         now = merged_state(self._allocated.net)
         return all(torch.equal(value, now[name]) for name, value in self._start.items())
 
-    def _need(self, found: Any, before: str, now: str) -> None:
-        if not found:
+    def _need(self, stage: Any, before: str, now: str) -> None:
+        if not stage:
             raise InvalidValueError(f"{now} comes after {before}: call pac.{before}(...) first.")

@@ -1,9 +1,10 @@
 """What a transfer takes from a trained model: its network, and the tensors that it uses beside it.
 
-A transform may use a tensor that is no part of the network, and an equation a `dde.Variable`. Every
-model that is made from the source uses the same ones. So each model keeps the values that they have
-for it, and puts them in place while it predicts and trains. Numbers and arrays that a transform
-reads are not kept: what the network gives with them is, so that a change of them is noticed.
+- A transform may use a tensor that is no part of the network, and an equation a `dde.Variable`.
+  Every model that is made from the source uses the same ones. So each model stores the values that
+  they have for it, and puts them in place while it predicts and trains.
+- Numbers and arrays that a transform reads are not stored. The outputs of the network with them
+  are, so that a change is noticed.
 """
 
 import warnings
@@ -27,54 +28,35 @@ from pacpde.runtime import gradients
 PROBES = 64  # points at which a network is tried
 TINY = 1e-30
 ROUNDING = 100  # in units of the last place: sums may be taken in another order
+Values = dict[torch.Tensor, torch.Tensor]  # tensor that several models use → its value for one
 
 
-class Values:
-    """Tensors that several models use, with the values that they have for one of them."""
-
-    def __init__(self, tensors: Iterable[torch.Tensor] = ()) -> None:
-        self._pairs = {id(own): (own, own.detach().clone()) for own in tensors}
-
-    @property
-    def tensors(self) -> list[torch.Tensor]:
-        return [own for own, _ in self._pairs.values()]
-
-    @property
-    def values(self) -> list[torch.Tensor]:
-        return [value for _, value in self._pairs.values()]
-
-    def __contains__(self, tensor: torch.Tensor) -> bool:
-        return id(tensor) in self._pairs
-
-    def copy(self) -> "Values":
-        found = Values()
-        found._pairs = dict(self._pairs)
-        return found
-
-    def take(self, tensors: Iterable[torch.Tensor]) -> None:
-        """What stands in these tensors now."""
-        self._pairs |= Values(tensors)._pairs
-
-    def put(self) -> None:
-        """These values into the tensors."""
-        for own, value in self._pairs.values():
-            if not torch.equal(own, value):
-                with torch.no_grad():
-                    own.copy_(value)
-
-    @contextmanager
-    def standing(self) -> Iterator[None]:
-        """These values in the tensors for a while."""
-        before = Values(self.tensors)
-        self.put()
-        try:
-            yield
-        finally:
-            before.put()
+def snapshot(tensors: Iterable[torch.Tensor]) -> Values:
+    """The values that these tensors have now."""
+    return {own: own.detach().clone() for own in tensors}
 
 
-class Answers:
-    """What a network gives at some inputs, to find out later whether it still does.
+def write(values: Values) -> None:
+    """Put the values into their tensors."""
+    for own, value in values.items():
+        if not torch.equal(own, value):
+            with torch.no_grad():
+                own.copy_(value)
+
+
+@contextmanager
+def in_place(values: Values) -> Iterator[None]:
+    """The values in their tensors for a while."""
+    before = snapshot(values)
+    write(values)
+    try:
+        yield
+    finally:
+        write(before)
+
+
+class OutputCheck:
+    """The outputs of a network at some inputs, to be compared later.
 
     A network follows whatever its transforms and its forward method read by name: a number, an
     array or an entry of a dict that is changed changes every copy of it, a recalled one too.
@@ -82,48 +64,49 @@ class Answers:
     Args:
         net: plain, and copied.
         others: auxiliary variables at the inputs, or None.
-        fixed: tensors outside the network that it uses.
+        constants: tensors outside the network that it uses.
         follow: let the forward pass take derivatives in the inputs, which torch.func forbids.
     """
 
     def __init__(
-        self, net: nn.Module, inputs: Any, others: Any, fixed: Values, follow: bool = True
+        self, net: nn.Module, inputs: Any, others: Any, constants: Values, follow: bool = True
     ) -> None:
-        self.inputs, self.others, self.fixed, self.follow = inputs, others, fixed, follow
+        self.inputs, self.others, self.constants, self.follow = inputs, others, constants, follow
         self._net = plain_copy(net)
-        self._given = self._now()
+        self._before = self._outputs()
 
-    def _now(self) -> list[torch.Tensor]:
-        with self.fixed.standing(), _random_numbers_kept(self._net):
-            return evaluated(self._net, self.inputs, self.others, self.follow)[1]
+    def _outputs(self) -> list[torch.Tensor]:
+        with in_place(self.constants), _random_state_restored(self._net):
+            return evaluate(self._net, self.inputs, self.others, self.follow)[1]
 
     def check(self) -> None:
         """Refuse a network that gives something else by now."""
         try:
-            now = self._now()
-            apart = max(_apart(a, b) for a, b in zip(self._given, now, strict=True))
-            said = f"its outputs differ by {apart:.2g} of their size"
+            pairs = zip(self._before, self._outputs(), strict=True)
+            difference = max(_difference(before, now) for before, now in pairs)
+            reason = f"its outputs differ by {difference:.2g} of their size"
         except Exception as error:  # whatever the user's transform raises by now
-            apart, said = np.inf, f"it ends in {type(error).__name__}: {error}"
-        if apart > 0:
+            difference, reason = np.inf, f"it ends in {type(error).__name__}: {error}"
+        if difference > 0:
             raise InvalidValueError(
                 "the source's network does not give what it gave when the transfer took it "
-                f"({said}): a number, an array or another value that it or a transform of it reads "
-                "was changed since, and all that is made from the source reads the same one. Set "
-                "it back. Give a transform its value as a default argument "
+                f"({reason}): a number, an array or another value that it or a transform of it "
+                "reads was changed since, and all that is made from the source reads the same one. "
+                "Set it back. Give a transform its value as a default argument "
                 "(lambda x, y, amp=1.0: ...), and a target with another value a transform of its "
                 "own (target.net.apply_output_transform(...))."
             )
 
 
-def _apart(given: torch.Tensor, now: torch.Tensor) -> float:
-    """max |now − given| / max |given|; 0 where it is rounding."""
-    if given.shape != now.shape or given.dtype != now.dtype:
+def _difference(before: torch.Tensor, now: torch.Tensor) -> float:
+    """max |now − before| / max |before|; 0 where it is rounding."""
+    if before.shape != now.shape or before.dtype != now.dtype:
         return np.inf
-    if torch.equal(given, now):
+    if torch.equal(before, now):
         return 0.0
-    apart = (now - given).nan_to_num(np.inf).abs().max() / given.abs().max().clamp(min=TINY)
-    return float(apart) if apart > ROUNDING * torch.finfo(given.dtype).eps else 0.0
+    size = before.abs().max().clamp(min=TINY)
+    difference = float((now - before).nan_to_num(np.inf).abs().max() / size)
+    return difference if difference > ROUNDING * torch.finfo(before.dtype).eps else 0.0
 
 
 @dataclass(frozen=True)
@@ -133,14 +116,14 @@ class Source:
     Attributes:
         net: a plain copy of its network.
         inputs: some of its data's inputs, as the network takes them.
-        fixed: tensors outside the network that its forward pass uses. No stage trains them.
+        constants: tensors outside the network that its forward pass uses. No stage trains them.
         variables: the external variables that the model was compiled with.
         others: the auxiliary variables at the inputs; None for none.
     """
 
     net: nn.Module
     inputs: Any
-    fixed: Values
+    constants: Values
     variables: Values
     others: Any = None
 
@@ -149,9 +132,9 @@ class Source:
         """What the network's weights are, in the order of its parameters."""
         return WeightLayout.of({name: own.shape for name, own in self.net.named_parameters()})
 
-    def answers(self, net: nn.Module, follow: bool = True) -> Answers:
-        """What this network, or that of a later stage, gives at the inputs."""
-        return Answers(net, self.inputs, self.others, self.fixed, follow)
+    def output_check(self, net: nn.Module, follow: bool = True) -> OutputCheck:
+        """Of this network, or of that of a later stage, at the inputs."""
+        return OutputCheck(net, self.inputs, self.others, self.constants, follow)
 
     @classmethod
     def of(cls, model: Any) -> "Source":
@@ -165,36 +148,28 @@ class Source:
                 would go on using the original's.
         """
         check_model(model)
-        if not hasattr(model, "external"):
-            return cls._standing(model)
-        with model.fixed.standing():  # as the model itself evaluates
-            return cls._standing(model)
-
-    @classmethod
-    def _standing(cls, model: Any) -> "Source":
-        """A model with its values in all tensors that it uses."""
-        net = plain_copy(model.net)
-        if not all(bool(own.isfinite().all()) for own in net.parameters()):
-            raise InvalidValueError(
-                "some of the source's weights are no finite numbers: its training diverged. Train "
-                "it again, more slowly."
-            )
-        inputs, others = _probes(model.data, net)
-        used = _used(plain_copy(net), inputs, others)
-        names = [
-            name for name, own in model.net.named_parameters() if any(own is use for use in used)
-        ]
-        if names:
-            raise InvalidValueError(
-                f"a transform of the network uses the network's own {', '.join(names)}: a copy "
-                "would go on using the original's. Use them in the forward method of the network's "
-                "class instead."
-            )
-        fixed = Values([*used, *_used(model.net, inputs, others)])
-        if hasattr(model, "external"):
-            return cls(net, inputs, fixed, model.external.copy(), others)
-        external = [own for own in model.external_trainable_variables if own not in fixed]
-        return cls(net, inputs, fixed, Values(external), others)
+        with in_place(getattr(model, "constants", {})):  # as the model itself evaluates
+            net = plain_copy(model.net)
+            if not all(bool(own.isfinite().all()) for own in net.parameters()):
+                raise InvalidValueError(
+                    "some of the source's weights are no finite numbers: its training diverged. "
+                    "Train it again, more slowly."
+                )
+            inputs, others = _probes(model.data, net)
+            used = _tensors_used(plain_copy(net), inputs, others)
+            names = [name for name, own in model.net.named_parameters() if own in set(used)]
+            if names:
+                raise InvalidValueError(
+                    f"a transform of the network uses the network's own {', '.join(names)}: a copy "
+                    "would go on using the original's. Use them in the forward method of the "
+                    "network's class instead."
+                )
+            constants = snapshot([*used, *_tensors_used(model.net, inputs, others)])
+        variables = getattr(model, "external", None)
+        if variables is None:
+            external = model.external_trainable_variables
+            variables = snapshot(own for own in external if own not in constants)
+        return cls(net, inputs, constants, dict(variables), others)
 
 
 def check_model(model: Any) -> None:
@@ -238,81 +213,74 @@ def _probes(data: Any, net: nn.Module) -> tuple[Any, Any]:
             return tuple(some(own) for own in points)
         if points is None:
             return None
-        found = np.asarray(points)  # whose first rows may all lie on the boundary
-        return found[np.unique(np.linspace(0, len(found) - 1, PROBES).astype(int))]
+        rows = np.asarray(points)  # the first of which may all lie on the boundary
+        return rows[np.unique(np.linspace(0, len(rows) - 1, PROBES).astype(int))]
 
     points, _, *others = data.test()
     return as_inputs(some(points), net), some(others[0]) if others else None
 
 
-def _used(net: Any, inputs: Any, others: Any) -> list[torch.Tensor]:
+def _tensors_used(net: Any, inputs: Any, others: Any) -> list[torch.Tensor]:
     """Tensors outside a network that its forward pass uses, whatever names them."""
     before = [own.clone() for own in net.buffers()]
-    with _random_numbers_kept(net):
-        asked = [evaluated(net, inputs, others) for _ in range(2)]
-    (first, answer), (second, other) = asked
+    with _random_state_restored(net):
+        (first, one), (second, other) = (evaluate(net, inputs, others) for _ in range(2))
     moved = any(not torch.equal(own, was) for own, was in zip(net.buffers(), before, strict=True))
-    same = all(
-        torch.allclose(a, b, 0, 0, equal_nan=True) for a, b in zip(answer, other, strict=True)
-    )
+    same = all(torch.allclose(a, b, 0, 0, equal_nan=True) for a, b in zip(one, other, strict=True))
     if moved or not same:
         raise InvalidValueError(
             "the network answers differently when it is asked twice, by random numbers or by a "
             "buffer that moves: it cannot be recalled. Let it do so in training alone (where "
             "self.training is True)."
         )
-    own = {id(tensor) for tensor in (*net.parameters(), *net.buffers())}
+    own = {*net.parameters(), *net.buffers()}
     # what is made anew in every pass, such as a constant, is in one of the two alone
-    return [tensor for key, tensor in first.items() if key in second and key not in own]
+    return [tensor for tensor in first if tensor in set(second) - own]
 
 
-def _random_numbers_kept(net: nn.Module) -> AbstractContextManager[None]:
-    """The generators where a network is go on as if it had drawn nothing."""
+def _random_state_restored(net: nn.Module) -> AbstractContextManager[None]:
+    """Random numbers go on, where a network is, as if it had drawn none."""
     cuda = {own.device.index for own in net.parameters() if own.device.type == "cuda"}
     return torch.random.fork_rng(sorted(cuda))
 
 
-def evaluated(
+def evaluate(
     net: Any, inputs: Any, others: Any, follow: bool = True
-) -> tuple[dict[int, torch.Tensor], list[torch.Tensor]]:
-    """The tensors that a forward pass takes and did not make, by their id, and its outputs."""
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """The tensors that a forward pass takes and does not make, and its outputs."""
     training = net.training
     with gradients():
         net.train(False)
         if others is not None:
             net.auxiliary_vars = as_inputs(others, net)
-        here = [own.clone() for own in tree_leaves(inputs)]
-        here = [own.requires_grad_() for own in here] if follow else here
-        with _Reads(here) as reads:
-            found = _answer(net, tuple(here) if isinstance(inputs, tuple) else here[0])
+        leaves = [own.clone() for own in tree_leaves(inputs)]
+        leaves = [own.requires_grad_() for own in leaves] if follow else leaves
+        with _TensorReads(leaves) as reads:
+            try:
+                outputs = net(tuple(leaves) if isinstance(inputs, tuple) else leaves[0])
+            except (RuntimeError, TypeError, IndexError, ValueError) as error:
+                raise InvalidValueError(
+                    f"the source's network cannot be evaluated at its own data's points: {error}"
+                ) from error
         dde.grad.clear()
         net.train(training)
-    return reads.read, [own.detach() for own in tree_leaves(found)]
+    return list(reads.taken), [own.detach() for own in tree_leaves(outputs)]
 
 
-def _answer(net: Any, inputs: Any) -> Any:
-    try:
-        return net(inputs)
-    except (RuntimeError, TypeError, IndexError, ValueError) as error:
-        raise InvalidValueError(
-            f"the source's network cannot be evaluated at its own data's points: {error}"
-        ) from error
-
-
-class _Reads(TorchDispatchMode):
-    """The tensors that computations take and did not make, by their id."""
+class _TensorReads(TorchDispatchMode):
+    """The tensors that computations take and do not make (a tensor is its own key)."""
 
     def __init__(self, inputs: Iterable[torch.Tensor]) -> None:
         super().__init__()
-        self.made = {id(own): own for own in inputs}
-        self.read: dict[int, torch.Tensor] = {}
+        self.made = set(inputs)
+        self.taken: dict[torch.Tensor, None] = {}
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         for own in tree_leaves((args, kwargs)):
-            if isinstance(own, torch.Tensor) and id(own) not in self.made:
-                self.read.setdefault(id(own), own)
-        found = function(*args, **(kwargs or {}))
-        self.made |= {id(own): own for own in tree_leaves(found) if isinstance(own, torch.Tensor)}
-        return found
+            if isinstance(own, torch.Tensor) and own not in self.made:
+                self.taken.setdefault(own)
+        result = function(*args, **(kwargs or {}))
+        self.made |= {own for own in tree_leaves(result) if isinstance(own, torch.Tensor)}
+        return result

@@ -13,7 +13,7 @@ import torch
 
 from pacpde.errors import InvalidValueError
 from pacpde.interop.deepxde import PAC, Model, data, l2_sp, transtailor, warm_start
-from pacpde.interop.deepxde.rivals import _other_points
+from pacpde.interop.deepxde.tailoring import _other_points
 from pacpde.networks.frozen import merged_state
 from pacpde.problems import Heat, Lorenz
 

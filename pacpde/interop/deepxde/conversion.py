@@ -17,7 +17,7 @@ from torch import nn
 from pacpde.errors import InvalidValueError
 from pacpde.interop.deepxde.data import order
 from pacpde.interop.deepxde.model import Transform, activations
-from pacpde.interop.deepxde.source import Answers, Source
+from pacpde.interop.deepxde.source import OutputCheck, Source
 from pacpde.methods.checks import check_problem
 from pacpde.methods.checks import check_source as check_surrogate
 from pacpde.methods.provenance import of_import
@@ -49,18 +49,18 @@ class DeepXDEAnsatz(PhysicsAnsatz):
             in the network.
         width: number of features.
         outputs_of: T, (inputs, outputs [points, fields]) → fields; None for none.
-        answers: what the network that it was made from gives, to be compared before every use: the
-            transforms follow values that they read and that are changed.
+        output_check: of the network that it was made from, before every use: the transforms follow
+            values that they read and that are changed.
     """
 
     features: Transform | None = None
     width: int = 0
     outputs_of: Transform | None = None
-    answers: Answers | None = field(default=None, compare=False, repr=False)
+    output_check: OutputCheck | None = field(default=None, compare=False, repr=False)
 
     def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
-        if self.answers is not None:
-            self.answers.check()
+        if self.output_check is not None:
+            self.output_check.check()
         return super().batch(points, names)
 
     @property
@@ -156,7 +156,7 @@ def to_surrogate(model: Any, problem: Problem) -> Surrogate:
     """
     check_problem(problem, "problem")
     source = Source.of(model)
-    if any(own.requires_grad for own in source.fixed.tensors):
+    if any(own.requires_grad for own in source.constants):
         raise InvalidValueError(
             "a transform of the network uses a tensor that can be trained, such as a dde.Variable, "
             "which the surrogate would go on following: give the transform its value, as a number."
@@ -176,8 +176,8 @@ def to_surrogate(model: Any, problem: Problem) -> Surrogate:
             )
     width = network.inputs if features is not None else 0
     transformed = features is not None or outputs is not None
-    answers = source.answers(net, follow=False) if transformed else None
-    ansatz = DeepXDEAnsatz(problem, False, False, features, width, outputs, answers)
+    check = source.output_check(net, follow=False) if transformed else None
+    ansatz = DeepXDEAnsatz(problem, False, False, features, width, outputs, check)
     ansatz.check()
     layers = _matrices(net)
     parts = [part.flatten() for pair in _folded(layers, ansatz) for part in pair]

@@ -1,8 +1,9 @@
-"""Other ways to transfer a DeepXDE model: warm start, L2-SP and TransTailor."""
+"""TransTailor on a DeepXDE model."""
 
 import warnings
 from collections.abc import Callable, Sequence
 from copy import copy, deepcopy
+from functools import partial
 from typing import Any
 
 import deepxde as dde
@@ -12,34 +13,10 @@ from torch import nn
 
 from pacpde.errors import InvalidValueError, TransferWarning
 from pacpde.interop.deepxde.data import forget
-from pacpde.interop.deepxde.model import Model, activations, anchored
-from pacpde.interop.deepxde.source import Source, Values, as_inputs
+from pacpde.interop.deepxde.model import Model, activations
+from pacpde.interop.deepxde.source import Source, Values, as_inputs, in_place
 from pacpde.interop.modules import Activation, Tailored, tailor
-from pacpde.methods.base import check_strength
 from pacpde.runtime import gradients
-
-
-@gradients()
-def warm_start(model: Any, data: Any) -> Model:
-    """min L_T(w) over all weights, from the source's: a model of the target to compile and train.
-
-    The given model stays as it is, and its optimiser's state stays behind, which `restore` would
-    bring along.
-    """
-    source = Source.of(model)
-    return Model(data, source.net, fixed=source.fixed, variables=source.variables)
-
-
-@gradients()
-def l2_sp(model: Any, data: Any, *, alpha: float = 0.01) -> Model:
-    """min L_T(w) + (α/2)‖w − w_S‖² from w = w_S (Li et al., ICML 2018, arXiv 1802.01483).
-
-    The penalty joins the losses, as the last of them.
-    """
-    check_strength("alpha (α)", alpha)
-    source = Source.of(model)
-    penalty = anchored(source.net, alpha / 2)
-    return Model(data, source.net, penalty, fixed=source.fixed, variables=source.variables)
 
 
 class Chain(dde.nn.NN):
@@ -54,11 +31,12 @@ class Chain(dde.nn.NN):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Inputs [points, axes] → outputs [points, fields]."""
-        found = self.chain(self.features(inputs))
-        return found if self._output_transform is None else self._output_transform(inputs, found)
+        outputs = self.chain(self.features(inputs))
+        transform = self._output_transform
+        return outputs if transform is None else transform(inputs, outputs)
 
     def features(self, inputs: torch.Tensor) -> torch.Tensor:
-        """What the chain is given."""
+        """The inputs of the chain."""
         return inputs if self._input_transform is None else self._input_transform(inputs)
 
 
@@ -95,35 +73,32 @@ def transtailor(
     chain = as_chain(net)
     variables: dict[nn.Module, Values] = {}  # that each network was trained with, in this order
 
-    def of(core: nn.Module) -> Model:
+    def model_of(core: nn.Module) -> Model:
         latest = [source.variables, *variables.values()][-1]
         external = variables.get(core, latest)
-        return Model(data, Chain(core, net), fixed=source.fixed, variables=external)
+        return Model(data, Chain(core, net), constants=source.constants, variables=external)
 
-    def losses(core: nn.Module) -> torch.Tensor:
-        with source.fixed.standing():
-            return _losses(data, Chain(core, net), loss_weights)
+    def losses_at(points: Any, core: nn.Module) -> torch.Tensor:
+        with in_place(source.constants):
+            return _losses(points, Chain(core, net), loss_weights)
 
-    def measured(core: nn.Module) -> float:
-        with source.fixed.standing():
-            return float(_losses(held_out, Chain(core, net), loss_weights).detach().mean())
+    def tune(core: nn.Sequential) -> None:
+        tuned = model_of(core)
+        train(tuned)
+        variables[core] = tuned.external
 
-    def trained(core: nn.Sequential) -> None:
-        made = of(core)
-        train(made)
-        variables[core] = made.external
-
-    of(chain)  # says whether the network fits the data
-    held_out = _other_points(data)
+    model_of(chain)  # says whether the network fits the data
+    other_data = _other_points(data)
     x = as_inputs(data.train_next_batch()[0][:1], chain)
     with torch.no_grad():
         example = Chain(nn.Identity(), net).features(x)
-    made = tailor(
-        chain, losses, measured, example,
-        flops=flops, tau=tau, rounds=rounds, factor_steps=factor_steps, train=trained,
+    tailored = tailor(
+        chain, partial(losses_at, data),
+        lambda core: float(losses_at(other_data, core).detach().mean()), example,
+        flops=flops, tau=tau, rounds=rounds, factor_steps=factor_steps, train=tune,
     )  # fmt: skip
     forget(getattr(data, "bcs", ()))  # the held-out points, which are not kept
-    return of(made.model), made
+    return model_of(tailored.model), tailored
 
 
 def as_chain(net: Any) -> nn.Sequential:
@@ -136,8 +111,8 @@ def as_chain(net: Any) -> nn.Sequential:
             "of layers, a deepxde.nn.FNN; PAC, warm start and L2-SP take any."
         )
     modules: list[nn.Module] = []
-    for linear, bend in zip(net.linears, activations(net), strict=False):
-        modules += [linear, Activation(bend)]
+    for linear, function in zip(net.linears, activations(net), strict=False):
+        modules += [linear, Activation(function)]
     return nn.Sequential(*modules, net.linears[-1])
 
 
@@ -146,12 +121,12 @@ def _losses(data: Any, net: Any, weights: Sequence[float] | None) -> torch.Tenso
     """The squared errors of every condition at every point, [losses]; their mean is the loss."""
     points, targets, *others = data.train_next_batch()
     x = as_inputs(points, net).requires_grad_()
-    there = others[0] if others else None
-    net.auxiliary_vars = None if there is None else as_inputs(there, net)
+    auxiliary = others[0] if others else None
+    net.auxiliary_vars = None if auxiliary is None else as_inputs(auxiliary, net)
     squared = data.losses_train(
         None if targets is None else as_inputs(targets, net),
         net(x),
-        lambda target, found: (target - found) ** 2,
+        lambda target, output: (target - output) ** 2,
         x,
         dde.Model(data, net),
         aux=[net],
@@ -172,17 +147,17 @@ def _losses(data: Any, net: Any, weights: Sequence[float] | None) -> torch.Tenso
 
 def _other_points(data: Any) -> Any:
     """The same data at points of its own, where it can draw them; else its test points."""
-    made = copy(data)
+    other = copy(data)
     if hasattr(data, "resample_train_points"):
-        made.bcs = [_apart(condition) for condition in data.bcs]
-        made.train_distribution = "pseudo"
-        made.int_mat_train = None  # of fractional equations, which keep it for the old points
-        made.resample_train_points()
+        other.bcs = [_separate(condition) for condition in data.bcs]
+        other.train_distribution = "pseudo"
+        other.int_mat_train = None  # of fractional equations, which keep it for the old points
+        other.resample_train_points()
     elif isinstance(data, dde.data.Function):
-        made.dist_train, made.online, made.train_x = "pseudo", False, None
+        other.dist_train, other.online, other.train_x = "pseudo", False, None
     else:
-        made.train_next_batch = data.test
-    if np.array_equal(made.train_next_batch()[0], data.train_next_batch()[0]):
+        other.train_next_batch = data.test
+    if np.array_equal(other.train_next_batch()[0], data.train_next_batch()[0]):
         warnings.warn(
             "the data have no points beside those that are trained on, and the rounds end on "
             "these: a network that fits nothing else goes unnoticed. Give other test points, or "
@@ -190,12 +165,12 @@ def _other_points(data: Any) -> Any:
             TransferWarning,
             stacklevel=4,
         )
-    return made
+    return other
 
 
-def _apart(condition: Any) -> Any:
+def _separate(condition: Any) -> Any:
     """A condition whose batches are drawn without moving those of the given one."""
-    made = copy(condition)
-    if hasattr(made, "batch_sampler"):
-        made.batch_sampler = deepcopy(made.batch_sampler)
-    return made
+    other = copy(condition)
+    if hasattr(other, "batch_sampler"):
+        other.batch_sampler = deepcopy(other.batch_sampler)
+    return other

@@ -23,27 +23,28 @@ def check_paths(net: nn.Module, values: Tensors, mask: Tensors, inputs: Any) -> 
     """Refuse a mask that cuts the network; warn of freed weights that would stay at 0.
 
     A freed weight stays at 0 where the loss has no slope in it: all weights into and out of its
-    neuron are freed, and start at 0.
+    neuron are freed, and start at 0. Slopes are taken, so that the network may be any.
 
     Args:
-        net: plain.
+        net: a plain torch module.
         values: the source's, by parameter name.
         mask: True where the source keeps a weight.
-        inputs: some of the data's, at which slopes are taken.
+        inputs: a tensor, or a tuple of them, at which slopes are taken.
     """
     pruned = masked(values, mask)
-    whole, left = (_depends(copy_with_values(net, own), inputs) for own in (values, pruned))
-    lost = [number for number, (was, now) in enumerate(zip(whole, left, strict=True)) if was > now]
-    if lost:
-        names = ", ".join(str(number) for number in lost)
+    before, after = (_depends(copy_with_values(net, own), inputs) for own in (values, pruned))
+    pairs = enumerate(zip(before, after, strict=True))
+    cut = [number for number, (once, now) in pairs if once and not now]
+    if cut:
+        names = ", ".join(str(number) for number in cut)
         raise InvalidValueError(
             f"the mask cuts every path from the inputs to the output {names}, which would be "
             "constant: keep more weights (a smaller sparsity), or spread them over the layers "
             '(scope="tensor").'
         )
-    free = {name: ~own for name, own in mask.items()}
-    dead = _unmoved(copy_with_values(net, pruned), free, inputs)
-    count = sum(int(own.sum()) for own in free.values())
+    freed = {name: ~own for name, own in mask.items()}
+    dead = _unmoved(copy_with_values(net, pruned), freed, inputs)
+    count = sum(int(own.sum()) for own in freed.values())
     if dead == count:
         raise InvalidValueError(
             f"none of the {count} freed weights could learn the target: they start at 0 between "
@@ -62,44 +63,42 @@ def check_paths(net: nn.Module, values: Tensors, mask: Tensors, inputs: Any) -> 
 def _depends(net: Any, inputs: Any) -> list[bool]:
     """Whether each output of the network itself changes with the inputs."""
     with gradients():
-        here, found = _answers(net, inputs)
-        columns = [part for own in found for part in _columns(own)]
+        leaves, outputs = _outputs(net, inputs)
+        columns = [part for own in outputs for part in _columns(own)]
         slopes = [
-            torch.autograd.grad(_mixed(own), here, allow_unused=True, retain_graph=True)
+            torch.autograd.grad(_mixed(own), leaves, allow_unused=True, retain_graph=True)
             if own.requires_grad else [None] for own in columns
         ]  # fmt: skip
     return [any(own is not None and bool(own.any()) for own in parts) for parts in slopes]
 
 
-def _unmoved(net: Any, free: Tensors, inputs: Any) -> int:
-    """Entries among the free ones that no gradient reaches, however often a step is taken."""
+def _unmoved(net: Any, freed: Tensors, inputs: Any) -> int:
+    """How many freed weights no gradient reaches, however often a step is taken."""
     random = torch.Generator().manual_seed(0)
     parameters = dict(net.named_parameters())
-    reached = {name: torch.zeros_like(own) for name, own in free.items()}
+    reached = {name: torch.zeros_like(own) for name, own in freed.items()}
     count = -1
     while count != (now := sum(int(own.sum()) for own in reached.values())):
         count = now
         with gradients():
-            total = torch.stack([_mixed(own) for own in _answers(net, inputs)[1]]).sum()
+            total = torch.stack([_mixed(own) for own in _outputs(net, inputs)[1]]).sum()
             slopes = torch.autograd.grad(total, list(parameters.values()), allow_unused=True)
         for (name, own), slope in zip(parameters.items(), slopes, strict=True):
             if slope is None:
                 continue
-            new = free[name] & (slope != 0) & ~reached[name]
+            new = freed[name] & (slope != 0) & ~reached[name]
             noise = torch.randn(own.shape, generator=random, device="cpu").to(own)
             with torch.no_grad():
                 own += NUDGE * noise * new
             reached[name] |= new
-    return sum(int(own.sum()) for own in free.values()) - count
+    return sum(int(own.sum()) for own in freed.values()) - count
 
 
-def _answers(net: Any, inputs: Any) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """Inputs that ask for slopes, and the outputs of the network itself."""
-    if hasattr(net, "_output_transform"):
-        net._output_transform = None  # which may vanish somewhere, or depend on inputs by itself
+def _outputs(net: Any, inputs: Any) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Inputs that ask for slopes, and the outputs."""
     net.train(False)
-    here = [own.clone().requires_grad_() for own in tree_leaves(inputs)]
-    return here, tree_leaves(net(tuple(here) if isinstance(inputs, tuple) else here[0]))
+    leaves = [own.clone().requires_grad_() for own in tree_leaves(inputs)]
+    return leaves, tree_leaves(net(tuple(leaves) if isinstance(inputs, tuple) else leaves[0]))
 
 
 def _columns(outputs: torch.Tensor) -> list[torch.Tensor]:
