@@ -40,7 +40,7 @@ def carried_over(kept: Path, file: Path, but: list[str]) -> list[dict[str, Any]]
     from pacpde.studies.results_store import ResultsStore
     from pacpde.studies.study import Study
 
-    before, now = Study.kept(kept), Study.read(file)
+    before, now = Study.from_folder(kept), Study.read(file)
     known = {row["cell"]: row for row in ResultsStore(kept).of(before.names)}
     found = dict(zip(map(_inputs, before.cells), before.names, strict=True))
     names = {cell.key: found.get(_inputs(cell)) for cell in now.cells if cell.method not in but}

@@ -28,7 +28,7 @@ def table(folder: Path) -> str:
     from pacpde.studies.statistics import groups
     from pacpde.studies.study import Study
 
-    study = Study.kept(folder)
+    study = Study.from_folder(folder)
     found = groups(study.told(ResultsStore(folder).of(study.names)))
     families: dict[str, list[Any]] = {}
     for group in found:

@@ -151,7 +151,7 @@ def _carried_out(
     way: Callable[[Disturbed], object], file: Path, out: Path, port: int
 ) -> tuple[list[tuple[str, str]], float]:
     """The sorted (cell, hash of its row) of all rows in the files, twice where a row is twice."""
-    from pacpde.studies.records import cell_hash
+    from pacpde.files import key_of
     from pacpde.studies.results_store import ResultsStore
 
     clock = time.perf_counter()
@@ -162,7 +162,7 @@ def _carried_out(
         run.end()
     rows = [row for part in ResultsStore(out).parts() for row in ResultsStore.read(part)]
     hashes = [
-        (row["cell"], cell_hash({k: v for k, v in row.items() if k not in TIMES})) for row in rows
+        (row["cell"], key_of({k: v for k, v in row.items() if k not in TIMES})) for row in rows
     ]
     return sorted(hashes), time.perf_counter() - clock
 

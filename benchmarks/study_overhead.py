@@ -36,9 +36,14 @@ def train(training: Any) -> Any:
 
 def carry_out(cell: Any, source: Any) -> Any:
     """A row, and nothing done for it."""
-    from pacpde.studies.work import failed
+    from pacpde.studies.rows import failed_row
 
-    return {**failed(cell, ""), "fault": None, "outcome": "converged", "target_error": 1.0}, None
+    return {
+        **failed_row(cell, ""),
+        "fault": None,
+        "outcome": "converged",
+        "target_error": 1.0,
+    }, None
 
 
 def main() -> None:
@@ -49,7 +54,7 @@ def main() -> None:
     options = parser.parse_args()
     from pacpde.runtime import versions
     from pacpde.studies.executors import cluster
-    from pacpde.studies.runner import run_study
+    from pacpde.studies.run_study import run_study
     from pacpde.studies.study import Study
 
     with tempfile.TemporaryDirectory() as place:

@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from pacpde.physics import Problem
     from pacpde.reference import Reference
     from pacpde.runtime import Runtime
-    from pacpde.studies.run import Comparison, compare
+    from pacpde.studies.comparison import Comparison, compare
     from pacpde.training.callbacks import Callback
     from pacpde.training.config import TrainingConfig
     from pacpde.training.resume import ResumeState
@@ -120,7 +120,7 @@ _NAMES = {
     "physics": "Problem",
     "reference": "Reference",
     "runtime": "Runtime",
-    "studies.run": "Comparison compare",
+    "studies.comparison": "Comparison compare",
     "training.callbacks": "Callback",
     "training.config": "TrainingConfig",
     "training.resume": "ResumeState",

@@ -36,7 +36,7 @@ FIRST_CALLS = {
         "d.write(r, folder / 'a.h5', d.draw_labels(r, 3)); d.load(folder / 'a.h5')"
     ),
     "compare": (
-        "from pacpde.studies.run import compare; compare(problem(), problem(alpha=0.6), "
+        "from pacpde.studies.comparison import compare; compare(problem(), problem(alpha=0.6), "
         f"['warm_start'], settings=dict({SMALL}))"
     ),
     "plugin": (

@@ -193,7 +193,8 @@ def train(
 
     Example: pacpde train burgers nu=0.01/pi -o runs/source
     """
-    from pacpde.studies import single
+    from pacpde.studies import output_folder
+    from pacpde.studies.cells import Training
 
     problem = inputs.problem(family, coefficients or [], until)
     settings = inputs.settings(
@@ -208,14 +209,14 @@ def train(
     )
     inputs.output_folder(output)
     grading = inputs.grading(reference, reference_tolerance)
-    job = single.Training(problem, check_seed(seed), Runtime(device, dtype), settings, grading)
+    job = Training(problem, check_seed(seed), Runtime(device, dtype), settings, grading)
     with outputs.one_surrogate(job, output, json, overwrite=overwrite) as (found, replace):
         if found is None:
             graded = inputs.reference(problem, reference, reference_tolerance)
             with showing() as show:
-                surrogate = job.run(output, show)
+                surrogate = job.run(show, output_folder.resume_state(output, job.key))
             result = tables.trained(surrogate, graded, output, seed)
-            single.store(job, surrogate, output, result)
+            output_folder.save(job, surrogate, output, result)
         else:
             surrogate, result = found.surrogate, found.result
     emit(result, json, tables.training(result), overwrite=replace)
@@ -268,7 +269,8 @@ def transfer(
     Example: pacpde transfer runs/source nu=0.02/pi --method pac --sparsity 0.8 -o runs/target
     """
     from pacpde.networks import checkpoint
-    from pacpde.studies import single
+    from pacpde.studies import output_folder
+    from pacpde.studies.cells import Cell, Training
 
     trained = checkpoint.load(source)
     if family is not None and family != trained.problem.name:
@@ -287,9 +289,10 @@ def transfer(
     settings = inputs.settings(
         steps=steps, points=points, tolerance=tolerance, memory_gib=memory, optimiser=optimiser
     )
-    job = single.Transfer(
-        trained.to(runtime), target, method, check_seed(seed), labels, noise, physics,
-        options[method], settings, inputs.grading(reference, reference_tolerance),
+    training = Training.of_surrogate(trained.to(runtime), check_seed(seed), settings)
+    job = Cell(
+        training, target, method, options[method], labels, noise, physics, reference,
+        reference_tolerance,
     )  # fmt: skip
     inputs.output_folder(output, source)
     with outputs.one_surrogate(job, output, json, source, overwrite=overwrite) as (found, replace):
@@ -298,9 +301,12 @@ def transfer(
                 trained.problem, target, reference, reference_tolerance, labels
             )
             with showing() as show:
-                result = job.run(output, show, graded)
+                result = job.transfer(
+                    training.surrogate, references=graded, progress=show,
+                    resume_state=output_folder.resume_state(output, job.key),
+                )  # fmt: skip
             surrogate, record = result.surrogate, result.record()
-            single.store(job, surrogate, output, record)
+            output_folder.save(job, surrogate, output, record)
         else:
             surrogate, record = found.surrogate, found.result
     table = printing.record_table(str(target), [record])
@@ -426,8 +432,7 @@ def compare(
     Example: pacpde compare burgers --source nu=0.01/pi --target nu=0.02/pi --methods
     pac,warm_start,scratch -o runs/compare
     """
-    from pacpde.studies.run import Plan, carry_out, check_shown
-    from pacpde.studies.store import PICTURES, RECORDS, Store
+    from pacpde.studies.comparison import Plan, run_comparison
 
     names = inputs.method_names(methods)
     plan = Plan(
@@ -454,15 +459,13 @@ def compare(
         reference,
         reference_tolerance,
     )
-    store = Store(output)
-    store.check(plan.places(), (RECORDS, *PICTURES), overwrite=overwrite)
-    replace = inputs.json_target(
-        json, *store.taken(plan.places()), overwrite=overwrite, own=store.shown
-    )
+    store = plan.store(output, overwrite=overwrite)
+    store.check()
+    replace = inputs.json_target(json, *store.reserved(), overwrite=overwrite, own=store.shown)
     if not overwrite:
-        check_shown(plan, store)
+        store.check_shown()
     with showing(SIDE_BY_SIDE if together else 1) as show:
-        found = carry_out(plan, output, progress=show, say=show.say, overwrite=overwrite)
+        found = run_comparison(plan, output, progress=show, log=show.say, overwrite=overwrite)
     from pacpde import plots
 
     plots.draw_all(found, output, overwrite=overwrite)

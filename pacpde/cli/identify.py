@@ -82,7 +82,7 @@ def identify(
     from pacpde.methods.identification import identify as by_surrogate
     from pacpde.methods.identification import identify_by_scipy
     from pacpde.networks import checkpoint
-    from pacpde.studies import single
+    from pacpde.studies import output_folder
 
     trained = checkpoint.load(source)
     trained = trained.to(Runtime(device, trained.runtime.dtype))
@@ -93,7 +93,9 @@ def identify(
     check_seed(seed)
     inputs.output_folder(output, source, measured)
     names = unknown or None
-    job = single.Identification(trained, at, values, names, seed, settings, noise, beside_scipy)
+    job = output_folder.Identification(
+        trained, at, values, names, seed, settings, noise, beside_scipy
+    )
     before = outputs.one_surrogate(job, output, json, source, measured, overwrite=overwrite)
     with before as (done, may_replace):
         if done is None:
@@ -119,7 +121,7 @@ def identify(
                 **{way: _content(made) for way, made in ways.items()},
             }
             made = replace(found.surrogate, provenance=job.provenance())
-            single.store(job, made, output, content)
+            output_folder.save(job, made, output, content)
         else:
             content = done.result
     shown = {way: content[way] for way in ("surrogate", "scipy") if way in content}

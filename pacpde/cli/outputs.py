@@ -10,13 +10,13 @@ from pacpde.datasets import load
 from pacpde.errors import DataFileError
 from pacpde.physics import Problem
 from pacpde.reference import default_tolerance
-from pacpde.studies import single
+from pacpde.studies import output_folder
 
 
 @contextmanager
 def one_surrogate(
-    job: single.Job, output: Path, json: str | None, *taken: Path, overwrite: bool
-) -> Iterator[tuple[single.Finished | None, bool]]:
+    job: output_folder.Job, output: Path, json: str | None, *taken: Path, overwrite: bool
+) -> Iterator[tuple[output_folder.StoredResult | None, bool]]:
     """A surrogate's folder for one command alone, with what the same command left there.
 
     Gives also whether the file of `--json` may be replaced.
@@ -25,13 +25,15 @@ def one_surrogate(
         taken: what else the command reads or writes.
     """
     inputs.json_target(json, output, *taken)
-    with single.at_work(job, output, overwrite=overwrite):
-        found = None if overwrite else single.finished(job, output)
+    with output_folder.reserved(job, output, overwrite=overwrite):
+        found = None if overwrite else output_folder.load(job, output)
         replace = inputs.json_target(
             json, output, *taken, overwrite=overwrite, own=lambda: found and found.result
         )
         if found is not None:
-            single.forget(output)  # where the command was killed between the two
+            output_folder.resume_state(
+                output
+            ).clear()  # where the command was killed between the two
             complain(
                 f"pacpde: {output} holds the result of this command already; --overwrite makes it "
                 "anew."

@@ -48,15 +48,16 @@ def check(
     """
     from pacpde.studies.estimate import estimate
     from pacpde.studies.results_store import ResultsStore
-    from pacpde.studies.runner import status as study_status
-    from pacpde.studies.study import Study, grid
+    from pacpde.studies.run_study import status as study_status
+    from pacpde.studies.study import Study
+    from pacpde.studies.study_file import StudyFile
 
     Runtime(device)
     inputs.json_target(json, file)
     try:
         found = Study.read(file, device=device, trust=trust)
     except UntrustedCodeError:
-        counts = grid(file)
+        counts = StudyFile(file).counts()
         nothing = dict.fromkeys(("done", "sources", "variants", "seconds"))
         unchecked = {"cells": sum(counts.values()), "families": counts, **nothing}
         shown = [[name, Number(count)] for name, count in counts.items()]
@@ -125,8 +126,8 @@ def run(
     from pacpde.studies import records
     from pacpde.studies.executors import LocalExecutor, cluster
     from pacpde.studies.folder import check_place, is_study
-    from pacpde.studies.results_store import ResultsStore, record
-    from pacpde.studies.runner import run_study
+    from pacpde.studies.results_store import ResultsStore
+    from pacpde.studies.run_study import run_study
     from pacpde.studies.study import Study
 
     Runtime(device)
@@ -135,7 +136,7 @@ def run(
 
     def content() -> dict[str, Any]:
         rows = ResultsStore(output).of(found.names)
-        return {"records": [records.check(record(row)) for row in rows]}
+        return {"records": [records.check(records.record_of(row)) for row in rows]}
 
     replace = inputs.json_target(json, output, file, overwrite=overwrite, own=content)
     if found.plugins:
@@ -172,17 +173,17 @@ def status(
 
     Example: pacpde study status runs/study
     """
+    from pacpde.studies.fit_store import FitStore
     from pacpde.studies.results_store import ResultsStore
-    from pacpde.studies.store import Store
-    from pacpde.studies.study import look
+    from pacpde.studies.study import read_outline
 
     inputs.json_target(json, folder)
-    found, whole, untrusted = look(folder, trust=trust)
+    found, whole, untrusted = read_outline(folder, trust=trust)
     rows = {row["cell"]: row for row in ResultsStore(folder).rows()}
     counts: dict[str, list[int]] = {}
-    for name, way in zip(found.names, found.ways, strict=True):
+    for name, variant in zip(found.names, found.variants, strict=True):
         row = rows.get(name)
-        line = counts.setdefault(way.variant, [0, 0, 0, 0])
+        line = counts.setdefault(variant.name, [0, 0, 0, 0])
         line[0] += 1
         if row is not None:
             line[1] += row["fault"] is None
@@ -197,7 +198,7 @@ def status(
     emit(content, json, table(title, headings, shown), overwrite=overwrite)
     if untrusted:
         complain(f"pacpde: {untrusted}")
-    damaged = Store(folder).damaged()
+    damaged = FitStore(folder).damaged()
     if damaged:
         complain(
             f"pacpde: of the sources in {folder}, {len(damaged)} cannot be used, the first being "
@@ -234,12 +235,12 @@ def choose(
     Example: pacpde study choose runs/tuning -o tuned.toml
     """
     from pacpde.studies.results_store import ResultsStore
-    from pacpde.studies.study import look
+    from pacpde.studies.study import read_outline
     from pacpde.studies.tuning import choose, write_tuned
 
     inputs.output_file(output, *_parts(folder))
     inputs.json_target(json, folder, output)
-    found, rows = look(folder, trust=trust)[0], ResultsStore(folder).rows()
+    found, rows = read_outline(folder, trust=trust)[0], ResultsStore(folder).rows()
     choices = choose(found, rows)
     write_tuned(choices, output, overwrite=overwrite)
     missing = set(found.names) - {row["cell"] for row in rows}

@@ -74,18 +74,24 @@ def error_on_thin_grid(
     return error
 
 
+def target_part(
+    history: Sequence[Mapping[str, Any]],
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """The part of a transfer's history that fits the target; entries before have no error.
+
+    Returns:
+        Seconds since that fit began, the errors then, and the seconds spent on the source before.
+    """
+    before = max((entry["seconds"] for entry in history if entry.get("error") is None), default=0.0)
+    graded = [entry for entry in history if entry.get("error") is not None]
+    seconds = np.array([entry["seconds"] - before for entry in graded], float)
+    return seconds, np.array([entry["error"] for entry in graded], float), float(before)
+
+
 def seconds_to_error(
     history: Sequence[Mapping[str, Any]], thresholds: Iterable[float]
 ) -> dict[str, float]:
-    """Error, as text → seconds of fitting the target until it; one never reached is absent.
-
-    Args:
-        history: of a transfer; entries without an error are of fits to the source.
-    """
-    before = max((e["seconds"] for e in history if e.get("error") is None), default=0.0)
-    reached: dict[str, float] = {}
-    for entry in history:
-        for threshold in thresholds:
-            if entry.get("error") is not None and entry["error"] <= threshold:
-                reached.setdefault(f"{threshold:g}", entry["seconds"] - before)
-    return reached
+    """Error, as text → seconds of fitting the target until it; one never reached is absent."""
+    seconds, errors, _ = target_part(history)
+    reached = {threshold: np.flatnonzero(errors <= threshold) for threshold in thresholds}
+    return {f"{t:g}": float(seconds[steps[0]]) for t, steps in reached.items() if len(steps)}

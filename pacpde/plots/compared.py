@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from pacpde.ownership import OwnFiles
 from pacpde.plots.convergence import error_against_seconds
 from pacpde.plots.solutions import maps
 from pacpde.plots.source_error_by_stage import source_error
 from pacpde.plots.style import save
-from pacpde.studies.run import Comparison
-from pacpde.studies.store import Store
+from pacpde.studies.comparison import Comparison
 
 
 def draw_all(found: Comparison, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
@@ -34,7 +34,7 @@ def draw_all(found: Comparison, folder: str | Path, *, overwrite: bool = False) 
         figures["source_error.png"] = source_error(
             found.records, title=f"Error on the source, stage by stage\n{way}"
         )
-    own = Store(Path(folder)).own
+    own = OwnFiles(Path(folder))
     for name, figure in figures.items():
         with own.writing(name, overwrite=overwrite) as temporary:
             save(figure, temporary, kind="png")

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pacpde.methods.grading import target_part
 from pacpde.plots.style import (
     break_lines,
     figure,
@@ -72,16 +73,6 @@ def error_against_seconds(
         legend_below(made)
         break_lines(made)
         return made
-
-
-def target_part(
-    history: Sequence[Mapping[str, Any]],
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """(seconds since the target's fit began, errors, seconds spent on the source before)."""
-    before = max((entry["seconds"] for entry in history if entry.get("error") is None), default=0.0)
-    graded = [entry for entry in history if entry.get("error") is not None]
-    seconds = np.array([entry["seconds"] - before for entry in graded], float)
-    return seconds, np.array([entry["error"] for entry in graded], float), float(before)
 
 
 def _mark(

@@ -16,9 +16,8 @@ from pacpde.plots.style import readable
 from pacpde.report import slider, summary_text
 from pacpde.report.pictures import pictures
 from pacpde.report.summary_text import SCIPY, plain
-from pacpde.studies.records import as_json
-from pacpde.studies.results_store import ResultsStore, Row
-from pacpde.studies.runner import kept_surrogates
+from pacpde.studies.records import Row, as_json
+from pacpde.studies.results_store import ResultsStore
 from pacpde.studies.statistics import (
     ENOUGH,
     FEWEST,
@@ -29,7 +28,7 @@ from pacpde.studies.statistics import (
     groups,
     ratios,
 )
-from pacpde.studies.study import look
+from pacpde.studies.study import read_outline
 
 CELLS = (
     "variant", "family", "seed", "source", "target", "labels", "noise", "physics", "distance",
@@ -60,14 +59,14 @@ def write(
     from plotly.offline import get_plotlyjs
 
     place = Path(folder)
-    outline, study, untrusted = look(place, trust=trust)
+    outline, study, untrusted = read_outline(place, trust=trust)
     kept_rows = ResultsStore(place).of(outline.names)
     cells = dict(zip(study.names, study.cells, strict=True)) if study else {}
     if not kept_rows:
         raise InvalidValueError(f"{folder} has no record yet: run the study first.")
-    rows = outline.told(kept_rows)
+    rows = outline.with_short_variants(kept_rows)
     found = groups(rows)
-    kept = kept_surrogates(place, cells)
+    kept = ResultsStore(place).surrogates(cells)
     frames = slider.frames(cells, kept, {row["cell"]: row for row in rows})
     shown = pictures(found, cells, kept)
     if plots is not None and not overwrite:

@@ -16,7 +16,7 @@ from pacpde.plots import studies as drawn
 from pacpde.plots.style import readable, styled
 from pacpde.reference.certificate import LOOSEST
 from pacpde.report.summary_text import base_of
-from pacpde.studies.grid import Cell
+from pacpde.studies.cells import Cell
 from pacpde.studies.statistics import Group, ranks, variant_names
 
 KINDS = ("pdf", "png")

@@ -10,7 +10,7 @@ from pacpde.datasets import grading_reference
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.domain import mesh
 from pacpde.reference import Reference
-from pacpde.studies.grid import Cell
+from pacpde.studies.cells import Cell
 
 POINTS = 49  # an axis
 LINE = 401  # for an ODE

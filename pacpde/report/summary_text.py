@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from pacpde.plots.style import readable
-from pacpde.studies.results_store import Row
+from pacpde.studies.records import Row
 from pacpde.studies.statistics import Group, Ratio, error_summary, overall, variant_names
 
 SURE = 0.05

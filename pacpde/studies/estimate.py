@@ -12,9 +12,8 @@ from pacpde.networks.ansatz import network_for
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.residuals.task import PhysicsTask
 from pacpde.runtime import generator
-from pacpde.studies.grid import Cell, trainings
-from pacpde.studies.results_store import Row
-from pacpde.studies.single import Training
+from pacpde.studies.cells import Cell, Training, trainings
+from pacpde.studies.records import Row
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""Where the jobs of a study run: in this process, in batches, or on the workers of a Dask cluster.
+"""Where jobs run: in this process, alone or in batches, or on the workers of a Dask cluster.
 
-Both take jobs from an iterator as they go, so that memory does not grow with their number, and
-hand back each result, or the fault in its place, as soon as it is there.
+An executor takes jobs from an iterator as it goes, so that memory does not grow with their number,
+and hands back each result, or the failure in its place, as soon as it is there.
 """
 
 import pickle
@@ -34,9 +34,18 @@ PATIENCE = 30  # seconds for a scheduler to answer
 
 @dataclass(frozen=True)
 class JobFailure:
-    """In place of a result: what a job raised."""
+    """In place of a result: what a job raised.
 
-    told: str
+    Attributes:
+        error: where the job ran in this process.
+    """
+
+    message: str
+    error: Exception | None = field(default=None, compare=False)
+
+    @classmethod
+    def of(cls, error: Exception, *, local: bool) -> "JobFailure":
+        return cls(f"{type(error).__name__}: {error}", error if local else None)
 
 
 Job = tuple[Any, ...]
@@ -51,22 +60,31 @@ class Executor(Protocol):
         ...
 
 
+class SerialExecutor:
+    """In this process, one job after another, each on all threads of torch."""
+
+    def each(self, function: Callable[..., Any], jobs: Iterable[Job], done: Done) -> None:
+        for job in jobs:
+            done(job, _run(function, job, local=True))
+
+
 @dataclass(frozen=True)
 class LocalExecutor:
     """In this process, so many fits side by side that their steps are computed in batches.
 
     Attributes:
         device: that the fits run on.
-        side_by_side: fits at a time.
+        side_by_side: fits at a time; None takes all.
     """
 
     device: str = "cpu"
-    side_by_side: int = 16
+    side_by_side: int | None = 16
 
     def each(self, function: Callable[..., Any], jobs: Iterable[Job], done: Done) -> None:
-        for some in _batched(jobs, self.side_by_side):
-            served = [_served(function, job, done) for job in some]
-            BatchScheduler.of(None, self.device).run(served).each()
+        waiting = iter(jobs)
+        while batch := list(islice(waiting, self.side_by_side)):
+            fits = [_steps(function, job, done) for job in batch]
+            BatchScheduler.of(None, self.device).run(fits).each()
 
 
 @dataclass(frozen=True)
@@ -186,36 +204,33 @@ def _start_tracker() -> None:
 
 
 def _remote(plugins: Sequence[str], blob: bytes) -> Any:
-    """On a worker: a function's result, or its fault. One thread, so that bits do not differ."""
+    """On a worker: a function's result, or its failure. One thread, so that bits do not differ."""
     one_thread()
     for plugin in plugins:
         load_plugin(plugin)
     function, job = pickle.loads(blob)
-    return _made(function, job)
+    return _run(function, job, local=False)
 
 
-def _served(function: Callable[..., Any], job: Job, done: Done) -> Steps[None]:
+def _steps(function: Callable[..., Any], job: Job, done: Done) -> Steps[None]:
     """One of several jobs side by side."""
     try:
-        made = yield from steps_of(function)(*job)
+        result = yield from steps_of(function)(*job)
     except Exception as error:
-        made = _fault(error)
-    done(job, made)
+        result = JobFailure.of(error, local=True)
+    done(job, result)
 
 
-def _made(function: Callable[..., Any], job: Job) -> Any:
+def _run(function: Callable[..., Any], job: Job, *, local: bool) -> Any:
+    """The result of a job, or its failure."""
     try:
         return function(*job)
     except Exception as error:
-        return _fault(error)
-
-
-def _fault(error: Exception) -> JobFailure:
-    return JobFailure(f"{type(error).__name__}: {error}")
+        return JobFailure.of(error, local=local)
 
 
 def _result(future: Any) -> Any:
-    """Of a finished Dask job; the fault where the worker itself was lost again and again.
+    """Of a finished Dask job; the failure where the worker itself was lost again and again.
 
     A result that was lost with its worker before it got here is made anew while this waits.
     """
@@ -226,7 +241,7 @@ def _result(future: Any) -> Any:
     except OSError:
         raise
     except Exception as error:
-        return _fault(error)
+        return JobFailure.of(error, local=False)
 
 
 @contextmanager
@@ -245,8 +260,3 @@ def _lost() -> SolverError:
         "the Dask scheduler is gone: what is finished is kept; start it again and give the same "
         "command."
     )
-
-
-def _batched(jobs: Iterable[Job], size: int) -> Iterator[tuple[Job, ...]]:
-    left = iter(jobs)
-    return iter(lambda: tuple(islice(left, size)), ())

@@ -19,9 +19,8 @@ from pacpde.errors import DataFileError, OutputError, unreadable
 from pacpde.files import short_hash
 from pacpde.ownership import OwnFiles
 from pacpde.reading import TEXT, parse_json, read_bytes
-from pacpde.studies.grid import Way, told_apart
-from pacpde.studies.records import sealed, unsealed
-from pacpde.studies.results_store import Row
+from pacpde.studies.records import Row, sealed, unsealed
+from pacpde.studies.variants import Variant, distinguishing_names
 
 FILE, ABOUT, PLUGINS, RECORDS = "study.toml", "study.json", "plugins", "records"
 OLDER = {"device", "cells", "ways", "way_of"}  # keys of a study.json without a checksum
@@ -33,30 +32,30 @@ class Outline:
 
     Attributes:
         names: under which the study was carried out.
-        ways: of each cell.
+        variants: of each cell.
         text: of the study file.
     """
 
     names: Sequence[str]
-    ways: Sequence[Way]
+    variants: Sequence[Variant]
     text: str
 
-    def told(self, rows: Iterable[Row]) -> list[Row]:
+    def with_short_variants(self, rows: Iterable[Row]) -> list[Row]:
         """Rows of its cells, each variant by the options alone that tell it from the others."""
-        short = dict(zip(self.names, told_apart(self.ways), strict=True))
+        short = dict(zip(self.names, distinguishing_names(self.variants), strict=True))
         return [row | {"variant": short[row["cell"]]} for row in rows]
 
     @classmethod
-    def kept(cls, folder: Path) -> "Outline | None":
+    def from_folder(cls, folder: Path) -> "Outline | None":
         """Of a folder; None where an older pacpde wrote it, which kept names alone."""
         about = read_about(folder)
         if "ways" not in about:
             return None
         try:
-            known = [Way(family, method, options) for family, method, options in about["ways"]]
-            ways = [known[number] for number in about["way_of"]]
+            known = [Variant(*parts) for parts in about["ways"]]
+            variants = [known[number] for number in about["way_of"]]
             text = read_bytes(folder / FILE, TEXT).decode("utf-8")
-            return cls([str(name) for name in about["cells"]], ways, text)
+            return cls([str(name) for name in about["cells"]], variants, text)
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise _damaged(folder) from error
 
@@ -65,8 +64,8 @@ class Outline:
         numbers: dict[str, int] = {}
         known: list[list[Any]] = []
         way_of = []
-        for way in self.ways:
-            parts = [way.family, way.method, dict(way.options)]
+        for variant in self.variants:
+            parts = [variant.family, variant.method, dict(variant.options)]
             number = numbers.setdefault(json.dumps(parts), len(known))
             if number == len(known):
                 known.append(parts)

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from pacpde.errors import DataFileError, unreadable
-from pacpde.files import atomic_write, key_of, short_hash
+from pacpde.files import atomic_write, short_hash
 from pacpde.networks import checkpoint
 from pacpde.ownership import OwnFiles
 from pacpde.reading import DATA, parse_json, read_bytes
 
 Record = dict[str, Any]
+Row = dict[str, Any]  # a record, and what a study keeps of a cell besides
 
 KEYS = (
     "family", "method", "seed", "source", "target", "labels", "noise", "physics",
@@ -27,6 +28,7 @@ LATER = dict.fromkeys(
 )
 STAGES = ("source", "trained", "allocated", "calibrated", "overlapped")  # of outcomes, in order
 MOMENTS = ("trained", "pruned", "allocated", "recalled", "unmasked")
+TEXTS = ("provenance", "assessment")  # which rows of a study hold as JSON text
 CLOCKS = ("source", "prune", "allocate", "calibrate", "total")
 
 
@@ -62,9 +64,13 @@ def shortfalls(record: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def cell_hash(inputs: Mapping[str, Any]) -> str:
-    """A short name for everything that a result depends on."""
-    return key_of(inputs)
+def record_of(row: Row) -> Record:
+    """The record that a row of a study or comparison holds."""
+    record = {key: row[key] for key in KEYS}
+    for name in TEXTS:
+        if isinstance(record[name], str):
+            record[name] = json.loads(record[name])
+    return record
 
 
 def write(records: Iterable[Mapping[str, Any]], path: str | Path) -> None:

@@ -2,6 +2,7 @@
 
 ```
 FOLDER/records/part-000001-<hash>.parquet    rows, in the order in which they finished
+FOLDER/surrogates/<cell>                     surrogates of targets, where they are kept
 ```
 
 A Parquet file cannot grow, so rows are written in parts, each whole or not at all; a reader takes
@@ -25,9 +26,12 @@ import pyarrow.parquet as pq
 
 from pacpde.errors import DataFileError, unreadable
 from pacpde.files import atomic_write, short_hash
+from pacpde.networks import checkpoint
+from pacpde.networks.surrogate import Surrogate
 from pacpde.reading import read_bytes
-from pacpde.studies.records import CLOCKS, KEYS, LATER, MOMENTS, Record
+from pacpde.studies.records import CLOCKS, KEYS, LATER, MOMENTS, TEXTS, Row
 
+SURROGATES = "surrogates"
 ATTEMPTS = 5  # to read parts while a run makes one of them
 ROWS = 500  # in memory at most before a part is written
 SECONDS = 2.0  # a finished row waits at most, if others follow
@@ -62,7 +66,6 @@ _TYPES: dict[str, pa.DataType] = {
     "worst_field_error": pa.float64(),
     "outcomes": pa.map_(pa.string(), pa.string()),
 }
-TEXTS = ("provenance", "assessment")  # JSON in a string
 # What a study keeps of a cell beside its record.
 EXTRAS: dict[str, pa.DataType] = {
     "cell": pa.string(),  # its key
@@ -76,8 +79,6 @@ EXTRAS: dict[str, pa.DataType] = {
     "fault": pa.string(),  # why there is no result
 }
 SCHEMA = pa.schema([(name, _TYPES[name]) for name in KEYS] + list(EXTRAS.items()))
-
-Row = dict[str, Any]
 
 
 @dataclass
@@ -106,7 +107,7 @@ class ResultsStore:
                     f"{str(self.place)!r} is no folder, or a link to none, so that the records "
                     "cannot be read: move it away, and put the folder back."
                 ) from error
-            if any(self.folder.glob("surrogates/*")):
+            if any(self.folder.glob(f"{SURROGATES}/*")):
                 raise DataFileError(
                     f"the folder {str(self.place)!r} is missing, and {str(self.folder)!r} holds "
                     "what was carried out: put it back, or make an empty one in its place, and "
@@ -125,6 +126,10 @@ class ResultsStore:
         raise DataFileError(
             f"{str(self.place)!r} changes while it is read: give the command again."
         )
+
+    def finished(self, keys: Iterable[str]) -> set[str]:
+        """Those of cells that have a result."""
+        return self.keys().intersection(keys)
 
     def keys(self) -> set[str]:
         """Of the cells that are there and have a result."""
@@ -151,8 +156,14 @@ class ResultsStore:
         """The rows of one file."""
         return _rows(_read(part))
 
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Keep a row; it is on the disk within seconds, or after `flush`."""
+    def add(self, row: Mapping[str, Any], surrogate: Surrogate | None = None) -> None:
+        """Keep a row; it is on the disk within seconds, or after `flush`.
+
+        Args:
+            surrogate: of the cell's target, where it is kept too.
+        """
+        if surrogate is not None:
+            checkpoint.save(surrogate, self.folder / SURROGATES / row["cell"])
         if not self._waiting:
             self._since = time.monotonic()
         self._waiting.append(dict(row) | {name: _as_text(row.get(name)) for name in TEXTS})
@@ -164,6 +175,16 @@ class ResultsStore:
         if self._waiting:
             self._write(self._waiting)
             self._waiting = []
+
+    def surrogates(self, keys: Iterable[str]) -> dict[str, Surrogate]:
+        """Of these cells, key → surrogate of the target, where it is kept undamaged."""
+        found = {}
+        for key in keys:
+            place = self.folder / SURROGATES / key
+            if place.is_dir():
+                with suppress(DataFileError):
+                    found[key] = checkpoint.load(place)
+        return found
 
     def tidy(self) -> None:
         """One part instead of many. Killed in between, it leaves rows twice, which count once."""
@@ -181,15 +202,6 @@ class ResultsStore:
         name = f"part-{last + 1:06d}-{short_hash(whole.getvalue())}.parquet"
         with atomic_write(self.place / name) as temporary:
             Path(temporary).write_bytes(whole.getvalue())
-
-
-def record(row: Row) -> Record:
-    """What of a row is its record."""
-    found = {key: row[key] for key in KEYS}
-    for name in TEXTS:
-        if isinstance(found[name], str):
-            found[name] = json.loads(found[name])
-    return found
 
 
 def _as_text(content: Any) -> str | None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import bootstrap, rankdata, wilcoxon
 
-from pacpde.studies.results_store import Row
+from pacpde.studies.records import Row
 
 RESAMPLES = 10_000
 COVERAGE = 0.95

@@ -21,7 +21,7 @@ import numpy as np
 from pacpde.files import atomic_write
 from pacpde.networks.outcome import Outcome
 from pacpde.studies.folder import Outline
-from pacpde.studies.results_store import Row
+from pacpde.studies.records import Row
 from pacpde.studies.study import Study
 
 
@@ -50,9 +50,9 @@ def choose(study: Study | Outline, rows: Sequence[Row]) -> list[Choice]:
     kept = {row["cell"]: row for row in rows}
     found: dict[tuple[str, str], dict[str, tuple[Mapping[str, Any], list[float]]]] = {}
     outline = study if isinstance(study, Outline) else study.outline
-    for name, way in zip(outline.names, outline.ways, strict=True):
-        trials = found.setdefault((way.family, way.method), {})
-        _, measured = trials.setdefault(way.variant, (way.options, []))
+    for name, variant in zip(outline.names, outline.variants, strict=True):
+        trials = found.setdefault((variant.family, variant.method), {})
+        _, measured = trials.setdefault(variant.name, (variant.options, []))
         measured.append(_held_out(kept.get(name)))
     choices = []
     for (family, method), trials in found.items():

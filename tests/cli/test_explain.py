@@ -120,7 +120,7 @@ def test_a_family_that_is_incomplete_is_refused(case: str, call: Callable, tmp_p
 def test_want_of_memory_says_what_to_lower(
     allocate: Callable, call: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pacpde.studies.single.fit", lambda *a, **k: allocate())
+    monkeypatch.setattr("pacpde.studies.cells.fit", lambda *a, **k: allocate())
     ended = call("train", "heat", "-o", "out")
     assert ended.status == 1
     assert "not enough memory for this train: lower --points, --width" in ended.err

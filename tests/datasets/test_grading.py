@@ -17,7 +17,7 @@ from pacpde.methods.pac import PAC
 from pacpde.physics import Axis, Problem, coefficient
 from pacpde.problems import Heat, Lorenz
 from pacpde.reference import solve
-from pacpde.studies.run import compare
+from pacpde.studies.comparison import compare
 
 S = {"width": 6, "depth": 2, "points": 60, "steps": 2}
 ENDS = ("source", "target")
@@ -158,10 +158,10 @@ def test_a_comparison_looks_at_both_ends_before_it_trains(
     def training(*args, **kwargs):
         raise TrainedError
 
-    monkeypatch.setattr("pacpde.studies.run.fit", training)
+    monkeypatch.setattr("pacpde.studies.cells.fit", training)
     said: list[str] = []
     with pytest.raises(TrainedError):
-        compare(Bomb(), Bomb(a=2.0), ["warm_start"], settings=S, say=said.append)
+        compare(Bomb(), Bomb(a=2.0), ["warm_start"], settings=S, log=said.append)
     assert solved == ["test_grading_bomb(a=2)", "test_grading_bomb(a=0.5)"]
     assert "will not be known" in said[0]
     with pytest.raises(SolverError, match="no reference to draw 5 labels from"):

@@ -20,10 +20,9 @@ from pacpde.problems import Heat
 from pacpde.report import summary_text, write
 from pacpde.studies.records import sealed
 from pacpde.studies.results_store import ResultsStore
-from pacpde.studies.runner import run_study
+from pacpde.studies.run_study import run_study
 from pacpde.studies.statistics import groups
 from pacpde.studies.study import Study
-from pacpde.studies.work import carry_out
 from tests.rows import row
 
 STUDY = """
@@ -51,7 +50,7 @@ def fails_once(cell: Any, *rest: Any) -> Any:
     """Carried out, but for one cell, whose fault is hostile to a page."""
     if (cell.source.name, cell.method, cell.seed) == ("lorenz", "pac", 1):
         raise ValueError("</script><b>on purpose</b>")
-    return carry_out(cell, *rest)
+    return cell.run(*rest)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +81,7 @@ def test_its_cells_are_the_records(page: Path, folder: Path) -> None:
     data = embedded(page)
     shown = [dict(zip(data["columns"], cell, strict=True)) for cell in data["cells"]]
     rows = {row["cell"]: row for row in ResultsStore(folder).rows()}
-    named = [rows[cell.key] for cell in Study.kept(folder).cells]
+    named = [rows[cell.key] for cell in Study.from_folder(folder).cells]
     for cell, kept in zip(shown, named, strict=True):
         if kept["fault"]:
             assert cell["outcome"] == "ValueError: </script><b>on purpose</b>"
@@ -100,7 +99,7 @@ def test_the_slider_holds_reference_and_prediction(page: Path, folder: Path) -> 
     T, X = np.meshgrid(t, x, indexing="ij")
     np.testing.assert_allclose(reference[0], Heat(alpha=0.2).exact(T, X)[0], atol=1e-6)
     cell = next(
-        c for c in Study.kept(folder).cells
+        c for c in Study.from_folder(folder).cells
         if (c.method, c.seed, c.target) == ("scratch", 0, Heat(alpha=0.2))
     )  # fmt: skip
     surrogate = checkpoint.load(folder / "surrogates" / cell.key)
@@ -215,7 +214,7 @@ def test_a_study_without_a_reference_has_a_page(folder: Path, tmp_path: Path) ->
     assert "heat: no reference grades these transfers." in text
     assert text.count(">ungraded</td>") == 6
     assert [frame["name"] for frame in embedded(tmp_path / "page.html")["frames"]] == [
-        f"from {Study.kept(folder).cells[-1].source}"
+        f"from {Study.from_folder(folder).cells[-1].source}"
     ]
 
 
@@ -240,7 +239,7 @@ def test_records_of_another_version_are_shown(folder: Path, tmp_path: Path) -> N
     row = next(row for row in store.rows() if row["cell"] == first)
     store.add({**row, "cell": "0" * 16})
     store.flush()
-    assert Study.kept(tmp_path / "old").outdated and not Study.kept(folder).outdated
+    assert Study.from_folder(tmp_path / "old").outdated and not Study.from_folder(folder).outdated
     assert write(tmp_path / "old", tmp_path / "report.html")["cells"] == 18
 
 

@@ -14,8 +14,8 @@ import pytest
 from pacpde.errors import DataFileError, InvalidValueError, OutputError, UnknownNameError
 from pacpde.problems import Burgers, Heat
 from pacpde.studies import records
-from pacpde.studies.run import Comparison, Plan, compare
-from pacpde.studies.store import Store
+from pacpde.studies.comparison import Comparison, Plan, compare
+from pacpde.studies.fit_store import FitStore
 from pacpde.training.callbacks import Update
 
 SMALL = {"width": 8, "depth": 2, "points": 150, "steps": 10}
@@ -123,7 +123,7 @@ def test_without_a_folder_nothing_is_written(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"names": ()},
+        {"methods": ()},
         {"seeds": ()},
         {"seeds": (-1,)},
         {"labels": -1},
@@ -156,7 +156,7 @@ def test_a_folder_in_the_way_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_use_is_refused_and_free_again_afterwards(tmp_path: Path) -> None:
-    with Store(tmp_path / "out").locked():
+    with FitStore(tmp_path / "out").locked():
         with pytest.raises(OutputError, match="another run of pacpde is at work in"):
             small(tmp_path / "out", "scratch")
         assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
@@ -167,8 +167,8 @@ def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
     code = (
         "import os, signal\n"
         "from pathlib import Path\n"
-        "from pacpde.studies.store import Store\n"
-        f"with Store(Path({str(tmp_path / 'out')!r})).locked():\n"
+        "from pacpde.studies.fit_store import FitStore\n"
+        f"with FitStore(Path({str(tmp_path / 'out')!r})).locked():\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     root = str(Path(__file__).resolve().parents[2])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pacpde.errors import DataFileError
+from pacpde.files import key_of
 from pacpde.studies import records
 
 RECORD: dict[str, Any] = {
@@ -73,6 +74,6 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_hash_depends_on_values_and_not_on_their_order() -> None:
-    one = records.cell_hash({"seed": 0, "nu": 0.01})
-    assert one == records.cell_hash({"nu": 0.01, "seed": 0})
-    assert one != records.cell_hash({"seed": 0, "nu": 0.010000000000000002})
+    one = key_of({"seed": 0, "nu": 0.01})
+    assert one == key_of({"nu": 0.01, "seed": 0})
+    assert one != key_of({"seed": 0, "nu": 0.010000000000000002})

@@ -14,12 +14,12 @@ from pacpde.errors import DataFileError, UnreadableError
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.problems import Heat
-from pacpde.studies import records, work
+from pacpde.studies import records
 from pacpde.studies import results_store as module
-from pacpde.studies.grid import Cell
-from pacpde.studies.results_store import ResultsStore, record
-from pacpde.studies.single import Training
-from pacpde.studies.store import Store
+from pacpde.studies.cells import Cell, Training
+from pacpde.studies.fit_store import FitStore
+from pacpde.studies.results_store import ResultsStore
+from pacpde.studies.rows import failed_row
 from pacpde.training.resume import ResumeState
 
 ANSATZ = PhysicsAnsatz(Heat())
@@ -29,7 +29,7 @@ UNTRAINED = Surrogate(NETWORK, ANSATZ, torch.zeros(NETWORK.size, dtype=torch.flo
 
 def row(seed: int, fault: str | None = None) -> dict[str, Any]:
     cell = Cell(Training(Heat(alpha=0.4), seed), Heat(alpha=0.2), "pac", {"sparsity": 0.5})
-    made = work.failed(cell, "broken")
+    made = failed_row(cell, "broken")
     if fault is None:
         made |= {"fault": None, "outcome": "converged", "target_error": 0.1 + seed,
                  "seconds_to": {"0.01": 1.5}, "cell": f"cell {seed}"}  # fmt: skip
@@ -47,8 +47,8 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert [one["target_error"] for one in found] == [0.1, 1.1, 2.1]
     assert found[0]["source"] == {"alpha": 0.4} and found[0]["seconds_to"] == {"0.01": 1.5}
     assert found[0]["variant"] == "pac (sparsity=0.5)"
-    assert set(record(found[0])) == set(records.KEYS)
-    records.check(record(found[0]))
+    assert set(records.record_of(found[0])) == set(records.KEYS)
+    records.check(records.record_of(found[0]))
     assert list(pd.read_parquet(store.place)["seed"]) == [0, 1, 2]
 
 
@@ -122,27 +122,26 @@ def test_no_flipped_bit_of_a_part_is_read_as_another_value(tmp_path: Path) -> No
 
 
 def test_no_flipped_bit_of_a_finished_cell_is_read_as_another_value(tmp_path: Path) -> None:
-    cell = Store(tmp_path).cell({"seed": 1})
-    cell.save({"target_error": 0.125, "outcome": "converged"}, UNTRAINED)
-    file = cell.folder / "about.json"
+    fits, about = FitStore(tmp_path), {"target_error": 0.125, "outcome": "converged"}
+    fits.save("cell", UNTRAINED, about)
+    file = fits.place("cell") / "surrogate.json"
     content = file.read_bytes()
-    assert cell.load() is not None
+    assert fits.load("cell") is not None
     for bit in np.random.default_rng(0).integers(8 * len(content), size=300):
         file.write_bytes(flipped(content, int(bit)))
-        found = cell.load()  # a blank or line end may change into another
-        assert found is None or found[0] == {"target_error": 0.125, "outcome": "converged"}
+        found = fits.load("cell")  # a blank or line end may change into another
+        assert found is None or found[1] == about
 
 
 def test_a_damaged_finished_cell_is_named(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    cells = [store.cell({"seed": seed}) for seed in range(3)]
-    for cell in cells:
-        cell.save({"outcome": "converged"}, UNTRAINED)
-    assert store.damaged() == []
-    for cell, name in zip(cells, ("about.json", "surrogate/weights.safetensors"), strict=False):
-        file = cell.folder / name
+    fits = FitStore(tmp_path)
+    for name in ("a", "b", "c"):
+        fits.save(name, UNTRAINED, {"outcome": "converged"})
+    assert fits.damaged() == []
+    for name, damaged in (("a", "surrogate.json"), ("b", "weights.safetensors")):
+        file = fits.place(name) / damaged
         file.write_bytes(flipped(file.read_bytes(), 1001))
-    assert store.damaged() == sorted(cell.folder for cell in cells[:2])
+    assert fits.damaged() == [fits.place(name).parent for name in ("a", "b")]
 
 
 @pytest.mark.parametrize("made", ["nothing", "a file", "a link to nothing"])
@@ -259,18 +258,16 @@ def test_parts_that_become_one_while_they_are_read_are_read_again(
 def test_a_finished_cell_that_cannot_be_read_is_not_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cell = Store(tmp_path).cell({"a": 1})
-    assert cell.load() is None
-    cell.save({"b": 2}, UNTRAINED)
-    (cell.folder / "about.json").write_text("[" * 100_000)
-    assert cell.load() is None  # damaged
-    cell.save({"b": 2}, UNTRAINED)
+    fits = FitStore(tmp_path)
+    assert fits.load("cell") is None
+    fits.save("cell", UNTRAINED, {"b": 2})
+    (fits.place("cell") / "surrogate.json").write_text("[" * 100_000)
+    assert fits.load("cell") is None  # damaged
+    fits.save("cell", UNTRAINED, {"b": 2})
 
     def refused(path: Path, *most: int) -> bytes:
         raise PermissionError(13, "Permission denied", str(path))
 
-    for place in ("pacpde.studies.store.read_bytes", "pacpde.networks.checkpoint.read_bytes"):
-        with monkeypatch.context() as patch:
-            patch.setattr(place, refused)
-            with pytest.raises(UnreadableError):
-                cell.load()
+    monkeypatch.setattr("pacpde.networks.checkpoint.read_bytes", refused)
+    with pytest.raises(UnreadableError):
+        fits.load("cell")

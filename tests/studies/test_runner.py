@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 
 from pacpde.errors import OutputError, SolverError
+from pacpde.files import key_of
 from pacpde.networks import checkpoint
 from pacpde.networks.surrogate import Surrogate
 from pacpde.studies import executors as executors_module
-from pacpde.studies import work
+from pacpde.studies.cells import Cell, Training
 from pacpde.studies.executors import cluster
-from pacpde.studies.grid import Cell
-from pacpde.studies.records import cell_hash
 from pacpde.studies.results_store import ResultsStore
 from pacpde.studies.runner import Status, run_study, status
 from pacpde.studies.study import Study
@@ -52,7 +51,7 @@ def study(tmp_path: Path, text: str = SMALL) -> Study:
 def content(folder: Path) -> dict[str, str]:
     """cell → hash of all of its row but what a clock says."""
     return {
-        row["cell"]: cell_hash({key: value for key, value in row.items() if key not in TIMES})
+        row["cell"]: key_of({key: value for key, value in row.items() if key not in TIMES})
         for row in ResultsStore(folder).rows()
     }
 
@@ -124,7 +123,7 @@ def test_a_cell_that_raises_leaves_a_row_and_the_others_run(tmp_path: Path) -> N
     def fails(cell: Cell, source: Surrogate, *rest: Any) -> Any:
         if cell.method == "scratch" and cell.seed == 1:
             raise ValueError("on purpose")
-        return work.carry_out(cell, source, *rest)
+        return cell.run(source, *rest)
 
     assert run_study(found, out, carry_out=fails) == Status(8, 2, 6, 2, 2)
     faults = [row["fault"] for row in ResultsStore(out).rows() if row["fault"]]
@@ -137,7 +136,7 @@ def test_a_source_that_raises_fails_its_cells_alone(tmp_path: Path) -> None:
     def fails(training: Any, *rest: Any) -> Surrogate:
         if training.seed == 1:
             raise ValueError("on purpose")
-        return work.train(training, *rest)
+        return training.run(*rest)
 
     assert run_study(study(tmp_path), tmp_path / "out", train=fails) == Status(8, 2, 4, 1, 4)
     faults = {row["fault"] for row in ResultsStore(tmp_path / "out").rows() if row["fault"]}
@@ -150,7 +149,7 @@ def test_a_folder_at_work_is_refused(tmp_path: Path) -> None:
     def again(*given: Any) -> Any:
         with pytest.raises(OutputError, match="another run of pacpde is at work"):
             run_study(found, out)
-        return work.train(*given)
+        return Training.run(*given)
 
     assert run_study(found, out, train=again).done == 8
 

@@ -11,10 +11,11 @@ import pytest
 from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.physics import Problem
 from pacpde.problems import Heat, Lorenz
+from pacpde.studies.cells import Cell, Training
 from pacpde.studies.folder import read_about
-from pacpde.studies.grid import Cell, distinguishing_names
-from pacpde.studies.single import Training
-from pacpde.studies.study import Study, line_of
+from pacpde.studies.lines import line_of
+from pacpde.studies.study import Study
+from pacpde.studies.variants import distinguishing_names
 
 WHOLE = """
 methods = ["warm_start", "pac"]
@@ -75,6 +76,9 @@ def test_names_tell_options_that_vary_within_a_family() -> None:
         target = Heat(alpha=0.3) if source is heat else Lorenz(rho=16)
         return Cell(Training(source, 0), target, method, options)
 
+    def names(cells: list[Cell]) -> list[str]:
+        return distinguishing_names([cell.method_variant for cell in cells])
+
     cells = [
         cell(heat, "warm_start", continuation="adaptive"),
         cell(heat, "pac", sparsity=0.8, mask="random"),
@@ -82,11 +86,11 @@ def test_names_tell_options_that_vary_within_a_family() -> None:
         cell(lorenz, "warm_start", continuation="cold_start"),  # tuned otherwise: one method still
         cell(lorenz, "pac", sparsity=0.7, mask="random"),
     ]
-    assert distinguishing_names(cells) == [
+    assert names(cells) == [
         "warm_start", 'pac (mask="random")', "pac", "warm_start", 'pac (mask="random")',
     ]  # fmt: skip
     several = [cell(heat, "pac", sparsity=0.8), cell(heat, "pac", sparsity=0.5)]
-    assert distinguishing_names(several) == ["pac (sparsity=0.8)", "pac (sparsity=0.5)"]
+    assert names(several) == ["pac (sparsity=0.8)", "pac (sparsity=0.5)"]
 
 
 def test_a_cell_is_named_by_its_inputs(tmp_path: Path) -> None:
@@ -162,7 +166,7 @@ def test_no_file_and_no_study(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match="cannot be read"):
         Study.read(tmp_path / "none.toml")
     with pytest.raises(DataFileError, match="holds no study"):
-        Study.kept(tmp_path)
+        Study.from_folder(tmp_path)
     with pytest.raises(InvalidValueError, match="'transfers' is missing"):
         read(tmp_path, "seeds = 1")
 
@@ -185,7 +189,7 @@ def test_it_is_read_back_from_its_folder(tmp_path: Path) -> None:
     text = 'plugins = ["family/mine.py"]\n[[transfers]]\nfamily = "of_test_study"\n'
     study = read(tmp_path, text + "targets = [{ k = 2 }]\n")
     study.keep(tmp_path / "out")
-    kept = Study.kept(tmp_path / "out")
+    kept = Study.from_folder(tmp_path / "out")
     assert kept.plugins[0].read_text() == PLUGIN
     assert [cell.key for cell in kept.cells] == [cell.key for cell in study.cells]
 
@@ -205,7 +209,7 @@ def test_no_flipped_bit_of_its_description_is_taken_for_another_version(tmp_path
             assert "missing or damaged" in str(error) or "holds no study" in str(error)
     older = {name: told[name] for name in ("device", "cells", "ways", "way_of")}
     file.write_text(json.dumps(older))
-    assert Study.kept(tmp_path / "out").names == study.names
+    assert Study.from_folder(tmp_path / "out").names == study.names
 
 
 @pytest.mark.parametrize("name", ["study.toml", "plugins/mine.py"])
@@ -215,11 +219,11 @@ def test_a_file_of_it_that_was_changed_is_named(name: str, tmp_path: Path) -> No
     (tmp_path / "mine.py").write_bytes(plugin.encode())
     text = f'plugins = ["mine.py"]\n[[transfers]]\nfamily = "{family}"\n'
     read(tmp_path, text + "targets = [{ k = 2 }]\n").keep(tmp_path / "out")
-    assert Study.kept(tmp_path / "out").names
+    assert Study.from_folder(tmp_path / "out").names
     file = tmp_path / "out" / name
     file.write_bytes(file.read_bytes().replace(b"k", b"K", 1))
     with pytest.raises(DataFileError, match=f"{name}.* was edited or damaged after"):
-        Study.kept(tmp_path / "out")
+        Study.from_folder(tmp_path / "out")
 
 
 def test_a_byte_order_mark_is_no_part_of_it(tmp_path: Path) -> None:
@@ -229,7 +233,7 @@ def test_a_byte_order_mark_is_no_part_of_it(tmp_path: Path) -> None:
     study = Study.read(file)
     assert study.text == text
     study.keep(tmp_path)  # the user's own file, which stays
-    assert file.read_bytes().startswith(b"\xef\xbb\xbf") and Study.kept(tmp_path).names
+    assert file.read_bytes().startswith(b"\xef\xbb\xbf") and Study.from_folder(tmp_path).names
 
 
 PLUGIN = """

@@ -101,7 +101,7 @@ def test_a_study_takes_up_what_was_chosen(tuning: Study, tmp_path: Path) -> None
     assert given["lorenz", "l2sp"] == {}  # tuned for heat alone
     study.keep(tmp_path / "folder")
     (tmp_path / "tuned.toml").unlink()
-    again = Study.kept(tmp_path / "folder")
+    again = Study.from_folder(tmp_path / "folder")
     assert [cell.key for cell in again.cells] == [cell.key for cell in study.cells]
 
 

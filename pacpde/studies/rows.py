@@ -1,63 +1,32 @@
-"""What a worker does: train a source, or carry out a cell. Nothing here knows where it runs."""
+"""Rows of studies: the record of a transfer, and what a study keeps of a cell besides."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pacpde.datasets import transfer_references
-from pacpde.methods import TrainingConfig, fit, transfer
+from pacpde.datasets import References
+from pacpde.methods import TransferResult
 from pacpde.methods.grading import seconds_to_error
-from pacpde.networks.surrogate import Surrogate
-from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.domain import mesh
 from pacpde.physics.numbers import norm
 from pacpde.reference import Reference
 from pacpde.runtime import versions
-from pacpde.studies.grid import Cell
-from pacpde.studies.records import CLOCKS, LATER, MOMENTS, check
-from pacpde.studies.results_store import Row
-from pacpde.studies.single import Training
+from pacpde.studies.records import CLOCKS, LATER, MOMENTS, Row, check
+
+if TYPE_CHECKING:
+    from pacpde.studies.cells import Cell
 
 THRESHOLDS = (1e-2, 1e-3, 1e-4)
 FAILED = "failed"  # the outcome of a cell that has no result
 
 
-@stepwise
-def train(training: Training) -> Steps[Surrogate]:
-    """The source surrogate."""
-    return steps_of(fit)(
-        training.problem,
-        seed=training.seed,
-        runtime=training.runtime,
-        settings=training.settings,
-    )
-
-
-@stepwise
-def carry_out(cell: Cell, source: Surrogate) -> Steps[tuple[Row, Surrogate]]:
-    """The row of a cell, and the surrogate of its target."""
-    references = transfer_references(
-        cell.source, cell.target, cell.reference, cell.reference_tolerance
-    )
-    result = yield from steps_of(transfer)(
-        source,
-        cell.target,
-        method=cell.method,
-        options=cell.options,
-        seed=cell.seed,
-        labels=cell.labels,
-        noise=cell.noise,
-        physics=cell.physics,
-        runtime=cell.training.runtime,
-        settings=TrainingConfig.after(source, cell.target, **cell.training.settings),
-        reference=references,
-    )
-    reference = references.target
-    held_out = result.surrogate.held_out
-    row = {
+def row_of(cell: "Cell", result: TransferResult, references: References) -> Row:
+    """The row of a cell that was carried out."""
+    reference, held_out = references.target, result.surrogate.held_out
+    return {
         **check(result.record()),
-        **_named(cell),
+        **_names(cell),
         "distance": distance(references.source, reference),
         "reference_seconds": None if reference is None else reference.seconds,
         "reference_error": None if reference is None else reference.certified_error,
@@ -65,18 +34,21 @@ def carry_out(cell: Cell, source: Surrogate) -> Steps[tuple[Row, Surrogate]]:
         "seconds_to": seconds_to_error(result.history, THRESHOLDS),
         "fault": None,
     }
-    return row, result.surrogate
 
 
-def failed(cell: Cell, why: str) -> Row:
-    """The row of a cell that has no result."""
+def failed_row(cell: "Cell", fault: str) -> Row:
+    """The row of a cell that has no result.
+
+    Args:
+        fault: why.
+    """
     nothing = dict.fromkeys(
         ("zero_shot_error", "target_error", "free_parameters", "total_parameters", "steps",
          "evaluations", "distance", "reference_seconds", "reference_error", "held_out")
     )  # fmt: skip
     return {
         **nothing,
-        **_named(cell),
+        **_names(cell),
         "family": cell.source.name,
         "method": cell.method,
         "seed": cell.seed,
@@ -93,7 +65,7 @@ def failed(cell: Cell, why: str) -> Row:
         "versions": versions(),
         **LATER,
         "seconds_to": {},
-        "fault": why,
+        "fault": fault,
     }
 
 
@@ -112,5 +84,5 @@ def distance(source: Reference | None, target: Reference | None) -> float | None
     return float(norm(here - there) / norm(here))
 
 
-def _named(cell: Cell) -> dict[str, Any]:
+def _names(cell: "Cell") -> dict[str, Any]:
     return {"cell": cell.key, "variant": cell.variant, "until": cell.target.until}

@@ -1,0 +1,121 @@
+"""Finished fits and half-done ones of a folder, each named by what it depends on.
+
+```
+FOLDER/.cells/<key>/surrogate    a finished fit
+FOLDER/.journal/<key>            states to resume a half-done one from
+FOLDER/.lock                     held while a run is at work
+```
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pacpde.errors import DataFileError, OutputError, UnreadableError
+from pacpde.files import check_writable
+from pacpde.locks import locked
+from pacpde.networks import checkpoint
+from pacpde.networks.surrogate import Surrogate
+from pacpde.studies.records import Row
+from pacpde.training.resume import ResumeState
+
+LOCK, FITS, RESUME = ".lock", ".cells", ".journal"
+Fit = tuple[Surrogate, dict[str, Any]]
+
+
+@dataclass
+class FitStore:
+    """Finished fits of a folder.
+
+    Attributes:
+        folder: None keeps them in memory.
+    """
+
+    folder: Path | None
+    _in_memory: dict[str, Fit] = field(default_factory=dict, init=False)
+
+    def load(self, key: str) -> Fit | None:
+        """(surrogate, result) of a finished fit; None if it is unfinished or damaged.
+
+        Raises UnreadableError where it may be whole.
+        """
+        if self.folder is None:
+            return self._in_memory.get(key)
+        place = self.place(key)
+        try:
+            return checkpoint.load(place), checkpoint.result(place) or {}
+        except UnreadableError:
+            raise
+        except DataFileError:
+            return None
+
+    def save(self, key: str, surrogate: Surrogate, result: Mapping[str, Any]) -> None:
+        """Keep a finished fit with what there is to say of it, and forget what would resume it."""
+        if self.folder is None:
+            self._in_memory[key] = surrogate, dict(result)
+            return
+        place = self.place(key)
+        if not checkpoint.holds_surrogate(place):  # damaged: nobody else's files are here
+            for name in (checkpoint.ABOUT, checkpoint.WEIGHTS):
+                (place / name).unlink(missing_ok=True)
+        checkpoint.save(surrogate, place, result=result)
+        ResumeState(self.folder / RESUME / key, key).clear()
+
+    def holds(self, key: str) -> bool:
+        """Whether a fit was carried out to its end."""
+        return key in self._in_memory or (self.folder is not None and self.place(key).is_dir())
+
+    def finished(self, keys: Iterable[str]) -> set[str]:
+        """Those of cells that have a result which can be read."""
+        return {key for key in keys if self.load(key) is not None}
+
+    def add(self, row: Row, surrogate: Surrogate | None = None) -> None:
+        """Keep the row of a cell with its surrogate; nothing of a cell that has none."""
+        if surrogate is not None:
+            self.save(row["cell"], surrogate, row)
+
+    def flush(self) -> None:
+        """Nothing waits to be written."""
+
+    def resume_state(self, key: str) -> ResumeState | None:
+        """Where a fit keeps its state on the way."""
+        return None if self.folder is None else ResumeState(self.folder / RESUME / key, key)
+
+    def place(self, key: str) -> Path:
+        """Of a finished fit."""
+        assert self.folder is not None
+        return self.folder / FITS / key / "surrogate"
+
+    def damaged(self) -> list[Path]:
+        """Folders of finished fits whose files are not as they were written."""
+        found = []
+        for place in sorted((self.folder or Path()).glob(f"{FITS}/*/surrogate")):
+            try:
+                checkpoint.check_whole(place)
+            except DataFileError:
+                found.append(place.parent)
+        return found
+
+    def check(self) -> None:
+        """Refuse a folder that cannot be written."""
+        if self.folder is None:
+            return
+        if self.folder.exists() and not self.folder.is_dir():
+            raise OutputError(f"{self.folder} is a file: give the name of a folder.")
+        check_writable(self.folder / LOCK)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """The folder for this process alone; OutputError where another process has it."""
+        if self.folder is None:
+            yield
+            return
+        with locked(self.folder / LOCK, self.folder):
+            yield
+
+    def tidy(self) -> None:
+        """Remove what was left for resuming; finished fits stay."""
+        if self.folder is not None:
+            ResumeState(self.folder / RESUME, "").clear()
