@@ -18,7 +18,8 @@ from pacpde.studies import executors as executors_module
 from pacpde.studies.cells import Cell, Training
 from pacpde.studies.executors import cluster
 from pacpde.studies.results_store import ResultsStore
-from pacpde.studies.runner import Status, run_study, status
+from pacpde.studies.run_study import run_study, status
+from pacpde.studies.runner import Status
 from pacpde.studies.study import Study
 
 SMALL = """
