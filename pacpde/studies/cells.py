@@ -15,6 +15,7 @@ import torch
 
 from pacpde.datasets import transfer_references
 from pacpde.datasets.grading import AUTO, References, choice_inputs
+from pacpde.files import key_of
 from pacpde.methods import (
     Method,
     TrainingConfig,
