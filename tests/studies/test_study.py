@@ -129,8 +129,8 @@ def test_a_fault_is_told_with_file_line_and_key(
 @pytest.mark.parametrize(
     "setting, told",
     {
-        'optimiser = ["a"]': r"unknown optimiser \['a'\]",
-        "optimiser = 1979-05-27": "unknown optimiser",
+        'optimiser = ["a"]': r"the optimiser is \['a'\], expected an object such as",
+        "optimiser = 1979-05-27": "the optimiser is datetime.date",
         "width = 8.0": "width is 8.0, expected a whole number",
         f"width = {'9' * 30}": "width is 9+, expected a whole number from 1 to 1000000",
         f"depth = {'9' * 9}": "depth is 9+, expected a whole number from 1 to 1000",
