@@ -20,7 +20,7 @@ from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.problem import Problem
 from pacpde.training.trainer import FitResult
 
-NEAR = 3  # times what is accepted: a correction that ends there wants points, not a shorter step
+NEAR = 3  # times the limit: a correction that ends below this wants points, not a shorter step
 
 
 @dataclass(frozen=True)
@@ -52,20 +52,20 @@ class Prediction:
 class Path(Protocol):
     """What finds the solutions along a path."""
 
-    def tangent(self, here: FitResult | None, problem: Problem) -> Callable[[Problem], Prediction]:
+    def tangent(self, fit: FitResult | None, problem: Problem) -> Callable[[Problem], Prediction]:
         """What predicts, from the last accepted fit and its problem; None at the source."""
         ...
 
-    def correct(self, start: torch.Tensor, problem: Problem, attempt: int) -> FitResult:
-        """A fit of a problem from these weights; `attempt` is its number."""
+    def correct(self, weights: torch.Tensor, problem: Problem, number: int) -> FitResult:
+        """A fit of a problem from these weights, the `number`-th along the path."""
         ...
 
-    def is_near(self, tried: FitResult, problem: Problem) -> bool:
+    def is_near(self, fit: FitResult, problem: Problem) -> bool:
         """Whether a correction is near the path although its residual is not as small as asked."""
         ...
 
     def add_points(self) -> bool:
-        """Whether the next correction takes more effort; False once there is no more to take."""
+        """Give the next corrections more points; False once they have all."""
         ...
 
 
@@ -91,30 +91,26 @@ def follow(
         Every attempt, and the last accepted one: at the target unless the path was lost.
     """
     attempts: list[FitResult] = []
-    here: FitResult | None = None
-    share, step, at = 0.0, control.first_step, source
+    accepted: FitResult | None = None
+    position, step, last = 0.0, control.first_step, source
     predict: Callable[[Problem], Prediction] | None = None
-    while share < 1 and step >= control.min_step:
-        ahead = min(share + step, 1.0)
-        problem = interpolate(source, target, ahead)
-        predict = predict or path.tangent(here, at)
-        predicted = predict(problem)
-        if predicted.held_out > control.max_prediction_residual and step > control.min_step:
+    while position < 1 and step >= control.min_step:
+        next_position = min(position + step, 1.0)
+        problem = interpolate(source, target, next_position)
+        predict = predict or path.tangent(accepted, last)
+        prediction = predict(problem)
+        if prediction.held_out > control.max_prediction_residual and step > control.min_step:
             step /= 2
             continue
-        tried = yield from steps_of(path.correct)(predicted.weights, problem, len(attempts))
-        attempts.append(tried)
-        while (
-            control.max_residual < tried.held_out <= NEAR * control.max_residual
-            and path.add_points()
-        ):
-            tried = yield from steps_of(path.correct)(tried.weights, problem, len(attempts))
-            attempts.append(tried)
-        if tried.held_out <= control.max_residual or (
-            yield from steps_of(path.is_near)(tried, problem)
-        ):
-            here, share, step, at = tried, ahead, 2 * step, problem
-            predict = None
+        fit = yield from steps_of(path.correct)(prediction.weights, problem, len(attempts))
+        attempts.append(fit)
+        limit = control.max_residual
+        while limit < fit.held_out <= NEAR * limit and path.add_points():
+            fit = yield from steps_of(path.correct)(fit.weights, problem, len(attempts))
+            attempts.append(fit)
+        if fit.held_out <= limit or (yield from steps_of(path.is_near)(fit, problem)):
+            accepted, position, last, predict = fit, next_position, problem, None
+            step *= 2
         else:
             step /= 2
-    return attempts, here
+    return attempts, accepted

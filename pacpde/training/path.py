@@ -32,11 +32,11 @@ class SolutionPath:
     target_residual: float
     level: int = 0
 
-    def tangent(self, here: FitResult | None, problem: Problem) -> Callable[[Problem], Prediction]:
+    def tangent(self, fit: FitResult | None, problem: Problem) -> Callable[[Problem], Prediction]:
         trainer = self.trainer
         predict = tangent(
             trainer.surrogate.network,
-            here.weights if here else trainer.surrogate.weights,
+            fit.weights if fit else trainer.surrogate.weights,
             trainer.mask,
             trainer.task_transform(self.target.equation_at(problem)),
             self._phase.sampling,
@@ -46,22 +46,22 @@ class SolutionPath:
         return lambda ahead: predict(ahead, trainer.task_transform(self.target.equation_at(ahead)))
 
     @stepwise
-    def correct(self, start: torch.Tensor, problem: Problem, attempt: int) -> Steps[FitResult]:
-        stage = f"{self.trainer.stage}.walk.{attempt}"
+    def correct(self, weights: torch.Tensor, problem: Problem, number: int) -> Steps[FitResult]:
+        stage = f"{self.trainer.stage}.walk.{number}"
         fit = steps_of(self.trainer.fit)
-        return fit(self.target.equation_at(problem), [self._phase], stage, start, estimate=False)
+        return fit(self.target.equation_at(problem), [self._phase], stage, weights, estimate=False)
 
     @stepwise
-    def is_near(self, tried: FitResult, problem: Problem) -> Steps[bool]:
+    def is_near(self, fit: FitResult, problem: Problem) -> Steps[bool]:
         """By the estimated error: the residual of large terms is large."""
         network = self.trainer.surrogate.network
         task = self.trainer.task_transform(self.target.equation_at(problem))
-        found = tried.assessment
-        if found is None or found.residual > RESIDUAL_LIMIT:
+        assessment = fit.assessment
+        if assessment is None or assessment.residual > RESIDUAL_LIMIT:
             return False
-        assess = partial(task.assess, network, tried.weights, self._phase.sampling)
-        assessment: Assessment = (yield Work(assess)).value
-        return assessment.meets(2 * ERROR_LIMIT)
+        assess = partial(task.assess, network, fit.weights, self._phase.sampling)
+        estimated: Assessment = (yield Work(assess)).value
+        return estimated.meets(2 * ERROR_LIMIT)
 
     def add_points(self) -> bool:
         self.level += 1

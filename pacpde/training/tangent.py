@@ -21,43 +21,46 @@ DAMPINGS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # of residuals whose mean square is t
 def tangent(
     network: Network,
     weights: torch.Tensor,
-    free: torch.Tensor,
-    here: Task,
-    draw: SamplingSpec,
+    trainable_mask: torch.Tensor,
+    task: Task,
+    sampling: SamplingSpec,
     rng: np.random.Generator,
     memory_bytes: int = MEMORY,
 ) -> Callable[[Problem, Task], Prediction]:
-    """What predicts the weights for other coefficients from those that solve `here`.
+    """What predicts the weights for other coefficients from those that solve `task`.
 
-    Along the path of solutions r(φ, μ) = 0 it is J dφ = −(∂r/∂μ) dμ, solved by damped least squares
-    with J at `here`; (∂r/∂μ) dμ is taken over the whole step, as the difference of the equations'
-    residuals; all others, as of edges, are to stay what they are. Of several dampings, and no step
-    at all, that of the least held-out residual ahead is taken.
+    Along the path of solutions r(φ, μ) = 0 the weights φ follow the coefficients μ by
+    J dφ = −(∂r/∂μ) dμ, which is solved by damped least squares:
+
+    - J is taken at `weights`.
+    - (∂r/∂μ) dμ is taken over the whole step, as the difference of the equations' residuals; other
+      residuals, as those of edges, do not change.
+    - Of several dampings, and no step at all, that of the least held-out residual is taken.
 
     Args:
-        free: which entries may move, bool [size].
-        draw, rng: of the points at which residuals are taken.
+        trainable_mask: which entries may move, bool [size].
+        sampling, rng: of the points at which residuals are taken.
         memory_bytes: bytes that the Jacobian may take.
 
     Returns:
-        (problem ahead, its task) → prediction.
+        (problem, its task) → prediction.
     """
-    terms = here.terms(network, weights, draw, rng)
-    places = free.nonzero()[:, 0]
-    r, jacobian = linearise(network, weights, terms, places, memory_bytes)
+    terms = task.terms(network, weights, sampling, rng)
+    indices = trainable_mask.nonzero()[:, 0]
+    r, jacobian = linearise(network, weights, terms, indices, memory_bytes)
 
-    def predict(problem: Problem, ahead: Task) -> Prediction:
-        there = [
+    def predict(problem: Problem, next_task: Task) -> Prediction:
+        next_terms = [
             replace(term, problem=problem) if isinstance(term, PhysicsTerm) else term
             for term in terms
         ]
-        change = residuals(network, weights, there) - r
-        system = normal_system(change, jacobian, None, weights[places])
-        best = Prediction(weights, ahead.held_out(network, weights, draw))
+        change = residuals(network, weights, next_terms) - r
+        system = normal_system(change, jacobian, None, weights[indices])
+        best = Prediction(weights, next_task.held_out(network, weights, sampling))
         for damping in DAMPINGS:
             step, _ = system.solve(weights.new_tensor(damping))
-            moved = weights.index_add(0, places, step)
-            held_out = ahead.held_out(network, moved, draw)
+            moved = weights.index_add(0, indices, step)
+            held_out = next_task.held_out(network, moved, sampling)
             if held_out < best.held_out:  # false for nan
                 best = Prediction(moved, held_out)
         return best
