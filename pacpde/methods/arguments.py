@@ -105,7 +105,7 @@ def check_arguments(
     *,
     runtime: object = None,
     progress: object = None,
-    journal: object = None,
+    resume_state: object = None,
     settings: object = None,
     options: object = None,
     physics: object = True,
@@ -114,7 +114,7 @@ def check_arguments(
 
     Raises:
         InvalidValueError: naming the argument, and what to write.
-        OutputError: nothing can be written to the folder of the journal.
+        OutputError: nothing can be written to the folder of the resume state.
     """
     if not isinstance(runtime, Runtime | None):
         raise _wrong("runtime", runtime, 'a Runtime: write Runtime("cpu"), from pacpde')
@@ -126,16 +126,16 @@ def check_arguments(
         raise _wrong("options", options, 'a dict: write options={"sparsity": 0.8}')
     if not isinstance(physics, bool | np.bool_):
         raise _wrong("physics", physics, "True or False")
-    if journal is None:
+    if resume_state is None:
         return
-    if not isinstance(journal, ResumeState) or not isinstance(journal.folder, Path):
+    if not isinstance(resume_state, ResumeState) or not isinstance(resume_state.folder, Path):
         raise _wrong(
-            "journal",
-            journal,
+            "resume_state",
+            resume_state,
             'a ResumeState: write ResumeState(Path("runs/resume"), "a name of these inputs"), '
             "from pacpde.training.resume",
         )
-    check_writable(journal.folder / "state")
+    check_writable(resume_state.folder / "state")
 
 
 def _merged(

@@ -17,6 +17,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.scheduler import BatchScheduler
 from pacpde.optim.stepwise import steps_of
 from pacpde.physics.problem import Problem
+from pacpde.renamed import renamed_keywords
 from pacpde.runtime import Runtime, gradients
 from pacpde.training.callbacks import Progress, prefixed
 from pacpde.training.resume import ResumeState
@@ -24,6 +25,7 @@ from pacpde.training.resume import ResumeState
 T = TypeVar("T")
 
 
+@renamed_keywords(journal="resume_state")
 @gradients()
 def fit_many(
     problems: Iterable[Problem],
@@ -34,7 +36,7 @@ def fit_many(
     stacked: bool | None = None,
     runtime: Runtime | None = None,
     progress: Progress | None = None,
-    journal: ResumeState | None = None,
+    resume_state: ResumeState | None = None,
     **others: Any,
 ) -> list[Surrogate]:
     """`fit` of every problem, side by side on all cores.
@@ -51,7 +53,7 @@ def fit_many(
             which case it is the default. Sums have another order then: every step is the same to
             rounding, which a whole fit grows to other weights, of about the same error.
         progress: called with an `Update` whose stage starts with the number of the fit.
-        journal: where each keeps a state of its own, so that a killed call resumes.
+        resume_state: where each keeps a state of its own, so that a killed call resumes.
         others: other arguments of `fit`.
 
     Raises:
@@ -61,7 +63,9 @@ def fit_many(
     problems = _as_list(problems, "problems", others)
     for problem in problems:
         check_problem(problem, "problem")
-    check_arguments(runtime=runtime, progress=progress, journal=journal, settings=settings)
+    check_arguments(
+        runtime=runtime, progress=progress, resume_state=resume_state, settings=settings
+    )
     each_seed = _for_each(seeds, "seeds", len(problems))
     scheduler = BatchScheduler.of(workers, (runtime or Runtime()).device, stacked)
     fits = [
@@ -71,7 +75,7 @@ def fit_many(
             seed=seed,
             runtime=runtime,
             progress=progress and prefixed(k, progress),
-            journal=journal and journal.child(str(k)),
+            resume_state=resume_state and resume_state.child(str(k)),
             **others,
         )
         for k, (problem, seed) in enumerate(zip(problems, each_seed, strict=True))
@@ -79,6 +83,7 @@ def fit_many(
     return scheduler.run(fits).all()
 
 
+@renamed_keywords(journal="resume_state")
 @gradients()
 def transfer_many(
     source: Surrogate | Sequence[Surrogate],
@@ -95,7 +100,7 @@ def transfer_many(
     stacked: bool | None = None,
     runtime: Runtime | None = None,
     progress: Progress | None = None,
-    journal: ResumeState | None = None,
+    resume_state: ResumeState | None = None,
     reference: str | None = AUTO,
     reference_tolerance: float | None = None,
     **shorthand: Any,
@@ -108,7 +113,7 @@ def transfer_many(
     Args:
         source: one for all, or one a target.
         seeds: one for all, or one a target.
-        workers, stacked, journal: as of `fit_many`.
+        workers, stacked, resume_state: as of `fit_many`.
         progress: called with an `Update` whose stage starts with the number of the target.
         method, options, settings, shorthand: as of `transfer`, and all other arguments.
 
@@ -118,7 +123,8 @@ def transfer_many(
     targets = _as_list(targets, "targets", shorthand)
     sources = _for_each(source, "sources", len(targets))
     check_arguments(
-        runtime=runtime, progress=progress, journal=journal, settings=settings, options=options,
+        runtime=runtime, progress=progress, resume_state=resume_state, settings=settings,
+        options=options,
         physics=physics,
     )  # fmt: skip
     method = method_of(method, options, shorthand)
@@ -142,7 +148,7 @@ def transfer_many(
             physics=physics,
             runtime=runtime,
             progress=progress and prefixed(k, progress),
-            journal=journal and journal.child(str(k)),
+            resume_state=resume_state and resume_state.child(str(k)),
             reference=references,
         )
         for k, (one, target, seed, references) in enumerate(

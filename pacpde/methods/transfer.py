@@ -26,12 +26,14 @@ from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
 from pacpde.physics.problem import Problem
 from pacpde.reference import Reference
+from pacpde.renamed import renamed_keywords
 from pacpde.residuals.task import Labels, PhysicsTask, SamplingSpec, Task
 from pacpde.runtime import Runtime, check_seed
 from pacpde.training.callbacks import Callback, ErrorHistory, Progress, ProgressReport
 from pacpde.training.resume import ResumeState
 
 
+@renamed_keywords(journal="resume_state")
 @stepwise
 def fit(
     problem: Problem,
@@ -41,7 +43,7 @@ def fit(
     runtime: Runtime | None = None,
     progress: Progress | None = None,
     callbacks: Sequence[Callback] = (),
-    journal: ResumeState | None = None,
+    resume_state: ResumeState | None = None,
     reference: Reference | str | Path | None = None,
     reference_tolerance: float | None = None,
     **shorthand: Any,
@@ -55,7 +57,7 @@ def fit(
             same number of threads (`OMP_NUM_THREADS`), which the surrogate's provenance tells.
         progress: called with an `Update` after every refresh.
         callbacks: your own, called after every refresh too; see `pacpde.training.Callback`.
-        journal: where to keep the state, so that a killed fit resumes exactly.
+        resume_state: where to keep the state, so that a killed fit resumes exactly.
         reference: grades the fit, whose history then has errors, and nothing more: "auto" (the
             best that scipy certifies, if any), None, a `Reference`, or a file of `pacpde solve`.
         reference_tolerance: relative error that "auto" tries to certify first.
@@ -65,7 +67,9 @@ def fit(
             residuals.
     """
     check_problem(problem, "problem")
-    check_arguments(runtime=runtime, progress=progress, journal=journal, settings=settings)
+    check_arguments(
+        runtime=runtime, progress=progress, resume_state=resume_state, settings=settings
+    )
     warn_of_contradictions(problem)
     runtime = runtime or Runtime()
     config = config_of_fit(problem, settings, shorthand)
@@ -74,12 +78,13 @@ def fit(
     network = network_for(
         task.ansatz(SamplingSpec()), config.width, config.depth, config.activation
     )
-    called = _callbacks(problem, runtime, graded, journal, progress, callbacks)
+    called = _callbacks(problem, runtime, graded, resume_state, progress, callbacks)
     provenance = of_fit(problem, config, seed, runtime)
     made, _ = yield from steps_of(train_from_scratch)(task, network, config, seed, called)
     return replace(made, provenance=provenance)
 
 
+@renamed_keywords(journal="resume_state")
 @stepwise
 def transfer(
     source: Surrogate,
@@ -95,7 +100,7 @@ def transfer(
     runtime: Runtime | None = None,
     progress: Progress | None = None,
     callbacks: Sequence[Callback] = (),
-    journal: ResumeState | None = None,
+    resume_state: ResumeState | None = None,
     reference: Choice = AUTO,
     reference_tolerance: float | None = None,
     **shorthand: Any,
@@ -115,7 +120,8 @@ def transfer(
         reference_tolerance: relative error that "auto" tries to certify first.
     """
     check_arguments(
-        runtime=runtime, progress=progress, journal=journal, settings=settings, options=options,
+        runtime=runtime, progress=progress, resume_state=resume_state, settings=settings,
+        options=options,
         physics=physics,
     )  # fmt: skip
     method = method_of(method, options, shorthand)
@@ -138,7 +144,7 @@ def transfer(
         replace(task, problem=source.problem, labels=None, physics=True),
         config,
         seed,
-        _callbacks(target, runtime, graded.target, journal, progress, callbacks),
+        _callbacks(target, runtime, graded.target, resume_state, progress, callbacks),
     )
     provenance = of_transfer(
         source, target, method, config, seed, runtime,

@@ -129,7 +129,7 @@ class Training:
         """The surrogate of the source."""
         return steps_of(fit)(
             self.problem, seed=self.seed, runtime=self.runtime, progress=progress,
-            journal=resume_state, settings=self.settings,
+            resume_state=resume_state, settings=self.settings,
         )  # fmt: skip
 
     def __str__(self) -> str:
@@ -239,7 +239,7 @@ class Cell:
         return steps_of(transfer)(
             source, self.target, method=self.transfer_method, seed=self.seed,
             labels=self.labels, noise=self.noise, physics=self.physics,
-            runtime=self.training.runtime, progress=progress, journal=resume_state,
+            runtime=self.training.runtime, progress=progress, resume_state=resume_state,
             settings=TrainingConfig.after(source, self.target, **self.training.settings),
             reference=self.reference if references is None else references,
             reference_tolerance=None if references else self.reference_tolerance,

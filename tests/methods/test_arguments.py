@@ -41,15 +41,18 @@ POINTS, PLANE = np.full((9, 2), 0.5), torch.rand(3, 3)
 ANY: Any = None
 
 CALLS: dict[str, tuple[Callable[..., Any], str]] = {
-    "fit": (lambda **given: fit(Heat(), **given), "runtime progress journal settings"),
-    "fit_many": (lambda **given: fit_many([Heat()], **given), "runtime progress journal settings"),
+    "fit": (lambda **given: fit(Heat(), **given), "runtime progress resume_state settings"),
+    "fit_many": (
+        lambda **given: fit_many([Heat()], **given),
+        "runtime progress resume_state settings",
+    ),
     "transfer": (
         lambda **given: transfer(SOURCE, TARGET, **given),
-        "runtime progress journal settings options physics",
+        "runtime progress resume_state settings options physics",
     ),
     "transfer_many": (
         lambda **given: transfer_many(SOURCE, [TARGET], **given),
-        "runtime progress journal settings options physics",
+        "runtime progress resume_state settings options physics",
     ),
     "transfer_in_turn": (
         lambda **given: transfer_in_turn(SOURCE, [TARGET], **given),
@@ -61,7 +64,8 @@ CALLS: dict[str, tuple[Callable[..., Any], str]] = {
     ),
 }
 WRONG: dict[str, Any] = {
-    "progress": 3, "unknown": 3, "runtime": "cpu", "journal": "j", "settings": "x", "options": "x",
+    "progress": 3, "unknown": 3, "runtime": "cpu", 
+    "resume_state": "j", "settings": "x", "options": "x",
     "physics": 1,
 }  # fmt: skip
 
@@ -75,8 +79,8 @@ def test_an_argument_of_another_kind_is_refused(call: str, name: str) -> None:
 
 
 OTHERS: dict[str, tuple[Callable[[], Any], str]] = {
-    "a journal on a device": (
-        lambda: fit(Heat(), journal=ResumeState(Path("/dev/full"), "k")), "cannot write"),
+    "a resume state on a device": (
+        lambda: fit(Heat(), resume_state=ResumeState(Path("/dev/full"), "k")), "cannot write"),
     "a setting among options": (
         lambda: transfer(SOURCE, TARGET, steps=3, points=100), r'write settings=\{"points": 100\}'),
     "one source": (lambda: nearest(ANY or SOURCE, TARGET), r"write \[source\]"),

@@ -37,18 +37,18 @@ def test_fits_of_several_seeds() -> None:
 
 
 def test_each_fit_resumes_its_own(tmp_path: Path) -> None:
-    """Also where two single fits are given one journal."""
+    """Also where two single fits are given one resume state."""
     problems = [Heat(alpha=0.2), Heat(alpha=0.3)]
     settings = {"width": 4, "depth": 1, "points": 20, "steps": 2}
-    journal = ResumeState(tmp_path, "key")
-    first = fit_many(problems, journal=journal, **settings)
-    again = fit_many(problems, journal=journal, **settings)
+    resume_state = ResumeState(tmp_path, "key")
+    first = fit_many(problems, resume_state=resume_state, **settings)
+    again = fit_many(problems, resume_state=resume_state, **settings)
     assert not torch.equal(first[0].weights, first[1].weights)
     for one, other in zip(first, again, strict=True):
         assert torch.equal(one.weights, other.weights)
     shared = ResumeState(tmp_path / "shared", "key")
     for problem, made in zip(problems, first, strict=True):
-        alone = fit(problem, journal=shared, **settings)
+        alone = fit(problem, resume_state=shared, **settings)
         assert torch.allclose(alone.weights, made.weights, rtol=1e-6)
 
 

@@ -35,10 +35,10 @@ def killer(after: int) -> Any:
 def test_a_killed_fit_resumes_to_the_same_bits(tmp_path: Path, after: int, optimiser: str) -> None:
     settings = {**SMALL, "optimiser": optimiser}
     whole = fit(Heat(), **settings)
-    journal = ResumeState(tmp_path / "journal", "key")
+    resume_state = ResumeState(tmp_path / "journal", "key")
     with pytest.raises(Killed):
-        fit(Heat(), progress=killer(after), journal=journal, **settings)
-    resumed = fit(Heat(), journal=journal, **settings)
+        fit(Heat(), progress=killer(after), resume_state=resume_state, **settings)
+    resumed = fit(Heat(), resume_state=resume_state, **settings)
     assert torch.equal(resumed.weights, whole.weights)
     assert [e["held_out"] for e in resumed.history] == [e["held_out"] for e in whole.history]
 
@@ -47,24 +47,24 @@ def test_a_killed_transfer_resumes_to_the_same_bits(tmp_path: Path) -> None:
     source = fit(Heat(), **SMALL)
     options = {"method": "pac", "settings": {"points": 100, "steps": 12, "tolerance": 1e-9}}
     whole = transfer(source, Heat(alpha=0.3), **options)
-    journal = ResumeState(tmp_path / "journal", "key")
+    resume_state = ResumeState(tmp_path / "journal", "key")
     with pytest.raises(Killed):
-        transfer(source, Heat(alpha=0.3), progress=killer(4), journal=journal, **options)
-    resumed = transfer(source, Heat(alpha=0.3), journal=journal, **options)
+        transfer(source, Heat(alpha=0.3), progress=killer(4), resume_state=resume_state, **options)
+    resumed = transfer(source, Heat(alpha=0.3), resume_state=resume_state, **options)
     assert torch.equal(resumed.surrogate.weights, whole.surrogate.weights)
     assert resumed.method_result.steps == whole.method_result.steps
 
 
-def test_a_journal_of_another_command_or_a_damaged_one_is_not_used(tmp_path: Path) -> None:
-    journal = ResumeState(tmp_path, "key")
-    journal.write("train", {"weights": torch.ones(3)}, {"steps": 1})
-    found = journal.read("train")
+def test_a_resume_state_of_another_command_or_a_damaged_one_is_not_used(tmp_path: Path) -> None:
+    resume_state = ResumeState(tmp_path, "key")
+    resume_state.write("train", {"weights": torch.ones(3)}, {"steps": 1})
+    found = resume_state.read("train")
     assert found is not None
     assert found[1] == {"steps": 1}
     assert ResumeState(tmp_path, "other").read("train") is None
     (file,) = tmp_path.glob("train*")
     file.write_bytes(file.read_bytes()[:-4])
-    assert journal.read("train") is None
+    assert resume_state.read("train") is None
 
 
 def test_a_surrogate_folder_holds_everything(tmp_path: Path) -> None:
@@ -78,3 +78,10 @@ def test_a_surrogate_folder_holds_everything(tmp_path: Path) -> None:
     assert back.problem == made.surrogate.problem
     assert back.recall("source").problem == source.problem
     assert back.history == made.surrogate.history
+
+
+def test_the_old_name_of_the_resume_state_is_taken_with_a_note(tmp_path: Path) -> None:
+    with pytest.warns(FutureWarning, match="write resume_state="):
+        fit(Heat(), settings={"width": 4, "depth": 1, "points": 20, "steps": 2},
+            journal=ResumeState(tmp_path, "key"))  # fmt: skip
+    assert list(tmp_path.glob("*.safetensors"))

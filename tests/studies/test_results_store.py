@@ -166,14 +166,14 @@ def test_a_folder_of_records_that_is_gone_is_no_empty_one(made: str, tmp_path: P
 
 
 def test_no_flipped_bit_of_a_half_done_fit_is_resumed(tmp_path: Path) -> None:
-    journal = ResumeState(tmp_path, "key")
+    resume_state = ResumeState(tmp_path, "key")
     tensors = {"weights": torch.linspace(0, 1, 7, dtype=torch.float64), "on": torch.tensor(True)}
-    journal.write("train", tensors, {"steps": 3})
+    resume_state.write("train", tensors, {"steps": 3})
     (file,) = tmp_path.iterdir()
     content = file.read_bytes()
     for bit in np.random.default_rng(0).integers(8 * len(content), size=300):
         file.write_bytes(flipped(content, int(bit)))
-        found = journal.read("train")
+        found = resume_state.read("train")
         if found is not None:
             assert found[1] == {"steps": 3}
             assert all(torch.equal(found[0][name], tensors[name]) for name in tensors)
