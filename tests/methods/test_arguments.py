@@ -64,7 +64,7 @@ CALLS: dict[str, tuple[Callable[..., Any], str]] = {
     ),
 }
 WRONG: dict[str, Any] = {
-    "progress": 3, "unknown": 3, "runtime": "cpu", 
+    "progress": 3, "unknown": 3, "runtime": "cpu",
     "resume_state": "j", "settings": "x", "options": "x",
     "physics": 1,
 }  # fmt: skip
