@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pacpde.methods.base import TransferContext, check_strength
 from pacpde.methods.fine_tuning import FineTuning
 from pacpde.networks.surrogate import Surrogate
-from pacpde.pac.sensitivity import curvature
+from pacpde.pac.scores import curvature
 from pacpde.residuals.terms import Anchor
 
 

@@ -10,7 +10,7 @@ from pacpde.methods.packnet import PackNet
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
-from pacpde.pac.mask import mask_of
+from pacpde.pac.mask import score_mask
 from pacpde.residuals.task import Task
 from pacpde.residuals.terms import Anchor
 from pacpde.training.trainer import Trainer
@@ -44,7 +44,7 @@ class IncrementalPINN(PackNet):
         made = yield from steps_of(super().run)(source, target, context)
         whole, config = made.surrogate, self.config(context)
         solver, allocated = whole.retained[SOURCE], made.snapshots["allocated"]
-        own = mask_of(whole.network, whole.weights.abs(), 1 - self.overlap)
+        own = score_mask(whole.network, whole.weights.abs(), 1 - self.overlap)
         free = own & ~solver.mask
         start = replace(
             whole,

@@ -14,7 +14,7 @@ from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE, prune
-from pacpde.pac.mask import SCOPES, TREATMENTS, check_choice, check_sparsity, mask_of
+from pacpde.pac.mask import SCOPES, TREATMENTS, check_choice, check_sparsity, score_mask
 from pacpde.pac.reinit import REINIT_MODES, reinit_dead_neurons, widen
 from pacpde.pac.scores import SCORES
 from pacpde.residuals.task import Task
@@ -41,7 +41,7 @@ class PAC(ContinuationMethod):
         strength: λ.
         tune_penalty: calibrate with each λ of `LADDER` instead of `strength`, and take the result
             of the lowest held-out residual; the record counts all of them.
-        scope, biases, head: see `pacpde.pac.mask_of`.
+        scope, biases, head: see `pacpde.pac.score_mask`.
         mask: what decides which weights are kept: "magnitude", "sensitivity", or as controls
             "random" and "inverted"; see `pacpde.pac.scores`.
         rounds: prune in so many rounds, each a like share of what is left, with an allocate after
@@ -129,7 +129,7 @@ class PAC(ContinuationMethod):
         alike = torch.ones(network.size, device="cpu")  # how many are kept is the same for any
         try:
             for sparsity in self._sparsities:
-                mask_of(network, alike, sparsity, **self._treatment)
+                score_mask(network, alike, sparsity, **self._treatment)
         except InvalidValueError as error:
             advice = " Or take fewer rounds." if self.rounds > 1 else ""
             raise InvalidValueError(f"{error}{advice}") from None

@@ -18,7 +18,7 @@ from pacpde.methods.pac import PAC
 from pacpde.methods.provenance import of_sequence
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.pac import SOURCE, prune
-from pacpde.pac.mask import check_sparsity, mask_of
+from pacpde.pac.mask import check_sparsity, score_mask
 from pacpde.pac.reinit import reinit_dead_neurons
 from pacpde.pac.scores import SCORES
 from pacpde.physics.problem import Problem
@@ -226,7 +226,7 @@ class _Stages:
             reached = task.solver(before.network, weights, phases[-1].sampling)
             scores = SCORES["sensitivity"](reached, task, self.seed)
             scores = torch.where(~used, scores, -torch.inf)
-            own = mask_of(before.network, scores, 1 - count / len(weights))
+            own = score_mask(before.network, scores, 1 - count / len(weights))
             weights = torch.where(used | own, weights, torch.zeros_like(weights))
             anchor = self._anchor(before, own)
             trainer = replace(trainer, trainable_mask=own, anchor=anchor, stage="keep")

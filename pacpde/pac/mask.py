@@ -31,15 +31,15 @@ def check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
 def magnitude_mask(
     network: HasLayout, weights: torch.Tensor, sparsity: float, **treatment: str
 ) -> torch.Tensor:
-    """True where a weight is kept: the largest |w|, bool [size]; see `mask_of`.
+    """True where a weight is kept: the largest |w|, bool [size]; see `score_mask`.
 
     PAC-Net prunes by magnitude; one threshold over all weights ("global") is how we read it, and
     the treatment of biases and head, which the paper does not state, is an option of ours.
     """
-    return mask_of(network, weights.abs(), sparsity, **treatment)
+    return score_mask(network, weights.abs(), sparsity, **treatment)
 
 
-def mask_of(
+def score_mask(
     network: HasLayout,
     scores: torch.Tensor,
     sparsity: float,
@@ -165,10 +165,11 @@ def _by_neuron(
 ) -> torch.Tensor:
     """Scores by which the `count` largest of the weights to prune make up whole neurons.
 
-    They are the neurons of the largest mean score of what enters and leaves, a like share of every
-    layer and then one more wherever it fits. What is left of the number goes to weights into a
-    neuron that none of them hears, late in the network: a neuron that is kept in part would be
-    heard, and in the way of the target, and early ones have so few weights that many would be held.
+    - First come the neurons of the largest mean score of the weights into and out of them: a like
+      share of every layer, and then one more wherever it fits.
+    - The rest of the `count` are weights into other neurons, from which no kept weight leads on.
+      Those of late layers come first. So these neurons do not change the outputs, and few are taken
+      from the target: a neuron of an early layer has few weights.
     """
     widths = neurons.widths
     orders = [means.argsort(descending=True, stable=True) for means in neurons.mean_scores(scores)]
@@ -183,22 +184,20 @@ def _by_neuron(
             break
         counts = more
     for place, width in enumerate(widths if all(counts) else ()):
-        one = [count + (number == place) for number, count in enumerate(counts)]
-        if counts[place] < width and fits(one):
-            counts = one
+        one_more = [count + (number == place) for number, count in enumerate(counts)]
+        if counts[place] < width and fits(one_more):
+            counts = one_more
     chosen = _first(orders, counts)
     inner = neurons.between(chosen)
-    unheard = neurons.entering([~own for own in chosen])
+    others = neurons.entering([~own for own in chosen])
     order = torch.where(scores.isfinite(), neurons.numbers().to(scores), -torch.inf)
-    whole = torch.where(inner & scores.isfinite(), torch.inf, order)
-    return torch.where(inner | unheard, whole, -torch.inf)
+    order = torch.where(inner & scores.isfinite(), torch.inf, order)
+    return torch.where(inner | others, order, -torch.inf)
 
 
 def _first(orders: Sequence[torch.Tensor], counts: Sequence[int]) -> list[torch.Tensor]:
     """The first so many of each order, bool [width]."""
-    found = []
-    for order, count in zip(orders, counts, strict=True):
-        chosen = torch.zeros_like(order, dtype=torch.bool)
-        chosen[order[:count]] = True
-        found.append(chosen)
-    return found
+    masks = [torch.zeros_like(order, dtype=torch.bool) for order in orders]
+    for mask, order, count in zip(masks, orders, counts, strict=True):
+        mask[order[:count]] = True
+    return masks

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
-from pacpde.pac.mask import mask_of
+from pacpde.pac.mask import score_mask
 
 SOURCE = "source"
 
@@ -21,13 +21,13 @@ def prune(
 ) -> Surrogate:
     """m_i = 1 where |w_i| is among the largest, and w ← w ⊙ m (PAC-Net, stage 1).
 
-    The kept weights become the retained solver "source". Options: see `mask_of`.
+    The kept weights become the retained solver "source". Options: see `score_mask`.
 
     Args:
         scores: what decides instead of |w|, [size].
     """
     scores = surrogate.weights.abs() if scores is None else scores
-    mask = mask_of(surrogate.network, scores, sparsity, scope, biases, head)
+    mask = score_mask(surrogate.network, scores, sparsity, scope, biases, head)
     weights = torch.where(mask, surrogate.weights, 0)
     return replace(
         surrogate,

@@ -1,4 +1,4 @@
-"""Room for the target: neurons that the kept weights leave idle, and new ones."""
+"""Trainable neurons for the target: dead ones with other weights into them, and new ones."""
 
 from dataclasses import replace
 
@@ -15,75 +15,76 @@ REINIT_MODES = ("random", "copy")
 
 def reinit_dead_neurons(
     surrogate: Surrogate,
-    kept: torch.Tensor,
+    mask: torch.Tensor,
     seed: int,
-    spread: float = 1.0,
+    scale: float = 1.0,
     frequency: float | None = None,
-    source: str = "random",
+    mode: str = "random",
 ) -> Surrogate:
-    """The same function, its idle neurons fed by some weights rather than none.
+    """The same function, with other freed weights into its dead neurons.
 
-    Where all that enters and all that leaves a neuron is 0, so are the slopes of the loss in both,
-    and no step ever moves them. Freed weights into idle neurons are drawn; those from there to the
-    others have to be 0.
+    A neuron is dead where no chain of kept weights leads from it to an output. Where all weights
+    into and out of a neuron are 0, the slopes of the loss in them are 0 too, and no step moves
+    them. So the freed weights into dead neurons are drawn. Those from there to the others stay 0.
 
     Args:
-        kept: True where a weight is no longer free, bool [size].
-        spread: of the drawn weights, in that of a fit's start; or of the noise, in the mean size of
-            the weights into kept neurons.
-        source: "random", as at the start of a fit, or "copy": each idle neuron is fed like a kept
-            one of its layer, in turn, but for noise. Those have features that solve the source.
+        mask: True where a weight is kept, bool [size].
+        scale: "random": of the weights, in their spread at the start of a fit; "copy": of the
+            noise, in the mean size of the copied weights.
+        frequency: of the weights that are drawn, see `MLP.init_weights`.
+        mode: "random": as at the start of a fit. "copy": those of the neurons that are not dead, of
+            the same layer and in turn, plus noise; these neurons solve the source.
     """
-    check_choice("source of what wakes idle neurons", source, REINIT_MODES)
-    network = surrogate.network
-    idle = network.neurons.unreachable(kept)
+    check_choice("reinit_mode", mode, REINIT_MODES)
+    network, weights = surrogate.network, surrogate.weights
+    dead = network.neurons.unreachable(mask)
     rng = generator(seed, "woken")  # a name of random numbers: another one draws others
-    drawn = surrogate.runtime.tensor(network.init_weights(rng, frequency)) * spread
-    if source == "copy":
-        _feed_alike(network, surrogate.weights, drawn, idle, spread, rng)
-    weights = torch.where(network.neurons.entering(idle) & ~kept, drawn, surrogate.weights)
-    return replace(surrogate, weights=weights)
+    new = surrogate.runtime.tensor(network.init_weights(rng, frequency)) * scale
+    if mode == "copy":
+        _copy_into(new, network, weights, dead, scale, rng)
+    reset = network.neurons.entering(dead) & ~mask
+    return replace(surrogate, weights=torch.where(reset, new, weights))
 
 
-def _feed_alike(
+def _copy_into(
+    new: torch.Tensor,
     network: Network,
     weights: torch.Tensor,
-    drawn: torch.Tensor,
-    idle: list[torch.Tensor],
-    spread: float,
+    dead: list[torch.Tensor],
+    scale: float,
     rng: np.random.Generator,
 ) -> None:
-    """Write what feeds idle neurons into `drawn`; where a layer keeps nothing, that stays as is."""
-    found, made = network.matrices(weights), network.matrices(drawn)
-    for (own, bias), (new, new_bias), sleepers in zip(found, made, idle, strict=False):
-        asleep, used = sleepers.nonzero()[:, 0], (~sleepers).nonzero()[:, 0]
-        if not own[used].any():
+    """Overwrite the weights into dead neurons in `new`, in layers in which others have some."""
+    layers = zip(network.matrices(weights), network.matrices(new), dead, strict=False)
+    for (matrix, bias), (new_matrix, new_bias), dead_rows in layers:
+        rows, others = dead_rows.nonzero()[:, 0], (~dead_rows).nonzero()[:, 0]
+        if not matrix[others].any():
             continue
-        like = used[torch.arange(len(asleep), device=used.device) % len(used)]
-        size = own[used].abs().mean()
-        noise = drawn.new_tensor(rng.normal(size=(len(asleep), own.shape[1] + 1))) * spread
-        new[asleep] = own[like] + size * noise[:, 1:]
-        new_bias[asleep] = bias[like] + size * noise[:, 0]
+        like = others[torch.arange(len(rows), device=others.device) % len(others)]
+        size = matrix[others].abs().mean()
+        noise = new.new_tensor(rng.normal(size=(len(rows), matrix.shape[1] + 1))) * scale
+        new_matrix[rows] = matrix[like] + size * noise[:, 1:]
+        new_bias[rows] = bias[like] + size * noise[:, 0]
 
 
-def widen(surrogate: Surrogate, more: int, seed: int) -> Surrogate:
-    """The same function and retained solvers with more neurons a hidden layer.
+def widen(surrogate: Surrogate, extra_neurons: int, seed: int) -> Surrogate:
+    """The same function and retained solvers with more neurons in each hidden layer.
 
-    What reaches the new neurons is drawn as at the start of a fit; nothing leaves them yet.
+    The weights into new neurons are drawn as at the start of a fit; those out of them are 0.
     """
-    if more == 0:
+    if extra_neurons == 0:
         return surrogate
     device, small = surrogate.weights.device, surrogate.network
-    network, places = small.enlarged(extra_neurons=more)
+    network, places = small.enlarged(extra_neurons=extra_neurons)
     places = places.to(device)
-    drawn = surrogate.runtime.tensor(network.init_weights(generator(seed, "grown")))
+    random = surrogate.runtime.tensor(network.init_weights(generator(seed, "grown")))
     added = [
         torch.arange(new, device=device) >= old
         for old, new in zip(small.neurons.widths, network.neurons.widths, strict=True)
     ]
     into_new = network.neurons.entering(added)
     into_new &= ~network.layout.where(lambda group: group.is_bias).to(device)
-    weights = torch.where(into_new, drawn, 0)
+    weights = torch.where(into_new, random, 0)
     weights[places] = surrogate.weights
     retained = {}
     for name, solver in surrogate.retained.items():

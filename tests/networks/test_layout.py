@@ -7,7 +7,7 @@ from torch import nn
 from pacpde.errors import InvalidValueError
 from pacpde.networks.layout import WeightLayout
 from pacpde.networks.mlp import MLP
-from pacpde.pac import mask_of
+from pacpde.pac import score_mask
 
 NETWORK = MLP(2, 3, 5, 2)
 
@@ -47,10 +47,10 @@ def test_masks_are_written_once_for_every_network(scope: str, shares: list[int])
         )
 
     scores = torch.linspace(0, 1, Described.layout.size)
-    parts = Described.layout.split(mask_of(Described(), scores, 0.5, scope))
+    parts = Described.layout.split(score_mask(Described(), scores, 0.5, scope))
     found = [int(own.sum()) for own in parts.values()]
     if scope == "layer":
         found = [found[0] + found[1], found[2] + found[3]]
     assert found == shares
     with pytest.raises(InvalidValueError, match="whole neurons"):
-        mask_of(Described(), scores, 0.5, "neuron")
+        score_mask(Described(), scores, 0.5, "neuron")

@@ -6,7 +6,7 @@ import torch
 
 from pacpde import Surrogate, fit
 from pacpde.networks.mlp import MLP
-from pacpde.pac import SOURCE, mask_of, prune
+from pacpde.pac import SOURCE, prune, score_mask
 from pacpde.pac.reinit import REINIT_MODES, reinit_dead_neurons
 from pacpde.problems import Heat
 
@@ -21,7 +21,7 @@ def test_a_neuron_mask_keeps_a_smaller_dense_network() -> None:
     three, four = MLP(2, 1, 3, 3).size, MLP(2, 1, 4, 3).size
     most = {three: (3, 3, 3), 40: (3, 3, 3), 45: (4, 3, 3), 50: (4, 3, 4), four: (4, 4, 4)}
     for kept, widths in most.items():
-        mask = mask_of(NETWORK, rising(), 1 - kept / NETWORK.size, scope="neuron")
+        mask = score_mask(NETWORK, rising(), 1 - kept / NETWORK.size, scope="neuron")
         assert int(mask.sum()) == kept  # to the weight
         idle = NETWORK.neurons.unreachable(mask)
         assert tuple(int((~layer).sum()) for layer in idle) == widths
@@ -40,7 +40,7 @@ def test_what_makes_up_the_number_holds_few_neurons() -> None:
     network, early = MLP(1, 1, 12, 3), torch.zeros(MLP(1, 1, 12, 3).size, dtype=torch.float64)
     early[network.layers[0].weights] = early[network.layers[0].biases] = 1.0
     for sparsity in (0.3, 0.5, 0.65, 0.8):
-        mask = mask_of(network, early, sparsity, scope="neuron")
+        mask = score_mask(network, early, sparsity, scope="neuron")
         assert int(mask.sum()) == round((1 - sparsity) * network.size)
         held = []
         for idle, (weight, bias) in zip(
@@ -51,9 +51,9 @@ def test_what_makes_up_the_number_holds_few_neurons() -> None:
 
 
 def test_what_was_pruned_before_is_not_taken_up_again() -> None:
-    first = mask_of(NETWORK, rising(), 0.4, scope="neuron")
+    first = score_mask(NETWORK, rising(), 0.4, scope="neuron")
     scores = torch.where(first, -rising(), -torch.inf)  # as if a round had turned all round
-    second = mask_of(NETWORK, scores, 0.8, scope="neuron")
+    second = score_mask(NETWORK, scores, 0.8, scope="neuron")
     assert second.any() and not (second & ~first).any()
 
 
@@ -76,10 +76,10 @@ def source() -> Surrogate:
 
 
 @pytest.mark.parametrize("scope", ["global", "neuron"])
-@pytest.mark.parametrize("wakes", REINIT_MODES)
-def test_waking_changes_nothing_but_the_slopes(source: Surrogate, scope: str, wakes: str) -> None:
+@pytest.mark.parametrize("mode", REINIT_MODES)
+def test_waking_changes_nothing_but_the_slopes(source: Surrogate, scope: str, mode: str) -> None:
     pruned = prune(source, 0.8, scope=scope)
-    awake = reinit_dead_neurons(pruned, pruned.retained[SOURCE].mask, 0, source=wakes)
+    awake = reinit_dead_neurons(pruned, pruned.retained[SOURCE].mask, 0, mode=mode)
     t, x = np.linspace(0, 1, 30), np.linspace(0, 1, 30)
     np.testing.assert_allclose(awake(t, x), pruned(t, x), rtol=1e-13, atol=1e-15)
     assert np.array_equal(awake.recall()(t, x), pruned.recall()(t, x))
@@ -94,7 +94,7 @@ def test_waking_changes_nothing_but_the_slopes(source: Surrogate, scope: str, wa
 def test_an_idle_neuron_may_begin_as_a_kept_one(source: Surrogate) -> None:
     pruned = prune(source, 0.8, scope="neuron")
     mask = pruned.retained[SOURCE].mask
-    awake = reinit_dead_neurons(pruned, mask, 0, 0.0, source="copy")
+    awake = reinit_dead_neurons(pruned, mask, 0, 0.0, mode="copy")
     network = source.network
     rows = zip(
         network.neurons.unreachable(mask), network.matrices(awake.weights), network.matrices(mask),

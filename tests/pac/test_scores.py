@@ -5,8 +5,7 @@ import torch
 
 from pacpde import Surrogate, fit
 from pacpde.networks.ansatz import PhysicsAnsatz
-from pacpde.pac.scores import SCORES
-from pacpde.pac.sensitivity import curvature
+from pacpde.pac.scores import SCORES, curvature
 from pacpde.problems import Heat
 from pacpde.residuals.factors import residuals
 from pacpde.residuals.task import PhysicsTask, SamplingSpec
