@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pacpde.methods.continuation import Continuation
     from pacpde.methods.delta import DELTA
     from pacpde.methods.ewc import EWC
-    from pacpde.methods.identification import Identified, identify, identify_by_scipy
+    from pacpde.methods.identification import IdentificationResult, identify, identify_by_scipy
     from pacpde.methods.ipinn import IncrementalPINN
     from pacpde.methods.l2_sp import L2SP
     from pacpde.methods.last_layer import LastLayer
@@ -89,7 +89,7 @@ _NAMES = {
     "methods.continuation": "Continuation",
     "methods.delta": "DELTA",
     "methods.ewc": "EWC",
-    "methods.identification": "Identified identify identify_by_scipy",
+    "methods.identification": "IdentificationResult identify identify_by_scipy",
     "methods.ipinn": "IncrementalPINN",
     "methods.l2_sp": "L2SP",
     "methods.last_layer": "LastLayer",

@@ -1,7 +1,7 @@
 """Ways to transfer: one file a method."""
 
 from pacpde.methods.base import Method, methods
-from pacpde.methods.identification import Identified, identify, identify_by_scipy
+from pacpde.methods.identification import IdentificationResult, identify, identify_by_scipy
 from pacpde.methods.many import fit_many, transfer_many
 from pacpde.methods.nearest import nearest
 from pacpde.methods.regression import fit_table, transfer_table
@@ -11,7 +11,7 @@ from pacpde.training.config import TrainingConfig
 
 __all__ = [
     "Backbone",
-    "Identified",
+    "IdentificationResult",
     "Method",
     "TrainingConfig",
     "TransferResult",

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from scipy.optimize import lsq_linear
 
+from pacpde.methods.coefficient_errors import MIN_SLOPE, standard_errors
 from pacpde.methods.measurements import WeightedMeasurements
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
@@ -19,15 +20,14 @@ from pacpde.training.path import SolutionPath
 from pacpde.training.schedule import Phase
 from pacpde.training.trainer import FitResult, Trainer
 
-MUTE = 1e-6  # slope of the measured values, in scales of the fields, below which they tell nothing
-MOVES = 40  # of the unknowns by short fits, at most
+MAX_MOVES = 40  # of the unknowns by short fits, at most
 RADIUS = 0.7  # of the first move, in units of the unknowns: a factor of 2 in a positive coefficient
-LAST = 0.1  # of a move by long fits: longer ones are left over where no data fit
-SHORTEST = 1e-3  # radius below which the search is over
-ROUGH, FINE = 0.3, 0.05  # shares of a standard error below which a step counts as none
-DIGITS = 1e-4  # of a unit of the unknowns, below which a step counts as none in any case
+LAST_RADIUS = 0.1  # of a move by long fits: longer ones are left over where no data fit
+MIN_RADIUS = 1e-3  # radius below which the search is over
+COARSE, FINE = 0.3, 0.05  # shares of a standard error below which a step counts as none
+MIN_STEP = 1e-4  # of a unit of the unknowns, below which a step counts as none in any case
 SHARES = (0.35, 0.6, 1.0)  # of the points: while the unknowns move, and where they come to rest
-FEW = 5  # steps of a fit between two looks at the unknowns
+FIT_STEPS = 5  # steps of a fit between two steps of the unknowns
 ACCEPT = 4  # tolerances that a solution on the way may miss by
 TINY = 1e-12  # by which bounds are loosened, so that there is room between them
 
@@ -63,7 +63,7 @@ class CoefficientSearch:
     Attributes:
         start: a solver of the problem that the unknowns start from.
         fits: every fit so far; the last one is of the point that `run` returns.
-        settled: whether θ has come to rest.
+        at_rest: whether θ has come to rest.
     """
 
     start: Surrogate
@@ -74,24 +74,24 @@ class CoefficientSearch:
     seed: int
     callbacks: Sequence[Callback]
     fits: list[FitResult] = field(default_factory=list)
-    settled: bool = False
+    at_rest: bool = False
 
     def run(self) -> Point:
-        """The point of the last fit, at which θ has come to rest if `settled`."""
-        here = self._roughly(self._point(self.unknowns.start, self.start.weights, SHARES[0]))
-        rounds = max(len(SHARES) - 1, self.config.steps // FEW)
+        """The point of the last fit, at which θ has come to rest if `at_rest`."""
+        here = self._coarse_search(self._point(self.unknowns.start, self.start.weights, SHARES[0]))
+        rounds = max(len(SHARES) - 1, self.config.steps // FIT_STEPS)
         for number in range(rounds):
-            step = self._step(here, here.misses, LAST)
-            here = self._finely(here, step, SHARES[1 + (len(SHARES) - 1) * number // rounds])
-            self.settled = self._rests(here)
-            if self.settled:
+            step = self._step(here, here.misses, LAST_RADIUS)
+            here = self._refined(here, step, SHARES[1 + (len(SHARES) - 1) * number // rounds])
+            self.at_rest = self._is_at_rest(here)
+            if self.at_rest:
                 break
         return here
 
     @property
     def doubts(self) -> tuple[str, ...]:
         """Why the coefficients have not come to rest, if they have not."""
-        if self.settled:
+        if self.at_rest:
             return ()
         if self.fits[-1].outcome != Outcome.CONVERGED:
             return (
@@ -103,14 +103,14 @@ class CoefficientSearch:
             "points if they are few.",
         )
 
-    def _roughly(self, here: Point) -> Point:
+    def _coarse_search(self, here: Point) -> Point:
         """Steps with short fits, until they are small beside the standard errors."""
         radius = RADIUS
-        for _ in range(MOVES):
+        for _ in range(MAX_MOVES):
             step = self._step(here, here.misses, radius)
-            if self._small(here, step, ROUGH) or radius < SHORTEST:
+            if self._is_small(here, step, COARSE) or radius < MIN_RADIUS:
                 break
-            trial = self._moved(here, step)
+            trial = self._solved_ahead(here, step)
             if trial is None or not trial.cost < here.cost:
                 radius = self._length(step) / 4
                 continue
@@ -120,12 +120,12 @@ class CoefficientSearch:
             here = trial
         return here
 
-    def _moved(self, here: Point, step: np.ndarray) -> Point | None:
+    def _solved_ahead(self, here: Point, step: np.ndarray) -> Point | None:
         """A solution a step ahead; None where no path of solutions leads there."""
         numbers = here.numbers + step
         problem = self.unknowns.at(numbers)
         start = self.start.reset(weights=here.weights).with_problem(self.unknowns.at(here.numbers))
-        path = SolutionPath(self._fitter(start), self.task, self.config.tolerance)
+        path = SolutionPath(self._trainer(start), self.task, self.config.tolerance)
         accept = ACCEPT * max(self.config.tolerance, TrainingConfig.tolerance)
         reached = path.correct(here.weights + here.local.ahead(step), problem, len(self.fits))
         self.fits.append(reached)
@@ -140,21 +140,23 @@ class CoefficientSearch:
             reached = there
         return self._point(numbers, reached.weights, SHARES[0])
 
-    def _finely(self, here: Point, step: np.ndarray, share: float) -> Point:
+    def _refined(self, here: Point, step: np.ndarray, share: float) -> Point:
         """A solution a small step ahead, by some steps of a fit on more points."""
         numbers, weights = here.numbers + step, here.weights + here.local.ahead(step)
-        phase = replace(self.phase(share), steps=min(FEW, self.config.steps), refresh=FEW)
-        made = self._fitter(self.start).fit(
+        phase = replace(
+            self.phase(share), steps=min(FIT_STEPS, self.config.steps), refresh=FIT_STEPS
+        )
+        made = self._trainer(self.start).fit(
             self.task.at(self.unknowns.at(numbers)), [phase], f"identify.{len(self.fits)}", weights
         )
         self.fits.append(made)
         return self._point(numbers, made.weights, share)
 
-    def _rests(self, here: Point) -> bool:
+    def _is_at_rest(self, here: Point) -> bool:
         """Whether neither what is missed nor the error of the solver still moves θ."""
         solved = self.fits[-1].outcome == Outcome.CONVERGED
         return solved and all(
-            self._small(here, self._step(here, rows, RADIUS), FINE)
+            self._is_small(here, self._step(here, rows, RADIUS), FINE)
             for rows in (here.misses, self.measured.weighted(here.local.correction))
         )
 
@@ -173,7 +175,7 @@ class CoefficientSearch:
         points = max(1, round(share * self.config.points))
         return replace(last, sampling=replace(last.sampling, points=points))
 
-    def _fitter(self, start: Surrogate) -> Trainer:
+    def _trainer(self, start: Surrogate) -> Trainer:
         return Trainer(start, self.config, self.seed, self.callbacks, stage="identify")
 
     def _step(self, here: Point, misses: np.ndarray, radius: float) -> np.ndarray:
@@ -181,7 +183,7 @@ class CoefficientSearch:
         lower, upper = self.unknowns.bounds - here.numbers
         reach = radius * self.unknowns.units
         rows, count = here.slopes.shape
-        damping = MUTE * rows**0.5 * np.eye(count) / self.unknowns.units
+        damping = MIN_SLOPE * rows**0.5 * np.eye(count) / self.unknowns.units
         found = lsq_linear(
             np.vstack([here.slopes, damping]),
             np.concatenate([-misses, np.zeros(count)]),
@@ -190,33 +192,14 @@ class CoefficientSearch:
         )
         return np.asarray(found.x)
 
-    def _small(self, here: Point, step: np.ndarray, share: float) -> bool:
+    def _is_small(self, here: Point, step: np.ndarray, share: float) -> bool:
         """Whether a step is none beside the standard errors, or in any case."""
         rows, count = here.slopes.shape
         noise = self.measured.noise or np.sqrt(2 * here.cost / max(1, rows - count))
         _, errors = standard_errors(here.misses, here.slopes, float(noise))
         errors = np.minimum(errors, self.unknowns.units)
-        least = np.maximum(share * errors, DIGITS * self.unknowns.units)
+        least = np.maximum(share * errors, MIN_STEP * self.unknowns.units)
         return bool((np.abs(step) <= least).all())
 
     def _length(self, step: np.ndarray) -> float:
         return float(np.max(np.abs(step) / self.unknowns.units))
-
-
-def standard_errors(
-    r: np.ndarray, slopes: np.ndarray, known: float | None = None
-) -> tuple[float, np.ndarray]:
-    """Noise and standard errors of least squares, of residuals [rows], slopes [rows, unknowns].
-
-    Errors are infinite where the residuals do not depend on an unknown, and where neither is the
-    noise known nor any row left to estimate it from.
-    """
-    rows, count = slopes.shape
-    noise = float(np.sqrt((r**2).sum() / max(1, rows - count))) if known is None else known
-    if not np.isfinite(slopes).all() or (known is None and rows <= count):
-        return noise, np.full(count, np.inf)
-    sizes, directions = np.linalg.eigh(slopes.T @ slopes)
-    mute = sizes <= rows * MUTE**2
-    errors = noise * np.sqrt((directions[:, ~mute] ** 2 / sizes[~mute]).sum(1))
-    errors[(np.abs(directions[:, mute]) > MUTE).any(1)] = np.inf
-    return noise, errors

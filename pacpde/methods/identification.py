@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,24 +13,31 @@ from pacpde.errors import unknown as unknown_name
 from pacpde.methods.arguments import Settings, check_arguments, config_after
 from pacpde.methods.base import build_surrogate
 from pacpde.methods.checks import check_problem, check_source
-from pacpde.methods.coefficient_search import CoefficientSearch, standard_errors
-from pacpde.methods.collinearity import collinear, influential, sentence
+from pacpde.methods.coefficient_errors import (
+    collinear,
+    collinearity_message,
+    standard_errors,
+)
+from pacpde.methods.coefficient_search import CoefficientSearch
 from pacpde.methods.measurements import Noise, WeightedMeasurements
-from pacpde.methods.misfit import Fitted
+from pacpde.methods.misfit import MisfitTest
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
 from pacpde.reference import solve
+from pacpde.renamed import renamed_names
 from pacpde.residuals.identification import IdentificationTask, Unknowns
 from pacpde.runtime import check_seed, gradients
 from pacpde.training.callbacks import Progress, ProgressReport
+
+__getattr__ = renamed_names(__name__, Identified="IdentificationResult")
 
 REFERENCE = 1e-6  # tolerance of scipy's solutions
 STEP = 10.0  # of differences of them, in roots of their tolerance
 
 
 @dataclass(frozen=True)
-class Identified:
+class IdentificationResult:
     """Coefficients from measurements.
 
     Attributes:
@@ -41,11 +48,11 @@ class Identified:
             only a combination of it and others.
         noise: that size, in scales of the fields, as a root mean square over the measurements.
         surrogate: of the problem; None from scipy.
-        seconds: it took.
+        seconds: that the search took.
         outcome: "misfit" where the measurements do not fit the equation; else as of a fit, and
             "not_converged" where an error is infinite. For scipy "misfit", "converged" or
             "not_converged".
-        remarks: why the fit is none to rely on, a sentence each; see `doubts`.
+        remarks: why the coefficients may be wrong, a sentence each; see `doubts`.
         together: coefficients of which the measurements tell only a combination.
     """
 
@@ -59,17 +66,21 @@ class Identified:
     together: tuple[str, ...] = ()
 
     def doubts(self) -> list[str]:
-        """Why a value is none to rely on, a sentence each."""
-        found = list(self.remarks)
+        """Why a value may be wrong, a sentence each."""
+        sentences = list(self.remarks)
         for name, (value, error) in self.estimates.items():
             about = self.problem.declared()[name]
             if name in self.together:
                 continue
             if not np.isfinite(error):
-                found.append(f"the measurements do not tell {name}: measure elsewhere, or more.")
+                sentences.append(
+                    f"the measurements do not tell {name}: measure elsewhere, or more."
+                )
             elif np.isclose(value, (about.lower, about.upper), rtol=1e-6, atol=0).any():
-                found.append(f"{name} ended at its bound, {value:g}: no value between fits better.")
-        return found
+                sentences.append(
+                    f"{name} ended at its bound, {value:g}: no value between fits better."
+                )
+        return sentences
 
 
 @gradients()
@@ -85,7 +96,7 @@ def identify(
     seed: int = 0,
     progress: Progress | None = None,
     **shorthand: Any,
-) -> Identified:
+) -> IdentificationResult:
     """Find coefficients of the source's equation from measurements of another solution.
 
     min over θ of Σ ((u(x_i; θ) − y_i) / σ_i)², u(·; θ) the surrogate that solves the equation for
@@ -105,7 +116,7 @@ def identify(
     check_source(source)
     check_arguments(progress=progress, settings=settings)
     problem = source.problem
-    measured, unknowns = _asked(problem, points, values, unknown, noise)
+    measured, unknowns = _checked(problem, points, values, unknown, noise)
     config = config_after(source, problem, settings, shorthand)
     began = time.perf_counter()
     task = IdentificationTask(
@@ -127,13 +138,11 @@ def identify(
         source.reset(), task.at(found), [search.phase()], search.fits, "identified"
     )
     outcome = surrogate.outcome
-    if outcome == Outcome.CONVERGED and not search.settled:
+    if outcome == Outcome.CONVERGED and not search.at_rest:
         outcome = Outcome.NOT_CONVERGED
     accuracy = float(np.sqrt((measured.weighted(ended.local.correction) ** 2).mean()))
-    return _identified(
-        unknowns, found, measured, ended.misses, ended.slopes, accuracy, surrogate, began, outcome,
-        search.doubts,
-    )  # fmt: skip
+    test = MisfitTest(measured, ended.misses, ended.slopes, accuracy)
+    return _result(unknowns, found, test, surrogate, began, outcome, search.doubts)
 
 
 @gradients()
@@ -146,14 +155,14 @@ def identify_by_scipy(
     unknown: Sequence[str] | None = None,
     noise: Noise | None = None,
     tolerance: float = REFERENCE,
-) -> Identified:
+) -> IdentificationResult:
     """The same by `scipy.optimize.least_squares` through the reference solver, from `problem`.
 
     Raises:
         SolverError: no reference of `problem` certifies to `tolerance`.
     """
     check_problem(problem, "problem")
-    measured, unknowns = _asked(problem, points, values, unknown, noise)
+    measured, unknowns = _checked(problem, points, values, unknown, noise)
     scales = np.asarray(problem.scales)
     at = measured.labels.points.T
     began = time.perf_counter()
@@ -180,74 +189,67 @@ def identify_by_scipy(
     start = unknowns.start
     misses(start)  # says why where there is no reference
     bounds = tuple(unknowns.bounds)
-    made = least_squares(tried, start, slopes, bounds=bounds, x_scale=unknowns.units)
-    return _identified(
-        unknowns, unknowns.at(made.x), measured, made.fun, np.asarray(made.jac), tolerance, None,
-        began, Outcome.CONVERGED if made.success else Outcome.NOT_CONVERGED,
-        curved=STEP**2 * tolerance / 3,  # twice the third order of a difference, h² / 6
-    )  # fmt: skip
+    ended = least_squares(tried, start, slopes, bounds=bounds, x_scale=unknowns.units)
+    test = MisfitTest(measured, ended.fun, np.asarray(ended.jac), tolerance)
+    outcome = Outcome.CONVERGED if ended.success else Outcome.NOT_CONVERGED
+    slope_error = STEP**2 * tolerance / 3  # twice the third order of a difference, h² / 6
+    found = unknowns.at(ended.x)
+    return _result(unknowns, found, test, None, began, outcome, slope_error=slope_error)
 
 
-def _identified(
+def _result(
     unknowns: Unknowns,
-    found: Problem,
-    measured: WeightedMeasurements,
-    left: np.ndarray,
-    slopes: np.ndarray,
-    accuracy: float,
+    problem: Problem,
+    test: MisfitTest,
     surrogate: Surrogate | None,
     began: float,
     outcome: Outcome,
     doubts: Sequence[str] = (),
-    curved: float = 0.0,
-) -> Identified:
+    slope_error: float = 0.0,
+) -> IdentificationResult:
     """With standard errors, and with what the measurements say against it.
 
     Args:
-        curved: relative error of slopes that are differences.
+        problem: with the coefficients at the end of the search.
+        slope_error: relative error of slopes that are differences.
     """
-    known = None if measured.noise is None else float(np.hypot(measured.noise, accuracy))
-    noise, errors = standard_errors(left, slopes, known)
-    both = collinear(slopes, curved)
-    together = [name for name, own in zip(unknowns.names, both, strict=True) if own]
-    errors = np.where(both, np.inf, errors)
-    # along such a combination a search has nowhere to rest
-    rests = outcome == Outcome.CONVERGED or not together
-    fitted = Fitted(measured, left, slopes, accuracy, bool(influential(slopes).any()), rests)
-    misfit = fitted.misfit()
+    measured, names = test.measured, unknowns.names
+    known = None if measured.noise is None else float(np.hypot(measured.noise, test.accuracy))
+    noise, errors = standard_errors(test.residuals, test.slopes, known)
+    dependent = collinear(test.slopes, slope_error)
+    errors = np.where(dependent, np.inf, errors)
+    remarks = measured.remarks(len(names))
+    # along a combination of coefficients a search has nowhere to rest
+    test = replace(test, at_rest=outcome == Outcome.CONVERGED or not dependent.any())
+    misfit = test.message()
     if misfit:
         outcome = Outcome.MISFIT
+        remarks.append(misfit)
     elif outcome == Outcome.CONVERGED and not np.isfinite(errors).all():
         outcome = Outcome.NOT_CONVERGED
-    why = [misfit] if misfit else [] if together else doubts
+    together = [name for name, own in zip(names, dependent, strict=True) if own]
+    if together:
+        remarks.append(collinearity_message(together))
+    elif not misfit:
+        remarks += doubts
     estimates = {}
-    for name, error in zip(unknowns.names, errors, strict=True):
-        value = found.coefficients[name]
+    for name, error in zip(names, errors, strict=True):
+        value = problem.coefficients[name]
         estimates[name] = (value, float(value * error if unknowns.logarithmic(name) else error))
-    return Identified(
-        found,
-        estimates,
-        noise,
-        surrogate,
-        time.perf_counter() - began,
-        outcome,
-        (
-            *measured.remarks(len(unknowns.names)),
-            *why,
-            *([sentence(together)] if together else []),
-        ),
-        tuple(together),
+    seconds = time.perf_counter() - began
+    return IdentificationResult(
+        problem, estimates, noise, surrogate, seconds, outcome, tuple(remarks), tuple(together)
     )
 
 
-def _asked(
+def _checked(
     problem: Problem,
     points: np.ndarray,
     values: np.ndarray,
     unknown: Sequence[str] | None,
     noise: Noise | None,
 ) -> tuple[WeightedMeasurements, Unknowns]:
-    """Measurements and names, checked."""
+    """Measurements and unknowns."""
     measured = WeightedMeasurements.of(problem, points, values, noise)
     known = list(problem.declared())
     if not isinstance(unknown, Iterable | None):

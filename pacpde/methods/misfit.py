@@ -13,61 +13,62 @@ from scipy.spatial.distance import cdist
 from scipy.stats import chi2
 from scipy.stats import f as fisher
 
+from pacpde.methods.coefficient_errors import influential
 from pacpde.methods.measurements import WeightedMeasurements
 
-RARE = 5e-3  # probability below which what is left is not taken for independent noise
-EXPLAINED = 0.3  # noise of this share of the values' spread, if it is not known: too much
-HALF = 0.5  # share of what is left that another scale of the values must explain to be named
+SIGNIFICANCE = 5e-3  # probability below which what is left is not taken for independent noise
+MAX_SHARE = 0.3  # noise of this share of the values' spread, if it is not known: too much
+MIN_GAIN = 0.5  # share of what is left that another scale of the values must explain to be named
 DRAWS = 1999  # of noise, with which what is left is compared
 LENGTHS = (0.05, 0.15, 0.5, np.inf)  # over which noise may be correlated, in sides of the box
-FREEDOM = 4  # measured numbers at least that are left to test with
-MOST = 400  # measurements that are looked at in pairs
-ACCURACY = 3  # what is left cannot be told from so many errors of the solver
-SMALL = 5e-4  # nor from this share of the values' spread, which no solver here promises to meet
-NOTHING = 1e-9  # size of a solution, in scales of the fields, that no factor changes
-MET = 1e-6  # of a scale, within which a value that is always the same is that of the solution
+MIN_FREE = 4  # measured numbers at least that are left to test with
+MAX_PAIRED = 400  # measurements that are looked at in pairs
+SOLVER_ERRORS = 3  # what is left cannot be told from so many errors of the solver
+MIN_SIZE = 5e-4  # nor from this share of the values' spread, which no solver here promises to meet
+ZERO = 1e-9  # size of a solution, in scales of the fields, that no factor changes
+ZERO_RESIDUAL = (
+    1e-6  # of a scale, within which a value that is always the same is that of the solution
+)
 TINY = 1e-300
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """What the best coefficients leave.
+class MisfitTest:
+    """Tests of the residuals that the best coefficients leave.
 
     Attributes:
-        left: weighted misses, [rows], field after field.
+        residuals: weighted, [rows], field after field.
         slopes: of them in the unknowns, [rows, unknowns].
-        accuracy: error of the solver's values, as a weighted miss.
-        told: whether the measurements depend on any of the unknowns.
-        rests: whether the unknowns have come to rest; what is left is smooth where they have not.
+        accuracy: error of the solver's values, as a weighted residual.
+        at_rest: whether the unknowns have come to rest; residuals are smooth where they have not.
     """
 
     measured: WeightedMeasurements
-    left: np.ndarray
+    residuals: np.ndarray
     slopes: np.ndarray
     accuracy: float = 0.0
-    told: bool = True
-    rests: bool = True
+    at_rest: bool = True
 
-    def misfit(self) -> str | None:
+    def message(self) -> str | None:
         """Why the measurements do not fit the equation; None where nothing says so."""
         tests = [self._constant, self._too_large]
-        tests += [self._rescaled, self._correlated] if self.rests else []
+        tests += [self._rescaled, self._correlated] if self.at_rest else []
         return next((sentence for test in tests if (sentence := test())), None)
 
     @property
-    def freedom(self) -> int:
-        """Measured numbers that are left to test the fit with."""
+    def n_free(self) -> int:
+        """Degrees of freedom: measured numbers minus unknowns."""
         rows, unknowns = self.slopes.shape
         return rows - unknowns
 
     def _constant(self) -> str | None:
-        for name, column, left in zip(
+        for name, column, residuals in zip(
             self.measured.problem.fields,
             self.measured.labels.values.T,
-            self.measured.by_label(self.left).T,
+            self.measured.by_label(self.residuals).T,
             strict=True,
         ):
-            met = np.abs(left).max() <= MET  # as at a start of 0
+            met = np.abs(residuals).max() <= ZERO_RESIDUAL  # as at a start of 0
             if len(column) > 1 and np.ptp(column) == 0 and not met:
                 return (
                     f"every measured value of {name} is {column[0]:g}: check that the measurements "
@@ -77,23 +78,23 @@ class Fitted:
 
     def _too_large(self) -> str | None:
         """χ² where the noise is known; else the share of the values that is not explained."""
-        if self.freedom < 1:
+        if self.n_free < 1:
             return None
         noise = self.measured.noise
         if noise is not None:
-            size = float((self.left**2).sum() / (noise**2 + self.accuracy**2))
-            if chi2.sf(size, self.freedom) >= RARE:
+            size = float((self.residuals**2).sum() / (noise**2 + self.accuracy**2))
+            if chi2.sf(size, self.n_free) >= SIGNIFICANCE:
                 return None
-            times = np.sqrt(size / self.freedom)
+            times = np.sqrt(size / self.n_free)
             return (
                 f"what the fit leaves is {times:.2g} times the noise that was given (χ² is "
-                f"{size:.3g} with {self.freedom} degrees of freedom): the measurements do not fit "
+                f"{size:.3g} with {self.n_free} degrees of freedom): the measurements do not fit "
                 "the equation, or their units or noise are others."
             )
         values = self.measured.labels.values / np.asarray(self.measured.problem.scales)
         spread = float(((values - values.mean(0)) ** 2).sum())
-        share = float(np.sqrt((self.left**2).sum() / max(spread, TINY)))
-        if not self.told or share <= EXPLAINED:
+        share = float(np.sqrt((self.residuals**2).sum() / max(spread, TINY)))
+        if not influential(self.slopes).any() or share <= MAX_SHARE:
             return None
         return (
             f"what the fit leaves is {share:.2g} times the spread of the values: the measurements "
@@ -103,12 +104,12 @@ class Fitted:
 
     def _rescaled(self) -> str | None:
         """Whether the values fit far better in other units."""
-        if self.freedom < FREEDOM or not len(self._testable):
+        if self.n_free < MIN_FREE or not len(self._testable):
             return None
         found = self.measured.labels.values / np.asarray(self.measured.problem.scales)
-        predicted = self.left + self.measured.weighted(found.T.ravel())
-        if np.abs(predicted).max() <= NOTHING or not self._gained(
-            self._by_field([predicted]), HALF
+        predicted = self.residuals + self.measured.weighted(found.T.ravel())
+        if np.abs(predicted).max() <= ZERO or not self._explains(
+            self._by_field([predicted]), MIN_GAIN
         ):
             return None
         return (
@@ -118,9 +119,9 @@ class Fitted:
 
     def _correlated(self) -> str | None:
         """Whether a smooth function explains what is left, or neighbours miss alike."""
-        if self.freedom < FREEDOM or not len(self._testable):
+        if self.n_free < MIN_FREE or not len(self._testable):
             return None
-        if not self._gained(self._by_field(self._smooth)) and self._by_chance() > RARE:
+        if not self._explains(self._by_field(self._smooth)) and self._p_value() > SIGNIFICANCE:
             return None
         return (
             "what the fit leaves is not independent noise: measurements near each other miss in "
@@ -131,10 +132,10 @@ class Fitted:
     @property
     def _testable(self) -> np.ndarray:
         """Fields of which more is left than the error of the solver."""
-        sizes = np.sqrt((self.measured.by_label(self.left) ** 2).mean(0))
+        sizes = np.sqrt((self.measured.by_label(self.residuals) ** 2).mean(0))
         spread = self.measured.labels.values.std(0) / np.asarray(self.measured.problem.scales)
-        least = np.sqrt((self.measured.weights**2).mean(0)) * SMALL * spread
-        return np.flatnonzero(sizes > np.maximum(ACCURACY * self.accuracy, least))
+        least = np.sqrt((self.measured.weights**2).mean(0)) * MIN_SIZE * spread
+        return np.flatnonzero(sizes > np.maximum(SOLVER_ERRORS * self.accuracy, least))
 
     @property
     def _smooth(self) -> list[np.ndarray]:
@@ -145,7 +146,7 @@ class Fitted:
         at = np.tile((self.measured.labels.points - lower) / length, (self._fields, 1))
         columns = [np.ones(len(at)), *at.T]
         quadratic = [a * b for a, b in combinations_with_replacement(at.T, 2)]
-        many = self.freedom - FREEDOM >= 2 * len(self._testable) * (len(columns) + len(quadratic))
+        many = self.n_free - MIN_FREE >= 2 * len(self._testable) * (len(columns) + len(quadratic))
         return [*columns, *quadratic] if many else columns
 
     @property
@@ -157,7 +158,7 @@ class Fitted:
         own = np.repeat(np.arange(self._fields), len(self.measured.labels.points))
         return np.stack([np.where(own == k, c, 0) for k in self._testable for c in columns], -1)
 
-    def _gained(self, columns: np.ndarray, share: float = 0.0) -> bool:
+    def _explains(self, columns: np.ndarray, share: float = 0.0) -> bool:
         """Whether these columns explain more of what is left than they would of noise (F test).
 
         Args:
@@ -165,14 +166,16 @@ class Fitted:
         """
         before, after = self.slopes, np.hstack([self.slopes, columns])
         ranks = [int(np.linalg.matrix_rank(matrix)) for matrix in (before, after)]
-        more, freedom = ranks[1] - ranks[0], len(self.left) - ranks[1]
-        if more < 1 or freedom < FREEDOM - 1:
+        more, freedom = ranks[1] - ranks[0], len(self.residuals) - ranks[1]
+        if more < 1 or freedom < MIN_FREE - 1:
             return False
-        without, rest = (_unexplained(self.left, matrix) for matrix in (before, after))
+        without, rest = (_unexplained(self.residuals, matrix) for matrix in (before, after))
         ratio = (without - rest) / more / max(rest / freedom, TINY)
-        return bool(fisher.sf(ratio, more, freedom) < RARE and without - rest > share * without)
+        return bool(
+            fisher.sf(ratio, more, freedom) < SIGNIFICANCE and without - rest > share * without
+        )
 
-    def _by_chance(self) -> float:
+    def _p_value(self) -> float:
         """Probability that independent noise would look as correlated, by simulation.
 
         Statistics Σ r_i r_j K_ij / Σ r² of Gaussian kernels K of several lengths without their
@@ -180,12 +183,12 @@ class Fitted:
         its own mean and deviation. The simulated noise loses what the unknowns would explain.
         """
         count, rng = len(self.measured.labels.points), np.random.default_rng(0)
-        noise = rng.standard_normal((len(self.left), DRAWS))
+        noise = rng.standard_normal((len(self.residuals), DRAWS))
         directions, sizes, _ = np.linalg.svd(self.slopes, full_matrices=False)
         directions = directions[:, sizes > 1e-10 * max(sizes.max(), TINY)]
         noise -= directions @ (directions.T @ noise)
-        chosen = np.sort(rng.permutation(count)[:MOST])
-        together = np.column_stack([self.left, noise]).reshape(-1, count, DRAWS + 1)
+        chosen = np.sort(rng.permutation(count)[:MAX_PAIRED])
+        together = np.column_stack([self.residuals, noise]).reshape(-1, count, DRAWS + 1)
         together = together[self._testable][:, chosen]
         together /= np.sqrt((together**2).mean(1, keepdims=True)) + TINY
         lengths = [axis.length for axis in self.measured.problem.domain.axes]

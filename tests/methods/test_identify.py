@@ -11,8 +11,7 @@ import torch
 from pacpde import Surrogate, fit
 from pacpde.datasets import draw_labels, reference_for
 from pacpde.errors import InvalidValueError, SolverError, UnknownNameError
-from pacpde.methods.coefficient_search import standard_errors
-from pacpde.methods.collinearity import collinear
+from pacpde.methods.coefficient_errors import collinear, standard_errors
 from pacpde.methods.identification import identify, identify_by_scipy
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.physics import Axis, Dirichlet, Problem, coefficient

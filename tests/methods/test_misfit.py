@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pacpde.methods.measurements import WeightedMeasurements
-from pacpde.methods.misfit import Fitted
+from pacpde.methods.misfit import MisfitTest
 from pacpde.problems import Heat, Lorenz
 
 DRAWN = 60
@@ -30,7 +30,7 @@ def doubted(noise: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> f
         error = 0.01 * noise(at, rng)
         left = -error + slopes @ np.linalg.lstsq(slopes, error, rcond=None)[0]
         count += (
-            Fitted(WeightedMeasurements.of(problem, at, u + error), left, slopes).misfit()
+            MisfitTest(WeightedMeasurements.of(problem, at, u + error), left, slopes).message()
             is not None
         )
     return count / DRAWN
@@ -63,9 +63,9 @@ def test_errors_of_the_solver_are_no_misfit() -> None:
     u = Heat().exact(*at.T)[0]
     left = 1e-3 * np.cos(3 * at[:, 0] + at[:, 1])
     slopes, measured = (at[:, 0] * u)[:, None], WeightedMeasurements.of(Heat(), at, u)
-    assert Fitted(measured, left, slopes, accuracy=1e-3).misfit() is None
-    assert "correlated" in str(Fitted(measured, left, slopes, accuracy=1e-5).misfit())
-    assert Fitted(measured, left / 100, slopes, accuracy=1e-7).misfit() is None
+    assert MisfitTest(measured, left, slopes, accuracy=1e-3).message() is None
+    assert "correlated" in str(MisfitTest(measured, left, slopes, accuracy=1e-5).message())
+    assert MisfitTest(measured, left / 100, slopes, accuracy=1e-7).message() is None
 
 
 def test_fields_are_looked_at_each_by_itself() -> None:
@@ -75,10 +75,10 @@ def test_fields_are_looked_at_each_by_itself() -> None:
     left = rng.standard_normal((3, 30))
     left[1] = 0.01 * np.sin(at[:, 0])
     values = 20 * rng.standard_normal((30, 3)) * 10
-    fitted = Fitted(
+    fitted = MisfitTest(
         WeightedMeasurements.of(problem, at, values), left.ravel(), rng.standard_normal((90, 3))
     )
-    assert "independent" in str(fitted.misfit())
+    assert "independent" in str(fitted.message())
 
 
 def test_values_that_are_all_the_same_may_be_right() -> None:
@@ -88,15 +88,17 @@ def test_values_that_are_all_the_same_may_be_right() -> None:
     values, left = rng.standard_normal((30, 3)), 0.01 * rng.standard_normal((3, 30))
     values[:, 1], left[1] = 0.0, 0.0
     slopes, measured = rng.standard_normal((90, 3)), WeightedMeasurements.of(Lorenz(), at, values)
-    assert Fitted(measured, left.ravel(), slopes).misfit() is None
+    assert MisfitTest(measured, left.ravel(), slopes).message() is None
     left[1] = 0.01 * rng.standard_normal(30)
-    assert "every measured value of y is 0" in str(Fitted(measured, left.ravel(), slopes).misfit())
+    assert "every measured value of y is 0" in str(
+        MisfitTest(measured, left.ravel(), slopes).message()
+    )
 
 
 def test_few_measurements_are_not_tested() -> None:
     at = np.array([[0.1, 0.5], [0.2, 0.5], [0.3, 0.4]])
     measured = WeightedMeasurements.of(Heat(), at, np.array([0.5, 0.3, 0.2]))
-    assert Fitted(measured, np.array([1e-3, 2e-3, 3e-3]), np.ones((3, 1))).misfit() is None
+    assert MisfitTest(measured, np.array([1e-3, 2e-3, 3e-3]), np.ones((3, 1))).message() is None
 
 
 def test_measured_values_keep_their_order_and_lose_their_copies() -> None:
