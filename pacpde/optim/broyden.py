@@ -33,48 +33,48 @@ class SSBroyden:
     def run(
         self, problem: LeastSquares, x: torch.Tensor, steps: int, state: State | None = None
     ) -> Progress:
-        seen = _Seen(problem, x)
-        loss, gradient = seen.at(x)
+        evaluated = _Evaluations(problem, x)
+        loss, gradient = evaluated.at(x)
         inverse: torch.Tensor | None = state["inverse"].clone() if state else None
         best, lowest, taken, stalled = x, problem.loss(x), 0, not math.isfinite(loss)
         while taken < steps and not stalled:
-            fresh = inverse is None
+            is_identity = inverse is None
             if inverse is None:
                 inverse = torch.eye(len(x), dtype=x.dtype, device=x.device)
             direction = -(inverse @ gradient)
-            length = self._length(seen, x, direction, loss, gradient, fresh)
+            length = self._length(evaluated, x, direction, loss, gradient, is_identity)
             if length is None:
-                stalled, inverse = fresh, None
+                stalled, inverse = is_identity, None
                 continue
             moved = x + length * direction
-            new_loss, new_gradient = seen.at(moved)
-            step, turn = moved - x, new_gradient - gradient
-            if float(step @ turn) > 0:  # else rounding has eaten the curvature
-                inverse = updated(inverse, step, turn, length * gradient, fresh)
+            new_loss, new_gradient = evaluated.at(moved)
+            step, gradient_change = moved - x, new_gradient - gradient
+            if float(step @ gradient_change) > 0:  # else rounding has eaten the curvature
+                inverse = updated(inverse, step, gradient_change, length * gradient, is_identity)
             x, loss, gradient = moved, new_loss, new_gradient
             taken += 1
             stalled = not loss < lowest
             if not stalled:
                 best, lowest = x, loss
-        kept = {} if inverse is None else {"inverse": inverse}
-        return Progress(best, lowest, kept, taken, seen.evaluations + 1, stalled)
+        state = {} if inverse is None else {"inverse": inverse}
+        return Progress(best, lowest, state, taken, evaluated.evaluations + 1, stalled)
 
     def _length(
         self,
-        seen: "_Seen",
+        evaluated: "_Evaluations",
         x: torch.Tensor,
         direction: torch.Tensor,
         loss: float,
         gradient: torch.Tensor,
-        fresh: bool,
+        is_identity: bool,
     ) -> float | None:
         """α along a direction; None where none is found."""
-        before = loss + float(gradient.norm()) / 2 if fresh else None  # a short first trial
+        before = loss + float(gradient.norm()) / 2 if is_identity else None  # a short first trial
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it warns of is told by None
             length, *_ = line_search(
-                seen.value, seen.slope, _numpy(x), _numpy(direction), _numpy(gradient), loss,
-                before, c1=self.decrease, c2=self.slope,
+                evaluated.value, evaluated.slope, _numpy(x), _numpy(direction), _numpy(gradient),
+                loss, before, c1=self.decrease, c2=self.slope,
             )  # fmt: skip
         return None if length is None else float(length)
 
@@ -82,42 +82,42 @@ class SSBroyden:
 def updated(
     inverse: torch.Tensor,
     step: torch.Tensor,
-    turn: torch.Tensor,
-    pulled: torch.Tensor,
-    first: bool = False,
+    gradient_change: torch.Tensor,
+    scaled_gradient: torch.Tensor,
+    inverse_is_identity: bool = False,
 ) -> torch.Tensor:
     """H₊ = (H − Hy(Hy)ᵀ/yᵀHy + φ yᵀHy vvᵀ)/τ + ssᵀ/sᵀy, with v = s/sᵀy − Hy/yᵀHy.
 
     Args:
         inverse: H, [n, n]; overwritten.
-        step, turn: s = x₊ − x and y = g₊ − g, with sᵀy > 0.
-        pulled: α g, so that H⁻¹s = −αg.
-        first: H is the identity, whose scale means nothing: τ takes it over from y.
+        step, gradient_change: s = x₊ − x and y = g₊ − g, with sᵀy > 0.
+        scaled_gradient: α g, so that H⁻¹s = −αg.
+        inverse_is_identity: H is the identity, whose scale means nothing: τ takes it over from y.
     """
-    rho = 1 / float(step @ turn)
-    bent = inverse @ turn
-    size = float(turn @ bent)
-    h, b = size * rho, -float(step @ pulled) * rho
+    rho = 1 / float(step @ gradient_change)
+    h_y = inverse @ gradient_change
+    size = float(gradient_change @ h_y)
+    h, b = size * rho, -float(step @ scaled_gradient) * rho
     a = max(h * b - 1, 1e-14)  # Cauchy and Schwarz: never below 0 but by rounding
     least = min(1.0, h * (1 - math.sqrt(a / (1 + a))))
     theta = max((least - 1) / a, min(1 / least, (1 - b) / b))
     sigma = 1 + theta * a
     power = abs(sigma) ** (1 / (1 - len(step))) if len(step) > 1 else 1.0
-    if first:
+    if inverse_is_identity:
         tau = h / sigma
     elif theta <= 0:
         tau = min(min(1.0, 1 / b) * power, sigma)
     else:
         tau = min(1.0, 1 / b) * min(power, 1 / theta)
-    v = rho * step - bent / size
-    inverse.addr_(bent, bent, alpha=-1 / size)
+    v = rho * step - h_y / size
+    inverse.addr_(h_y, h_y, alpha=-1 / size)
     inverse.addr_(v, v, alpha=size * (1 - theta) / sigma)
     inverse /= tau
     return inverse.addr_(step, step, alpha=rho)
 
 
 @dataclass
-class _Seen:
+class _Evaluations:
     """Loss and gradient, each point evaluated once; a point without numbers is a wall."""
 
     problem: LeastSquares

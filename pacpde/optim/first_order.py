@@ -14,7 +14,7 @@ from pacpde.optim.least_squares import LeastSquares
 
 
 class Rule(ABC):
-    """How the next iterate follows from a gradient; keeps what it must remember."""
+    """How the next iterate follows from a gradient; keeps its own state."""
 
     @abstractmethod
     def step(self, iterate: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
@@ -22,7 +22,7 @@ class Rule(ABC):
 
     @abstractmethod
     def state(self) -> State:
-        """All it remembers."""
+        """All that it needs to go on."""
 
     @abstractmethod
     def load(self, state: State) -> None:
@@ -63,8 +63,8 @@ class FirstOrder(ABC):
         value = problem.loss(iterate)
         if value < lowest:
             best, lowest = iterate.clone(), value
-        made = {"iterate": iterate, "returned": best.clone(), **rule.state()}
-        return Progress(best, lowest, made, steps, evaluations + 1)
+        last = {"iterate": iterate, "returned": best.clone(), **rule.state()}
+        return Progress(best, lowest, last, steps, evaluations + 1)
 
 
 @optimisers.registering("adam")
@@ -178,24 +178,26 @@ class _SOAPRule(Rule):
         return _to_vector(self.matrices)[problem.trainable_mask]
 
     def state(self) -> State:
-        kept = {"taken": torch.tensor(self.own.param_groups[0]["step"], device="cpu")}
+        state = {"taken": torch.tensor(self.own.param_groups[0]["step"], device="cpu")}
         for number, matrix in enumerate(self.matrices):
             own = self.own.state[matrix]
-            kept |= {f"{number}/{name}": own[name] for name in ("exp_avg", "exp_avg_sq")}
+            state |= {f"{number}/{name}": own[name] for name in ("exp_avg", "exp_avg_sq")}
             for name in ("GG", "Q"):
-                kept |= {f"{number}/{name}{side}": own[name][side] for side in (0, 1)}
-        return kept
+                state |= {f"{number}/{name}{side}": own[name][side] for side in (0, 1)}
+        return state
 
     def load(self, state: State) -> None:
         group = self.own.param_groups[0]
         group["step"] = int(state["taken"])
         for number, matrix in enumerate(self.matrices):
-            mine: dict[str, Any] = {
+            restored: dict[str, Any] = {
                 name: [state[f"{number}/{name}{side}"].clone() for side in (0, 1)]
                 for name in ("GG", "Q")
             }
-            mine |= {name: state[f"{number}/{name}"].clone() for name in ("exp_avg", "exp_avg_sq")}
-            self.own.state[matrix] = mine | {
+            restored |= {
+                name: state[f"{number}/{name}"].clone() for name in ("exp_avg", "exp_avg_sq")
+            }
+            self.own.state[matrix] = restored | {
                 "precondition_frequency": group["precondition_frequency"],
                 "shampoo_beta": group["betas"][1],
             }

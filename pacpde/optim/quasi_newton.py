@@ -31,14 +31,14 @@ class LBFGS:
     def run(
         self, problem: LeastSquares, x: torch.Tensor, steps: int, state: State | None = None
     ) -> Progress:
-        seen = _Best(problem, x, problem.loss(x))
-        taken, stalled = 0, not math.isfinite(seen.loss)
+        best = _BestPoint(problem, x, problem.loss(x))
+        taken, stalled = 0, not math.isfinite(best.loss)
         while taken < steps and not stalled:
-            before = seen.loss
+            before = best.loss
             # scipy's own tolerances stop far above what float64 can reach
-            made = minimize(
-                seen,
-                seen.x.double().cpu().numpy(),
+            result = minimize(
+                best,
+                best.x.double().cpu().numpy(),
                 jac=True,
                 method="L-BFGS-B",
                 options={
@@ -49,14 +49,14 @@ class LBFGS:
                     "maxfun": 100 * steps,  # never the limit: a line search takes 20 at most
                 },
             )
-            stalled = not seen.loss < before
+            stalled = not best.loss < before
             if not stalled:  # a failed line search that passed a lower point has made a step
-                taken += max(int(made.nit), 1)
-        return Progress(seen.x, seen.loss, {}, taken, seen.evaluations, stalled)
+                taken += max(int(result.nit), 1)
+        return Progress(best.x, best.loss, {}, taken, best.evaluations, stalled)
 
 
 @dataclass
-class _Best:
+class _BestPoint:
     """The loss as scipy wants it; keeps the best point it is asked for."""
 
     problem: LeastSquares
