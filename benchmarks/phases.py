@@ -187,7 +187,7 @@ def run(name: str, seed: int, seconds: float) -> list[tuple[float, float]]:
     made: Any = replace(optimisers.get("levenberg_marquardt")(), max_bend=variant.bend)
     system = Scaled if variant.scaled else linear_systems.normal_system
     with (
-        patch("pacpde.residuals.task.POOL", variant.pool),
+        patch("pacpde.residuals.task.CANDIDATES", variant.pool),
         patch("pacpde.optim.levenberg_marquardt.normal_system", system),
     ):
         fit(before.latest, phases, made, after)

@@ -1,6 +1,6 @@
 """Batch spectral shrinkage: directions that features hardly use are given up."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -8,11 +8,10 @@ import torch
 from pacpde.errors import InvalidValueError, check_count
 from pacpde.methods.base import TransferContext, check_strength
 from pacpde.methods.feature_tuning import FeatureTuning
-from pacpde.networks.outputs import Widened
+from pacpde.networks.heads import ExtendedNetwork
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.residuals.augmented_task import ExtraTerms
-from pacpde.residuals.features import SpectralTerm
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.residuals.terms import Term
 
@@ -50,7 +49,7 @@ class BSS(FeatureTuning):
             )
 
     def extra_terms(
-        self, source: Surrogate, wide: Widened, target: Task, context: TransferContext
+        self, source: Surrogate, wide: ExtendedNetwork, target: Task, context: TransferContext
     ) -> ExtraTerms:
         def terms(
             weights: torch.Tensor, sampling: SamplingSpec, rng: np.random.Generator
@@ -58,6 +57,31 @@ class BSS(FeatureTuning):
             points = target.sample_inputs(POINTS, rng)
             batch, features = self.features(source, wide, points, weights)
             _, _, vectors = torch.linalg.svd(features, full_matrices=False)
-            return [SpectralTerm(batch, vectors[-self.smallest :].mT, 2 * self.shrink)]
+            smallest = vectors[-self.smallest :].mT
+            return [SpectralTerm(batch, smallest, weight=2 * self.shrink)]
 
         return terms
+
+
+@dataclass(frozen=True)
+class SpectralTerm(Term):
+    """½ weight · Σ over k of σ_k² of a batch of features [points, features].
+
+    σ² = ‖F v‖² with the right singular vector v, and d(σ²) = 2 (F v)ᵀ dF v: the vectors of the
+    features at hand give value and slope.
+
+    Attributes:
+        vectors: right singular vectors of the smallest values, [features, k].
+    """
+
+    vectors: torch.Tensor
+
+    def residual(self, fields: torch.Tensor) -> torch.Tensor:
+        return fields.select(-3, 0) @ self.vectors * self.weight**0.5
+
+    @property
+    def n_components(self) -> int:
+        return self.vectors.shape[-1]
+
+    def subset(self, points: slice) -> "SpectralTerm":
+        return replace(self, batch=self.batch.subset(points))  # a sum over points, not a mean

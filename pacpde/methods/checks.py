@@ -5,7 +5,6 @@ import warnings
 from pacpde.datasets import check_labels
 from pacpde.errors import ContradictionWarning, InvalidValueError
 from pacpde.methods.result import TransferResult
-from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.fingerprint import family_difference
 from pacpde.physics.problem import Problem
@@ -46,7 +45,7 @@ def check_source(source: Surrogate) -> None:
         raise InvalidValueError(
             f"the source is {source!r}, expected a surrogate: make one with fit, or load one."
         )
-    if isinstance(source.ansatz, ReferenceAnsatz):
+    if not source.ansatz.uses_network:
         raise InvalidValueError(
             f"the source is scipy's solution of {source.problem}, which has no weights to start "
             "from: give a network, made by `fit` or `pacpde train`."

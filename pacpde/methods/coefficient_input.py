@@ -9,7 +9,7 @@ import torch
 from pacpde.errors import check_count
 from pacpde.methods.base import Method, MethodResult, TransferContext, train_from_scratch
 from pacpde.methods.scratch import Scratch
-from pacpde.networks.ansatz import Batch, PhysicsAnsatz
+from pacpde.networks.ansatz import Batch, DerivedAnsatz
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
@@ -43,10 +43,10 @@ class CoefficientInput(Method):
 
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
-        if not isinstance(target, PhysicsTask) or not target.physics:
+        if not target.solves_equation:
             return (yield from steps_of(Scratch(self.steps).run)(source, target, context))
         config = self.config(context)
-        task = AlongTask.of(source, target, self.stations)
+        task = AlongTask.of(source, target.physics_task, self.stations)
         network, _ = source.network.enlarged(extra_inputs=1)
         surrogate, made = yield from steps_of(train_from_scratch)(
             task, network, config, context.seed, context.callbacks, stage="along"
@@ -65,19 +65,14 @@ def fold(network: Network, weights: torch.Tensor, value: float) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class AtShare:
+class AtShare(DerivedAnsatz):
     """An ansatz whose network gets one more input, the same everywhere."""
 
-    ansatz: PhysicsAnsatz
     share: float
 
     @property
     def inputs(self) -> int:
         return self.ansatz.inputs + 1
-
-    @property
-    def outputs(self) -> int:
-        return self.ansatz.outputs
 
     def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
         made = self.ansatz.batch(points, names)
@@ -117,17 +112,21 @@ class AlongTask(PhysicsTask):
         ]
         return replace(along[-1], labels=target.labels, others=tuple(along[:-1]))
 
-    def ansatz(self, draw: SamplingSpec) -> AtShare:  # type: ignore[override]
-        return AtShare(super().ansatz(draw), self.share)
+    def ansatz(self, sampling: SamplingSpec) -> AtShare:
+        return AtShare(super().ansatz(sampling), self.share)
 
-    def solver(self, network: Network, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
+    def solver(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> Surrogate:
         own = fold(self.network, weights, self.share)
-        return Surrogate(self.network, super().ansatz(draw), own)
+        return Surrogate(self.network, super().ansatz(sampling), own)
 
     def terms(
-        self, network: Network, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
+        self,
+        network: Network,
+        weights: torch.Tensor,
+        sampling: SamplingSpec,
+        rng: np.random.Generator,
     ) -> list[Term]:
-        own = replace(draw, points=max(1, draw.points // (1 + len(self.others))))
+        own = replace(sampling, points=max(1, sampling.points // (1 + len(self.others))))
         found = super().terms(network, weights, own, rng)
         for other in self.others:
             found += other.terms(network, weights, own, rng)

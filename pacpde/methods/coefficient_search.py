@@ -147,7 +147,10 @@ class CoefficientSearch:
             self.phase(share), steps=min(FIT_STEPS, self.config.steps), refresh=FIT_STEPS
         )
         made = self._trainer(self.start).fit(
-            self.task.at(self.unknowns.at(numbers)), [phase], f"identify.{len(self.fits)}", weights
+            self.task.equation_at(self.unknowns.at(numbers)),
+            [phase],
+            f"identify.{len(self.fits)}",
+            weights,
         )
         self.fits.append(made)
         return self._point(numbers, made.weights, share)

@@ -7,12 +7,11 @@ import torch
 
 from pacpde.methods.base import TransferContext, check_strength
 from pacpde.methods.feature_tuning import FeatureTuning
-from pacpde.networks.outputs import Widened
+from pacpde.networks.heads import ExtendedNetwork
 from pacpde.networks.surrogate import Surrogate
 from pacpde.residuals.augmented_task import ExtraTerms
-from pacpde.residuals.features import FeatureTerm
 from pacpde.residuals.task import SamplingSpec, Task
-from pacpde.residuals.terms import Anchor, Term
+from pacpde.residuals.terms import Anchor, LabelTerm, Term
 
 POINTS = 64  # at which features are compared; every feature is a row at each
 
@@ -48,7 +47,7 @@ class DELTA(FeatureTuning):
         return Anchor(strength, torch.zeros_like(wide.weights))
 
     def extra_terms(
-        self, source: Surrogate, wide: Widened, target: Task, context: TransferContext
+        self, source: Surrogate, wide: ExtendedNetwork, target: Task, context: TransferContext
     ) -> ExtraTerms:
         attention = _attention(source, context.source_task, context.seed) * self.alpha
 
@@ -57,14 +56,14 @@ class DELTA(FeatureTuning):
         ) -> list[Term]:
             points = target.sample_inputs(POINTS, rng)
             batch, features = self.features(source, wide, points, wide.weights)
-            return [FeatureTerm(batch, features, attention)]
+            return [LabelTerm(batch, features, weight=attention)]
 
         return terms
 
 
 def _attention(source: Surrogate, task: Task, seed: int) -> torch.Tensor:
     """How much the source needs each feature, [features], 1 on average."""
-    draw = SamplingSpec(odd=bool(getattr(source.ansatz, "odd", False)))
+    draw = SamplingSpec(odd=source.ansatz.odd)
     before = task.held_out(source.network, source.weights, draw) ** 2
     rises = []
     for unit in range(source.network.neurons.widths[-1]):

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from pacpde.methods.fine_tuning import AugmentedFineTuning
-from pacpde.networks.outputs import RawBatch, Widened, as_raw, widen
+from pacpde.networks.ansatz import Batch
+from pacpde.networks.heads import ExtendedNetwork, FeatureAnsatz
 from pacpde.networks.surrogate import Surrogate
 
 
@@ -17,10 +18,8 @@ class FeatureTuning(AugmentedFineTuning):
     The network gets these units as more outputs; the weights to them are not trainable.
     """
 
-    def widened(self, source: Surrogate) -> Widened:
-        units = source.network.neurons.widths[-1]
-        one, none = source.weights.new_ones(units), source.weights.new_zeros(units)
-        return widen(source.network, source.weights, torch.diag(one), none)
+    def widened(self, source: Surrogate) -> ExtendedNetwork:
+        return ExtendedNetwork.with_features(source.network, source.weights)
 
     def trainable_mask(self, source: Surrogate) -> torch.Tensor:
         wide = self.widened(source)
@@ -29,10 +28,10 @@ class FeatureTuning(AugmentedFineTuning):
         return mask
 
     def features(
-        self, source: Surrogate, wide: Widened, points: np.ndarray, weights: torch.Tensor
-    ) -> tuple[RawBatch, torch.Tensor]:
+        self, source: Surrogate, wide: ExtendedNetwork, points: np.ndarray, weights: torch.Tensor
+    ) -> tuple[Batch, torch.Tensor]:
         """A batch of points [points, axes], and the features [points, units] of some weights."""
-        at = source.ansatz.batch(source.runtime.tensor(points))
-        batch = as_raw(at, source.network.outputs)
+        ansatz = FeatureAnsatz(source.ansatz, source.network.neurons.widths[-1])
+        batch = ansatz.batch(source.runtime.tensor(points))
         output = wide.network.forward(weights, batch.inputs, batch.names)
         return batch, batch.fields(output)[0]

@@ -9,7 +9,7 @@ import torch
 
 from pacpde.methods.base import Method, MethodResult, TransferContext, build_surrogate
 from pacpde.methods.continuation_strategy import ContinuationMethod
-from pacpde.networks.outputs import Widened
+from pacpde.networks.heads import ExtendedNetwork
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
@@ -115,12 +115,12 @@ class AugmentedFineTuning(FineTuning):
     """min over w of L_T(w) + other terms, from w_S, in a network with more outputs."""
 
     @abstractmethod
-    def widened(self, source: Surrogate) -> Widened:
+    def widened(self, source: Surrogate) -> ExtendedNetwork:
         """The network with more outputs."""
 
     @abstractmethod
     def extra_terms(
-        self, source: Surrogate, wide: Widened, target: Task, context: TransferContext
+        self, source: Surrogate, wide: ExtendedNetwork, target: Task, context: TransferContext
     ) -> ExtraTerms:
         """The terms beside those of the target."""
 

@@ -135,7 +135,7 @@ def identify(
     ended = search.run()
     found = unknowns.at(ended.numbers)
     surrogate = build_surrogate(
-        source.reset(), task.at(found), [search.phase()], search.fits, "identified"
+        source.reset(), task.equation_at(found), [search.phase()], search.fits, "identified"
     )
     outcome = surrogate.outcome
     if outcome == Outcome.CONVERGED and not search.at_rest:

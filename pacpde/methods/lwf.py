@@ -7,7 +7,7 @@ import torch
 
 from pacpde.methods.base import TransferContext, check_strength
 from pacpde.methods.fine_tuning import AugmentedFineTuning
-from pacpde.networks.outputs import Widened, as_head, widen
+from pacpde.networks.heads import ExtendedNetwork, HeadAnsatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.residuals.augmented_task import ExtraTerms
 from pacpde.residuals.task import SamplingSpec, Task
@@ -35,30 +35,32 @@ class LwF(AugmentedFineTuning):
         super().__post_init__()
         check_strength("distil (λ)", self.distil)
 
-    def widened(self, source: Surrogate) -> Widened:
+    def widened(self, source: Surrogate) -> ExtendedNetwork:
         weight, bias = source.network.matrices(source.weights)[-1]
-        return widen(source.network, source.weights, weight, bias)
+        return ExtendedNetwork.of(source.network, source.weights, weight, bias)
 
     def trainable_mask(self, source: Surrogate) -> torch.Tensor:
         return torch.ones_like(self.widened(source).weights, dtype=torch.bool)
 
     def extra_terms(
-        self, source: Surrogate, wide: Widened, target: Task, context: TransferContext
+        self, source: Surrogate, wide: ExtendedNetwork, target: Task, context: TransferContext
     ) -> ExtraTerms:
+        head = HeadAnsatz(source.ansatz, source.network.outputs)
+
         def terms(
             weights: torch.Tensor, sampling: SamplingSpec, rng: np.random.Generator
         ) -> list[Term]:
             inputs = context.source_task.sample_inputs(sampling.points, rng)
             points = target.runtime.tensor(inputs)
-            values = source.at(points)
-            batch = as_head(source.ansatz.batch(points), 1)
-            return [LabelTerm(batch, values, 2 * self.distil)]  # a loss is ½ mean r²
+            # a loss is ½ mean r²
+            return [LabelTerm.at(head, points, source.at(points), 2 * self.distil)]
 
         return terms
 
     def source_solver(self, source: Surrogate, weights: torch.Tensor) -> Surrogate:
-        wide, last = self.widened(source), source.network.layers[-1]
+        wide = self.widened(source)
         own = weights[wide.own]
-        own[last.weights] = weights[wide.more].flatten()
-        own[last.biases] = weights[wide.constants]
+        matrix, bias = source.network.matrices(own)[-1]
+        matrix.copy_(weights[wide.extra_weights])
+        bias.copy_(weights[wide.extra_biases])
         return replace(source, weights=own, retained={})

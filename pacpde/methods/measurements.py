@@ -8,7 +8,7 @@ import numpy as np
 from pacpde.errors import InvalidValueError
 from pacpde.physics.numbers import as_floats
 from pacpde.physics.problem import Problem
-from pacpde.residuals.task import Labels
+from pacpde.residuals.task import Measurements
 
 Noise = float | Sequence[float] | np.ndarray
 
@@ -25,7 +25,7 @@ class WeightedMeasurements:
     """
 
     problem: Problem
-    labels: Labels
+    labels: Measurements
     weights: np.ndarray
     noise: float | None
     copies: int
@@ -51,7 +51,7 @@ class WeightedMeasurements:
         weights, size = _weights(problem, noise, found)
         _, first = np.unique(np.hstack([at, found]), axis=0, return_index=True)
         first = np.sort(first)
-        labels = Labels(at[first], found[first])
+        labels = Measurements(at[first], found[first])
         return cls(problem, labels, weights[first], size, len(at) - len(first))
 
     @property

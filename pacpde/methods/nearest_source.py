@@ -8,12 +8,11 @@ from pacpde.methods.base import MethodResult, TransferContext
 from pacpde.methods.nearest import nearest
 from pacpde.methods.warm_start import WarmStart
 from pacpde.networks import checkpoint
-from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.fingerprint import family_difference
 from pacpde.physics.problem import Problem
-from pacpde.residuals.task import PhysicsTask, Task
+from pacpde.residuals.task import Task
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class NearestSource(WarmStart):
 
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
-        if self.among and isinstance(target, PhysicsTask):
+        if self.among and source.ansatz.problem is not None:
             library = [found.to(source.runtime) for found in self._library(target.problem)]
             source = nearest([source, *library], target.problem, seed=context.seed)
         return (yield from steps_of(super().run)(source, target, context))
@@ -53,5 +52,5 @@ class NearestSource(WarmStart):
         return [
             one for one in found
             if family_difference(one.problem, target) is None
-            and not isinstance(one.ansatz, ReferenceAnsatz)
+            and one.ansatz.uses_network
         ]  # fmt: skip

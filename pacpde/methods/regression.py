@@ -19,10 +19,10 @@ from pacpde.methods.arguments import (
 from pacpde.methods.base import Method, TransferContext, train_from_scratch
 from pacpde.methods.result import MOMENTS, TransferResult
 from pacpde.methods.transfer import run_method
-from pacpde.networks.ansatz import PlainAnsatz, network_for
+from pacpde.networks.ansatz import Ansatz, PlainAnsatz, network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.numbers import as_floats
-from pacpde.residuals.task import Labels, TableTask
+from pacpde.residuals.task import Measurements, TableTask
 from pacpde.runtime import Runtime, check_seed, gradients
 
 # Tables are smaller than solutions, and no held-out error says that noisy labels are fitted.
@@ -86,7 +86,7 @@ def transfer_table(
     """
     check_arguments(settings=settings, options=options)
     method = method_of(method, options, shorthand)
-    if not isinstance(source.ansatz, PlainAnsatz):
+    if source.ansatz.problem is not None:
         raise InvalidValueError(
             f"the source solves {source.problem.name!r}: use `transfer`; `transfer_table` goes "
             "from a surrogate that `fit_table` made."
@@ -104,7 +104,9 @@ def transfer_table(
     return TransferResult(method.name, source, result, seed, rows, None, False, None, None, errors)
 
 
-def check_table(inputs: np.ndarray, outputs: np.ndarray, like: PlainAnsatz | None = None) -> Labels:
+def check_table(
+    inputs: np.ndarray, outputs: np.ndarray, like: Ansatz | None = None
+) -> Measurements:
     """Inputs [rows, columns] and outputs [rows, targets] as labels that can be fitted."""
     points, values = as_floats(inputs, "the inputs"), as_floats(outputs, "the outputs")
     values = values[:, None] if values.ndim == 1 else values
@@ -124,4 +126,4 @@ def check_table(inputs: np.ndarray, outputs: np.ndarray, like: PlainAnsatz | Non
             f"the table has {points.shape[1]} inputs and {values.shape[1]} outputs, the source "
             f"was fitted to {like.inputs} and {like.outputs}."
         )
-    return Labels(points, values)
+    return Measurements(points, values)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Method, MethodResult, TransferContext
-from pacpde.networks.mlp import MLP
+from pacpde.networks.ansatz import network_for
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import Surrogate
@@ -51,7 +51,7 @@ class Scipy(Method):
             if reference.certified_error <= self.accuracy
             else Outcome.NOT_CONVERGED
         )
-        network = MLP(ansatz.inputs, ansatz.outputs, width=1, depth=1)
+        network = network_for(ansatz, 1, 1, "tanh")
         weights = target.runtime.tensor([0.0] * network.size)
         solved = Surrogate(network, ansatz, weights, {}, "solved", outcome, (), seconds)
         entry = {

@@ -27,7 +27,7 @@ from pacpde.pac import SOURCE
 from pacpde.physics.problem import Problem
 from pacpde.reference import Reference
 from pacpde.renamed import renamed_keywords
-from pacpde.residuals.task import Labels, PhysicsTask, SamplingSpec, Task
+from pacpde.residuals.task import Measurements, PhysicsTask, SamplingSpec, Task
 from pacpde.runtime import Runtime, check_seed
 from pacpde.training.callbacks import Callback, ErrorHistory, Progress, ProgressReport
 from pacpde.training.resume import ResumeState
@@ -136,7 +136,7 @@ def transfer(
     measured = None
     if labels and graded.target is not None:
         drawn = draw_labels(graded.target, labels, seed=seed, noise=noise)
-        measured = Labels(drawn.points, drawn.values)
+        measured = Measurements(drawn.points, drawn.values)
     task = PhysicsTask(
         target, measured, physics, config.hard, check_seed(seed), runtime, source.field_ansatz
     )

@@ -114,9 +114,9 @@ class _Tuning:
         vector = torch.cat([solver.weights, ones])
         config = replace(self.config, steps=method.factor_steps)
         factor_fit = yield from self._fit(scaled, vector, True, config, f"factors.{number}")
-        draw, seed = config.phases.warm_start(self.target)[-1].sampling, self.context.seed
+        sampling, seed = config.phases.warm_start(self.target)[-1].sampling, self.context.seed
         importance = yield Work(
-            partial(_importance, scaled, factor_fit.weights, self.target, draw, seed)
+            partial(_importance, scaled, factor_fit.weights, self.target, sampling, seed)
         )
         most = (1 - method.flops) * before.flops
         kept = remaining(importance.value, most, partial(flops_of, solver.network))
@@ -166,10 +166,10 @@ def flops_of(network: Network, kept: Masks) -> int:
 
 
 def _importance(
-    network: Scaled, vector: torch.Tensor, task: Task, draw: SamplingSpec, seed: int
+    network: Scaled, vector: torch.Tensor, task: Task, sampling: SamplingSpec, seed: int
 ) -> list[torch.Tensor]:
     """Mean over residuals of |r ∂r/∂α · α|, [width] a hidden layer."""
-    terms = task.terms(network, vector, draw, generator(seed, "importance"))
+    terms = task.terms(network, vector, sampling, generator(seed, "importance"))
     start = network.inner.size
     free = torch.arange(start, network.size, device=vector.device)
     r, jacobian = linearise(network, vector, terms, free)

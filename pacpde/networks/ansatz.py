@@ -7,10 +7,10 @@ computed once for a set of points (a `Batch`).
 """
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from math import pi
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -42,6 +42,7 @@ class Batch(Stackable):
         product: [..., channels, channels, points], Leibniz' rule for m·N.
         scale: typical size of each field, [fields].
         images: 1, or 2 for each axis in which N is made odd, from N(x) and N(−x).
+        first_output: number of the network's output from which on its outputs make the fields.
     """
 
     stacked = ("coordinates", "inputs", "offset", "product")
@@ -52,7 +53,22 @@ class Batch(Stackable):
     offset: torch.Tensor
     product: torch.Tensor
     scale: torch.Tensor
-    images: int
+    images: int = 1
+    first_output: int = 0
+
+    @classmethod
+    def plain(
+        cls, points: torch.Tensor, inputs: torch.Tensor, scale: torch.Tensor, first_output: int = 0
+    ) -> "Batch":
+        """u = scale · N, without derivatives.
+
+        Args:
+            points: [points, axes].
+            inputs: [1, points, features].
+        """
+        offset = points.new_zeros(1, len(points), len(scale))
+        product = points.new_ones(1, 1, len(points))
+        return cls(points, ("",), inputs, offset, product, scale, first_output=first_output)
 
     @property
     def size(self) -> int:
@@ -72,10 +88,14 @@ class Batch(Stackable):
     @property
     def batch_key(self) -> Hashable:
         """What sets that can be stacked have in common."""
-        return type(self), self.names, self.images, self.inputs.shape, tuple(self.scale.tolist())
+        scale = tuple(self.scale.tolist())
+        return self.names, self.images, self.first_output, self.inputs.shape, scale
 
     def fields(self, output: torch.Tensor) -> torch.Tensor:
         """Fields and derivatives [..., channels, points, fields] from the network's output jet."""
+        count = len(self.scale)
+        if output.shape[-1] != count:
+            output = output[..., self.first_output : self.first_output + count]
         while output.shape[-2] > self.size:  # one axis after the other, the last one first
             here, mirrored = output.chunk(2, dim=-2)
             output = (here - mirrored) / 2
@@ -84,7 +104,41 @@ class Batch(Stackable):
 
 
 class Ansatz(Protocol):
-    """What a task needs to know of an ansatz."""
+    """What stands between the coordinates, the network and the fields."""
+
+    @property
+    def problem(self) -> Problem | None:
+        """The problem whose fields it gives; None for a table."""
+        ...
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        """Names of the coordinates that it takes, in order."""
+        ...
+
+    @property
+    def uses_network(self) -> bool:
+        """Whether the fields depend on the network's weights."""
+        ...
+
+    @property
+    def odd(self) -> bool:
+        """Whether N is made odd, see `PhysicsAnsatz`."""
+        ...
+
+    @property
+    def field_ansatz(self) -> "PhysicsAnsatz":
+        """What a network is fitted in that starts from this one's weights; a table has none."""
+        ...
+
+    def with_problem(self, problem: Problem) -> "Ansatz":
+        """The same for another problem of the family; a table has none."""
+        ...
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All but the problem, as JSON has it."""
+        ...
 
     @property
     def inputs(self) -> int:
@@ -130,14 +184,23 @@ class PhysicsAnsatz:
         return len(self.problem.fields)
 
     @property
+    def coordinates(self) -> tuple[str, ...]:
+        return self.problem.domain.names
+
+    @property
+    def uses_network(self) -> bool:
+        return True
+
+    @property
     def settings(self) -> dict[str, Any]:
-        """All but the problem, as JSON has it."""
         return {own.name: getattr(self, own.name) for own in fields(self) if own.name != "problem"}
 
     @property
     def field_ansatz(self) -> "PhysicsAnsatz":
-        """What a network is fitted in that starts from this one's weights."""
         return self
+
+    def with_problem(self, problem: Problem) -> "PhysicsAnsatz":
+        return replace(self, problem=problem)
 
     def with_odd(self, odd: bool) -> "PhysicsAnsatz":
         return replace(self, odd=odd and bool(self.problem.odd))
@@ -250,6 +313,33 @@ class PlainAnsatz:
         )
 
     @property
+    def problem(self) -> None:
+        return None
+
+    @property
+    def odd(self) -> bool:
+        return False
+
+    @property
+    def field_ansatz(self) -> PhysicsAnsatz:
+        raise InvalidValueError("this surrogate was fitted to a table: it has no problem.")
+
+    def with_problem(self, problem: Problem) -> PhysicsAnsatz:
+        return self.field_ansatz
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        return ("column",) * self.inputs
+
+    @property
+    def uses_network(self) -> bool:
+        return True
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
     def inputs(self) -> int:
         return len(self.centre)
 
@@ -261,10 +351,51 @@ class PlainAnsatz:
         if tuple(names) != ("",):
             raise InvalidValueError(f"a table has no derivatives, got the channels {names}.")
         inputs = (points - points.new_tensor(self.centre)) / points.new_tensor(self.spread)
+        batch = Batch.plain(points, inputs[None], points.new_tensor(self.scale))
         offset = points.new_tensor(self.shift).expand(len(points), -1)
-        product = points.new_ones(1, 1, len(points))
-        scale = points.new_tensor(self.scale)
-        return Batch(points, ("",), inputs[None], offset[None], product, scale, 1)
+        return replace(batch, offset=offset[None])
+
+
+@dataclass(frozen=True)
+class DerivedAnsatz:
+    """Another ansatz, but for what a subclass changes."""
+
+    ansatz: Ansatz
+
+    @property
+    def problem(self) -> Problem | None:
+        return self.ansatz.problem
+
+    @property
+    def odd(self) -> bool:
+        return self.ansatz.odd
+
+    @property
+    def field_ansatz(self) -> PhysicsAnsatz:
+        return self.ansatz.field_ansatz
+
+    def with_problem(self, problem: Problem) -> Self:
+        return replace(self, ansatz=self.ansatz.with_problem(problem))
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        return self.ansatz.coordinates
+
+    @property
+    def uses_network(self) -> bool:
+        return self.ansatz.uses_network
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return self.ansatz.settings
+
+    @property
+    def inputs(self) -> int:
+        return self.ansatz.inputs
+
+    @property
+    def outputs(self) -> int:
+        return self.ansatz.outputs
 
 
 def leibniz(multiplier: torch.Tensor, names: Sequence[str]) -> torch.Tensor:

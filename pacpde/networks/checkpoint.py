@@ -1,6 +1,5 @@
 """Surrogates as folders: `weights.safetensors` and `surrogate.json`; no pickle anywhere."""
 
-import dataclasses
 import hashlib
 import json
 import math
@@ -306,19 +305,18 @@ def _assessment(about: dict[str, Any]) -> Assessment | None:
 
 
 def _describe(ansatz: Ansatz) -> dict[str, Any]:
-    if isinstance(ansatz, PhysicsAnsatz):
-        problem = ansatz.problem
-        check_registered(problem)
-        return {
-            "fingerprint": Fingerprint.of(problem).as_json(),
-            "family": problem.name,
-            "coefficients": problem.coefficients,
-            "until": problem.until,
-            "constraints": ansatz.settings,
-            "odd_axes": list(problem.odd) if ansatz.odd else [],
-        }
-    assert isinstance(ansatz, PlainAnsatz)
-    return {"family": None, "constraints": dataclasses.asdict(ansatz)}
+    problem, settings = ansatz.problem, ansatz.settings
+    if problem is None:
+        return {"family": None, "constraints": settings}
+    check_registered(problem)
+    return {
+        "fingerprint": Fingerprint.of(problem).as_json(),
+        "family": problem.name,
+        "coefficients": problem.coefficients,
+        "until": problem.until,
+        "constraints": settings,
+        "odd_axes": list(problem.odd) if settings["odd"] else [],
+    }
 
 
 def _ansatz(about: dict[str, Any]) -> Ansatz:

@@ -27,6 +27,10 @@ class ReferenceAnsatz(PhysicsAnsatz):
         return solve(self.problem, tolerance=self.tolerance, loosest=LOOSEST)
 
     @property
+    def uses_network(self) -> bool:
+        return False
+
+    @property
     def field_ansatz(self) -> PhysicsAnsatz:
         return PhysicsAnsatz(self.problem, self.hard, self.odd)
 

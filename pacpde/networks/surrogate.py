@@ -94,14 +94,11 @@ class Surrogate:
     @property
     def problem(self) -> Problem:
         """The problem it solves; only surrogates of a problem have one."""
-        if not isinstance(self.ansatz, PhysicsAnsatz):
-            raise InvalidValueError("this surrogate was fitted to a table: it has no problem.")
-        return self.ansatz.problem
+        return self.field_ansatz.problem
 
     @property
     def field_ansatz(self) -> PhysicsAnsatz:
         """The ansatz that fits go on in, whatever coefficients they are for."""
-        assert isinstance(self.ansatz, PhysicsAnsatz)
         return self.ansatz.field_ansatz
 
     @property
@@ -166,8 +163,8 @@ class Surrogate:
     def _evaluated(self, channel: str, coordinates: Sequence[Any]) -> Any:
         """A call of the user: checked, and given back in the user's shape and kind."""
         points, shape = self._points(coordinates)
-        if isinstance(self.ansatz, PhysicsAnsatz):
-            points = _within(self.problem.domain, points)
+        if self.ansatz.problem is not None:
+            points = _within(self.ansatz.problem.domain, points)
         values = self.jet(points, channel_names({channel}))[-1]
         shaped = values.T.reshape(values.shape[-1], *shape)
         result = shaped[0] if len(shaped) == 1 else shaped
@@ -177,10 +174,9 @@ class Surrogate:
 
     def _points(self, coordinates: Sequence[Any]) -> tuple[torch.Tensor, torch.Size]:
         """Coordinates as points [points, axes], and the shape to which they broadcast."""
-        known = isinstance(self.ansatz, PhysicsAnsatz)
-        names = self.problem.domain.names if known else ("column",) * self.ansatz.inputs
+        names, problem = self.ansatz.coordinates, self.ansatz.problem
         expected = f"{len(names)}: {', '.join(names)}"
-        whose = str(self.problem) if known else "a surrogate of a table"
+        whose = str(problem) if problem else "a surrogate of a table"
         if len(coordinates) != len(names):
             raise InvalidValueError(
                 f"{whose} was given {len(coordinates)} coordinates, expected {expected}."
@@ -272,8 +268,7 @@ class Surrogate:
 
     def with_problem(self, problem: Problem) -> "Surrogate":
         """The same weights taken as a solver of another problem of the family."""
-        assert isinstance(self.ansatz, PhysicsAnsatz)
-        ansatz = replace(self.ansatz, problem=problem)
+        ansatz = self.ansatz.with_problem(problem)
         return replace(self, ansatz=ansatz, held_out=math.nan, provenance={}, assessment=None)
 
     def to(self, runtime: Runtime) -> "Surrogate":

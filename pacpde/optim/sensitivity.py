@@ -44,7 +44,7 @@ def sensitivity(
     numbers: np.ndarray,
     network: Network,
     weights: torch.Tensor,
-    draw: SamplingSpec,
+    sampling: SamplingSpec,
     memory_bytes: int = MEMORY,
 ) -> Sensitivity:
     """By the implicit function theorem.
@@ -55,11 +55,11 @@ def sensitivity(
 
     Args:
         numbers: the unknowns at which `weights` solve the equation, [unknowns].
-        draw: of the points at which residuals are taken.
+        sampling: of the points at which residuals are taken.
         memory_bytes: bytes that the Jacobian may take.
     """
-    here = task.at(unknowns.at(numbers))
-    equation, measured = here.equation(draw), here.misses(draw)
+    here = task.equation_at(unknowns.at(numbers))
+    equation, measured = here.equation(sampling), here.misses(sampling)
     r, jacobian = linearise(network, weights, equation, None, memory_bytes)
     misses, own = linearise(network, weights, [measured], None, memory_bytes)
     system = normal_system(r, jacobian, None, weights)
@@ -67,9 +67,9 @@ def sensitivity(
     columns, ways = [], []
     for number, pair in enumerate(unknowns.around(numbers)):
         distance = float((pair[1] - pair[0])[number])
-        ends = [task.at(unknowns.at(end)) for end in pair]
-        moved = _change(network, weights, [end.equation(draw) for end in ends]) / distance
-        shifted = _change(network, weights, [[end.misses(draw)] for end in ends]) / distance
+        ends = [task.equation_at(unknowns.at(end)) for end in pair]
+        moved = _change(network, weights, [end.equation(sampling) for end in ends]) / distance
+        shifted = _change(network, weights, [[end.misses(sampling)] for end in ends]) / distance
         ways.append(system.step_for(moved))
         columns.append(own.times(ways[-1]) + shifted)
     correction = own.times(system.step_for(r))

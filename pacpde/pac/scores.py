@@ -23,7 +23,7 @@ def curvature(
     """
     network, weights = surrogate.network, surrogate.weights
     rng = generator(seed, "curvature")
-    odd = bool(getattr(surrogate.ansatz, "odd", False))
+    odd = surrogate.ansatz.odd
     terms = task.terms(network, weights, SamplingSpec(points, odd=odd), rng)
     total = torch.zeros_like(weights)
     for term in terms:

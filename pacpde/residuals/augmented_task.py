@@ -1,4 +1,4 @@
-"""A task on the first outputs of a wider network, with other terms beside it."""
+"""A task on the first outputs of a network with more outputs, and further terms on the others."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,15 +8,15 @@ import torch
 
 from pacpde.networks.ansatz import Ansatz
 from pacpde.networks.assessment import Assessment
-from pacpde.networks.outputs import Widened, as_head
+from pacpde.networks.heads import ExtendedNetwork
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
-from pacpde.residuals.task import SamplingSpec, Task
+from pacpde.residuals.task import PhysicsTask, SamplingSpec, Task
 from pacpde.residuals.terms import Term
 from pacpde.runtime import Runtime
 
-# (weights of the wider network, draw, random numbers) → terms
+# (weights of the extended network, sampling, random numbers) → terms
 ExtraTerms = Callable[[torch.Tensor, SamplingSpec, np.random.Generator], list[Term]]
 
 
@@ -25,15 +25,15 @@ class AugmentedTask:
     """Terms of a task, and others beside them; it is held out by the task alone.
 
     Attributes:
-        network: the task's own, whose weights lie inside the wider one's.
-        wide: the wider network.
-        more: the other terms.
+        network: the task's own, whose weights lie inside the extended one's.
+        extended: the network with more outputs.
+        extra_terms: the other terms.
     """
 
     task: Task
     network: Network
-    wide: Widened
-    more: ExtraTerms
+    extended: ExtendedNetwork
+    extra_terms: ExtraTerms
 
     @property
     def runtime(self) -> Runtime:
@@ -47,29 +47,40 @@ class AugmentedTask:
     def problem(self) -> Problem:
         return self.task.problem
 
+    @property
+    def physics_task(self) -> PhysicsTask:
+        return self.task.physics_task
+
     def equation_at(self, problem: Problem) -> "AugmentedTask":
         return replace(self, task=self.task.equation_at(problem))
+
+    def ansatz(self, sampling: SamplingSpec) -> Ansatz:
+        return self.task.ansatz(sampling)
 
     def sample_inputs(self, count: int, rng: np.random.Generator) -> np.ndarray:
         return self.task.sample_inputs(count, rng)
 
-    def ansatz(self, draw: SamplingSpec) -> Ansatz:
-        return self.task.ansatz(draw)
-
-    def solver(self, network: Network, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
-        return self.task.solver(self.network, weights[self.wide.own], draw)
+    def solver(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> Surrogate:
+        return self.task.solver(self.network, self._own(weights), sampling)
 
     def terms(
-        self, network: Network, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
+        self,
+        network: Network,
+        weights: torch.Tensor,
+        sampling: SamplingSpec,
+        rng: np.random.Generator,
     ) -> list[Term]:
-        own = self.task.terms(self.network, weights[self.wide.own], draw, rng)
-        first = [replace(term, batch=as_head(term.batch, 0)) for term in own]  # type: ignore[type-var]
-        return [*first, *self.more(weights, draw, rng)]
+        own = self.task.terms(self.network, self._own(weights), sampling, rng)
+        return [*own, *self.extra_terms(weights, sampling, rng)]
 
-    def held_out(self, network: Network, weights: torch.Tensor, draw: SamplingSpec) -> float:
-        return self.task.held_out(self.network, weights[self.wide.own], draw)
+    def held_out(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> float:
+        return self.task.held_out(self.network, self._own(weights), sampling)
 
     def assess(
-        self, network: Network, weights: torch.Tensor, draw: SamplingSpec, estimate: bool = True
+        self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, estimate: bool = True
     ) -> Assessment:
-        return self.task.assess(self.network, weights[self.wide.own], draw, estimate)
+        return self.task.assess(self.network, self._own(weights), sampling, estimate)
+
+    def _own(self, weights: torch.Tensor) -> torch.Tensor:
+        """The task's weights among those of the extended network."""
+        return weights[self.extended.own]

@@ -1,11 +1,11 @@
 """Coefficients that are to be found, and the task of a solver that follows them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from pacpde.physics.problem import Problem
-from pacpde.residuals.task import Labels, PhysicsTask, SamplingSpec
+from pacpde.residuals.task import Measurements, PhysicsTask, SamplingSpec
 from pacpde.residuals.terms import Term
 
 STEP = 1e-4  # of the differences in the coefficients, in their units
@@ -89,19 +89,16 @@ class IdentificationTask(PhysicsTask):
         measured: points and values.
     """
 
-    measured: Labels | None = None
+    measured: Measurements | None = None
 
-    def at(self, problem: Problem) -> "IdentificationTask":
-        return replace(self, problem=problem)
-
-    def equation(self, draw: SamplingSpec) -> list[Term]:
+    def equation(self, sampling: SamplingSpec) -> list[Term]:
         """Its residuals at some of the held-out points, the same for all coefficients."""
         return [
-            term.subset(slice(0, min(draw.points, term.batch.size)))
-            for term in self._held_out_terms(draw)
+            term.subset(slice(0, min(sampling.points, term.batch.size)))
+            for term in self._held_out_terms(sampling)
         ]
 
-    def misses(self, draw: SamplingSpec) -> Term:
+    def misses(self, sampling: SamplingSpec) -> Term:
         """(u − y) / scale at the measured points."""
         assert self.measured is not None
-        return self._labelled(self.ansatz(draw), self.measured)
+        return self.measured.term(self.ansatz(sampling), self.runtime)

@@ -3,13 +3,13 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.networks.ansatz import Ansatz, PhysicsAnsatz, PlainAnsatz
+from pacpde.networks.ansatz import Ansatz, PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
@@ -22,10 +22,10 @@ from pacpde.residuals.jacobian import MEMORY, split
 from pacpde.residuals.terms import LabelTerm, PhysicsTerm, Term
 from pacpde.runtime import Runtime, generator
 
-POOL = 4  # candidates a collocation point is chosen from
-HELD_OUT = 4096  # held-out collocation points
-LABELS_ONLY = "fitted to measurements alone: the error elsewhere is not known"
-HELD_OUT_LABELS = 0.2  # share of the labels that is held out where labels are all there is
+CANDIDATES = 4  # random points for each collocation point that is chosen among them
+HELD_OUT_POINTS = 4096  # held-out collocation points
+LABELS_ONLY_NOTE = "fitted to measurements alone: the error elsewhere is not known"
+HELD_OUT_SHARE = 0.2  # share of the labels that is held out where labels are all there is
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,12 @@ class Task(Protocol):
 
     @property
     def problem(self) -> Problem:
-        """The problem to solve; only where `solves_equation`."""
+        """The problem that it is about; a table has none."""
+        ...
+
+    @property
+    def physics_task(self) -> "PhysicsTask":
+        """The task of the equation; only where `solves_equation`."""
         ...
 
     def equation_at(self, problem: Problem) -> "Task":
@@ -63,46 +68,54 @@ class Task(Protocol):
         """Random inputs, [count, axes]: points of the domain, or rows of the table."""
         ...
 
-    def ansatz(self, draw: SamplingSpec) -> Ansatz:
+    def ansatz(self, sampling: SamplingSpec) -> Ansatz:
         """The ansatz to fit in."""
         ...
 
-    def solver(self, network: Network, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
+    def solver(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> Surrogate:
         """What weights are worth: a surrogate in a plain dense network."""
         ...
 
     def terms(
-        self, network: Network, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
+        self,
+        network: Network,
+        weights: torch.Tensor,
+        sampling: SamplingSpec,
+        rng: np.random.Generator,
     ) -> list[Term]:
         """Training terms; points may be chosen by the residual of the present weights."""
         ...
 
-    def held_out(self, network: Network, weights: torch.Tensor, draw: SamplingSpec) -> float:
+    def held_out(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> float:
         """Root mean square residual at points that no fit ever sees."""
         ...
 
     def assess(
-        self, network: Network, weights: torch.Tensor, draw: SamplingSpec, estimate: bool = True
+        self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, estimate: bool = True
     ) -> Assessment:
         """How far weights can be trusted; `estimate` asks for the error, too."""
         ...
 
 
 @dataclass(frozen=True)
-class Labels:
+class Measurements:
     """Scattered measurements: points [n, axes] and values [n, fields]."""
 
     points: np.ndarray
     values: np.ndarray
 
-    def split(self, share: float, seed: int) -> tuple["Labels", "Labels"]:
+    def term(self, ansatz: Ansatz, runtime: Runtime) -> LabelTerm:
+        """(u − y) / scale at the points."""
+        return LabelTerm.at(ansatz, runtime.tensor(self.points), runtime.tensor(self.values))
+
+    def split(self, share: float, seed: int) -> tuple["Measurements", "Measurements"]:
         """(the rest, at least one for the share), shuffled by `seed`."""
         order = generator(seed, "held-out labels").permutation(len(self.points))
         held = max(1, round(share * len(order)))
         keep, out = order[held:], order[:held]
         return (
-            Labels(self.points[keep], self.values[keep]),
-            Labels(self.points[out], self.values[out]),
+            Measurements(self.points[keep], self.values[keep]),
+            Measurements(self.points[out], self.values[out]),
         )
 
 
@@ -122,7 +135,7 @@ class PhysicsTask:
     """
 
     problem: Problem
-    labels: Labels | None = None
+    labels: Measurements | None = None
     physics: bool = True
     hard: bool = True
     seed: int = 0
@@ -140,95 +153,101 @@ class PhysicsTask:
     def solves_equation(self) -> bool:
         return self.physics
 
-    def equation_at(self, problem: Problem) -> "PhysicsTask":
+    @property
+    def physics_task(self) -> "PhysicsTask":
+        return self
+
+    def equation_at(self, problem: Problem) -> Self:
         return replace(self, problem=problem, labels=None)
 
     def sample_inputs(self, count: int, rng: np.random.Generator) -> np.ndarray:
         return self.problem.domain.sample(count, rng)
 
-    def at(self, problem: Problem) -> "PhysicsTask":
-        """The same task for other coefficients."""
-        return replace(self, problem=problem)
+    def ansatz(self, sampling: SamplingSpec) -> Ansatz:
+        return self.field_ansatz(sampling)
 
-    def ansatz(self, draw: SamplingSpec) -> PhysicsAnsatz:
-        return self.field_ansatz(draw)
-
-    def field_ansatz(self, draw: SamplingSpec) -> PhysicsAnsatz:
+    def field_ansatz(self, sampling: SamplingSpec) -> PhysicsAnsatz:
         """The ansatz of the fields, whatever else a task fits beside them."""
         like = self.like or PhysicsAnsatz(
             self.problem,
             hard=self.hard and not self.problem.contradictions,
             time_unit=self.problem.time_unit,
         )
-        return replace(like, problem=self.problem).with_odd(draw.odd)
+        return replace(like, problem=self.problem).with_odd(sampling.odd)
 
-    def solver(self, network: Network, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
-        return _plain(network, weights, self.ansatz(draw))
+    def solver(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> Surrogate:
+        return _plain(network, weights, self.ansatz(sampling))
 
     def terms(
-        self, network: Network, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
+        self,
+        network: Network,
+        weights: torch.Tensor,
+        sampling: SamplingSpec,
+        rng: np.random.Generator,
     ) -> list[Term]:
-        ansatz = self.ansatz(draw)
+        ansatz = self.ansatz(sampling)
         terms: list[Term] = []
         if self.physics:
-            terms.append(self._collocation(network, weights, draw, rng))
-        if not self.field_ansatz(draw).hard:
-            terms += self._conditions(ansatz, draw, rng)
+            terms.append(self._collocation(network, weights, sampling, rng))
+        if not self.field_ansatz(sampling).hard:
+            terms += self._conditions(ansatz, sampling, rng)
         if self.labels is not None:
             labels = self.labels if self.physics else self._split[0]
-            terms.append(self._labelled(ansatz, labels))
+            terms.append(labels.term(ansatz, self.runtime))
         return terms
 
-    def held_out(self, network: Network, weights: torch.Tensor, draw: SamplingSpec) -> float:
-        kind = draw.odd, draw.horizon
+    def held_out(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> float:
+        kind = sampling.odd, sampling.horizon
         if kind not in self._held_out:
-            self._held_out[kind] = self._held_out_terms(draw)
+            self._held_out[kind] = self._held_out_terms(sampling)
         return _norm(network, weights, self._held_out[kind])
 
     def assess(
-        self, network: Network, weights: torch.Tensor, draw: SamplingSpec, estimate: bool = True
+        self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, estimate: bool = True
     ) -> Assessment:
         if not self.physics:
-            residual = self.held_out(network, weights, draw)
-            return Assessment(residual, None, (LABELS_ONLY,))
-        solver = self.solver(network, weights, draw)
-        points = self._held_out_points(draw, generator(self.seed, "held-out"))
+            residual = self.held_out(network, weights, sampling)
+            return Assessment(residual, None, (LABELS_ONLY_NOTE,))
+        solver = self.solver(network, weights, sampling)
+        points = self._held_out_points(sampling, generator(self.seed, "held-out"))
         return assess(solver.network, solver.weights, solver.field_ansatz, points, estimate)
 
     @cached_property
-    def _split(self) -> tuple[Labels, Labels]:
+    def _split(self) -> tuple[Measurements, Measurements]:
         assert self.labels is not None
-        return self.labels.split(HELD_OUT_LABELS, self.seed)
+        return self.labels.split(HELD_OUT_SHARE, self.seed)
 
     @cached_property
     def _held_out(self) -> dict[Hashable, list[Term]]:
         """By symmetry and horizon, made once."""
         return {}
 
-    def _held_out_terms(self, draw: SamplingSpec) -> list[Term]:
-        ansatz, rng = self.ansatz(draw), generator(self.seed, "held-out")
+    def _held_out_terms(self, sampling: SamplingSpec) -> list[Term]:
+        ansatz, rng = self.ansatz(sampling), generator(self.seed, "held-out")
         if not self.physics:
-            return [self._labelled(ansatz, self._split[1])]
-        term = self._physics(ansatz, self._held_out_points(draw, rng))
+            return [self._split[1].term(ansatz, self.runtime)]
+        term = self._physics(ansatz, self._held_out_points(sampling, rng))
         if not term.batch.offset[term.batch.names.index("")].isfinite().all():
             raise InvalidValueError(
                 f"{self.problem}: its start or its edges are not finite everywhere: look for what "
                 "divides by zero or is nan in them."
             )
         return (
-            [term] if self.field_ansatz(draw).hard else [term, *self._conditions(ansatz, draw, rng)]
+            [term]
+            if self.field_ansatz(sampling).hard
+            else [term, *self._conditions(ansatz, sampling, rng)]
         )
 
-    def _held_out_points(self, draw: SamplingSpec, rng: np.random.Generator) -> torch.Tensor:
-        return self.runtime.tensor(self._box(draw).sample(HELD_OUT, rng))
+    def _held_out_points(self, sampling: SamplingSpec, rng: np.random.Generator) -> torch.Tensor:
+        return self.runtime.tensor(self._box(sampling).sample(HELD_OUT_POINTS, rng))
 
-    def _box(self, draw: SamplingSpec) -> Domain:
+    def _box(self, sampling: SamplingSpec) -> Domain:
         """Where points are drawn: half the box where the ansatz is odd, up to the horizon."""
         box = self.problem.domain
         time = box.axis("t")
-        if draw.horizon < 1:
-            box = box.restricted("t", upper=time.lower + draw.horizon * time.length)
-        for name in self.problem.odd if self.field_ansatz(draw).odd else ():
+        if sampling.horizon < 1:
+            box = box.restricted("t", upper=time.lower + sampling.horizon * time.length)
+        for name in self.problem.odd if self.field_ansatz(sampling).odd else ():
             box = box.restricted(name, lower=0.0)
         return box
 
@@ -236,40 +255,35 @@ class PhysicsTask:
         self,
         network: Network,
         weights: torch.Tensor,
-        draw: SamplingSpec,
+        sampling: SamplingSpec,
         rng: np.random.Generator,
     ) -> Term:
         """The residual at points chosen from a pool by its size there."""
-        pool = self.runtime.tensor(self._box(draw).sample(POOL * draw.points, rng))
-        term = self._physics(self.ansatz(draw), pool)
+        pool = self.runtime.tensor(self._box(sampling).sample(CANDIDATES * sampling.points, rng))
+        term = self._physics(self.ansatz(sampling), pool)
         with torch.no_grad():
             few = split(network, [term], MEMORY)  # a pool may be larger than what is fitted
             parts = [residuals(network, weights, [b]).view(-1, b.batch.size) for b in few]
             r = torch.cat(parts, 1).norm(dim=0)
         density = np.nan_to_num(r.double().cpu().numpy(), nan=0.0, posinf=0.0)
         density = 1 + density / max(density.mean(), np.finfo(float).tiny)
-        chosen = rng.choice(len(pool), draw.points, replace=False, p=density / density.sum())
+        chosen = rng.choice(len(pool), sampling.points, replace=False, p=density / density.sum())
         points = torch.as_tensor(np.sort(chosen), device=pool.device)
         return replace(term, batch=term.batch.subset(points))
 
     def _physics(self, ansatz: Ansatz, points: torch.Tensor) -> PhysicsTerm:
         return PhysicsTerm.at(self.problem, ansatz, points)
 
-    def _labelled(self, ansatz: Ansatz, labels: Labels) -> LabelTerm:
-        return LabelTerm.at(
-            ansatz, self.runtime.tensor(labels.points), self.runtime.tensor(labels.values)
-        )
-
     def _conditions(
-        self, ansatz: Ansatz, draw: SamplingSpec, rng: np.random.Generator
+        self, ansatz: Ansatz, sampling: SamplingSpec, rng: np.random.Generator
     ) -> list[Term]:
         """Start and Dirichlet edges as label terms, for the soft ansatz."""
-        box = self._box(draw)
-        count = max(draw.points // 10, 20)
+        box = self._box(sampling)
+        count = max(sampling.points // 10, 20)
         start = box.sample(count, rng)
         start[:, 0] = box.axes[0].lower
         values = [np.broadcast_to(v, count) for v in self.problem.initial_fields(*start.T[1:])]
-        labelled = [Labels(start, np.stack(values, -1))]
+        labelled = [Measurements(start, np.stack(values, -1))]
         for position, axis in enumerate(self.problem.domain.axes):
             edge = self.problem.edges.get(axis.name)
             if not isinstance(edge, Dirichlet):
@@ -277,8 +291,10 @@ class PhysicsTask:
             for end, value in ((axis.lower, edge.lower), (axis.upper, edge.upper)):
                 points = box.sample(count, rng)
                 points[:, position] = end
-                labelled.append(Labels(points, np.full((count, len(self.problem.fields)), value)))
-        return [self._labelled(ansatz, labels) for labels in labelled]
+                labelled.append(
+                    Measurements(points, np.full((count, len(self.problem.fields)), value))
+                )
+        return [labels.term(ansatz, self.runtime) for labels in labelled]
 
 
 @dataclass(frozen=True)
@@ -289,10 +305,10 @@ class TableTask:
     source and target share one.
     """
 
-    table: Labels
-    standard: PlainAnsatz
+    table: Measurements
+    standard: Ansatz
     seed: int = 0
-    held_out_share: float = HELD_OUT_LABELS
+    held_out_share: float = HELD_OUT_SHARE
     runtime: Runtime = Runtime()
 
     @property
@@ -303,41 +319,44 @@ class TableTask:
     def problem(self) -> Problem:
         raise InvalidValueError("this task fits a table: it has no problem.")
 
+    @property
+    def physics_task(self) -> PhysicsTask:
+        raise InvalidValueError("this task fits a table: it has no equation.")
+
     def equation_at(self, problem: Problem) -> "TableTask":
         raise InvalidValueError("this task fits a table: it has no equation.")
 
     def sample_inputs(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        points = self.table.points
-        chosen = rng.choice(len(points), min(count, len(points)), replace=False)
-        return points[np.sort(chosen)]
+        rows = self.table.points
+        chosen = rng.choice(len(rows), min(count, len(rows)), replace=False)
+        return rows[np.sort(chosen)]
 
-    def ansatz(self, draw: SamplingSpec) -> PlainAnsatz:
+    def ansatz(self, sampling: SamplingSpec) -> Ansatz:
         return self.standard
 
-    def solver(self, network: Network, weights: torch.Tensor, draw: SamplingSpec) -> Surrogate:
+    def solver(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> Surrogate:
         return _plain(network, weights, self.standard)
 
     def terms(
-        self, network: Network, weights: torch.Tensor, draw: SamplingSpec, rng: np.random.Generator
+        self,
+        network: Network,
+        weights: torch.Tensor,
+        sampling: SamplingSpec,
+        rng: np.random.Generator,
     ) -> list[Term]:
-        return [self._term(self._split[0])]
+        return [self._split[0].term(self.standard, self.runtime)]
 
-    def held_out(self, network: Network, weights: torch.Tensor, draw: SamplingSpec) -> float:
-        return _norm(network, weights, [self._term(self._split[1])])
+    def held_out(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> float:
+        return _norm(network, weights, [self._split[1].term(self.standard, self.runtime)])
 
     def assess(
-        self, network: Network, weights: torch.Tensor, draw: SamplingSpec, estimate: bool = True
+        self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, estimate: bool = True
     ) -> Assessment:
-        return Assessment(self.held_out(network, weights, draw))
+        return Assessment(self.held_out(network, weights, sampling))
 
     @cached_property
-    def _split(self) -> tuple[Labels, Labels]:
+    def _split(self) -> tuple[Measurements, Measurements]:
         return self.table.split(self.held_out_share, self.seed)
-
-    def _term(self, labels: Labels) -> LabelTerm:
-        return LabelTerm.at(
-            self.standard, self.runtime.tensor(labels.points), self.runtime.tensor(labels.values)
-        )
 
 
 def _plain(network: Network, weights: torch.Tensor, ansatz: Ansatz) -> Surrogate:

@@ -1,8 +1,12 @@
-"""Residual terms: every loss is ½‖r‖² of a stack of them, so every optimiser takes every loss."""
+"""Residual terms: every loss is ½‖r‖² of a list of them, so every optimiser takes every loss.
 
+A term of your own is a subclass of `Term` that says what its residuals are.
+"""
+
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
 
 import torch
 
@@ -13,87 +17,90 @@ from pacpde.physics.problem import Problem
 from pacpde.physics.stacked import select, stack, stackable
 
 
-class Term(Protocol):
-    """Residuals at a set of points; each row depends on its own point only.
+@dataclass(frozen=True)
+class Term(Stackable, ABC):
+    """Weighted residuals at points; each row depends on its own point only.
 
-    Terms of one batch key can be stacked: leading dimensions [...] everywhere.
+    Leading dimensions [...] are a stack of terms with one `batch_key`.
+
+    Attributes:
+        batch: the points.
+        weight: of the mean square over the points; ½‖r‖² is half of the weighted mean.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Positive(Term):
+        ...     n_components = 1
+        ...
+        ...     def residual(self, fields):  # of the first field
+        ...         return self.weighted(fields[..., 0, :, :1].clamp(max=0))
     """
 
-    @property
-    def batch(self) -> Batch:
-        """The points."""
-        ...
+    stacked: ClassVar[tuple[str, ...]] = ("batch",)
+
+    batch: Batch
+    weight: float | torch.Tensor = field(default=1.0, kw_only=True)
 
     @property
+    @abstractmethod
     def n_components(self) -> int:
         """Rows a point."""
-        ...
 
+    @abstractmethod
     def residual(self, fields: torch.Tensor) -> torch.Tensor:
         """Weighted residuals [..., points, n_components].
 
         Args:
-            fields: jet, [..., channels, points, fields].
+            fields: jet, [..., channels, points, fields], with the channels of `batch.names`.
         """
-        ...
+
+    def weighted(self, rows: torch.Tensor) -> torch.Tensor:
+        """Rows times √(weight / points)."""
+        return rows * (self.weight / self.batch.size) ** 0.5
 
     def subset(self, points: slice) -> Self:
         """Some of the points, each with the weight it has among all."""
-        ...
+        batch = self.batch.subset(points)
+        return replace(self, batch=batch, weight=self.weight * batch.size / self.batch.size)
+
+    def with_problem(self, problem: Problem) -> Self:
+        """The same term of another problem; only the equation's changes."""
+        return self
 
     @property
     def batch_key(self) -> Hashable:
-        """What terms that can be stacked have in common."""
-        ...
-
-    @classmethod
-    def stack(cls, items: Sequence[Self]) -> Self:
-        """Terms of one kind, along a new first dimension."""
-        ...
-
-    def select(self, chosen: torch.Tensor) -> Self:
-        """Some terms of a stack."""
-        ...
+        """What terms that can be stacked have in common; by default no two can."""
+        return type(self), id(self)
 
 
 @dataclass(frozen=True)
-class PhysicsTerm(Stackable):
-    """(∂u/∂t − rhs) · time unit / scale at points; ½‖r‖² is half a weighted mean square.
+class PhysicsTerm(Term):
+    """(∂u/∂t − rhs) · time unit / scale at points.
 
     Attributes:
         problem: in a stack, its coefficients are columns [stack, 1].
     """
 
-    stacked = ("batch",)
-
     problem: Problem
-    batch: Batch
-    weight: float = 1.0
 
     @classmethod
     def at(
         cls, problem: Problem, ansatz: Ansatz, points: torch.Tensor, weight: float = 1.0
     ) -> "PhysicsTerm":
         """The residual at these points [points, axes]."""
-        return cls(problem, ansatz.batch(points, problem.channels), weight)
+        return cls(ansatz.batch(points, problem.channels), problem, weight=weight)
 
     def residual(self, fields: torch.Tensor) -> torch.Tensor:
-        names = [axis.name for axis in self.problem.axes]
-        jets = zip(self.batch.names, fields.unbind(-3), strict=True)
-        channels = {name: jet.unbind(-1) for name, jet in jets}
-        d = ChannelDerivative(
-            channels, names, dict(zip(names, self.batch.coordinates.unbind(-1), strict=True))
-        )
+        channels, d = channels_of(self.problem, self.batch, fields)
         rates = self.problem.rates(channels[""], d)
         rows = [
             (slope - rate) * self.problem.time_unit / scale
             for slope, rate, scale in zip(channels["t"], rates, self.problem.scales, strict=True)
         ]
-        return torch.stack(rows, -1) * (self.weight / self.batch.size) ** 0.5
+        return self.weighted(torch.stack(rows, -1))
 
-    def subset(self, points: slice) -> "PhysicsTerm":
-        batch = self.batch.subset(points)
-        return replace(self, batch=batch, weight=self.weight * batch.size / self.batch.size)
+    def with_problem(self, problem: Problem) -> "PhysicsTerm":
+        return replace(self, problem=problem)
 
     @property
     def n_components(self) -> int:
@@ -114,36 +121,42 @@ class PhysicsTerm(Stackable):
         return replace(super().select(chosen), problem=select(self.problem, chosen))
 
 
+def channels_of(
+    problem: Problem, batch: Batch, jet: torch.Tensor
+) -> tuple[dict[str, tuple[torch.Tensor, ...]], ChannelDerivative]:
+    """Derivative → its fields, of a jet [..., channels, points, fields]; and a family's `d`."""
+    axes = [axis.name for axis in problem.axes]
+    channels = {name: own.unbind(-1) for name, own in zip(batch.names, jet.unbind(-3), strict=True)}
+    coordinates = dict(zip(axes, batch.coordinates.unbind(-1), strict=True))
+    return channels, ChannelDerivative(channels, axes, coordinates)
+
+
 @dataclass(frozen=True)
-class LabelTerm(Stackable):
-    """(u − y) / scale at labelled points; also soft start and edge values.
+class LabelTerm(Term):
+    """(u − y) / scale at labelled points; also soft start and edge values, and held features.
 
     Attributes:
         values: y, [..., points, fields].
+        weight: one for all fields, or one each, [fields].
     """
 
     stacked = ("batch", "values")
 
-    batch: Batch
     values: torch.Tensor
-    weight: float = 1.0
 
     @classmethod
     def at(
         cls, ansatz: Ansatz, points: torch.Tensor, values: torch.Tensor, weight: float = 1.0
     ) -> "LabelTerm":
         """Labels at points [points, axes]."""
-        return cls(ansatz.batch(points), values, weight)
+        return cls(ansatz.batch(points), values, weight=weight)
 
     def residual(self, fields: torch.Tensor) -> torch.Tensor:
-        found = fields.select(-3, 0)[..., : self.n_components]
-        difference = (found - self.values) / self.batch.scale
-        return difference * (self.weight / self.batch.size) ** 0.5
+        values = fields.select(-3, 0)[..., : self.n_components]
+        return self.weighted((values - self.values) / self.batch.scale)
 
     def subset(self, points: slice) -> "LabelTerm":
-        batch = self.batch.subset(points)
-        weight = self.weight * batch.size / self.batch.size
-        return replace(self, batch=batch, values=self.values[..., points, :], weight=weight)
+        return replace(super().subset(points), values=self.values[..., points, :])
 
     @property
     def n_components(self) -> int:
@@ -156,12 +169,12 @@ class LabelTerm(Stackable):
 
 @dataclass(frozen=True)
 class Anchor(Stackable):
-    """strength·‖w − centre‖² over the free parameters, without a ½ (PAC-Net's λ).
+    """strength·‖w − centre‖² over the trainable parameters, without a ½ (PAC-Net's λ).
 
     As residuals: √(2·strength)·(w − centre), whose Jacobian is diagonal.
 
     Attributes:
-        strength, centre: one value a free parameter, [..., free].
+        strength, centre: one value a trainable parameter, [..., trainable].
     """
 
     stacked = ("strength", "centre")
@@ -176,5 +189,5 @@ class Anchor(Stackable):
 
     @property
     def uniform(self) -> bool:
-        """Whether it pulls every parameter alike."""
+        """Whether its strength is the same for every parameter."""
         return bool((self.strength == self.strength[..., :1]).all())

@@ -1,7 +1,6 @@
 """The tangent of a path of solutions: where the weights go when the coefficients do."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,7 +11,6 @@ from pacpde.physics.problem import Problem
 from pacpde.residuals.factors import residuals
 from pacpde.residuals.jacobian import MEMORY, linearise
 from pacpde.residuals.task import SamplingSpec, Task
-from pacpde.residuals.terms import PhysicsTerm
 from pacpde.training.continuation import Prediction
 
 DAMPINGS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # of residuals whose mean square is the loss
@@ -50,10 +48,7 @@ def tangent(
     r, jacobian = linearise(network, weights, terms, indices, memory_bytes)
 
     def predict(problem: Problem, next_task: Task) -> Prediction:
-        next_terms = [
-            replace(term, problem=problem) if isinstance(term, PhysicsTerm) else term
-            for term in terms
-        ]
+        next_terms = [term.with_problem(problem) for term in terms]
         change = residuals(network, weights, next_terms) - r
         system = normal_system(change, jacobian, None, weights[indices])
         best = Prediction(weights, next_task.held_out(network, weights, sampling))

@@ -124,7 +124,7 @@ def test_the_tangent_leaves_a_residual_of_second_order(source: Surrogate) -> Non
     predict = tangent(source.network, source.weights, free, task, draw, generator(0, "tangent"))
     left, still = [], []
     for alpha in (0.36, 0.38):
-        ahead = task.at(Heat(alpha=alpha))
+        ahead = task.equation_at(Heat(alpha=alpha))
         left.append(predict(ahead.problem, ahead).held_out)
         still.append(ahead.held_out(source.network, source.weights, draw))
     assert 1.8 < still[0] / still[1] < 2.2
@@ -139,7 +139,7 @@ def test_the_tangent_moves_free_weights_alone(source: Surrogate) -> None:
     predict = tangent(
         source.network, source.weights, free, task, SamplingSpec(100), generator(0, "x")
     )
-    ahead = task.at(Heat(alpha=0.35))
+    ahead = task.equation_at(Heat(alpha=0.35))
     moved = predict(ahead.problem, ahead).weights != source.weights
     assert moved[free].any() and not moved[~free].any()
 
