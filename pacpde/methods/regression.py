@@ -19,7 +19,7 @@ from pacpde.methods.arguments import (
 from pacpde.methods.base import Method, TransferContext, train_from_scratch
 from pacpde.methods.result import MOMENTS, TransferResult
 from pacpde.methods.transfer import run_method
-from pacpde.networks.ansatz import Ansatz, PlainAnsatz, network_for
+from pacpde.networks.ansatz import Ansatz, PlainAnsatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.numbers import as_floats
 from pacpde.residuals.task import Measurements, TableTask
@@ -57,7 +57,7 @@ def fit_table(
     task = TableTask(
         table, PlainAnsatz.of(table.points, table.values), check_seed(seed), runtime=runtime
     )
-    network = network_for(task.standard, config.width, config.depth, config.activation)
+    network = config.network(task.standard)
     return train_from_scratch(task, network, config, seed)[0]
 
 

@@ -20,7 +20,6 @@ from pacpde.methods.checks import check_problem, check_transfer, warn_of_contrad
 from pacpde.methods.grading import error_of, error_on_thin_grid, errors_of
 from pacpde.methods.provenance import of_fit, of_transfer
 from pacpde.methods.result import MOMENTS, TransferResult
-from pacpde.networks.ansatz import network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
@@ -75,9 +74,7 @@ def fit(
     config = config_of_fit(problem, settings, shorthand)
     graded = grading_reference(problem, reference, reference_tolerance)
     task = PhysicsTask(problem, hard=config.hard, seed=check_seed(seed), runtime=runtime)
-    network = network_for(
-        task.ansatz(SamplingSpec()), config.width, config.depth, config.activation
-    )
+    network = config.network(task.ansatz(SamplingSpec()))
     called = _callbacks(problem, runtime, graded, resume_state, progress, callbacks)
     provenance = of_fit(problem, config, seed, runtime)
     made, _ = yield from steps_of(train_from_scratch)(task, network, config, seed, called)

@@ -26,7 +26,7 @@ from pacpde.methods import (
     transfer,
 )
 from pacpde.methods.checks import check_problem, check_transfer
-from pacpde.networks.ansatz import PhysicsAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics import Problem
@@ -85,7 +85,7 @@ class Training:
         if self.trained is not None:
             return self.trained
         ansatz = PhysicsAnsatz(self.problem)
-        network = network_for(ansatz, self.config.width, self.config.depth, self.config.activation)
+        network = self.config.network(ansatz)
         return Surrogate(network, ansatz, torch.zeros(0, device="cpu"))
 
     def provenance(self) -> dict[str, Any]:

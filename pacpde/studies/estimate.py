@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 
 from pacpde.methods import TrainingConfig
-from pacpde.networks.ansatz import network_for
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.residuals.task import PhysicsTask
 from pacpde.runtime import generator
@@ -65,8 +64,7 @@ def _seconds(training: Training) -> float:
     problem = training.problem
     config, task = TrainingConfig.of(problem, **training.settings), PhysicsTask(problem)
     phases = config.phases.cold_start(task)
-    network = network_for(task.ansatz(phases[-1].sampling), config.width, config.depth,
-                          config.activation)  # fmt: skip
+    network = config.network(task.ansatz(phases[-1].sampling))
     rng = generator(0, "estimate")
     weights = torch.from_numpy(network.init_weights(rng, config.frequency))
     terms = task.terms(network, weights, phases[-1].sampling, rng)
