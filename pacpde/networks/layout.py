@@ -6,6 +6,7 @@ from math import prod
 from typing import Protocol
 
 import torch
+from torch import nn
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,13 @@ class WeightLayout:
         return flags.repeat_interleave(counts)
 
 
+def module_layout(module: nn.Module) -> WeightLayout:
+    """Of a torch module's parameters, in their order."""
+    return WeightLayout.of({name: own.shape for name, own in module.named_parameters()})
+
+
 class HasLayout(Protocol):
-    """A network, or whatever else has a weight vector, that says what its entries are."""
+    """Whatever has a weight vector and says what its entries are."""
 
     @property
-    def layout(self) -> WeightLayout:
-        """What the entries of its weight vector are."""
-        ...
+    def layout(self) -> WeightLayout: ...

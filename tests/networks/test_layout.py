@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from pacpde.errors import InvalidValueError
-from pacpde.networks.layout import WeightLayout
+from pacpde.networks.layout import WeightLayout, module_layout
 from pacpde.networks.mlp import MLP
 from pacpde.pac import score_mask
 
@@ -28,7 +28,7 @@ def test_the_groups_of_a_dense_network_are_its_slices() -> None:
 
 def test_a_module_is_described_by_its_parameters() -> None:
     module = nn.Sequential(nn.Conv1d(1, 4, 3), nn.Flatten(), nn.Linear(8, 2))
-    layout = WeightLayout.of({name: own.shape for name, own in module.named_parameters()})
+    layout = module_layout(module)
     assert [group.layer for group in layout.groups] == ["0", "0", "2", "2"]
     assert [group.is_bias for group in layout.groups] == [False, True, False, True]
     assert [group.is_head for group in layout.groups] == [False, False, True, True]

@@ -22,7 +22,8 @@ from pacpde.methods.checks import check_problem
 from pacpde.methods.checks import check_source as check_surrogate
 from pacpde.methods.provenance import of_import
 from pacpde.networks.ansatz import Batch, PhysicsAnsatz
-from pacpde.networks.frozen import copy_with_values, plain_copy
+from pacpde.networks.frozen import copy_with_values, merged_state, plain_copy
+from pacpde.networks.layout import module_layout
 from pacpde.networks.mlp import MLP
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
@@ -117,9 +118,9 @@ class DeepXDEAnsatz(PhysicsAnsatz):
         if self.outputs_of is not None:
             inputs = self._columns(x)
             outputs = torch.as_tensor(rng.normal(size=(PROBES, self.outputs)))
-            found = self.outputs_of(inputs, outputs)
-            expected = self._offset(**x) + self._multiplier(**x) * outputs
-            if found.shape != expected.shape or not torch.allclose(found, expected, CLOSE, CLOSE):
+            fields = self.outputs_of(inputs, outputs)
+            affine = self._offset(**x) + self._multiplier(**x) * outputs
+            if fields.shape != affine.shape or not torch.allclose(fields, affine, CLOSE, CLOSE):
                 raise InvalidValueError(
                     "the network's output transform is not u = g(x) + m(x)·N with one m for all "
                     "fields, which the engine needs: train it by DeepXDE, or change the transform."
@@ -179,9 +180,8 @@ def to_surrogate(model: Any, problem: Problem) -> Surrogate:
     check = source.output_check(net, follow=False) if transformed else None
     ansatz = DeepXDEAnsatz(problem, False, False, features, width, outputs, check)
     ansatz.check()
-    layers = _matrices(net)
-    parts = [part.flatten() for pair in _folded(layers, ansatz) for part in pair]
-    weights = Runtime().tensor(torch.cat(parts))
+    vector = module_layout(net.linears).join(merged_state(net.linears)).cpu().double()
+    weights = Runtime().tensor(_to_surrogate_units(network, vector, ansatz))
     assessment = PhysicsTask(problem, like=ansatz).assess(network, weights, SamplingSpec())
     outcome = Outcome.NOT_CONVERGED
     if assessment.meets(TrainingConfig.of(problem).tolerance):
@@ -232,14 +232,9 @@ def to_network(surrogate: Surrogate, like: Any) -> nn.Module:
         ansatz = DeepXDEAnsatz(ansatz.problem, False)
     if _network(net) != network:
         net = _resized(net, network)
-    layers = list(network.matrices(surrogate.weights.cpu()))
-    values = {}
-    for number, (weight, bias) in enumerate(_unfolded(layers, ansatz)):
-        values[f"linears.{number}.weight"], values[f"linears.{number}.bias"] = weight, bias
-    return copy_with_values(net, values)
-
-
-Layers = list[tuple[torch.Tensor, torch.Tensor]]
+    vector = _to_deepxde_units(network, surrogate.weights.cpu(), ansatz)
+    values = module_layout(net.linears).split(vector)
+    return copy_with_values(net, {f"linears.{name}": value for name, value in values.items()})
 
 
 def _network(net: Any) -> MLP:
@@ -249,62 +244,60 @@ def _network(net: Any) -> MLP:
             f"the network is a {type(net).__name__}: the engine takes a deepxde.nn.FNN; PAC and "
             "warm start by DeepXDE's own optimisers take any."
         )
-    bends = activations(net)
-    if not bends:
+    functions = activations(net)
+    if not functions:
         raise InvalidValueError("the network has no hidden layer: the engine needs one.")
-    named = {ACTIVATIONS.get(bend) for bend in bends}
-    if len(named) != 1 or None in named:
-        names = ", ".join(sorted({getattr(bend, "__name__", str(bend)) for bend in bends}))
+    activation, *others = {ACTIVATIONS.get(function) for function in functions}
+    if activation is None or others:
+        names = ", ".join(sorted({getattr(own, "__name__", str(own)) for own in functions}))
         raise InvalidValueError(
             f"the network has the activation {names}: the engine carries derivatives through "
             f"{' or '.join(sorted(set(ACTIVATIONS.values())))}, the same in all layers."
         )
-    (activation,) = named
-    assert activation is not None
     widths = tuple(linear.out_features for linear in net.linears[:-1])
-    width = widths[0] if len(set(widths)) == 1 else widths
     ends = net.linears[0].in_features, net.linears[-1].out_features
-    return MLP(*ends, width, len(widths), activation)
+    return MLP(*ends, widths, len(widths), activation)
 
 
 def _resized(net: Any, network: MLP) -> nn.Module:
     """An FNN of other widths, with the same transforms."""
     sizes = [network.inputs, *network.widths, network.outputs]
-    made = dde.nn.FNN(sizes, network.activation, "zeros", net.regularizer)
-    made._input_transform, made._output_transform = net._input_transform, net._output_transform
+    resized = dde.nn.FNN(sizes, network.activation, "zeros", net.regularizer)
+    resized._input_transform, resized._output_transform = (
+        net._input_transform,
+        net._output_transform,
+    )
     like = net.linears[0].weight
-    return made.to(dtype=like.dtype, device=like.device)
+    return resized.to(dtype=like.dtype, device=like.device)
 
 
-def _matrices(net: Any) -> Layers:
-    return [
-        (linear.weight.detach().cpu().double(), linear.bias.detach().cpu().double())
-        for linear in net.linears
-    ]
-
-
-def _folded(layers: Layers, ansatz: DeepXDEAnsatz) -> Layers:
-    """DeepXDE's layers → the surrogate's."""
-    (first, bias), *inner, (last, shift) = layers
+def _to_surrogate_units(network: MLP, vector: torch.Tensor, ansatz: DeepXDEAnsatz) -> torch.Tensor:
+    """DeepXDE's weights, [size], as those of the surrogate."""
+    weights = vector.clone()
+    (first, bias), *_, (last, shift) = network.matrices(weights)
     if ansatz.features is None:
         half, middle, places = _map(ansatz.problem)
-        bias = bias + first[:, places] @ middle
-        first = first[:, places] * half
+        bias += first[:, places] @ middle
+        first[:] = first[:, places] * half
     scale = _scales(ansatz)
-    return [(first, bias), *inner, (last / scale[:, None], shift / scale)]
+    last /= scale[:, None]
+    shift /= scale
+    return weights
 
 
-def _unfolded(layers: Layers, ansatz: DeepXDEAnsatz) -> Layers:
-    """The surrogate's layers → DeepXDE's."""
-    (first, bias), *inner, (last, shift) = layers
+def _to_deepxde_units(network: MLP, vector: torch.Tensor, ansatz: DeepXDEAnsatz) -> torch.Tensor:
+    """The surrogate's weights, [size], as those of DeepXDE."""
+    weights = vector.clone()
+    (first, bias), *_, (last, shift) = network.matrices(weights)
     if ansatz.features is None:
         half, middle, places = _map(ansatz.problem)
         own = first / half
-        bias = bias - own @ middle
-        first = torch.empty_like(own)
+        bias -= own @ middle
         first[:, places] = own
     scale = _scales(ansatz)
-    return [(first, bias), *inner, (last * scale[:, None], shift * scale)]
+    last *= scale[:, None]
+    shift *= scale
+    return weights
 
 
 def _map(problem: Problem) -> tuple[torch.Tensor, torch.Tensor, list[int]]:

@@ -40,10 +40,10 @@ class DeepXDEDerivative(Derivative):
         if not others:
             return dde.grad.jacobian(self.u, self.x, i=field, j=first)
         second, *higher = others
-        found = dde.grad.hessian(self.u, self.x, component=field, i=first, j=second)
+        derivative = dde.grad.hessian(self.u, self.x, component=field, i=first, j=second)
         for axis in higher:
-            found = dde.grad.jacobian(found, self.x, i=0, j=axis)
-        return found
+            derivative = dde.grad.jacobian(derivative, self.x, i=0, j=axis)
+        return derivative
 
 
 def pde(problem: Problem) -> Callable[[Any, Any], list[Any]]:
@@ -82,7 +82,7 @@ def data(
         conditions: start and edges as losses. Leave them out where the network's output transform
             meets them.
         reference: the certified reference as DeepXDE's `solution`, for metrics; it is solved for
-            and kept when first asked for.
+            and stored at its first use.
         settings: of DeepXDE's class, such as `train_distribution` or `num_test`.
 
     Losses come in the order: the equation of every field; the start of every field; the edges, axis
@@ -101,15 +101,18 @@ def data(
     geometry = dde.geometry.GeometryXTime(_box(space), span) if space else span
     if reference and "solution" not in settings:
         settings["solution"] = _metrics(problem)
-    made = [*_start(problem, geometry), *_edges(problem, geometry)] if conditions else []
-    usual = {"num_domain": 2540, "num_boundary": 80, "num_initial": 160}
+    icbcs = [*_initial(problem, geometry), *_edges(problem, geometry)] if conditions else []
+    counts = {"num_domain": 2540, "num_boundary": 80, "num_initial": 160}
     if not space:
-        usual = {"num_domain": 400, "num_boundary": 2}
-    asked = {"num_domain": num_domain, "num_boundary": num_boundary, "num_initial": num_initial}
-    counts = {name: _count(name, asked[name], own) for name, own in usual.items()}
+        counts = {"num_domain": 400, "num_boundary": 2}
+    chosen = {"num_domain": num_domain, "num_boundary": num_boundary, "num_initial": num_initial}
+    for name, count in chosen.items():
+        if count is not None:
+            check_count(name, count, 0)
+            counts[name] = int(count)
     kind = dde.data.TimePDE if space else dde.data.PDE
     try:
-        return kind(geometry, pde(problem), made, **counts, **settings)
+        return kind(geometry, pde(problem), icbcs, **counts, **settings)
     except (TypeError, ValueError) as error:
         raise InvalidValueError(
             f"DeepXDE's {kind.__name__} refuses the settings: {error}"
@@ -128,22 +131,15 @@ def _metrics(problem: Problem) -> PointFunction:
 def solution(problem: Problem) -> PointFunction:
     """The best certified reference at DeepXDE's points, [points, axes] → [points, fields]."""
     check_problem(problem, "problem")
-    found = reference_for(problem, loosest=LOOSEST)
+    reference = reference_for(problem, loosest=LOOSEST)
     axes = problem.domain.axes
 
     def values(x: np.ndarray) -> np.ndarray:
         columns = dict(zip(order(problem), x.T.astype(float), strict=True))
         inside = [np.clip(columns[axis.name], axis.lower, axis.upper) for axis in axes]
-        return np.asarray(found(*inside)).reshape(len(problem.fields), -1).T.astype(x.dtype)
+        return np.asarray(reference(*inside)).reshape(len(problem.fields), -1).T.astype(x.dtype)
 
     return values
-
-
-def _count(name: str, asked: int | None, usual: int) -> int:
-    if asked is None:
-        return usual
-    check_count(name, asked, 0)
-    return int(asked)
 
 
 def _box(space: tuple[Axis, ...]) -> Any:
@@ -155,7 +151,7 @@ def _box(space: tuple[Axis, ...]) -> Any:
     return dde.geometry.Hypercube(lower, upper)
 
 
-def _start(problem: Problem, geometry: Any) -> list[Any]:
+def _initial(problem: Problem, geometry: Any) -> list[Any]:
     def of(field: int) -> PointFunction:
         def values(x: np.ndarray) -> np.ndarray:
             space = x.T.astype(float)[: len(problem.domain.space)]
@@ -164,13 +160,13 @@ def _start(problem: Problem, geometry: Any) -> list[Any]:
         return values
 
     return [
-        _remembering(dde.icbc.IC(geometry, of(k), lambda _, on: on, component=k), of(k))
+        _without_cache(dde.icbc.IC(geometry, of(k), lambda _, on: on, component=k), of(k))
         for k in range(len(problem.fields))
     ]
 
 
 def _edges(problem: Problem, geometry: Any) -> list[Any]:
-    made = []
+    conditions = []
     for number, axis in enumerate(problem.domain.space):
         edge = problem.edges[axis.name]
         there = _on(axis, number)
@@ -178,14 +174,14 @@ def _edges(problem: Problem, geometry: Any) -> list[Any]:
             if isinstance(edge, Dirichlet):
                 values = _wall(axis, number, edge)
                 wall = dde.icbc.DirichletBC(geometry, values, there, component=field)
-                made.append(_remembering(wall, values))
+                conditions.append(_without_cache(wall, values))
             else:
                 assert isinstance(edge, Periodic)
-                made += [
+                conditions += [
                     dde.icbc.PeriodicBC(geometry, number, there, slope, component=field)
                     for slope in (0, 1)
                 ]
-    return made
+    return conditions
 
 
 def _on(axis: Axis, number: int) -> Callable[[np.ndarray, bool], bool]:
@@ -202,25 +198,25 @@ def _wall(axis: Axis, number: int, edge: Dirichlet) -> PointFunction:
     return lambda x: _column(np.where(x[:, number] < middle, edge.lower, edge.upper), x)
 
 
-def _remembering(condition: Any, values: PointFunction) -> Any:
-    """The condition with its values kept for the latest points alone.
+def _without_cache(condition: Any, values: PointFunction) -> Any:
+    """The condition, which stores its values for the latest points alone.
 
-    DeepXDE 1.15 keeps them by the address of an array, which after a resampling may be another's.
+    DeepXDE 1.15 stores them by the address of an array, which after a resampling may be another's.
     """
     latest: list[Any] = []
 
-    def stored(X: np.ndarray, begin: int, end: int, _: Any) -> torch.Tensor:
+    def values_at(X: np.ndarray, begin: int, end: int, _: Any) -> torch.Tensor:
         if not latest or latest[0] is not X or latest[1] != (begin, end):
             latest[:] = X, (begin, end), torch.as_tensor(values(X[begin:end]))
-        found: torch.Tensor = latest[2]
-        return found
+        tensor: torch.Tensor = latest[2]
+        return tensor
 
-    condition.func = stored
+    condition.func = values_at
     return condition
 
 
 def forget(conditions: Iterable[Any]) -> None:
-    """Drop the values that DeepXDE's own conditions keep by the address of an array of points."""
+    """Drop the values that DeepXDE's own conditions store by the address of an array of points."""
     for condition in conditions:
         for name in ("func", "boundary_normal"):
             function: Any = getattr(condition, name, None)

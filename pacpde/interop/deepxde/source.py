@@ -22,7 +22,7 @@ from torch.utils._pytree import tree_leaves
 
 from pacpde.errors import InvalidValueError, TransferWarning
 from pacpde.networks.frozen import plain_copy
-from pacpde.networks.layout import WeightLayout
+from pacpde.networks.layout import WeightLayout, module_layout
 from pacpde.runtime import gradients
 
 PROBES = 64  # points at which a network is tried
@@ -130,7 +130,7 @@ class Source:
     @property
     def layout(self) -> WeightLayout:
         """What the network's weights are, in the order of its parameters."""
-        return WeightLayout.of({name: own.shape for name, own in self.net.named_parameters()})
+        return module_layout(self.net)
 
     def output_check(self, net: nn.Module, follow: bool = True) -> OutputCheck:
         """Of this network, or of that of a later stage, at the inputs."""
