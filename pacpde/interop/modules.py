@@ -56,10 +56,11 @@ class Scale(nn.Module):
         super().__init__()
         self.register_buffer("factor", factor)
 
-    def take(self, factor: torch.Tensor) -> None:
-        """Another factor, which may be asked for its slope."""
+    def replace_factor(self, factor: torch.Tensor) -> torch.Tensor:
+        """Take another factor, which may be trainable; it is returned."""
         del self.factor
         self.factor = factor
+        return factor
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x [samples, channels, ...]; factor [channels] or [samples, channels]."""
@@ -191,7 +192,8 @@ def _with_scales(model: nn.Sequential) -> nn.Sequential:
     for number, module in enumerate(modules):
         result.append(module)
         if number in layers[:-1] and not _is_scaled(modules, number):
-            result.append(Scale(_like(module).new_ones(len(_like(module)))))
+            weight: Any = module.weight
+            result.append(Scale(weight.detach().new_ones(len(weight))))
         elif _is_activation(module) and isinstance(result[-2], Scale):
             result[-2:] = result[:-3:-1]  # behind the activation: that is a filter's output
     return nn.Sequential(*result)
@@ -205,12 +207,6 @@ def _is_scaled(modules: Sequence[nn.Module], layer: int) -> bool:
 
 def _is_activation(module: nn.Module) -> bool:
     return isinstance(module, Activation) or type(module).__module__.endswith("activation")
-
-
-def _like(layer: nn.Module) -> torch.Tensor:
-    weight = layer.weight
-    assert isinstance(weight, torch.Tensor)
-    return weight.detach()
 
 
 def _scales(model: nn.Sequential) -> list[Scale]:
@@ -231,61 +227,53 @@ def _importance(
     model: nn.Sequential, losses: Losses, make: Optimisers, steps: int
 ) -> list[torch.Tensor]:
     """Mean over samples of |∂ℓ/∂α · α| at α* for the filters of each layer, [channels]."""
-    trial = deepcopy(model)
-    for parameter in trial.parameters():
-        parameter.requires_grad_(False)
+    trial = deepcopy(model).requires_grad_(False)
     scales = _scales(trial)
-    factors = [nn.Parameter(scale.factor.clone()) for scale in scales]
-    for scale, parameter in zip(scales, factors, strict=True):
-        scale.take(parameter)
+    factors = [scale.replace_factor(nn.Parameter(scale.factor.clone())) for scale in scales]
     _train(trial, factors, losses, make, steps)
-    samples = _samples(trial, losses)
-    own = [factor.detach().expand(samples, -1).clone().requires_grad_() for factor in factors]
+    shape = _samples(trial, losses), -1
+    own = [factor.detach().expand(shape).clone().requires_grad_() for factor in factors]
     for scale, factor in zip(scales, own, strict=True):
-        scale.take(factor)
+        scale.replace_factor(factor)
     slopes = torch.autograd.grad(losses(trial).sum(), own)
-    return [
-        (slope * factor.detach()).abs().mean(0) for slope, factor in zip(slopes, own, strict=True)
-    ]
+    pairs = zip(slopes, own, strict=True)
+    return [(slope * factor.detach()).abs().mean(0) for slope, factor in pairs]
 
 
 def _samples(model: nn.Sequential, losses: Losses) -> int:
     """How many the model is given at once; each may have several losses."""
-    seen: list[int] = []
-    watch = model.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    sizes: list[int] = []
+    hook = model.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
     with torch.no_grad():
         losses(model)
-    watch.remove()
-    return seen[-1]
+    hook.remove()
+    return sizes[-1]
 
 
 def _shrunk(model: nn.Sequential, kept: Sequence[torch.Tensor]) -> nn.Sequential:
     """The model of the filters that stay."""
     modules = list(deepcopy(model))
-    masks, number, before = list(kept), 0, None
+    inputs, outputs = None, iter(kept)
     for module in modules:
         if isinstance(module, Scale):
-            module.factor = module.factor[masks[number - 1]]
-        if not isinstance(module, CHAINED):
-            continue
-        after = masks[number] if number < len(masks) else None
-        _cut(module, before, after)
-        before, number = after, number + 1
+            module.factor = module.factor[inputs]
+        elif isinstance(module, CHAINED):
+            own = next(outputs, None)
+            _cut(module, inputs, own)
+            inputs = own
     return nn.Sequential(*modules)
 
 
-def _cut(layer: nn.Module, inputs: torch.Tensor | None, outputs: torch.Tensor | None) -> None:
+def _cut(layer: Any, inputs: torch.Tensor | None, outputs: torch.Tensor | None) -> None:
     """Keep some inputs and outputs of a layer; a flattened channel is several inputs."""
-    weight, bias = _like(layer), layer.bias
+    weight, bias = layer.weight.detach(), layer.bias
     if inputs is not None:
         weight = weight[:, inputs.repeat_interleave(weight.shape[1] // len(inputs))]
     if outputs is not None:
         weight = weight[outputs]
-        if isinstance(bias, torch.Tensor):
+        if bias is not None:
             layer.bias = nn.Parameter(bias.detach()[outputs].clone())
     layer.weight = nn.Parameter(weight.clone())
-    first, second = ("in_features", "out_features")
-    if not isinstance(layer, nn.Linear):
-        first, second = "in_channels", "out_channels"
-    setattr(layer, second, weight.shape[0])
-    setattr(layer, first, weight.shape[1])
+    unit = "features" if isinstance(layer, nn.Linear) else "channels"
+    setattr(layer, f"out_{unit}", weight.shape[0])
+    setattr(layer, f"in_{unit}", weight.shape[1])

@@ -94,7 +94,7 @@ def check_freezable(module: nn.Module) -> None:
         )
 
 
-class FrozenNetwork:
+class FrozenNetwork(nn.Module):
     """What `frozen_module` adds to the class of a network.
 
     - Copies and pickles of it are made again by `frozen_module`: a parametrized class cannot be
@@ -102,13 +102,13 @@ class FrozenNetwork:
     - A checkpoint of other frozen weights is refused before any of it is loaded.
     """
 
-    def _load_from_state_dict(self, state: Any, prefix: str, *args: Any) -> None:
-        _check_state(_as_module(self), state, prefix)
-        super()._load_from_state_dict(state, prefix, *args)  # type: ignore[misc]
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        _check_state(self, state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        masks = {name: own.trainable_mask for name, _, own in _frozen_parts(_as_module(self))}
-        return _rebuilt, (plain_copy(_as_module(self)), masks)
+        masks = {name: own.trainable_mask for name, _, own in _frozen_parts(self)}
+        return _rebuilt, (plain_copy(self), masks)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> nn.Module:
         rebuild, arguments = self.__reduce_ex__(None)
@@ -195,11 +195,6 @@ def _copied(thing: Any, memo: dict[int, Any] | None = None) -> Any:
             f"the network cannot be copied ({error}), and each stage has a copy of its own: keep "
             "what cannot be copied outside the network, or give its class a __deepcopy__."
         ) from error
-
-
-def _as_module(network: FrozenNetwork) -> nn.Module:
-    assert isinstance(network, nn.Module)
-    return network
 
 
 def _rebuilt(module: nn.Module, trainable: Tensors) -> nn.Module:

@@ -1,4 +1,4 @@
-"""DeepXDE models whose start is given, with one clear sentence where DeepXDE would fail late."""
+"""DeepXDE models that start from a source; they say early what DeepXDE would fail on late."""
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -22,14 +22,14 @@ TABLES = (dde.data.DataSet, dde.data.Function, dde.data.Triple, dde.data.TripleC
 
 
 class Model(dde.Model):
-    """A `dde.Model` to compile and train, as every other; it predicts without.
+    """A `dde.Model` to compile and train, as every other; it predicts before it is compiled, too.
 
     Args:
-        data: any DeepXDE data. They stay the user's own: what is done to them later counts.
-        net: its own, so that what it was copied from stays as it is.
+        data: any DeepXDE data. They are not copied: what is done to them later counts.
+        net: of this model alone.
         penalty: net → a number that joins the losses, as the last of them.
-        constants: tensors outside the network that its forward pass uses.
-        variables: external variables of the source, which start with these values.
+        constants: tensors outside the network that its forward pass uses, with their values.
+        variables: external variables of the source, with the values that they start with.
         checks: of networks that must not have changed when this one trains or predicts.
     """
 
@@ -88,11 +88,10 @@ class Model(dde.Model):
         A weight more than these is the penalty's, which is 1 otherwise. An optimiser of your own
         may move external variables, too.
         """
-        external = external_trainable_variables
-        external = [] if external is None else external
+        external = [] if external_trainable_variables is None else external_trainable_variables
         external = list(external) if isinstance(external, (list, tuple)) else [external]
         if isinstance(optimizer, torch.optim.Optimizer):
-            external += self._others(optimizer, external)
+            external += self._unnamed_variables(optimizer, external)
         if any(own in self.constants for own in external):
             raise InvalidValueError(
                 "an external variable stands in the network or in a transform of it, which the "
@@ -199,14 +198,14 @@ class Model(dde.Model):
         regularizer = getattr(self.net, "regularizer", None)
         l1 = regularizer is not None and regularizer[0] == "l1" and regularizer[1] > 0
         own = len(losses) - 1 - int(l1)
-        given = torch.as_tensor(weights).to(losses)
-        if len(given) not in (own, own + 1):
+        shares = torch.as_tensor(weights).to(losses)
+        if len(shares) not in (own, own + 1):
             raise InvalidValueError(
-                f"loss_weights has {len(given)} numbers, expected {own}, one for each loss of the "
+                f"loss_weights has {len(shares)} numbers, expected {own}, one for each loss of the "
                 f"data, or {own + 1} with the penalty's as the last."
             )
         ones = torch.ones_like(losses)
-        return torch.cat([given[:own], ones[: len(losses) - len(given)], given[own:]])
+        return torch.cat([shares[:own], ones[: len(losses) - len(shares)], shares[own:]])
 
     def _penalised_step(self, *batch: Any) -> None:
         def closure() -> torch.Tensor:
@@ -254,10 +253,10 @@ class Model(dde.Model):
                 f'compile, such as model.compile("adam", lr=1e-3), before {what}.'
             )
 
-    def _others(
+    def _unnamed_variables(
         self, optimizer: torch.optim.Optimizer, named: list[torch.Tensor]
     ) -> list[torch.Tensor]:
-        """What an optimiser moves beside the network and what is named: external variables."""
+        """The external variables that an optimiser moves and that are not named."""
         known = {id(own) for own in (*self.net.parameters(), *named)}
         others = [
             own
