@@ -18,13 +18,13 @@ from pacpde.errors import InvalidValueError
 from pacpde.physics.conditions import Dirichlet, Periodic
 from pacpde.physics.derivatives import taylor_channels
 from pacpde.physics.domain import Axis
+from pacpde.physics.narrow import START, narrow_features
 
 if TYPE_CHECKING:
     from pacpde.physics.problem import Problem
 
 LINES = 8  # along an axis, at which a start in several dimensions is looked at
 SAMPLES = 2048  # intervals of a line
-FINE = 2**16  # random points that look for what the samples miss
 SUSPECTS = 8  # intervals of a line that are looked at more closely
 BESIDE = (2.0**-40, -(2.0**-40), 2.0**-24, -(2.0**-24))  # shares of an axis; rounding spoils some
 HALVINGS = 34  # of such an interval, to a share of 2⁻⁴⁵ of the axis: rounding ends it there
@@ -65,16 +65,19 @@ def contradictions(problem: "Problem") -> tuple[Contradiction, ...]:
     if not problem.domain.space:
         return ()
     found: list[Contradiction] = []
+    broken: set[str] = set()  # fields whose start jumps or has a kink
     starts = _StartOnLines(problem)
     for axis in problem.domain.space:
         edge = problem.edges[axis.name]
         for field, name in enumerate(problem.fields):
-            found += starts.inside(axis, field, name)
+            inside = starts.inside(axis, field, name)
+            broken |= {one.field for one in inside}
+            found += inside
             if isinstance(edge, Periodic):
                 found += starts.seam(axis, field, name)
             else:
                 found += starts.walls(axis, edge, field, name)
-    return (*found, *_corners(problem, starts))
+    return (*found, *starts.narrow(set(problem.fields) - broken), *_corners(problem, starts))
 
 
 @dataclass
@@ -87,7 +90,7 @@ class _StartOnLines:
         space = self.problem.domain.space
         rng = np.random.default_rng(0)
         self.places = rng.uniform(0.01, 0.99, (LINES if len(space) > 1 else 1, len(space)))
-        values = np.concatenate([self.line(axis, self._between(axis))[0] for axis in space], 1)
+        values = np.concatenate([self.line(axis, axis.grid(SAMPLES + 1))[0] for axis in space], 1)
         walls = [
             abs(value)
             for edge in self.problem.edges.values()
@@ -96,13 +99,6 @@ class _StartOnLines:
         ]
         size = np.abs(values).max((0, 1), initial=max(walls, default=0.0))
         self.size = np.where(np.isfinite(size) & (size > 0), size, 1.0)
-
-    def _between(self, axis: Axis) -> np.ndarray:
-        """Random points along an axis, sorted, and its ends."""
-        inside = np.random.default_rng(1).uniform(
-            axis.lower, axis.upper, FINE // len(self.places) - 2
-        )
-        return np.concatenate([[axis.lower], np.sort(inside), [axis.upper]])
 
     def line(self, axis: Axis, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values and slopes along an axis at x [n] or [lines, n]: both [lines, n, fields].
@@ -142,7 +138,7 @@ class _StartOnLines:
 
     def inside(self, axis: Axis, field: int, name: str) -> list[Contradiction]:
         """Jumps and kinks of the start itself."""
-        x = np.linspace(axis.lower, axis.upper, SAMPLES + 1)
+        x = axis.grid(SAMPLES + 1)
         values, slopes = (part[..., field] for part in self.line(axis, x))
         if not (np.isfinite(values).all() and np.isfinite(slopes).all()):
             return []  # told when points are drawn
@@ -157,21 +153,19 @@ class _StartOnLines:
                 found.append(Contradiction(name, where, jump, slope))
         if not found:
             self._check_derivative(axis, values, slopes, name)
-            found += self._narrow(axis, field, name, x, values)
         return found[:1]  # a start that jumps has slopes that do
 
-    def _narrow(
-        self, axis: Axis, field: int, name: str, x: np.ndarray, values: np.ndarray
-    ) -> list[Contradiction]:
-        """What random points between the samples see, and the samples do not."""
-        between = self._between(axis)
-        seen = self.line(axis, between)[0][..., field]
-        missed = np.abs(seen - np.stack([np.interp(between, x, own) for own in values]))
-        if float(np.sqrt((missed**2).mean())) <= SLOPES * self.size[field]:
-            return []
-        line, worst = np.unravel_index(missed.argmax(), missed.shape)
-        where = f"inside the start, at {axis.name} = {between[worst]:.6g}"
-        return [Contradiction(name, where, float(missed[line, worst]), narrow=True)]
+    def narrow(self, fields: set[str]) -> list[Contradiction]:
+        """Features too narrow for the points of a fit that hold a share of the start's size."""
+        found = []
+        for feature in narrow_features(self.problem, START) if fields else ():
+            field = self.problem.fields[feature.field]
+            content = feature.height * feature.share**0.5  # in the mean square
+            if field in fields and content > SLOPES * self.size[feature.field]:
+                at = ", ".join(f"{name} = {x:.6g}" for name, x in feature.place.items())
+                where = f"inside the start, at {at}"
+                found.append(Contradiction(field, where, feature.height, narrow=True))
+        return found
 
     def _jump(
         self, axis: Axis, field: int, number: int, x: np.ndarray, seen: np.ndarray, least: float

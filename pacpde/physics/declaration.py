@@ -125,7 +125,7 @@ def _try(problem: "Problem") -> None:
     recorded = RecordedDerivative(len(problem.fields), box.names)
     problem.rates(recorded.fields, recorded)
     _check_derivatives(problem, recorded.asked)
-    points = box.from_unit(rng.random((POINTS, len(box.axes)))).T
+    points = box.random(POINTS, rng).T
     start = problem.initial_fields(*points[1:])
     for part in start:
         _check_values(problem, "initial", part)

@@ -97,6 +97,10 @@ class Domain:
         unit = engine.random_base2(max(int(size) - 1, 1).bit_length())[:size]
         return self.from_unit(unit)
 
+    def random(self, size: int, rng: np.random.Generator) -> np.ndarray:
+        """`size` independent uniform points in the box, shape [size, axes]."""
+        return self.from_unit(rng.random((size, len(self.axes))))
+
     def from_unit(self, unit: np.ndarray) -> np.ndarray:
         """Points of the unit cube, [..., axes], moved into the box."""
         lower, upper = self._ends

@@ -16,7 +16,7 @@ import numpy as np
 
 from pacpde.errors import ChangedFamilyWarning, DataFileError, InvalidValueError
 from pacpde.files import short_hash
-from pacpde.physics.derivatives import ChannelDerivative
+from pacpde.physics.evaluation import initial_at, rates_at
 from pacpde.physics.problem import Problem, families
 
 POINTS = 64
@@ -80,14 +80,15 @@ def probe(problem: Problem) -> list[np.ndarray]:
     """`rhs` and then `initial`, one array a field, at random points and derivatives."""
     rng = np.random.default_rng(0)
     domain = problem.domain
-    points = domain.from_unit(rng.random((POINTS, len(domain.axes)))).T
+    points = domain.random(POINTS, rng).T
     channels = {
         name: list(rng.standard_normal((len(problem.fields), POINTS))) for name in problem.channels
     }
-    d = ChannelDerivative(channels, domain.names, dict(zip(domain.names, points, strict=True)))
-    with np.errstate(all="ignore"):
-        values = [*problem.rates(d.fields, d), *problem.initial_fields(*points[1:])]
-    return [np.broadcast_to(np.asarray(value, float), POINTS) for value in values]
+    coordinates = dict(zip(domain.names, points, strict=True))
+    return [
+        *rates_at(problem, channels, coordinates),
+        *initial_at(problem, list(points[1:]), (POINTS,)),
+    ]
 
 
 def family_classes(family: type[Problem]) -> list[type]:

@@ -24,7 +24,7 @@ from pacpde.physics.declaration import (
 from pacpde.physics.derivatives import Derivative, RecordedDerivative, channel_names
 from pacpde.physics.domain import Axis, Domain
 from pacpde.physics.elementary import Array
-from pacpde.physics.narrow import Narrow, narrow_features
+from pacpde.physics.narrow import RIGHT_HAND_SIDE, START, NarrowFeature, narrow_features
 from pacpde.physics.numbers import as_number, as_plain
 from pacpde.physics.symmetry import check_symmetry
 from pacpde.registry import Registry
@@ -200,9 +200,9 @@ class Problem(ABC):
         return contradictions(self)
 
     @cached_property
-    def narrow_features(self) -> tuple[Narrow, ...]:
+    def narrow_features(self) -> tuple[NarrowFeature, ...]:
         """Of the start and the right-hand side, what is too narrow for the points of a fit."""
-        return narrow_features(self)
+        return (*narrow_features(self, START), *narrow_features(self, RIGHT_HAND_SIDE))
 
     @cached_property
     def channels(self) -> tuple[str, ...]:

@@ -4,15 +4,14 @@ Where fields are declared odd in x, the reference is solved for x ≥ 0 alone an
 odd, so that neither would notice a start, an edge or an equation that is not.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pacpde.errors import InvalidValueError
 from pacpde.physics.conditions import Dirichlet
-from pacpde.physics.derivatives import ChannelDerivative
-from pacpde.physics.elementary import Array
+from pacpde.physics.evaluation import initial_at, rates_at
 
 if TYPE_CHECKING:
     from pacpde.physics.problem import Problem
@@ -71,12 +70,12 @@ def _contradictions(problem: "Problem") -> Iterator[str]:
     """What is not odd, in words."""
     rng = np.random.default_rng(0)
     box = problem.domain
-    points = box.from_unit(rng.random((POINTS, len(box.axes))))
+    points = box.random(POINTS, rng)
     here = dict(zip(box.names, points.T, strict=True))
     space = {name: here[name] for name in box.names[1:]}
-    start = _arrays(problem.initial_fields(*space.values()))
+    start = initial_at(problem, list(space.values()), (POINTS,))
     for axis in problem.odd:
-        image = _arrays(problem.initial_fields(*_mirrored(space, axis).values()))
+        image = initial_at(problem, list(_mirrored(space, axis).values()), (POINTS,))
         for k, field in enumerate(problem.fields):
             yield from _contradiction(axis, f"initial {field}", space, start[k], image[k])
     found = np.array([np.sqrt(np.mean(part**2)) for part in start])
@@ -84,13 +83,13 @@ def _contradictions(problem: "Problem") -> Iterator[str]:
         if len(sizes) < len(problem.fields) or not sizes.any():
             continue
         jet = _jet(problem, sizes, rng)
-        rates = _rates(problem, jet, here)
+        rates = rates_at(problem, jet, here)
         for axis in problem.odd:
             opposite = {
                 name: [value if name.count(axis) % 2 else -value for value in values]
                 for name, values in jet.items()
             }
-            image = _rates(problem, opposite, _mirrored(here, axis))
+            image = rates_at(problem, opposite, _mirrored(here, axis))
             for k, field in enumerate(problem.fields):
                 yield from _contradiction(axis, f"rhs of {field}", here, rates[k], image[k])
 
@@ -128,14 +127,3 @@ def _jet(
         ]
         for name in problem.channels
     }
-
-
-def _rates(
-    problem: "Problem", jet: Mapping[str, Sequence[np.ndarray]], at: Mapping[str, np.ndarray]
-) -> list[np.ndarray]:
-    d = ChannelDerivative(jet, list(at), at)
-    return _arrays(problem.rates(d.fields, d))
-
-
-def _arrays(values: tuple[Array, ...]) -> list[np.ndarray]:
-    return [np.broadcast_to(np.asarray(value, float), POINTS) for value in values]

@@ -10,6 +10,7 @@ import numpy as np
 
 from pacpde.errors import InvalidValueError, SolverError
 from pacpde.physics import Problem
+from pacpde.physics.evaluation import initial_at
 from pacpde.reference.dense import DenseSolution, in_pieces, to_points
 from pacpde.reference.grid import SpaceAxis, space_axes
 from pacpde.reference.lines import Unseen
@@ -330,8 +331,7 @@ def _start_error(problem: Problem, axes: dict[str, np.ndarray], values: np.ndarr
     grids = np.meshgrid(*points, indexing="ij", sparse=True)
     missed = 0.0
     shape = tuple(len(x) for x in points)
-    with np.errstate(all="ignore"):
-        exact = [np.broadcast_to(start, shape) for start in problem.initial_fields(*grids)]
+    exact = initial_at(problem, grids, shape)
     space = {axis.name: x for axis, x in zip(problem.domain.space, points, strict=True)}
     check_finite(problem, "initial", np.stack(exact), space)
     for start, field in zip(exact, values, strict=True):

@@ -12,8 +12,8 @@ from typing import Any, cast
 import numpy as np
 
 from pacpde.physics import Problem
-from pacpde.physics.derivatives import ChannelDerivative
-from pacpde.physics.narrow import START, Narrow, narrow_near
+from pacpde.physics.evaluation import initial_at, rates_at
+from pacpde.physics.narrow import START, NarrowFeature, narrow_features_near
 from pacpde.reference.grid import SpaceAxis
 from pacpde.reference.lines import UNIT, Lines, Tally, Unseen
 from pacpde.reference.method_of_lines import MethodOfLines
@@ -49,7 +49,8 @@ def unseen(problem: Problem, integrated: Integrated, size: np.ndarray, enough: f
     found += [probes.around(one) for one in problem.narrow_features]
     worst = max(found, key=lambda one: one.error)
     if worst.error > enough:  # its foot was seen, perhaps: how high is it?
-        found += [probes.around(one) for one in narrow_near(problem, worst.what, worst.place)]
+        higher = narrow_features_near(problem, worst.what, worst.place)
+        found += [probes.around(one) for one in higher]
     return max(found, key=lambda one: one.error)
 
 
@@ -74,7 +75,7 @@ class Probes:
         """The coordinates that the right-hand side reads."""
         return self.problem.coordinates_read
 
-    def around(self, feature: Narrow) -> Unseen:
+    def around(self, feature: NarrowFeature) -> Unseen:
         """A narrow feature, where nodes or steps are too far apart to resolve it."""
         shares = {}
         for name, width in feature.widths.items():
@@ -180,12 +181,13 @@ class Probes:
             name: [values @ lines.weights for values in fields] for name, fields in on_nodes.items()
         }
         at = lines.coordinates(lines.offsets)
-        exact = self._evaluated(on_probes, at)
-        smooth = self._evaluated(on_nodes, lines.coordinates(lines.nodes))
+        exact = rates_at(self.problem, on_probes, at)
+        smooth = rates_at(self.problem, on_nodes, lines.coordinates(lines.nodes))
         found = [e - s @ lines.weights for e, s in zip(exact, smooth, strict=True)]
         if not doubting:
             return found
-        again = self._evaluated(
+        again = rates_at(
+            self.problem,
             {name: [self._shaken(v) for v in fields] for name, fields in on_probes.items()},
             {name: x * (1 + self._signs(x.shape)) for name, x in at.items()},
         )
@@ -200,20 +202,10 @@ class Probes:
     def _signs(self, shape: tuple[int, ...]) -> np.ndarray:
         return self.rng.choice([-NOISE, NOISE], shape)
 
-    def _evaluated(self, channels: Channels, at: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """The right-hand side of every field, [lines, cells, k]."""
-        d = ChannelDerivative(channels, self.problem.domain.names, at)
-        shape = channels[""][0].shape
-        with np.errstate(all="ignore"):
-            rates = self.problem.rates(d.fields, d)
-        return [np.broadcast_to(np.asarray(rate, float), shape) for rate in rates]
-
     def _start(self, lines: Lines, offsets: np.ndarray) -> list[np.ndarray]:
         at = lines.coordinates(offsets)
-        with np.errstate(all="ignore"):
-            values = self.problem.initial_fields(*(at[axis.axis.name] for axis in self.space))
-        shape = at[lines.axis].shape
-        return [np.broadcast_to(np.asarray(value, float), shape) for value in values]
+        space = [at[axis.axis.name] for axis in self.space]
+        return initial_at(self.problem, space, at[lines.axis].shape)
 
     def _derivative(self, nodal: np.ndarray, name: str) -> np.ndarray:
         """A derivative at the nodes of fields [lines, fields, nodes...]."""

@@ -84,7 +84,7 @@ def _missed_start(network: Network, weights: torch.Tensor, ansatz: PhysicsAnsatz
     """Relative L2 by which a start is missed that is too narrow for the nodes; else 0."""
     problem = ansatz.problem
     narrow = [one for one in problem.narrow_features if one.what == START]
-    if not narrow and not any(found.narrow for found in problem.contradictions):
+    if not narrow:
         return 0.0
     points = problem.domain.from_unit(
         np.random.default_rng(0).uniform(size=(FINE, len(problem.axes)))
