@@ -6,12 +6,6 @@ prints them without a traceback and exits with `exit_status`.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from math import inf, isinf
-from numbers import Integral, Real
-from sys import float_info
-from typing import SupportsFloat
-
-MAX = float_info.max
 
 
 class PacpdeError(Exception):
@@ -91,38 +85,6 @@ def unreadable(place: object, error: OSError) -> UnreadableError:
         f"{str(place)!r} cannot be read ({error.strerror or error}): it may be whole; see to its "
         "permissions or its disk, and give the same command again."
     )
-
-
-def check_count(name: str, value: object, least: int, most: float = inf) -> None:
-    """Refuse what is no whole number, a smaller one or a larger one."""
-    if (
-        not isinstance(value, Integral)
-        or isinstance(value, bool)
-        or not least <= int(value) <= most
-    ):
-        said = f"from {least}" if most == inf else f"from {least} to {most}"
-        raise InvalidValueError(f"{name} is {short(value)}, expected a whole number {said}.")
-
-
-def as_float(value: SupportsFloat) -> float:
-    """A number as a float; infinite where it is too large for one."""
-    try:
-        return float(value)
-    except OverflowError:
-        return inf if value > 0 else -inf  # type: ignore[operator]
-
-
-def check_number(
-    name: str, value: object, least: float, most: float = MAX, *, expected: str
-) -> None:
-    """Refuse what is no finite number from `least` to `most`; `expected` says so in words."""
-    if (
-        not isinstance(value, Real)
-        or isinstance(value, bool)
-        or not least <= as_float(value) <= most
-        or (isinf(as_float(value)) and not isinstance(value, float))  # an integer beyond all floats
-    ):
-        raise InvalidValueError(f"{name} is {short(value)}, expected {expected}.")
 
 
 def short(value: object) -> str:

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pacpde.errors import InvalidValueError, SolverError, check_count
+from pacpde.checks import check_count
+from pacpde.errors import InvalidValueError, SolverError
 
 ROOT = Path(__file__).parent
 # parts of pacpde whose code no result depends on

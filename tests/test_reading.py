@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pacpde.errors import DataFileError, InvalidValueError, UnknownNameError, check_number, unknown
+from pacpde.checks import check_number
+from pacpde.errors import DataFileError, InvalidValueError, UnknownNameError, unknown
 from pacpde.reading import open_regular, parse_json, read_bytes, read_toml
 
 

@@ -1,14 +1,14 @@
 """Writes a reference, and draws labels from one."""
 
 import json
-import math
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+from pacpde.checks import check_count, check_nonnegative
 from pacpde.datasets.schema import SCHEMA, UNSEALED, Labels, seal
-from pacpde.errors import InvalidValueError, check_count
+from pacpde.errors import InvalidValueError
 from pacpde.files import atomic_write
 from pacpde.physics.fingerprint import Fingerprint, check_registered
 from pacpde.reference import Reference
@@ -60,9 +60,7 @@ def draw_labels(reference: Reference, count: int, *, seed: int = 0, noise: float
 def check_labels(count: int, noise: float) -> None:
     """Refuse counts and noise levels that cannot be drawn, and noise without labels."""
     check_count("labels", count, 0, LABELS)
-    number = isinstance(noise, int | float | np.number) and not isinstance(noise, bool)
-    if not number or not (math.isfinite(noise) and noise >= 0):
-        raise InvalidValueError(f"noise is {noise!r}, expected a finite number of at least 0.")
+    check_nonnegative("noise", noise)
     if noise > 0 and count == 0:
         raise InvalidValueError(
             f"noise is {noise:g} and there are no labels: noise applies to labels, so give their "

@@ -1,6 +1,5 @@
 """What every way to transfer does, and the registry of them."""
 
-import math
 from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
@@ -8,7 +7,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from pacpde.errors import InvalidValueError, check_count, unknown
+from pacpde.checks import check_count, check_flag
+from pacpde.errors import InvalidValueError, unknown
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
@@ -170,8 +170,8 @@ class Method(metaclass=_MethodType):
     def __post_init__(self) -> None:
         for option in fields(self):
             value = getattr(self, option.name)
-            if isinstance(option.default, bool) and not isinstance(value, bool):
-                raise InvalidValueError(f"{option.name} is {value!r}, expected true or false.")
+            if isinstance(option.default, bool):
+                check_flag(option.name, value)
         if self.steps is not None:
             check_count("steps", self.steps, 1)
 
@@ -254,13 +254,6 @@ class Method(metaclass=_MethodType):
         """The trainer of the fits to the target; `others` are its other attributes."""
         config = self.config(context)
         return Trainer(start, config, context.seed, context.callbacks, trainable_mask, **others)
-
-
-def check_strength(option: str, value: float) -> None:
-    """Refuse what cannot weigh a penalty."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value < math.inf:
-        raise InvalidValueError(f"{option} is {value!r}, expected a finite number of at least 0.")
 
 
 @stepwise

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from pacpde.errors import InvalidValueError, check_count
-from pacpde.methods.base import TransferContext, check_strength
+from pacpde.checks import check_count, check_nonnegative
+from pacpde.errors import InvalidValueError
+from pacpde.methods.base import TransferContext
 from pacpde.methods.feature_tuning import FeatureTuning
 from pacpde.networks.heads import ExtendedNetwork
 from pacpde.networks.protocol import Network
@@ -38,7 +39,7 @@ class BSS(FeatureTuning):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_strength("shrink (η)", self.shrink)
+        check_nonnegative("shrink (η)", self.shrink)
         check_count("smallest", self.smallest, 1)
 
     def check_network(self, network: Network) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from pacpde.errors import check_count
+from pacpde.checks import check_count
 from pacpde.methods.base import Method, MethodResult, TransferContext, train_from_scratch
 from pacpde.methods.scratch import Scratch
 from pacpde.networks.ansatz import Batch, DerivedAnsatz

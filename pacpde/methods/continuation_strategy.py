@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from pacpde.errors import InvalidValueError, check_count
+from pacpde.checks import check_choice, check_count
+from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Method, TransferContext
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
-from pacpde.pac.mask import check_choice
 from pacpde.physics.problem import Problem
 from pacpde.residuals.task import Task
 from pacpde.training.config import TrainingConfig

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pacpde.methods.base import TransferContext, check_strength
+from pacpde.checks import check_nonnegative
+from pacpde.methods.base import TransferContext
 from pacpde.methods.feature_tuning import FeatureTuning
 from pacpde.networks.heads import ExtendedNetwork
 from pacpde.networks.surrogate import Surrogate
@@ -37,8 +38,8 @@ class DELTA(FeatureTuning):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_strength("alpha (α)", self.alpha)
-        check_strength("beta (β)", self.beta)
+        check_nonnegative("alpha (α)", self.alpha)
+        check_nonnegative("beta (β)", self.beta)
 
     def anchor(self, source: Surrogate, context: TransferContext) -> Anchor:
         wide = self.widened(source)

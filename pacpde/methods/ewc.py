@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from pacpde.methods.base import TransferContext, check_strength
+from pacpde.checks import check_nonnegative
+from pacpde.methods.base import TransferContext
 from pacpde.methods.fine_tuning import FineTuning
 from pacpde.networks.surrogate import Surrogate
 from pacpde.pac.scores import curvature
@@ -28,7 +29,7 @@ class EWC(FineTuning):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_strength("hold (λ)", self.hold)
+        check_nonnegative("hold (λ)", self.hold)
 
     def anchor(self, source: Surrogate, context: TransferContext) -> Anchor | None:
         fisher = curvature(source, context.source_task, context.seed)

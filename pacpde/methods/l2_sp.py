@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from pacpde.methods.base import TransferContext, check_strength
+from pacpde.checks import check_nonnegative
+from pacpde.methods.base import TransferContext
 from pacpde.methods.fine_tuning import FineTuning
 from pacpde.networks.surrogate import Surrogate
 from pacpde.residuals.terms import Anchor
@@ -31,8 +32,8 @@ class L2SP(FineTuning):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_strength("alpha (α)", self.alpha)
-        check_strength("beta (β)", self.beta)
+        check_nonnegative("alpha (α)", self.alpha)
+        check_nonnegative("beta (β)", self.beta)
 
     def anchor(self, source: Surrogate, context: TransferContext) -> Anchor | None:
         head = source.network.head

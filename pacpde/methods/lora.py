@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from pacpde.errors import InvalidValueError, check_count
+from pacpde.checks import check_count
+from pacpde.errors import InvalidValueError
 from pacpde.methods.base import TransferContext
 from pacpde.methods.continuation_strategy import ContinuationMethod
 from pacpde.methods.fine_tuning import TuningStart, WeightTuning

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from pacpde.methods.base import TransferContext, check_strength
+from pacpde.checks import check_nonnegative
+from pacpde.methods.base import TransferContext
 from pacpde.methods.fine_tuning import AugmentedFineTuning
 from pacpde.networks.heads import ExtendedNetwork, HeadAnsatz
 from pacpde.networks.surrogate import Surrogate
@@ -33,7 +34,7 @@ class LwF(AugmentedFineTuning):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_strength("distil (λ)", self.distil)
+        check_nonnegative("distil (λ)", self.distil)
 
     def widened(self, source: Surrogate) -> ExtendedNetwork:
         weight, bias = source.network.matrices(source.weights)[-1]

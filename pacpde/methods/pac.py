@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from pacpde.errors import InvalidValueError, check_count
+from pacpde.checks import check_choice, check_count, check_nonnegative
+from pacpde.errors import InvalidValueError
 from pacpde.methods.allocation import allocate_source
-from pacpde.methods.base import MethodResult, TransferContext, build_surrogate, check_strength
+from pacpde.methods.base import MethodResult, TransferContext, build_surrogate
 from pacpde.methods.continuation_strategy import ContinuationMethod
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE, prune
-from pacpde.pac.mask import SCOPES, TREATMENTS, check_choice, check_sparsity, score_mask
+from pacpde.pac.mask import SCOPES, TREATMENTS, check_sparsity, score_mask
 from pacpde.pac.reinit import REINIT_MODES, reinit_dead_neurons, widen
 from pacpde.pac.scores import SCORES
 from pacpde.residuals.task import Task
@@ -95,8 +96,8 @@ class PAC(ContinuationMethod):
         check_choice("treatment of the head", self.head, TREATMENTS)
         check_choice("mask", self.mask, tuple(SCORES))
         check_choice("reinit_mode", self.reinit_mode, REINIT_MODES)
-        check_strength("strength (λ)", self.strength)
-        check_strength("reinit_scale", self.reinit_scale)
+        check_nonnegative("strength (λ)", self.strength)
+        check_nonnegative("reinit_scale", self.reinit_scale)
         if self.reinit_scale > LARGEST_SCALE:
             raise InvalidValueError(
                 f"reinit_scale is {self.reinit_scale}, expected at most {LARGEST_SCALE:g}."

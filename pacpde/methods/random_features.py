@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from pacpde.errors import InvalidValueError, check_count
+from pacpde.checks import check_count
+from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Method, MethodResult, TransferContext, build_surrogate
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from pacpde.checks import check_nonnegative
 from pacpde.datasets import grading_reference
 from pacpde.datasets.grading import AUTO
 from pacpde.errors import InvalidValueError
 from pacpde.methods.allocation import allocate_source
 from pacpde.methods.arguments import Settings, check_arguments, config_after
-from pacpde.methods.base import build_surrogate, check_strength
+from pacpde.methods.base import build_surrogate
 from pacpde.methods.checks import check_problem, check_transfer
 from pacpde.methods.continuation_strategy import ContinuationStrategy
 from pacpde.methods.grading import errors_of
@@ -125,7 +126,7 @@ def transfer_in_turn(
         raise InvalidValueError("there are no targets: give at least one problem.")
     share = _checked_share(share, len(problems))
     check_sparsity(sparsity)
-    check_strength("strength (λ)", strength)
+    check_nonnegative("strength (λ)", strength)
     pruned = int(sparsity * source.parameters)
     if round(share * pruned) < LEAST:
         raise InvalidValueError(

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from pacpde.errors import InvalidValueError, check_count, unknown
+from pacpde.checks import check_count
+from pacpde.errors import InvalidValueError, unknown
 from pacpde.networks.factors import DenseFactors, columns_of
 from pacpde.networks.jets import ACTIVATIONS, Slopes, activate, order, slopes, vjp
 from pacpde.networks.layout import WeightLayout

@@ -18,7 +18,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import torch
 
-from pacpde.errors import SolverError, check_count
+from pacpde.checks import check_count
+from pacpde.errors import SolverError
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.stepwise import Answer, Request, StepRequest, Steps, Work
 from pacpde.runtime import gradients, one_thread

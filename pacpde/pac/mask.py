@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from pacpde.errors import InvalidValueError, unknown
+from pacpde.checks import check_choice
+from pacpde.errors import InvalidValueError
 from pacpde.networks.layout import HasLayout, WeightGroup
 from pacpde.networks.neurons import Neurons
 
@@ -21,11 +22,6 @@ def check_sparsity(sparsity: float) -> float:
             "weights taken from the source and given to the target."
         )
     return float(sparsity)
-
-
-def check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise unknown(option, value, choices)
 
 
 def magnitude_mask(

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from pacpde.checks import check_choice
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
-from pacpde.pac.mask import check_choice
 from pacpde.runtime import generator
 
 REINIT_MODES = ("random", "copy")

@@ -7,7 +7,8 @@ from typing import Generic, TypeVar
 
 import torch
 
-from pacpde.errors import InvalidValueError, check_count
+from pacpde.checks import check_count
+from pacpde.errors import InvalidValueError
 from pacpde.optim.stepwise import Steps
 from pacpde.training.trainer import FitResult
 

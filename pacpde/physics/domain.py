@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pacpde.errors import InvalidValueError, as_float, short
+from pacpde.checks import as_float
+from pacpde.errors import InvalidValueError, short
 from pacpde.physics.numbers import as_number
 
 # Share of an axis by which a point may miss its end: so much is lost where coordinates are rounded

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pacpde.errors import InvalidValueError, as_float
+from pacpde.checks import as_float
+from pacpde.errors import InvalidValueError
 
 REAL = "biuf"  # kinds of dtype whose entries are real numbers
 

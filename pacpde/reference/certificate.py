@@ -8,7 +8,8 @@ from math import ceil
 
 import numpy as np
 
-from pacpde.errors import InvalidValueError, SolverError
+from pacpde.checks import check_number
+from pacpde.errors import SolverError
 from pacpde.physics import Problem
 from pacpde.physics.evaluation import initial_at
 from pacpde.reference.dense import DenseSolution, in_pieces, to_points
@@ -283,12 +284,8 @@ def _stagnates(differences: list[float]) -> bool:
 
 def check_tolerance(tolerance: float, option: str = "tolerance") -> float:
     """`tolerance` if a reference may be certified to it."""
-    number = isinstance(tolerance, int | float) and not isinstance(tolerance, bool)
-    if not number or not 1e-12 <= tolerance <= LOOSEST:
-        raise InvalidValueError(
-            f"{option} is {tolerance!r}, expected a relative error from 1e-12 to 0.1."
-        )
-    return float(tolerance)
+    expected = "a relative error from 1e-12 to 0.1"
+    return check_number(option, tolerance, 1e-12, LOOSEST, expected=expected)
 
 
 def output_axes(problem: Problem) -> dict[str, np.ndarray]:

@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from pacpde.checks import as_float
 from pacpde.datasets.grading import AUTO, NONE
-from pacpde.errors import InvalidValueError, as_float
+from pacpde.errors import InvalidValueError
 from pacpde.expressions import evaluate
 from pacpde.runtime import LARGEST_SEED
 from pacpde.studies.variants import as_list

@@ -4,7 +4,8 @@ from dataclasses import dataclass, fields
 from math import ceil, inf
 from typing import Any
 
-from pacpde.errors import InvalidValueError, check_count, check_number, short, unknown
+from pacpde.checks import check_count, check_flag, check_number
+from pacpde.errors import InvalidValueError, unknown
 from pacpde.networks.ansatz import Ansatz, network_for
 from pacpde.networks.mlp import DEEPEST, WIDEST, Network
 from pacpde.networks.surrogate import Surrogate
@@ -94,8 +95,7 @@ class TrainingConfig:
         )
         if self.frequency is not None:
             check_number("frequency", self.frequency, TINY, HIGHEST, expected="a number above 0")
-        if not isinstance(self.hard, bool):
-            raise InvalidValueError(f"hard is {short(self.hard)}, expected true or false.")
+        check_flag("hard", self.hard)
 
     @property
     def optimiser_object(self) -> Optimiser:

@@ -7,8 +7,9 @@ import deepxde as dde
 import numpy as np
 import torch
 
+from pacpde.checks import check_count
 from pacpde.datasets import reference_for
-from pacpde.errors import InvalidValueError, SolverError, check_count
+from pacpde.errors import InvalidValueError, SolverError
 from pacpde.methods.checks import check_problem
 from pacpde.physics.conditions import Dirichlet, Periodic
 from pacpde.physics.derivatives import Derivative

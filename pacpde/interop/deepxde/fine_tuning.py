@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from pacpde.checks import check_nonnegative
 from pacpde.interop.deepxde.model import Model, l2_penalty
 from pacpde.interop.deepxde.source import Source
-from pacpde.methods.base import check_strength
 from pacpde.runtime import gradients
 
 
@@ -25,7 +25,7 @@ def l2_sp(model: Any, data: Any, *, alpha: float = 0.01) -> Model:
 
     The penalty joins the losses, as the last of them.
     """
-    check_strength("alpha (α)", alpha)
+    check_nonnegative("alpha (α)", alpha)
     source = Source.of(model)
     penalty = l2_penalty(source.net, alpha / 2)
     return Model(data, source.net, penalty, constants=source.constants, variables=source.variables)

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from pacpde.checks import check_nonnegative
 from pacpde.errors import InvalidValueError, TransferWarning
 from pacpde.interop.deepxde.model import Model, Penalty, l2_penalty
 from pacpde.interop.deepxde.source import OutputCheck, Source, Values
-from pacpde.methods.base import check_strength
 from pacpde.networks.frozen import (
     Tensors,
     check_freezable,
@@ -124,7 +124,7 @@ class PAC:
             strength: λ of the penalty on these weights, which joins the losses; without a ½.
         """
         self._need(self._allocated, "allocate", "calibrate")
-        check_strength("strength (λ)", strength)
+        check_nonnegative("strength (λ)", strength)
         assert self._allocated is not None
         self._check.check()
         if self._is_untrained():
