@@ -144,7 +144,8 @@ def goal_table(runs: list[dict[str, Any]]) -> str:
 
     On the way graded on a part of the reference's grid, at the end on all of it.
     """
-    from pacpde.studies.statistics import Group, ratios
+    from pacpde.studies.groups import Group
+    from pacpde.studies.statistics import ratios
 
     lines = []
     for target in TARGETS:

@@ -24,12 +24,12 @@ def table(folder: Path) -> str:
 
     Intervals are by source, whose number stands above them.
     """
+    from pacpde.studies.groups import group_rows
     from pacpde.studies.results_store import ResultsStore
-    from pacpde.studies.statistics import groups
     from pacpde.studies.study import Study
 
     study = Study.from_folder(folder)
-    found = groups(study.told(ResultsStore(folder).of(study.names)))
+    found = group_rows(study.outline.with_short_variants(ResultsStore(folder).of(study.names)))
     families: dict[str, list[Any]] = {}
     for group in found:
         families.setdefault(group.family, []).append(group)
@@ -46,7 +46,8 @@ def _verdicts(name: str, found: list[Any]) -> str:
 def _family(name: str, found: list[Any]) -> str:
     from pacpde.plots.style import readable
     from pacpde.report.summary_text import plain
-    from pacpde.studies.statistics import error_summary, overall, variant_names
+    from pacpde.studies.groups import variant_names
+    from pacpde.studies.statistics import error_summary, overall
 
     variants = variant_names(found)
     base = next(variant for variant in variants if variant.split(" ")[0] == BASE)

@@ -10,7 +10,7 @@ from pacpde.plots.style import save
 from pacpde.studies.comparison import Comparison
 
 
-def draw_all(found: Comparison, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
+def draw_all(comparison: Comparison, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
     """maps.png, error_vs_seconds.png and source_error.png of the first seed of a comparison.
 
     All three show errors: what no reference grades is left out.
@@ -18,21 +18,21 @@ def draw_all(found: Comparison, folder: str | Path, *, overwrite: bool = False) 
     Args:
         overwrite: replace files of these names that no comparison drew.
     """
-    seed = next(iter(found.sources))
-    surrogates = found.surrogates(seed)
-    records = [record for record in found.records if record["seed"] == seed]
-    way = f"{found.source} to {found.target}"
+    seed = next(iter(comparison.sources))
+    surrogates = comparison.surrogates(seed)
+    records = [record for record in comparison.records if record["seed"] == seed]
+    ends = f"{comparison.source} to {comparison.target}"
     figures = {}
-    if found.references.target is not None:
-        figures["maps.png"] = maps(found.references.target, surrogates)
+    if comparison.references.target is not None:
+        figures["maps.png"] = maps(comparison.references.target, surrogates)
         figures["error_vs_seconds.png"] = error_against_seconds(
             {name: surrogate.history for name, surrogate in surrogates.items()},
             zero_shot=records[0]["zero_shot_error"],
-            title=f"Error on the target against seconds of fitting it\n{way}",
+            title=f"Error on the target against seconds of fitting it\n{ends}",
         )
-    if found.references.source is not None:
+    if comparison.references.source is not None:
         figures["source_error.png"] = source_error(
-            found.records, title=f"Error on the source, stage by stage\n{way}"
+            comparison.records, title=f"Error on the source, stage by stage\n{ends}"
         )
     own = OwnFiles(Path(folder))
     for name, figure in figures.items():

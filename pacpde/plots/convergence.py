@@ -9,18 +9,16 @@ from matplotlib.figure import Figure
 
 from pacpde.methods.grading import target_part
 from pacpde.plots.style import (
-    break_lines,
-    figure,
     ink,
     legend_below,
     logarithmic,
     looks,
+    new_figure,
     readable,
-    styled,
 )
 
 THRESHOLDS = (1e-2, 1e-3)
-FEW = 6  # methods whose seconds can be told beside their lines
+FEW = 6  # methods whose seconds are written beside their lines
 Histories = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
@@ -41,9 +39,8 @@ def error_against_seconds(
         zero_shot: error of the untouched source surrogate on the target.
         thresholds: errors whose first crossing is marked, unless methods are many.
     """
-    with styled():
-        made = figure(9.0, 5.6)
-        ax = made.subplots()
+    with new_figure(9.0, 5.6) as fig:
+        ax = fig.subplots()
         for name, (colour, marker, dash) in looks(list(histories)).items():
             seconds, error, before = target_part(histories[name])
             if not len(seconds):
@@ -70,9 +67,8 @@ def error_against_seconds(
         ax.set_ylabel("relative L2 error on the target")
         ax.set_title(title)
         ax.grid(alpha=0.3, which="major")
-        legend_below(made)
-        break_lines(made)
-        return made
+        legend_below(fig)
+        return fig
 
 
 def _mark(

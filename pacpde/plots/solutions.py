@@ -9,7 +9,7 @@ from matplotlib.figure import Figure, FigureBase
 
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.numbers import relative_l2
-from pacpde.plots.style import figure, ink, looks, readable, styled
+from pacpde.plots.style import empty_figure, ink, looks, readable, styled
 from pacpde.reference import Reference
 
 DECADES = 3  # of the error's colours
@@ -32,16 +32,16 @@ def maps(reference: Reference, surrogates: Mapping[str, Surrogate]) -> Figure:
 
 
 def _planes(reference: Reference, surrogates: Mapping[str, Surrogate]) -> Figure:
-    axes, exact, frozen = _plane(reference)
+    axes, exact, fixed = _plane(reference)
     (first, horizontal), (second, vertical) = axes
     predictions = {
-        name: _values(surrogate, reference, frozen, (horizontal, vertical))
+        name: _values(surrogate, reference, fixed, (horizontal, vertical))
         for name, surrogate in surrogates.items()
     }
     errors = {name: np.abs(values - exact) for name, values in predictions.items()}
     rows = [(k, name) for name in surrogates for k in range(len(exact))]
-    made = figure(13.0, 1.2 + 2.7 * len(rows))
-    grid = made.subplots(len(rows), 3, squeeze=False, sharex=True, sharey=True)
+    fig = empty_figure(13.0, 1.2 + 2.7 * len(rows))
+    grid = fig.subplots(len(rows), 3, squeeze=False, sharex=True, sharey=True)
     largest = max(float(np.nanmax(error)) for error in errors.values())
     logarithmic = LogNorm(largest / 10**DECADES, largest) if largest > 0 else LogNorm(1e-16, 1)
     fields = reference.problem.fields
@@ -53,7 +53,7 @@ def _planes(reference: Reference, surrogates: Mapping[str, Surrogate]) -> Figure
             (predictions[name][k], colours, norm),
             (np.maximum(errors[name][k], logarithmic.vmin or 0), "cividis", logarithmic),
         ]
-        drawn = [
+        images = [
             ax.pcolormesh(horizontal, vertical, values.T, cmap=cmap, norm=n, rasterized=True)
             for ax, (values, cmap, n) in zip(row, pictures, strict=True)
         ]
@@ -63,34 +63,34 @@ def _planes(reference: Reference, surrogates: Mapping[str, Surrogate]) -> Figure
         row[1].set_title(f"{readable(name)}: prediction{of}")
         row[2].set_title(f"{readable(name)}: |error|{of}, relative L2 {error:.1e}")
         row[0].set_ylabel(second)
-        made.colorbar(drawn[1], ax=list(row[:2]), pad=0.01).ax.set_title(fields[k])
-        bar = made.colorbar(drawn[2], ax=row[2], pad=0.02, extend="min")
+        fig.colorbar(images[1], ax=list(row[:2]), pad=0.01).ax.set_title(fields[k])
+        bar = fig.colorbar(images[2], ax=row[2], pad=0.02, extend="min")
         bar.ax.set_title(f"|Δ{fields[k]}|")
     for ax in grid[-1]:
         ax.set_xlabel(first)
-    made.suptitle(_title(reference, frozen))
-    return made
+    fig.suptitle(_title(reference, fixed))
+    return fig
 
 
 def _plane(
     reference: Reference,
 ) -> tuple[list[tuple[str, np.ndarray]], np.ndarray, dict[str, float]]:
-    """The two axes to draw, the fields over them, and the coordinates held fixed."""
+    """The two axes to draw, the fields over them, and the fixed coordinates."""
     names = list(reference.axes)
     thin = {n: _spread(len(axis)) for n, axis in reference.axes.items()}
-    shown = names if len(names) == 2 else names[1:3]
-    frozen: dict[str, float] = {}
+    plane = names if len(names) == 2 else names[1:3]
+    fixed: dict[str, float] = {}
     index: list[np.ndarray] = []
     for name, axis in reference.axes.items():
-        if name in shown:
+        if name in plane:
             index.append(thin[name])
             continue
         place = len(axis) - 1 if name == "t" else len(axis) // 2
-        frozen[name] = float(axis[place])
+        fixed[name] = float(axis[place])
         index.append(np.array([place]))
-    held = tuple(k for k, name in enumerate(names) if name in frozen)
-    fields = np.stack([f[np.ix_(*index)].squeeze(held) for f in reference.fields.values()])
-    return [(name, reference.axes[name][thin[name]]) for name in shown], fields, frozen
+    fixed_axes = tuple(k for k, name in enumerate(names) if name in fixed)
+    fields = np.stack([f[np.ix_(*index)].squeeze(fixed_axes) for f in reference.fields.values()])
+    return [(name, reference.axes[name][thin[name]]) for name in plane], fields, fixed
 
 
 def _spread(length: int) -> np.ndarray:
@@ -101,12 +101,12 @@ def _spread(length: int) -> np.ndarray:
 def _values(
     surrogate: Surrogate,
     reference: Reference,
-    frozen: Mapping[str, float],
-    drawn: tuple[np.ndarray, np.ndarray],
+    fixed: Mapping[str, float],
+    plane_axes: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:
-    """The surrogate's fields over the drawn plane, [fields, horizontal, vertical]."""
-    plane = iter(np.meshgrid(*drawn, indexing="ij"))
-    coordinates = [frozen[n] if n in frozen else next(plane) for n in reference.axes]
+    """The surrogate's fields over the plane, [fields, horizontal, vertical]."""
+    plane = iter(np.meshgrid(*plane_axes, indexing="ij"))
+    coordinates = [fixed[n] if n in fixed else next(plane) for n in reference.axes]
     values = np.asarray(surrogate(*coordinates))
     return values[None] if len(reference.fields) == 1 else values
 
@@ -120,8 +120,8 @@ def _norm(values: np.ndarray) -> Normalize:
     return Normalize(low, high if high > low else low + 1)
 
 
-def _title(reference: Reference, frozen: Mapping[str, float]) -> str:
-    at = ", ".join(f"{name} = {value:g}" for name, value in frozen.items())
+def _title(reference: Reference, fixed: Mapping[str, float]) -> str:
+    at = ", ".join(f"{name} = {value:g}" for name, value in fixed.items())
     return f"Target {reference.problem}{f' at {at}' if at else ''}"
 
 
@@ -130,21 +130,23 @@ def _trajectories(reference: Reference, surrogates: Mapping[str, Surrogate]) -> 
     exact = reference.values
     portraits = len(surrogates) if len(exact) > 1 else 0
     rows = len(exact) + 1
-    made = figure(13.0, 1.9 * rows + (4.0 if portraits else 0.6))
-    upper: FigureBase = made
+    fig = empty_figure(13.0, 1.9 * rows + (4.0 if portraits else 0.6))
+    upper: FigureBase = fig
     if portraits:
-        upper, lower = made.subfigures(2, 1, height_ratios=[1.9 * rows, 4.0], squeeze=False)[:, 0]
+        upper, lower = fig.subfigures(2, 1, height_ratios=[1.9 * rows, 4.0], squeeze=False)[:, 0]
     times = upper.subplots(rows, 1, sharex=True)
     style = looks(list(surrogates))
-    found = {name: _over_time(surrogate, t, len(exact)) for name, surrogate in surrogates.items()}
+    predictions = {
+        name: _over_time(surrogate, t, len(exact)) for name, surrogate in surrogates.items()
+    }
     for ax, field, values in zip(times, reference.fields, exact, strict=False):
-        for name, predicted in found.items():
+        for name, predicted in predictions.items():
             k = list(reference.fields).index(field)
             ax.plot(t, predicted[k], color=style[name].colour, lw=1.8, label=readable(name))
         ax.plot(t, values, color=ink(), lw=1.4, ls=(0, (4, 3)), label="reference")
         ax.set_ylabel(field)
         ax.grid(alpha=0.3)
-    for name, predicted in found.items():
+    for name, predicted in predictions.items():
         size = np.linalg.norm(predicted - exact, axis=0)
         times[-1].semilogy(t[1:], np.maximum(size[1:], 1e-16), color=style[name].colour, lw=1.4)
     times[-1].set_ylabel("distance from\nreference")
@@ -154,10 +156,10 @@ def _trajectories(reference: Reference, surrogates: Mapping[str, Surrogate]) -> 
     upper.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     if portraits:
         panels = lower.subplots(1, portraits, squeeze=False, sharex=True, sharey=True)[0]
-        for ax, (name, predicted) in zip(panels, found.items(), strict=True):
+        for ax, (name, predicted) in zip(panels, predictions.items(), strict=True):
             _portrait(ax, reference, predicted, name, style[name].colour)
-    made.suptitle(_title(reference, {}))
-    return made
+    fig.suptitle(_title(reference, {}))
+    return fig
 
 
 def _over_time(surrogate: Surrogate, t: np.ndarray, fields: int) -> np.ndarray:

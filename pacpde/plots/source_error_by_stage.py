@@ -7,13 +7,11 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from pacpde.plots.style import (
-    break_lines,
-    figure,
     legend_below,
     logarithmic,
     looks,
+    new_figure,
     readable,
-    styled,
 )
 
 STAGES = {
@@ -35,9 +33,8 @@ def source_error(
     "unmasked" is all of these weights used on the source. Dotted lines pass over moments that a
     method does not have.
     """
-    with styled():
-        made = figure(9.5, 5.6)
-        ax = made.subplots()
+    with new_figure(9.5, 5.6) as fig:
+        ax = fig.subplots()
         style = looks([record["method"] for record in records])
         order = list(style)
         sidestep = min(SIDESTEP, WIDEST / len(order))
@@ -65,6 +62,5 @@ def source_error(
         ax.set_ylabel("relative L2 error on the source")
         ax.set_title(title)
         ax.grid(alpha=0.3, which="major")
-        legend_below(made, "dotted: no such stage between")
-        break_lines(made)
-        return made
+        legend_below(fig, "dotted: no such stage between")
+        return fig

@@ -1,7 +1,7 @@
 """Pictures of a study, from its groups of rows: what transfer is worth, and where."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,41 +11,32 @@ from scipy.stats import studentized_range
 from pacpde.networks.surrogate import Surrogate
 from pacpde.plots.style import (
     beside,
-    break_lines,
-    figure,
     ink,
     legend_below,
     logarithmic,
     looks,
+    new_figure,
     readable,
-    styled,
 )
-from pacpde.studies.statistics import (
-    ErrorSummary,
-    Group,
-    error_summary,
-    ranked,
-    ranks,
-    variant_names,
-)
+from pacpde.studies.groups import Group, variant_names
+from pacpde.studies.statistics import ErrorSummary, error_summary, ranked, ranks
 
 FEW = 8  # methods whose bars can be told apart
-KEPT, FREED = "#0072B2", "#E69F00"  # weights of the source, and those given to the target
+SOURCE, TARGET = "#0072B2", "#E69F00"  # whose weights
 
 
-def error_against_distance(found: Sequence[Group], family: str) -> Figure:
+def error_against_distance(groups: Sequence[Group], family: str) -> Figure:
     """Median target error, with quartiles, over the distance between the solutions."""
-    with styled():
-        mine = [g for g in found if g.family == family and g.distance is not None]
-        mine.sort(key=lambda group: group.distance or 0)
-        style = looks(variant_names(found))
-        many = len(style) > FEW
-        made = figure(11.0, 8.0) if many else figure(8.0, 5.0)
-        ax = made.subplots()
+    of_family = [g for g in groups if g.family == family and g.distance is not None]
+    of_family.sort(key=lambda group: group.distance or 0)
+    style = looks(variant_names(groups))
+    many = len(style) > FEW
+    with new_figure(*((11.0, 8.0) if many else (8.0, 5.0))) as fig:
+        ax = fig.subplots()
         for name, (colour, marker, dash) in style.items():
             points = [
                 (group.distance, _quartiles(error_summary(list(group.rows[name].values()))))
-                for group in mine
+                for group in of_family
                 if name in group.rows
             ]
             shown = [(x, *values) for x, values in points if values]
@@ -61,27 +52,25 @@ def error_against_distance(found: Sequence[Group], family: str) -> Figure:
         ax.set_ylabel("relative L2 error on the target")
         ax.set_title(f"{family}: median over seeds{'' if many else ', quartiles as bars'}")
         ax.grid(alpha=0.3, which="major")
-        legend_below(made)
-        break_lines(made)
-        return made
+        legend_below(fig)
+        return fig
 
 
-def gain_over_scratch(found: Sequence[Group], scratch: str = "scratch") -> Figure:
+def gain_over_scratch(groups: Sequence[Group], scratch: str = "scratch") -> Figure:
     """Error from scratch over error by transfer, pair by pair: above 1 transfer won."""
-    with styled():
-        shown = [group for group in found if scratch in group.rows]
-        names = [name for name in variant_names(shown) if name != scratch]
-        families = list(dict.fromkeys(group.family for group in shown))
-        shown_names = [beside(name) for name in names]
-        lines = sum(name.count("\n") + 1.5 for name in shown_names)
-        made = figure(max(7.6, 2.4 + 3.2 * len(families)), 1.9 + 0.2 * lines)
-        panels = made.subplots(1, len(families), sharey=True, squeeze=False)[0]
-        style = looks(variant_names(found))
+    shown = [group for group in groups if scratch in group.rows]
+    names = [name for name in variant_names(shown) if name != scratch]
+    families = list(dict.fromkeys(group.family for group in shown))
+    shown_names = [beside(name) for name in names]
+    lines = sum(name.count("\n") + 1.5 for name in shown_names)
+    with new_figure(max(7.6, 2.4 + 3.2 * len(families)), 1.9 + 0.2 * lines) as fig:
+        panels = fig.subplots(1, len(families), sharey=True, squeeze=False)[0]
+        style = looks(variant_names(groups))
         for ax, family in zip(panels, families, strict=True):
             for place, name in enumerate(names):
                 pairs = [group.pairs(name, scratch) for group in shown if group.family == family]
                 # 0 and infinite, where one of the two failed
-                gain = np.concatenate([theirs / mine for mine, theirs in pairs])
+                gain = np.concatenate([scratch_errors / errors for errors, scratch_errors in pairs])
                 colour, marker, _ = style[name]
                 known = gain[np.isfinite(gain) & (gain > 0)]
                 ax.plot(known, np.full(len(known), place), marker=marker, color=colour, ls="none",
@@ -96,32 +85,30 @@ def gain_over_scratch(found: Sequence[Group], scratch: str = "scratch") -> Figur
             ax.grid(alpha=0.3)
         panels[0].set_yticks(range(len(names)), shown_names)
         panels[0].set_ylim(len(names) - 0.5, -0.5)
-        made.supxlabel(
+        fig.supxlabel(
             f"error of {readable(scratch)} / error by transfer (right of the line transfer wins)"
         )
-        made.suptitle(f"Gain over {readable(scratch)}; small marks are pairs, large ones medians")
-        break_lines(made)
-        return made
+        fig.suptitle(f"Gain over {readable(scratch)}; small marks are pairs, large ones medians")
+        return fig
 
 
-def transfer_matrix(found: Sequence[Group], variant: str, family: str) -> Figure:
+def transfer_matrix(groups: Sequence[Group], variant: str, family: str) -> Figure:
     """Median target error of one variant, source by target."""
-    with styled():
-        mine = [g for g in found if g.family == family and variant in g.rows]
-        sources = sorted({_words(group.source, mine) for group in mine})
-        targets = sorted({_words(group.target, mine) for group in mine})
-        values = np.full((len(sources), len(targets)), np.nan)
-        for group in mine:
-            place = (
-                sources.index(_words(group.source, mine)),
-                targets.index(_words(group.target, mine)),
-            )
-            median = error_summary(list(group.rows[variant].values())).median
-            values[place] = math.nan if median is None else median
-        made = figure(max(6.0, 2.6 + 1.15 * len(targets)), max(3.2, 1.8 + 0.7 * len(sources)))
-        ax = made.subplots()
+    of_family = [g for g in groups if g.family == family and variant in g.rows]
+    medians = {
+        tuple(_varying_coefficients(end, of_family) for end in (group.source, group.target)):
+            error_summary(list(group.rows[variant].values())).median
+        for group in of_family
+    }  # fmt: skip
+    sources, targets = (sorted(set(ends)) for ends in zip(*medians, strict=True))
+    values = np.full((len(sources), len(targets)), np.nan)
+    for (source, target), median in medians.items():
+        if median is not None:
+            values[sources.index(source), targets.index(target)] = median
+    with new_figure(max(6.0, 2.6 + 1.15 * len(targets)), max(3.2, 1.8 + 0.7 * len(sources))) as fig:
+        ax = fig.subplots()
         logs = np.log10(np.where(np.isfinite(values), values, np.nan))
-        drawn = ax.imshow(logs, cmap="cividis", aspect="auto")
+        image = ax.imshow(logs, cmap="cividis", aspect="auto")
         for (row, column), value in np.ndenumerate(values):
             if not np.isnan(value):
                 text = "failed" if math.isinf(value) else f"{value:.1e}"
@@ -133,12 +120,11 @@ def transfer_matrix(found: Sequence[Group], variant: str, family: str) -> Figure
         ax.set_xlabel("target")
         ax.set_ylabel("source")
         ax.set_title(f"{family}, {readable(variant)}: median error on the target")
-        made.colorbar(drawn, label="log10 of the relative L2 error")
-        break_lines(made)
-        return made
+        fig.colorbar(image, label="log10 of the relative L2 error")
+        return fig
 
 
-def critical_difference(found: Sequence[Group], alpha: float = 0.05) -> Figure:
+def critical_difference(groups: Sequence[Group], alpha: float = 0.05) -> Figure:
     """Mean ranks over sources; a bar joins variants that Nemenyi's test does not tell apart.
 
     Targets of one source are not independent, so that a source counts once. One source allows no
@@ -146,17 +132,16 @@ def critical_difference(found: Sequence[Group], alpha: float = 0.05) -> Figure:
 
     Demšar (2006), "Statistical comparisons of classifiers over multiple data sets", section 3.2.2.
     """
-    with styled():
-        mean, sources = ranks(found), len(ranked(found))
-        shown = [beside(name) for name in mean]
-        made = figure(8.5, 1.6 + 0.2 * sum(name.count("\n") + 1.7 for name in shown))
-        ax = made.subplots()
+    mean, sources = ranks(groups), len(ranked(groups))
+    shown = [beside(name) for name in mean]
+    with new_figure(8.5, 1.6 + 0.2 * sum(name.count("\n") + 1.7 for name in shown)) as fig:
+        ax = fig.subplots()
         count = len(mean)
         gap = math.inf
         if count > 1 and sources > 1:
             q = float(studentized_range.ppf(1 - alpha, count, np.inf)) / math.sqrt(2)
             gap = q * math.sqrt(count * (count + 1) / (6 * sources))
-        style = looks(variant_names(found))
+        style = looks(variant_names(groups))
         for k, (name, rank) in enumerate(mean.items()):
             colour, marker, _ = style[name]
             ax.plot(rank, k, marker=marker, color=colour, ms=9, ls="none")
@@ -168,25 +153,23 @@ def critical_difference(found: Sequence[Group], alpha: float = 0.05) -> Figure:
         ax.set_ylim(count - 0.4, -0.8)
         ax.set_xlim(0.8, count + 0.2)
         ax.set_xlabel("mean rank of the error over targets (1 is best)")
-        told = "Ranks by one source: no test"
+        title = "Ranks by one source: no test"
         if math.isfinite(gap):
-            told = (
+            title = (
                 f"Ranks over {sources} sources; what begins within a bar (critical difference "
                 f"{gap:.2f})\nis not told apart from its owner at {alpha:.0%} (Nemenyi)"
             )
-        ax.set_title(told)
+        ax.set_title(title)
         ax.grid(alpha=0.3, axis="x")
-        break_lines(made)
-        return made
+        return fig
 
 
-def masks(surrogate: Surrogate, memory: str = "source") -> Figure:
+def masks(surrogate: Surrogate, solver: str = "source") -> Figure:
     """Which weights belong to the source, layer by layer; the last column are the biases."""
-    with styled():
-        mask = surrogate.retained[memory].mask.cpu()
-        layers = surrogate.network.layers
-        made = figure(2.4 * len(layers), 3.6)
-        panels = made.subplots(1, len(layers), squeeze=False)[0]
+    mask = surrogate.retained[solver].mask.cpu()
+    layers = surrogate.network.layers
+    with new_figure(2.4 * len(layers), 3.6) as fig:
+        panels = fig.subplots(1, len(layers), squeeze=False)[0]
         for number, (ax, layer) in enumerate(zip(panels, layers, strict=True)):
             kept = np.concatenate(
                 [
@@ -198,16 +181,15 @@ def masks(surrogate: Surrogate, memory: str = "source") -> Figure:
             _mask(ax, kept)
             ax.set_title(f"layer {number + 1}: {kept.mean():.0%}", fontsize=11)
         panels[0].set_ylabel("neuron")
-        made.supxlabel("input, the bias last")
-        made.suptitle(f"Kept for the {memory} (dark), given to the target (light)")
-        break_lines(made)
-        return made
+        fig.supxlabel("input, the bias last")
+        fig.suptitle(f"Kept for the {solver} (dark), given to the target (light)")
+        return fig
 
 
 def _mask(ax: Axes, kept: np.ndarray) -> None:
     from matplotlib.colors import ListedColormap
 
-    ax.imshow(kept, cmap=ListedColormap([FREED, KEPT]), vmin=0, vmax=1, aspect="auto",
+    ax.imshow(kept, cmap=ListedColormap([TARGET, SOURCE]), vmin=0, vmax=1, aspect="auto",
               interpolation="nearest")  # fmt: skip
     ax.set_xticks([])
     ax.set_yticks([])
@@ -220,12 +202,11 @@ def _quartiles(s: ErrorSummary) -> tuple[float, float, float] | None:
     return s.low, s.median, s.high
 
 
-def _words(values: object, found: Sequence[Group]) -> str:
+def _varying_coefficients(values: Mapping[str, float], groups: Sequence[Group]) -> str:
     """The coefficients that vary among groups."""
     varying = {
         name
-        for name in found[0].source
-        if len({g.source[name] for g in found} | {g.target[name] for g in found}) > 1
+        for name in groups[0].source
+        if len({g.source[name] for g in groups} | {g.target[name] for g in groups}) > 1
     }
-    assert hasattr(values, "items")
     return ", ".join(f"{name}={value:.4g}" for name, value in values.items() if name in varying)

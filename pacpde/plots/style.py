@@ -87,30 +87,30 @@ def ink() -> str:
     return str(matplotlib.rcParams["text.color"])
 
 
-def legend_below(made: Figure, title: str | None = None) -> None:
+def legend_below(fig: Figure, title: str | None = None) -> None:
     """A legend of as many columns as fit below a figure, which grows by its lines."""
-    labels = [label for ax in made.axes for label in ax.get_legend_handles_labels()[1]]
+    labels = [label for ax in fig.axes for label in ax.get_legend_handles_labels()[1]]
     longest = max(map(len, labels), default=0)
-    columns = max(1, int(made.get_figwidth() / (0.95 + 0.075 * longest)))  # a mark, 10-point text
-    made.set_figheight(made.get_figheight() + 0.22 * -(-len(labels) // columns))
-    made.legend(loc="outside lower center", ncols=columns, title=title, handlelength=HANDLE)
+    columns = max(1, int(fig.get_figwidth() / (0.95 + 0.075 * longest)))  # a mark, 10-point text
+    fig.set_figheight(fig.get_figheight() + 0.22 * -(-len(labels) // columns))
+    fig.legend(loc="outside lower center", ncols=columns, title=title, handlelength=HANDLE)
 
 
-def break_lines(made: Figure) -> None:
+def break_lines(fig: Figure) -> None:
     """Titles and labels longer than their figure break into lines, for which it grows.
 
     To be called once all is drawn.
     """
-    across = [*made.texts, *(ax.title for ax in made.axes), *(ax.xaxis.label for ax in made.axes)]
-    width, more = made.get_figwidth(), 0.0
+    across = [*fig.texts, *(ax.title for ax in fig.axes), *(ax.xaxis.label for ax in fig.axes)]
+    width, more = fig.get_figwidth(), 0.0
     for text in across:
         size = float(text.get_fontsize()) / 72  # inches; a letter is half of it wide on average
         before = text.get_text().split("\n")
         after = [fill(line, max(20, int(0.95 * width / (0.5 * size)))) for line in before]
         text.set_text("\n".join(after))
         more += 1.3 * size * sum(line.count("\n") for line in after)
-    made.set_figheight(made.get_figheight() + more)
-    for text in (*across, *(ax.yaxis.label for ax in made.axes)):
+    fig.set_figheight(fig.get_figheight() + more)
+    for text in (*across, *(ax.yaxis.label for ax in fig.axes)):
         text.set_wrap(True)  # where it begins far from the middle
 
 
@@ -129,11 +129,20 @@ def styled(dark: bool = False) -> Iterator[None]:
         yield
 
 
-def figure(width: float, height: float) -> Figure:
-    """An empty figure in inches, that no window or global state knows."""
-    made = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(made)
-    return made
+def empty_figure(width: float, height: float) -> Figure:
+    """A figure in inches, that no window or global state knows."""
+    fig = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(fig)
+    return fig
+
+
+@contextmanager
+def new_figure(width: float, height: float) -> Iterator[Figure]:
+    """An empty figure to draw in, in the house's fonts; its long titles break at the end."""
+    with styled():
+        fig = empty_figure(width, height)
+        yield fig
+        break_lines(fig)
 
 
 def logarithmic(axis: Axis, fine: bool = False) -> None:

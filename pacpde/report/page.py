@@ -16,16 +16,15 @@ from pacpde.plots.style import readable
 from pacpde.report import slider, summary_text
 from pacpde.report.pictures import pictures
 from pacpde.report.summary_text import SCIPY, plain
+from pacpde.studies.groups import Group, group_rows
 from pacpde.studies.records import Row, as_json
 from pacpde.studies.results_store import ResultsStore
 from pacpde.studies.statistics import (
     ENOUGH,
     FEWEST,
-    Group,
     Ratio,
     break_even,
     error_summary,
-    groups,
     ratios,
 )
 from pacpde.studies.study import read_outline
@@ -60,26 +59,27 @@ def write(
 
     place = Path(folder)
     outline, study, untrusted = read_outline(place, trust=trust)
-    kept_rows = ResultsStore(place).of(outline.names)
+    results = ResultsStore(place)
+    stored_rows = results.of(outline.names)
     cells = dict(zip(study.names, study.cells, strict=True)) if study else {}
-    if not kept_rows:
+    if not stored_rows:
         raise InvalidValueError(f"{folder} has no record yet: run the study first.")
-    rows = outline.with_short_variants(kept_rows)
-    found = groups(rows)
-    kept = ResultsStore(place).surrogates(cells)
-    frames = slider.frames(cells, kept, {row["cell"]: row for row in rows})
-    shown = pictures(found, cells, kept)
+    rows = outline.with_short_variants(stored_rows)
+    groups = group_rows(rows)
+    surrogates = results.surrogates(cells)
+    frames = slider.frames(cells, surrogates, {row["cell"]: row for row in rows})
+    shown = pictures(groups, cells, surrogates)
     if plots is not None and not overwrite:
         for picture in shown:
             picture.check_absent(Path(plots))
     names = dict.fromkeys([*(row["variant"] for row in rows), SCIPY])
-    tables = [_table(group) for group in found]
+    tables = [_table(group) for group in groups]
     headings = _without_empty(tables)
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(files(__package__).joinpath("page.html").read_text("utf-8"))
     page = template.render(
         title=title or f"Transfer study {place.name}",
-        sentences=summary_text.summary(found, rows, len(outline.names)),
+        sentences=summary_text.summary(groups, rows, len(outline.names)),
         tables=tables,
         headings=headings,
         row=ROW,
@@ -88,17 +88,17 @@ def write(
         enough=ENOUGH,
         columns={name for name, _ in headings},
         bases=[readable(base) for base in dict.fromkeys(table["base"] for table in tables) if base],
-        families=list(dict.fromkeys(group.family for group in found)),
+        families=list(dict.fromkeys(group.family for group in groups)),
         variants=[{"name": name, "shown": readable(name)} for name in names],
-        pictures=[{"told": p.told, "wide": p.wide,
+        pictures=[{"caption": p.caption, "wide": p.wide,
                    "light": base64.b64encode(p.png()).decode(),
                    "dark": base64.b64encode(p.png(dark=True)).decode()}
                   for p in shown if p.on_page],
         frames=bool(frames),
         cells_count=len(rows),
-        data=_script({"frames": frames, "cells": _cells(kept_rows), "columns": list(CELLS),
+        data=_script({"frames": frames, "cells": _cells(stored_rows), "columns": list(CELLS),
                       "readable": {row["variant"]: readable(row["variant"])
-                                   for row in [*kept_rows, *rows]}}),
+                                   for row in [*stored_rows, *rows]}}),
         plotly=get_plotlyjs() if frames else "",
         toml=outline.text,
         beside=[{"name": file.name, "text": file.read_text("utf-8")}
@@ -112,7 +112,7 @@ def write(
     for picture in shown if plots is not None else ():
         picture.save(Path(plots or ""))
     return {
-        "cells": len(rows), "planned": len(outline.names), "transfers": len(found),
+        "cells": len(rows), "planned": len(outline.names), "transfers": len(groups),
         "failed": sum(row["fault"] is not None for row in rows), "bytes": len(page.encode()),
         "file": str(output), "untrusted": untrusted,
     }  # fmt: skip
@@ -207,16 +207,16 @@ def _cells(rows: Sequence[Row]) -> list[list[Any]]:
     """Every cell, short enough for a page."""
     varying = _varying(rows)
 
-    def words_of(row: Row, key: str) -> str:
-        told = [f"{n}={v:.4g}" for n, v in row[key].items() if n in varying[row["family"]]]
-        return ", ".join(told)
+    def coefficients(row: Row, key: str) -> str:
+        names = varying[row["family"]]
+        return ", ".join(f"{n}={v:.4g}" for n, v in row[key].items() if n in names)
 
     def short(value: Any) -> Any:
         return float(f"{value:.3g}") if isinstance(value, float) and math.isfinite(value) else value
 
     return [
         [
-            words_of(row, key) if key in ("source", "target")
+            coefficients(row, key) if key in ("source", "target")
             else short(row[key]["total"]) if key == "seconds"
             else (row["fault"] or row[key]) if key == "outcome"
             else short(row[key])
@@ -228,13 +228,13 @@ def _cells(rows: Sequence[Row]) -> list[list[Any]]:
 
 def _varying(rows: Sequence[Row]) -> dict[str, set[str]]:
     """family → the coefficients that are not the same everywhere; all, if every one is."""
-    seen: dict[str, dict[str, set[float]]] = {}
+    values: dict[str, dict[str, set[float]]] = {}
     for row in rows:
         for name, value in [*row["source"].items(), *row["target"].items()]:
-            seen.setdefault(row["family"], {}).setdefault(name, set()).add(value)
+            values.setdefault(row["family"], {}).setdefault(name, set()).add(value)
     return {
-        family: {name for name, values in found.items() if len(values) > 1} or set(found)
-        for family, found in seen.items()
+        family: {name for name, some in of_family.items() if len(some) > 1} or set(of_family)
+        for family, of_family in values.items()
     }
 
 

@@ -12,12 +12,13 @@ from pacpde.datasets import reference_for
 from pacpde.files import check_file
 from pacpde.networks.surrogate import Surrogate
 from pacpde.plots import error_against_seconds, maps, save, source_error
-from pacpde.plots import studies as drawn
+from pacpde.plots import studies as plots
 from pacpde.plots.style import readable, styled
 from pacpde.reference.certificate import LOOSEST
 from pacpde.report.summary_text import base_of
 from pacpde.studies.cells import Cell
-from pacpde.studies.statistics import Group, ranks, variant_names
+from pacpde.studies.groups import Group, variant_names
+from pacpde.studies.statistics import ranks
 
 KINDS = ("pdf", "png")
 PRINT = 300  # dots an inch
@@ -29,13 +30,13 @@ class Picture:
 
     Attributes:
         name: of its file, without a suffix.
-        told: what it shows.
+        caption: what it shows.
         on_page: whether the page shows it; the others are behind its slider.
         wide: it needs the whole width of the page.
     """
 
     name: str
-    told: str
+    caption: str
     draw: Callable[[], Figure]
     on_page: bool = True
     wide: bool = False
@@ -60,7 +61,7 @@ class Picture:
 
 
 def pictures(
-    found: Sequence[Group], cells: Mapping[str, Cell], kept: Mapping[str, Surrogate]
+    groups: Sequence[Group], cells: Mapping[str, Cell], kept: Mapping[str, Surrogate]
 ) -> list[Picture]:
     """Every picture that the rows and the kept surrogates of a study's folder allow.
 
@@ -68,51 +69,52 @@ def pictures(
         cells: name → cell.
         kept: name → surrogate of its target.
     """
-    made: list[Picture] = []
-    for family in dict.fromkeys(group.family for group in found):
-        made += _of_family(found, family, kept)
-    base = base_of(found)
-    if base is not None and len(variant_names(found)) > 1:
-        told = f"Error of {readable(base)} over that of each method, pair by pair."
-        made.append(Picture("gain", told, partial(drawn.gain_over_scratch, found, base),
-                            wide=len(variant_names(found)) > drawn.FEW))  # fmt: skip
-    if len(ranks(found)) > 1:
-        told = "Mean rank of every method over the sources, with the critical difference."
-        made.append(Picture("ranks", told, partial(drawn.critical_difference, found)))
-    return [*made, *_masks(cells, kept)]
+    shown: list[Picture] = []
+    for family in dict.fromkeys(group.family for group in groups):
+        shown += _of_family(groups, family, kept)
+    base = base_of(groups)
+    if base is not None and len(variant_names(groups)) > 1:
+        caption = f"Error of {readable(base)} over that of each method, pair by pair."
+        shown.append(Picture("gain", caption, partial(plots.gain_over_scratch, groups, base),
+                            wide=len(variant_names(groups)) > plots.FEW))  # fmt: skip
+    if len(ranks(groups)) > 1:
+        caption = "Mean rank of every method over the sources, with the critical difference."
+        shown.append(Picture("ranks", caption, partial(plots.critical_difference, groups)))
+    return [*shown, *_masks(cells, kept)]
 
 
 def _of_family(
-    found: Sequence[Group], family: str, kept: Mapping[str, Surrogate]
+    groups: Sequence[Group], family: str, kept: Mapping[str, Surrogate]
 ) -> Iterator[Picture]:
-    mine = [group for group in found if group.family == family]
-    apart = [group for group in mine if group.distance is not None]
-    if not apart:  # no reference
+    of_family = [group for group in groups if group.family == family]
+    graded = [group for group in of_family if group.distance is not None]
+    if not graded:  # no reference
         return
     yield Picture(
         f"error-distance-{family}",
         f"{family}: median target error of every method over the distance between the solutions "
         "of source and target.",
-        partial(drawn.error_against_distance, found, family),
-        wide=len(variant_names(found)) > drawn.FEW,
+        partial(plots.error_against_distance, groups, family),
+        wide=len(variant_names(groups)) > plots.FEW,
     )
-    if len({str(group.source) for group in mine}) > 1:
-        for name in variant_names(mine):
+    if len({str(group.source) for group in of_family}) > 1:
+        for name in variant_names(of_family):
             yield Picture(
                 f"matrix-{family}-{name}".replace(" ", "-"),
                 f"{family}: median target error of {readable(name)}, source by target.",
-                partial(drawn.transfer_matrix, found, name, family),
+                partial(plots.transfer_matrix, groups, name, family),
             )
-    farthest = max(apart, key=lambda group: group.distance or 0)
-    shown = _shown(farthest, kept)
-    if not shown:
+    farthest = max(graded, key=lambda group: group.distance or 0)
+    surrogates = _surrogates_of(farthest, kept)
+    if not surrogates:
         return
     seed = min(seed for seeds in farthest.rows.values() for seed in seeds)
     rows = [{**r[seed], "method": n} for n, r in farthest.rows.items() if seed in r]
     histories = {
-        name: shown[name].history if name in shown else () for name in variant_names(found)
+        name: surrogates[name].history if name in surrogates else ()
+        for name in variant_names(groups)
     }
-    target = next(iter(shown.values())).problem
+    target = next(iter(surrogates.values())).problem
     yield Picture(
         f"error-seconds-{family}",
         f"{farthest.name}, seed {seed}: target error over seconds of fitting the target.",
@@ -122,18 +124,18 @@ def _of_family(
             zero_shot=next((row["zero_shot_error"] for row in rows), None),
             title=f"{farthest.name}, seed {seed}",
         ),
-        wide=len(histories) > drawn.FEW,
+        wide=len(histories) > plots.FEW,
     )
     yield Picture(
         f"source-error-{family}",
         f"{farthest.name}, seed {seed}: error on the source through the stages.",
         partial(source_error, rows, title=f"Error on the source\n{farthest.name}, seed {seed}"),
-        on_page=family == found[0].family,  # one example is enough
+        on_page=family == groups[0].family,  # one example is enough
     )
     yield Picture(
         f"solutions-{family}",
         f"{farthest.name}, seed {seed}: reference, predictions and errors.",
-        lambda: maps(reference_for(target, loosest=LOOSEST), shown),
+        lambda: maps(reference_for(target, loosest=LOOSEST), surrogates),
         on_page=False,
     )
 
@@ -142,12 +144,12 @@ def _masks(cells: Mapping[str, Cell], kept: Mapping[str, Surrogate]) -> Iterator
     """Of the first surrogate of PAC, which remembers its source by a mask."""
     for name, surrogate in kept.items():
         if cells[name].method == "pac":
-            told = f"Weights kept for the source, layer by layer: {cells[name]}."
-            yield Picture("masks", told, partial(drawn.masks, surrogate))
+            caption = f"Weights kept for the source, layer by layer: {cells[name]}."
+            yield Picture("masks", caption, partial(plots.masks, surrogate))
             return
 
 
-def _shown(group: Group, kept: Mapping[str, Surrogate]) -> dict[str, Surrogate]:
+def _surrogates_of(group: Group, kept: Mapping[str, Surrogate]) -> dict[str, Surrogate]:
     """The surrogates of a group, by variant."""
     names = {row["cell"]: name for name, seeds in group.rows.items() for row in seeds.values()}
-    return {names[cell]: made for cell, made in kept.items() if cell in names}
+    return {names[cell]: surrogate for cell, surrogate in kept.items() if cell in names}

@@ -1,4 +1,4 @@
-"""Numbers behind the slider: reference and error of every kept surrogate, small for a page."""
+"""Numbers behind the slider: reference and error of every stored surrogate, small for a page."""
 
 import base64
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ LINE = 401  # for an ODE
 
 def frames(
     cells: Mapping[str, Cell],
-    kept: Mapping[str, Surrogate],
+    surrogates: Mapping[str, Surrogate],
     rows: Mapping[str, Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
     """One a family and source, with a step a target and a prediction a variant.
@@ -28,17 +28,17 @@ def frames(
 
     Args:
         cells: name → cell.
-        kept: name → surrogate of its target.
-        rows: name → row, which has the variant and the error that are told.
+        surrogates: name → surrogate of its target.
+        rows: name → row, which has the variant and the error to show.
     """
-    found: dict[Any, dict[str, Any]] = {}
-    for name, surrogate in kept.items():
+    by_source: dict[Any, dict[str, Any]] = {}
+    for name, surrogate in surrogates.items():
         cell = cells[name]
         if name not in rows or len(cell.target.axes) > 2 or rows[name]["target_error"] is None:
             continue
         what = str(cell.source), cell.target.until, cell.labels, cell.noise, cell.physics
-        frame = found.setdefault(what, _frame(cell))
-        target = _words(cell)
+        frame = by_source.setdefault(what, _frame(cell))
+        target = _changes(cell)
         steps = frame["steps"]
         if target not in steps:
             reference = grading_reference(cell.target, cell.reference, cell.reference_tolerance)
@@ -51,18 +51,18 @@ def frames(
         variant = rows[name]["variant"]
         steps[target]["errors"][variant] = _packed(predicted - expected)
         steps[target]["sizes"][variant] = rows[name]["target_error"]
-    for frame in found.values():
+    for frame in by_source.values():
         for step in frame["steps"].values():
             del step["_grid"]
         steps = sorted(frame["steps"].items(), key=lambda item: item[1].pop("order"))
         frame["steps"] = [{"target": name, **step} for name, step in steps]
-    return list(found.values())
+    return list(by_source.values())
 
 
-def _words(cell: Cell) -> str:
+def _changes(cell: Cell) -> str:
     """Where the target differs from its source."""
-    given = cell.source.coefficients
-    changed = {k: v for k, v in cell.target.coefficients.items() if v != given[k]} or given
+    source = cell.source.coefficients
+    changed = {k: v for k, v in cell.target.coefficients.items() if v != source[k]} or source
     return ", ".join(f"{name}={value:.4g}" for name, value in changed.items())
 
 

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from pacpde.plots.style import readable
+from pacpde.studies.groups import Group, variant_names
 from pacpde.studies.records import Row
-from pacpde.studies.statistics import Group, Ratio, error_summary, overall, variant_names
+from pacpde.studies.statistics import Ratio, error_summary, overall
 
 SURE = 0.05
 FEW = 6  # methods, each of which gets a sentence
 SCIPY = "scipy"  # solves the target by itself: no way to transfer
 WINS, LOSES, OPEN = "wins against", "loses against", "is not told apart from"
-# Where sources are too few for a test: what was seen, and no verdict.
+# Where sources are too few for a test: the direction, and no verdict.
 EVERY = " from every source"
 AHEAD, BEHIND = (f"has a {size} error{EVERY} than" for size in ("smaller", "larger"))
 SEVERAL = {
@@ -25,19 +26,19 @@ SEVERAL = {
 }
 
 
-def summary(found: Sequence[Group], rows: Sequence[Row], planned: int) -> list[str]:
+def summary(groups: Sequence[Group], rows: Sequence[Row], planned: int) -> list[str]:
     """Sentences, the most general first."""
-    said = [_counts(found, rows, planned)]
-    for family in dict.fromkeys(group.family for group in found):
-        mine = [group for group in found if group.family == family]
-        said += [_best(family, mine), *against(family, mine, base_of(mine))]
-    said += [sentence for sentence in (_kept(rows), _scipy(found, rows)) if sentence]
-    return said
+    sentences = [_counts(groups, rows, planned)]
+    for family in dict.fromkeys(group.family for group in groups):
+        of_family = [group for group in groups if group.family == family]
+        sentences += [_best(family, of_family), *against(family, of_family, base_of(of_family))]
+    sentences += [_recall(rows), _scipy(groups, rows)]
+    return [sentence for sentence in sentences if sentence]
 
 
-def base_of(found: Sequence[Group]) -> str | None:
+def base_of(groups: Sequence[Group]) -> str | None:
     """What the others are compared with: scratch, else warm start, else what comes first."""
-    names = variant_names(found)
+    names = variant_names(groups)
     for wanted in ("scratch", "warm_start"):
         for name in names:
             if name.partition(" (")[0] == wanted:
@@ -45,12 +46,12 @@ def base_of(found: Sequence[Group]) -> str | None:
     return names[0] if names else None
 
 
-def _counts(found: Sequence[Group], rows: Sequence[Row], planned: int) -> str:
+def _counts(groups: Sequence[Group], rows: Sequence[Row], planned: int) -> str:
     failed = sum(row["fault"] is not None for row in rows)
     short = sum(row["fault"] is None and row["outcome"] != "converged" for row in rows)
     seeds = {row["seed"] for row in rows}
     parts = [
-        f"{len(rows)} of {planned} cells: {_number(len(found), 'transfer')}, {_methods(rows)}, "
+        f"{len(rows)} of {planned} cells: {_number(len(groups), 'transfer')}, {_methods(rows)}, "
         f"{_number(len(seeds), 'seed')}"
     ]
     parts.append(f"{short} did not converge" if short else "all that ran converged")
@@ -73,36 +74,35 @@ def _methods(rows: Sequence[Row]) -> str:
     return f"{_number(count, 'method')}{several}{beside}"
 
 
-def _best(family: str, mine: Sequence[Group]) -> str:
+def _best(family: str, groups: Sequence[Group]) -> str:
     wins: dict[str, int] = {}
-    for group in mine:
+    for group in groups:
         medians = {name: error_summary(list(r.values())).median for name, r in group.rows.items()}
         known = {name: m for name, m in medians.items() if m is not None and math.isfinite(m)}
         if known:
             best = min(known, key=lambda name: known[name])
             wins[best] = wins.get(best, 0) + 1
     if not wins:
-        cells = [row for group in mine for rows in group.rows.values() for row in rows.values()]
+        cells = [row for group in groups for rows in group.rows.values() for row in rows.values()]
         if error_summary(cells).ungraded == len(cells):
             return f"{family}: no reference grades these transfers."
         return f"{family}: no method has a finite median error."
-    told = ", ".join(
-        f"{readable(name)} in {count}" for name, count in sorted(wins.items(), key=lambda p: -p[1])
-    )
-    transfers = _number(len(mine), "transfer")
-    return f"{family}: of {transfers} the smallest median error is that of {told}."
+    ordered = sorted(wins.items(), key=lambda item: -item[1])
+    winners = ", ".join(f"{readable(name)} in {count}" for name, count in ordered)
+    transfers = _number(len(groups), "transfer")
+    return f"{family}: of {transfers} the smallest median error is that of {winners}."
 
 
-def against(family: str, mine: Sequence[Group], base: str | None) -> list[str]:
+def against(family: str, groups: Sequence[Group], base: str | None) -> list[str]:
     """Every other method of a family beside one of them: a sentence each, or one a verdict."""
     if base is None:
         return []
-    compared = [ratio for ratio in overall(mine, base) if ratio.pairs]
+    compared = [ratio for ratio in overall(groups, base) if ratio.pairs]
     if len(compared) <= FEW:
         return [_compared(family, ratio) for ratio in compared]
     compared.sort(key=lambda ratio: ratio.ratio)
-    alike = {said: [r for r in compared if _verdict(r) == said] for said in SEVERAL}
-    return [_together(family, said, some) for said, some in alike.items() if some]
+    alike = {verdict: [r for r in compared if _verdict(r) == verdict] for verdict in SEVERAL}
+    return [_together(family, verdict, some) for verdict, some in alike.items() if some]
 
 
 def _verdict(r: Ratio) -> str:
@@ -115,15 +115,15 @@ def _verdict(r: Ratio) -> str:
 
 def _together(family: str, verdict: str, some: Sequence[Ratio]) -> str:
     """Of several methods with the same verdict."""
-    told = ", ".join(f"{readable(r.one)} ({plain(r.ratio)})" for r in some)
-    said = verdict if len(some) == 1 else SEVERAL[verdict]
+    methods = ", ".join(f"{readable(r.one)} ({plain(r.ratio)})" for r in some)
+    verb = verdict if len(some) == 1 else SEVERAL[verdict]
     if all(r.sources == 1 for r in some):
-        said = said.replace(EVERY, "")
+        verb = verb.replace(EVERY, "")
     pairs = _span(r.pairs for r in some)
     sources = _span(r.sources for r in some)
     few = f"; {_too_few(some[0])}" if all(r.p is None for r in some) else ""
     return (
-        f"{family}: {told} {said} {readable(some[0].other)}; in brackets the ratio of errors, "
+        f"{family}: {methods} {verb} {readable(some[0].other)}; in brackets the ratio of errors, "
         f"geometric mean of {pairs} pairs from {sources} source{'' if sources == '1' else 's'}"
         f"{few}."
     )
@@ -141,22 +141,21 @@ def _span(counts: Iterable[int]) -> str:
 
 
 def _compared(family: str, r: Ratio) -> str:
-    said = _verdict(r) if r.sources > 1 else _verdict(r).replace(EVERY, "")
-    verdict = f"{said} {readable(r.other)}"
+    verb = _verdict(r) if r.sources > 1 else _verdict(r).replace(EVERY, "")
     p = _too_few(r) if r.p is None else f"p = {plain(r.p)} after Holm"
     failures = f", {r.failures} of them with one failure" if r.failures else ""
     interval = f" (95 % interval {plain(r.low)} to {plain(r.high)})" if r.low == r.low else ""
     return (
-        f"{family}: {readable(r.one)} {verdict}: its error is {plain(r.ratio)} times as large in "
+        f"{family}: {readable(r.one)} {verb} {readable(r.other)}: its error is {plain(r.ratio)} times as large in "
         f"the geometric mean{interval}, "
         f"{plain(r.median)} times in the median, smaller in {r.wins} of {r.pairs} pairs"
         f"{failures} from {_number(r.sources, 'source')}; {p}."
     )
 
 
-def _kept(rows: Sequence[Row]) -> str:
+def _recall(rows: Sequence[Row]) -> str:
     """What is left of the source."""
-    told = []
+    ratios = []
     for name in dict.fromkeys(row["variant"] for row in rows):
         pairs = [
             (row["source_error"]["trained"], row["source_error"]["recalled"])
@@ -167,17 +166,17 @@ def _kept(rows: Sequence[Row]) -> str:
         ]
         if pairs:
             ratio = float(np.median([after / before for before, after in pairs]))
-            told.append(f"{readable(name)} {plain(ratio)}")
-    if not told:
+            ratios.append(f"{readable(name)} {plain(ratio)}")
+    if not ratios:
         return ""
     return (
-        f"The source is recalled at so many times its own error, in the median: {', '.join(told)}; "
+        f"The source is recalled at so many times its own error, in the median: {', '.join(ratios)}; "
         "the other methods keep no source."
     )
 
 
-def _scipy(found: Sequence[Group], rows: Sequence[Row]) -> str:
-    known = [g.reference_seconds for g in found if g.reference_seconds is not None]
+def _scipy(groups: Sequence[Group], rows: Sequence[Row]) -> str:
+    known = [g.reference_seconds for g in groups if g.reference_seconds is not None]
     spent = [
         row["seconds"]["total"]
         for row in rows

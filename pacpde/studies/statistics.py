@@ -1,109 +1,24 @@
 """Statistics of a study, from its rows alone: medians, paired intervals, tests, thresholds.
 
-Methods are compared within a group: the same family, source, target, labels, noise and physics. A
-pair is one seed of two methods of a group: they share source, collocation and labels. Pairs of one
-trained source are not independent, whatever their targets: intervals and tests are by source.
-
-A row without a result is a failure and counts as the worst. A row whose target has no reference is
-ungraded: it has no error, and counts in no statistic of errors.
+Methods are compared within a group (see `pacpde.studies.groups`). A pair is one seed of two methods
+of a group: they share source, collocation and labels. Pairs of one trained source are not
+independent, whatever their targets: intervals and tests are by source.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 from scipy.stats import bootstrap, rankdata, wilcoxon
 
+from pacpde.studies.groups import Group, Source, error_of_row, variant_names
 from pacpde.studies.records import Row
 
 RESAMPLES = 10_000
 COVERAGE = 0.95
 FEWEST = 5  # sources for a test; fewer cannot get near p = 0.05
-TINY = 1e-300  # in place of an error of 0, which has no logarithm
 ENOUGH = 10  # sources from which an interval covers about as much as it says
-
-Source = tuple[Any, ...]  # what tells a trained source from others
-
-
-@dataclass(frozen=True)
-class Group:
-    """All cells of one transfer: variants × seeds.
-
-    Attributes:
-        rows: variant → seed → row.
-    """
-
-    family: str
-    source: Mapping[str, float]
-    target: Mapping[str, float]
-    until: float | None
-    labels: int
-    noise: float
-    physics: bool
-    rows: Mapping[str, Mapping[int, Row]]
-
-    @property
-    def name(self) -> str:
-        """What changes, in words: `burgers nu=0.00318→0.00637`."""
-        changed = [
-            f"{name}={self.source[name]:.4g}→{value:.4g}"
-            for name, value in self.target.items()
-            if value != self.source[name]
-        ] or ["to itself"]
-        extra = [] if not self.labels else [f"{self.labels} labels"]
-        extra += [f"{self.noise:.0%} noise"] if self.noise else []
-        extra += [] if self.physics else ["no physics"]
-        extra += [] if self.until is None else [f"t ≤ {self.until:g}"]
-        return f"{self.family} {', '.join([*changed, *extra])}"
-
-    @cached_property
-    def distance(self) -> float | None:
-        """‖u_T − u_S‖ / ‖u_T‖."""
-        known = [row["distance"] for row in self._all if row["distance"] is not None]
-        return known[0] if known else None
-
-    @cached_property
-    def reference_seconds(self) -> float | None:
-        """Of scipy on the target, the median over the times it was asked."""
-        known = [r["reference_seconds"] for r in self._all if r["reference_seconds"] is not None]
-        return float(np.median(known)) if known else None
-
-    @cached_property
-    def reference_error(self) -> float | None:
-        """The certificate of scipy's solution of the target."""
-        known = [r["reference_error"] for r in self._all if r["reference_error"] is not None]
-        return known[0] if known else None
-
-    @property
-    def _all(self) -> list[Row]:
-        return [row for seeds in self.rows.values() for row in seeds.values()]
-
-    def pairs(self, one: str, other: str) -> tuple[np.ndarray, np.ndarray]:
-        """Target errors of two variants over the seeds of both; infinite for a failure.
-
-        Seeds for which both failed, or one is ungraded, are left out.
-        """
-        found = np.array(list(self.errors(one, other).values()), float).reshape(-1, 2)
-        return found[:, 0], found[:, 1]
-
-    def errors(self, one: str, other: str) -> dict[int, tuple[float, float]]:
-        """`pairs`, by seed."""
-        here, there = self.rows.get(one, {}), self.rows.get(other, {})
-        found = {}
-        for seed in here:
-            if seed not in there:
-                continue
-            mine, theirs = _error(here[seed]), _error(there[seed])
-            if mine is not None and theirs is not None and math.isfinite(min(mine, theirs)):
-                found[seed] = mine, theirs
-        return found
-
-    def source_of(self, seed: int) -> Source:
-        """Of the cells of a seed: those of one source have the same, whatever their target."""
-        return self.family, _items(self.source), self.until, seed
 
 
 @dataclass(frozen=True)
@@ -164,39 +79,11 @@ class Ratio:
     behind: int = 0
 
 
-def groups(rows: Iterable[Row]) -> list[Group]:
-    """Rows by transfer, in the order of their first appearance."""
-    found: dict[Any, dict[str, dict[int, Row]]] = {}
-    first: dict[Any, Row] = {}
-    for row in rows:
-        what = (
-            row["family"], _items(row["source"]), _items(row["target"]), row["until"],
-            row["labels"], row["noise"], row["physics"],
-        )  # fmt: skip
-        first.setdefault(what, row)
-        found.setdefault(what, {}).setdefault(row["variant"], {})[row["seed"]] = row
-    return [
-        Group(
-            **{
-                key: first[what][key]
-                for key in ("family", "source", "target", "until", "labels", "noise", "physics")
-            },
-            rows=variants,
-        )
-        for what, variants in found.items()
-    ]
-
-
-def variant_names(found: Iterable[Group]) -> list[str]:
-    """In the order of their first appearance."""
-    return list(dict.fromkeys(name for group in found for name in group.rows))
-
-
 def error_summary(
     rows: Sequence[Row], thresholds: Sequence[str] = ("0.01", "0.001")
 ) -> ErrorSummary:
     """Median and quartiles of the error (of its logarithm), failures counted as infinite."""
-    errors = [error for row in rows if (error := _error(row)) is not None]
+    errors = [error for row in rows if (error := error_of_row(row)) is not None]
     low, median, high = (
         _quantile(errors, share) if errors else None for share in (0.25, 0.5, 0.75)
     )
@@ -220,7 +107,7 @@ def time_to(rows: Sequence[Row], threshold: str) -> tuple[float | None, int]:
     A cell that never got there takes for ever, however soon its fit ended: the median is the time
     by which half of the graded cells are there, None where fewer are.
     """
-    graded = [row for row in rows if _error(row) is not None]
+    graded = [row for row in rows if error_of_row(row) is not None]
     reached = [(row["seconds_to"] or {}).get(threshold) for row in graded]
     times = sorted(math.inf if seconds is None else seconds for seconds in reached)
     there = sum(math.isfinite(seconds) for seconds in times)
@@ -233,47 +120,47 @@ def ratios(group: Group, base: str) -> list[Ratio]:
     return overall([group], base)
 
 
-def overall(found: Sequence[Group], base: str) -> list[Ratio]:
+def overall(groups: Sequence[Group], base: str) -> list[Ratio]:
     """Every variant against `base` over all groups that have both, by source; p-values are Holm's.
 
     A source that serves several groups counts once.
     """
-    made = []
-    for name in variant_names(found):
+    compared = []
+    for name in variant_names(groups):
         if name == base:
             continue
         logs: dict[Source, list[float]] = {}
-        for group in found:
-            for seed, (mine, theirs) in group.errors(name, base).items():
-                logs.setdefault(group.source_of(seed), []).append(math.log(mine) - math.log(theirs))
-        made.append(_ratio(name, base, list(logs.values())))
-    return _holm(made)
+        for group in groups:
+            for seed, (error, other) in group.errors(name, base).items():
+                logs.setdefault(group.source_of(seed), []).append(math.log(error) - math.log(other))
+        compared.append(_ratio(name, base, list(logs.values())))
+    return _holm(compared)
 
 
-def ranks(found: Sequence[Group]) -> dict[str, float]:
+def ranks(groups: Sequence[Group]) -> dict[str, float]:
     """Mean rank of every variant over the sources of `ranked`; 1 is best."""
-    table = list(ranked(found).values())
+    table = list(ranked(groups).values())
     if not table:
         return {}
     mean = np.mean(table, axis=0).tolist()
-    best = sorted(zip(variant_names(found), mean, strict=True), key=lambda pair: pair[1])
+    best = sorted(zip(variant_names(groups), mean, strict=True), key=lambda pair: pair[1])
     return dict(best)
 
 
-def ranked(found: Sequence[Group]) -> dict[Source, np.ndarray]:
+def ranked(groups: Sequence[Group]) -> dict[Source, np.ndarray]:
     """Ranks of all variants, in the order of their names, by every source that has all of them.
 
     A source ranks the geometric means of the errors on its targets, a failure as the worst; targets
     that not every variant was graded on are left out.
     """
-    names = variant_names(found)
+    names = variant_names(groups)
     logs: dict[Source, list[list[float]]] = {}
-    for group in found:
+    for group in groups:
         if set(group.rows) != set(names):
             continue
         for seed in group.rows[names[0]]:
             cells = [group.rows[name].get(seed) for name in names]
-            errors = [error for cell in cells if cell and (error := _error(cell)) is not None]
+            errors = [error for cell in cells if cell and (error := error_of_row(cell)) is not None]
             if len(errors) == len(names):
                 logs.setdefault(group.source_of(seed), []).append([*map(math.log, errors)])
     return {source: rankdata(np.mean(lines, axis=0)) for source, lines in logs.items()}
@@ -285,24 +172,24 @@ def break_even(rows: Sequence[Row], scratch: Sequence[Row], threshold: str) -> f
     n · (seconds a target from scratch) = source + n · (seconds a target), to the same error; None
     where it never is, or fewer than half of the cells of one of them get there.
     """
-    mine, theirs = time_to(rows, threshold)[0], time_to(scratch, threshold)[0]
+    seconds, from_scratch = time_to(rows, threshold)[0], time_to(scratch, threshold)[0]
     source = [row["seconds"]["source"] for row in rows if row["seconds"]["source"] is not None]
-    if mine is None or theirs is None or not source or theirs <= mine:
+    if seconds is None or from_scratch is None or not source or from_scratch <= seconds:
         return None
     stages = [
         (row["seconds"]["prune"] or 0) + (row["seconds"]["allocate"] or 0)
         for row in rows
         if row["seconds"]["total"] is not None
     ]
-    return (float(np.median(source)) + float(np.median(stages))) / (theirs - mine)
+    return (float(np.median(source)) + float(np.median(stages))) / (from_scratch - seconds)
 
 
 def _ratio(one: str, other: str, logs: Sequence[Sequence[float]]) -> Ratio:
     """From the log ratios of every source's pairs; infinite where one of a pair failed."""
     every = np.array([log for some in logs for log in some], float)
-    known = every[np.isfinite(every)]
+    finite = every[np.isfinite(every)]
     low, high = _interval(logs)
-    most = 1 + np.abs(known).max(initial=0)  # a failure is the largest difference
+    most = 1 + np.abs(finite).max(initial=0)  # a failure is the largest difference
     means = np.array([np.clip(some, -most, most).mean() for some in logs], float)
     p = None
     if len(means) >= FEWEST and np.any(means):
@@ -310,13 +197,13 @@ def _ratio(one: str, other: str, logs: Sequence[Sequence[float]]) -> Ratio:
     return Ratio(
         one,
         other,
-        float(np.exp(known.mean())) if len(known) else math.nan,
+        float(np.exp(finite.mean())) if len(finite) else math.nan,
         low,
         high,
         p,
         pairs=len(every),
         wins=int((every < 0).sum()),
-        failures=len(every) - len(known),
+        failures=len(every) - len(finite),
         median=float(np.exp(np.median(every))) if len(every) else math.nan,
         sources=len(logs),
         ahead=int((means < 0).sum()),
@@ -348,15 +235,15 @@ def _interval(logs: Sequence[Sequence[float]]) -> tuple[float, float]:
     return float(np.exp(drawn.low)), float(np.exp(drawn.high))
 
 
-def _holm(found: Sequence[Ratio]) -> list[Ratio]:
+def _holm(ratios: Sequence[Ratio]) -> list[Ratio]:
     """Holm (1979): the k-th smallest of m p-values times m − k + 1, never falling."""
-    order = sorted((r for r in found if r.p is not None), key=lambda r: r.p or 0)
+    order = sorted((r for r in ratios if r.p is not None), key=lambda r: r.p or 0)
     corrected, highest = {}, 0.0
     for k, one in enumerate(order):
         assert one.p is not None
         highest = max(highest, min(1.0, one.p * (len(order) - k)))
         corrected[one.one] = highest
-    return [replace(ratio, p=corrected.get(ratio.one)) for ratio in found]
+    return [replace(ratio, p=corrected.get(ratio.one)) for ratio in ratios]
 
 
 def _quantile(errors: Sequence[float], share: float) -> float:
@@ -368,16 +255,3 @@ def _quantile(errors: Sequence[float], share: float) -> float:
         return float(above) if place > math.floor(place) or math.isinf(below) else float(below)
     weight = place - math.floor(place)
     return float(np.exp((1 - weight) * np.log(below) + weight * np.log(above)))
-
-
-def _error(row: Row) -> float | None:
-    """On the target; infinite without a result, None without a reference to grade it."""
-    error = row["target_error"]
-    if error is not None:
-        return max(error, TINY) if math.isfinite(error) else math.inf
-    failed = row.get("fault") is not None or row.get("reference_error") is not None
-    return math.inf if failed else None
-
-
-def _items(values: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
-    return tuple(sorted(values.items()))

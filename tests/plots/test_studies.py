@@ -13,7 +13,7 @@ from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.plots import error_against_seconds, source_error, studies
 from pacpde.plots.style import styled
 from pacpde.problems import Heat
-from pacpde.studies.statistics import Group, groups
+from pacpde.studies.groups import Group, group_rows
 from tests.rows import row
 
 
@@ -28,7 +28,7 @@ def found() -> list[Group]:
                 row("pac", seed, 1e-4 * (1 + seed), **where),
                 row("last_layer", seed, None if alpha == 0.2 else 1e-2, **where),
             ]
-    return groups(rows)
+    return group_rows(rows)
 
 
 def test_error_against_distance(found: list[Group]) -> None:
@@ -59,7 +59,7 @@ def test_critical_difference(found: list[Group]) -> None:
     assert [text.get_text() for text in ax.texts] == ["1.00", "2.00", "3.00"]
     # Demšar's table 5: q of 3 classifiers at 0.05 is 2.343; by the three sources
     assert f"{2.343 * np.sqrt(3 * 4 / (6 * 3)):.2f}" in ax.get_title()
-    one = groups([row(name, 0, 1e-3 * k) for k, name in enumerate(("a", "b"), 1)])
+    one = group_rows([row(name, 0, 1e-3 * k) for k, name in enumerate(("a", "b"), 1)])
     (ax,) = studies.critical_difference(one).axes
     assert "no test" in ax.get_title()
 
@@ -67,7 +67,7 @@ def test_critical_difference(found: list[Group]) -> None:
 def test_lines_of_many_methods_differ() -> None:
     names = [f"method {k}" for k in range(24)]
     rows = [row(name, 0, 1e-3 * (k + 1)) for k, name in enumerate(names)]
-    (ax,) = studies.error_against_distance(groups(rows), "heat").axes
+    (ax,) = studies.error_against_distance(group_rows(rows), "heat").axes
     lines = [bars.lines[0] for bars in ax.containers]
     shown = {(line.get_color(), line.get_marker(), str(line._dash_pattern)) for line in lines}  # type: ignore[attr-defined]
     assert len(shown) == 24
@@ -107,7 +107,7 @@ LONG = "pac (sparsity=0.4, steps=300, grow=20, recall=false, walk='adaptive_only
 @pytest.mark.parametrize("dark", [False, True])
 def test_titles_and_labels_lie_inside_the_picture(base: str, names: list[str], dark: bool) -> None:
     rows = [row(name, seed, 1e-3 * (1 + seed)) for name in (base, *names) for seed in range(2)]
-    few = groups(rows)
+    few = group_rows(rows)
     history = [{"seconds": 1.0 + k, "error": 0.1**k, "stage": "fit"} for k in range(3)]
     way = "lorenz(sigma=10, rho=28, beta=2.66667) to lorenz(sigma=10, rho=15, beta=2.66667), " * 2
     with styled(dark):

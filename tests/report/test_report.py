@@ -18,10 +18,10 @@ from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.networks import checkpoint
 from pacpde.problems import Heat
 from pacpde.report import summary_text, write
+from pacpde.studies.groups import group_rows
 from pacpde.studies.records import sealed
 from pacpde.studies.results_store import ResultsStore
 from pacpde.studies.run_study import run_study
-from pacpde.studies.statistics import groups
 from pacpde.studies.study import Study
 from tests.rows import row
 
@@ -110,11 +110,11 @@ def test_the_slider_holds_reference_and_prediction(page: Path, folder: Path) -> 
 
 def test_a_summary_is_made_from_its_numbers(folder: Path) -> None:
     rows = ResultsStore(folder).rows()
-    said = summary_text.summary(groups(rows), rows, 20)
+    said = summary_text.summary(group_rows(rows), rows, 20)
     assert said[0].startswith("18 of 20 cells: 3 transfers, 3 methods, 2 seeds")
     assert said[0].endswith("1 have no result and count as the worst.")
     assert any("from 2 sources; too few sources for a test" in sentence for sentence in said)
-    one = groups([row for row in rows if row["family"] == "lorenz"])
+    one = group_rows([row for row in rows if row["family"] == "lorenz"])
     mine, theirs = one[0].pairs("warm_start", "scratch")
     ratio = math.exp(np.log(mine / theirs).mean())
     (sentence,) = [s for s in said if s.startswith("lorenz: warm start")]
@@ -134,7 +134,7 @@ def of_many(seeds: int) -> list[str]:
             for name in names:
                 error = errors.get(name, 1e-3 * (2 if seed % 2 else 0.5)) * (1 + seed / 10)
                 rows.append(row(name, seed, error, target={"alpha": target}))
-    return summary_text.summary(groups(rows), rows, len(rows))
+    return summary_text.summary(group_rows(rows), rows, len(rows))
 
 
 def test_many_methods_are_told_by_verdict() -> None:
@@ -158,16 +158,16 @@ def test_too_few_sources_give_no_verdict_however_many_pairs_there_are() -> None:
     assert not any("from every source" in sentence for sentence in one)
     assert any("one source allows no interval and no test" in sentence for sentence in one)
     pair = [row("scratch", 0, 1e-3), row("pac", 0, 2e-3)]
-    (sentence,) = summary_text.against("heat", groups(pair), "scratch")
+    (sentence,) = summary_text.against("heat", group_rows(pair), "scratch")
     assert "interval 2" not in sentence and "no interval and no test" in sentence
 
 
 def test_variants_and_scipy_are_no_methods_of_their_own() -> None:
     names = ['pac (mask="random")', 'pac (mask="inverted")', "scratch", "scipy"]
     rows = [row(name, 0, 1e-3) for name in names]
-    said = summary_text.summary(groups(rows), rows, 4)[0]
+    said = summary_text.summary(group_rows(rows), rows, 4)[0]
     assert "1 transfer, 2 methods in 3 variants and scipy, 1 seed" in said
-    assert ", 1 method, 1 seed" in summary_text.summary(groups(rows[2:3]), rows[2:3], 1)[0]
+    assert ", 1 method, 1 seed" in summary_text.summary(group_rows(rows[2:3]), rows[2:3], 1)[0]
 
 
 def test_numbers_have_two_digits() -> None:

@@ -8,13 +8,13 @@ import pytest
 from scipy.stats import CensoredData, bootstrap, ecdf, wilcoxon
 
 from pacpde.studies import statistics
-from pacpde.studies.statistics import groups
+from pacpde.studies.groups import Group, group_rows
 from tests.rows import row
 
 
 def test_groups_by_transfer() -> None:
     rows = [row("a", 0, 1e-3), row("b", 0, 2e-3), row("a", 0, 1e-2, target={"alpha": 0.8})]
-    first, second = groups(rows)
+    first, second = group_rows(rows)
     assert first.name == "heat alpha=0.4→0.2" and list(first.rows) == ["a", "b"]
     assert second.name == "heat alpha=0.4→0.8" and first.distance == 0.5
 
@@ -42,7 +42,7 @@ def test_ratio_interval_and_test_are_paired_by_seed() -> None:
     rows = [row("base", k, e) for k, e in enumerate(base)]
     rows += [row("mine", k, e) for k, e in enumerate(mine)]
     rows += [row("mine", 99, 1e9)]  # no partner: not in a pair
-    (group,) = groups(rows)
+    (group,) = group_rows(rows)
     (found,) = statistics.ratios(group, "base")
     logs = np.log(mine / base)
     expected = bootstrap((logs,), np.mean, method="percentile", random_state=0, n_resamples=10_000)
@@ -58,7 +58,7 @@ def test_a_pair_with_one_failure_is_won_by_the_other() -> None:
     rows += [row("mine", k, 2e-3 * (k + 1) ** 1.1) for k in range(4)]
     rows += [row("mine", k, None) for k in (4, 5)]
     rows += [row("base", 9, None), row("mine", 9, None)]  # says nothing of either
-    (group,) = groups(rows)
+    (group,) = group_rows(rows)
     (found,) = statistics.ratios(group, "base")
     assert (found.pairs, found.wins, found.failures) == (6, 0, 2)
     logs = np.log([2 * (k + 1) ** 0.1 for k in range(4)])
@@ -107,17 +107,17 @@ def test_break_even() -> None:
 
 def test_ranks() -> None:
     rows = [row("a", 0, 1e-3), row("b", 0, 1e-4), row("c", 0, None)]
-    assert statistics.ranks(groups(rows)) == {"b": 1.0, "a": 2.0, "c": 3.0}
+    assert statistics.ranks(group_rows(rows)) == {"b": 1.0, "a": 2.0, "c": 3.0}
 
 
-def of_targets(errors: dict[int, list[tuple[float, float]]]) -> list[statistics.Group]:
+def of_targets(errors: dict[int, list[tuple[float, float]]]) -> list[Group]:
     """Groups of as many targets; seed → (error of "mine", error of "base") on each."""
     rows = []
     for seed, pairs in errors.items():
         for number, (mine, base) in enumerate(pairs):
             target = {"target": {"alpha": 0.1 + 0.01 * number}}
             rows += [row("mine", seed, mine, **target), row("base", seed, base, **target)]
-    return groups(rows)
+    return group_rows(rows)
 
 
 def test_targets_of_one_source_are_not_independent() -> None:
@@ -168,7 +168,7 @@ def test_other_time_spans_and_coefficients_are_other_sources() -> None:
         for alpha in (0.4, 0.8):
             where = {"source": {"alpha": alpha}, "until": until}
             rows += [row("mine", 0, 2e-3, **where), row("base", 0, 1e-3, **where)]
-    (found,) = statistics.overall(groups(rows), "base")
+    (found,) = statistics.overall(group_rows(rows), "base")
     assert (found.pairs, found.sources) == (4, 4)
 
 
@@ -192,11 +192,11 @@ def test_what_no_reference_grades_counts_in_no_statistic_of_errors() -> None:
     assert found.median == pytest.approx(1e-3)
     nothing = statistics.error_summary([ungraded("a", 1)])
     assert (nothing.median, nothing.low, nothing.high, nothing.failed) == (None, None, None, 0)
-    (ratio,) = statistics.ratios(groups(rows)[0], "b")
+    (ratio,) = statistics.ratios(group_rows(rows)[0], "b")
     assert (ratio.pairs, ratio.failures) == (1, 0)
     assert statistics.time_to(rows[:2], "0.01") == (None, 0)
-    assert statistics.ranks(groups([ungraded("a", 0), row("b", 0, 1.0)])) == {}
-    assert groups([ungraded("a", 0)])[0].distance is None
+    assert statistics.ranks(group_rows([ungraded("a", 0), row("b", 0, 1.0)])) == {}
+    assert group_rows([ungraded("a", 0)])[0].distance is None
 
 
 def test_an_error_of_zero_is_a_result() -> None:

@@ -1,0 +1,124 @@
+"""Rows of a study by transfer: the same family, source, target, labels, noise and physics.
+
+A row without a result is a failure and counts as the worst. A row whose target has no reference is
+ungraded: it has no error, and counts in no statistic of errors.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from pacpde.studies.records import Row
+
+TINY = 1e-300  # in place of an error of 0, which has no logarithm
+COMMON = ("family", "source", "target", "until", "labels", "noise", "physics")  # to a group
+
+Source = tuple[Any, ...]  # what tells a trained source from others
+
+
+@dataclass(frozen=True)
+class Group:
+    """All cells of one transfer: variants × seeds.
+
+    Attributes:
+        rows: variant → seed → row.
+    """
+
+    family: str
+    source: Mapping[str, float]
+    target: Mapping[str, float]
+    until: float | None
+    labels: int
+    noise: float
+    physics: bool
+    rows: dict[str, dict[int, Row]]
+
+    @property
+    def name(self) -> str:
+        """What changes, in words: `burgers nu=0.00318→0.00637`."""
+        changed = [
+            f"{name}={self.source[name]:.4g}→{value:.4g}"
+            for name, value in self.target.items()
+            if value != self.source[name]
+        ] or ["to itself"]
+        extra = [] if not self.labels else [f"{self.labels} labels"]
+        extra += [f"{self.noise:.0%} noise"] if self.noise else []
+        extra += [] if self.physics else ["no physics"]
+        extra += [] if self.until is None else [f"t ≤ {self.until:g}"]
+        return f"{self.family} {', '.join([*changed, *extra])}"
+
+    @cached_property
+    def distance(self) -> float | None:
+        """‖u_T − u_S‖ / ‖u_T‖."""
+        return next(iter(self._values("distance")), None)
+
+    @cached_property
+    def reference_seconds(self) -> float | None:
+        """Of scipy on the target, the median over its runs."""
+        seconds = self._values("reference_seconds")
+        return float(np.median(seconds)) if seconds else None
+
+    @cached_property
+    def reference_error(self) -> float | None:
+        """The certificate of scipy's solution of the target."""
+        return next(iter(self._values("reference_error")), None)
+
+    def _values(self, key: str) -> list[float]:
+        rows = [row for seeds in self.rows.values() for row in seeds.values()]
+        return [row[key] for row in rows if row[key] is not None]
+
+    def pairs(self, one: str, other: str) -> tuple[np.ndarray, np.ndarray]:
+        """Target errors of two variants over the seeds of both; infinite for a failure.
+
+        Seeds for which both failed, or one is ungraded, are left out.
+        """
+        pairs = np.array(list(self.errors(one, other).values()), float).reshape(-1, 2)
+        return pairs[:, 0], pairs[:, 1]
+
+    def errors(self, one: str, other: str) -> dict[int, tuple[float, float]]:
+        """`pairs`, by seed."""
+        rows, other_rows = self.rows.get(one, {}), self.rows.get(other, {})
+        pairs = {}
+        for seed in [seed for seed in rows if seed in other_rows]:
+            error, other_error = error_of_row(rows[seed]), error_of_row(other_rows[seed])
+            if error is not None and other_error is not None:
+                pairs[seed] = error, other_error
+        return {seed: pair for seed, pair in pairs.items() if math.isfinite(min(pair))}
+
+    def source_of(self, seed: int) -> Source:
+        """Of the cells of a seed: those of one source have the same, whatever their target."""
+        return self.family, _items(self.source), self.until, seed
+
+
+def group_rows(rows: Iterable[Row]) -> list[Group]:
+    """Rows by transfer, in the order of their first appearance."""
+    groups: dict[str, Group] = {}
+    for row in rows:
+        common = {key: row[key] for key in COMMON}
+        transfer = json.dumps(common, sort_keys=True)
+        group = groups.setdefault(transfer, Group(**common, rows={}))
+        group.rows.setdefault(row["variant"], {})[row["seed"]] = row
+    return list(groups.values())
+
+
+def variant_names(groups: Iterable[Group]) -> list[str]:
+    """In the order of their first appearance."""
+    return list(dict.fromkeys(name for group in groups for name in group.rows))
+
+
+def error_of_row(row: Row) -> float | None:
+    """On the target; infinite without a result, None without a reference to grade it."""
+    error = row["target_error"]
+    if error is not None:
+        return max(error, TINY) if math.isfinite(error) else math.inf
+    failed = row.get("fault") is not None or row.get("reference_error") is not None
+    return math.inf if failed else None
+
+
+def _items(values: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    return tuple(sorted(values.items()))
