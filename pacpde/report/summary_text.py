@@ -146,8 +146,8 @@ def _compared(family: str, r: Ratio) -> str:
     failures = f", {r.failures} of them with one failure" if r.failures else ""
     interval = f" (95 % interval {plain(r.low)} to {plain(r.high)})" if r.low == r.low else ""
     return (
-        f"{family}: {readable(r.one)} {verb} {readable(r.other)}: its error is {plain(r.ratio)} times as large in "
-        f"the geometric mean{interval}, "
+        f"{family}: {readable(r.one)} {verb} {readable(r.other)}: its error is {plain(r.ratio)} "
+        f"times as large in the geometric mean{interval}, "
         f"{plain(r.median)} times in the median, smaller in {r.wins} of {r.pairs} pairs"
         f"{failures} from {_number(r.sources, 'source')}; {p}."
     )
@@ -170,8 +170,8 @@ def _recall(rows: Sequence[Row]) -> str:
     if not ratios:
         return ""
     return (
-        f"The source is recalled at so many times its own error, in the median: {', '.join(ratios)}; "
-        "the other methods keep no source."
+        "The source is recalled at so many times its own error, in the median: "
+        f"{', '.join(ratios)}; the other methods keep no source."
     )
 
 
