@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
-from pacpde.networks.protocol import Network
+from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.narrow import RIGHT_HAND_SIDE
 from pacpde.physics.problem import Problem
 from pacpde.residuals.error_estimate import error_estimate, linearised
@@ -21,23 +20,17 @@ CHUNK = 8192  # points at once
 FAR = 30  # times a declared scale, or a share of it, beyond which the scale is doubted
 
 
-def assess(
-    network: Network,
-    weights: torch.Tensor,
-    ansatz: PhysicsAnsatz,
-    points: torch.Tensor,
-    estimate: bool = True,
-) -> Assessment:
+def assess(solver: Surrogate, points: torch.Tensor, estimate: bool = True) -> Assessment:
     """How far a solution can be trusted, from its equation alone.
 
     Args:
         points: held out, [points, axes].
         estimate: whether its error is estimated; that costs about as much as some steps of a fit.
     """
-    problem = ansatz.problem
+    problem = solver.problem
     if problem.coordinates_read:
         points = torch.cat([points, _more(problem, len(points) * FINER).to(points)])
-    measured = [_Measured.at(network, weights, ansatz, chunk) for chunk in points.split(CHUNK)]
+    measured = [_Measured.at(solver, chunk) for chunk in points.split(CHUNK)]
     sizes, residuals, fields = _Measured.together([(1.0, measured)])
     residual = _worst_share(residuals, sizes)
     notes = list(_scales(problem, fields))
@@ -48,13 +41,13 @@ def assess(
     for one in narrow:
         around, share = one.box(problem, IN_BOX)
         tensor = torch.from_numpy(around).to(points)
-        boxes.append((share, [_Measured.at(network, weights, ansatz, tensor)]))
+        boxes.append((share, [_Measured.at(solver, tensor)]))
     if boxes:
         sizes, residuals, _ = _Measured.together([(1.0, measured), *boxes])
         missed, residual = residual, max(residual, _worst_share(residuals, sizes))
         if residual > NOTED * missed:
             notes += [f"{one}: the points of a fit hardly see it" for one in narrow]
-    error = error_estimate(network, weights, ansatz) if estimate else None
+    error = error_estimate(solver) if estimate else None
     if estimate and error is None:
         notes.append(
             "the error cannot be estimated for this kind of equation: only the residual is known"
@@ -80,11 +73,9 @@ class _Measured:
     values: torch.Tensor
 
     @classmethod
-    def at(
-        cls, network: Network, weights: torch.Tensor, ansatz: PhysicsAnsatz, points: torch.Tensor
-    ) -> "_Measured":
-        jet, slopes, rates = linearised(network, weights, ansatz, points)
-        changes = jet[ansatz.problem.channels.index("t")]
+    def at(cls, solver: Surrogate, points: torch.Tensor) -> "_Measured":
+        jet, slopes, rates = linearised(solver, points)
+        changes = jet[solver.problem.channels.index("t")]
         linear = slopes * jet.unsqueeze(2)  # [channels, points, equations, fields]
         rest = rates - linear.sum((0, 3))
         terms = linear.permute(0, 3, 1, 2).flatten(0, 1)  # [terms, points, equations]

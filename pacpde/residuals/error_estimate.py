@@ -19,13 +19,12 @@ import scipy.sparse as sp
 import torch
 from scipy.sparse.linalg import splu
 
-from pacpde.networks.ansatz import PhysicsAnsatz
-from pacpde.networks.protocol import Network
+from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.conditions import Dirichlet
-from pacpde.physics.derivatives import ChannelDerivative
 from pacpde.physics.narrow import START
 from pacpde.physics.problem import Problem
 from pacpde.residuals.estimate_grid import NODES, Grid
+from pacpde.residuals.terms import channels_of
 from pacpde.runtime import gradients
 
 DENSE, PLACES = 2048, 4  # even times, and places at each, at which defects are looked at
@@ -33,13 +32,13 @@ CHUNK = 8192  # points at once
 FINE, IN_BOX = 2**16, 2**12  # points of a start that is narrow, and around its features
 
 
-def error_estimate(network: Network, weights: torch.Tensor, ansatz: PhysicsAnsatz) -> float | None:
+def error_estimate(solver: Surrogate) -> float | None:
     """Relative L2 error of the worst field, to first order; None where it is not known how.
 
     Equations that are not of the form u_t = rhs with derivatives in space up to second order, and
     more than three space axes, are left out.
     """
-    problem = ansatz.problem
+    problem = solver.problem
     channels = problem.channels
     names = [axis.name for axis in problem.domain.space]
     if (
@@ -48,9 +47,8 @@ def error_estimate(network: Network, weights: torch.Tensor, ansatz: PhysicsAnsat
         or any(channel.count(name) > 2 for channel in channels for name in names)
     ):
         return None
-    defects = _defects_in_time(network, weights, ansatz)
-    grid = Grid.of(network, weights, ansatz, defects)
-    linear = _Linearised.at(network, weights, ansatz, grid)
+    grid = Grid.of(solver, _defects_in_time(solver))
+    linear = _Linearised.at(solver, grid)
     if not problem.domain.space:
         error = _solved_as_ode(linear, grid)
     else:
@@ -60,29 +58,29 @@ def error_estimate(network: Network, weights: torch.Tensor, ansatz: PhysicsAnsat
         errors = np.sqrt((weight * error**2).sum((0, 1)))
         sizes = np.sqrt((weight * linear.values**2).sum((0, 1)))
         shares = np.where(errors == 0, 0.0, errors / np.where(sizes > 0, sizes, 0.0))
-    missed = _missed_start(network, weights, ansatz)
+    missed = _missed_start(solver)
     return float(np.nan_to_num(shares, nan=np.inf, posinf=np.inf).max(initial=missed))
 
 
-def _defects_in_time(network: Network, weights: torch.Tensor, ansatz: PhysicsAnsatz) -> np.ndarray:
+def _defects_in_time(solver: Surrogate) -> np.ndarray:
     """Mean size of the defect at even times, [times]; empty where the equation reads no time."""
-    problem = ansatz.problem
+    problem = solver.problem
     if not problem.domain.space or "t" not in problem.coordinates_read:
         return np.zeros(0)
     unit = np.random.default_rng(0).uniform(size=(DENSE, PLACES, len(problem.axes)))
     unit[..., 0] = np.linspace(0, 1, DENSE)[:, None]
     points = torch.from_numpy(problem.domain.from_unit(unit.reshape(-1, unit.shape[-1])))
     total = np.zeros(0)
-    for own in points.to(weights).split(CHUNK):
-        jet, _, rates = linearised(network, weights, ansatz, own)
+    for own in points.to(solver.weights).split(CHUNK):
+        jet, _, rates = linearised(solver, own)
         defect = (rates - jet[problem.channels.index("t")]) / rates.new_tensor(problem.scales)
         total = np.append(total, defect.abs().sum(-1).double().cpu().numpy())
     return np.nan_to_num(total.reshape(DENSE, PLACES).mean(1), posinf=0.0)
 
 
-def _missed_start(network: Network, weights: torch.Tensor, ansatz: PhysicsAnsatz) -> float:
+def _missed_start(solver: Surrogate) -> float:
     """Relative L2 by which a start is missed that is too narrow for the nodes; else 0."""
-    problem = ansatz.problem
+    problem = solver.problem
     narrow = [one for one in problem.narrow_features if one.what == START]
     if not narrow:
         return 0.0
@@ -96,10 +94,8 @@ def _missed_start(network: Network, weights: torch.Tensor, ansatz: PhysicsAnsatz
         start = np.stack([np.broadcast_to(part, len(some)) for part in parts], -1)
         size += share * (start**2).mean(0)
         for own, expected in zip(np.array_split(some, 8), np.array_split(start, 8), strict=True):
-            batch = ansatz.batch(torch.from_numpy(own).to(weights))
-            with torch.no_grad():
-                found = batch.fields(network.forward(weights, batch.inputs, batch.names))[0]
-            squares = ((found.double().cpu().numpy() - expected) ** 2).sum(0)
+            values = solver.at(torch.from_numpy(own).to(solver.weights))
+            squares = ((values.double().cpu().numpy() - expected) ** 2).sum(0)
             wrong += share * squares / len(some)
     return float(np.sqrt(wrong / np.where(size > 0, size, 1.0)).max())
 
@@ -124,14 +120,12 @@ class _Linearised:
     edge_error: np.ndarray
 
     @classmethod
-    def at(
-        cls, network: Network, weights: torch.Tensor, ansatz: PhysicsAnsatz, grid: Grid
-    ) -> "_Linearised":
-        problem = ansatz.problem
+    def at(cls, solver: Surrogate, grid: Grid) -> "_Linearised":
+        problem, weights = solver.problem, solver.weights
         shape = (len(grid.times), len(grid.nodes))
         columns = [np.repeat(grid.times, shape[1]), *np.tile(grid.nodes, (shape[0], 1)).T]
         points = torch.from_numpy(np.stack(columns, -1)).to(weights)
-        jet, slopes, rates = linearised(network, weights, ansatz, points)
+        jet, slopes, rates = linearised(solver, points)
         names = problem.channels
 
         def shaped(values: torch.Tensor) -> np.ndarray:
@@ -152,7 +146,7 @@ class _Linearised:
 
 @gradients()
 def linearised(
-    network: Network, weights: torch.Tensor, ansatz: PhysicsAnsatz, points: torch.Tensor
+    solver: Surrogate, points: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """A solution and its equation at points [points, axes].
 
@@ -161,14 +155,10 @@ def linearised(
         slopes: ∂(rhs of field i)/∂(channel of field j), [channels, points, fields i, fields j].
         rates: the right-hand sides, [points, fields].
     """
-    problem = ansatz.problem
-    batch = ansatz.batch(points, problem.channels)
-    with torch.no_grad():
-        jet = batch.fields(network.forward(weights, batch.inputs, batch.names))
-    leaf = jet.detach().clone().requires_grad_(True)
-    channels = {name: own.unbind(-1) for name, own in zip(batch.names, leaf.unbind(0), strict=True)}
-    axes = [axis.name for axis in problem.axes]
-    d = ChannelDerivative(channels, axes, dict(zip(axes, points.unbind(-1), strict=True)))
+    problem = solver.problem
+    jet = solver.jet(points, problem.channels)
+    leaf = jet.clone().requires_grad_(True)
+    channels, d = channels_of(problem, problem.channels, points, leaf)
     rates = [rate + 0 * leaf[0, :, 0] for rate in problem.rates(channels[""], d)]
     slopes = [torch.autograd.grad(rate.sum(), leaf, retain_graph=True)[0] for rate in rates]
     return jet, torch.stack(slopes, 2), torch.stack([rate.detach() for rate in rates], -1)

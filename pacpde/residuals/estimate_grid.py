@@ -8,8 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from pacpde.networks.ansatz import PhysicsAnsatz
-from pacpde.networks.protocol import Network
+from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.conditions import Periodic
 from pacpde.physics.domain import Axis, mesh
 from pacpde.physics.problem import Problem
@@ -41,11 +40,9 @@ class Grid:
     weights: np.ndarray
 
     @classmethod
-    def of(
-        cls, network: Network, weights: torch.Tensor, ansatz: PhysicsAnsatz, defects: np.ndarray
-    ) -> "Grid":
+    def of(cls, solver: Surrogate, defects: np.ndarray) -> "Grid":
         """Of a solution; `defects` tell at even times what is to be seen, if anything."""
-        problem = ansatz.problem
+        problem = solver.problem
         space = problem.domain.space
         times = _times(problem, defects)
         if not space:
@@ -53,7 +50,7 @@ class Grid:
             shares = _graded(times, ODE_STEPS + 1)[:, None]
             return cls(times, np.zeros((1, 0)), np.ones(1, bool), {"": one}, shares)
         count = NODES[len(space)]
-        axes = [_placed(network, weights, ansatz, axis, count) for axis in space]
+        axes = [_placed(solver, axis, count) for axis in space]
         periodic = [isinstance(problem.edges[axis.name], Periodic) for axis in space]
         inside = [np.ones(len(x), bool) for x in axes]
         for own, wraps in zip(inside, periodic, strict=True):
@@ -121,14 +118,12 @@ def _shares(x: np.ndarray) -> np.ndarray:
     return np.append(gaps, 0) / 2 + np.insert(gaps, 0, 0) / 2
 
 
-def _placed(
-    network: Network, weights: torch.Tensor, ansatz: PhysicsAnsatz, axis: Axis, count: int
-) -> np.ndarray:
+def _placed(solver: Surrogate, axis: Axis, count: int) -> np.ndarray:
     """Nodes of a space axis, half of them evenly, half where the solution is steep.
 
     A periodic axis goes without its upper end.
     """
-    problem = ansatz.problem
+    problem = solver.problem
     domain = problem.domain
     x = axis.grid(4 * count)
     rng = np.random.default_rng(0)
@@ -136,11 +131,9 @@ def _placed(
     places[:, 0] = domain.axis("t").grid(SNAPSHOTS)
     points = np.repeat(places[:, None], len(x), 1)
     points[..., domain.names.index(axis.name)] = x
-    batch = ansatz.batch(torch.from_numpy(points.reshape(-1, points.shape[-1])).to(weights))
-    with torch.no_grad():
-        fields = batch.fields(network.forward(weights, batch.inputs, batch.names))[0]
-    seen = fields.double().cpu().numpy().reshape(SNAPSHOTS, len(x), -1)
-    steep = np.abs(np.diff(seen, axis=1))
+    flat = torch.from_numpy(points.reshape(-1, points.shape[-1])).to(solver.weights)
+    fields = solver.at(flat).double().cpu().numpy().reshape(SNAPSHOTS, len(x), -1)
+    steep = np.abs(np.diff(fields, axis=1))
     largest = steep.sum(1, keepdims=True).max(0, keepdims=True)
     density = (steep / np.where(largest > 0, largest, 1)).max((0, 2))
     total = density.sum()

@@ -210,7 +210,7 @@ class PhysicsTask:
             return Assessment(residual, None, (LABELS_ONLY_NOTE,))
         solver = self.solver(network, weights, sampling)
         points = self._held_out_points(sampling, generator(self.seed, "held-out"))
-        return assess(solver.network, solver.weights, solver.field_ansatz, points, estimate)
+        return assess(solver, points, estimate)
 
     @cached_property
     def _split(self) -> tuple[Measurements, Measurements]:

@@ -91,7 +91,7 @@ class PhysicsTerm(Term):
         return cls(ansatz.batch(points, problem.channels), problem, weight=weight)
 
     def residual(self, fields: torch.Tensor) -> torch.Tensor:
-        channels, d = channels_of(self.problem, self.batch, fields)
+        channels, d = channels_of(self.problem, self.batch.names, self.batch.coordinates, fields)
         rates = self.problem.rates(channels[""], d)
         rows = [
             (slope - rate) * self.problem.time_unit / scale
@@ -122,12 +122,17 @@ class PhysicsTerm(Term):
 
 
 def channels_of(
-    problem: Problem, batch: Batch, jet: torch.Tensor
+    problem: Problem, names: Sequence[str], points: torch.Tensor, jet: torch.Tensor
 ) -> tuple[dict[str, tuple[torch.Tensor, ...]], ChannelDerivative]:
-    """Derivative → its fields, of a jet [..., channels, points, fields]; and a family's `d`."""
+    """Derivative → its fields, and the `d` that a family is given.
+
+    Args:
+        names: the derivatives that the jet [..., channels, points, fields] holds.
+        points: its coordinates, [..., points, axes].
+    """
     axes = [axis.name for axis in problem.axes]
-    channels = {name: own.unbind(-1) for name, own in zip(batch.names, jet.unbind(-3), strict=True)}
-    coordinates = dict(zip(axes, batch.coordinates.unbind(-1), strict=True))
+    channels = {name: own.unbind(-1) for name, own in zip(names, jet.unbind(-3), strict=True)}
+    coordinates = dict(zip(axes, points.unbind(-1), strict=True))
     return channels, ChannelDerivative(channels, axes, coordinates)
 
 
