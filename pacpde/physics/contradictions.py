@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LINES = 8  # along an axis, at which a start in several dimensions is looked at
 SAMPLES = 2048  # intervals of a line
+FINE = 2**16  # random points at which the size of a start is measured
 SUSPECTS = 8  # intervals of a line that are looked at more closely
 BESIDE = (2.0**-40, -(2.0**-40), 2.0**-24, -(2.0**-24))  # shares of an axis; rounding spoils some
 HALVINGS = 34  # of such an interval, to a share of 2⁻⁴⁵ of the axis: rounding ends it there
@@ -90,14 +91,15 @@ class _StartOnLines:
         space = self.problem.domain.space
         rng = np.random.default_rng(0)
         self.places = rng.uniform(0.01, 0.99, (LINES if len(space) > 1 else 1, len(space)))
-        values = np.concatenate([self.line(axis, axis.grid(SAMPLES + 1))[0] for axis in space], 1)
+        shares = np.concatenate([[0.0, 1.0], rng.random(FINE // len(self.places))])
+        values = [self.line(axis, axis.lower + axis.length * shares)[0] for axis in space]
         walls = [
             abs(value)
             for edge in self.problem.edges.values()
             if isinstance(edge, Dirichlet)
             for value in (edge.lower, edge.upper)
         ]
-        size = np.abs(values).max((0, 1), initial=max(walls, default=0.0))
+        size = np.abs(np.concatenate(values, 1)).max((0, 1), initial=max(walls, default=0.0))
         self.size = np.where(np.isfinite(size) & (size > 0), size, 1.0)
 
     def line(self, axis: Axis, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
