@@ -284,15 +284,14 @@ def transfer(
         trained = nearest(list(folders.values()), target, seed=check_seed(seed))
         source = next(folder for folder, made in folders.items() if made is trained)
         complain(f"pacpde: starting from {source}, {trained.problem}.")
-    options = inputs.method_options([method], option or [], sparsity=sparsity, strength=strength)
+    (way,) = inputs.methods_of([method], option or [], sparsity=sparsity, strength=strength)
     runtime = Runtime(device, dtype or trained.runtime.dtype)
     settings = inputs.settings(
         steps=steps, points=points, tolerance=tolerance, memory_gib=memory, optimiser=optimiser
     )
     training = Training.of_surrogate(trained.to(runtime), check_seed(seed), settings)
     job = Cell(
-        training, target, method, options[method], labels, noise, physics, reference,
-        reference_tolerance,
+        training, target, way, {}, labels, noise, physics, reference, reference_tolerance,
     )  # fmt: skip
     inputs.output_folder(output, source)
     with outputs.one_surrogate(job, output, json, source, overwrite=overwrite) as (found, replace):
@@ -438,12 +437,12 @@ def compare(
     plan = Plan(
         inputs.problem(family, source, until),
         inputs.problem(family, target, until),
-        names,
+        inputs.methods_of(names, option or [], sparsity=sparsity, strength=strength),
         inputs.seeds(seed, seeds),
         labels,
         noise,
         physics,
-        inputs.method_options(names, option or [], sparsity=sparsity, strength=strength),
+        {},
         inputs.settings(
             steps=steps,
             width=width,

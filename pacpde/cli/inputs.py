@@ -1,7 +1,7 @@
 """What the command line is given, turned into problems, options and places, or refused."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,37 +103,36 @@ def seeds(seed: int | None, several: str | None) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def method_options(
-    names: Sequence[str], words: Sequence[str], **named: float | None
-) -> dict[str, dict[str, Any]]:
-    """method → its options, from `--set key=value` and named options that are not None.
+def methods_of(names: Sequence[str], words: Sequence[str], **named: float | None) -> list[Method]:
+    """The methods of some names, with options of `--set key=value` and of options of their own.
 
     An option goes to the methods that have it; one that none has is refused.
+
+    Args:
+        named: option → value; None where it was not given.
     """
     given: dict[str, Any] = {key: value for key, value in named.items() if value is not None}
     for key, text in assignments(words, "option").items():
         if key in given:
             raise InvalidValueError(f"option {key!r} is given twice: give it once.")
         given[key] = text
-    chosen, used = {}, set[str]()
-    for name in names:
-        kind = methods.get(name)
-        known = {field.name: field for field in dataclasses.fields(kind)}
-        own = {
-            key: value for key, value in given.items() if {key} & {*known, *kind.renamed_options}
-        }
-        used |= set(own)
-        options = {
-            key: _typed(key, value, known[key]) if isinstance(value, str) else value
-            for key, value in kind.with_new_names(own).items()
-        }
-        kind(**options)  # its own checks
-        chosen[name] = options
+    kinds = [methods.get(name) for name in names]
+    known = {field.name for kind in kinds for field in dataclasses.fields(kind)}
+    old = {name for kind in kinds for name in kind.renamed_options}
     for key in given:
-        if key not in used:
-            everything = {f.name for name in names for f in dataclasses.fields(methods.get(name))}
-            raise unknown(f"option of {', '.join(names)}", key, everything)
-    return chosen
+        if key not in known | old:
+            raise unknown(f"option of {', '.join(names)}", key, known)
+    return [kind(**_options(kind, given)) for kind in kinds]
+
+
+def _options(kind: type[Method], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those options that a method has, text turned into values."""
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    own = {key: given[key] for key in given if key in fields or key in kind.renamed_options}
+    return {
+        key: _typed(key, value, fields[key]) if isinstance(value, str) else value
+        for key, value in kind.with_new_names(own).items()
+    }
 
 
 def _typed(key: str, text: str, field: "dataclasses.Field[Any]") -> Any:

@@ -112,12 +112,8 @@ class MethodResult:
 
 def _short_repr(method: "Method") -> str:
     """As it is written in Python: the options that are not the default."""
-    changed = [
-        f"{option.name}={getattr(method, option.name)!r}"
-        for option in fields(method)
-        if getattr(method, option.name) != option.default
-    ]
-    return f"{type(method).__name__}({', '.join(changed)})"
+    options = ", ".join(f"{name}={value!r}" for name, value in method.changed_options.items())
+    return f"{type(method).__name__}({options})"
 
 
 class _MethodType(ABCMeta):
@@ -176,11 +172,6 @@ class Method(metaclass=_MethodType):
             check_count("steps", self.steps, 1)
 
     @classmethod
-    def make(cls, options: Mapping[str, Any]) -> "Method":
-        """The method with these options."""
-        return cls(**options)
-
-    @classmethod
     def with_new_names(cls, options: Mapping[str, Any]) -> dict[str, Any]:
         """Options under the names that they have today.
 
@@ -193,6 +184,12 @@ class Method(metaclass=_MethodType):
     def options(self) -> dict[str, Any]:
         """Every option with its value."""
         return asdict(self)
+
+    @property
+    def changed_options(self) -> dict[str, Any]:
+        """The options that are not the default, with their values."""
+        values = ((option, getattr(self, option.name)) for option in fields(self))
+        return {option.name: value for option, value in values if value != option.default}
 
     def check(self, network: Network, physics: bool = True) -> None:
         """Refuse what does not suit, before anything runs.

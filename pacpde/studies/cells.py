@@ -21,10 +21,10 @@ from pacpde.methods import (
     TrainingConfig,
     TransferResult,
     fit,
-    methods,
     provenance,
     transfer,
 )
+from pacpde.methods.arguments import method_of
 from pacpde.methods.checks import check_problem, check_transfer
 from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.surrogate import Surrogate
@@ -142,13 +142,14 @@ class Cell:
 
     Attributes:
         training: of the source; its seed, runtime and settings are the transfer's too.
-        options: of the method.
+        method: an object, or a name.
+        options: of a method that is named.
         reference, reference_tolerance: what grades it, as of `transfer`.
     """
 
     training: Training
     target: Problem
-    method: str = "pac"
+    method: str | Method = "pac"
     options: Mapping[str, Any] = field(default_factory=dict)
     labels: int = 0
     noise: float = 0.0
@@ -164,7 +165,12 @@ class Cell:
 
     @cached_property
     def transfer_method(self) -> Method:
-        return methods.get(self.method).make(self.options)
+        """The object of the method."""
+        return method_of(self.method, self.options)
+
+    @property
+    def method_name(self) -> str:
+        return self.transfer_method.name
 
     @property
     def source(self) -> Problem:
@@ -198,7 +204,7 @@ class Cell:
         return {
             "target": self.target.coefficients,
             "until": self.target.until,
-            "method": self.method,
+            "method": self.method_name,
             "options": self.transfer_method.options,
             "labels": self.labels,
             "noise": self.noise,
@@ -215,12 +221,16 @@ class Cell:
 
     @cached_property
     def variant(self) -> str:
-        """The method, with the options that were given."""
+        """The method, with the options that were given to it."""
         return self.method_variant.name
 
     @property
     def method_variant(self) -> Variant:
-        return Variant(self.source.name, self.method, self.options)
+        return Variant(
+            self.source.name,
+            self.method_name,
+            self.options or self.transfer_method.changed_options,
+        )
 
     @stepwise
     def transfer(

@@ -10,6 +10,7 @@ from typing import Any
 from pacpde.datasets import References, transfer_references
 from pacpde.datasets.grading import AUTO, check_label_source
 from pacpde.errors import InvalidValueError
+from pacpde.methods import Method
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics import Problem
@@ -84,8 +85,8 @@ class Plan:
     """Everything a comparison depends on, checked when it is made.
 
     Attributes:
-        methods: their names, in the order in which they run.
-        options: method → its options.
+        methods: objects or names, in the order in which they run.
+        options: name → options of a method that is named.
         settings: of every fit, see `pacpde.methods.TrainingConfig`.
         together: sources side by side, then all cells, each as alone on one thread; the cells'
             seconds are their shares of the time.
@@ -94,7 +95,7 @@ class Plan:
 
     source: Problem
     target: Problem
-    methods: Sequence[str] = ("pac", "warm_start", "scratch")
+    methods: Sequence[str | Method] = ("pac", "warm_start", "scratch")
     seeds: Sequence[int] = (0,)
     labels: int = 0
     noise: float = 0.0
@@ -109,7 +110,15 @@ class Plan:
     def __post_init__(self) -> None:
         if not self.methods or not self.seeds:
             raise InvalidValueError("a comparison needs at least one method and one seed.")
-        self.cells  # noqa: B018  their own checks
+        names = [cell.method_name for cell in self.cells if cell.seed == self.seeds[0]]
+        if len(set(names)) < len(names):
+            raise InvalidValueError(f"a method is named twice in {', '.join(names)}: name it once.")
+        for name in self.options:
+            if name not in self.methods:
+                raise InvalidValueError(
+                    f"there are options of {name!r}, which the methods do not name: name it there, "
+                    "or write them into its object."
+                )
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -119,7 +128,7 @@ class Plan:
         )
         first = [
             Cell(
-                training, self.target, method, self.options.get(method, {}), self.labels,
+                training, self.target, method, self.options.get(str(method), {}), self.labels,
                 self.noise, self.physics, self.reference, self.reference_tolerance,
             )
             for method in self.methods
@@ -129,7 +138,7 @@ class Plan:
     def store(self, folder: Path | None, *, overwrite: bool = False) -> ComparisonStore:
         """Its fits in a folder, or in memory."""
         names = {training.key: (training.seed, "source") for training in self.trainings.values()}
-        names |= {cell.key: (cell.seed, cell.method) for cell in self.cells}
+        names |= {cell.key: (cell.seed, cell.method_name) for cell in self.cells}
         several = len(self.seeds) > 1
         places = {
             key: (f"seed-{seed}", name) if several else (name,)
@@ -147,7 +156,7 @@ class Plan:
 def compare(
     source: Problem,
     target: Problem,
-    methods: Sequence[str] = ("pac", "warm_start", "scratch"),
+    methods: Sequence[str | Method] = ("pac", "warm_start", "scratch"),
     *,
     folder: str | Path | None = None,
     progress: Progress | None = None,
@@ -157,7 +166,7 @@ def compare(
     """Train a source once a seed and transfer it by every method.
 
     Args:
-        methods: their names.
+        methods: objects or names, as of `transfer`.
         folder: where to keep all of it; the same call again resumes there and reuses what is
             finished. Without one, nothing is written.
         progress: called with an `Update` whose stage names the method.
@@ -214,7 +223,7 @@ def _run(plan: Plan, store: ComparisonStore, progress: Progress | None, log: Log
         return steps_of(cell.run)(
             source,
             references=references,
-            progress=progress_of(cell.method, cell.seed),
+            progress=progress_of(cell.method_name, cell.seed),
             resume_state=store.resume_state(cell.key),
         )
 
@@ -245,4 +254,4 @@ def _run(plan: Plan, store: ComparisonStore, progress: Progress | None, log: Log
 
 
 def _title(cell: Cell) -> str:
-    return f"{cell.method} to {cell.target}, seed {cell.seed}"
+    return f"{cell.method_name} to {cell.target}, seed {cell.seed}"

@@ -15,7 +15,8 @@ import torch
 from pacpde.datasets import References, reference_for
 from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.files import key_of
-from pacpde.methods import TrainingConfig, TransferResult, fit, methods, transfer
+from pacpde.methods import TrainingConfig, TransferResult, fit, transfer
+from pacpde.methods.arguments import method_of
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Problem, families
 from pacpde.physics.fingerprint import Fingerprint
@@ -157,7 +158,7 @@ def _check(made: Any) -> None:
     if call != "recall":
         _problem(made["problem"])
     if call == "transfer":
-        methods.get(made["method"]).make(made["options"])
+        method_of(made["method"], made["options"])
         _check(made["source"])
     if call == "recall":
         _check(made["of"])

@@ -50,7 +50,7 @@ def failed_row(cell: "Cell", fault: str) -> Row:
         **nothing,
         **_names(cell),
         "family": cell.source.name,
-        "method": cell.method,
+        "method": cell.method_name,
         "seed": cell.seed,
         "source": cell.source.coefficients,
         "target": cell.target.coefficients,

@@ -196,7 +196,7 @@ def test_what_counts_is_a_whole_number(method: str) -> None:
         if option.type in ("int", int, int | None, "int | None"):
             for value in (1.5, math.nan, "2", True, -1):
                 with pytest.raises(InvalidValueError, match=f"{option.name} is"):
-                    kind.make({option.name: value})
+                    kind(**{option.name: value})
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -206,7 +206,7 @@ def test_a_switch_is_true_or_false(method: str) -> None:
         if option.type in ("bool", bool):
             for value in (1, "yes", None):
                 with pytest.raises(InvalidValueError, match=f"{option.name} is .*true or false"):
-                    kind.make({option.name: value})
+                    kind(**{option.name: value})
 
 
 def test_bad_input_is_refused_before_anything_runs(source: Surrogate) -> None:

@@ -154,21 +154,21 @@ def test_pac_refuses_what_is_no_start() -> None:
         ("extra_neurons", 257),
     ):
         with pytest.raises((InvalidValueError, UnknownNameError), match=option):
-            PAC.make({option: value})
+            PAC(**{option: value})
 
 
 def test_old_names_of_options_are_taken_for_a_release() -> None:
     wanted = PAC(max_source_loss_ratio=2.0, rounds=2, reinit_mode="copy", continuation="fixed")
     old: dict[str, Any] = {"lose": 2.0, "rounds": 2, "wake_from": "kept", "approach": "steps"}
     with pytest.warns(FutureWarning) as warnings:
-        assert PAC.make(old) == wanted
+        assert PAC(**old) == wanted
     said = " ".join(str(warning.message) for warning in warnings)
     for new in ("max_source_loss_ratio", "reinit_mode=copy", "continuation=fixed"):
         assert f"write {new}" in said
     with pytest.warns(FutureWarning), pytest.raises(InvalidValueError, match="lose and max_source"):
-        PAC.make({"lose": 2.0, "max_source_loss_ratio": 2.0, "rounds": 2})
+        PAC(lose=2.0, max_source_loss_ratio=2.0, rounds=2)
     with pytest.raises(UnknownNameError, match="option of pac 'sparsty': did you mean sparsity"):
-        PAC.make({"sparsty": 0.5})
+        PAC(sparsty=0.5)
 
 
 def test_an_option_without_effect_is_refused() -> None:
@@ -178,7 +178,7 @@ def test_an_option_without_effect_is_refused() -> None:
         ({"reinit_scale": 0.0, "reinit_mode": "random"}, "where reinit_scale is 0"),
     ):
         with pytest.raises(InvalidValueError, match=words):
-            PAC.make(options)
+            PAC(**options)
 
 
 def test_pruning_in_rounds_frees_more_and_more(source: Surrogate) -> None:
