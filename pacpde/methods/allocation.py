@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pacpde.methods.base import build_surrogate
+from pacpde.methods.base import best_last, build_surrogate
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
@@ -26,19 +26,19 @@ def allocate_source(
 ) -> Steps[tuple[Surrogate, list[FitResult]]]:
     """A pruned source allocated, its retained source solved by the ansatz in which it was.
 
-    Where the kept weights do not find back from where pruning left them, they are fitted by the
-    phases of a fit from random weights.
+    The fit starts from the pruned weights. Where it does not converge, another one takes the phases
+    of a fit from random weights.
 
     Returns:
-        The surrogate, and every fit that was tried, the one it is of last.
+        The surrogate, and every fit, the one that gave its weights last.
     """
     fits: list[FitResult] = []
-    for name, way in (
+    for name, phases_of in (
         (stage, config.phases.after_pruning),
         (f"{stage}.grow", config.phases.cold_start),
     ):
-        phases = way(task)
-        made = yield from steps_of(allocate)(
+        phases = phases_of(task)
+        fit = yield from steps_of(allocate)(
             pruned,
             task,
             phases,
@@ -47,9 +47,8 @@ def allocate_source(
             config=config,
             callbacks=callbacks,
         )
-        better = not fits or made.held_out < fits[-1].held_out
-        fits = [*fits, made] if better else [made, *fits]
-        if made.outcome == Outcome.CONVERGED or phases == config.phases.cold_start(task):
+        fits = best_last(fits, [fit])
+        if fit.outcome == Outcome.CONVERGED or phases == config.phases.cold_start(task):
             break
     surrogate = build_surrogate(pruned, task, phases, fits, "allocated")
     solver = replace(

@@ -1,4 +1,4 @@
-"""What every way to transfer does, and the registry of them."""
+"""Methods of transfer: what they have in common, and the registry of them."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -103,11 +103,22 @@ class MethodResult:
         return cls(
             surrogate,
             n_trainable,
-            sum(made.steps for made in fits),
-            sum(made.evaluations for made in fits),
-            {"calibrate": sum(made.seconds for made in fits)},
+            sum(fit.steps for fit in fits),
+            sum(fit.evaluations for fit in fits),
+            {"calibrate": sum(fit.seconds for fit in fits)},
             snapshots,
         )
+
+    def with_source_stages(self, allocate: Sequence[FitResult], prune: float) -> "MethodResult":
+        """The same with the fits of "allocate" and the seconds of "prune" in its sums."""
+        return replace(
+            self,
+            steps=self.steps + sum(fit.steps for fit in allocate),
+            evaluations=self.evaluations + sum(fit.evaluations for fit in allocate),
+            seconds={
+                "prune": prune, "allocate": sum(fit.seconds for fit in allocate), **self.seconds,
+            },
+        )  # fmt: skip
 
 
 def _short_repr(method: "Method") -> str:
@@ -253,6 +264,12 @@ class Method(metaclass=_MethodType):
         return Trainer(start, config, context.seed, context.callbacks, trainable_mask, **others)
 
 
+def best_last(fits: list[FitResult], others: list[FitResult]) -> list[FitResult]:
+    """Two chains of fits as one; the chain with the smaller final held-out residual comes last."""
+    better = not fits or others[-1].held_out < fits[-1].held_out
+    return [*fits, *others] if better else [*others, *fits]
+
+
 @stepwise
 def train_from_scratch(
     task: Task,
@@ -278,8 +295,8 @@ def train_from_scratch(
             replace(last, steps=last.steps + budget, target_residual=0.0, patience=0),
         )
     blank = Surrogate(network, task.ansatz(phases[-1].sampling), weights)
-    made = yield from steps_of(Trainer(blank, config, seed, callbacks).fit)(task, phases, stage)
-    return build_surrogate(blank, task, phases, [made], "trained"), made
+    fit = yield from steps_of(Trainer(blank, config, seed, callbacks).fit)(task, phases, stage)
+    return build_surrogate(blank, task, phases, [fit], "trained"), fit
 
 
 def build_surrogate(
@@ -295,13 +312,13 @@ def build_surrogate(
         start: whose network the fits were of, and whose retained solvers and history go on.
     """
     history, clock, steps = list(start.history), start.seconds, 0
-    for made in fits:
+    for fit in fits:
         history += [
             {**entry, "seconds": clock + entry["seconds"], "step": steps + entry["step"]}
-            for entry in made.history
+            for entry in fit.history
         ]
-        clock += made.seconds
-        steps += made.steps
+        clock += fit.seconds
+        steps += fit.steps
     solver = task.solver(start.network, fits[-1].weights, phases[-1].sampling)
     ended = replace(
         start,

@@ -48,11 +48,11 @@ class CoefficientInput(Method):
         config = self.config(context)
         task = AlongTask.of(source, target.physics_task, self.stations)
         network, _ = source.network.enlarged(extra_inputs=1)
-        surrogate, made = yield from steps_of(train_from_scratch)(
+        surrogate, fit = yield from steps_of(train_from_scratch)(
             task, network, config, context.seed, context.callbacks, stage="along"
         )
         folded = replace(surrogate, stage="calibrated")
-        return MethodResult.of(folded, source.parameters, [made])
+        return MethodResult.of(folded, source.parameters, [fit])
 
 
 def fold(network: Network, weights: torch.Tensor, value: float) -> torch.Tensor:
@@ -75,10 +75,10 @@ class AtShare(DerivedAnsatz):
         return self.ansatz.inputs + 1
 
     def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
-        made = self.ansatz.batch(points, names)
-        more = torch.zeros_like(made.inputs[..., :1])
-        more[made.names.index("")] = self.share
-        return replace(made, inputs=torch.cat([made.inputs, more], -1))
+        batch = self.ansatz.batch(points, names)
+        share = torch.zeros_like(batch.inputs[..., :1])
+        share[batch.names.index("")] = self.share
+        return replace(batch, inputs=torch.cat([batch.inputs, share], -1))
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class AlongTask(PhysicsTask):
         rng: np.random.Generator,
     ) -> list[Term]:
         own = replace(sampling, points=max(1, sampling.points // (1 + len(self.others))))
-        found = super().terms(network, weights, own, rng)
+        terms = super().terms(network, weights, own, rng)
         for other in self.others:
-            found += other.terms(network, weights, own, rng)
-        return found
+            terms += other.terms(network, weights, own, rng)
+        return terms

@@ -146,14 +146,14 @@ class CoefficientSearch:
         phase = replace(
             self.phase(share), steps=min(FIT_STEPS, self.config.steps), refresh=FIT_STEPS
         )
-        made = self._trainer(self.start).fit(
+        fit = self._trainer(self.start).fit(
             self.task.equation_at(self.unknowns.at(numbers)),
             [phase],
             f"identify.{len(self.fits)}",
             weights,
         )
-        self.fits.append(made)
-        return self._point(numbers, made.weights, share)
+        self.fits.append(fit)
+        return self._point(numbers, fit.weights, share)
 
     def _is_at_rest(self, here: Point) -> bool:
         """Whether neither what is missed nor the error of the solver still moves θ."""

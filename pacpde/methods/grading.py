@@ -44,8 +44,8 @@ def errors_of(surrogate: Surrogate, reference: Reference | None) -> Errors | Non
     found = surrogate.at(surrogate.runtime.tensor(points.reshape(-1, points.shape[-1])))
     fields = found.cpu().numpy()
     expected = np.stack([field.ravel() for field in reference.fields.values()], -1)
-    apart = field_errors(fields.T, expected.T, problem.scales)
-    return Errors(relative_l2(fields, expected), dict(zip(problem.fields, apart, strict=True)))
+    by_field = field_errors(fields.T, expected.T, problem.scales)
+    return Errors(relative_l2(fields, expected), dict(zip(problem.fields, by_field, strict=True)))
 
 
 def error_of(surrogate: Surrogate, reference: Reference | None) -> float | None:

@@ -41,29 +41,29 @@ class IncrementalPINN(PackNet):
 
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
-        made = yield from steps_of(super().run)(source, target, context)
-        whole, config = made.surrogate, self.config(context)
-        solver, allocated = whole.retained[SOURCE], made.snapshots["allocated"]
+        packnet = yield from steps_of(super().run)(source, target, context)
+        whole, config = packnet.surrogate, self.config(context)
+        solver, allocated = whole.retained[SOURCE], packnet.snapshots["allocated"]
         own = score_mask(whole.network, whole.weights.abs(), 1 - self.overlap)
-        free = own & ~solver.mask
+        trainable = own & ~solver.mask
         start = replace(
             whole,
             weights=torch.where(own, whole.weights, 0),
             retained={SOURCE: replace(solver, weights=allocated.weights)},
         )
         phases = config.phases.warm_start(target)
-        anchor = Anchor.at(torch.zeros_like(start.weights[free]), self.strength)
-        trainer = Trainer(start, config, context.seed, context.callbacks, free, anchor)
-        kept = yield from steps_of(trainer.fit)(target, phases, "overlap")
-        surrogate = build_surrogate(start, target, phases, [kept], "calibrated")
-        surrogate = replace(surrogate, outcomes={**whole.outcomes, "overlapped": kept.outcome})
+        anchor = Anchor.at(torch.zeros_like(start.weights[trainable]), self.strength)
+        trainer = Trainer(start, config, context.seed, context.callbacks, trainable, anchor)
+        fit = yield from steps_of(trainer.fit)(target, phases, "overlap")
+        surrogate = build_surrogate(start, target, phases, [fit], "calibrated")
+        surrogate = replace(surrogate, outcomes={**whole.outcomes, "overlapped": fit.outcome})
         if surrogate.outcome == "converged":
             surrogate = replace(surrogate, outcome=whole.outcome)
         return replace(
-            made,
+            packnet,
             surrogate=surrogate,
-            n_trainable=int(free.sum()),
-            steps=made.steps + kept.steps,
-            evaluations=made.evaluations + kept.evaluations,
-            seconds={**made.seconds, "calibrate": made.seconds["calibrate"] + kept.seconds},
+            n_trainable=int(trainable.sum()),
+            steps=packnet.steps + fit.steps,
+            evaluations=packnet.evaluations + fit.evaluations,
+            seconds={**packnet.seconds, "calibrate": packnet.seconds["calibrate"] + fit.seconds},
         )

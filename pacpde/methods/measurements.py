@@ -63,9 +63,9 @@ class WeightedMeasurements:
         """What is to be said of so many unknowns from these measurements, a sentence each."""
         found = []
         if self.copies:
-            given = len(self.labels.points) + self.copies
+            total = len(self.labels.points) + self.copies
             found.append(
-                f"{self.copies} of the {given} measurements repeat the point and the values of "
+                f"{self.copies} of the {total} measurements repeat the point and the values of "
                 "another, and do not count: a copy is no second measurement."
             )
         places = len(np.unique(self.labels.points, axis=0))
@@ -109,15 +109,15 @@ def _check_finite(problem: Problem, at: np.ndarray, found: np.ndarray) -> None:
             (*problem.domain.names, *problem.fields), np.hstack([at, found]).T, strict=True
         )
     }
-    told = {name: rows for name, rows in missing.items() if len(rows)}
-    if not told:
+    incomplete = {name: rows for name, rows in missing.items() if len(rows)}
+    if not incomplete:
         return
     where = " and ".join(
         f"of {name} in {len(rows)} of the {len(at)} measurements (first at index {rows[0]})"
-        for name, rows in told.items()
+        for name, rows in incomplete.items()
     )
     remedy = "leave those measurements out."
-    if len(problem.fields) > 1 and set(told) <= set(problem.fields):
+    if len(problem.fields) > 1 and set(incomplete) <= set(problem.fields):
         remedy = (
             f"each needs a number for all of {', '.join(problem.fields)}. Leave those measurements "
             "out; or keep their other values: write a typical size for what is missing, and give "

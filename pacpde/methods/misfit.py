@@ -193,10 +193,10 @@ class MisfitTest:
         together /= np.sqrt((together**2).mean(1, keepdims=True)) + TINY
         lengths = [axis.length for axis in self.measured.problem.domain.axes]
         at = self.measured.labels.points[chosen] / lengths
-        apart = cdist(at, at)
+        distances = cdist(at, at)
         extreme = np.full(DRAWS + 1, -np.inf)
         for length in LENGTHS:
-            kernel = np.exp(-((apart / length) ** 2) / 2)
+            kernel = np.exp(-((distances / length) ** 2) / 2)
             np.fill_diagonal(kernel, 0)
             found = (together * (kernel @ together)).sum((0, 1))
             extreme = np.maximum(extreme, (found - found[1:].mean()) / (found[1:].std() + TINY))

@@ -9,7 +9,7 @@ import torch
 from pacpde.checks import check_choice, check_count, check_nonnegative
 from pacpde.errors import InvalidValueError
 from pacpde.methods.allocation import allocate_source
-from pacpde.methods.base import MethodResult, TransferContext, build_surrogate
+from pacpde.methods.base import MethodResult, TransferContext, best_last, build_surrogate
 from pacpde.methods.continuation_strategy import ContinuationMethod
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
@@ -32,10 +32,13 @@ LARGEST_SCALE = 1e6  # reinit_scale; units that saturate so far have no slopes
 class PAC(ContinuationMethod):
     """w_U ← argmin L_S(w ⊙ m); then min over w_P of L_T(w_U + w_P) + λ‖w_P‖².
 
-    Myung et al., ICML 2022 (arXiv 2206.05703), with what was measured to serve it best: whole
-    neurons are kept, those that the source's loss depends on most, and the others start the target
-    as noisy copies of these, from which nothing leads on yet. `pac_net` is closer to the paper; no
-    number of theirs is claimed.
+    Myung et al., ICML 2022 (arXiv 2206.05703), with what was measured to serve it best:
+
+    - the source keeps whole neurons, those that its loss depends on most;
+    - the target starts from noisy copies of these in the place of the other neurons, whose outputs
+      are not used at the start.
+
+    `pac_net` is closer to the paper; no number of theirs is claimed.
 
     Attributes:
         sparsity: share of the weights taken from the source and freed for the target.
@@ -148,61 +151,51 @@ class PAC(ContinuationMethod):
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         config = self.config(context)
-        kept = yield from self._keep(source.reset(), context, config)
-        allocated = widen(kept.allocated, self.extra_neurons, context.seed)
+        stage = yield from self._allocate(source.reset(), context, config)
+        allocated = widen(stage.allocated, self.extra_neurons, context.seed)
         mask = allocated.retained[SOURCE].mask
         if self.reinit_scale:
             allocated = reinit_dead_neurons(
                 allocated, mask, context.seed, self.reinit_scale, config.frequency, self.reinit_mode
             )
-        free = ~mask
+        trainable = ~mask
         fits: list[FitResult] = []
         for number, strength in enumerate(LADDER if self.tune_penalty else (self.strength,)):
-            anchor = Anchor.at(torch.zeros_like(allocated.weights[free]), strength)
-            stage = f"calibrate.{number}" if self.tune_penalty else "calibrate"
-            made = yield from steps_of(self.fits)(
-                allocated, target, free, context, anchor=anchor, stage=stage
+            anchor = Anchor.at(torch.zeros_like(allocated.weights[trainable]), strength)
+            name = f"calibrate.{number}" if self.tune_penalty else "calibrate"
+            more = yield from steps_of(self.fits)(
+                allocated, target, trainable, context, anchor=anchor, stage=name
             )
-            better = not fits or made[-1].held_out < fits[-1].held_out
-            fits = [*fits, *made] if better else [*made, *fits]
+            fits = best_last(fits, more)
         surrogate = build_surrogate(
             allocated, target, config.phases.warm_start(target), fits, "calibrated"
         )
         if allocated.outcome != "converged" and surrogate.outcome == "converged":
             surrogate = replace(surrogate, outcome=allocated.outcome.in_stage("allocate"))
-        every = [*kept.fits, *fits]
-        return MethodResult(
-            surrogate,
-            int(free.sum()),
-            sum(made.steps for made in every),
-            sum(made.evaluations for made in every),
-            {
-                "prune": kept.pruning,
-                "allocate": sum(made.seconds for made in kept.fits),
-                "calibrate": sum(made.seconds for made in fits),
-            },
-            {"trained": source, "pruned": kept.pruned, "allocated": allocated},
-        )
+        snapshots = {"trained": source, "pruned": stage.pruned, "allocated": allocated}
+        result = MethodResult.of(surrogate, int(trainable.sum()), fits, **snapshots)
+        return result.with_source_stages(stage.fits, stage.pruning_seconds)
 
-    def _keep(
+    def _allocate(
         self, source: Surrogate, context: TransferContext, config: TrainingConfig
-    ) -> Steps["_Kept"]:
+    ) -> Steps["_SourceStage"]:
         """Prune and allocate, round by round."""
         own = replace(config, steps=self.allocate_steps or context.config.steps)
-        task, most = context.source_task, None
+        task, limit = context.source_task, None
         if self.max_source_loss_ratio is not None:
-            draw = own.phases.after_pruning(task)[-1].sampling
-            most = self.max_source_loss_ratio * task.held_out(source.network, source.weights, draw)
-        found: _Kept | None = None
-        latest, fits, pruning = source, [], 0.0
+            sampling = own.phases.after_pruning(task)[-1].sampling
+            before = task.held_out(source.network, source.weights, sampling)
+            limit = self.max_source_loss_ratio * before
+        result: _SourceStage | None = None
+        latest, fits, seconds = source, [], 0.0
         for number, sparsity in enumerate(self._sparsities, 1):
             clock = time.perf_counter()
             scores = SCORES[self.mask](latest, task, context.seed)
             if number > 1:  # what was pruned once stays so
                 scores = torch.where(latest.retained[SOURCE].mask, scores, -torch.inf)
             pruned = prune(latest, sparsity, scores=scores, **self._treatment)
-            pruning += time.perf_counter() - clock
-            latest, kept = yield from steps_of(allocate_source)(
+            seconds += time.perf_counter() - clock
+            latest, more = yield from steps_of(allocate_source)(
                 pruned,
                 task,
                 own,
@@ -210,24 +203,24 @@ class PAC(ContinuationMethod):
                 seed=context.seed,
                 callbacks=[each for each in context.callbacks if not each.target_only],
             )
-            fits += kept
-            if found and most is not None and not kept[-1].held_out <= most:
+            fits += more
+            if result and limit is not None and not more[-1].held_out <= limit:
                 # the clock and the history go on; the weights are those of the round before
-                found = replace(found, allocated=replace(
-                    found.allocated, history=latest.history, seconds=latest.seconds,
+                result = replace(result, allocated=replace(
+                    result.allocated, history=latest.history, seconds=latest.seconds,
                     steps=latest.steps,
                 ))  # fmt: skip
                 break
-            found = _Kept(latest, pruned)
-        assert found is not None
-        return replace(found, fits=fits, pruning=pruning)
+            result = _SourceStage(latest, pruned)
+        assert result is not None
+        return replace(result, fits=fits, pruning_seconds=seconds)
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """What is left of the source after the last round, and what it took."""
+class _SourceStage:
+    """The source in the weights of the last round, and what the rounds took."""
 
     allocated: Surrogate
     pruned: Surrogate
     fits: Sequence[FitResult] = ()
-    pruning: float = 0.0
+    pruning_seconds: float = 0.0

@@ -5,7 +5,6 @@ setting and option with its value, device and dtype, the number of threads, vers
 transfer holds that of its source.
 """
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -33,26 +32,15 @@ Provenance = dict[str, Any]
 CIRCUMSTANCES = ("threads", "stacked", "references")
 
 
-def of_fit(
-    problem: Problem,
-    config: TrainingConfig,
-    seed: int,
-    runtime: Runtime,
-) -> Provenance:
+def of_fit(problem: Problem, config: TrainingConfig, seed: int, runtime: Runtime) -> Provenance:
     """Of `fit`."""
-    return _plain({
-        "call": "fit",
-        "problem": of_problem(problem),
-        "seed": seed,
-        "settings": config.as_json(),
-        **_environment(runtime),
-    })  # fmt: skip
+    return _about("fit", runtime, problem=of_problem(problem), seed=seed, settings=config.as_json())
 
 
 def of_transfer(
     source: Surrogate,
     target: Problem,
-    way: "Method",
+    method: "Method",
     config: TrainingConfig,
     seed: int,
     runtime: Runtime,
@@ -65,22 +53,21 @@ def of_transfer(
     Args:
         references: what grades it, and what labels are drawn from.
     """
-    return _plain({
-        "call": "transfer",
-        "source": dict(source.provenance) or None,
-        "source_weights": weights_hash(source),
-        "problem": of_problem(target),
-        "method": way.name,
-        "options": dataclasses.asdict(way),
-        "method_source": source_hash(foreign_classes(type(way))),
-        "seed": seed,
+    return _about(
+        "transfer",
+        runtime,
+        **_of_source(source),
+        problem=of_problem(target),
+        method=method.name,
+        options=method.options,
+        method_source=source_hash(foreign_classes(type(method))),
+        seed=seed,
         **task,
-        "settings": config.as_json(),
-        "references": None
-        if references is None
-        else {"source": of_reference(references.source), "target": of_reference(references.target)},
-        **_environment(runtime),
-    })  # fmt: skip
+        settings=config.as_json(),
+        references=references and {
+            "source": of_reference(references.source), "target": of_reference(references.target),
+        },
+    )  # fmt: skip
 
 
 def of_sequence(
@@ -91,25 +78,20 @@ def of_sequence(
     settings: "Settings",
 ) -> Provenance:
     """Of `transfer_in_turn`; `options` holds its sparsity, share and strength."""
-    return _plain({
-        "call": "transfer_in_turn",
-        "source": dict(source.provenance) or None,
-        "source_weights": weights_hash(source),
-        "problems": [of_problem(target) for target in targets],
-        "options": dict(options),
-        "seed": seed,
-        "settings": _given(settings),
-        **_environment(source.runtime),
-    })  # fmt: skip
+    return _about(
+        "transfer_in_turn",
+        source.runtime,
+        **_of_source(source),
+        problems=[of_problem(target) for target in targets],
+        options=dict(options),
+        seed=seed,
+        settings=_as_json(settings),
+    )
 
 
 def of_import(problem: Problem, runtime: Runtime, package: str) -> Provenance:
     """Of a network that another package trained; of its training nothing is known."""
-    return _plain({
-        "call": f"imported from {package}",
-        "problem": of_problem(problem),
-        **_environment(runtime),
-    })  # fmt: skip
+    return _about(f"imported from {package}", runtime, problem=of_problem(problem))
 
 
 def of_identification(
@@ -120,19 +102,18 @@ def of_identification(
     seed: int,
     settings: "Settings",
 ) -> Provenance:
-    """Of `identify`; the measurements themselves are told by a hash."""
+    """Of `identify`; a hash stands for the measurements themselves."""
     measured = np.ascontiguousarray(points, float).tobytes() + np.asarray(values, float).tobytes()
-    return _plain({
-        "call": "identify",
-        "source": dict(source.provenance) or None,
-        "source_weights": weights_hash(source),
-        "problem": of_problem(source.problem),
-        "measurements": short_hash(measured),
-        "unknown": None if unknown is None else list(unknown),
-        "seed": seed,
-        "settings": _given(settings),
-        **_environment(source.runtime),
-    })  # fmt: skip
+    return _about(
+        "identify",
+        source.runtime,
+        **_of_source(source),
+        problem=of_problem(source.problem),
+        measurements=short_hash(measured),
+        unknown=None if unknown is None else list(unknown),
+        seed=seed,
+        settings=_as_json(settings),
+    )
 
 
 def of_problem(problem: Problem) -> Provenance:
@@ -192,8 +173,16 @@ def essence(provenance: Any) -> Any:
     return provenance
 
 
-def _environment(runtime: Runtime) -> Provenance:
+def _of_source(source: Surrogate) -> Provenance:
     return {
+        "source": dict(source.provenance) or None,
+        "source_weights": weights_hash(source),
+    }
+
+
+def _about(call: str, runtime: Runtime, **inputs: Any) -> Provenance:
+    """A call with its inputs and its environment, as they come back from a file."""
+    environment = {
         "device": runtime.device,
         "dtype": runtime.dtype,
         "threads": torch.get_num_threads(),  # of several workers each has one
@@ -201,13 +190,10 @@ def _environment(runtime: Runtime) -> Provenance:
         "versions": versions(),
         "code": code_hash(),
     }
+    content = {"call": call, **inputs, **environment}
+    return dict(json.loads(json.dumps(content, default=str)))
 
 
-def _given(settings: "Settings") -> Provenance:
+def _as_json(settings: "Settings") -> Provenance:
     """Settings as they were given: those of a mapping, or all."""
     return settings.as_json() if isinstance(settings, TrainingConfig) else dict(settings)
-
-
-def _plain(content: Any) -> Any:
-    """As it comes back from a file."""
-    return json.loads(json.dumps(content, default=str))

@@ -18,7 +18,7 @@ class Scratch(Method):
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         config = self.config(context)
-        surrogate, made = yield from steps_of(train_from_scratch)(
+        surrogate, fit = yield from steps_of(train_from_scratch)(
             target,
             source.network,
             config,
@@ -27,7 +27,7 @@ class Scratch(Method):
             stage="scratch",
             budget=self.budget(source),
         )
-        return MethodResult.of(surrogate, source.parameters, [made])
+        return MethodResult.of(surrogate, source.parameters, [fit])
 
     def budget(self, source: Surrogate) -> int:
         """Steps on top of the config's."""

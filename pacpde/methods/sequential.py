@@ -32,7 +32,7 @@ from pacpde.training.callbacks import Callback, Progress, ProgressReport, prefix
 from pacpde.training.config import TrainingConfig
 from pacpde.training.trainer import Trainer
 
-LEAST = 10  # own weights of a target: fewer solve nothing
+MIN_OWN = 10  # own weights of a target: fewer solve nothing
 
 
 @dataclass(frozen=True)
@@ -128,9 +128,9 @@ def transfer_in_turn(
     check_sparsity(sparsity)
     check_nonnegative("strength (λ)", strength)
     pruned = int(sparsity * source.parameters)
-    if round(share * pruned) < LEAST:
+    if round(share * pruned) < MIN_OWN:
         raise InvalidValueError(
-            f"each target gets {share:g} of the {pruned} weights that are free, expected {LEAST} "
+            f"each target gets {share:g} of the {pruned} weights that are free, expected {MIN_OWN} "
             "at least: give fewer targets, or a source with more weights."
         )
     references = {

@@ -1,4 +1,4 @@
-"""`fit` and `transfer`: the whole way in one call each."""
+"""`fit` and `transfer`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -77,8 +77,8 @@ def fit(
     network = config.network(task.ansatz(SamplingSpec()))
     called = _callbacks(problem, runtime, graded, resume_state, progress, callbacks)
     provenance = of_fit(problem, config, seed, runtime)
-    made, _ = yield from steps_of(train_from_scratch)(task, network, config, seed, called)
-    return replace(made, provenance=provenance)
+    surrogate, _ = yield from steps_of(train_from_scratch)(task, network, config, seed, called)
+    return replace(surrogate, provenance=provenance)
 
 
 @renamed_keywords(journal="resume_state")
@@ -203,7 +203,7 @@ def _callbacks(
     progress: Progress | None,
     callbacks: Sequence[Callback],
 ) -> tuple[Callback, ...]:
-    """Those of the user last; the error joins the history before it is kept."""
+    """Those of the user last; the error joins the history before the resume state stores it."""
     error_of_target = error_on_thin_grid(target, runtime, reference)
     return (
         *([ErrorHistory(error_of_target)] if error_of_target else []),
