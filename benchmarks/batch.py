@@ -125,7 +125,8 @@ def steps(targets: Any, width: int, depth: int, points: int, arguments: Any) -> 
     from pacpde.optim.least_squares import LeastSquares
     from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
     from pacpde.optim.stepwise import StepRequest
-    from pacpde.residuals.task import PhysicsTask, SamplingSpec
+    from pacpde.residuals.physics_task import PhysicsTask
+    from pacpde.residuals.task import SamplingSpec
     from pacpde.runtime import generator
 
     runtime, optimiser = Runtime(arguments.device), LevenbergMarquardt()
@@ -162,7 +163,7 @@ def calibrations(targets: Any, arguments: Any) -> tuple[Any, Any]:
     from pacpde.methods import TrainingConfig
     from pacpde.optim.stepwise import steps_of
     from pacpde.pac import allocate, calibrate, prune
-    from pacpde.residuals.task import PhysicsTask
+    from pacpde.residuals.physics_task import PhysicsTask
 
     source, settings = source_for(arguments)
     config = TrainingConfig.of(source.problem, **settings)

@@ -68,7 +68,8 @@ def fitted(problem: Any, seed: int, **settings: Any) -> dict[str, Any]:
     from pacpde.methods import TrainingConfig
     from pacpde.methods.base import train_from_scratch
     from pacpde.networks.ansatz import network_for
-    from pacpde.residuals.task import PhysicsTask, SamplingSpec
+    from pacpde.residuals.physics_task import PhysicsTask
+    from pacpde.residuals.task import SamplingSpec
     from pacpde.training.callbacks import ErrorHistory
 
     config = TrainingConfig.of(problem, **settings)

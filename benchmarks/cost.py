@@ -90,7 +90,8 @@ def cell(width: int, points: int, options: argparse.Namespace) -> dict[str, Any]
     from pacpde.optim.least_squares import LeastSquares
     from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
     from pacpde.problems import Burgers
-    from pacpde.residuals.task import PhysicsTask, SamplingSpec
+    from pacpde.residuals.physics_task import PhysicsTask
+    from pacpde.residuals.task import SamplingSpec
 
     task = PhysicsTask(Burgers(nu=0.01 / pi))
     network = network_for(task.ansatz(SamplingSpec()), width, 4, "tanh")

@@ -81,7 +81,8 @@ def run(schedule: tuple[str, ...], seed: int, seconds: float) -> list[tuple[floa
     from pacpde.networks.ansatz import network_for
     from pacpde.networks.surrogate import Surrogate
     from pacpde.problems import Burgers
-    from pacpde.residuals.task import PhysicsTask, SamplingSpec
+    from pacpde.residuals.physics_task import PhysicsTask
+    from pacpde.residuals.task import SamplingSpec
     from pacpde.runtime import generator
     from pacpde.training.callbacks import ErrorHistory
     from pacpde.training.trainer import Trainer

@@ -158,7 +158,8 @@ def run(name: str, seed: int, seconds: float) -> list[tuple[float, float]]:
     from pacpde.networks.surrogate import Surrogate
     from pacpde.optim.base import optimisers
     from pacpde.problems import Burgers
-    from pacpde.residuals.task import PhysicsTask, SamplingSpec
+    from pacpde.residuals.physics_task import PhysicsTask
+    from pacpde.residuals.task import SamplingSpec
     from pacpde.runtime import generator
     from pacpde.training.callbacks import ErrorHistory
     from pacpde.training.trainer import Trainer
@@ -187,7 +188,7 @@ def run(name: str, seed: int, seconds: float) -> list[tuple[float, float]]:
     made: Any = replace(optimisers.get("levenberg_marquardt")(), max_bend=variant.bend)
     system = Scaled if variant.scaled else linear_systems.normal_system
     with (
-        patch("pacpde.residuals.task.CANDIDATES", variant.pool),
+        patch("pacpde.residuals.physics_task.CANDIDATES", variant.pool),
         patch("pacpde.optim.levenberg_marquardt.normal_system", system),
     ):
         fit(before.latest, phases, made, after)

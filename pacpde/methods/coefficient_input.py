@@ -9,11 +9,12 @@ import torch
 from pacpde.checks import check_count
 from pacpde.methods.base import Method, MethodResult, TransferContext, train_from_scratch
 from pacpde.methods.scratch import Scratch
-from pacpde.networks.ansatz import Batch, DerivedAnsatz
+from pacpde.networks.batch import Batch, DerivedAnsatz
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
-from pacpde.residuals.task import PhysicsTask, SamplingSpec, Task
+from pacpde.residuals.physics_task import PhysicsTask
+from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.residuals.terms import Term
 from pacpde.training.continuation import interpolate
 

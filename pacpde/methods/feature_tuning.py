@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from pacpde.methods.fine_tuning import AugmentedFineTuning
-from pacpde.networks.ansatz import Batch
+from pacpde.networks.batch import Batch
 from pacpde.networks.heads import ExtendedNetwork, FeatureAnsatz
 from pacpde.networks.surrogate import Surrogate
 

@@ -8,7 +8,7 @@ import numpy as np
 from pacpde.errors import InvalidValueError
 from pacpde.physics.numbers import as_floats
 from pacpde.physics.problem import Problem
-from pacpde.residuals.task import Measurements
+from pacpde.residuals.measurements import Measurements
 
 Noise = float | Sequence[float] | np.ndarray
 

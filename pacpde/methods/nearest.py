@@ -6,7 +6,8 @@ from pacpde.errors import InvalidValueError, short
 from pacpde.methods.checks import check_transfer
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
-from pacpde.residuals.task import PhysicsTask, SamplingSpec
+from pacpde.residuals.physics_task import PhysicsTask
+from pacpde.residuals.task import SamplingSpec
 from pacpde.runtime import gradients
 
 

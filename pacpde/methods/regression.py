@@ -19,10 +19,12 @@ from pacpde.methods.arguments import (
 from pacpde.methods.base import Method, TransferContext, train_from_scratch
 from pacpde.methods.result import MOMENTS, TransferResult
 from pacpde.methods.transfer import run_method
-from pacpde.networks.ansatz import Ansatz, PlainAnsatz
+from pacpde.networks.ansatz import PlainAnsatz
+from pacpde.networks.batch import Ansatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.numbers import as_floats
-from pacpde.residuals.task import Measurements, TableTask
+from pacpde.residuals.measurements import Measurements
+from pacpde.residuals.table_task import TableTask
 from pacpde.runtime import Runtime, check_seed, gradients
 
 # Tables are smaller than solutions, and no held-out error says that noisy labels are fitted.

@@ -25,7 +25,7 @@ from pacpde.pac.scores import SCORES
 from pacpde.physics.problem import Problem
 from pacpde.reference import Reference
 from pacpde.renamed import renamed_attribute
-from pacpde.residuals.task import PhysicsTask
+from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.terms import Anchor
 from pacpde.runtime import check_seed, gradients
 from pacpde.training.callbacks import Callback, Progress, ProgressReport, prefixed

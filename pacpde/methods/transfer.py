@@ -26,7 +26,9 @@ from pacpde.pac import SOURCE
 from pacpde.physics.problem import Problem
 from pacpde.reference import Reference
 from pacpde.renamed import renamed_keywords
-from pacpde.residuals.task import Measurements, PhysicsTask, SamplingSpec, Task
+from pacpde.residuals.measurements import Measurements
+from pacpde.residuals.physics_task import PhysicsTask
+from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import Runtime, check_seed
 from pacpde.training.callbacks import Callback, ErrorHistory, Progress, ProgressReport
 from pacpde.training.resume import ResumeState

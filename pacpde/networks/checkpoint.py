@@ -25,8 +25,9 @@ from pacpde.errors import (
     unreadable,
 )
 from pacpde.files import Before, atomic_folder, being_replaced, check_folder, follow
-from pacpde.networks.ansatz import Ansatz, PhysicsAnsatz, PlainAnsatz
+from pacpde.networks.ansatz import PhysicsAnsatz, PlainAnsatz
 from pacpde.networks.assessment import Assessment
+from pacpde.networks.batch import Ansatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import RetainedSolver, Surrogate

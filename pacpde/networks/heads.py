@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from pacpde.networks.ansatz import Batch, DerivedAnsatz
+from pacpde.networks.batch import Batch, DerivedAnsatz
 from pacpde.networks.protocol import Network
 
 

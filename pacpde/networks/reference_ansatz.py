@@ -7,7 +7,8 @@ from functools import cached_property
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.networks.ansatz import Batch, PhysicsAnsatz
+from pacpde.networks.ansatz import PhysicsAnsatz
+from pacpde.networks.batch import Batch
 from pacpde.reference import Reference, solve
 from pacpde.reference.certificate import LOOSEST
 

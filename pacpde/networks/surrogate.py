@@ -10,8 +10,9 @@ import torch
 from torch.autograd.forward_ad import unpack_dual
 
 from pacpde.errors import ExtrapolationWarning, InvalidValueError, short, unknown
-from pacpde.networks.ansatz import Ansatz, PhysicsAnsatz
+from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
+from pacpde.networks.batch import Ansatz
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.protocol import Network
 from pacpde.physics.derivatives import channel_names

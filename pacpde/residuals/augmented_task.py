@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from pacpde.networks.ansatz import Ansatz
 from pacpde.networks.assessment import Assessment
+from pacpde.networks.batch import Ansatz
 from pacpde.networks.heads import ExtendedNetwork
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
-from pacpde.residuals.task import PhysicsTask, SamplingSpec, Task
+from pacpde.residuals.physics_task import PhysicsTask
+from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.residuals.terms import Term
 from pacpde.runtime import Runtime
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pacpde.physics.problem import Problem
-from pacpde.residuals.task import Measurements, PhysicsTask, SamplingSpec
+from pacpde.residuals.measurements import Measurements
+from pacpde.residuals.physics_task import PhysicsTask
+from pacpde.residuals.task import SamplingSpec
 from pacpde.residuals.terms import Term
 
 STEP = 1e-4  # of the differences in the coefficients, in their units

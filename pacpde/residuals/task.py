@@ -1,31 +1,23 @@
-"""Tasks: what a fit is to meet, as residual terms drawn when it asks for them."""
+"""Tasks: what a fit is to meet, as residual terms at points drawn when it asks for them."""
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Protocol, Self
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 
-from pacpde.errors import InvalidValueError
-from pacpde.networks.ansatz import Ansatz, PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
+from pacpde.networks.batch import Ansatz
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
-from pacpde.physics.conditions import Dirichlet
-from pacpde.physics.domain import Domain
 from pacpde.physics.problem import Problem
-from pacpde.residuals.assess import assess
 from pacpde.residuals.factors import residuals
-from pacpde.residuals.jacobian import MEMORY, split
-from pacpde.residuals.terms import LabelTerm, PhysicsTerm, Term
-from pacpde.runtime import Runtime, generator
+from pacpde.residuals.terms import Term
+from pacpde.runtime import Runtime
 
-CANDIDATES = 4  # random points for each collocation point that is chosen among them
-HELD_OUT_POINTS = 4096  # held-out collocation points
-LABELS_ONLY_NOTE = "fitted to measurements alone: the error elsewhere is not known"
-HELD_OUT_SHARE = 0.2  # share of the labels that is held out where labels are all there is
+if TYPE_CHECKING:
+    from pacpde.residuals.physics_task import PhysicsTask
 
 
 @dataclass(frozen=True)
@@ -97,273 +89,13 @@ class Task(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Measurements:
-    """Scattered measurements: points [n, axes] and values [n, fields]."""
-
-    points: np.ndarray
-    values: np.ndarray
-
-    def term(self, ansatz: Ansatz, runtime: Runtime) -> LabelTerm:
-        """(u − y) / scale at the points."""
-        return LabelTerm.at(ansatz, runtime.tensor(self.points), runtime.tensor(self.values))
-
-    def split(self, share: float, seed: int) -> tuple["Measurements", "Measurements"]:
-        """(the rest, at least one for the share), shuffled by `seed`."""
-        order = generator(seed, "held-out labels").permutation(len(self.points))
-        held = max(1, round(share * len(order)))
-        keep, out = order[held:], order[:held]
-        return (
-            Measurements(self.points[keep], self.values[keep]),
-            Measurements(self.points[out], self.values[out]),
-        )
-
-
-@dataclass(frozen=True)
-class PhysicsTask:
-    """Solve a problem: its residual, labels if there are any, or labels alone.
-
-    Collocation points are drawn with a density proportional to 1 + |r| / mean|r| (Wu et al. 2023,
-    doi:10.1016/j.cma.2022.115671, with k = c = 1).
-
-    Attributes:
-        labels: measurements; with `physics=False` they are all there is to fit.
-        hard: meet start and edges exactly; otherwise by residual terms of their own. What `like`
-            says goes before.
-        seed: of the held-out points.
-        like: an ansatz to solve in, whatever problem it has; the problem's own by default.
-    """
-
-    problem: Problem
-    labels: Measurements | None = None
-    physics: bool = True
-    hard: bool = True
-    seed: int = 0
-    runtime: Runtime = Runtime()
-    like: PhysicsAnsatz | None = None
-
-    def __post_init__(self) -> None:
-        if not self.physics and (self.labels is None or len(self.labels.points) < 2):
-            raise InvalidValueError(
-                "without physics there must be at least 2 labels to fit (one is held out): "
-                "ask for labels or leave physics on."
-            )
-
-    @property
-    def solves_equation(self) -> bool:
-        return self.physics
-
-    @property
-    def physics_task(self) -> "PhysicsTask":
-        return self
-
-    def equation_at(self, problem: Problem) -> Self:
-        return replace(self, problem=problem, labels=None)
-
-    def sample_inputs(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        return self.problem.domain.sample(count, rng)
-
-    def ansatz(self, sampling: SamplingSpec) -> Ansatz:
-        return self.field_ansatz(sampling)
-
-    def field_ansatz(self, sampling: SamplingSpec) -> PhysicsAnsatz:
-        """The ansatz of the fields, whatever else a task fits beside them."""
-        like = self.like or PhysicsAnsatz(
-            self.problem,
-            hard=self.hard and not self.problem.contradictions,
-            time_unit=self.problem.time_unit,
-        )
-        return replace(like, problem=self.problem).with_odd(sampling.odd)
-
-    def solver(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> Surrogate:
-        return _plain(network, weights, self.ansatz(sampling))
-
-    def terms(
-        self,
-        network: Network,
-        weights: torch.Tensor,
-        sampling: SamplingSpec,
-        rng: np.random.Generator,
-    ) -> list[Term]:
-        ansatz = self.ansatz(sampling)
-        terms: list[Term] = []
-        if self.physics:
-            terms.append(self._collocation(network, weights, sampling, rng))
-        if not self.field_ansatz(sampling).hard:
-            terms += self._conditions(ansatz, sampling, rng)
-        if self.labels is not None:
-            labels = self.labels if self.physics else self._split[0]
-            terms.append(labels.term(ansatz, self.runtime))
-        return terms
-
-    def held_out(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> float:
-        kind = sampling.odd, sampling.horizon
-        if kind not in self._held_out:
-            self._held_out[kind] = self._held_out_terms(sampling)
-        return _norm(network, weights, self._held_out[kind])
-
-    def assess(
-        self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, estimate: bool = True
-    ) -> Assessment:
-        if not self.physics:
-            residual = self.held_out(network, weights, sampling)
-            return Assessment(residual, None, (LABELS_ONLY_NOTE,))
-        solver = self.solver(network, weights, sampling)
-        points = self._held_out_points(sampling, generator(self.seed, "held-out"))
-        return assess(solver, points, estimate)
-
-    @cached_property
-    def _split(self) -> tuple[Measurements, Measurements]:
-        assert self.labels is not None
-        return self.labels.split(HELD_OUT_SHARE, self.seed)
-
-    @cached_property
-    def _held_out(self) -> dict[Hashable, list[Term]]:
-        """By symmetry and horizon, made once."""
-        return {}
-
-    def _held_out_terms(self, sampling: SamplingSpec) -> list[Term]:
-        ansatz, rng = self.ansatz(sampling), generator(self.seed, "held-out")
-        if not self.physics:
-            return [self._split[1].term(ansatz, self.runtime)]
-        term = self._physics(ansatz, self._held_out_points(sampling, rng))
-        if not term.batch.offset[term.batch.names.index("")].isfinite().all():
-            raise InvalidValueError(
-                f"{self.problem}: its start or its edges are not finite everywhere: look for what "
-                "divides by zero or is nan in them."
-            )
-        return (
-            [term]
-            if self.field_ansatz(sampling).hard
-            else [term, *self._conditions(ansatz, sampling, rng)]
-        )
-
-    def _held_out_points(self, sampling: SamplingSpec, rng: np.random.Generator) -> torch.Tensor:
-        return self.runtime.tensor(self._box(sampling).sample(HELD_OUT_POINTS, rng))
-
-    def _box(self, sampling: SamplingSpec) -> Domain:
-        """Where points are drawn: half the box where the ansatz is odd, up to the horizon."""
-        box = self.problem.domain
-        time = box.axis("t")
-        if sampling.horizon < 1:
-            box = box.restricted("t", upper=time.lower + sampling.horizon * time.length)
-        for name in self.problem.odd if self.field_ansatz(sampling).odd else ():
-            box = box.restricted(name, lower=0.0)
-        return box
-
-    def _collocation(
-        self,
-        network: Network,
-        weights: torch.Tensor,
-        sampling: SamplingSpec,
-        rng: np.random.Generator,
-    ) -> Term:
-        """The residual at points chosen from a pool by its size there."""
-        pool = self.runtime.tensor(self._box(sampling).sample(CANDIDATES * sampling.points, rng))
-        term = self._physics(self.ansatz(sampling), pool)
-        with torch.no_grad():
-            few = split(network, [term], MEMORY)  # a pool may be larger than what is fitted
-            parts = [residuals(network, weights, [b]).view(-1, b.batch.size) for b in few]
-            r = torch.cat(parts, 1).norm(dim=0)
-        density = np.nan_to_num(r.double().cpu().numpy(), nan=0.0, posinf=0.0)
-        density = 1 + density / max(density.mean(), np.finfo(float).tiny)
-        chosen = rng.choice(len(pool), sampling.points, replace=False, p=density / density.sum())
-        points = torch.as_tensor(np.sort(chosen), device=pool.device)
-        return replace(term, batch=term.batch.subset(points))
-
-    def _physics(self, ansatz: Ansatz, points: torch.Tensor) -> PhysicsTerm:
-        return PhysicsTerm.at(self.problem, ansatz, points)
-
-    def _conditions(
-        self, ansatz: Ansatz, sampling: SamplingSpec, rng: np.random.Generator
-    ) -> list[Term]:
-        """Start and Dirichlet edges as label terms, for the soft ansatz."""
-        box = self._box(sampling)
-        count = max(sampling.points // 10, 20)
-        start = box.sample(count, rng)
-        start[:, 0] = box.axes[0].lower
-        values = [np.broadcast_to(v, count) for v in self.problem.initial_fields(*start.T[1:])]
-        labelled = [Measurements(start, np.stack(values, -1))]
-        for position, axis in enumerate(self.problem.domain.axes):
-            edge = self.problem.edges.get(axis.name)
-            if not isinstance(edge, Dirichlet):
-                continue
-            for end, value in ((axis.lower, edge.lower), (axis.upper, edge.upper)):
-                points = box.sample(count, rng)
-                points[:, position] = end
-                labelled.append(
-                    Measurements(points, np.full((count, len(self.problem.fields)), value))
-                )
-        return [labels.term(ansatz, self.runtime) for labels in labelled]
-
-
-@dataclass(frozen=True)
-class TableTask:
-    """Regression on a table: inputs [points, columns], outputs [points, targets].
-
-    A share of the rows is held out to stop on. `standard` gives the standardisation, so that
-    source and target share one.
-    """
-
-    table: Measurements
-    standard: Ansatz
-    seed: int = 0
-    held_out_share: float = HELD_OUT_SHARE
-    runtime: Runtime = Runtime()
-
-    @property
-    def solves_equation(self) -> bool:
-        return False
-
-    @property
-    def problem(self) -> Problem:
-        raise InvalidValueError("this task fits a table: it has no problem.")
-
-    @property
-    def physics_task(self) -> PhysicsTask:
-        raise InvalidValueError("this task fits a table: it has no equation.")
-
-    def equation_at(self, problem: Problem) -> "TableTask":
-        raise InvalidValueError("this task fits a table: it has no equation.")
-
-    def sample_inputs(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        rows = self.table.points
-        chosen = rng.choice(len(rows), min(count, len(rows)), replace=False)
-        return rows[np.sort(chosen)]
-
-    def ansatz(self, sampling: SamplingSpec) -> Ansatz:
-        return self.standard
-
-    def solver(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> Surrogate:
-        return _plain(network, weights, self.standard)
-
-    def terms(
-        self,
-        network: Network,
-        weights: torch.Tensor,
-        sampling: SamplingSpec,
-        rng: np.random.Generator,
-    ) -> list[Term]:
-        return [self._split[0].term(self.standard, self.runtime)]
-
-    def held_out(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> float:
-        return _norm(network, weights, [self._split[1].term(self.standard, self.runtime)])
-
-    def assess(
-        self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, estimate: bool = True
-    ) -> Assessment:
-        return Assessment(self.held_out(network, weights, sampling))
-
-    @cached_property
-    def _split(self) -> tuple[Measurements, Measurements]:
-        return self.table.split(self.held_out_share, self.seed)
-
-
-def _plain(network: Network, weights: torch.Tensor, ansatz: Ansatz) -> Surrogate:
+def merged_solver(network: Network, weights: torch.Tensor, ansatz: Ansatz) -> Surrogate:
+    """A solver in the network that is stored, see `Network.merged`."""
     dense, own = network.merged(weights)
     return Surrogate(dense, ansatz, own)
 
 
-def _norm(network: Network, weights: torch.Tensor, terms: Sequence[Term]) -> float:
+def residual_norm(network: Network, weights: torch.Tensor, terms: Sequence[Term]) -> float:
+    """‖r‖ of some terms: of one of weight 1 the root mean square over its points."""
     with torch.no_grad():
         return float(residuals(network, weights, terms).norm())

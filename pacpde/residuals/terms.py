@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 import torch
 
-from pacpde.networks.ansatz import Ansatz, Batch
+from pacpde.networks.batch import Ansatz, Batch
 from pacpde.networks.stacking import Stackable
 from pacpde.physics.derivatives import ChannelDerivative
 from pacpde.physics.problem import Problem

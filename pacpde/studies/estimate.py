@@ -9,7 +9,7 @@ import torch
 
 from pacpde.methods import TrainingConfig
 from pacpde.optim.least_squares import LeastSquares
-from pacpde.residuals.task import PhysicsTask
+from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.runtime import generator
 from pacpde.studies.cells import Cell, Training, trainings
 from pacpde.studies.records import Row

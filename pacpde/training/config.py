@@ -6,7 +6,8 @@ from typing import Any
 
 from pacpde.checks import check_count, check_flag, check_number
 from pacpde.errors import InvalidValueError, unknown
-from pacpde.networks.ansatz import Ansatz, network_for
+from pacpde.networks.ansatz import network_for
+from pacpde.networks.batch import Ansatz
 from pacpde.networks.mlp import DEEPEST, WIDEST, Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.base import Optimiser, describe_optimiser, make_optimiser, optimiser_from

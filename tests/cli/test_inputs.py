@@ -9,7 +9,7 @@ from pacpde.errors import InvalidValueError
 from pacpde.methods import TrainingConfig
 from pacpde.methods.pac import PAC
 from pacpde.problems import Heat, Lorenz
-from pacpde.residuals.task import PhysicsTask
+from pacpde.residuals.physics_task import PhysicsTask
 
 
 def test_a_target_keeps_what_the_source_has() -> None:

@@ -11,7 +11,7 @@ from pacpde.methods.allocation import allocate_source
 from pacpde.methods.pac import LADDER
 from pacpde.pac import prune
 from pacpde.problems import Heat
-from pacpde.residuals.task import PhysicsTask
+from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.training.trainer import FitResult
 
 SMALL: dict[str, Any] = {"points": 150, "steps": 20}

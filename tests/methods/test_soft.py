@@ -8,7 +8,8 @@ from pacpde.datasets import reference_for
 from pacpde.errors import InvalidValueError
 from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.problems import Burgers, Heat
-from pacpde.residuals.task import PhysicsTask, SamplingSpec
+from pacpde.residuals.physics_task import PhysicsTask
+from pacpde.residuals.task import SamplingSpec
 
 SMALL = {"width": 12, "depth": 2, "points": 200, "steps": 20}
 

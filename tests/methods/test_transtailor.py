@@ -16,7 +16,8 @@ from pacpde.networks.reparametrised import Scaled
 from pacpde.pac.tailoring import remaining
 from pacpde.problems import Heat
 from pacpde.residuals.factors import residuals
-from pacpde.residuals.task import PhysicsTask, SamplingSpec
+from pacpde.residuals.physics_task import PhysicsTask
+from pacpde.residuals.task import SamplingSpec
 from pacpde.runtime import generator
 
 SETTINGS = {"points": 150, "steps": 12}

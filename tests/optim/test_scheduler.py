@@ -23,7 +23,8 @@ from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics import Axis, Problem, coefficient
 from pacpde.physics.stacked import stackable
 from pacpde.problems import Burgers, Heat, Lorenz
-from pacpde.residuals.task import PhysicsTask, SamplingSpec
+from pacpde.residuals.physics_task import PhysicsTask
+from pacpde.residuals.task import SamplingSpec
 from pacpde.residuals.terms import Anchor, LabelTerm, PhysicsTerm, Term
 from pacpde.training.config import TrainingConfig
 from pacpde.training.schedule import Phase

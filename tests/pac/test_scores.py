@@ -8,7 +8,8 @@ from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.pac.scores import SCORES, curvature
 from pacpde.problems import Heat
 from pacpde.residuals.factors import residuals
-from pacpde.residuals.task import PhysicsTask, SamplingSpec
+from pacpde.residuals.physics_task import PhysicsTask
+from pacpde.residuals.task import SamplingSpec
 from pacpde.runtime import generator
 
 

@@ -10,7 +10,7 @@ from pacpde.networks.mlp import MLP
 from pacpde.optim.base import optimisers
 from pacpde.pac import allocate, calibrate, magnitude_mask, prune
 from pacpde.problems import Heat
-from pacpde.residuals.task import PhysicsTask
+from pacpde.residuals.physics_task import PhysicsTask
 
 NETWORK = MLP(2, 1, 5, 2)
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from pacpde.networks.ansatz import Ansatz, PhysicsAnsatz, PlainAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, PlainAnsatz, network_for
+from pacpde.networks.batch import Ansatz
 from pacpde.networks.mlp import MLP
 from pacpde.physics import Axis, Problem
 from pacpde.problems import Burgers, BurgersPeriodic, Heat2D, Lorenz

@@ -13,7 +13,8 @@ from pacpde.optim.base import Progress, State
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
 from pacpde.problems import Heat
-from pacpde.residuals.task import PhysicsTask, SamplingSpec
+from pacpde.residuals.physics_task import PhysicsTask
+from pacpde.residuals.task import SamplingSpec
 from pacpde.training.schedule import Phase
 from pacpde.training.trainer import FitResult, Trainer
 

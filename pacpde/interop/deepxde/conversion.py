@@ -21,7 +21,8 @@ from pacpde.interop.deepxde.source import OutputCheck, Source
 from pacpde.methods.checks import check_problem
 from pacpde.methods.checks import check_source as check_surrogate
 from pacpde.methods.provenance import of_import
-from pacpde.networks.ansatz import Batch, PhysicsAnsatz
+from pacpde.networks.ansatz import PhysicsAnsatz
+from pacpde.networks.batch import Batch
 from pacpde.networks.frozen import copy_with_values, merged_state, plain_copy
 from pacpde.networks.layout import module_layout
 from pacpde.networks.mlp import MLP
@@ -30,7 +31,8 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.conditions import Periodic
 from pacpde.physics.domain import Axis
 from pacpde.physics.problem import Problem
-from pacpde.residuals.task import PhysicsTask, SamplingSpec
+from pacpde.residuals.physics_task import PhysicsTask
+from pacpde.residuals.task import SamplingSpec
 from pacpde.runtime import Runtime, generator, gradients
 from pacpde.training.config import TrainingConfig
 

@@ -1,0 +1,182 @@
+"""Points made ready for a network, and the ansatz that makes them ready."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import torch
+
+from pacpde.networks.stacking import Stackable
+from pacpde.physics.problem import Problem
+
+if TYPE_CHECKING:
+    from pacpde.networks.ansatz import PhysicsAnsatz
+
+
+@dataclass(frozen=True)
+class Batch(Stackable):
+    """A set of points, ready for a network.
+
+    Leading dimensions [...] are a stack of sets, for a stack of networks.
+
+    Attributes:
+        coordinates: [..., points, axes].
+        names: derivative channels carried.
+        inputs: jet of the input map, [..., channels, images·points, features].
+        offset: jet of g, [..., channels, points, fields].
+        product: [..., channels, channels, points], Leibniz' rule for m·N.
+        scale: typical size of each field, [fields].
+        images: 1, or 2 for each axis in which N is made odd, from N(x) and N(−x).
+        first_output: number of the network's output from which on its outputs make the fields.
+    """
+
+    stacked = ("coordinates", "inputs", "offset", "product")
+
+    coordinates: torch.Tensor
+    names: tuple[str, ...]
+    inputs: torch.Tensor
+    offset: torch.Tensor
+    product: torch.Tensor
+    scale: torch.Tensor
+    images: int = 1
+    first_output: int = 0
+
+    @classmethod
+    def plain(
+        cls, points: torch.Tensor, inputs: torch.Tensor, scale: torch.Tensor, first_output: int = 0
+    ) -> "Batch":
+        """u = scale · N, without derivatives.
+
+        Args:
+            points: [points, axes].
+            inputs: [1, points, features].
+        """
+        offset = points.new_zeros(1, len(points), len(scale))
+        product = points.new_ones(1, 1, len(points))
+        return cls(points, ("",), inputs, offset, product, scale, first_output=first_output)
+
+    @property
+    def size(self) -> int:
+        return self.coordinates.shape[-2]
+
+    def subset(self, points: slice | torch.Tensor) -> "Batch":
+        """Some of the points."""
+        inputs = self.inputs.unflatten(-2, (self.images, self.size))
+        return replace(
+            self,
+            coordinates=self.coordinates[..., points, :],
+            inputs=inputs[..., points, :].flatten(-3, -2),
+            offset=self.offset[..., points, :],
+            product=self.product[..., points],
+        )
+
+    @property
+    def batch_key(self) -> Hashable:
+        """What sets that can be stacked have in common."""
+        scale = tuple(self.scale.tolist())
+        return self.names, self.images, self.first_output, self.inputs.shape, scale
+
+    def fields(self, output: torch.Tensor) -> torch.Tensor:
+        """Fields and derivatives [..., channels, points, fields] from the network's output jet."""
+        count = len(self.scale)
+        if output.shape[-1] != count:
+            output = output[..., self.first_output : self.first_output + count]
+        while output.shape[-2] > self.size:  # one axis after the other, the last one first
+            here, mirrored = output.chunk(2, dim=-2)
+            output = (here - mirrored) / 2
+        product = torch.einsum("...cdn,...dnk->...cnk", self.product, output)
+        return self.offset + self.scale * product
+
+
+class Ansatz(Protocol):
+    """What stands between the coordinates, the network and the fields."""
+
+    @property
+    def problem(self) -> Problem | None:
+        """The problem whose fields it gives; None for a table."""
+        ...
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        """Names of the coordinates that it takes, in order."""
+        ...
+
+    @property
+    def uses_network(self) -> bool:
+        """Whether the fields depend on the network's weights."""
+        ...
+
+    @property
+    def odd(self) -> bool:
+        """Whether N is made odd, see `PhysicsAnsatz`."""
+        ...
+
+    @property
+    def field_ansatz(self) -> "PhysicsAnsatz":
+        """What a network is fitted in that starts from this one's weights; a table has none."""
+        ...
+
+    def with_problem(self, problem: Problem) -> "Ansatz":
+        """The same for another problem of the family; a table has none."""
+        ...
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All but the problem, as JSON has it."""
+        ...
+
+    @property
+    def inputs(self) -> int:
+        """Features the network gets."""
+        ...
+
+    @property
+    def outputs(self) -> int:
+        """Outputs the network gives."""
+        ...
+
+    def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
+        """Points [points, axes] made ready, with these derivative channels."""
+        ...
+
+
+@dataclass(frozen=True)
+class DerivedAnsatz:
+    """Another ansatz, but for what a subclass changes."""
+
+    ansatz: Ansatz
+
+    @property
+    def problem(self) -> Problem | None:
+        return self.ansatz.problem
+
+    @property
+    def odd(self) -> bool:
+        return self.ansatz.odd
+
+    @property
+    def field_ansatz(self) -> "PhysicsAnsatz":
+        return self.ansatz.field_ansatz
+
+    def with_problem(self, problem: Problem) -> Self:
+        return replace(self, ansatz=self.ansatz.with_problem(problem))
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        return self.ansatz.coordinates
+
+    @property
+    def uses_network(self) -> bool:
+        return self.ansatz.uses_network
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return self.ansatz.settings
+
+    @property
+    def inputs(self) -> int:
+        return self.ansatz.inputs
+
+    @property
+    def outputs(self) -> int:
+        return self.ansatz.outputs
