@@ -47,6 +47,7 @@ def grading_reference(
             dimensions of space or more. Where it is not met, the best that is met is taken.
         say: called with a sentence if that is so, or if there is no reference.
     """
+    _check_tolerance_is_used(reference, tolerance)
     tell = say or (lambda sentence: None)
     if reference is None or reference == NONE:
         return None
@@ -122,8 +123,9 @@ def check_label_source(labels: int, reference: Reference | None, choice: object 
 def choice_inputs(reference: Choice, tolerance: float | None) -> dict[str, object]:
     """What of the choice a result depends on, for the name of its record; nothing by default.
 
-    A tolerance that cannot be certified and a missing file are refused.
+    A tolerance that cannot be certified or has no effect and a missing file are refused.
     """
+    _check_tolerance_is_used(reference, tolerance)
     found: dict[str, object] = {}
     if reference is None or reference == NONE:
         found["reference"] = NONE
@@ -134,6 +136,14 @@ def choice_inputs(reference: Choice, tolerance: float | None) -> dict[str, objec
     if tolerance is not None:
         found["reference_tolerance"] = check_tolerance(tolerance, "reference_tolerance")
     return found
+
+
+def _check_tolerance_is_used(reference: Choice, tolerance: float | None) -> None:
+    if tolerance is not None and (reference is None or reference == NONE):
+        raise InvalidValueError(
+            f"reference_tolerance is {tolerance}, and there is to be no reference: leave it out, "
+            "or give reference='auto'."
+        )
 
 
 def _file_hash(file: Path) -> str:

@@ -61,7 +61,8 @@ def fit(
         resume_state: where to keep the state, so that a killed fit resumes exactly.
         reference: grades the fit, whose history then has errors, and nothing more: "auto" (the
             best that scipy certifies, if any), None, a `Reference`, or a file of `pacpde solve`.
-        reference_tolerance: relative error that "auto" tries to certify first.
+        reference_tolerance: relative error that "auto" tries to certify first; refused without a
+            reference.
 
     Warns:
         ContradictionWarning: where start and edges contradict each other; they are then met by

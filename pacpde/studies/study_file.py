@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pacpde.datasets import check_labels
 from pacpde.datasets.grading import NONE
 from pacpde.errors import DataFileError, InvalidValueError, PacpdeError, UntrustedCodeError
 from pacpde.methods import methods
@@ -79,6 +80,7 @@ class StudyFile:
             for cell in self._cells(part, ("transfers", number), tuned, device):
                 cells.setdefault(cell.key, cell)
         self._check_options()
+        self._check_noise()
         return list(cells.values())
 
     def _cells(self, part: Transfers, place: Place, tuned: Tuned, device: str) -> Iterator[Cell]:
@@ -162,6 +164,19 @@ class StudyFile:
                 "labels are drawn from the reference, and reference is 'none': leave one of them "
                 "out."
             )
+
+    def _check_noise(self) -> None:
+        """Refuse noise that no label has."""
+        settings, used = self.settings, False
+        for number, part in enumerate(settings.transfers):
+            labelled = any(part.labels or settings.labels)
+            used |= labelled and part.noise is None
+            if any(part.noise or []) and not labelled:
+                with self._located("transfers", number, "noise"):
+                    check_labels(0, max(part.noise or []))
+        if any(settings.noise) and not used:
+            with self._located("noise"):
+                check_labels(0, max(settings.noise))
 
     def _check_options(self) -> None:
         used = {name for part in self.settings.transfers for name in self._methods(part)}

@@ -203,6 +203,8 @@ WITHOUT_EFFECT: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: transfer(
             SOURCE, TARGET, method="l2sp", labels=9, physics=False, continuation="fixed"),
         "continuation=fixed follows the equation, which is left out"),
+    "a tolerance of no reference": (
+        lambda: fit(Heat(), steps=1, reference_tolerance=1e-6), "there is to be no reference"),
     "steps of scipy": (lambda: transfer(SOURCE, TARGET, method="scipy", options={"steps": 3}),
         "scipy takes no steps"),
 }  # fmt: skip

@@ -103,6 +103,8 @@ def test_a_cell_is_named_by_its_inputs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "old, new, told",
     [
+        ("labels = [0, 5]", "labels = 0", r"line 5, noise: noise is 0.1 and there are no labels"),
+        ("labels = 0\n", "labels = 0\nnoise = 0.1\n", r"transfers\[1\].noise: .* no labels"),
         ('"heat"', '"heta"', r"line 20, transfers\[1\].family: unknown family 'heta'.*heat"),
         ("alpha = 0.2", "alpha = -1", r"line 21, transfers\[1\].targets\[0\]: heat: alpha is -1"),
         ("alpha = 0.2", "beta = 1", r"line 21, .*unknown coefficient of heat 'beta'"),
