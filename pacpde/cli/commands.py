@@ -44,7 +44,7 @@ from pacpde.cli.options import (
 )
 from pacpde.cli.output import SIDE_BY_SIDE, complain, emit, showing
 from pacpde.cli.rerun import rerun
-from pacpde.cli.study import report, study
+from pacpde.cli.study import report, study_app
 from pacpde.cli.verdicts import remarks, verdict
 from pacpde.errors import InvalidValueError
 from pacpde.methods import nearest
@@ -486,6 +486,6 @@ def _exit_for(fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], kept
 
 
 app.command()(identify)
-app.add_typer(study, name="study")
+app.add_typer(study_app, name="study")
 app.command()(report)
 app.command()(rerun)

@@ -43,35 +43,36 @@ def rerun(
     """
     from pacpde.datasets import load
     from pacpde.studies.records import stored
-    from pacpde.studies.rerun import rerun as again
+    from pacpde.studies.rerun import rerun as make_again
 
-    found = stored(file)
+    stored_records = stored(file)
     inputs.json_target(json, file, overwrite=overwrite)
-    known = [record for record in found if record["provenance"]]
-    if found and not known:
+    records = [record for record in stored_records if record["provenance"]]
+    if stored_records and not records:
         raise DataFileError(
             f"the records of {file} do not say what they depend on: an older pacpde wrote them, or "
             "no transfer has a result."
         )
-    if len(known) < len(found):
-        complain(f"pacpde: {len(found) - len(known)} records without provenance are left out.")
-    given = None if reference is None else load(reference).reference
+    left_out = len(stored_records) - len(records)
+    if left_out:
+        complain(f"pacpde: {left_out} records without provenance are left out.")
+    own = None if reference is None else load(reference).reference
     with showing() as show:
-        made = again(known, progress=show, reference=given)
+        reruns = make_again(records, progress=show, reference=own)
     rows = [
         [one.before["method"], Number(one.before["seed"]), error(one.before["target_error"]),
          error(one.after["target_error"]), ", ".join(one.differing) or "nothing"]
-        for one in made
+        for one in reruns
     ]  # fmt: skip
     headings = ["method", "seed", "target error", "made again", "differs in"]
     content = {
-        "records": [one.after for one in made],
-        "differing": [one.differing for one in made],
+        "records": [one.after for one in reruns],
+        "differing": [one.differing for one in reruns],
     }
     emit(content, json, table(f"Made again from {file}", headings, rows), overwrite=overwrite)
-    other = [one.before["provenance"] for one in made if one.differing]
+    other = [one.before["provenance"] for one in reruns if one.differing]
     if other:
-        complain(f"pacpde: {len(other)} of {len(made)} records came out otherwise{_why(other)}.")
+        complain(f"pacpde: {len(other)} of {len(reruns)} records came out otherwise{_why(other)}.")
         raise typer.Exit(1)
 
 

@@ -16,7 +16,7 @@ from pacpde.errors import UntrustedCodeError
 from pacpde.ownership import LIST
 from pacpde.runtime import Runtime
 
-study = typer.Typer(
+study_app = typer.Typer(
     help="Grids of transfers: many families, sources, targets, methods, seeds, labels.\n\n"
     "A study is a TOML file; see docs/studies.md. `check` counts its cells and estimates the time, "
     "`run` carries them out and resumes, `status` tells how far it is.",
@@ -26,7 +26,7 @@ study = typer.Typer(
 File = Annotated[Path, typer.Argument(metavar="STUDY.TOML", help="The study file.")]
 
 
-@study.command()
+@study_app.command()
 def check(
     file: File,
     output: Annotated[
@@ -48,56 +48,54 @@ def check(
     """
     from pacpde.studies.estimate import estimate
     from pacpde.studies.results_store import ResultsStore
-    from pacpde.studies.run_study import status as study_status
     from pacpde.studies.study import Study
     from pacpde.studies.study_file import StudyFile
 
     Runtime(device)
     inputs.json_target(json, file)
     try:
-        found = Study.read(file, device=device, trust=trust)
+        study = Study.read(file, device=device, trust=trust)
     except UntrustedCodeError:
         counts = StudyFile(file).counts()
         nothing = dict.fromkeys(("done", "sources", "variants", "seconds"))
         unchecked = {"cells": sum(counts.values()), "families": counts, **nothing}
-        shown = [[name, Number(count)] for name, count in counts.items()]
+        lines = [[name, Number(count)] for name, count in counts.items()]
         title = f"Study {file}, unchecked"
-        emit(unchecked, json, table(title, ["family", "cells at most"], shown), overwrite=overwrite)
+        emit(unchecked, json, table(title, ["family", "cells at most"], lines), overwrite=overwrite)
         raise
-    now = study_status(found, output) if output is not None else None
-    store = ResultsStore(output) if output is not None else None
-    kept = store.keys() if store else set()
-    left = [cell for cell in found.cells if cell.key not in kept]
-    guess = estimate(left, store.rows() if store else ())
-    families: dict[str, int] = {}
-    for cell in found.cells:
-        families[cell.source.name] = families.get(cell.source.name, 0) + 1
-    content: dict[str, Any] = {
-        "cells": len(found.cells),
-        "done": now.done if now else 0,
-        "sources": len({cell.training.key for cell in found.cells}),
-        "families": families,
-        "variants": sorted({cell.variant for cell in found.cells}),
+    results = ResultsStore(output) if output is not None else None
+    finished = results.finished(study.names) if results else set()
+    guess = estimate(
+        [cell for cell in study.cells if cell.key not in finished],
+        results.rows() if results else (),
+    )
+    variants: dict[str, list[str]] = {}
+    for cell in study.cells:
+        variants.setdefault(cell.source.name, []).append(cell.variant)
+    content = {
+        "cells": len(study.cells),
+        "done": len(finished),
+        "sources": len({cell.training.key for cell in study.cells}),
+        "families": {name: len(some) for name, some in variants.items()},
+        "variants": sorted({cell.variant for cell in study.cells}),
         "seconds": guess.sources + guess.cells,
     }
-    rows = [
-        [name, Number(count), ", ".join(sorted({c.variant for c in found.cells
-                                                if c.source.name == name}))]
-        for name, count in families.items()
-    ]  # fmt: skip
+    lines = [
+        [name, Number(len(some)), ", ".join(sorted(set(some)))] for name, some in variants.items()
+    ]
     emit(
         content,
         json,
-        table(f"Study {file}", ["family", "cells", "methods"], rows),
+        table(f"Study {file}", ["family", "cells", "methods"], lines),
         f"{content['cells']} cells from {content['sources']} sources"
-        + (f", {now.done} of them done" if now and now.done else "")
-        + f"; at most about {_span(content['seconds'])} of fitting in one process, divided by the "
-        "workers.",
+        + (f", {len(finished)} of them done" if finished else "")
+        + f"; at most about {_span(guess.sources + guess.cells)} of fitting in one process, "
+        "divided by the workers.",
         overwrite=overwrite,
     )
 
 
-@study.command()
+@study_app.command()
 def run(
     file: File,
     output: Folder,
@@ -131,34 +129,34 @@ def run(
     from pacpde.studies.study import Study
 
     Runtime(device)
-    found = Study.read(file, device=device, trust=trust or not is_study(file.parent))
-    check_place(output, found.contents(), overwrite=overwrite)
+    study = Study.read(file, device=device, trust=trust or not is_study(file.parent))
+    check_place(output, study.contents(), overwrite=overwrite)
 
     def content() -> dict[str, Any]:
-        rows = ResultsStore(output).of(found.names)
+        rows = ResultsStore(output).of(study.names)
         return {"records": [records.check(records.record_of(row)) for row in rows]}
 
     replace = inputs.json_target(json, output, file, overwrite=overwrite, own=content)
-    if found.plugins:
-        complain(f"pacpde: running with {', '.join(map(str, found.plugins))}.")
-    plugins = [*found.plugins, *plugin]
+    if study.plugins:
+        complain(f"pacpde: running with {', '.join(map(str, study.plugins))}.")
+    plugins = [*study.plugins, *plugin]
     where: Any = nullcontext(LocalExecutor(device))
     if scheduler is not None or local is not None:
         where = cluster(scheduler, local, plugins)
     with _counting() as callback, where as executor:
-        now = run_study(found, output, executor, callback=callback, overwrite=overwrite)
-    sentence = f"{now.done} of {now.cells} cells in {output}"
+        progress = run_study(study, output, executor, callback=callback, overwrite=overwrite)
+    sentence = f"{progress.done} of {progress.cells} cells in {output}"
     emit(content(), json, sentence, overwrite=replace)
-    faults = [row["fault"] for row in ResultsStore(output).of(found.names) if row["fault"]]
+    faults = [row["fault"] for row in ResultsStore(output).of(study.names) if row["fault"]]
     if faults:
         complain(
-            f"pacpde: {len(faults)} of {now.cells} cells have no result, the first for this "
+            f"pacpde: {len(faults)} of {progress.cells} cells have no result, the first for this "
             f"reason: {faults[0]} The same command tries them again."
         )
         raise typer.Exit(1)
 
 
-@study.command()
+@study_app.command()
 def status(
     folder: Annotated[Path, typer.Argument(help="Folder of a study.")],
     device: Unused = "cpu",
@@ -178,10 +176,10 @@ def status(
     from pacpde.studies.study import read_outline
 
     inputs.json_target(json, folder)
-    found, whole, untrusted = read_outline(folder, trust=trust)
+    outline, study, untrusted = read_outline(folder, trust=trust)
     rows = {row["cell"]: row for row in ResultsStore(folder).rows()}
     counts: dict[str, list[int]] = {}
-    for name, variant in zip(found.names, found.variants, strict=True):
+    for name, variant in zip(outline.names, outline.variants, strict=True):
         row = rows.get(name)
         line = counts.setdefault(variant.name, [0, 0, 0, 0])
         line[0] += 1
@@ -192,9 +190,9 @@ def status(
     done = sum(line[1] for line in counts.values())
     headings = ["method", "cells", "done", "of these not converged", "without result"]
     shown = [[name, *map(Number, line)] for name, line in counts.items()]
-    content = {"cells": len(found.names), "done": done,
+    content = {"cells": len(outline.names), "done": done,
                "failed": sum(line[3] for line in counts.values())}  # fmt: skip
-    title = f"{done} of {len(found.names)} cells"
+    title = f"{done} of {len(outline.names)} cells"
     emit(content, json, table(title, headings, shown), overwrite=overwrite)
     if untrusted:
         complain(f"pacpde: {untrusted}")
@@ -205,14 +203,14 @@ def status(
             f"{damaged[0]}, whose files are damaged: remove it, and `pacpde study run` trains it "
             "anew where it needs it."
         )
-    if whole and whole.outdated:
+    if study and study.outdated:
         complain(
             "Made by another version of pacpde or of what it stands on: `pacpde study run` into "
             "this folder would carry out every cell anew."
         )
 
 
-@study.command()
+@study_app.command()
 def choose(
     folder: Annotated[Path, typer.Argument(help="Folder of a study that was carried out.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="TOML file to write.")] = Path(
@@ -240,13 +238,13 @@ def choose(
 
     inputs.output_file(output, *_parts(folder))
     inputs.json_target(json, folder, output)
-    found, rows = read_outline(folder, trust=trust)[0], ResultsStore(folder).rows()
-    choices = choose(found, rows)
+    outline, rows = read_outline(folder, trust=trust)[0], ResultsStore(folder).rows()
+    choices = choose(outline, rows)
     write_tuned(choices, output, overwrite=overwrite)
-    missing = set(found.names) - {row["cell"] for row in rows}
+    missing = set(outline.names) - {row["cell"] for row in rows}
     content = {
-        "cells": len(found.names),
-        "done": len(found.names) - len(missing),
+        "cells": len(outline.names),
+        "done": len(outline.names) - len(missing),
         "chosen": [vars(choice) for choice in choices],
     }
     shown = [
@@ -258,7 +256,7 @@ def choose(
     emit(content, json, table(f"Written to {output}", headings, shown), overwrite=overwrite)
     if missing:
         complain(
-            f"{len(missing)} of {len(found.names)} cells are missing and count as failures: "
+            f"{len(missing)} of {len(outline.names)} cells are missing and count as failures: "
             "`pacpde study run` does them."
         )
 
@@ -292,16 +290,19 @@ def report(
 
     inputs.output_file(output, *_parts(folder), overwrite=overwrite)
     inputs.json_target(json, folder, output, overwrite=overwrite)
-    made = write(folder, output, title, plots, trust=trust, overwrite=overwrite)
+    counts = write(folder, output, title, plots, trust=trust, overwrite=overwrite)
     emit(
-        made,
+        counts,
         json,
-        f"{made['cells']} of {made['planned']} cells in {output}, {made['bytes'] / 1e6:.1f} MB"
-        + (f"; {made['failed']} have no result" if made["failed"] else ""),
+        f"{counts['cells']} of {counts['planned']} cells in {output}, "
+        f"{counts['bytes'] / 1e6:.1f} MB"
+        + (f"; {counts['failed']} have no result" if counts["failed"] else ""),
         overwrite=overwrite,
     )
-    if made["untrusted"]:
-        complain(f"pacpde: {made['untrusted']} The slider and pictures of solutions are left out.")
+    if counts["untrusted"]:
+        complain(
+            f"pacpde: {counts['untrusted']} The slider and pictures of solutions are left out."
+        )
 
 
 def _parts(folder: Path) -> list[Path]:
@@ -317,20 +318,21 @@ def _counting() -> Iterator[Any]:
     from rich.progress import TimeRemainingColumn as TimeLeft
 
     console = terminal(sys.stderr)
-    said = [0.0]
+    last = 0.0
 
-    def text(now: Any) -> str:
-        parts = [f"{now.trained} of {now.sources} sources"]
-        if now.failed:
-            parts.append(f"{now.failed} failed")
+    def text(status: Any) -> str:
+        parts = [f"{status.trained} of {status.sources} sources"]
+        if status.failed:
+            parts.append(f"{status.failed} failed")
         return ", ".join(parts)
 
     if not console.is_terminal:
 
-        def line(now: Any) -> None:
-            if time.monotonic() - said[0] > PLAIN_INTERVAL or not now.left:
-                said[0] = time.monotonic()
-                complain(f"{now.done} of {now.cells} cells, {text(now)}")
+        def line(status: Any) -> None:
+            nonlocal last
+            if time.monotonic() - last > PLAIN_INTERVAL or not status.left:
+                last = time.monotonic()
+                complain(f"{status.done} of {status.cells} cells, {text(status)}")
 
         yield line
         return
@@ -338,8 +340,8 @@ def _counting() -> Iterator[Any]:
                TextColumn("{task.fields[text]}"))  # fmt: skip
     with Progress(*columns, console=console, transient=True) as bars:
         task = bars.add_task("cells", total=None, text="")
-        yield lambda now: bars.update(
-            task, total=now.cells, completed=now.done + now.failed, text=text(now)
+        yield lambda status: bars.update(
+            task, total=status.cells, completed=status.done + status.failed, text=text(status)
         )
 
 

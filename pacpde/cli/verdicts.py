@@ -1,4 +1,4 @@
-"""What is said of fits that did not converge: which stage fell short, and by how much."""
+"""What the command line says of fits that did not converge: which stage fell short, how far."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,68 +12,73 @@ from pacpde.pac import SOURCE
 from pacpde.studies import records
 
 
-def verdict(fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], kept: Path) -> str | None:
+def verdict(
+    fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], folder: Path
+) -> str | None:
     """One sentence on the fits that fell short; None if all converged."""
-    poor = {name: made for name, made in fitted.items() if made.outcome != Outcome.CONVERGED}
+    poor = {name: one for name, one in fitted.items() if one.outcome != Outcome.CONVERGED}
     if not poor:
         return None
-    told = "; ".join(_shortfall(name, made, settings) for name, made in poor.items())
-    return f"{told}; what there is is kept in {kept}; {_advice(list(poor.values()))} may help."
+    shortfalls = "; ".join(_shortfall(name, one, settings) for name, one in poor.items())
+    advice = _advice(list(poor.values()))
+    return f"{shortfalls}; what there is is kept in {folder}; {advice} may help."
 
 
 def _advice(poor: Sequence[Surrogate]) -> str:
     """What may help, of every stage that fell short."""
-    last = [made for made in poor if not made.outcome.stage]
-    found = []
+    last = [surrogate for surrogate in poor if not surrogate.outcome.stage]
+    advice = []
     if len(last) < len(poor) or any(
-        made.outcomes.get("allocated", Outcome.CONVERGED) != Outcome.CONVERGED for made in poor
+        one.outcomes.get("allocated", Outcome.CONVERGED) != Outcome.CONVERGED for one in poor
     ):
-        found.append("a lower --sparsity or a larger --set allocate_steps=...")
-    if any(made.outcome.of_fit == Outcome.DRIFTED for made in poor):
-        found.append(
+        advice.append("a lower --sparsity or a larger --set allocate_steps=...")
+    if any(surrogate.outcome.of_fit == Outcome.DRIFTED for surrogate in poor):
+        advice.append(
             "drifted means that the equation makes a large error of a residual within the "
             "tolerance: a smaller --tolerance, more --steps and --points or an earlier --until"
         )
     elif last:
-        found.append("more --steps or another --seed")
-    return ", and ".join(found)
+        advice.append("more --steps or another --seed")
+    return ", and ".join(advice)
 
 
 def remarks(fitted: Mapping[str, Surrogate]) -> list[str]:
     """What fits noticed beside their outcome, each remark once."""
-    told: dict[str, str] = {}
-    for name, made in fitted.items():
-        for note in made.assessment.notes if made.assessment else ():
-            told.setdefault(note, name)
-    return [f"{name}: {note}." for note, name in told.items()]
+    names: dict[str, str] = {}
+    for name, surrogate in fitted.items():
+        for note in surrogate.assessment.notes if surrogate.assessment else ():
+            names.setdefault(note, name)
+    return [f"{name}: {note}." for note, name in names.items()]
 
 
-def _shortfall(name: str, made: Surrogate, settings: Mapping[str, Any]) -> str:
+def _shortfall(name: str, surrogate: Surrogate, settings: Mapping[str, Any]) -> str:
     """Of one fit, as in `pac: allocate ended stalled, residual 3e-2 of its terms, ...`.
 
     Earlier stages that fell short as well follow: `calibrate ended path_lost, ...; before it:
     allocated not_converged`.
     """
-    others = records.shortfalls({"outcome": made.outcome, "outcomes": made.outcomes})
-    return _last(name, made, settings) + (f"; before it: {', '.join(others)}" if others else "")
+    others = records.shortfalls({"outcome": surrogate.outcome, "outcomes": surrogate.outcomes})
+    return _last(name, surrogate, settings) + (
+        f"; before it: {', '.join(others)}" if others else ""
+    )
 
 
-def _last(name: str, made: Surrogate, settings: Mapping[str, Any]) -> str:
-    stage, how = made.outcome.stage, made.outcome.of_fit
-    entries = [entry for entry in made.history if not stage or entry["stage"] == stage]
+def _last(name: str, surrogate: Surrogate, settings: Mapping[str, Any]) -> str:
+    stage, how = surrogate.outcome.stage, surrogate.outcome.of_fit
+    entries = [entry for entry in surrogate.history if not stage or entry["stage"] == stage]
     if not entries:
         return f"{name} ended {how}"
-    told = f"{name}: {entries[-1]['stage']} ended {how}"
-    held_out = float(entries[-1]["held_out"]) if stage else made.held_out
+    sentence = f"{name}: {entries[-1]['stage']} ended {how}"
+    held_out = float(entries[-1]["held_out"]) if stage else surrogate.held_out
     if not math.isfinite(held_out):
-        return told
-    tolerance = TrainingConfig.of(made.problem, **settings).tolerance
-    assessment = made.assessment
-    if stage == "allocate" and SOURCE in made.retained:
-        assessment = made.retained[SOURCE].assessment
+        return sentence
+    tolerance = TrainingConfig.of(surrogate.problem, **settings).tolerance
+    assessment = surrogate.assessment
+    if stage == "allocate" and SOURCE in surrogate.retained:
+        assessment = surrogate.retained[SOURCE].assessment
     if assessment is None:
-        return f"{told}, held-out residual {held_out:.1e}, tolerance {tolerance:.1e}"
-    told += f", residual {assessment.residual:.1e} of its terms, tolerance {tolerance:.1e}"
+        return f"{sentence}, held-out residual {held_out:.1e}, tolerance {tolerance:.1e}"
+    sentence += f", residual {assessment.residual:.1e} of its terms, tolerance {tolerance:.1e}"
     if assessment.error_estimate is None:
-        return told
-    return f"{told}, estimated error {assessment.error_estimate:.1e}"
+        return sentence
+    return f"{sentence}, estimated error {assessment.error_estimate:.1e}"

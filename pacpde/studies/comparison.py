@@ -236,10 +236,9 @@ def _run(plan: Plan, store: ComparisonStore, progress: Progress | None, log: Log
     executor: Executor = SerialExecutor()
     if plan.together:
         executor = LocalExecutor(plan.runtime.device, side_by_side=None)
-    runner = Runner(
-        plan.cells, store, store, executor, kept=titles, every_source=True, stop_at_failure=True
+    Runner(plan.cells, store, store, executor, titles, every_source=True, stop_at_failure=True).run(
+        train, carry_out
     )
-    runner.run(train, carry_out)
     store.tidy()
     fits = {key: fit for key in titles if (fit := store.load(key)) is not None}
     sources = {

@@ -1,4 +1,4 @@
-"""How long a study will take, told before it runs: from its records, else from a step's time."""
+"""How long a study will take, from its records, else from the time of a step."""
 
 import statistics
 import time
@@ -37,26 +37,25 @@ def estimate(cells: Iterable[Cell], rows: Iterable[Row] = ()) -> Estimate:
     for training in needed.values():
         if training.shape not in fits:
             fits[training.shape] = _seconds(training)
-    known = _known(rows)
-    each = [known.get((cell.source.name, cell.variant)) for cell in cells]
+    median = _median_seconds(rows)
+    measured = [median.get((cell.source.name, cell.variant)) for cell in cells]
     return Estimate(
         sum(fits[training.shape] for training in needed.values()),
         sum(
-            fits[cell.training.shape] if found is None else found
-            for cell, found in zip(cells, each, strict=True)
+            fits[cell.training.shape] if seconds is None else seconds
+            for cell, seconds in zip(cells, measured, strict=True)
         ),
-        sum(found is not None for found in each),
+        sum(seconds is not None for seconds in measured),
     )
 
 
-def _known(rows: Iterable[Row]) -> Mapping[tuple[str, str], float]:
+def _median_seconds(rows: Iterable[Row]) -> Mapping[tuple[str, str], float]:
     """(family, variant) → median seconds of finished cells."""
-    found: dict[tuple[str, str], list[float]] = {}
+    seconds: dict[tuple[str, str], list[float]] = {}
     for row in rows:
         if row["seconds"]["total"] is not None:
-            what = row["family"], row["variant"]
-            found.setdefault(what, []).append(row["seconds"]["total"])
-    return {what: statistics.median(seconds) for what, seconds in found.items()}
+            seconds.setdefault((row["family"], row["variant"]), []).append(row["seconds"]["total"])
+    return {variant: statistics.median(some) for variant, some in seconds.items()}
 
 
 def _seconds(training: Training) -> float:

@@ -97,9 +97,9 @@ def read_about(folder: Path) -> dict[str, Any]:
         about = unsealed(about)
     except ValueError as error:
         raise _damaged(folder) from error
-    for name, told in about["files"].items():
+    for name, expected in about["files"].items():
         place = folder / name
-        if place.is_file() and short_hash(_lines(read_bytes(place))) != told:
+        if place.is_file() and short_hash(_lines(read_bytes(place))) != expected:
             raise DataFileError(
                 f"{str(place)!r} was edited or damaged after the study was carried out: give the "
                 "`pacpde study run` of your own file again, which writes it anew and keeps the "

@@ -15,7 +15,7 @@ import torch
 from pacpde.datasets import References, reference_for
 from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.files import key_of
-from pacpde.methods import TrainingConfig, TransferResult, fit, transfer
+from pacpde.methods import TransferResult
 from pacpde.methods.arguments import method_of
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Problem, families
@@ -23,6 +23,7 @@ from pacpde.physics.fingerprint import Fingerprint
 from pacpde.reference import Reference
 from pacpde.reference.certificate import LOOSEST
 from pacpde.runtime import Runtime
+from pacpde.studies.cells import Cell, Training
 from pacpde.studies.records import Record, as_json
 from pacpde.training.callbacks import Progress
 
@@ -64,17 +65,17 @@ def rerun(
     Raises:
         DataFileError: a record says too little, or its family was changed since.
     """
-    known = [_checked(record) for record in records]
-    work = _Work(progress, reference)
-    work.make(known)
+    provenances = [_checked(record) for record in records]
+    results = _Results(progress, reference)
+    results.make(provenances)
     return [
-        Rerun(record, json.loads(as_json(work.results[key_of(made)].record())))
-        for record, made in zip(records, known, strict=True)
+        Rerun(record, json.loads(as_json(results.results[key_of(about)].record())))
+        for record, about in zip(records, provenances, strict=True)
     ]
 
 
 @dataclass
-class _Work:
+class _Results:
     """Surrogates and results by the hash of their provenance, each made once."""
 
     progress: Progress | None
@@ -89,79 +90,75 @@ class _Work:
             return
         self.make([one["source"] for one in missing.values() if one["call"] == "transfer"])
         self.make([one["of"] for one in missing.values() if one["call"] == "recall"])
-        for made in missing.values():
-            with _threads(made.get("threads")):
-                self._one(made)
+        for key, about in missing.items():
+            with _threads(about.get("threads")):
+                self.surrogates[key] = self._surrogate(key, about)
 
-    def _one(self, made: Provenance) -> None:
-        key = key_of(made)
-        if made["call"] == "recall":
-            self.surrogates[key] = self.surrogates[key_of(made["of"])].recall(made["name"])
-            return
-        problem, runtime = _problem(made["problem"]), Runtime(made["device"], made["dtype"])
-        if made["call"] == "fit":
-            self.surrogates[key] = fit(
-                problem, seed=made["seed"], runtime=runtime, progress=self.progress,
-                settings=_settings(made),
-            )  # fmt: skip
-            return
-        source = self.surrogates[key_of(made["source"])]
-        result = transfer(
-            source, problem, method=made["method"], options=made["options"], seed=made["seed"],
-            labels=made["labels"], noise=made["noise"], physics=made["physics"], runtime=runtime,
-            progress=self.progress, settings=TrainingConfig.of(None, **_settings(made)),
-            reference=self._references(source.problem, problem, made["references"]),
+    def _surrogate(self, key: str, about: Provenance) -> Surrogate:
+        if about["call"] == "recall":
+            return self.surrogates[key_of(about["of"])].recall(about["name"])
+        problem, runtime = _problem(about["problem"]), Runtime(about["device"], about["dtype"])
+        if about["call"] == "fit":
+            training = Training(problem, about["seed"], runtime, about["settings"])
+            return training.run(self.progress)
+        source = self.surrogates[key_of(about["source"])].to(runtime)
+        cell = Cell(
+            Training.of_surrogate(source, about["seed"], about["settings"]),
+            problem, about["method"], about["options"],
+            about["labels"], about["noise"], about["physics"],
         )  # fmt: skip
-        self.surrogates[key], self.results[key] = result.surrogate, result
+        references = self._references(source.problem, problem, about["references"])
+        result = cell.transfer(source, references=references, progress=self.progress)
+        self.results[key] = result
+        return result.surrogate
 
-    def _references(self, source: Problem, target: Problem, told: Provenance) -> References:
-        def of(problem: Problem, about: Provenance | None) -> Reference | None:
-            if about is None:
+    def _references(self, source: Problem, target: Problem, about: Provenance) -> References:
+        def of(problem: Problem, end: str) -> Reference | None:
+            if about[end] is None:
                 return None
-            return reference_for(problem, tolerance=about["tolerance"], loosest=LOOSEST)
+            return reference_for(problem, tolerance=about[end]["tolerance"], loosest=LOOSEST)
 
-        there = self.reference or of(target, told["target"])
-        return References(of(source, told["source"]), there)
+        return References(of(source, "source"), self.reference or of(target, "target"))
 
 
 def _checked(record: Record) -> Provenance:
     """The provenance of a record, if the transfer can be made again from it."""
-    made = record.get("provenance")
-    if not made:
+    about = record.get("provenance")
+    if not about:
         raise DataFileError(
             "the record does not say what it depends on: an older pacpde wrote it, or the transfer "
             "has no result."
         )
-    _check(made)
-    return dict(made)
+    _check(about)
+    return dict(about)
 
 
-def _check(made: Any) -> None:
+def _check(about: Any) -> None:
     """Refuse a provenance that says too little, or whose source's does."""
-    if not made:
+    if not about:
         raise DataFileError(
             "the record does not say how its source was made, whose folder an older pacpde wrote: "
             "train the source anew, and transfer it again."
         )
-    call = made.get("call") if isinstance(made, Mapping) else None
+    call = about.get("call") if isinstance(about, Mapping) else None
     if call not in NEEDED:
         raise InvalidValueError(
             f"the source came from {call!r}, which cannot be made again from a record: all that it "
             "depends on is not part of it."
         )
-    missing = [name for name in NEEDED[call] if name not in made]
+    missing = [name for name in NEEDED[call] if name not in about]
     if missing:
         raise DataFileError(
             f"the record's provenance lacks {', '.join(missing)}: it was not written by this "
             "pacpde, make it anew."
         )
     if call != "recall":
-        _problem(made["problem"])
+        _problem(about["problem"])
     if call == "transfer":
-        method_of(made["method"], made["options"])
-        _check(made["source"])
+        method_of(about["method"], about["options"])
+        _check(about["source"])
     if call == "recall":
-        _check(made["of"])
+        _check(about["of"])
 
 
 def _problem(about: Provenance) -> Problem:
@@ -173,10 +170,6 @@ def _problem(about: Provenance) -> Problem:
             "with: restore it, or make the record anew."
         )
     return problem
-
-
-def _settings(made: Provenance) -> dict[str, Any]:
-    return dict(made["settings"])
 
 
 @contextmanager

@@ -222,8 +222,8 @@ def _read(part: Path, columns: list[str] | None = None) -> pa.Table:
     except OSError as error:
         raise unreadable(part, error) from error
     try:
-        told = part.stem.rpartition("-")[2]
-        if len(told) > OLDER and told != short_hash(content):
+        checksum = part.stem.rpartition("-")[2]
+        if len(checksum) > OLDER and checksum != short_hash(content):
             raise OSError("its bytes are not those that were written")
         with pq.ParquetFile(io.BytesIO(content)) as file:  # `read_table` imports pandas
             found = file.read(columns=columns)

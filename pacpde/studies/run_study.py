@@ -61,9 +61,9 @@ def run_study(
         study.keep(place, overwrite=overwrite)
         executor = executor or LocalExecutor(study.device)
         runner = Runner(study.cells, fits, results, executor, _first_cells(study.cells), callback)
-        found = runner.run(train, carry_out)
+        runner.run(train, carry_out)
         results.tidy()
-    return found
+    return runner.status
 
 
 def _first_cells(cells: Sequence[Cell]) -> set[str]:

@@ -62,7 +62,7 @@ class Runner:
         fits: where trained sources are kept.
         results: where rows of cells are kept.
         executor: where the jobs run.
-        kept: keys of the cells whose surrogates are kept.
+        surrogate_keys: of the cells whose surrogates are kept.
         callback: called with the status after every source and cell.
         every_source: train also the sources whose cells all have a result.
         stop_at_failure: a source or cell that raises ends the run, instead of leaving a row that
@@ -73,7 +73,7 @@ class Runner:
     fits: FitStore
     results: Results
     executor: Executor
-    kept: Collection[str]
+    surrogate_keys: Collection[str]
     callback: Callback = lambda status: None
     every_source: bool = False
     stop_at_failure: bool = False
@@ -137,7 +137,7 @@ class Runner:
             self.status.failed += 1
         else:
             row, surrogate = result
-            self.results.add(row, surrogate if cell.key in self.kept else None)
+            self.results.add(row, surrogate if cell.key in self.surrogate_keys else None)
             self.status.done += 1
         self.callback(self.status)
 

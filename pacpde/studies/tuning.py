@@ -47,15 +47,15 @@ class Choice:
 
 def choose(study: Study | Outline, rows: Sequence[Row]) -> list[Choice]:
     """The best trial of each family and method of a study that was carried out."""
-    kept = {row["cell"]: row for row in rows}
-    found: dict[tuple[str, str], dict[str, tuple[Mapping[str, Any], list[float]]]] = {}
+    rows_by_cell = {row["cell"]: row for row in rows}
+    methods: dict[tuple[str, str], dict[str, tuple[Mapping[str, Any], list[float]]]] = {}
     outline = study if isinstance(study, Outline) else study.outline
     for name, variant in zip(outline.names, outline.variants, strict=True):
-        trials = found.setdefault((variant.family, variant.method), {})
+        trials = methods.setdefault((variant.family, variant.method), {})
         _, measured = trials.setdefault(variant.name, (variant.options, []))
-        measured.append(_held_out(kept.get(name)))
+        measured.append(_held_out(rows_by_cell.get(name)))
     choices = []
-    for (family, method), trials in found.items():
+    for (family, method), trials in methods.items():
         best = min(trials.values(), key=lambda trial: float(np.median(trial[1])))
         options, measured = best
         choices.append(
@@ -81,8 +81,8 @@ def write_tuned(choices: Sequence[Choice], file: Path, *, overwrite: bool = True
     for choice in choices:
         cells = "one cell" if choice.cells == 1 else f"{choice.cells} cells"
         trials = "one trial" if choice.trials == 1 else f"{choice.trials} trials"
-        told = f"{trials} of {cells}"
-        lines += ["", f"[{choice.family}.{choice.method}]  # {told}, {choice.held_out:.1e}"]
+        origin = f"{trials} of {cells}, {choice.held_out:.1e}"
+        lines += ["", f"[{choice.family}.{choice.method}]  # {origin}"]
         lines += [f"{name} = {json.dumps(value)}" for name, value in choice.options.items()]
     with atomic_write(file, overwrite=overwrite) as temporary:
         Path(temporary).write_text("\n".join(lines) + "\n", encoding="utf-8")
