@@ -5,8 +5,8 @@ the freed weights, all of them by the follower. Seconds and errors are of the fi
 graded outside the clock. What is allocated before it, and what is recalled after it, stands beside.
 
     python benchmarks/approaches.py [--seeds 3] [--threads 1] [--only attempts]
-    python benchmarks/approaches.py --seeds 10 --only ways --ways follow
-    python benchmarks/approaches.py --seeds 10 --only ways --ways follow \
+    python benchmarks/approaches.py --seeds 10 --only ways --ways adaptive
+    python benchmarks/approaches.py --seeds 10 --only ways --ways adaptive \
         --targets "lorenz 28, 120 steps"
     python benchmarks/approaches.py --join SOME.json OTHERS.json
 """

@@ -54,14 +54,14 @@ def main() -> None:
         save(made.surrogate, Path(folder) / "backbone")
         back = load(Path(folder) / "backbone")
         record["bytes"] = sum(file.stat().st_size for file in (Path(folder) / "backbone").iterdir())
-    record |= {"parameters": source.parameters, "free": made.free}
+    record |= {"parameters": source.parameters, "free": made.n_unused}
     for held in made.solvers:
         again, now = outputs(back.recall(held.name)), outputs(made.recall(held.name))
         record["runs"].append(
             {
                 "name": held.name,
                 "nu": held.problem.coefficients["nu"],
-                "own": held.own,
+                "own": held.n_own,
                 "error": held.error,
                 "error_when_recalled": error(made.recall(held.name), held.problem),
                 "outcome": held.outcome,
@@ -84,7 +84,7 @@ def outputs(surrogate: Any) -> str:
 def error(surrogate: Any, problem: Any) -> float:
     """Relative L2 against the certified reference."""
     from pacpde.datasets import reference_for
-    from pacpde.methods.transfer import error_of
+    from pacpde.methods.grading import error_of
 
     return float(error_of(surrogate, reference_for(problem)))
 

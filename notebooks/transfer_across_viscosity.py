@@ -32,7 +32,8 @@ from pacpde.problems import Burgers
 
 # %matplotlib inline
 SHORT = os.environ.get("PACPDE_SHORT") == "1"  # tiny, for the tests; its numbers mean nothing
-SETTINGS = {"width": 8, "depth": 2, "points": 150, "steps": 6} if SHORT else {}
+NETWORK = {"width": 8, "depth": 2} if SHORT else {}
+SETTINGS = {"points": 150, "steps": 6} if SHORT else {}
 
 # %% [markdown]
 # ## The two problems and their references
@@ -58,7 +59,7 @@ print(f"its distance from Cole and Hopf's exact one {apart:.1e}")
 # `outcome` says by held-out residuals whether the fit converged.
 
 # %%
-source = fit(source_problem, seed=0, **SETTINGS)
+source = fit(source_problem, seed=0, settings={**NETWORK, **SETTINGS})
 print(f"{source.parameters} weights, {source.seconds:.1f} s, {source.outcome}")
 
 # %% [markdown]
