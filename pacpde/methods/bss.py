@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
+from numpy.random import Generator
 
 from pacpde.checks import check_count, check_nonnegative
 from pacpde.errors import InvalidValueError
@@ -52,9 +52,7 @@ class BSS(FeatureTuning):
     def extra_terms(
         self, source: Surrogate, wide: ExtendedNetwork, target: Task, context: TransferContext
     ) -> ExtraTerms:
-        def terms(
-            weights: torch.Tensor, sampling: SamplingSpec, rng: np.random.Generator
-        ) -> list[Term]:
+        def terms(weights: torch.Tensor, sampling: SamplingSpec, rng: Generator) -> list[Term]:
             points = target.sample_inputs(POINTS, rng)
             batch, features = self.features(source, wide, points, weights)
             _, _, vectors = torch.linalg.svd(features, full_matrices=False)

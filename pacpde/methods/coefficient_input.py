@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
+from numpy.random import Generator
 
 from pacpde.checks import check_count
 from pacpde.methods.base import Method, MethodResult, TransferContext, train_from_scratch
@@ -121,11 +121,7 @@ class AlongTask(PhysicsTask):
         return Surrogate(self.network, super().ansatz(sampling), own)
 
     def terms(
-        self,
-        network: Network,
-        weights: torch.Tensor,
-        sampling: SamplingSpec,
-        rng: np.random.Generator,
+        self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, rng: Generator
     ) -> list[Term]:
         own = replace(sampling, points=max(1, sampling.points // (1 + len(self.others))))
         terms = super().terms(network, weights, own, rng)

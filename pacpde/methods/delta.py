@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
+from numpy.random import Generator
 
 from pacpde.checks import check_nonnegative
 from pacpde.methods.base import TransferContext
@@ -52,9 +52,7 @@ class DELTA(FeatureTuning):
     ) -> ExtraTerms:
         attention = _attention(source, context.source_task, context.seed) * self.alpha
 
-        def terms(
-            weights: torch.Tensor, sampling: SamplingSpec, rng: np.random.Generator
-        ) -> list[Term]:
+        def terms(weights: torch.Tensor, sampling: SamplingSpec, rng: Generator) -> list[Term]:
             points = target.sample_inputs(POINTS, rng)
             batch, features = self.features(source, wide, points, wide.weights)
             return [LabelTerm(batch, features, weight=attention)]

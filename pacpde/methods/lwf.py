@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
+from numpy.random import Generator
 
 from pacpde.checks import check_nonnegative
 from pacpde.methods.base import TransferContext
@@ -48,9 +48,7 @@ class LwF(AugmentedFineTuning):
     ) -> ExtraTerms:
         head = HeadAnsatz(source.ansatz, source.network.outputs)
 
-        def terms(
-            weights: torch.Tensor, sampling: SamplingSpec, rng: np.random.Generator
-        ) -> list[Term]:
+        def terms(weights: torch.Tensor, sampling: SamplingSpec, rng: Generator) -> list[Term]:
             inputs = context.source_task.sample_inputs(sampling.points, rng)
             points = target.runtime.tensor(inputs)
             # a loss is ½ mean r²

@@ -29,7 +29,7 @@ Wall = tuple[str, float, float, tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class PhysicsAnsatz:
+class PhysicsAnsatz(Ansatz):
     """The ansatz a problem declares.
 
     Attributes:
@@ -57,12 +57,12 @@ class PhysicsAnsatz:
         return len(self.problem.fields)
 
     @property
-    def coordinates(self) -> tuple[str, ...]:
-        return self.problem.domain.names
+    def equation(self) -> Problem:
+        return self.problem
 
     @property
-    def uses_network(self) -> bool:
-        return True
+    def coordinates(self) -> tuple[str, ...]:
+        return self.problem.domain.names
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -157,7 +157,7 @@ class PhysicsAnsatz:
 
 
 @dataclass(frozen=True)
-class PlainAnsatz:
+class PlainAnsatz(Ansatz):
     """A network on standardised columns, for regression on a table.
 
     Attributes:
@@ -184,29 +184,6 @@ class PlainAnsatz:
         return cls(
             columns(inputs.mean(0)), widths(inputs), columns(outputs.mean(0)), widths(outputs)
         )
-
-    @property
-    def problem(self) -> None:
-        return None
-
-    @property
-    def odd(self) -> bool:
-        return False
-
-    @property
-    def field_ansatz(self) -> PhysicsAnsatz:
-        raise InvalidValueError("this surrogate was fitted to a table: it has no problem.")
-
-    def with_problem(self, problem: Problem) -> PhysicsAnsatz:
-        return self.field_ansatz
-
-    @property
-    def coordinates(self) -> tuple[str, ...]:
-        return ("column",) * self.inputs
-
-    @property
-    def uses_network(self) -> bool:
-        return True
 
     @property
     def settings(self) -> dict[str, Any]:

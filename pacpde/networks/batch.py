@@ -1,11 +1,13 @@
 """Points made ready for a network, and the ansatz that makes them ready."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from pacpde.errors import InvalidValueError
 from pacpde.networks.stacking import Stackable
 from pacpde.physics.problem import Problem
 
@@ -88,90 +90,63 @@ class Batch(Stackable):
         return self.offset + self.scale * product
 
 
-class Ansatz(Protocol):
+class Ansatz(ABC):
     """What stands between the coordinates, the network and the fields."""
 
+    @abstractmethod
+    def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
+        """Points [points, axes] made ready, with these derivative channels."""
+
     @property
-    def problem(self) -> Problem | None:
+    @abstractmethod
+    def inputs(self) -> int:
+        """Features the network gets."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """Outputs the network gives."""
+
+    @property
+    def equation(self) -> Problem | None:
         """The problem whose fields it gives; None for a table."""
-        ...
+        return None
 
     @property
     def coordinates(self) -> tuple[str, ...]:
         """Names of the coordinates that it takes, in order."""
-        ...
+        return ("column",) * self.inputs
 
     @property
     def uses_network(self) -> bool:
         """Whether the fields depend on the network's weights."""
-        ...
+        return True
 
     @property
     def odd(self) -> bool:
         """Whether N is made odd, see `PhysicsAnsatz`."""
-        ...
-
-    @property
-    def field_ansatz(self) -> "PhysicsAnsatz":
-        """What a network is fitted in that starts from this one's weights; a table has none."""
-        ...
-
-    def with_problem(self, problem: Problem) -> "Ansatz":
-        """The same for another problem of the family; a table has none."""
-        ...
+        return False
 
     @property
     def settings(self) -> dict[str, Any]:
         """All but the problem, as JSON has it."""
-        ...
-
-    @property
-    def inputs(self) -> int:
-        """Features the network gets."""
-        ...
-
-    @property
-    def outputs(self) -> int:
-        """Outputs the network gives."""
-        ...
-
-    def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
-        """Points [points, axes] made ready, with these derivative channels."""
-        ...
-
-
-@dataclass(frozen=True)
-class DerivedAnsatz:
-    """Another ansatz, but for what a subclass changes."""
-
-    ansatz: Ansatz
-
-    @property
-    def problem(self) -> Problem | None:
-        return self.ansatz.problem
-
-    @property
-    def odd(self) -> bool:
-        return self.ansatz.odd
+        raise InvalidValueError(f"a surrogate in a {type(self).__name__} cannot be saved.")
 
     @property
     def field_ansatz(self) -> "PhysicsAnsatz":
-        return self.ansatz.field_ansatz
+        """What a network is fitted in that starts from this one's weights."""
+        raise InvalidValueError("this surrogate was fitted to a table: it has no problem.")
 
-    def with_problem(self, problem: Problem) -> Self:
-        return replace(self, ansatz=self.ansatz.with_problem(problem))
+    def with_problem(self, problem: Problem) -> "Ansatz":
+        """The same for another problem of the family."""
+        return self.field_ansatz.with_problem(problem)
 
-    @property
-    def coordinates(self) -> tuple[str, ...]:
-        return self.ansatz.coordinates
 
-    @property
-    def uses_network(self) -> bool:
-        return self.ansatz.uses_network
+@dataclass(frozen=True)
+class DerivedAnsatz(Ansatz):
+    """Another ansatz, but for what a subclass changes."""
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        return self.ansatz.settings
+    ansatz: Ansatz
 
     @property
     def inputs(self) -> int:

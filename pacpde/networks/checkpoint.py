@@ -306,7 +306,7 @@ def _assessment(about: dict[str, Any]) -> Assessment | None:
 
 
 def _describe(ansatz: Ansatz) -> dict[str, Any]:
-    problem, settings = ansatz.problem, ansatz.settings
+    problem, settings = ansatz.equation, ansatz.settings
     if problem is None:
         return {"family": None, "constraints": settings}
     check_registered(problem)

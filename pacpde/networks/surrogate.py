@@ -164,8 +164,8 @@ class Surrogate:
     def _evaluated(self, channel: str, coordinates: Sequence[Any]) -> Any:
         """A call of the user: checked, and given back in the user's shape and kind."""
         points, shape = self._points(coordinates)
-        if self.ansatz.problem is not None:
-            points = _within(self.ansatz.problem.domain, points)
+        if self.ansatz.equation is not None:
+            points = _within(self.ansatz.equation.domain, points)
         values = self.jet(points, channel_names({channel}))[-1]
         shaped = values.T.reshape(values.shape[-1], *shape)
         result = shaped[0] if len(shaped) == 1 else shaped
@@ -175,7 +175,7 @@ class Surrogate:
 
     def _points(self, coordinates: Sequence[Any]) -> tuple[torch.Tensor, torch.Size]:
         """Coordinates as points [points, axes], and the shape to which they broadcast."""
-        names, problem = self.ansatz.coordinates, self.ansatz.problem
+        names, problem = self.ansatz.coordinates, self.ansatz.equation
         expected = f"{len(names)}: {', '.join(names)}"
         whose = str(problem) if problem else "a surrogate of a table"
         if len(coordinates) != len(names):

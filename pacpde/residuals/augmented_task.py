@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.random import Generator
 
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.batch import Ansatz
@@ -15,14 +16,13 @@ from pacpde.physics.problem import Problem
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.residuals.terms import Term
-from pacpde.runtime import Runtime
 
 # (weights of the extended network, sampling, random numbers) → terms
-ExtraTerms = Callable[[torch.Tensor, SamplingSpec, np.random.Generator], list[Term]]
+ExtraTerms = Callable[[torch.Tensor, SamplingSpec, Generator], list[Term]]
 
 
 @dataclass(frozen=True)
-class AugmentedTask:
+class AugmentedTask(Task):
     """Terms of a task, and others beside them; it is held out by the task alone.
 
     Attributes:
@@ -36,17 +36,14 @@ class AugmentedTask:
     extended: ExtendedNetwork
     extra_terms: ExtraTerms
 
-    @property
-    def runtime(self) -> Runtime:
-        return self.task.runtime
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "runtime", self.task.runtime)
+        if self.solves_equation:
+            object.__setattr__(self, "problem", self.task.problem)
 
     @property
     def solves_equation(self) -> bool:
         return self.task.solves_equation
-
-    @property
-    def problem(self) -> Problem:
-        return self.task.problem
 
     @property
     def physics_task(self) -> PhysicsTask:
@@ -58,18 +55,14 @@ class AugmentedTask:
     def ansatz(self, sampling: SamplingSpec) -> Ansatz:
         return self.task.ansatz(sampling)
 
-    def sample_inputs(self, count: int, rng: np.random.Generator) -> np.ndarray:
+    def sample_inputs(self, count: int, rng: Generator) -> np.ndarray:
         return self.task.sample_inputs(count, rng)
 
     def solver(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> Surrogate:
         return self.task.solver(self.network, self._own(weights), sampling)
 
     def terms(
-        self,
-        network: Network,
-        weights: torch.Tensor,
-        sampling: SamplingSpec,
-        rng: np.random.Generator,
+        self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, rng: Generator
     ) -> list[Term]:
         own = self.task.terms(self.network, self._own(weights), sampling, rng)
         return [*own, *self.extra_terms(weights, sampling, rng)]

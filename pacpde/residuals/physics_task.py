@@ -7,13 +7,13 @@ from typing import Self
 
 import numpy as np
 import torch
+from numpy.random import Generator
 
 from pacpde.errors import InvalidValueError
 from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.protocol import Network
-from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.conditions import Dirichlet
 from pacpde.physics.domain import Domain
 from pacpde.physics.problem import Problem
@@ -21,7 +21,7 @@ from pacpde.residuals.assess import assess
 from pacpde.residuals.factors import residuals
 from pacpde.residuals.jacobian import MEMORY, split
 from pacpde.residuals.measurements import HELD_OUT_SHARE, Measurements
-from pacpde.residuals.task import SamplingSpec, merged_solver, residual_norm
+from pacpde.residuals.task import SamplingSpec, Task, residual_norm
 from pacpde.residuals.terms import PhysicsTerm, Term
 from pacpde.runtime import Runtime, generator
 
@@ -31,7 +31,7 @@ LABELS_ONLY_NOTE = "fitted to measurements alone: the error elsewhere is not kno
 
 
 @dataclass(frozen=True)
-class PhysicsTask:
+class PhysicsTask(Task):
     """Solve a problem: its residual, labels if there are any, or labels alone.
 
     Collocation points are drawn with a density proportional to 1 + |r| / mean|r| (Wu et al. 2023,
@@ -71,7 +71,7 @@ class PhysicsTask:
     def equation_at(self, problem: Problem) -> Self:
         return replace(self, problem=problem, labels=None)
 
-    def sample_inputs(self, count: int, rng: np.random.Generator) -> np.ndarray:
+    def sample_inputs(self, count: int, rng: Generator) -> np.ndarray:
         return self.problem.domain.sample(count, rng)
 
     def ansatz(self, sampling: SamplingSpec) -> Ansatz:
@@ -86,15 +86,8 @@ class PhysicsTask:
         )
         return replace(like, problem=self.problem).with_odd(sampling.odd)
 
-    def solver(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> Surrogate:
-        return merged_solver(network, weights, self.ansatz(sampling))
-
     def terms(
-        self,
-        network: Network,
-        weights: torch.Tensor,
-        sampling: SamplingSpec,
-        rng: np.random.Generator,
+        self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, rng: Generator
     ) -> list[Term]:
         ansatz = self.ansatz(sampling)
         terms: list[Term] = []
@@ -108,10 +101,10 @@ class PhysicsTask:
         return terms
 
     def held_out(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> float:
-        kind = sampling.odd, sampling.horizon
-        if kind not in self._held_out:
-            self._held_out[kind] = self._held_out_terms(sampling)
-        return residual_norm(network, weights, self._held_out[kind])
+        key = sampling.odd, sampling.horizon
+        if key not in self._held_out:
+            self._held_out[key] = self._held_out_terms(sampling)
+        return residual_norm(network, weights, self._held_out[key])
 
     def assess(
         self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, estimate: bool = True
@@ -149,7 +142,7 @@ class PhysicsTask:
             else [term, *self._conditions(ansatz, sampling, rng)]
         )
 
-    def _held_out_points(self, sampling: SamplingSpec, rng: np.random.Generator) -> torch.Tensor:
+    def _held_out_points(self, sampling: SamplingSpec, rng: Generator) -> torch.Tensor:
         return self.runtime.tensor(self._box(sampling).sample(HELD_OUT_POINTS, rng))
 
     def _box(self, sampling: SamplingSpec) -> Domain:
@@ -167,7 +160,7 @@ class PhysicsTask:
         network: Network,
         weights: torch.Tensor,
         sampling: SamplingSpec,
-        rng: np.random.Generator,
+        rng: Generator,
     ) -> Term:
         """The residual at points chosen from a pool by its size there."""
         pool = self.runtime.tensor(self._box(sampling).sample(CANDIDATES * sampling.points, rng))
@@ -185,9 +178,7 @@ class PhysicsTask:
     def _physics(self, ansatz: Ansatz, points: torch.Tensor) -> PhysicsTerm:
         return PhysicsTerm.at(self.problem, ansatz, points)
 
-    def _conditions(
-        self, ansatz: Ansatz, sampling: SamplingSpec, rng: np.random.Generator
-    ) -> list[Term]:
+    def _conditions(self, ansatz: Ansatz, sampling: SamplingSpec, rng: Generator) -> list[Term]:
         """Start and Dirichlet edges as label terms, for the soft ansatz."""
         box = self._box(sampling)
         count = max(sampling.points // 10, 20)

@@ -1,12 +1,15 @@
 """Tasks: what a fit is to meet, as residual terms at points drawn when it asks for them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.random import Generator
 
+from pacpde.errors import InvalidValueError
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.protocol import Network
@@ -29,70 +32,59 @@ class SamplingSpec:
     horizon: float = 1.0
 
 
-class Task(Protocol):
-    """Training terms and the held-out measure that stops a fit."""
+class Task(ABC):
+    """Training terms, and the held-out measure that stops a fit.
 
-    @property
-    def runtime(self) -> Runtime:
-        """Device and dtype of the terms."""
-        ...
+    Attributes:
+        runtime: device and dtype of the terms.
+        problem: the problem that it is about; a table has none.
+    """
+
+    runtime: Runtime
+    problem: Problem
 
     @property
     def solves_equation(self) -> bool:
         """Whether it has an equation to solve; otherwise values alone are fitted."""
-        ...
-
-    @property
-    def problem(self) -> Problem:
-        """The problem that it is about; a table has none."""
-        ...
+        return False
 
     @property
     def physics_task(self) -> "PhysicsTask":
         """The task of the equation; only where `solves_equation`."""
-        ...
+        raise InvalidValueError("this task fits a table: it has no equation.")
 
     def equation_at(self, problem: Problem) -> "Task":
         """The equation alone at other coefficients, no labels; only where `solves_equation`."""
-        ...
+        return self.physics_task.equation_at(problem)
 
-    def sample_inputs(self, count: int, rng: np.random.Generator) -> np.ndarray:
+    @abstractmethod
+    def sample_inputs(self, count: int, rng: Generator) -> np.ndarray:
         """Random inputs, [count, axes]: points of the domain, or rows of the table."""
-        ...
 
+    @abstractmethod
     def ansatz(self, sampling: SamplingSpec) -> Ansatz:
         """The ansatz to fit in."""
-        ...
 
-    def solver(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> Surrogate:
-        """What weights are worth: a surrogate in a plain dense network."""
-        ...
-
+    @abstractmethod
     def terms(
-        self,
-        network: Network,
-        weights: torch.Tensor,
-        sampling: SamplingSpec,
-        rng: np.random.Generator,
+        self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, rng: Generator
     ) -> list[Term]:
         """Training terms; points may be chosen by the residual of the present weights."""
-        ...
 
+    @abstractmethod
     def held_out(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> float:
         """Root mean square residual at points that no fit ever sees."""
-        ...
+
+    def solver(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> Surrogate:
+        """What weights are worth: a surrogate in the network that is stored."""
+        stored, own = network.merged(weights)
+        return Surrogate(stored, self.ansatz(sampling), own)
 
     def assess(
         self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, estimate: bool = True
     ) -> Assessment:
         """How far weights can be trusted; `estimate` asks for the error, too."""
-        ...
-
-
-def merged_solver(network: Network, weights: torch.Tensor, ansatz: Ansatz) -> Surrogate:
-    """A solver in the network that is stored, see `Network.merged`."""
-    dense, own = network.merged(weights)
-    return Surrogate(dense, ansatz, own)
+        return Assessment(self.held_out(network, weights, sampling))
 
 
 def residual_norm(network: Network, weights: torch.Tensor, terms: Sequence[Term]) -> float:
