@@ -40,9 +40,8 @@ format: $(STAMP)  ## Rewrite the code in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-notebooks: $(STAMP)  ## Bring each notebook and its .py pair to the same state
-	@for file in notebooks/*.py; do \
-		test -e "$$file" || continue; $(BIN)/jupytext --sync "$$file" || exit 1; done
+notebooks: $(STAMP)  ## Execute each notebook's .py pair and store it with its outputs
+	$(BIN)/python benchmarks/notebooks.py
 
 clean:  ## Remove caches and build output; .venv, data/ and runs/ stay
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

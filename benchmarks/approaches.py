@@ -11,14 +11,19 @@ graded outside the clock. What is allocated before it, and what is recalled afte
     python benchmarks/approaches.py --join SOME.json OTHERS.json
 """
 
-import argparse
 import statistics
-from collections.abc import Iterable, Mapping
+from argparse import Namespace
+from collections.abc import Iterable, Iterator, Mapping
 from math import pi
-from pathlib import Path
 from typing import Any
 
-from common import RESULTS, begun, joined, markdown, on_target, reached, write_record
+from common import Benchmark, Record, Run, markdown
+from times import median_seconds, on_target, seconds_to, shown
+
+from pacpde import fit, transfer
+from pacpde.problems import Burgers, Lorenz
+from pacpde.studies.groups import Group
+from pacpde.studies.statistics import ratios
 
 WAYS = ("adaptive", "direct", "fixed", "cold_start")
 METHODS = ("warm_start", "pac")
@@ -54,36 +59,14 @@ HEAD = [
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser = Benchmark(__doc__, "approaches", seeds=3, quick={"points": 50, "steps": 2})
+    parser.set_defaults(threads=1)
     parser.add_argument("--first", type=int, default=0, help="seed to begin with")
-    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", choices=["ways", "attempts"])
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=[*TARGETS][:3])
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="these alone")
     parser.add_argument("--attempts", nargs="+", choices=ATTEMPTS, help="these alone")
-    parser.add_argument("--join", type=Path, nargs="+", help="records of some seeds each, as one")
-    parser.add_argument("-o", "--output", type=Path, default=RESULTS / "approaches.json")
-    arguments = parser.parse_args()
-    if arguments.join:
-        record = joined(arguments.join)
-        write_record(record, arguments.output)
-    else:
-        record = carried_out(arguments)
-    tables = [made(record["runs"]) for made in (table, goal_table, attempts_table)]
-    print("\n".join(made for made in tables if made.count("\n") > 2))  # with rows
-
-
-def carried_out(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Every run of the seeds asked for; written down after each."""
-    record = begun("three far targets, reached in several ways", arguments.threads)
-    for seed in range(arguments.first, arguments.first + arguments.seeds):
-        sources: dict[str, Any] = {}
-        for target in arguments.targets:
-            for method, way, attempt in grid(arguments.only, arguments.ways, arguments.attempts):
-                record["runs"].append(run(sources, target, method, way, attempt, seed))
-                write_record(record, arguments.output)
-    return record
+    parser.carry_out("three far targets, reached in several ways", runs, tables)
 
 
 def grid(
@@ -95,42 +78,50 @@ def grid(
     return {"ways": ways, "attempts": attempts}.get(only or "", ways + attempts)
 
 
-def run(
-    sources: dict[str, Any], name: str, method: str, way: str, attempt: str, seed: int
-) -> dict[str, Any]:
-    """One transfer, from a source that is trained once a seed."""
-    from pacpde import fit, transfer
-    from pacpde.problems import Burgers, Lorenz
+def runs(options: Namespace, record: Record) -> Iterator[Run]:
+    """Every transfer, from a source that is trained once a seed."""
+    for seed in range(options.first, options.first + options.seeds):
+        sources: dict[str, Any] = {}
+        for name in options.targets:
+            value, settings = TARGETS[name]
+            family = name.split()[0]
+            target = Burgers(nu=value) if family == "burgers" else Lorenz(rho=value)
+            if family not in sources:
+                source = Burgers(nu=0.01 / pi) if family == "burgers" else Lorenz()
+                sources[family] = fit(source, seed=seed, settings=options.first)
+            for method, way, attempt in grid(options.only, options.ways, options.attempts):
+                result = transfer(
+                    sources[family], target, method=method, seed=seed, continuation=way,
+                    settings={**settings, **options.settings}, **ATTEMPTS.get(attempt, {}),
+                )  # fmt: skip
+                curve = on_target(result)
+                run = {
+                    "seed": seed,
+                    "target": name,
+                    "method": method,
+                    "continuation": way,
+                    "attempt": attempt,
+                    "seconds_to": seconds_to(curve, THRESHOLDS),
+                    "curve": curve,
+                    "calibrate": result.record()["seconds"]["calibrate"],
+                    "error": result.target_error,
+                    "outcome": result.outcome,
+                    "held_out": result.surrogate.held_out,
+                    "source_error": result.source_error,
+                }
+                record["runs"].append(run)
+                yield run
 
-    family = name.split()[0]
-    if family not in sources:
-        sources[family] = fit(Burgers(nu=0.01 / pi) if family == "burgers" else Lorenz(), seed=seed)
-    value, settings = TARGETS[name]
-    target = Burgers(nu=value) if family == "burgers" else Lorenz(rho=value)
-    options = {**(ATTEMPTS[attempt] if attempt else {}), "settings": dict(settings)}
-    made = transfer(sources[family], target, method=method, continuation=way, seed=seed, **options)
-    curve = on_target(made)
-    found = {
-        "seed": seed,
-        "target": name,
-        "method": method,
-        "continuation": way,
-        "attempt": attempt,
-        "seconds_to": {f"{error:g}": reached(curve, error) for error in THRESHOLDS},
-        "curve": curve,
-        "calibrate": made.method_result.seconds["calibrate"],
-        "error": made.target_error,
-        "outcome": made.outcome,
-        "held_out": made.surrogate.held_out,
-        "source_error": made.source_error,
-    }
-    print({k: v for k, v in found.items() if k != "curve"}, flush=True)
-    return found
+
+def tables(record: Record) -> str:
+    """Those that have rows."""
+    every = [made(record) for made in (table, goal_table, attempts_table)]
+    return "\n".join(made for made in every if made.count("\n") > 2)
 
 
-def table(runs: list[dict[str, Any]]) -> str:
+def table(record: Record) -> str:
     """Medians over the seeds of all ways; a seed that never arrives is the slowest."""
-    rows, runs = [], _compared(runs)
+    rows, runs = [], _compared(record["runs"])
     for target in TARGETS:
         for method, way, _ in grid("ways"):
             some = _some(runs, target, method, way, "")
@@ -139,14 +130,11 @@ def table(runs: list[dict[str, Any]]) -> str:
     return markdown(["target", "method", "continuation", *HEAD], rows)
 
 
-def goal_table(runs: list[dict[str, Any]]) -> str:
+def goal_table(record: Record) -> str:
     """PAC against warm start after the same seconds on the target, paired by seed.
 
     On the way graded on a part of the reference's grid, at the end on all of it.
     """
-    from pacpde.studies.groups import Group
-    from pacpde.studies.statistics import ratios
-
     lines = []
     for target in TARGETS:
         for seconds in (*BUDGETS, None):
@@ -155,7 +143,7 @@ def goal_table(runs: list[dict[str, Any]]) -> str:
                     run["seed"]: {
                         "target_error": _least(run["curve"], seconds) if seconds else run["error"]
                     }
-                    for run in _some(runs, target, method, "adaptive", "")
+                    for run in _some(record["runs"], target, method, "adaptive", "")
                 }
                 for method in METHODS
             }
@@ -173,9 +161,9 @@ def goal_table(runs: list[dict[str, Any]]) -> str:
     return markdown(head, lines)
 
 
-def attempts_table(runs: list[dict[str, Any]]) -> str:
+def attempts_table(record: Record) -> str:
     """PAC as it is, what was tried in its place, and warm start; all by the follower."""
-    rows, runs = [], _compared(runs)
+    rows, runs = [], _compared(record["runs"])
     for target in TARGETS:
         for name, method, attempt in (
             ("warm start", "warm_start", ""),
@@ -190,31 +178,25 @@ def attempts_table(runs: list[dict[str, Any]]) -> str:
     return markdown(["target", "method", *HEAD, "recalled"], rows)
 
 
-def _compared(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _compared(runs: list[Run]) -> list[Run]:
     """Of seeds that not the follower of the defaults alone was carried out for."""
     seeds = {run["seed"] for run in runs if run["attempt"] or run["continuation"] != "adaptive"}
     return [run for run in runs if run["seed"] in seeds]
 
 
-def _some(
-    runs: list[dict[str, Any]], target: str, method: str, way: str, attempt: str
-) -> list[dict[str, Any]]:
-    asked = target, method, way, attempt
-    return [r for r in runs if (r["target"], r["method"], r["continuation"], r["attempt"]) == asked]
-
-
-def _numbers(runs: list[dict[str, Any]]) -> list[str]:
-    ends = [run["error"] for run in runs]
-    seconds = []
-    for error in THRESHOLDS:
-        taken = [run["seconds_to"][f"{error:g}"] for run in runs]
-        middle = statistics.median(float("inf") if t is None else t for t in taken)
-        seconds.append("never" if middle == float("inf") else f"{middle:.1f}")
-    after = [statistics.median(_least(run["curve"], budget) for run in runs) for budget in BUDGETS]
-    converged = sum(run["outcome"] == "converged" for run in runs)
+def _some(runs: list[Run], target: str, method: str, way: str, attempt: str) -> list[Run]:
+    wanted = target, method, way, attempt
     return [
-        f"{converged} of {len(runs)}",
-        *seconds,
+        r for r in runs if (r["target"], r["method"], r["continuation"], r["attempt"]) == wanted
+    ]
+
+
+def _numbers(runs: list[Run]) -> list[str]:
+    ends = [run["error"] for run in runs]
+    after = [statistics.median(_least(run["curve"], budget) for run in runs) for budget in BUDGETS]
+    return [
+        f"{sum(run['outcome'] == 'converged' for run in runs)} of {len(runs)}",
+        *(shown(median_seconds(run["seconds_to"][f"{e:g}"] for run in runs)) for e in THRESHOLDS),
         *(f"{error:.1e}" for error in after),
         f"{statistics.median(ends):.1e}",
         f"{max(ends):.1e}",

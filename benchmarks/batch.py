@@ -9,15 +9,28 @@ and allocation a batch computes once. And steps of Levenberg–Marquardt at fixe
 from small to the family's own. One at a time uses all threads for every fit.
 """
 
-import argparse
 import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from math import pi
-from pathlib import Path
 from typing import Any
 
-from common import RESULTS, machine, markdown, write_record
+import torch
+from common import Benchmark, Record, Run, markdown
+
+from pacpde import Runtime, TrainingConfig, fit, transfer
+from pacpde.networks.ansatz import network_for
+from pacpde.optim.least_squares import LeastSquares
+from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
+from pacpde.optim.scheduler import BatchScheduler
+from pacpde.optim.stepwise import StepRequest, run_alone, steps_of
+from pacpde.pac import allocate, calibrate, prune
+from pacpde.problems import Burgers
+from pacpde.residuals.physics_task import PhysicsTask
+from pacpde.residuals.task import SamplingSpec
+from pacpde.runtime import generator
 
 SIZES = {  # width, depth, points
     "16x2, 100 points": (16, 2, 100),
@@ -26,81 +39,109 @@ SIZES = {  # width, depth, points
     "30x4, 700 points": (30, 4, 700),
 }
 WORKLOADS = (*SIZES, "calibrate", "transfer")
+Job = Callable[[], Any]  # → the generator of a fit, which ends in weights
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Benchmark(__doc__, "batch", quick={"steps": 2})
     parser.add_argument("--targets", type=int, default=16)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=20, help="of the last phase of every fit")
     parser.add_argument("--only", choices=WORKLOADS, action="append", help="may be repeated")
-    parser.add_argument("--quick", action="store_true", help="two targets, few steps: a trial")
-    parser.add_argument("-o", "--output", type=Path, default=RESULTS / "batch.json")
-    arguments = parser.parse_args()
-    if arguments.quick:
-        arguments.targets, arguments.steps = 2, 2
-    import torch
-
-    torch.set_num_threads(arguments.threads)
-    from pacpde.runtime import versions
-
-    record: dict[str, Any] = {
-        "what": "Burgers targets one at a time and side by side",
-        "targets": arguments.targets,
-        "steps": arguments.steps,
-        "device": arguments.device,
-        "machine": machine(arguments.threads),
-        "versions": versions(),
-        "workloads": {},
-    }
-    for name in WORKLOADS:
-        if name in (arguments.only or WORKLOADS):
-            record["workloads"][name] = measured(name, arguments)
-            print(name, record["workloads"][name], flush=True)
-            write_record(record, arguments.output)
+    parser.carry_out("Burgers targets one at a time and side by side", runs, table)
 
 
-def measured(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Seconds both ways, and how far the results differ."""
-    import torch
-
-    from pacpde.optim.scheduler import BatchScheduler
-    from pacpde.optim.stepwise import run_alone
-    from pacpde.problems import Burgers
-
-    count = arguments.targets
+def runs(options: Namespace, record: Record) -> Iterator[Run]:
+    """Every workload."""
+    settings = {"steps": options.steps, **options.settings}
+    count = 2 if options.quick else options.targets
+    record |= {"targets": count, "steps": settings["steps"], "device": options.device}
+    record["workloads"] = {}
     targets = [Burgers(nu=0.011 / pi * (20 / 11) ** (k / max(1, count - 1))) for k in range(count)]
-    if name in SIZES:
-        jobs, network = steps(targets, *SIZES[name], arguments)
-    else:
-        make = transfers if name == "transfer" else calibrations
-        jobs, network = make(targets, arguments)
+    runtime = Runtime(options.device)
+    for name in options.only or WORKLOADS:
+        if name in SIZES:
+            jobs, network = steps(targets, runtime, settings["steps"], *SIZES[name])
+        else:
+            source = fit(Burgers(nu=0.01 / pi), runtime=runtime, settings=settings)
+            jobs = (transfers if name == "transfer" else calibrations)(source, targets, settings)
+            network = source.network
+        record["workloads"][name] = {"parameters": network.size, **timed(jobs, options)}
+        yield {"workload": name, **record["workloads"][name]}
+
+
+def timed(jobs: Sequence[Job], options: Namespace) -> Run:
+    """Seconds both ways, and how far the results differ."""
     run_alone(jobs[0]())  # everything is loaded
-    workers = 1 if arguments.device != "cpu" else arguments.threads
-
-    def timed(run: Any) -> tuple[float, list[Any]]:
+    scheduler = BatchScheduler(1 if options.device != "cpu" else options.threads, stacked=True)
+    seconds, results = [], []
+    for way in (
+        lambda: [run_alone(job()) for job in jobs],
+        lambda: scheduler.run([job() for job in jobs]).each(),
+    ):
         clock = time.perf_counter()
-        results = run()
-        if arguments.device != "cpu":
+        results.append(way())
+        if options.device != "cpu":
             torch.cuda.synchronize()
-        return time.perf_counter() - clock, results
-
-    alone, one_by_one = timed(lambda: [run_alone(job()) for job in jobs])
-    scheduler = BatchScheduler(workers, stacked=True)
-    batch, side_by_side = timed(lambda: scheduler.run([job() for job in jobs]).each())
-
-    pairs = list(zip(one_by_one, side_by_side, strict=True))
+        seconds.append(time.perf_counter() - clock)
+    pairs = zip(*results, strict=True)
     return {
-        "parameters": network.size,
-        "one_at_a_time_s": alone,
-        "batch_s": batch,
-        "ratio": alone / batch,
+        "one_at_a_time_s": seconds[0],
+        "batch_s": seconds[1],
+        "ratio": seconds[0] / seconds[1],
         "largest_difference": max(float((a - b).norm() / a.norm()) for a, b in pairs),
     }
 
 
-def table(record: Any) -> str:
+def steps(
+    targets: Sequence[Burgers], runtime: Runtime, count: int, width: int, depth: int, points: int
+) -> tuple[list[Job], Any]:
+    """Levenberg–Marquardt from random weights on points that are drawn once."""
+    tasks = [PhysicsTask(target, runtime=runtime) for target in targets]
+    network = network_for(tasks[0].ansatz(SamplingSpec()), width, depth, "tanh")
+    weights = runtime.tensor(network.init_weights(generator(0, "weights")))
+    every, draw = torch.ones_like(weights, dtype=torch.bool), SamplingSpec(points, odd=True)
+
+    def job(problem: LeastSquares) -> Any:
+        answer = yield StepRequest(LevenbergMarquardt(), problem, problem.x0, count, None)
+        return answer.value.x
+
+    jobs = []
+    for number, task in enumerate(tasks):
+        blocks = task.terms(network, weights, draw, generator(number, "points"))
+        jobs.append(partial(job, LeastSquares(network, weights, every, blocks)))
+    return jobs, network
+
+
+def calibrations(source: Any, targets: Sequence[Burgers], settings: Run) -> list[Job]:
+    """PAC's last stage for every target, from weights allocated once."""
+    config = TrainingConfig.of(source.problem, **settings)
+    own = PhysicsTask(source.problem, runtime=source.runtime)
+    pruned = prune(source, 0.8)
+    kept = allocate(pruned, own, config.phases.warm_start(own), tolerance=config.tolerance)
+    start = replace(pruned, weights=kept.weights)
+
+    def job(task: PhysicsTask) -> Any:
+        fitted = yield from steps_of(calibrate)(
+            start, task, config.phases.warm_start(task), tolerance=config.tolerance,
+            optimiser=config.optimiser_object,
+        )  # fmt: skip
+        return fitted.weights
+
+    return [partial(job, PhysicsTask(target, runtime=source.runtime)) for target in targets]
+
+
+def transfers(source: Any, targets: Sequence[Burgers], settings: Run) -> list[Job]:
+    """Whole transfers by PAC."""
+
+    def job(target: Burgers) -> Any:
+        result = yield from steps_of(transfer)(source, target, method="pac", settings=settings)
+        return result.surrogate.weights
+
+    return [partial(job, target) for target in targets]
+
+
+def table(record: Record) -> str:
     """Both ways, workload by workload."""
     rows = [
         [
@@ -112,92 +153,8 @@ def table(record: Any) -> str:
         ]
         for name, found in record["workloads"].items()
     ]
-    head = ["16 Burgers targets", "parameters", "one at a time, s", "side by side, s", "ratio"]
-    return markdown([head[0].replace("16", str(record["targets"])), *head[1:]], rows)
-
-
-def steps(targets: Any, width: int, depth: int, points: int, arguments: Any) -> tuple[Any, Any]:
-    """Levenberg–Marquardt from random weights on points that are drawn once."""
-    import torch
-
-    from pacpde import Runtime
-    from pacpde.networks.ansatz import network_for
-    from pacpde.optim.least_squares import LeastSquares
-    from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
-    from pacpde.optim.stepwise import StepRequest
-    from pacpde.residuals.physics_task import PhysicsTask
-    from pacpde.residuals.task import SamplingSpec
-    from pacpde.runtime import generator
-
-    runtime, optimiser = Runtime(arguments.device), LevenbergMarquardt()
-    tasks = [PhysicsTask(target, runtime=runtime) for target in targets]
-    network = network_for(tasks[0].ansatz(SamplingSpec()), width, depth, "tanh")
-    weights = runtime.tensor(network.init_weights(generator(0, "weights")))
-    free = torch.ones_like(weights, dtype=torch.bool)
-    draw = SamplingSpec(points, odd=True)
-
-    def problem(number: int) -> LeastSquares:
-        rng = generator(number, "points")
-        return LeastSquares(
-            network, weights, free, tasks[number].terms(network, weights, draw, rng)
-        )
-
-    def job(problem: LeastSquares) -> Any:
-        made = yield StepRequest(optimiser, problem, problem.x0, arguments.steps, None)
-        return made.value.x
-
-    return [partial(job, problem(number)) for number in range(len(targets))], network
-
-
-def source_for(arguments: Any) -> tuple[Any, dict[str, Any]]:
-    """The source, and the settings of its and all other fits."""
-    from pacpde import Runtime, fit
-    from pacpde.problems import Burgers
-
-    settings = {"steps": arguments.steps}
-    return fit(Burgers(nu=0.01 / pi), runtime=Runtime(arguments.device), **settings), settings
-
-
-def calibrations(targets: Any, arguments: Any) -> tuple[Any, Any]:
-    """PAC's last stage for every target, from weights allocated once."""
-    from pacpde.methods import TrainingConfig
-    from pacpde.optim.stepwise import steps_of
-    from pacpde.pac import allocate, calibrate, prune
-    from pacpde.residuals.physics_task import PhysicsTask
-
-    source, settings = source_for(arguments)
-    config = TrainingConfig.of(source.problem, **settings)
-    own = PhysicsTask(source.problem, runtime=source.runtime)
-    pruned = prune(source, 0.8)
-    kept = allocate(pruned, own, config.phases.warm_start(own), tolerance=config.tolerance)
-    start = replace(pruned, weights=kept.weights)
-
-    def job(task: Any) -> Any:
-        made = yield from steps_of(calibrate)(
-            start,
-            task,
-            config.phases.warm_start(task),
-            tolerance=config.tolerance,
-            optimiser=config.optimiser_object,
-        )
-        return made.weights
-
-    tasks = [PhysicsTask(target, runtime=source.runtime) for target in targets]
-    return [partial(job, task) for task in tasks], source.network
-
-
-def transfers(targets: Any, arguments: Any) -> tuple[Any, Any]:
-    """Whole transfers by PAC."""
-    from pacpde import transfer
-    from pacpde.optim.stepwise import steps_of
-
-    source, settings = source_for(arguments)
-
-    def job(target: Any) -> Any:
-        result = yield from steps_of(transfer)(source, target, method="pac", settings=settings)
-        return result.surrogate.weights
-
-    return [partial(job, target) for target in targets], source.network
+    head = ["parameters", "one at a time, s", "side by side, s", "ratio"]
+    return markdown([f"{record['targets']} Burgers targets", *head], rows)
 
 
 if __name__ == "__main__":

@@ -8,65 +8,59 @@ pacpde has none. Both are graded on the same grid against the certified referenc
     python benchmarks/burgers_vs_jinns.py
 """
 
-import argparse
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
 from math import pi
 from pathlib import Path
-from typing import Any
 
-from common import RESULTS, ROOT, Curve, fitted, grid_of, machine, markdown, reached, write_record
+from common import ROOT, Benchmark, Record, Run, in_process, markdown
+from times import fitted, median_seconds, reached, store_grid
+
+from pacpde.problems import Burgers
 
 VERSION = "1.10.2"
 WIDTH, DEPTH = 16, 3
 LIMIT = 120.0  # seconds that count
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    import numpy as np
+def main() -> None:
+    parser = Benchmark(__doc__, "burgers_vs_jinns", seeds=3)
+    parser.add_argument("--points", type=int, default=4000, help="interior, of jinns")
+    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds that jinns trains")
+    parser.add_argument("--venv", type=Path, default=ROOT / ".venv-jinns")
+    parser.carry_out("Burgers 0.01/pi beside jinns's natural gradient", runs, table)
 
-    from pacpde.problems import Burgers
-    from pacpde.runtime import versions
 
-    options = parse(arguments)
+def runs(options: Namespace, record: Record) -> Iterator[Run]:
+    """jinns, then pacpde, seed by seed."""
     python = environment(options.venv)
-    seeds = range(options.seeds)
-    runs: dict[str, list[dict[str, Any]]] = {"pacpde": [], "jinns": []}
+    problem = Burgers(nu=0.01 / pi)
+    record |= {"network": f"{DEPTH}x{WIDTH} tanh, float64", "runs": {"pacpde": [], "jinns": []},
+               "interior_points_of_jinns": options.points}  # fmt: skip
+    flags = f"--xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads={options.threads}"
     with tempfile.TemporaryDirectory() as folder:
         grid = Path(folder) / "grid.npz"
-        (t, x), u = grid_of(Burgers(nu=0.01 / pi))
-        np.savez(grid, t=t, x=x, u=u[0])
-        for seed in seeds:
-            runs["jinns"].append(jinns_run(python, grid, seed, options))
-            runs["pacpde"].append(pacpde_run(seed, options))
-            print(f"seed {seed}: {told(runs)}", file=sys.stderr, flush=True)
-    record = {
-        "network": f"{DEPTH}x{WIDTH} tanh, float64",
-        "interior_points_of_jinns": options.points,
-        "machine": machine(options.threads),
-        "versions": versions() | runs["jinns"][0]["versions"],
-        "runs": runs,
-    }
-    write_record(record, options.output)
-    print(table(runs))
-    return 0
-
-
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--points", type=int, default=4000, help="interior, of jinns")
-    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--venv", type=Path, default=ROOT / ".venv-jinns")
-    parser.add_argument("-o", "--output", type=Path, default=RESULTS / "burgers_vs_jinns.json")
-    return parser.parse_args(arguments)
+        store_grid(problem, grid)
+        for seed in range(options.seeds):
+            inputs = {
+                "grid": str(grid), "seed": seed, "width": WIDTH, "depth": DEPTH,
+                "points": options.points, "seconds": options.limit, "version": VERSION,
+            }  # fmt: skip
+            done = in_process(
+                "jinns_worker.py", json.dumps(inputs), python=python, check=True,
+                env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+            )  # fmt: skip
+            own = fitted(problem, seed, width=WIDTH, depth=DEPTH)
+            for name, run in (("jinns", json.loads(done.stdout.splitlines()[-1])), ("pacpde", own)):
+                record["runs"][name].append({"seed": seed, **run})
+                record["versions"] |= run.get("versions", {})
+                yield {"name": name, "seed": seed, "best": best(run)}
 
 
 def environment(folder: Path) -> Path:
@@ -79,52 +73,25 @@ def environment(folder: Path) -> Path:
     return python
 
 
-def jinns_run(python: Path, grid: Path, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    given = {
-        "grid": str(grid), "seed": seed, "width": WIDTH, "depth": DEPTH,
-        "points": options.points, "seconds": LIMIT, "version": VERSION,
-    }  # fmt: skip
-    flags = f"--xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads={options.threads}"
-    done = subprocess.run(
-        [python, ROOT / "benchmarks" / "jinns_worker.py", json.dumps(given)],
-        stdout=subprocess.PIPE, text=True, check=True,
-        env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
-    )  # fmt: skip
-    return {"seed": seed, **json.loads(done.stdout.splitlines()[-1])}
-
-
-def pacpde_run(seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    import torch
-
-    from pacpde.problems import Burgers
-
-    torch.set_num_threads(options.threads)
-    return {"seed": seed, **fitted(Burgers(nu=0.01 / pi), seed, width=WIDTH, depth=DEPTH)}
-
-
-def best(run: dict[str, Any]) -> float:
+def best(run: Run) -> float:
     """Lowest error within the two minutes; the number of steps is a guess at them."""
     return min(error for seconds, error in run["curve"] if seconds <= LIMIT)
 
 
-def told(runs: dict[str, list[dict[str, Any]]]) -> str:
-    return ", ".join(f"{name} {best(made[-1]):.1e}" for name, made in runs.items())
-
-
-def seconds_to(made: Sequence[dict[str, Any]], level: float) -> float:
+def time_to(runs: Sequence[Run], level: float) -> float:
     """Median over seeds; infinite where more than half never got there."""
-    curves: list[Curve] = [[point for point in run["curve"] if point[0] <= LIMIT] for run in made]
-    times = [reached(curve, level) for curve in curves]
-    return statistics.median(float("inf") if seconds is None else seconds for seconds in times)
+    curves = [[point for point in run["curve"] if point[0] <= LIMIT] for run in runs]
+    return median_seconds(reached(curve, level) for curve in curves)
 
 
-def table(runs: dict[str, list[dict[str, Any]]]) -> str:
+def table(record: Record) -> str:
     """Median seconds of both to 2e-3 and to jinns's best error, and their ratio."""
+    runs = record["runs"]
     reach = statistics.median(best(run) for run in runs["jinns"])
     rows = []
     levels = {"1e-2": 1e-2, "5e-3": 5e-3, "2e-3": 2e-3, f"jinns's best, {reach:.1e}": reach}
     for name, level in levels.items():
-        own, peer = (seconds_to(runs[key], level) for key in ("pacpde", "jinns"))
+        own, peer = (time_to(runs[key], level) for key in ("pacpde", "jinns"))
         late = peer > LIMIT
         times = f"> {LIMIT / own:.0f}" if late else f"{peer / own:.0f}"
         rows.append([name, f"{own:.1f}", f"> {LIMIT:.0f}" if late else f"{peer:.1f}", times])
@@ -134,4 +101,4 @@ def table(runs: dict[str, list[dict[str, Any]]]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

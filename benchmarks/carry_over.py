@@ -1,4 +1,4 @@
-"""Rows of a kept study for one of today, whose other cells `pacpde study run` then carries out.
+"""Rows of a stored study for one of today, whose other cells `pacpde study run` then carries out.
 
 A cell is named by the code that made it, so that any change carries all of them out anew. Where a
 change concerns some methods alone, the rows of the others may go on under today's names: it is for
@@ -15,36 +15,31 @@ from typing import Any
 
 import common  # noqa: F401  pacpde of this checkout, installed or not
 
+from pacpde.studies.results_store import ResultsStore
+from pacpde.studies.study import Study
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kept", type=Path, help="folder of the kept study")
+    parser.add_argument("stored", type=Path, help="folder of the stored study")
     parser.add_argument("study", type=Path, help="study file of today")
     parser.add_argument("folder", type=Path, help="new folder, to be carried on")
     parser.add_argument("--but", nargs="+", required=True, help="methods to be carried out anew")
     arguments = parser.parse_args()
-    rows = carried_over(arguments.kept, arguments.study, arguments.but)
-    from pacpde.studies.results_store import ResultsStore
-
     if arguments.folder.exists():
         parser.error(f"{arguments.folder} is there already.")
+    before, now = Study.from_folder(arguments.stored), Study.read(arguments.study)
+    rows = {row["cell"]: row for row in ResultsStore(arguments.stored).of(before.names)}
+    stored_name = dict(zip(map(_inputs, before.cells), before.names, strict=True))
+    carried = 0
     store = ResultsStore(arguments.folder)
-    for row in rows:
-        store.add(row)
+    for cell in now.cells:
+        row = rows.get(stored_name.get(_inputs(cell), ""))
+        if row and cell.method not in arguments.but:
+            store.add(row | {"cell": cell.key})
+            carried += 1
     store.flush()
-    print(f"{len(rows)} cells carried over to {arguments.folder}")
-
-
-def carried_over(kept: Path, file: Path, but: list[str]) -> list[dict[str, Any]]:
-    """The rows of all other methods, each under the name of its cell in the study of today."""
-    from pacpde.studies.results_store import ResultsStore
-    from pacpde.studies.study import Study
-
-    before, now = Study.from_folder(kept), Study.read(file)
-    known = {row["cell"]: row for row in ResultsStore(kept).of(before.names)}
-    found = dict(zip(map(_inputs, before.cells), before.names, strict=True))
-    names = {cell.key: found.get(_inputs(cell)) for cell in now.cells if cell.method not in but}
-    return [known[old] | {"cell": new} for new, old in names.items() if old in known]
+    print(f"{carried} cells carried over to {arguments.folder}")
 
 
 def _inputs(cell: Any) -> str:

@@ -1,11 +1,13 @@
-"""What the benchmarks share: grading, thresholds, machine, records."""
+"""What the benchmarks share: the command line, records, tables."""
 
 import json
 import os
 import platform
 import re
+import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,130 +15,129 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 sys.path.insert(0, str(ROOT))  # from a checkout, installed or not
 
-Curve = list[tuple[float, float]]  # seconds, error
+import torch  # noqa: E402
+
+from pacpde.files import atomic_write  # noqa: E402
+from pacpde.runtime import versions  # noqa: E402
+
+Run = dict[str, Any]
+Record = dict[str, Any]
 PAIR = re.compile(r"\[\s+(\d[\d.e+-]*),\s+(\d[\d.e+-]*)\s+\]")  # of numbers, in indented JSON
 
 
-def reached(curve: Curve, threshold: float) -> float | None:
-    """Seconds until the error was first below a threshold; None where it never was."""
-    return next((seconds for seconds, error in curve if error <= threshold), None)
+class Benchmark(ArgumentParser):
+    """The command line of a benchmark; further options by `add_argument`.
+
+    Args:
+        doc: of its module.
+        file: name of its record in benchmarks/results.
+        seeds: default of `--seeds`; None for a benchmark without it.
+        quick: settings of fits that show whether it runs; a quick run is not recorded.
+    """
+
+    def __init__(
+        self,
+        doc: str,
+        file: str,
+        *,
+        seeds: int | None = None,
+        quick: Mapping[str, int] | None = None,
+    ) -> None:
+        super().__init__(description=doc, formatter_class=RawDescriptionHelpFormatter)
+        self.file, self.quick = RESULTS / f"{file}.json", quick or {}
+        self.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+        self.add_argument("-o", "--output", type=Path, help=f"default results/{self.file.name}")
+        self.add_argument("--seeds", type=int, default=seeds) if seeds else None
+        self.add_argument(
+            "--quick", action="store_true", help="a few steps; not recorded" if quick else SUPPRESS
+        )
+        self.add_argument(
+            "--join", type=Path, nargs="+", metavar="FILE", help="make one record of several"
+        )
+
+    def parse_args(self, *arguments: Any) -> Namespace:  # type: ignore[override]
+        """With `settings` of fits, and of the `first` one with its `network`; set in quick runs."""
+        options = super().parse_args(*arguments)
+        options.settings = dict(self.quick) if options.quick else {}
+        options.network = {"width": 6, "depth": 1} if options.quick else {}
+        options.first = options.network | options.settings
+        options.output = options.output or (None if options.quick else self.file)
+        torch.set_num_threads(options.threads)
+        return options
+
+    def carry_out(
+        self,
+        what: str,
+        runs: Callable[[Namespace, Record], Iterable[Run]],
+        table: Callable[[Record], str],
+        **about: Any,
+    ) -> None:
+        """Make the record and print its table.
+
+        Args:
+            what: is measured.
+            runs: puts runs into the record and yields each, after which the record is written.
+            about: keys of the record before its runs.
+        """
+        options = self.parse_args()
+        if options.join:
+            record = joined(options.join)
+            write_record(record, options.output)
+        else:
+            record = new_record(what, options.threads, **about)
+            write_each(record, runs(options, record), options.output)
+        print(table(record))
 
 
-def grid_of(problem: Any, points: int = 129) -> tuple[list[Any], Any]:
-    """(coordinates, values [fields, points]) of the certified reference, thinned for grading."""
-    import numpy as np
-
-    from pacpde.datasets import reference_for
-
-    reference = reference_for(problem)
-    axes = [axis[:: max(1, len(axis) // points)] for axis in reference.axes.values()]
-    flat = [part.ravel() for part in np.meshgrid(*axes, indexing="ij")]
-    return flat, np.stack(reference(*flat))
-
-
-def watched(problem: Any) -> Callable[[Any], float]:
-    """The error of surrogates against the reference, for an `ErrorHistory`."""
-    import numpy as np
-
-    axes, expected = grid_of(problem)
-
-    def watch(made: Any) -> float:
-        found = np.reshape(made(*axes), expected.shape)
-        return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
-
-    return watch
-
-
-def predicting(problem: Any) -> Callable[[Callable[[Any], Any]], float]:
-    """Grades a DeepXDE prediction, [points, axes] → [points, fields], against the reference."""
-    import numpy as np
-
-    watch = watched(problem)
-    # DeepXDE has time last
-    return lambda predict: watch(lambda t, *space: np.asarray(predict(np.stack([*space, t], 1))).T)
-
-
-def on_target(made: Any) -> Curve:
-    """(seconds on the target, error) of a transfer, where it was graded."""
-    before = made.surrogate.seconds - made.method_result.seconds["calibrate"]
-    graded = [entry for entry in made.history if entry.get("error") is not None]
-    return [(entry["seconds"] - before, entry["error"]) for entry in graded]
-
-
-def fitted(problem: Any, seed: int, **settings: Any) -> dict[str, Any]:
-    """`pacpde.fit` from nothing, watched: its curve, and how it ended."""
-    from pacpde.methods import TrainingConfig
-    from pacpde.methods.base import train_from_scratch
-    from pacpde.networks.ansatz import network_for
-    from pacpde.residuals.physics_task import PhysicsTask
-    from pacpde.residuals.task import SamplingSpec
-    from pacpde.training.callbacks import ErrorHistory
-
-    config = TrainingConfig.of(problem, **settings)
-    task = PhysicsTask(problem, hard=config.hard, seed=seed)
-    network = network_for(
-        task.ansatz(SamplingSpec()), config.width, config.depth, config.activation
-    )
-    _, made = train_from_scratch(task, network, config, seed, [ErrorHistory(watched(problem))])
+def new_record(what: str, threads: int, **about: Any) -> Record:
+    """A record without runs."""
     return {
-        "curve": [(entry["seconds"], entry["error"]) for entry in made.history],
-        "seconds": made.seconds,
-        "steps": made.steps,
-        "evaluations": made.evaluations,
-        "held_out": made.held_out,
-        "outcome": made.outcome,
-        "parameters": network.size,
-        "points": config.points,
-        "optimiser": config.as_json()["optimiser"],
-    }
+        "what": what, "machine": machine(threads), "versions": versions(), **about, "runs": [],
+    }  # fmt: skip
+
+
+def write_each(record: Record, runs: Iterable[Run], output: Path | None) -> None:
+    """Carry out the runs that go into a record, and write it after each."""
+    for run in runs:
+        print(*(f"{key}={value}" for key, value in run.items() if key != "curve"), flush=True)
+        write_record(record, output)
 
 
 def machine(threads: int) -> dict[str, Any]:
     """What the seconds depend on; no names of hosts or people."""
-    cpu = platform.processor() or platform.machine()
     details = Path("/proc/cpuinfo")
-    if details.exists():
-        named = [
-            line
-            for line in details.read_text(encoding="utf-8").splitlines()
-            if line.startswith("model name")
-        ]
-        cpu = named[0].partition(":")[2].strip() if named else cpu
+    text = details.read_text(encoding="utf-8") if details.exists() else ""
+    named = re.search(r"^model name\s*:\s*(.*)$", text, re.MULTILINE)
+    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
     return {
-        "cpu": cpu,
+        "cpu": named[1] if named else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "threads": threads,
         "system": f"{platform.system()} {platform.machine()}",
-        **_gpu(),
+        **gpu,
     }
 
 
-def _gpu() -> dict[str, str]:
-    import torch
-
-    return {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
-
-
-def begun(what: str, threads: int) -> dict[str, Any]:
-    """A record without runs, and torch set to so many threads."""
-    import torch
-
-    from pacpde.runtime import versions
-
-    torch.set_num_threads(threads)
-    return {"what": what, "machine": machine(threads), "versions": versions(), "runs": []}
+def load_average() -> float:
+    """Of the last minute: other work makes seconds longer."""
+    return round(os.getloadavg()[0], 2)
 
 
-def joined(files: Sequence[Path]) -> dict[str, Any]:
+def joined(files: Sequence[Path]) -> Record:
     """Records of some runs each, as one; they are of the first one's machine and versions."""
-    parts = [json.loads(file.read_text()) for file in files]
+    parts = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     return {**parts[0], "runs": [run for part in parts for run in part["runs"]]}
 
 
-def write_record(record: Mapping[str, Any], path: Path) -> None:
-    """As JSON, numbers to six digits and a pair of a curve a line; replaced at once."""
-    from pacpde.files import atomic_write
+def read_record(name: str) -> Record:
+    """A record of benchmarks/results."""
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
+
+def write_record(record: Mapping[str, Any], path: Path | None) -> None:
+    """As JSON, numbers to six digits and a pair of a curve a line; replaced at once."""
+    if path is None:
+        return
     text = PAIR.sub(r"[\1, \2]", json.dumps(_rounded(record), indent=1))
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as temporary:
@@ -152,6 +153,15 @@ def _rounded(content: Any) -> Any:
     return float(f"{content:.6g}") if isinstance(content, float) else content
 
 
+def in_process(
+    script: str, *arguments: object, **options: Any
+) -> "subprocess.CompletedProcess[str]":
+    """A script of this folder in a process of its own; options are those of `subprocess.run`."""
+    python = options.pop("python", sys.executable)
+    command = [python, ROOT / "benchmarks" / script, *map(str, arguments)]
+    return subprocess.run(command, text=True, stdout=subprocess.PIPE, **options)
+
+
 def write_table(page: Path, name: str, table: str) -> None:
     """Put a table between its markers in a page."""
     start, end = f"<!-- {name} table -->\n", f"<!-- end of {name} table -->"
@@ -160,7 +170,7 @@ def write_table(page: Path, name: str, table: str) -> None:
     page.write_text(before + start + table + end + after, encoding="utf-8")
 
 
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)

@@ -8,109 +8,87 @@ gradients take over, and the table says so.
     python benchmarks/cost.py
 """
 
-import argparse
 import json
-import os
 import resource
 import subprocess
-import sys
 import time
-from collections.abc import Sequence
+from argparse import SUPPRESS, Namespace
+from collections.abc import Iterator
 from math import pi
-from pathlib import Path
-from typing import Any
 
-from common import RESULTS, machine, markdown, write_record
+import numpy as np
+import torch
+from common import Benchmark, Record, Run, in_process, markdown
+
+from pacpde.networks.ansatz import network_for
+from pacpde.optim.least_squares import LeastSquares
+from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
+from pacpde.problems import Burgers
+from pacpde.residuals.physics_task import PhysicsTask
+from pacpde.residuals.task import SamplingSpec
 
 WIDTHS = {"1k": 17, "5k": 40, "20k": 81, "100k": 182}
 POINTS = (2_000, 16_000, 64_000)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    from pacpde.runtime import versions
-
-    options = parse(arguments)
-    if options.cell:
-        print(json.dumps(cell(*options.cell, options)))
-        return 0
-    cells = []
-    for width in WIDTHS.values():
-        for points in options.points:
-            cells.append(apart(width, points, options))
-            print(cells[-1], file=sys.stderr, flush=True)
-    record = {
-        "memory": options.memory,
-        "machine": machine(options.threads),
-        "versions": versions(),
-        "cells": cells,
-    }
-    write_record(record, options.output)
-    print(table(cells))
-    return 0
-
-
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main() -> None:
+    parser = Benchmark(__doc__, "cost")
     parser.add_argument("--memory", type=float, default=2.0, help="GiB (default 2)")
     parser.add_argument("--steps", type=int, default=2, help="timed after the first (default 2)")
     parser.add_argument(
-        "--points", type=lambda t: [int(n) for n in t.split(",")], default=list(POINTS)
+        "--points", type=lambda text: [int(n) for n in text.split(",")], default=list(POINTS)
     )
     parser.add_argument("--limit", type=float, default=600, help="seconds a cell may take")
-    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("-o", "--output", type=Path, default=RESULTS / "cost.json")
-    parser.add_argument("--cell", type=int, nargs=2, help=argparse.SUPPRESS)
-    return parser.parse_args(arguments)
+    parser.add_argument("--cell", type=int, nargs=2, help=SUPPRESS)
+    options = parser.parse_args()
+    if options.cell:
+        print(json.dumps(measured(*options.cell, options)))
+    else:
+        parser.carry_out("seconds and memory of a step", runs, table)
 
 
-def apart(width: int, points: int, options: argparse.Namespace) -> dict[str, Any]:
-    """One cell in a process of its own."""
-    command = [sys.executable, __file__, "--cell", str(width), str(points)]
-    for name in ("memory", "steps", "threads"):
-        command += [f"--{name}", str(getattr(options, name))]
-    known = {"width": width, "points": points}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=options.limit)
-    except subprocess.TimeoutExpired:
-        return known | {"outcome": f"cut off after {options.limit:g} s"}
-    if done.returncode:
-        return known | {"outcome": f"exit status {done.returncode}"}
-    return known | {"outcome": "ended"} | json.loads(done.stdout)
+def runs(options: Namespace, record: Record) -> Iterator[Run]:
+    """Every cell, in a process of its own."""
+    record |= {"memory": options.memory, "cells": record.pop("runs")}
+    for width in WIDTHS.values():
+        for points in options.points:
+            cell = {"width": width, "points": points}
+            arguments = [
+                f"--{name}={getattr(options, name)}" for name in ("memory", "steps", "threads")
+            ]
+            try:
+                done = in_process(
+                    "cost.py", *arguments, "--cell", width, points, timeout=options.limit
+                )
+            except subprocess.TimeoutExpired:
+                cell |= {"outcome": f"cut off after {options.limit:g} s"}
+            else:
+                failed = {"outcome": f"exit status {done.returncode}"}
+                cell |= failed if done.returncode else json.loads(done.stdout)
+            record["cells"].append(cell)
+            yield cell
 
 
-def cell(width: int, points: int, options: argparse.Namespace) -> dict[str, Any]:
+def measured(width: int, points: int, options: Namespace) -> Run:
     """Inside the process of a cell."""
-    import numpy as np
-    import torch
-
-    torch.set_num_threads(options.threads)
-    from pacpde.networks.ansatz import network_for
-    from pacpde.optim.least_squares import LeastSquares
-    from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
-    from pacpde.problems import Burgers
-    from pacpde.residuals.physics_task import PhysicsTask
-    from pacpde.residuals.task import SamplingSpec
-
     task = PhysicsTask(Burgers(nu=0.01 / pi))
     network = network_for(task.ansatz(SamplingSpec()), width, 4, "tanh")
     rng = np.random.default_rng(0)
     weights = torch.as_tensor(network.init_weights(rng))
     before = peak()
-    terms = task.terms(network, weights, SamplingSpec(points), rng)
-    free = torch.ones_like(weights, dtype=torch.bool)
-    problem = LeastSquares(network, weights, free, terms)
+    blocks = task.terms(network, weights, SamplingSpec(points), rng)
+    problem = LeastSquares(network, weights, torch.ones_like(weights, dtype=torch.bool), blocks)
     optimiser = LevenbergMarquardt(memory_gib=options.memory)
-    made = optimiser.run(problem, problem.x0, 1)
+    first = optimiser.run(problem, problem.x0, 1)
     clock = time.perf_counter()
-    made = optimiser.run(problem, made.x, options.steps, made.state)
+    rest = optimiser.run(problem, first.x, options.steps, first.state)
     seconds = time.perf_counter() - clock
     return {
+        "outcome": "ended",
         "parameters": network.size,
-        "seconds_a_step": seconds / max(1, made.steps),
-        "evaluations_a_step": made.evaluations / max(1, made.steps),
-        "solver": made.solver,
+        "seconds_a_step": seconds / max(1, rest.steps),
+        "evaluations_a_step": rest.evaluations / max(1, rest.steps),
+        "solver": rest.solver,
         "peak_gib": peak(),
         "before_gib": before,
     }
@@ -121,22 +99,21 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def table(cells: Sequence[dict[str, Any]]) -> str:
+def table(record: Record) -> str:
     rows = []
-    for made in cells:
-        if made["outcome"] != "ended":
-            rows.append(
-                [f"width {made['width']}", f"{made['points']:,}", made["outcome"], *3 * [""]]
-            )
+    for cell in record["cells"]:
+        points = f"{cell['points']:,}"
+        if cell["outcome"] != "ended":
+            rows.append([f"width {cell['width']}", points, cell["outcome"], "", "", ""])
             continue
-        taken = made["peak_gib"] - made["before_gib"]
         rows.append(
-            [f"{made['parameters']:,}", f"{made['points']:,}", f"{made['seconds_a_step']:.2f}",
-             f"{made['evaluations_a_step']:g}", f"{taken:.2f}", made["solver"]]
+            [f"{cell['parameters']:,}", points, f"{cell['seconds_a_step']:.2f}",
+             f"{cell['evaluations_a_step']:g}", f"{cell['peak_gib'] - cell['before_gib']:.2f}",
+             cell["solver"]]
         )  # fmt: skip
-    headings = ["parameters", "points", "seconds a step", "evaluations a step", "GiB", "solved in"]
-    return markdown(headings, rows)
+    head = ["parameters", "points", "seconds a step", "evaluations a step", "GiB", "solved in"]
+    return markdown(head, rows)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import deepxde as dde
-from common import Curve
+import numpy as np
+from times import Curve
 
 CHUNK = 100  # iterations between two gradings
 
@@ -27,12 +28,12 @@ class Clock(dde.callbacks.Callback):
         self.since = time.perf_counter()
 
     def on_epoch_end(self) -> None:
-        self.look(self.model.train_state.step - self.graded >= CHUNK)
+        self._advance(self.model.train_state.step - self.graded >= CHUNK)
 
     def on_train_end(self) -> None:
-        self.look(self.model.train_state.step > self.graded)
+        self._advance(self.model.train_state.step > self.graded)
 
-    def look(self, due: bool) -> None:
+    def _advance(self, due: bool) -> None:
         now = time.perf_counter()
         self.spent, self.since = self.spent + now - self.since, now
         self.model.stop_training = self.model.stop_training or self.spent > self.limit
@@ -43,7 +44,7 @@ class Clock(dde.callbacks.Callback):
 
 
 def adam_then_lbfgs(model: Any, clock: Clock, adam: int, lbfgs: int) -> tuple[float, float]:
-    """The config of DeepXDE's examples; returns (seconds, error) after Adam."""
+    """The recipe of DeepXDE's examples; returns (seconds, error) after Adam."""
     model.compile("adam", lr=1e-3, verbose=0)
     model.train(iterations=adam, callbacks=[clock], verbose=0)
     after_adam = clock.curve[-1]
@@ -55,3 +56,8 @@ def adam_then_lbfgs(model: Any, clock: Clock, adam: int, lbfgs: int) -> tuple[fl
     model.compile("L-BFGS", verbose=0)
     model.train(callbacks=[clock], verbose=0)
     return after_adam
+
+
+def predicted(model: Any) -> Callable[..., Any]:
+    """A model as a function of t, x, ...; DeepXDE has time last."""
+    return lambda t, *space: np.asarray(model.predict(np.stack([*space, t], 1))).T

@@ -1,59 +1,92 @@
-"""Writes the tables of the pages in docs from benchmarks/results."""
+"""Writes the tables of README.md and of the pages in docs from the records in benchmarks/results.
 
-import json
+python benchmarks/docs_tables.py
+make demo && python benchmarks/docs_tables.py --demo runs/demo    # with a new demo
+"""
 
-from approaches import attempts_table, goal_table
-from approaches import table as approaches_table
-from batch import table as batch_table
-from burgers_vs_jinns import table as jinns_table
-from common import RESULTS, ROOT, write_table
-from cost import table as cost_table
-from deepxde_transfer import table as deepxde_table
-from identification import table as identification_table
-from methods_table import table as methods_table
-from optimisers import table as optimisers_table
-from over_seeds import table as seeds_table
-from phases import table as phases_table
-from random_problems import table as random_table
-from tailored import table as tailored_table
-from ten_targets import table as ten_table
-from transfers import table as transfers_table
+import argparse
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 
-ENGINE, METHODS = ROOT / "docs" / "engine.md", ROOT / "docs" / "methods.md"
+import approaches
+import batch
+import burgers_vs_jinns
+import cost
+import deepxde_transfer
+import identification
+import methods_table
+import optimisers
+import over_seeds
+import phases
+import published_targets
+import random_problems
+import readme_tables
+import tailored
+import ten_targets
+import transfers
+from common import RESULTS, ROOT, Record, markdown, read_record, write_table
+from times import shown
+
+README, EVIDENCE = ROOT / "README.md", ROOT / "docs" / "evidence"
+FITS, TRANSFERS, METHODS, IDENTIFICATION = (
+    EVIDENCE / f"{name}.md" for name in ("fits", "transfers", "methods", "identification")
+)
+
+
+def deepxde_table(record: Record) -> str:
+    """Seconds to an error, a line a package."""
+    rows = []
+    for run in record["runs"]:
+        name = "pacpde" if run["name"] == "pacpde" else f"DeepXDE, {run['dtype']}"
+        to = map(shown, run["seconds_to"].values())
+        rows.append([name, *to, f"{run['seconds']:.0f} s", f"{run['best_error']:.1e}"])
+    return markdown(["", "seconds to 1e-2", "seconds to 1e-3", "in all", "best error"], rows)
+
+
+def seeds_tables() -> str:
+    """A table a record."""
+    names = sorted(path.stem for path in RESULTS.glob("seeds_*.json"))
+    return "\n".join(over_seeds.table(read_record(name)) for name in names)
+
+
+# page, name of the table in it, record, and how it becomes a table
+TABLES: tuple[tuple[Path, str, str, Callable[[Record], str]], ...] = (
+    (FITS, "deepxde", "burgers_vs_deepxde", deepxde_table),
+    (TRANSFERS, "published targets", "published_targets", published_targets.table),
+    (FITS, "batch", "batch", batch.table),
+    (FITS, "batch on a GPU", "batch_gpu", batch.table),
+    (FITS, "random problems", "random_problems", random_problems.table),
+    (FITS, "optimisers", "optimisers", optimisers.table),
+    (FITS, "phases", "phases", phases.table),
+    (TRANSFERS, "transfers", "transfers", transfers.table),
+    (FITS, "cost", "cost", cost.table),
+    (FITS, "jinns", "burgers_vs_jinns", burgers_vs_jinns.table),
+    (TRANSFERS, "approaches", "approaches", approaches.table),
+    (TRANSFERS, "goal", "approaches", approaches.goal_table),
+    (TRANSFERS, "attempts", "approaches", approaches.attempts_table),
+    (METHODS, "tailored", "tailored", tailored.table),
+    (TRANSFERS, "ten targets", "ten_targets", ten_targets.table),
+    (IDENTIFICATION, "identification", "identification", identification.table),
+)
 
 
 def main() -> None:
-    found = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("seeds_*.json"))]
-    tables = [seeds_table(record["case"], record["runs"]) for record in found]
-    write_table(ENGINE, "seeds", "\n".join(tables))
-    for page, name, file, table in (
-        (ENGINE, "batch", "batch", batch_table),
-        (ENGINE, "batch on a GPU", "batch_gpu", batch_table),
-        (ENGINE, "random problems", "random_problems", lambda record: random_table(record["rows"])),
-        (ENGINE, "optimisers", "optimisers", optimisers_table),
-        (ENGINE, "phases", "phases", phases_table),
-        (ENGINE, "transfers", "transfers", transfers_table),
-        (ENGINE, "cost", "cost", lambda record: cost_table(record["cells"])),
-        (ENGINE, "jinns", "burgers_vs_jinns", lambda record: jinns_table(record["runs"])),
-        (METHODS, "approaches", "approaches", lambda record: approaches_table(record["runs"])),
-        (METHODS, "goal", "approaches", lambda record: goal_table(record["runs"])),
-        (METHODS, "attempts", "approaches", lambda record: attempts_table(record["runs"])),
-        (METHODS, "tailored", "tailored", lambda record: tailored_table(record["runs"])),
-        (METHODS, "ten targets", "ten_targets", ten_table),
-        (
-            METHODS,
-            "identification",
-            "identification",
-            lambda record: identification_table(record["runs"]),
-        ),
-    ):
-        path = RESULTS / f"{file}.json"
-        if path.exists():
-            write_table(page, name, table(json.loads(path.read_text())))
-    if list(RESULTS.glob("deepxde_transfer_*.json")):
-        write_table(ROOT / "docs" / "deepxde.md", "transfers of DeepXDE", deepxde_table())
-    if (RESULTS / "methods").exists():
-        write_table(METHODS, "methods", methods_table(RESULTS / "methods"))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--demo", type=Path, help="folder of the demo, whose records are taken")
+    folder = parser.parse_args().demo
+    if folder is not None:
+        shutil.copy(folder / "records.json", RESULTS / "demo.json")
+        shutil.copy(folder / "maps.png", ROOT / "docs" / "demo_maps.png")
+    for page, name, record, table in TABLES:
+        write_table(page, name, table(read_record(record)))
+    for name, table in readme_tables.TABLES:
+        write_table(README, name, table())
+    write_table(FITS, "seeds", seeds_tables())
+    write_table(TRANSFERS, "transfers of DeepXDE", deepxde_transfer.table())
+    write_table(METHODS, "methods", methods_table.table(RESULTS / "methods"))
 
 
 if __name__ == "__main__":

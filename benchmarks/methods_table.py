@@ -4,90 +4,79 @@ python benchmarks/methods_table.py [FOLDER]
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from common import RESULTS, markdown
+
+from pacpde.plots.style import readable
+from pacpde.report.summary_text import against, plain
+from pacpde.studies.groups import Group, group_rows, variant_names
+from pacpde.studies.results_store import ResultsStore
+from pacpde.studies.statistics import Ratio, error_summary, overall
+from pacpde.studies.study import Study
 
 BASE = "warm_start"
 PAC = 'pac (mask="sensitivity")'
 BUSY = ("scratch_budget",)  # carried out while the machine had other work: seconds that compare not
 
 
-def main() -> None:
-    print(table(Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS / "methods"))
-
-
 def table(folder: Path) -> str:
     """A table a family: median errors target by target, and all pairs against warm start.
 
-    Intervals are by source, whose number stands above them.
+    Intervals are by source, whose number stands above them. Then which methods win against PAC, and
+    which lose.
     """
-    from pacpde.studies.groups import group_rows
-    from pacpde.studies.results_store import ResultsStore
-    from pacpde.studies.study import Study
-
-    study = Study.from_folder(folder)
-    found = group_rows(study.outline.with_short_variants(ResultsStore(folder).of(study.names)))
-    families: dict[str, list[Any]] = {}
-    for group in found:
+    families: dict[str, list[Group]] = {}
+    for group in stored_groups(folder):
         families.setdefault(group.family, []).append(group)
-    return "\n".join(_family(name, some) + _verdicts(name, some) for name, some in families.items())
+    parts = []
+    for name, found in families.items():
+        sentences = "".join(f"\n{sentence}\n" for sentence in against(name, found, PAC))
+        parts.append(_family(name, found) + sentences)
+    return "\n".join(parts)
 
 
-def _verdicts(name: str, found: list[Any]) -> str:
-    """Which methods win against PAC, and which lose."""
-    from pacpde.report.summary_text import against
+def stored_groups(folder: Path) -> list[Group]:
+    """The rows of a stored study, transfer by transfer."""
+    study = Study.from_folder(folder)
+    return group_rows(study.outline.with_short_variants(ResultsStore(folder).of(study.names)))
 
-    return "".join(f"\n{sentence}\n" for sentence in against(name, found, PAC))
 
-
-def _family(name: str, found: list[Any]) -> str:
-    from pacpde.plots.style import readable
-    from pacpde.report.summary_text import plain
-    from pacpde.studies.groups import variant_names
-    from pacpde.studies.statistics import error_summary, overall
-
+def _family(name: str, found: Sequence[Group]) -> str:
     variants = variant_names(found)
     base = next(variant for variant in variants if variant.split(" ")[0] == BASE)
-    against = {ratio.one: ratio for ratio in overall(found, base)}
-    lines = []
-    for variant in variants:
-        rows = [list(group.rows.get(variant, {}).values()) for group in found]
-        every = [row for some in rows for row in some]
-        pair = against.get(variant)
-        ratio, wins = "1", ""
-        if pair is not None:
-            ratio = f"{plain(pair.ratio)} [{plain(pair.low)}, {plain(pair.high)}]"
-            wins = f"{pair.wins} of {pair.pairs}"
-        errors = [row["source_error"] for row in every if row["source_error"]]
-        kept = [(e["recalled"], e["trained"]) for e in errors if e["recalled"] is not None]
-        recalled, times = "–", "–"
-        if kept:
-            recalled = f"{median(now for now, _ in kept):.0e}"
-            times = f"{median(now / before for now, before in kept):.1f}"
-        seconds = error_summary(every).seconds
-        lines.append((
-            [readable(variant),
-             *(_error(error_summary(some).median) if some else "–" for some in rows)],
-            [ratio, wins, f"{sum(row['outcome'] != 'converged' for row in every)}",
-             recalled, times,
-             "–" if seconds is None or variant in BUSY else f"{seconds:.1f}"],
-        ))  # fmt: skip
+    ratios = {ratio.one: ratio for ratio in overall(found, base)}
     targets = [f"{group.name.removeprefix(name)} ({group.distance:.2f})" for group in found]
-    sources = max(ratio.sources for ratio in against.values())
+    sources = max(ratio.sources for ratio in ratios.values())
     head = [
-        name,
-        *targets,
-        f"÷ warm start, {sources} sources",
-        "wins",
-        "not converged",
-        "recalled",
-        "÷ trained",
-        "s",
+        name, *targets, f"÷ warm start, {sources} sources", "wins", "not converged", "recalled",
+        "÷ trained", "s",
+    ]  # fmt: skip
+    return markdown(head, [_line(variant, found, ratios.get(variant)) for variant in variants])
+
+
+def _line(variant: str, found: Sequence[Group], pair: Ratio | None) -> list[str]:
+    rows = [list(group.rows.get(variant, {}).values()) for group in found]
+    every = [row for some in rows for row in some]
+    ratio, wins = "1", ""
+    if pair is not None:
+        ratio = f"{plain(pair.ratio)} [{plain(pair.low)}, {plain(pair.high)}]"
+        wins = f"{pair.wins} of {pair.pairs}"
+    errors = [row["source_error"] for row in every if row["source_error"]]
+    kept = [(e["recalled"], e["trained"]) for e in errors if e["recalled"] is not None]
+    seconds = error_summary(every).seconds
+    return [
+        readable(variant),
+        *(_error(error_summary(some).median) if some else "–" for some in rows),
+        ratio,
+        wins,
+        f"{sum(row['outcome'] != 'converged' for row in every)}",
+        f"{median(now for now, _ in kept):.0e}" if kept else "–",
+        f"{median(now / before for now, before in kept):.1f}" if kept else "–",
+        "–" if seconds is None or variant in BUSY else f"{seconds:.1f}",
     ]
-    return markdown(head, [[*first, *rest] for first, rest in lines])
 
 
 def _error(median: float | None) -> str:
@@ -95,4 +84,4 @@ def _error(median: float | None) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    print(table(Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS / "methods"))

@@ -16,22 +16,27 @@ certificate below the true error of the reference. The exit status is 1 if there
 The record is written after every problem, and problems that it holds are not run again.
 """
 
-import argparse
 import json
-import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field, make_dataclass, replace
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import RESULTS, machine, markdown, write_record
+import torch
+from common import Benchmark, Record, Run, markdown
 from scipy.integrate import solve_ivp
 from scipy.sparse import diags_array, kron
+
+from pacpde import fit, transfer
+from pacpde.errors import ContradictionWarning, PacpdeError
+from pacpde.physics import Axis, Dirichlet, Periodic, Problem, coefficient
+from pacpde.physics.elementary import cos, exp, sin
+from pacpde.reference import solve
 
 LIMIT = 1e-2  # true error of a field above which "converged" is wrong
 GRIDS = (300, 600)  # cells of the two grids of the truth
@@ -43,7 +48,7 @@ Rates = Callable[..., tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
-class Made:
+class RandomProblem:
     """A random problem in its own units: t, x in [0, 1], fields of the order of 1.
 
     Attributes:
@@ -69,15 +74,13 @@ class Made:
     about: dict[str, Any] = field(default_factory=dict)
 
 
-def problem(number: int, seed: int) -> Made:
+def problem(number: int, seed: int) -> RandomProblem:
     rng = np.random.default_rng([seed, number])
     return (_ode if rng.uniform() < 0.4 else _pde)(rng)
 
 
-def _dressed(rng: np.random.Generator, made: Made) -> Made:
+def _dressed(rng: np.random.Generator, made: RandomProblem) -> RandomProblem:
     """The same in other units, which its family declares, declares wrongly or does not declare."""
-    from dataclasses import replace
-
     sizes = tuple(float(10 ** rng.uniform(-6, 6)) for _ in range(made.fields))
     if rng.uniform() < 0.4:
         sizes = (1.0,) * made.fields
@@ -100,15 +103,15 @@ def _dressed(rng: np.random.Generator, made: Made) -> Made:
     )
 
 
-def _ode(rng: np.random.Generator) -> Made:
+def _ode(rng: np.random.Generator) -> RandomProblem:
     c = float(10 ** rng.uniform(-0.5, 1.3))
     other = c * float(rng.uniform(0.6, 1.6))
     a, b = (float(value) for value in rng.uniform(0.3, 1.5, 2))
     kinds: dict[str, tuple[Rates, tuple[float, ...]]] = {
         "decay": (lambda t, u, k: (-k * u[0],), (a,)),
         "growth from a seed": (lambda t, u, k: (k * u[0] * (1 - u[0]),), (10 ** -(4 * a),)),
-        "forced": (lambda t, u, k: (-k * (u[0] - _sin(5 * t)),), (a,)),
-        "spike": (lambda t, u, k: (k * _exp(-(((t - 0.4) / 0.03) ** 2)) - u[0],), (0.0,)),
+        "forced": (lambda t, u, k: (-k * (u[0] - sin(5 * t)),), (a,)),
+        "spike": (lambda t, u, k: (k * exp(-(((t - 0.4) / 0.03) ** 2)) - u[0],), (0.0,)),
         "oscillator": (lambda t, u, k: (k * u[1], -k * u[0]), (a, b)),
         "predators": (
             lambda t, u, k: (k * u[0] * (1 - u[1]), k * u[1] * (u[0] - 1)),
@@ -123,16 +126,16 @@ def _ode(rng: np.random.Generator) -> Made:
             (1.0, 10 ** -(3 * a)),
         ),
         "stiff pair": (lambda t, u, k: (-100 * k * (u[0] - u[1]), u[0] - 2 * u[1]), (a, b)),
-        "pendulum": (lambda t, u, k: (6 * u[1], -k * 6 * _sin(u[0])), (a, b)),
+        "pendulum": (lambda t, u, k: (6 * u[1], -k * 6 * sin(u[0])), (a, b)),
         "saddle": (lambda t, u, k: (k * u[0] - u[1], -k * u[1]), (a * 1e-3, b)),
     }
     name = str(rng.choice(list(kinds)))
     rates, start = kinds[name]
-    made = Made(name, rates, lambda: start, None, c, other, len(start))
+    made = RandomProblem(name, rates, lambda: start, None, c, other, len(start))
     return _dressed(rng, made)
 
 
-def _pde(rng: np.random.Generator) -> Made:
+def _pde(rng: np.random.Generator) -> RandomProblem:
     c = float(10 ** rng.uniform(-2.5, 0))
     other = c * float(rng.uniform(0.6, 1.6))
     v, r = float(rng.uniform(-2, 2)), float(rng.uniform(0, 8))
@@ -142,9 +145,9 @@ def _pde(rng: np.random.Generator) -> Made:
         "burgers": lambda t, x, u, s, w, k: (k * w[0] - 2 * u[0] * s[0],),
         "fisher": lambda t, x, u, s, w, k: (k * w[0] + r * u[0] * (1 - u[0]),),
         "allen-cahn": lambda t, x, u, s, w, k: (k * w[0] + r * (u[0] - u[0] ** 3),),
-        "heated": lambda t, x, u, s, w, k: (k * w[0] + r * _exp(-(((x - 0.3) / 0.1) ** 2)),),
+        "heated": lambda t, x, u, s, w, k: (k * w[0] + r * exp(-(((x - 0.3) / 0.1) ** 2)),),
         "uneven": lambda t, x, u, s, w, k: (
-            k * ((1 + 0.6 * _sin(2 * np.pi * x)) * w[0] + 1.2 * np.pi * _cos(2 * np.pi * x) * s[0]),
+            k * ((1 + 0.6 * sin(2 * np.pi * x)) * w[0] + 1.2 * np.pi * cos(2 * np.pi * x) * s[0]),
         ),
     }
     two: dict[str, Rates] = {
@@ -157,13 +160,13 @@ def _pde(rng: np.random.Generator) -> Made:
     name = str(rng.choice(list(two if several else one)))
     edges: Any = "periodic" if rng.uniform() < 0.5 else (0.0, 0.0)
     starts: dict[str, Callable[..., Any]] = {
-        "sine": lambda x: _sin(2 * np.pi * x),
-        "modes": lambda x: _sin(2 * np.pi * x) - 0.4 * _sin(6 * np.pi * x),
-        "bell": lambda x: _exp(-(((x - 0.5) / 0.1) ** 2)),
-        "wide bell": lambda x: _exp(-(((x - 0.5) / 0.4) ** 2)),
+        "sine": lambda x: sin(2 * np.pi * x),
+        "modes": lambda x: sin(2 * np.pi * x) - 0.4 * sin(6 * np.pi * x),
+        "bell": lambda x: exp(-(((x - 0.5) / 0.1) ** 2)),
+        "wide bell": lambda x: exp(-(((x - 0.5) / 0.4) ** 2)),
         "one": lambda x: 1 + 0 * x,
         "square": lambda x: (2 * x - 1) ** 2,
-        "published": lambda x: (2 * x - 1) ** 2 * _cos(np.pi * (2 * x - 1)),
+        "published": lambda x: (2 * x - 1) ** 2 * cos(np.pi * (2 * x - 1)),
         "triangle": lambda x: 1 - 2 * abs(x - 0.5),
         "ramp": lambda x: x,
         "bump": lambda x: x * (1 - x) * 4,
@@ -171,7 +174,7 @@ def _pde(rng: np.random.Generator) -> Made:
     begin = str(rng.choice(list(starts)))
     start = starts[begin]
     fields = 2 if several else 1
-    made = Made(
+    made = RandomProblem(
         f"{name} from {begin}, {edges}", (two if several else one)[name],
         lambda x: tuple(start(x) * (0.6 if number else 1.0) for number in range(fields)),
         edges, c, other, fields,
@@ -179,28 +182,8 @@ def _pde(rng: np.random.Generator) -> Made:
     return _dressed(rng, made)
 
 
-def _sin(x: Any) -> Any:
-    from pacpde.physics.elementary import sin
-
-    return sin(x)
-
-
-def _cos(x: Any) -> Any:
-    from pacpde.physics.elementary import cos
-
-    return cos(x)
-
-
-def _exp(x: Any) -> Any:
-    from pacpde.physics.elementary import exp
-
-    return exp(x)
-
-
-def family(made: Made, number: int) -> Any:
+def family(made: RandomProblem, number: int) -> Any:
     """A family of pacpde in its own units, as a user would write it."""
-    from pacpde.physics import Axis, Dirichlet, Periodic, Problem, coefficient
-
     names = ("u", "v")[: made.fields]
 
     def rhs(self: Any, u: Any, d: Any) -> Any:
@@ -250,7 +233,7 @@ class Truth:
     error: float
 
     @classmethod
-    def of(cls, made: Made, k: float) -> "Truth":
+    def of(cls, made: RandomProblem, k: float) -> "Truth":
         t = np.linspace(0, 1, TIMES)
         try:
             return cls._found(made, k, t)
@@ -258,12 +241,12 @@ class Truth:
             return cls.unknown(made, t)
 
     @classmethod
-    def unknown(cls, made: Made, t: np.ndarray) -> "Truth":
+    def unknown(cls, made: RandomProblem, t: np.ndarray) -> "Truth":
         x = None if made.edges is None else np.linspace(0, 1, 2)
         return cls(t, x, np.full((made.fields, len(t), 1 if x is None else 2), np.nan), np.inf)
 
     @classmethod
-    def _found(cls, made: Made, k: float, t: np.ndarray) -> "Truth":
+    def _found(cls, made: RandomProblem, k: float, t: np.ndarray) -> "Truth":
         if made.edges is None:
             start = np.array(made.start(), float)
             fine = solve_ivp(
@@ -281,7 +264,9 @@ class Truth:
         return cls(t, x, values, _worst(shared, values) + in_time)
 
 
-def _lines(made: Made, k: float, t: np.ndarray, cells: int, rtol: float = RTOL) -> np.ndarray:
+def _lines(
+    made: RandomProblem, k: float, t: np.ndarray, cells: int, rtol: float = RTOL
+) -> np.ndarray:
     """Fields [fields, times, points] by central differences on an even grid."""
     h = 1 / cells
     periodic = made.edges == "periodic"
@@ -322,7 +307,7 @@ def _worst(found: np.ndarray, truth: np.ndarray) -> float:
     return float((wrong / np.linalg.norm(truth.reshape(rows), axis=1)).max())
 
 
-def error(made: Made, truth: Truth, function: Callable[..., np.ndarray]) -> float:
+def error(made: RandomProblem, truth: Truth, function: Callable[..., np.ndarray]) -> float:
     """True error of the worst field of a function of the coordinates."""
     space = [] if truth.x is None else [truth.x * made.length]
     mesh = np.meshgrid(truth.t * made.span, *space, indexing="ij")
@@ -330,12 +315,8 @@ def error(made: Made, truth: Truth, function: Callable[..., np.ndarray]) -> floa
     return _worst(found / np.array(made.sizes)[:, None, None], truth.values)
 
 
-def run(made: Made, number: int) -> dict[str, Any]:
+def run(made: RandomProblem, number: int) -> dict[str, Any]:
     """Fit, move and certify one problem."""
-    from pacpde import fit, transfer
-    from pacpde.errors import PacpdeError
-    from pacpde.reference import solve
-
     clock = time.perf_counter()
     kind = family(made, number)
     source_problem = kind()
@@ -343,7 +324,7 @@ def run(made: Made, number: int) -> dict[str, Any]:
     truth = Truth.of(made, made.coefficient)
     row["truth_error"] = truth.error
     try:
-        source = fit(source_problem, seed=number, **SETTINGS)
+        source = fit(source_problem, seed=number, settings=SETTINGS)
     except PacpdeError as fault:
         return {**row, "outcome": "refused", "sentence": str(fault)}
     row["fits"] = [_told("fit", made, truth, source)]
@@ -365,7 +346,7 @@ def run(made: Made, number: int) -> dict[str, Any]:
     return row
 
 
-def _told(what: str, made: Made, truth: Truth, surrogate: Any) -> dict[str, Any]:
+def _told(what: str, made: RandomProblem, truth: Truth, surrogate: Any) -> dict[str, Any]:
     assessment = surrogate.assessment
     return {
         "what": what,
@@ -391,61 +372,51 @@ def faults(row: dict[str, Any]) -> list[str]:
     return found
 
 
-def row_of(number: int, seed: int) -> dict[str, Any]:
-    """One problem, in a process of its own or in this one."""
-    import torch
-
-    from pacpde.errors import ContradictionWarning
-
+def row_of(number: int, seed: int) -> Run:
+    """One problem, in a process of its own."""
     torch.set_num_threads(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ContradictionWarning)
         return run(problem(number, seed), number)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main() -> None:
+    parser = Benchmark(__doc__, "random_problems")
+    parser.set_defaults(threads=1)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1, help="processes of one thread each")
-    parser.add_argument("--record", type=Path, default=RESULTS / "random_problems.json")
-    options = parser.parse_args(arguments)
-    from pacpde.runtime import versions
+    parser.carry_out("problems that nobody tuned for", runs, checked_table)
 
-    rows = held(options.record, options.seed)
-    record = {
-        "settings": SETTINGS, "seed": options.seed, "machine": machine(1), "versions": versions(),
-        "rows": [],
-    }  # fmt: skip
-    missing = [number for number in range(options.count) if number not in rows]
+
+def runs(options: Namespace, record: Record) -> Iterator[Run]:
+    """Problems that the record does not hold yet."""
+    record |= {"settings": SETTINGS, "seed": options.seed, "rows": record.pop("runs")}
+    if options.output and options.output.exists():
+        earlier = json.loads(options.output.read_text(encoding="utf-8"))
+        record["rows"] = earlier["rows"] if earlier["seed"] == options.seed else []
+    missing = set(range(options.count)) - {row["number"] for row in record["rows"]}
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
-        asked = [pool.submit(row_of, number, options.seed) for number in missing]
-        for ended in as_completed(asked):
-            row = ended.result()
-            rows[row["number"]] = row
-            print(json.dumps(row), file=sys.stderr, flush=True)
-            record["rows"] = [rows[number] for number in sorted(rows)]
-            write_record(record, options.record)
-    found = [rows[number] for number in range(options.count)]
-    for row in found:
-        for fault in faults(row):
-            print(f"FAULT {row['number']}: {row['what']}: {fault}", flush=True)
-    print(table(found))
-    return 1 if any(map(faults, found)) else 0
+        jobs = [pool.submit(row_of, number, options.seed) for number in sorted(missing)]
+        for job in as_completed(jobs):
+            record["rows"] = sorted([*record["rows"], job.result()], key=lambda r: r["number"])
+            yield job.result()
 
 
-def held(record: Path, seed: int) -> dict[int, dict[str, Any]]:
-    """The rows of a record, by their numbers: they are not carried out again."""
-    if not record.exists():
-        return {}
-    about = json.loads(record.read_text(encoding="utf-8"))
-    return {row["number"]: row for row in about["rows"] if about["seed"] == seed}
+def checked_table(record: Record) -> str:
+    """The table; a fault ends with exit status 1."""
+    wrong = [
+        f"FAULT {row['number']}: {row['what']}: {fault}"
+        for row in record["rows"] for fault in faults(row)
+    ]  # fmt: skip
+    if wrong:
+        raise SystemExit("\n".join([*wrong, table(record)]))
+    return table(record)
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
+def table(record: Record) -> str:
     """Outcomes by true error, and how many references are certified."""
+    rows: Sequence[Run] = record["rows"]
     sure = [row for row in rows if row["truth_error"] < LIMIT / 3]
     fits = [made for row in sure for made in row.get("fits", [])]
     lines = []
@@ -462,4 +433,4 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -5,172 +5,155 @@ python benchmarks/study_killed.py [--seeds 25]
 It ends with what an undisturbed run of the same study ends with, compared by hash, or fails.
 """
 
-import argparse
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from argparse import Namespace
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-from common import RESULTS, ROOT, machine, write_record
+from common import ROOT, Benchmark, Record, Run
+
+from pacpde.files import key_of
+from pacpde.studies.results_store import ResultsStore
 
 STUDY = """
 methods = ["warm_start", "scratch"]
 seeds = {seeds}
-[settings]
-width = 8
-depth = 2
-points = 100
-steps = 12
+settings = {{ width = 8, depth = 2, points = 100, steps = 12 }}
 [[transfers]]
 family = "heat"
 source = {{ alpha = 0.4 }}
 targets = [{{ alpha = 0.35 }}, {{ alpha = 0.3 }}, {{ alpha = 0.25 }}, {{ alpha = 0.2 }}]
 """
 TIMES = ("seconds", "seconds_to", "reference_seconds")  # what no two runs share
+Process = subprocess.Popen  # of bytes
 
 
-class Disturbed:
+class Cluster:
     """A scheduler, two workers and a client, each a process of its own."""
 
     def __init__(self, study: Path, out: Path, port: int) -> None:
-        self.study, self.out, self.address = study, out, f"tcp://127.0.0.1:{port}"
-        self.port, self.log = port, (out.parent / f"{out.name}.log").open("w")
-        self.gather()
+        self.study, self.out, self.port = study, out, str(port)
+        self.address = f"tcp://127.0.0.1:{port}"
+        self.log = (out.parent / f"{out.name}.log").open("w")
+        self.begin()
 
-    def gather(self) -> None:
+    def begin(self) -> None:
         """A scheduler with two workers."""
-        self.head = self.start("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port",
-                               str(self.port), "--no-dashboard")  # fmt: skip
-        self.hands = [self.worker(), self.worker()]
+        self.scheduler = self._start("distributed.cli.dask_scheduler", "--host", "127.0.0.1",
+                                     "--port", self.port, "--no-dashboard")  # fmt: skip
+        self.workers = [self.worker(), self.worker()]
 
-    def worker(self) -> "subprocess.Popen[bytes]":
-        return self.start("distributed.cli.dask_worker", self.address, "--nthreads", "1",
-                          "--no-dashboard", "--no-nanny")  # fmt: skip
+    def worker(self) -> Process:
+        return self._start("distributed.cli.dask_worker", self.address, "--nthreads", "1",
+                           "--no-dashboard", "--no-nanny")  # fmt: skip
 
-    def client(self) -> "subprocess.Popen[bytes]":
-        return self.start("pacpde.cli", "study", "run", str(self.study), "-o", str(self.out),
-                          "--scheduler", self.address)  # fmt: skip
+    def client(self) -> Process:
+        return self._start("pacpde.cli", "study", "run", str(self.study), "-o", str(self.out),
+                           "--scheduler", self.address)  # fmt: skip
 
-    def start(self, *words: str) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [sys.executable, "-m", *words], cwd=ROOT, stdout=self.log, stderr=self.log
-        )
+    def _start(self, *words: str) -> Process:
+        command = [sys.executable, "-m", *words]
+        return Process(command, cwd=ROOT, stdout=self.log, stderr=self.log)
 
-    def until(self, client: Any, cells: int) -> None:
-        """Wait for so many finished cells."""
-        from pacpde.studies.results_store import ResultsStore
+    @property
+    def cells(self) -> int:
+        """Cells that are finished."""
+        return len(ResultsStore(self.out).keys())
 
-        while len(ResultsStore(self.out).keys()) < cells:
+    def wait_for(self, client: Process, cells: int) -> None:
+        """Until so many cells are finished."""
+        while self.cells < cells:
             if client.poll() is not None:
                 raise SystemExit(f"the client ended early, see {self.log.name}")
             time.sleep(0.1)
 
     def end(self) -> None:
-        for process in (*self.hands, self.head):
-            process.kill()
-            process.wait()
+        kill(*self.workers, self.scheduler)
         self.log.close()
 
+    def rows(self) -> list[tuple[str, str]]:
+        """The sorted (cell, hash of its row) of all rows, twice where a row is twice."""
+        store = ResultsStore(self.out)
+        rows = [row for part in store.parts() for row in store.read(part)]
+        return sorted(
+            (row["cell"], key_of({k: v for k, v in row.items() if k not in TIMES})) for row in rows
+        )
 
-def killed(process: Any) -> None:
-    process.kill()
-    process.wait()
+
+def kill(*processes: Process) -> None:
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
-def disturb(run: Disturbed, cells: int) -> list[str]:
+def disturbed(cluster: Cluster, cells: int) -> list[str]:
     """The whole study with three kills on the way; what happened."""
-    told = []
-    client = run.client()
-    run.until(client, cells // 5)
-    killed(run.hands[0])
-    run.hands[0] = run.worker()
-    told.append(f"a worker killed after {_done(run)} cells")
-    run.until(client, 2 * cells // 5)
-    killed(run.head)
-    told.append(f"the scheduler killed after {_done(run)} cells: the client ended with status "
-                f"{client.wait()}")  # fmt: skip
-    for hand in run.hands:
-        killed(hand)
-    run.gather()
-    client = run.client()
-    run.until(client, 7 * cells // 10)
-    killed(client)
-    told.append(f"the client killed after {_done(run)} cells")
-    last = run.client().wait()
-    told.append(f"the same command again ended with status {last}")
-    return told
+    happened = []
+    client = cluster.client()
+    cluster.wait_for(client, cells // 5)
+    kill(cluster.workers[0])
+    cluster.workers[0] = cluster.worker()
+    happened.append(f"a worker killed after {cluster.cells} cells")
+    cluster.wait_for(client, 2 * cells // 5)
+    kill(cluster.scheduler)
+    finished = cluster.cells
+    happened.append(f"the scheduler killed after {finished} cells: the client ended with status "
+                    f"{client.wait()}")  # fmt: skip
+    kill(*cluster.workers)
+    cluster.begin()
+    client = cluster.client()
+    cluster.wait_for(client, 7 * cells // 10)
+    kill(client)
+    happened.append(f"the client killed after {cluster.cells} cells")
+    status = cluster.client().wait()
+    return [*happened, f"the same command again ended with status {status}"]
 
 
-def undisturbed(run: Disturbed) -> None:
-    if run.client().wait() != 0:
-        raise SystemExit(f"the undisturbed run failed, see {run.log.name}")
+def undisturbed(cluster: Cluster, cells: int) -> list[str]:
+    if cluster.client().wait() != 0:
+        raise SystemExit(f"the undisturbed run failed, see {cluster.log.name}")
+    return []
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=25, help="cells are eight times as many")
+    parser = Benchmark(__doc__, "study_killed", seeds=25)
+    parser.set_defaults(threads=1)
     parser.add_argument("--port", type=int, default=28_786)
-    parser.add_argument("-o", "--output", type=Path, default=RESULTS / "study_killed.json")
-    options = parser.parse_args()
-    from pacpde.runtime import versions
+    what = "a study whose worker, scheduler and client were each killed"
+    parser.carry_out(what, runs, table)
 
+
+def runs(options: Namespace, record: Record) -> Iterator[Run]:
+    """The same study twice."""
+    ways: tuple[Callable[[Cluster, int], list[str]], ...] = (undisturbed, disturbed)
+    record |= {"cells": 8 * options.seeds, "rows": {}, "told": [], "seconds": {}}
+    found = []
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        file = place / "study.toml"
-        file.write_text(STUDY.format(seeds=options.seeds))
-        cells = 8 * options.seeds
-        kept, seconds = {}, {}
-        told: list[str] = []
-        for name, way in (
-            ("undisturbed", undisturbed),
-            ("disturbed", lambda run: told.extend(disturb(run, cells))),
-        ):
-            kept[name], seconds[name] = _carried_out(way, file, place / name, options.port)
-    same = kept["undisturbed"] == kept["disturbed"]
-    record = {
-        "what": "a study whose worker, scheduler and client were each killed",
-        "cells": cells,
-        "rows": {name: len(found) for name, found in kept.items()},
-        "same_by_hash": same,
-        "told": told,
-        "seconds": seconds,
-        "machine": machine(1),
-        "versions": versions(),
-    }
-    write_record(record, options.output)
-    print(*told, sep="\n")
-    print(f"{cells} cells; rows: {record['rows']}; the same by hash: {same}")
-    if not same or any(len(found) != cells for found in kept.values()):
-        raise SystemExit(1)
+        file = Path(folder) / "study.toml"
+        file.write_text(STUDY.format(seeds=options.seeds), encoding="utf-8")
+        for way in ways:
+            clock = time.perf_counter()
+            cluster = Cluster(file, Path(folder) / way.__name__, options.port)
+            try:
+                record["told"] += way(cluster, record["cells"])
+                found.append(cluster.rows())
+            finally:
+                cluster.end()
+            record["seconds"][way.__name__] = time.perf_counter() - clock
+            record["rows"][way.__name__] = len(found[-1])
+    record["same_by_hash"] = found[0] == found[1]
+    yield {}
 
 
-def _carried_out(
-    way: Callable[[Disturbed], object], file: Path, out: Path, port: int
-) -> tuple[list[tuple[str, str]], float]:
-    """The sorted (cell, hash of its row) of all rows in the files, twice where a row is twice."""
-    from pacpde.files import key_of
-    from pacpde.studies.results_store import ResultsStore
-
-    clock = time.perf_counter()
-    run = Disturbed(file, out, port)
-    try:
-        way(run)
-    finally:
-        run.end()
-    rows = [row for part in ResultsStore(out).parts() for row in ResultsStore.read(part)]
-    hashes = [
-        (row["cell"], key_of({k: v for k, v in row.items() if k not in TIMES})) for row in rows
-    ]
-    return sorted(hashes), time.perf_counter() - clock
-
-
-def _done(run: Disturbed) -> int:
-    from pacpde.studies.results_store import ResultsStore
-
-    return len(ResultsStore(run.out).keys())
+def table(record: Record) -> str:
+    """In words; a difference is a failure."""
+    print(*record["told"], sep="\n")
+    if not record["same_by_hash"] or set(record["rows"].values()) != {record["cells"]}:
+        raise SystemExit(f"the rows differ: {record['rows']} of {record['cells']} cells")
+    return f"{record['cells']} cells; rows: {record['rows']}; the same by hash: True"
 
 
 if __name__ == "__main__":

@@ -4,79 +4,64 @@ python benchmarks/tailored.py [--seeds 3]
 python benchmarks/tailored.py --join SOME.json OTHERS.json
 """
 
-import argparse
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Iterator
 from math import pi
-from pathlib import Path
 from typing import Any
 
-from common import RESULTS, begun, joined, markdown, write_record
+from common import Benchmark, Record, Run, markdown
 
-SOURCE, TARGET = 0.01 / pi, 0.02 / pi
+from pacpde import fit, transfer
+from pacpde.problems import Burgers
+
 NETWORK = {"width": 64, "depth": 4}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--points", type=int, default=2000)
-    parser.add_argument("--steps", type=int, default=30)
+    parser = Benchmark(__doc__, "tailored", seeds=3, quick={"points": 50, "steps": 2})
     parser.add_argument("--rounds", type=int, nargs="+", default=[10, 5], help="at most")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--join", type=Path, nargs="+", help="records of some rounds each, as one")
-    parser.add_argument("-o", "--output", type=Path, default=RESULTS / "tailored.json")
-    arguments = parser.parse_args()
-    if arguments.join:
-        record = joined(arguments.join)
-        write_record(record, arguments.output)
-    else:
-        record = carried_out(arguments)
-    print(table(record["runs"]))
+    parser.carry_out("TransTailor on 4x64, Burgers 0.01/pi to 0.02/pi", runs, table)
 
 
-def carried_out(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Every run; written down after each seed."""
-    record = begun("TransTailor on 4x64, Burgers 0.01/pi to 0.02/pi", arguments.threads)
-    settings = {"points": arguments.points, "steps": arguments.steps}
-    for seed in range(arguments.seeds):
-        record["runs"] += of_seed(seed, settings, arguments.rounds)
-        write_record(record, arguments.output)
-    return record
+def runs(options: Namespace, record: Record) -> Iterator[Run]:
+    """Warm start and TransTailor from one source a seed, a run for each number of rounds."""
+    settings = {"points": 2000, "steps": 30, **options.settings}
 
-
-def of_seed(seed: int, settings: dict[str, Any], rounds: Sequence[int]) -> list[dict[str, Any]]:
-    """Warm start and TransTailor from one source, a run for each number of rounds."""
-    from pacpde import fit, transfer
-    from pacpde.problems import Burgers
-
-    source = fit(Burgers(nu=SOURCE), seed=seed, **NETWORK, **settings)
-
-    def reached(method: str, **options: Any) -> dict[str, Any]:
-        made = transfer(
-            source, Burgers(nu=TARGET), method=method, seed=seed, settings=settings, **options
+    def end(source: Any, method: str, seed: int, **more: Any) -> Run:
+        result = transfer(
+            source, Burgers(nu=0.02 / pi), method=method, seed=seed, settings=settings, **more
         )
-        network = made.surrogate.network
+        network = result.surrogate.network
         return {
-            "error": made.target_error,
-            "outcome": made.outcome,
+            "error": result.target_error,
+            "outcome": result.outcome,
             "widths": list(network.widths),
             "parameters": network.size,
             "flops": network.flops,
-            "seconds": made.method_result.seconds["calibrate"],
+            "seconds": result.record()["seconds"]["calibrate"],
         }
 
-    found = {"seed": seed, "flops": source.network.flops, "warm_start": reached("warm_start")}
-    runs = []
-    for most in rounds:
-        runs.append({**found, "rounds": most, "transtailor": reached("transtailor", rounds=most)})
-        print(runs[-1], flush=True)
-    return runs
+    for seed in range(options.seeds):
+        source = fit(
+            Burgers(nu=0.01 / pi), seed=seed, settings={**NETWORK, **options.network, **settings}
+        )
+        warm_start = end(source, "warm_start", seed)
+        for rounds in options.rounds:
+            run = {
+                "seed": seed,
+                "flops": source.network.flops,
+                "warm_start": warm_start,
+                "rounds": rounds,
+                "transtailor": end(source, "transtailor", seed, rounds=rounds),
+            }
+            record["runs"].append(run)
+            yield run
 
 
-def table(runs: list[dict[str, Any]]) -> str:
+def table(record: Record) -> str:
     """A row a seed and number of rounds."""
     rows = []
-    for run in sorted(runs, key=lambda run: (-run["rounds"], run["seed"])):
+    for run in sorted(record["runs"], key=lambda run: (-run["rounds"], run["seed"])):
         warm, tailored = run["warm_start"], run["transtailor"]
         rows.append(
             [

@@ -3,93 +3,74 @@
 python benchmarks/ten_targets.py [--count 10]
 """
 
-import argparse
-import hashlib
 import tempfile
+from argparse import Namespace
+from collections.abc import Iterator
 from math import pi
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, begun, markdown, write_record
+import numpy as np
+from common import Benchmark, Record, Run, markdown
 
-SOURCE, FIRST, LAST = 0.01 / pi, 0.0125 / pi, 0.05 / pi
+from pacpde import fit, load, save, transfer_in_turn
+from pacpde.datasets import reference_for
+from pacpde.methods.grading import error_of
+from pacpde.physics.domain import mesh
+from pacpde.problems import Burgers
+
+FIRST, LAST = 0.0125 / pi, 0.05 / pi
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Benchmark(__doc__, "ten_targets", quick={"points": 50, "steps": 2})
     parser.add_argument("--count", type=int, default=10)
     parser.add_argument("--sparsity", type=float, default=0.9)
     parser.add_argument("--width", type=int, default=64)
-    parser.add_argument("--points", type=int, default=2000)
-    parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("-o", "--output", type=Path, default=RESULTS / "ten_targets.json")
-    arguments = parser.parse_args()
-    record = begun("ten viscosities of Burgers in one backbone", arguments.threads)
-    record |= {"width": arguments.width, "depth": 4, "sparsity": arguments.sparsity}
-    from pacpde import fit, load, save, transfer_in_turn
-    from pacpde.problems import Burgers
+    parser.carry_out("ten viscosities of Burgers in one backbone", runs, table)
 
-    network = {"width": arguments.width, "depth": 4}
-    settings = {"points": arguments.points, "steps": arguments.steps}
-    source = fit(Burgers(nu=SOURCE), seed=arguments.seed, **network, **settings)
-    targets = [
-        Burgers(nu=FIRST * (LAST / FIRST) ** (k / max(1, arguments.count - 1)))
-        for k in range(arguments.count)
-    ]
-    seen: dict[str, str] = {}
 
-    def told(update: Any) -> None:
-        name = update.stage.partition(",")[0]
-        if name not in seen:
-            seen[name] = name
-            print(name, flush=True)
-
-    made = transfer_in_turn(
-        source, targets, sparsity=arguments.sparsity, seed=arguments.seed, settings=settings,
-        progress=told,
-    )  # fmt: skip
+def runs(options: Namespace, record: Record) -> Iterator[Run]:
+    """The source and all targets, recalled before and after the backbone is stored."""
+    settings = {"points": 2000, "steps": 30, **options.settings}
+    network = {"width": options.width, "depth": 4}
+    source = fit(Burgers(nu=0.01 / pi), seed=options.seed, settings={**network, **settings})
+    steps = max(1, options.count - 1)
+    targets = [Burgers(nu=FIRST * (LAST / FIRST) ** (k / steps)) for k in range(options.count)]
+    backbone = transfer_in_turn(
+        source, targets, sparsity=options.sparsity, seed=options.seed, settings=settings
+    )
     with tempfile.TemporaryDirectory() as folder:
-        save(made.surrogate, Path(folder) / "backbone")
-        back = load(Path(folder) / "backbone")
-        record["bytes"] = sum(file.stat().st_size for file in (Path(folder) / "backbone").iterdir())
-    record |= {"parameters": source.parameters, "free": made.n_unused}
-    for held in made.solvers:
-        again, now = outputs(back.recall(held.name)), outputs(made.recall(held.name))
-        record["runs"].append(
-            {
-                "name": held.name,
-                "nu": held.problem.coefficients["nu"],
-                "own": held.n_own,
-                "error": held.error,
-                "error_when_recalled": error(made.recall(held.name), held.problem),
-                "outcome": held.outcome,
-                "seconds": held.seconds,
-                "same_bits_after_loading": again == now,
-            }
-        )
-    write_record(record, arguments.output)
-    print(table(record))
+        place = Path(folder) / "backbone"
+        save(backbone.surrogate, place)
+        loaded = load(place)
+        record["bytes"] = sum(file.stat().st_size for file in place.iterdir())
+    record |= {**network, "sparsity": options.sparsity, "parameters": source.parameters,
+               "free": backbone.n_unused}  # fmt: skip
+    for solver in backbone.solvers:
+        recalled = backbone.recall(solver.name)
+        run = {
+            "name": solver.name,
+            "nu": solver.problem.coefficients["nu"],
+            "own": solver.n_own,
+            "error": solver.error,
+            "error_when_recalled": error_of(recalled, reference_for(solver.problem)),
+            "outcome": solver.outcome,
+            "seconds": solver.seconds,
+            "same_bits_after_loading": same_bits(recalled, loaded.recall(solver.name)),
+        }
+        record["runs"].append(run)
+        yield run
 
 
-def outputs(surrogate: Any) -> str:
-    """A hash of every bit of the solution on a grid."""
-    import numpy as np
-
-    t, x = np.meshgrid(np.linspace(0, 1, 33), np.linspace(-1, 1, 65), indexing="ij")
-    return hashlib.sha256(np.ascontiguousarray(surrogate(t, x)).tobytes()).hexdigest()
+def same_bits(one: Any, other: Any) -> bool:
+    """Whether two solutions agree in every bit on a grid."""
+    points = mesh([np.linspace(0, 1, 33), np.linspace(-1, 1, 65)])
+    return one(*points.T).tobytes() == other(*points.T).tobytes()
 
 
-def error(surrogate: Any, problem: Any) -> float:
-    """Relative L2 against the certified reference."""
-    from pacpde.datasets import reference_for
-    from pacpde.methods.grading import error_of
-
-    return float(error_of(surrogate, reference_for(problem)))
-
-
-def table(record: Any) -> str:
+def table(record: Record) -> str:
     """Each solver with the weights that are its own."""
     rows = [
         [

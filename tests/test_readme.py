@@ -1,4 +1,4 @@
-"""The README's blocks run as they stand, but for the sizes of their fits."""
+"""The blocks of the README and the guides run as they stand, but for the sizes of their fits."""
 
 import json
 import re
@@ -14,9 +14,15 @@ from pacpde.datasets import load
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-PYTHON = [block for language, block in BLOCKS if language == "python"]
-LINES = re.findall(r"^pacpde .*$", "".join(b for kind, b in BLOCKS if not kind), re.MULTILINE)
+
+
+def blocks(page: str, language: str = "") -> list[str]:
+    """The blocks of code of a page in a language."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+LINES = re.findall(r"^pacpde .*$", "".join(blocks("docs/command_line.md")), re.MULTILINE)
 SMALL = {"width": 5, "depth": 1, "points": 60, "steps": 3}
 NETWORK = ["--width", "5", "--depth", "1"]
 FIT = ["--points", "60", "--steps", "3"]
@@ -50,25 +56,38 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def plugin(folder: Path) -> str:
-    """The family of the README, in a file."""
-    (block,) = (block for block in PYTHON if "class " in block)
+    """The family of the guide, in a file."""
+    (block,) = blocks("docs/equations.md", "python")
     (folder / "advection.py").write_text(block, encoding="utf-8")
     return "advection.py"
 
 
-def test_the_python_block() -> None:
-    block = PYTHON[0]
+def test_the_python_blocks() -> None:
+    code = "".join(blocks("README.md", "python"))
     for call, small in {
-        "fit(Burgers(nu=0.01 / pi), seed=0)": "fit(Burgers(nu=0.01 / pi), seed=0, **SMALL)",
-        "sparsity=0.8, seed=0)": "sparsity=0.8, seed=0, settings=FIT)",
+        "fit(Burgers(nu=0.01 / pi), seed=0)": "fit(Burgers(nu=0.01 / pi), seed=0, settings=SMALL)",
+        "method=PAC(), seed=0)": "method=PAC(), seed=0, settings=FIT)",
     }.items():
-        assert block.count(call) == 1
-        block = block.replace(call, small)
+        assert code.count(call) == 1
+        code = code.replace(call, small)
     names: dict[str, Any] = {"SMALL": SMALL, "FIT": {"points": 60, "steps": 3}}
-    exec(compile(block, "README.md", "exec"), names)
+    exec(compile(code, "README.md", "exec"), names)
     assert names["result"].target_error == names["result"].record()["target_error"] > 0
     assert np.isfinite(names["u"]) and np.isfinite(names["u_xx"])
     assert names["old"].problem == names["source"].problem
+
+
+def test_the_first_screen_is_short() -> None:
+    """Title, for whom, install, example and picture come before line 45 of what is written."""
+    picture = next(n for n, line in enumerate(README.splitlines()) if line.startswith("!["))
+    assert picture < 45
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
+        text = page.read_text(encoding="utf-8")
+        for link in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", text):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
 def test_the_command_lines(folder: Path) -> None:
@@ -90,8 +109,8 @@ def test_the_command_lines(folder: Path) -> None:
 def test_the_demo_is_the_one_that_is_described() -> None:
     described = re.search(r"The demo is `(pacpde compare [^`]*)`", README)
     assert described is not None
-    config = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n\t\t", "")
-    assert " ".join(described[1].split()) in " ".join(config.split())
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n\t\t", "")
+    assert " ".join(described[1].split()) in " ".join(recipe.split())
 
 
 def test_your_own_equation(plugin: str, folder: Path) -> None:

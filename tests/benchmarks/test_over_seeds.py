@@ -26,6 +26,7 @@ def test_a_seed_that_never_arrives_is_the_worst(monkeypatch: pytest.MonkeyPatch)
 
     end = {"error": 1e-3, "seconds": 9.0}
     times = ({"0.01": 1.0, "0.001": 4.0}, {"0.01": 3.0, "0.001": None}, {"0.01": 2.0, "0.001": 5.0})
-    made = over_seeds.table("it", [{"seconds_to": to, **end} for to in times])
-    assert "| 0.01 | 3 of 3 | 2.0 | 3.0 |" in made
-    assert "| 0.001 | 2 of 3 | 5.0 | never |" in made
+    runs = [{"seconds_to": to, **end} for to in times]
+    table = over_seeds.table({"case": "it", "runs": runs})
+    assert "| 0.01 | 3 of 3 | 2.0 | 3.0 |" in table
+    assert "| 0.001 | 2 of 3 | 5.0 | never |" in table

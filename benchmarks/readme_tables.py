@@ -1,0 +1,183 @@
+"""The tables of README.md, each from records."""
+
+import json
+import re
+import statistics
+
+import published_targets
+from common import RESULTS, ROOT, Record, Run, markdown, read_record
+from identification import apart, right
+from methods_table import stored_groups
+from times import median_seconds, shown
+
+
+def demo_table(record: Record) -> str:
+    """The demo's methods side by side."""
+    head = (
+        "method", "target error", "zero-shot", "source before", "source after",
+        "free of all weights", "seconds on the target", "on the source again", "outcome",
+    )  # fmt: skip
+    runs = record["records"]
+    source = f"\nThe source took {runs[0]['seconds']['source']:.0f} s.\n"
+    return markdown(head, map(_demo_row, runs)) + source
+
+
+def _demo_row(run: Run) -> list[str]:
+    errors, seconds = run["source_error"], run["seconds"]
+    after = errors["recalled"] if errors["recalled"] is not None else errors["unmasked"]
+    kept = "recalled" if errors["recalled"] is not None else "forgotten"
+    again = (seconds["prune"] or 0) + (seconds["allocate"] or 0)
+    return [
+        run["method"],
+        f"{run['target_error']:.1e}",
+        f"{run['zero_shot_error']:.1e}",
+        "–" if errors["trained"] is None else f"{errors['trained']:.1e}",
+        f"{after:.1e} ({kept})",
+        f"{run['free_parameters']} of {run['total_parameters']}",
+        f"{seconds['calibrate']:.0f}",
+        f"{again:.0f}" if again else "–",
+        run["outcome"],
+    ]
+
+
+def headline(record: Record) -> str:
+    """What a transfer brings, beside the published number."""
+    error, seconds = record["published"]["error"], record["published"]["seconds"]
+    times = published_targets.times_to(record, f"{error:g}")
+    backbone = read_record("ten_targets")["runs"]
+    worst = max(run["error"] for run in backbone[1:])
+    return (
+        f"- **{len(times['warm_start'])} new coefficients of Burgers' equation, "
+        f"{shown(median_seconds(times['warm_start']))} s each** (median) to an error of {error:g}. "
+        f"The published seconds of this benchmark (TL-PINNs) are {seconds:g}.\n"
+        f"- **{len(backbone) - 1} coefficients in one network**, and the source with them: errors "
+        f"of at most {worst:.0e}, every solver recalled bit for bit.\n"
+        "- **Frozen means frozen.** Weights of the source are not parameters of the fit to the "
+        "target, whatever the optimiser.\n"
+    )
+
+
+def ways_table() -> str:
+    """What to take in which case, and what the records say for and against it."""
+    rows = [
+        ["one new coefficient, accuracy first", "`transfer(..., method=\"warm_start\")`",
+         _warm_start()],
+        ["the new and the old one, nothing forgotten", "`transfer(..., method=\"pac\")`", _pac()],
+        ["many in one network, nothing forgotten", "`transfer_in_turn(...)`", _in_turn()],
+        ["few noisy labels, no equation", "`transfer_table(...)`, "
+         "[notebook](notebooks/regression_friedman.ipynb)", _labels()],
+        ["the coefficient itself, from measurements", "`pacpde identify`", _identification()],
+        ["a DeepXDE script", "[seven lines](docs/deepxde.md)", _deepxde()],
+        ["one coefficient, no source yet", "`fit(problem)`", _scratch()],
+        ["one solution on a grid", "`pacpde solve`: scipy is enough", _scipy()],
+    ]  # fmt: skip
+    return markdown(["you want", "take", "what was measured"], rows)
+
+
+def _warm_start() -> str:
+    runs = read_record("published_targets")["runs"]
+    ends = {
+        method: [run["error"] for run in runs if run["method"] == method]
+        for method in published_targets.METHODS
+    }
+    return (
+        f"the {len(ends['warm_start'])} coefficients above end at a median error of "
+        f"{statistics.median(ends['warm_start']):.0e}; PAC at "
+        f"{statistics.median(ends['pac']):.0e}. The old solver is lost"
+    )
+
+
+def _pac() -> str:
+    runs = {run["method"]: run for run in read_record("demo")["records"]}
+    pac, warm = runs["pac"], runs["warm_start"]
+    return (
+        f"the demo: target {pac['target_error']:.0e}, source still "
+        f"{pac['source_error']['recalled']:.0e}; warm start {warm['target_error']:.0e} and "
+        f"{warm['source_error']['unmasked']:.0e}. PAC needs "
+        f"{pac['seconds']['allocate'] + pac['seconds']['prune']:.0f} s on the source first"
+    )
+
+
+def _in_turn() -> str:
+    source, *targets = read_record("ten_targets")["runs"]
+    return (
+        f"ten targets at {min(run['error'] for run in targets):.0e} to "
+        f"{max(run['error'] for run in targets):.0e}, the source at {source['error']:.0e}; "
+        f"{statistics.median(run['seconds'] for run in targets):.0f} s each. If separate files "
+        "will do, warm start is quicker"
+    )
+
+
+def _labels() -> str:
+    """From the outputs of the executed notebook."""
+    path = ROOT / "notebooks" / "regression_friedman.ipynb"
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    text = "".join(
+        "".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", [])
+    )
+    head = next(line for line in text.splitlines() if line.startswith(" " * 20))
+    labels = re.findall(r"(\d+) labels", head)
+    rows = {
+        line[:20].strip(): re.findall(r"(\d\.\d+) ±", line)
+        for line in text.splitlines() if "±" in line
+    }  # fmt: skip
+    last = len(labels) - 1
+    return (
+        f"RMSE with {labels[0]} and {labels[last]} labels: PAC {rows['PAC'][0]} and "
+        f"{rows['PAC'][last]}, warm start {rows['warm start'][0]} and {rows['warm start'][last]}, "
+        f"Gaussian process {rows['Gaussian process'][0]} and {rows['Gaussian process'][last]}"
+    )
+
+
+def _identification() -> str:
+    runs = [run for run in read_record("identification")["runs"] if not run["spoiled"]]
+    good = sum(right(run) and apart(run) <= 0.01 for run in runs)
+    return (
+        f"25 labels: {good} of {len(runs)} right and within 1 % of scipy's least squares, which "
+        "takes about as long"
+    )
+
+
+def _deepxde() -> str:
+    runs = {run["name"]: run for run in read_record("deepxde_transfer_burgers")["runs"]}
+    engine, pac, warm = (
+        shown(runs[name]["seconds_to"]["0.01"])
+        for name in ("engine, pac", "DeepXDE, PAC", "DeepXDE, warm start")
+    )
+    return (
+        f"seconds to 1e-2 on Burgers, by DeepXDE's optimisers: PAC {pac}, warm start {warm}; its "
+        f"network in this engine: PAC {engine}"
+    )
+
+
+def _scratch() -> str:
+    runs = read_record("seeds_burgers")["runs"]
+    errors, seconds = zip(*[(run["error"], run["seconds"]) for run in runs], strict=True)
+    return (
+        f"Burgers at ν = 0.01/π: {len(runs)} seeds end at {min(errors):.0e} to {max(errors):.0e} "
+        f"after {statistics.median(seconds):.0f} s (median). "
+        "For a single target a source and a transfer cost more"
+    )
+
+
+def _scipy() -> str:
+    found = stored_groups(RESULTS / "methods")
+    ahead, seconds = 0, []
+    for group in found:
+        ends = {
+            variant: statistics.median(row["target_error"] for row in rows.values())
+            for variant, rows in group.rows.items()
+        }
+        ahead += min(ends, key=lambda variant: ends[variant]).startswith("scipy")
+        seconds += [row["seconds"]["total"] for row in group.rows["scipy"].values()]
+    return (
+        f"the smallest error of {len(ends)} methods and variants on {ahead} of {len(found)} "
+        f"targets, in {statistics.median(seconds):.1f} s. It gives no function to differentiate"
+    )
+
+
+TABLES = (
+    ("demo", lambda: demo_table(read_record("demo"))),
+    ("headline", lambda: headline(read_record("published_targets"))),
+    ("ways", ways_table),
+)
