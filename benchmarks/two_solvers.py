@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from pacpde import Surrogate, load
 from pacpde.datasets import reference_for
 from pacpde.methods.grading import error_of
-from pacpde.plots.style import COLOURS, figure, save, styled
+from pacpde.plots.style import COLOURS, empty_figure, save, styled
 
 SOURCE, TARGET = COLOURS[0], COLOURS[1]
 TIMES = {0.3: 0.45, 1.0: 1.0}  # t → how dark its line is
@@ -35,7 +35,7 @@ def main() -> None:
 
 def picture(target: Surrogate) -> Any:
     """The network in the middle, the source on its left, the target on its right."""
-    made = figure(12, 4.4)
+    made = empty_figure(12, 4.4)
     left, middle, right = made.subplots(1, 3, width_ratios=(1, 1.6, 1))
     solution(left, target.recall(), "blue weights alone: the source", SOURCE)
     solution(right, target, "all weights: the target", TARGET)
