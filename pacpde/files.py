@@ -47,12 +47,9 @@ def atomic_write(
     """
     target = follow(path)
     check_file(target)
-    with _told(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-    collect_leftovers(target.parent, target.name)
-    temporary = _beside(target)
+    temporary = _temporary(target)
     try:
-        with _told(target):
+        with _refusals(target):
             yield temporary
             _sync(temporary)
             if before is not None:
@@ -69,31 +66,22 @@ def atomic_write(
 
 
 @contextmanager
-def atomic_folder(
-    path: str | Path, marker: str | None = None, *, before: Before | None = None
-) -> Iterator[Path]:
+def atomic_folder(path: str | Path, *, before: Before | None = None) -> Iterator[Path]:
     """A temporary folder to fill; it becomes `path` when the block ends well.
 
-    A folder already there is replaced if it holds a file called `marker`, which says that it is
-    of the same kind, or nothing but what the new one holds too; any other is refused, lest a
-    user's own files be lost. Permissions stay as they were.
+    A folder already there is replaced if it holds nothing but what the new one holds too; any
+    other is refused, lest a user's own files be lost. Permissions stay as they were.
 
     Args:
         before: called with the complete temporary folder; it may refuse.
     """
     target = follow(path)
-    if marker is not None:
-        check_folder(target, marker)
-    with _told(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-    collect_leftovers(target.parent, target.name)
-    temporary = _beside(target)
+    temporary = _temporary(target)
     try:
-        with _told(target):
+        with _refusals(target):
             temporary.mkdir()
             yield temporary
-            if marker is None:
-                check_folder(target, *(made.name for made in temporary.iterdir()), every=True)
+            check_folder(target, *(inside.name for inside in temporary.iterdir()))
             if before is not None:
                 before(temporary)
             for file in temporary.rglob("*"):
@@ -133,7 +121,7 @@ def follow(path: str | Path) -> Path:
     Raises OutputError where it, or a folder above it, is a link to something that is not there.
     """
     given = Path(path)
-    with _told(given):
+    with _refusals(given):
         for part in (given, *given.parents):
             if part.is_symlink() and not part.exists():
                 raise OutputError(
@@ -143,19 +131,14 @@ def follow(path: str | Path) -> Path:
         return Path(os.path.realpath(given))
 
 
-def check_writable(path: str | Path, *, file: bool = False) -> Path:
+def check_writable(path: str | Path) -> Path:
     """`path`, if a file or folder can be made there; leaves nothing behind.
 
-    With `file`, a folder already there is refused. Raises OutputError. Meant for before a long
-    computation.
+    Raises OutputError. Meant for before a long computation.
     """
     target = follow(path)
-    if file:
-        check_file(target)
-    above = target.parent
-    with _told(target):
-        while not above.exists() and above != above.parent:
-            above = above.parent
+    with _refusals(target):
+        above = next((place for place in target.parents if place.exists()), target.parent)
         probe = _beside(above / target.name)
         probe.touch(exist_ok=False)
         probe.unlink()
@@ -168,7 +151,7 @@ def check_file(path: str | Path, *, overwrite: bool = True) -> Path:
     Without `overwrite` it must be absent.
     """
     target = follow(path)
-    with _told(target):
+    with _refusals(target):
         if not target.exists():
             return Path(path)
         if not target.is_file():
@@ -179,24 +162,21 @@ def check_file(path: str | Path, *, overwrite: bool = True) -> Path:
     return Path(path)
 
 
-def check_folder(path: str | Path, *known: str, every: bool = False) -> Path:
-    """`path`, if `atomic_folder` may take its place: absent, empty, or recognised.
-
-    It is recognised by one of the file names `known`, or, with `every`, by having no others.
-    """
+def check_folder(path: str | Path, *known: str) -> Path:
+    """`path`, if `atomic_folder` may take its place: absent, or a folder of the names `known`."""
     target = follow(path)
-    with _told(target):
+    with _refusals(target):
         if not target.exists():
             return Path(path)
         if not target.is_dir():
             raise OutputError(f"{path} is a file, expected a folder: name another output folder.")
         there = {inside.name: inside for inside in target.iterdir()}
-    if there and not (set(there) <= set(known) if every else set(there) & set(known)):
+    if not set(there) <= set(known):
         raise OutputError(
             f"{path} holds other files ({', '.join(sorted(there)[:3])}) and will not be "
             "replaced: name another output folder."
         )
-    with _told(target):
+    with _refusals(target):
         for place in (target, *there.values()):
             _check_not_read_only(place)
         if os.path.ismount(target) or target.samefile(os.curdir):
@@ -250,8 +230,8 @@ def _put(temporary: Path, target: Path) -> None:
 
 
 @contextmanager
-def _told(target: Path) -> Iterator[None]:
-    """Turns the system's refusals into one sentence."""
+def _refusals(target: Path) -> Iterator[None]:
+    """Turn what the system refuses into one sentence."""
     try:
         yield
     except OutputError:
@@ -259,6 +239,14 @@ def _told(target: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(f"cannot write {target} ({reason}): name another output path.") from error
+
+
+def _temporary(target: Path) -> Path:
+    """A free name beside `target`, whose folder is made and rid of what killed writes left."""
+    with _refusals(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    collect_leftovers(target.parent, target.name)
+    return _beside(target)
 
 
 def _beside(target: Path) -> Path:

@@ -132,7 +132,7 @@ def check_place(folder: str | Path) -> Path:
     A file that is called as one of ours is not enough: `surrogate.json` must describe a surrogate.
     """
     _path(folder)
-    check_folder(folder, WEIGHTS, ABOUT, every=True)
+    check_folder(folder, WEIGHTS, ABOUT)
     place = follow(folder)
     if holds_surrogate(place) or not (place.is_dir() and any(place.iterdir())):
         return Path(folder)

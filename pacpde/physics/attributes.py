@@ -40,7 +40,7 @@ def check_names(family: Family) -> None:
     base = set(dir(base_of(family))) - {*DECLARATIONS, *METHODS}
     for name in coefficients:
         if name in base or name in METHODS:
-            raise _wrong(
+            raise wrong(
                 family, f"the coefficient {name}, a name that every problem uses for something "
                 "else: give it another one",
             )  # fmt: skip
@@ -51,7 +51,7 @@ def check_names(family: Family) -> None:
         if name in base:
             dated = name == "until" and name in getattr(family, "__annotations__", {})
             if not dated and not callable(value) and not isinstance(value, FUNCTIONS):
-                raise _wrong(
+                raise wrong(
                     family, f"{name} = {short(value)}, a name that every problem uses for "
                     "something else: give it another one",
                 )  # fmt: skip
@@ -59,7 +59,7 @@ def check_names(family: Family) -> None:
         known = [*DECLARATIONS, *METHODS, *OLD_NAMES, "until"]
         near = get_close_matches(name, known, n=1, cutoff=NEAR)
         if near and name not in read:
-            raise _wrong(
+            raise wrong(
                 family, f"{name}, which nothing in the class reads and no problem knows: did you "
                 f"mean {OLD_NAMES.get(near[0], near[0])}? Give it another name if it is your own",
             )  # fmt: skip
@@ -72,7 +72,7 @@ def check_taken(family: Family) -> None:
     for kind, names in known.items():
         for name in names:
             if name in coefficients:
-                raise _wrong(
+                raise wrong(
                     family, f"the {kind} {name!r} and a coefficient of the same name: rename one "
                     "of them",
                 )  # fmt: skip
@@ -83,7 +83,7 @@ def base_of(family: Family) -> type:
     return next(kind for kind in family.__mro__ if kind.__module__ == "pacpde.physics.problem")
 
 
-def coefficient_names(family: Family) -> set[str]:
+def coefficient_names(family: type) -> set[str]:
     """Coefficients of the class and of what it extends, also before it is a dataclass."""
     found = {
         name
@@ -124,5 +124,6 @@ def _names(code: CodeType) -> Iterator[str]:
             yield constant
 
 
-def _wrong(family: Family, what: str) -> InvalidValueError:
+def wrong(family: Family, what: str) -> InvalidValueError:
+    """An error for what a family declares."""
     return InvalidValueError(f"family {family.name!r} has {what}.")

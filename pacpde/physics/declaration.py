@@ -14,10 +14,17 @@ from weakref import WeakSet
 import numpy as np
 
 from pacpde.errors import InvalidValueError, PacpdeError, UnknownNameError, short
-from pacpde.physics.attributes import base_of, check_names, check_taken, read_old_names
+from pacpde.physics.attributes import (
+    base_of,
+    check_names,
+    check_taken,
+    coefficient_names,
+    read_old_names,
+    wrong,
+)
 from pacpde.physics.calls import check_calls, line_of
 from pacpde.physics.conditions import Dirichlet, Periodic
-from pacpde.physics.derivatives import ChannelDerivative, RecordedDerivative, channel_names
+from pacpde.physics.derivatives import ChannelDerivative
 from pacpde.physics.domain import LARGEST, SMALLEST, Axis
 from pacpde.physics.numbers import as_number, as_plain
 from pacpde.physics.symmetry import check_declared
@@ -48,17 +55,17 @@ def check_class(family: Family) -> None:
     check_taken(family)
     _check_edges(family)
     if not isinstance(family.recipe, Mapping):
-        raise _wrong(family, f"the recipe {family.recipe!r}, expected a dict of settings of a fit")
+        raise wrong(family, f"the recipe {family.recipe!r}, expected a dict of settings of a fit")
     scale = family.time_scale
     if scale is not None and not _is_size(scale):
-        raise _wrong(
+        raise wrong(
             family,
             f"time_scale = {short(scale)}, expected a time above 0 ({SIZES}), or None",
         )
     family.time_scale = as_plain(scale)
     windows = family.time_windows
     if not isinstance(windows, int) or not 1 <= windows <= MOST_TIME_WINDOWS:
-        raise _wrong(
+        raise wrong(
             family,
             f"time_windows = {short(windows)}, expected a whole number from 1 to "
             f"{MOST_TIME_WINDOWS}: a fit grows its time span in so many pieces",
@@ -89,7 +96,7 @@ def check_coefficients(family: Family) -> None:
     for field in dataclasses.fields(family):
         if field.name != "until" and "coefficient" not in field.metadata:
             given = "" if field.default is dataclasses.MISSING else f" = {field.default!r}"
-            raise _wrong(
+            raise wrong(
                 family,
                 f"the field {field.name}{given}, which is no coefficient: write {field.name}: "
                 f"float = coefficient({'1.0' if not given else given[3:]}, lower=..., upper=..., "
@@ -108,7 +115,7 @@ def check_physics(problem: "Problem") -> None:
         for check in settings:
             check(family.recipe)
     except (InvalidValueError, UnknownNameError) as error:
-        raise _wrong(family, f"a recipe that no fit takes: {error}".rstrip(".")) from error
+        raise wrong(family, f"a recipe that no fit takes: {error}".rstrip(".")) from error
     try:
         with np.errstate(all="ignore"):
             _try(problem)
@@ -120,11 +127,9 @@ def check_physics(problem: "Problem") -> None:
 
 
 def _try(problem: "Problem") -> None:
-    """Note the derivatives that `rhs` asks for, then try both functions at a few points."""
+    """Try both functions at a few points, once the derivatives that `rhs` asks for are known."""
     box, rng = problem.domain, np.random.default_rng(0)
-    recorded = RecordedDerivative(len(problem.fields), box.names)
-    problem.rates(recorded.fields, recorded)
-    _check_derivatives(problem, recorded.asked)
+    _check_derivatives(problem, problem.derivatives_read)
     points = box.random(POINTS, rng).T
     start = problem.initial_fields(*points[1:])
     for part in start:
@@ -132,14 +137,14 @@ def _try(problem: "Problem") -> None:
     fields = [np.broadcast_to(np.asarray(part, float), POINTS) for part in start]
     channels = {
         name: [value + rng.random(POINTS) if name else value for value in fields]
-        for name in channel_names(recorded.asked | {"t"})
+        for name in problem.channels
     }
     d = ChannelDerivative(channels, box.names, dict(zip(box.names, points, strict=True)))
     for part in problem.rates(d.fields, d):
         _check_values(problem, "rhs", part)
 
 
-def _check_derivatives(problem: "Problem", asked: set[str]) -> None:
+def _check_derivatives(problem: "Problem", asked: frozenset[str]) -> None:
     """Refuse derivatives in time, and equations that cannot meet both edges of an axis."""
     time = [name for name in asked if not name.strip("t")]  # mixed ones suit a residual alone
     if time:
@@ -190,7 +195,7 @@ def _check_tuple(family: Family, name: str) -> None:
         value = tuple(value)
         setattr(family, name, value)
     if not isinstance(value, tuple):
-        raise _wrong(
+        raise wrong(
             family,
             f"{name} = {_short(value)}, expected a tuple: write {name} = ({_short(value)},), "
             "with a comma",
@@ -200,14 +205,14 @@ def _check_tuple(family: Family, name: str) -> None:
 def _check_axes(family: Family) -> None:
     axes = getattr(family, "axes", ())
     if not axes or not all(isinstance(axis, Axis) for axis in axes):
-        raise _wrong(
+        raise wrong(
             family,
             f"axes = {_short(axes)}, expected Axis objects, as in "
             'axes = (Axis("t", 0.0, 1.0), Axis("x", -1.0, 1.0))',
         )
     names = [axis.name for axis in family.axes]
     if names[:1] != ["t"] or len(set(names)) != len(names) or any(len(n) != 1 for n in names):
-        raise _wrong(family, f"the axes {names}: 't' comes first, names are one letter and differ")
+        raise wrong(family, f"the axes {names}: 't' comes first, names are one letter and differ")
 
 
 def _fill_scales(family: Family) -> None:
@@ -222,17 +227,15 @@ def _check_fields(family: Family) -> None:
     fields, names = family.fields, [axis.name for axis in family.axes]
     for field in fields:
         if not isinstance(field, str) or not field.isidentifier() or field in names:
-            raise _wrong(
+            raise wrong(
                 family,
                 f"the field {field!r}, expected names of letters, digits and _ that are no axes "
                 f"({', '.join(names)})",
             )
     if not fields or len(set(fields)) != len(fields):
-        raise _wrong(
-            family, f"the fields {', '.join(fields) or '()'}: give one or more, all differ"
-        )
+        raise wrong(family, f"the fields {', '.join(fields) or '()'}: give one or more, all differ")
     if len(family.scales) != len(fields):
-        raise _wrong(
+        raise wrong(
             family,
             f"the scales {_short(family.scales)} for the fields {', '.join(fields)}: give one "
             "typical size a field, or leave scales out where all are about 1",
@@ -240,7 +243,7 @@ def _check_fields(family: Family) -> None:
     plain = [as_plain(scale) for scale in family.scales]
     for scale, field in zip(family.scales, fields, strict=True):
         if not _is_size(scale):
-            raise _wrong(
+            raise wrong(
                 family,
                 f"the scale {short(scale)} for the field {field!r}, expected its typical size: a "
                 f"finite number above 0 ({SIZES})",
@@ -251,26 +254,26 @@ def _check_fields(family: Family) -> None:
 def _check_edges(family: Family) -> None:
     names, edges = [axis.name for axis in family.axes[1:]], family.edges
     if not isinstance(edges, Mapping):
-        raise _wrong(
+        raise wrong(
             family,
             f"edges = {_short(edges)}, expected a dict with a condition for each space axis: write "
             f"{EDGES}. They depend on no coefficient",
         )
     for name, edge in edges.items():
         if isinstance(edge, type) and issubclass(edge, Dirichlet | Periodic):
-            raise _wrong(
+            raise wrong(
                 family,
                 f"the class {edge.__name__} as the edge in {name!r}: write {edge.__name__}(), with "
                 "parentheses",
             )
         if not isinstance(edge, Dirichlet | Periodic):
-            raise _wrong(
+            raise wrong(
                 family,
                 f"the edge {_short(edge)} in {name!r}, expected one condition for all fields: "
                 f"write {EDGES}",
             )
     if set(edges) != set(names):
-        raise _wrong(
+        raise wrong(
             family,
             f"edges for {sorted(map(str, edges))}, expected one condition for each of {names}",
         )
@@ -290,15 +293,10 @@ def _check_decorated(family: Family) -> None:
 def _check_defaults(family: Family) -> None:
     """Refuse a bare value in place of a coefficient of the family that a class extends."""
     bases = [base for base in family.__mro__[1:] if dataclasses.is_dataclass(base)]
-    known = {
-        field.name
-        for base in bases
-        for field in dataclasses.fields(base)
-        if "coefficient" in field.metadata
-    }
+    known = {name for base in bases for name in coefficient_names(base)}
     for name, value in vars(family).items():
         if name in known and not isinstance(value, dataclasses.Field | MemberDescriptorType):
-            raise _wrong(
+            raise wrong(
                 family,
                 f"{name} = {_short(value)}, which would not change the coefficient {name}: write "
                 f"{name}: float = coefficient({_short(value)}, lower=..., upper=..., "
@@ -313,7 +311,3 @@ def _is_size(value: object) -> bool:
 
 def _short(value: object) -> str:
     return f"{value.__name__}()" if inspect.isfunction(value) else short(value)
-
-
-def _wrong(family: Family, what: str) -> InvalidValueError:
-    return InvalidValueError(f"family {family.name!r} has {what}.")

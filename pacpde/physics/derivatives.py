@@ -6,7 +6,7 @@ lines work where derivatives come from matrices, from the channels of a network,
 """
 
 from collections import UserDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -170,7 +170,7 @@ def _gradient(values: torch.Tensor, coordinate: torch.Tensor) -> torch.Tensor:
     return slope
 
 
-def channel_names(asked: Sequence[str] | set[str]) -> tuple[str, ...]:
+def channel_names(asked: Iterable[str]) -> tuple[str, ...]:
     """`asked` and every lower derivative they need, lowest order first: "xx" needs "" and "x"."""
     names = {""}
     for axes in asked:

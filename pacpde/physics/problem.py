@@ -207,7 +207,12 @@ class Problem(ABC):
     @cached_property
     def channels(self) -> tuple[str, ...]:
         """Every derivative the residual ∂u/∂t − rhs needs, with "" for the field itself."""
-        return channel_names(self._recorded.asked | {"t"})
+        return channel_names(self.derivatives_read | {"t"})
+
+    @property
+    def derivatives_read(self) -> frozenset[str]:
+        """The derivatives that `rhs` asks for, as in {"x", "xx"}."""
+        return frozenset(self._recorded.asked)
 
     @property
     def coordinates_read(self) -> frozenset[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from pacpde import files
 from pacpde.errors import OutputError
-from pacpde.files import atomic_folder, atomic_write, check_folder, check_writable
+from pacpde.files import atomic_folder, atomic_write, check_file, check_folder, check_writable
 
 
 def names(folder: Path) -> list[str]:
@@ -33,8 +33,8 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
     assert names(tmp_path) == ["file"] and (tmp_path / "file").read_text() == "old"
 
 
-def fill(folder: Path, text: str, marker: str | None = "about.json") -> None:
-    with atomic_folder(folder, marker) as temporary:
+def fill(folder: Path, text: str) -> None:
+    with atomic_folder(folder) as temporary:
         (temporary / "about.json").write_text(text)
         (temporary / "weights").write_text(text)
 
@@ -46,7 +46,7 @@ def test_a_folder_is_replaced_whole(
     if not exchange:
         monkeypatch.setattr(files, "_exchange", lambda one, other: False)
     for text in ("one", "two", "three"):
-        fill(tmp_path / "run", text, marker="about.json" if text != "three" else None)
+        fill(tmp_path / "run", text)
         assert (tmp_path / "run" / "weights").read_text() == text
     assert names(tmp_path) == ["run"]
 
@@ -59,15 +59,14 @@ def test_a_failure_leaves_the_old_folder(tmp_path: Path) -> None:
     assert names(tmp_path) == ["run"] and (tmp_path / "run" / "weights").read_text() == "old"
 
 
-@pytest.mark.parametrize("marker", ["about.json", None])
-def test_a_users_own_folder_is_not_replaced(tmp_path: Path, marker: str | None) -> None:
+def test_a_users_own_folder_is_not_replaced(tmp_path: Path) -> None:
     own = tmp_path / "home"
     own.mkdir()
-    fill(own, "an empty folder may be filled", marker)
+    fill(own, "an empty folder may be filled")
     (own / "about.json").unlink()
     (own / "thesis.tex").write_text("years")
     with pytest.raises(OutputError, match="holds other files"):
-        fill(own, "new", marker)
+        fill(own, "new")
     assert names(own) == ["thesis.tex", "weights"] and names(tmp_path) == ["home"]
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="is a file"):
@@ -82,7 +81,7 @@ def test_check_writable_leaves_nothing(tmp_path: Path) -> None:
             check_writable(path)
     assert check_writable(tmp_path) == tmp_path
     with pytest.raises(OutputError, match="no regular file"):
-        check_writable(tmp_path, file=True)
+        check_file(tmp_path)
     assert names(tmp_path) == ["file"]
 
 
