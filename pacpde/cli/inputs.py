@@ -7,12 +7,8 @@ from typing import Any
 
 from pacpde import datasets
 from pacpde.cli.output import complain
-from pacpde.datasets import (
-    References,
-    grading_reference,
-    transfer_references,
-)
-from pacpde.datasets.grading import check_label_source, choice_inputs, looser
+from pacpde.datasets import References, grading_reference, transfer_references
+from pacpde.datasets.grading import certified_to_less, check_label_source, choice_inputs
 from pacpde.errors import InvalidValueError, OutputError, PacpdeError, short, unknown
 from pacpde.expressions import evaluate
 from pacpde.files import check_file, check_writable, follow
@@ -189,7 +185,7 @@ def solution(problem: Problem, tolerance: float | None) -> Reference:
     found = datasets.reference_for(problem, loosest=LOOSEST, progress=complain)
     wanted = default_tolerance(problem)
     if found.certified_error > wanted:
-        _told(looser(found, wanted))
+        _told(certified_to_less(found, wanted))
     return found
 
 

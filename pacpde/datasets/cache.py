@@ -18,8 +18,8 @@ from pacpde.files import atomic_write, collect_leftovers
 from pacpde.physics import Problem
 from pacpde.physics.fingerprint import family_classes, probe, source_files, source_hash
 from pacpde.reading import TEXT, parse_json, read_bytes
-from pacpde.reference import Reference, default_tolerance, solve
-from pacpde.reference.certificate import LOOSEST, Progress, check_tolerance, not_certified
+from pacpde.reference import Reference, solve
+from pacpde.reference.certificate import LOOSEST, Progress, not_certified, tolerances
 
 SOLVER = 2  # raise it with every change that should make references anew
 
@@ -41,17 +41,16 @@ def reference_for(
     That there is no certificate is remembered too. A broken cached file is made anew, one at a
     time among processes; where the cache cannot be written the reference is computed without it.
     """
-    say = progress or (lambda message: None)
-    wanted = check_tolerance(default_tolerance(problem) if tolerance is None else tolerance)
-    accepted = wanted if loosest is None else max(wanted, check_tolerance(loosest, "loosest"))
-    found = _best(problem, wanted, say)
-    if found.certified_error > accepted:
-        why = found.tolerances.get("limit", "no finer solution was tried")
-        raise SolverError(not_certified(problem, wanted, found.certified_error, why))
-    return found
+    progress = progress or (lambda message: None)
+    wanted, accepted = tolerances(problem, tolerance, loosest)
+    reference = _best(problem, wanted, progress)
+    if reference.certified_error > accepted:
+        why = reference.tolerances.get("limit", "no finer solution was tried")
+        raise SolverError(not_certified(problem, wanted, reference.certified_error, why))
+    return reference
 
 
-def _best(problem: Problem, wanted: float, say: Progress) -> Reference:
+def _best(problem: Problem, wanted: float, progress: Progress) -> Reference:
     """The best certificate that a search for `wanted` ends with, up to the loosest there is."""
     key = cache_key(problem, wanted)
     folder = cache_folder()
@@ -59,84 +58,87 @@ def _best(problem: Problem, wanted: float, say: Progress) -> Reference:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            say(f"no cache at {folder} ({error}): the reference is computed anew")
+            progress(f"no cache at {folder} ({error}): the reference is computed anew")
             key = None
     if key is None:
-        return solve(problem, tolerance=wanted, loosest=LOOSEST, progress=say)
+        return solve(problem, tolerance=wanted, loosest=LOOSEST, progress=progress)
     # the second is for where another user's file can be neither read nor replaced
-    places = [folder / f"{problem.name}-{key}{own}" for own in ("", f".{_user()}")]
-    found = _cached(places, problem)
-    if found is not None:
-        return found
-    with _alone(places[0], say):
-        found = _cached(places, problem, say)
-        return _solved(places, problem, wanted, say) if found is None else found
+    user = os.getuid() if hasattr(os, "getuid") else "own"
+    places = [folder / f"{problem.name}-{key}{own}" for own in ("", f".{user}")]
+    reference = _stored(places, problem)
+    if reference is not None:
+        return reference
+    with _one_process(places[0], progress):
+        reference = _stored(places, problem, progress)
+        return reference or _solve_and_store(places, problem, wanted, progress)
 
 
-def _cached(places: list[Path], problem: Problem, say: Progress | None = None) -> Reference | None:
+def _stored(
+    places: list[Path], problem: Problem, progress: Progress | None = None
+) -> Reference | None:
     """What the cache has; a SolverError if it has that there is nothing."""
     for place in places:
-        file = _named(place, ".h5")
+        file = _with_ending(place, ".h5")
         if file.exists():
             try:
                 return load(file, problem).reference
             except DataFileError as error:
-                if say is not None:
-                    say(f"the cached reference is made anew: {error}")
+                if progress is not None:
+                    progress(f"the cached reference is made anew: {error}")
         try:
-            raise SolverError(parse_json(read_bytes(_named(place, ".json"), TEXT))["failed"])
+            raise SolverError(parse_json(read_bytes(_with_ending(place, ".json"), TEXT))["failed"])
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return None
 
 
-def _solved(places: list[Path], problem: Problem, wanted: float, say: Progress) -> Reference:
+def _solve_and_store(
+    places: list[Path], problem: Problem, wanted: float, progress: Progress
+) -> Reference:
     """Solve, and keep what comes of it at the first place that takes it."""
     collect_leftovers(places[0].parent)
     try:
-        reference = solve(problem, tolerance=wanted, loosest=LOOSEST, progress=say)
+        reference = solve(problem, tolerance=wanted, loosest=LOOSEST, progress=progress)
     except SolverError as error:
-        sentence = str(error)
-        _keep(places, ".json", lambda file: _write_failure(sentence, file), say)
+        content = json.dumps({"failed": str(error)})
+        _store(places, ".json", lambda file: _write_text(content, file), progress)
         raise
-    _keep(places, ".h5", lambda file: write(reference, file), say)
+    _store(places, ".h5", lambda file: write(reference, file), progress)
     return reference
 
 
-def _keep(places: list[Path], ending: str, writer: Callable[[Path], None], say: Progress) -> None:
+def _store(
+    places: list[Path], ending: str, writer: Callable[[Path], None], progress: Progress
+) -> None:
     refused = ""
     for place in places:
         try:
-            return writer(_named(place, ending))
+            return writer(_with_ending(place, ending))
         except OutputError as error:
             refused = refused or str(error)
-    say(f"the reference is not cached: {refused}")
+    progress(f"the reference is not cached: {refused}")
 
 
-def _write_failure(sentence: str, file: Path) -> None:
+def _write_text(content: str, file: Path) -> None:
     with atomic_write(file) as temporary:
-        Path(temporary).write_text(json.dumps({"failed": sentence}), encoding="utf-8")
+        temporary.write_text(content, encoding="utf-8")
 
 
-def _named(place: Path, ending: str) -> Path:
+def _with_ending(place: Path, ending: str) -> Path:
     return place.with_name(place.name + ending)
 
 
-def _user() -> str:
-    return str(os.getuid()) if hasattr(os, "getuid") else "own"
-
-
 @contextmanager
-def _alone(place: Path, say: Progress) -> Iterator[None]:
+def _one_process(place: Path, progress: Progress) -> Iterator[None]:
     """One process at a time; where the file system refuses locks, as it is.
 
     Files are replaced whole, so that two processes without a lock cost time and nothing else.
     """
-    lock = FileLock(_named(place, ".lock"))
+    lock = FileLock(_with_ending(place, ".lock"))
     try:
         lock.acquire()
     except (OSError, NotImplementedError) as error:
-        say(f"no lock at {place.parent} ({error}): another process may compute the same")
+        progress(f"no lock at {place.parent} ({error}): another process may compute the same")
     try:
         yield
     finally:

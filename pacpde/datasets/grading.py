@@ -14,11 +14,12 @@ from pacpde.physics.fingerprint import same_problem
 from pacpde.reading import read_bytes
 from pacpde.reference import Reference, default_tolerance
 from pacpde.reference.certificate import LOOSEST, check_tolerance
+from pacpde.renamed import renamed_keywords
 
-AUTO, NONE = "auto", "none"
+AUTO, NONE = "auto", "none"  # choices: the best reference that scipy certifies; none at all
 PATIENCE = 5.0  # seconds after which it is said how far a reference is
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,16 @@ class References:
     target: Reference | None
 
 
-Choice = Reference | References | str | Path | None
+# what a user may give: a reference, one for each end, "auto", "none", a file, None
+ReferenceChoice = Reference | References | str | Path | None
 
 
+@renamed_keywords(say="log")
 def grading_reference(
     problem: Problem,
     reference: Reference | str | Path | None = AUTO,
     tolerance: float | None = None,
-    say: Say | None = None,
+    log: Log | None = None,
 ) -> Reference | None:
     """The reference that grades a problem, or None: a fit and a transfer go on without one.
 
@@ -45,10 +48,10 @@ def grading_reference(
             `Reference`, or a file of `pacpde solve`, of this very problem.
         tolerance: relative error that "auto" tries to certify first; 1e-10 by default, 1e-9 in two
             dimensions of space or more. Where it is not met, the best that is met is taken.
-        say: called with a sentence if that is so, or if there is no reference.
+        log: called with a sentence if that is so, or if there is no reference.
     """
     _check_tolerance_is_used(reference, tolerance)
-    tell = say or (lambda sentence: None)
+    log = log or (lambda sentence: None)
     if reference is None or reference == NONE:
         return None
     if isinstance(reference, Reference):
@@ -70,31 +73,32 @@ def grading_reference(
         else check_tolerance(tolerance, "reference_tolerance")
     )
     try:
-        found = reference_for(
-            problem, tolerance=wanted, loosest=LOOSEST, progress=_after(PATIENCE, tell)
+        best = reference_for(
+            problem, tolerance=wanted, loosest=LOOSEST, progress=_after(PATIENCE, log)
         )
     except SolverError as error:
-        tell(f"{error} Nothing is graded on {problem}: its errors will not be known.")
+        log(f"{error} Nothing is graded on {problem}: its errors will not be known.")
         return None
-    if found.certified_error > wanted:
-        tell(f"{looser(found, wanted)} Errors near it are not told apart.")
-    return found
+    if best.certified_error > wanted:
+        log(f"{certified_to_less(best, wanted)} Errors near it are not told apart.")
+    return best
 
 
-def looser(found: Reference, wanted: float) -> str:
-    """Says that a reference is certified to less than was wanted, and why."""
+def certified_to_less(reference: Reference, wanted: float) -> str:
+    """A sentence: what a reference is certified to, instead of to `wanted`, and why."""
     return (
-        f"the reference of {found.problem} is certified to {found.certified_error:.1e}, not to "
-        f"{wanted:.0e}: {found.tolerances.get('limit')}."
+        f"the reference of {reference.problem} is certified to {reference.certified_error:.1e}, "
+        f"not to {wanted:.0e}: {reference.tolerances.get('limit')}."
     )
 
 
+@renamed_keywords(say="log")
 def transfer_references(
     source: Problem,
     target: Problem,
-    reference: Choice = AUTO,
+    reference: ReferenceChoice = AUTO,
     tolerance: float | None = None,
-    say: Say | None = None,
+    log: Log | None = None,
 ) -> References:
     """What grades source and target.
 
@@ -102,11 +106,11 @@ def transfer_references(
     """
     if isinstance(reference, References):
         return reference
-    there = grading_reference(target, reference, tolerance, say)
+    there = grading_reference(target, reference, tolerance, log)
     if source == target:
         return References(there, there)
     named = reference is None or reference == NONE
-    return References(grading_reference(source, None if named else AUTO, tolerance, say), there)
+    return References(grading_reference(source, None if named else AUTO, tolerance, log), there)
 
 
 def check_label_source(labels: int, reference: Reference | None, choice: object = AUTO) -> None:
@@ -120,25 +124,25 @@ def check_label_source(labels: int, reference: Reference | None, choice: object 
     )
 
 
-def choice_inputs(reference: Choice, tolerance: float | None) -> dict[str, object]:
+def choice_inputs(reference: ReferenceChoice, tolerance: float | None) -> dict[str, object]:
     """What of the choice a result depends on, for the name of its record; nothing by default.
 
     A tolerance that cannot be certified or has no effect and a missing file are refused.
     """
     _check_tolerance_is_used(reference, tolerance)
-    found: dict[str, object] = {}
+    inputs: dict[str, object] = {}
     if reference is None or reference == NONE:
-        found["reference"] = NONE
+        inputs["reference"] = NONE
     elif isinstance(reference, Reference):
-        found["reference"] = hashlib.sha256(reference.values.tobytes()).hexdigest()
+        inputs["reference"] = hashlib.sha256(reference.values.tobytes()).hexdigest()
     elif isinstance(reference, str | Path) and reference != AUTO:
-        found["reference"] = _file_hash(Path(reference))
+        inputs["reference"] = _file_hash(Path(reference))
     if tolerance is not None:
-        found["reference_tolerance"] = check_tolerance(tolerance, "reference_tolerance")
-    return found
+        inputs["reference_tolerance"] = check_tolerance(tolerance, "reference_tolerance")
+    return inputs
 
 
-def _check_tolerance_is_used(reference: Choice, tolerance: float | None) -> None:
+def _check_tolerance_is_used(reference: ReferenceChoice, tolerance: float | None) -> None:
     if tolerance is not None and (reference is None or reference == NONE):
         raise InvalidValueError(
             f"reference_tolerance is {tolerance}, and there is to be no reference: leave it out, "
@@ -160,12 +164,12 @@ def _end(problem: Problem) -> float:
     return problem.domain.axes[0].upper
 
 
-def _after(seconds: float, say: Say) -> Say:
+def _after(seconds: float, log: Log) -> Log:
     """Passes on what is said later than that."""
     began = time.monotonic()
 
     def later(sentence: str) -> None:
         if time.monotonic() - began > seconds:
-            say(sentence)
+            log(sentence)
 
     return later

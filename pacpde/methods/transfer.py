@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pacpde.datasets import draw_labels, grading_reference, transfer_references
-from pacpde.datasets.grading import AUTO, Choice, check_label_source
+from pacpde.datasets.grading import AUTO, ReferenceChoice, check_label_source
 from pacpde.errors import InvalidValueError
 from pacpde.methods.arguments import (
     Settings,
@@ -101,7 +101,7 @@ def transfer(
     progress: Progress | None = None,
     callbacks: Sequence[Callback] = (),
     resume_state: ResumeState | None = None,
-    reference: Choice = AUTO,
+    reference: ReferenceChoice = AUTO,
     reference_tolerance: float | None = None,
     **shorthand: Any,
 ) -> Steps[TransferResult]:

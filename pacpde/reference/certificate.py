@@ -73,8 +73,7 @@ def solve(
     Raises:
         SolverError: the solution does not reach the end of the span, or no two levels agree.
     """
-    target = check_tolerance(default_tolerance(problem) if tolerance is None else tolerance)
-    accepted = target if loosest is None else max(target, check_tolerance(loosest, "loosest"))
+    target, accepted = tolerances(problem, tolerance, loosest)
     search = _Search(problem, target, progress or (lambda message: None))
     search.run()
     best = search.best()
@@ -108,8 +107,8 @@ class Pair:
 class _Search:
     """Levels of one problem, until two of them agree to `target` or no finer one can be had."""
 
-    def __init__(self, problem: Problem, target: float, say: Progress) -> None:
-        self.problem, self.target, self.say = problem, target, say
+    def __init__(self, problem: Problem, target: float, progress: Progress) -> None:
+        self.problem, self.target, self.progress = problem, target, progress
         self.axes = output_axes(problem)
         self.levels: list[Level] = []
         self.pairs: list[Pair] = []
@@ -130,7 +129,7 @@ class _Search:
             unknowns = self._unknowns(sizes)
             if unknowns > UNKNOWNS:
                 self.ended = (
-                    f"a finer grid ({_words(sizes)}) would have {unknowns:.0f} unknowns, and "
+                    f"a finer grid ({_size_text(sizes)}) would have {unknowns:.0f} unknowns, and "
                     f"{UNKNOWNS} is the most"
                 )
                 return
@@ -141,13 +140,13 @@ class _Search:
                 fine = _level(self.problem, sizes, rtol, self.axes, self.effort, steps)
             except EffortError:
                 self.ended = (
-                    f"the steps that a finer grid ({_words(sizes)}) needs would take too long: "
+                    f"the steps that a finer grid ({_size_text(sizes)}) needs would take too long: "
                     "something moves fast, or something narrow moves"
                 )
                 return
             except IntegrationError as error:
                 failures += 1
-                self.say(f"{self.problem}: grid {_words(sizes)}, rtol {rtol:.0e}: {error}")
+                self.progress(f"{self.problem}: grid {_size_text(sizes)}, rtol {rtol:.0e}: {error}")
                 if failures == FAILURES or not sizes:
                     self.ended = str(error)
                     return
@@ -176,8 +175,8 @@ class _Search:
         if self.levels:
             coarse = self.levels[-1]
             reached = max(worst_field_error(coarse.values, fine.values), fine.start_error)
-            self.say(
-                f"{self.problem}: grid {_words(fine.sizes)}, rtol {fine.rtol:.0e}: differs by "
+            self.progress(
+                f"{self.problem}: grid {_size_text(fine.sizes)}, rtol {fine.rtol:.0e}: differs by "
                 f"{reached:.1e}"
             )
             self.pairs.append(Pair(coarse, fine, reached, max(reached, fine.rtol)))
@@ -192,7 +191,7 @@ class _Search:
         self.hidden = hidden if hidden.error > self.target / 10 else None
         if self.hidden is None:
             return replace(pair, probed=True)
-        self.say(f"{self.problem}: {hidden}: an error of about {hidden.error:.1e}")
+        self.progress(f"{self.problem}: {hidden}: an error of about {hidden.error:.1e}")
         difference = max(pair.difference, hidden.error)
         return replace(pair, difference=difference, error=pair.error + hidden.error, probed=True)
 
@@ -226,7 +225,7 @@ class _Search:
             try:
                 return self._with_time_error(other)
             except IntegrationError as error:
-                self.say(f"{self.problem}: {error}")
+                self.progress(f"{self.problem}: {error}")
         return best
 
     def _cautious(self, k: int) -> float:
@@ -286,6 +285,15 @@ def check_tolerance(tolerance: float, option: str = "tolerance") -> float:
     """`tolerance` if a reference may be certified to it."""
     expected = "a relative error from 1e-12 to 0.1"
     return check_number(option, tolerance, 1e-12, LOOSEST, expected=expected)
+
+
+def tolerances(
+    problem: Problem, tolerance: float | None, loosest: float | None = None
+) -> tuple[float, float]:
+    """(the error to certify, the largest error that is accepted), defaults filled in."""
+    target = check_tolerance(default_tolerance(problem) if tolerance is None else tolerance)
+    accepted = target if loosest is None else max(target, check_tolerance(loosest, "loosest"))
+    return target, accepted
 
 
 def output_axes(problem: Problem) -> dict[str, np.ndarray]:
@@ -388,5 +396,5 @@ def _nodes(space: tuple[SpaceAxis, ...]) -> str:
     return "".join(f", {axis.kind} in {axis.axis.name} ({axis.size})" for axis in space)
 
 
-def _words(sizes: dict[str, int]) -> str:
+def _size_text(sizes: dict[str, int]) -> str:
     return "×".join(str(size) for size in sizes.values()) or "none"

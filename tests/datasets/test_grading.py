@@ -14,7 +14,7 @@ from pacpde.datasets import cache, grading_reference, transfer_references, write
 from pacpde.datasets.grading import choice_inputs
 from pacpde.errors import DataFileError, InvalidValueError, SolverError
 from pacpde.methods.pac import PAC
-from pacpde.physics import Axis, Problem, coefficient
+from pacpde.physics import Axis, Problem, coefficient, families
 from pacpde.problems import Heat, Lorenz
 from pacpde.reference import solve
 from pacpde.studies.comparison import compare
@@ -39,6 +39,12 @@ class Bomb(Problem):
 
 
 @pytest.fixture(autouse=True)
+def bomb() -> None:
+    """Known by its name while a test runs."""
+    families.register(Bomb.name, Bomb)
+
+
+@pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PACPDE_CACHE", str(tmp_path / "cache"))
 
@@ -59,7 +65,7 @@ def solved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_the_best_certificate_is_taken_and_said(solved: list[str]) -> None:
     told: list[str] = []
-    found = grading_reference(Lorenz(rho=28.0), tolerance=1e-12, say=told.append)
+    found = grading_reference(Lorenz(rho=28.0), tolerance=1e-12, log=told.append)
     assert found is not None and 1e-12 < found.certified_error < 1e-10
     assert told[0].startswith("the reference of lorenz") and "not to 1e-12" in told[0]
     again = grading_reference(Lorenz(rho=28.0), tolerance=1e-12)
@@ -69,7 +75,7 @@ def test_the_best_certificate_is_taken_and_said(solved: list[str]) -> None:
 def test_that_there_is_none_is_said_and_remembered(solved: list[str]) -> None:
     for _ in range(2):
         told: list[str] = []
-        assert grading_reference(Bomb(a=2.0), say=told.append) is None
+        assert grading_reference(Bomb(a=2.0), log=told.append) is None
         assert "has no reference up to t = 1" in told[0] and "will not be known" in told[0]
     assert len(solved) == 1
 
