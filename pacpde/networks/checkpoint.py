@@ -2,15 +2,13 @@
 
 import hashlib
 import json
-import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -25,14 +23,8 @@ from pacpde.errors import (
     unreadable,
 )
 from pacpde.files import Before, atomic_folder, being_replaced, check_folder, follow
-from pacpde.networks.ansatz import PhysicsAnsatz, PlainAnsatz
-from pacpde.networks.assessment import Assessment
-from pacpde.networks.batch import Ansatz
-from pacpde.networks.mlp import MLP
-from pacpde.networks.reference_ansatz import ReferenceAnsatz
-from pacpde.networks.surrogate import RetainedSolver, Surrogate
-from pacpde.physics.fingerprint import Fingerprint, check_registered, check_unchanged
-from pacpde.physics.problem import families
+from pacpde.networks.surrogate import Surrogate
+from pacpde.networks.surrogate_json import as_json, from_json, tensors_of
 from pacpde.reading import TEXT, parse_json, read_bytes
 from pacpde.runtime import Runtime, gradients, versions
 
@@ -60,36 +52,13 @@ def save(
     """
     _check_arguments(surrogate, result)
     check_place(folder)
-    tensors = {"weights": surrogate.weights.cpu()}
-    for name, solver in surrogate.retained.items():
-        tensors[f"mask/{name}"] = solver.mask.cpu()
-        if solver.weights is not None:
-            tensors[f"weights/{name}"] = solver.weights.cpu()
     about = {
         "schema": SCHEMA,
-        **_describe(surrogate.ansatz),
-        "network": surrogate.network.settings,
-        "memories": {
-            name: {
-                **_describe(solver.ansatz),
-                "outcome": solver.outcome,
-                "assessment": solver.assessment and solver.assessment.as_json(),
-            }
-            for name, solver in surrogate.retained.items()
-        },
-        "stage": surrogate.stage,
-        "outcome": surrogate.outcome,
-        "assessment": surrogate.assessment and surrogate.assessment.as_json(),
-        "seconds": surrogate.seconds,
-        "steps": surrogate.steps,
-        "held_out": surrogate.held_out,
-        "outcomes": dict(surrogate.outcomes),
-        "history": list(surrogate.history),
-        "provenance": dict(surrogate.provenance),
+        **as_json(surrogate),
         "versions": versions(),
         **({"result": result} if result is not None else {}),
     }
-    weights = save_tensors(tensors)
+    weights = save_tensors(tensors_of(surrogate))
     sealed = {"checksum": _checksum(about, weights), **about}
     with atomic_folder(folder, before=before) as temporary:
         (temporary / WEIGHTS).write_bytes(weights)
@@ -102,7 +71,7 @@ def load(folder: str | Path, runtime: Runtime | None = None) -> Surrogate:
     place = _path(folder)
     about, weights = _whole(place)
     try:
-        surrogate = _assemble(about, load_tensors(weights))
+        surrogate = from_json(about, load_tensors(weights))
     except (InvalidValueError, UnknownNameError) as error:
         raise DataFileError(f"surrogate folder {str(folder)!r} cannot be used: {error}") from error
     except PacpdeError:
@@ -122,8 +91,8 @@ def check_whole(folder: str | Path) -> None:
 
 def result(folder: str | Path) -> dict[str, Any] | None:
     """What the command that made the surrogate in a folder said of it; None if it kept nothing."""
-    found = _read(Path(folder))[0].get("result")
-    return found if isinstance(found, dict) else None
+    own = _read(Path(folder))[0].get("result")
+    return own if isinstance(own, dict) else None
 
 
 def check_place(folder: str | Path) -> Path:
@@ -197,13 +166,13 @@ def _whole(place: Path) -> tuple[dict[str, Any], bytes]:
 
 
 def _state(place: Path) -> list[tuple[int, int, int]]:
-    """What tells one content of a folder from another."""
-    found = []
+    """Changes with every content of a folder."""
+    state = []
     for file in (place, place / ABOUT, place / WEIGHTS):
         with suppress(OSError):
-            about = file.stat()
-            found.append((about.st_ino, about.st_size, about.st_mtime_ns))
-    return found
+            stat = file.stat()
+            state.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return state
 
 
 def _read(place: Path) -> tuple[dict[str, Any], bytes]:
@@ -256,88 +225,3 @@ def _check_sealed(place: Path, about: dict[str, Any], weights: bytes) -> None:
         raise _damaged(
             place, f"{ABOUT} or {WEIGHTS} was cut off or changed after it was written (checksum)"
         )
-
-
-def _assemble(about: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Surrogate:
-    described = dict(about["network"])
-    if isinstance(described["width"], list):
-        described["width"] = tuple(described["width"])
-    network = MLP(**described)
-    weights = tensors["weights"]
-    if weights.shape != (network.size,):
-        raise ValueError("weights do not fit the network")
-    retained = {
-        name: RetainedSolver(
-            _ansatz(described),
-            tensors[f"mask/{name}"],
-            tensors.get(f"weights/{name}"),
-            described.get("outcome"),
-            _assessment(described),
-        )
-        for name, described in about["memories"].items()
-    }
-    return Surrogate(
-        network,
-        _ansatz(about),
-        weights,
-        retained,
-        about["stage"],
-        about["outcome"],
-        tuple(about["history"]),
-        about["seconds"],
-        about["steps"] if "steps" in about else _steps(about["history"]),
-        about.get("held_out", math.nan),
-        about.get("provenance", {}),
-        about.get("outcomes", {}),
-        _assessment(about),
-    )
-
-
-def _steps(history: Sequence[Mapping[str, Any]]) -> int:
-    """Of a folder that does not tell them: every chain of fits in a history counts from 0."""
-    counts = [entry["step"] for entry in history]
-    ends = [now for now, after in zip(counts, [*counts[1:], 0], strict=True) if after < now]
-    return sum(ends)
-
-
-def _assessment(about: dict[str, Any]) -> Assessment | None:
-    found = about.get("assessment")
-    return None if found is None else Assessment.from_json(found)
-
-
-def _describe(ansatz: Ansatz) -> dict[str, Any]:
-    problem, settings = ansatz.equation, ansatz.settings
-    if problem is None:
-        return {"family": None, "constraints": settings}
-    check_registered(problem)
-    return {
-        "fingerprint": Fingerprint.of(problem).as_json(),
-        "family": problem.name,
-        "coefficients": problem.coefficients,
-        "until": problem.until,
-        "constraints": settings,
-        "odd_axes": list(problem.odd) if settings["odd"] else [],
-    }
-
-
-def _ansatz(about: dict[str, Any]) -> Ansatz:
-    if about["family"] is None:
-        return PlainAnsatz(**{k: tuple(v) for k, v in about["constraints"].items()})
-    if about["family"] not in families.names():
-        raise DataFileError(
-            f"the surrogate solves {about['family']!r}, which is not known here: name the file of "
-            "that family with --plugin (in Python: pacpde.plugins.load_plugin)."
-        )
-    problem = families.get(about["family"]).from_coefficients(about["coefficients"], about["until"])
-    # one axis came before the key, and meant the same then
-    mirrored = about.get("odd_axes", problem.odd if len(problem.odd) == 1 else ())
-    if about["constraints"]["odd"] and tuple(mirrored) != problem.odd:
-        before = ", ".join(mirrored) or "all axes at once"
-        raise DataFileError(
-            f"the surrogate of {problem} was made odd in {before}, and its family is odd in each "
-            f"of {', '.join(problem.odd) or 'no axis'}: train it anew."
-        )
-    if "fingerprint" in about:  # folders of older versions lack it
-        check_unchanged(problem, about["fingerprint"], "the surrogate")
-    kind = ReferenceAnsatz if "tolerance" in about["constraints"] else PhysicsAnsatz
-    return kind(problem, **about["constraints"])

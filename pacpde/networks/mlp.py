@@ -1,6 +1,6 @@
 """A dense network over one flat weight vector."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from itertools import pairwise
@@ -64,6 +64,12 @@ class MLP(Network):
     @property
     def settings(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> "MLP":
+        """The inverse of `settings`, also after JSON, where several widths are a list."""
+        width = settings["width"]
+        return cls(**{**settings, "width": tuple(width) if isinstance(width, list) else width})
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:

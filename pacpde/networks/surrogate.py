@@ -1,23 +1,20 @@
 """A surrogate: a network, the ansatz around it, its weights, and the solvers retained in them."""
 
 import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch.autograd.forward_ad import unpack_dual
 
-from pacpde.errors import ExtrapolationWarning, InvalidValueError, short, unknown
+from pacpde.errors import InvalidValueError, short, unknown
 from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.batch import Ansatz
+from pacpde.networks.coordinates import as_points, clipped
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.protocol import Network
 from pacpde.physics.derivatives import channel_names
-from pacpde.physics.domain import Domain
-from pacpde.physics.numbers import as_floats
 from pacpde.physics.problem import Problem
 from pacpde.renamed import renamed_attribute
 from pacpde.runtime import Runtime, gradients
@@ -163,56 +160,17 @@ class Surrogate:
 
     def _evaluated(self, channel: str, coordinates: Sequence[Any]) -> Any:
         """A call of the user: checked, and given back in the user's shape and kind."""
-        points, shape = self._points(coordinates)
-        if self.ansatz.equation is not None:
-            points = _within(self.ansatz.equation.domain, points)
+        problem = self.ansatz.equation
+        whose = str(problem) if problem else "a surrogate of a table"
+        points, shape = as_points(coordinates, self.ansatz.coordinates, whose, self.runtime)
+        if problem is not None:
+            points = clipped(points, problem.domain)
         values = self.jet(points, channel_names({channel}))[-1]
         shaped = values.T.reshape(values.shape[-1], *shape)
         result = shaped[0] if len(shaped) == 1 else shaped
         if any(isinstance(value, torch.Tensor) for value in coordinates):
             return result
         return result.detach().cpu().numpy()
-
-    def _points(self, coordinates: Sequence[Any]) -> tuple[torch.Tensor, torch.Size]:
-        """Coordinates as points [points, axes], and the shape to which they broadcast."""
-        names, problem = self.ansatz.coordinates, self.ansatz.equation
-        expected = f"{len(names)}: {', '.join(names)}"
-        whose = str(problem) if problem else "a surrogate of a table"
-        if len(coordinates) != len(names):
-            raise InvalidValueError(
-                f"{whose} was given {len(coordinates)} coordinates, expected {expected}."
-            )
-        given = []
-        for name, value in zip(names, coordinates, strict=True):
-            if not isinstance(value, torch.Tensor):
-                value = as_floats(value, f"the coordinates {name} of {whose}")
-            elif value.layout is not torch.strided or value.is_quantized or value.is_nested:
-                raise InvalidValueError(
-                    f"the coordinates {name} of {whose} are a sparse, nested or quantized tensor, "
-                    "expected a dense one: call its to_dense() or dequantize()."
-                )
-            elif value.is_meta:
-                raise InvalidValueError(
-                    f"the coordinates {name} of {whose} are a tensor on the device 'meta', which "
-                    "has no values: give one on the CPU or a GPU."
-                )
-            elif value.is_complex():
-                raise InvalidValueError(f"the coordinates {name} of {whose} are complex numbers.")
-            elif not value.requires_grad and unpack_dual(value).tangent is not None:
-                raise InvalidValueError(
-                    f"the coordinates {name} of {whose} carry torch's forward-mode derivatives, "
-                    "which are not passed on: call surrogate.derivative, or torch.autograd.grad."
-                )
-            given.append(self.runtime.tensor(value))
-        try:
-            tensors = torch.broadcast_tensors(*given)
-        except RuntimeError as error:
-            shapes = ", ".join(str(tuple(value.shape)) for value in given)
-            raise InvalidValueError(
-                f"{whose} was given coordinates of shapes {shapes}, expected some that broadcast "
-                f"({error})."
-            ) from error
-        return torch.stack([value.reshape(-1) for value in tensors], -1), tensors[0].shape
 
     def at(self, points: torch.Tensor) -> torch.Tensor:
         """The fields [points, fields] at points [points, axes]."""
@@ -291,21 +249,3 @@ class Surrogate:
                 for name, solver in self.retained.items()
             },
         )
-
-
-def _within(box: Domain, points: torch.Tensor) -> torch.Tensor:
-    """The points, moved to the edge where rounding put them outside; warns of those farther out."""
-    try:
-        plain = points.detach().double().cpu().numpy()
-    except RuntimeError:  # inside torch.func, where values cannot be looked at
-        return points
-    outside = box.outside(plain)
-    if outside:
-        warnings.warn(
-            f"{outside}: nothing holds the surrogate to its equation there.",
-            ExtrapolationWarning,
-            stacklevel=4,
-        )
-    moved = box.clipped(plain) - plain
-    # added, so that gradients still see the points as they are
-    return points + points.new_tensor(moved) if moved.any() else points

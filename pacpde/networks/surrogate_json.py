@@ -1,0 +1,135 @@
+"""A surrogate as a JSON object and tensors by name, and back."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from pacpde.errors import DataFileError
+from pacpde.networks.ansatz import PhysicsAnsatz, PlainAnsatz
+from pacpde.networks.assessment import Assessment
+from pacpde.networks.batch import Ansatz
+from pacpde.networks.mlp import MLP
+from pacpde.networks.reference_ansatz import ReferenceAnsatz
+from pacpde.networks.surrogate import RetainedSolver, Surrogate
+from pacpde.physics.fingerprint import Fingerprint, check_registered, check_unchanged
+from pacpde.physics.problem import families
+
+
+def as_json(surrogate: Surrogate) -> dict[str, Any]:
+    """All of a surrogate but its tensors."""
+    return {
+        **_describe(surrogate.ansatz),
+        "network": surrogate.network.settings,
+        "memories": {
+            name: {
+                **_describe(solver.ansatz),
+                "outcome": solver.outcome,
+                "assessment": solver.assessment and solver.assessment.as_json(),
+            }
+            for name, solver in surrogate.retained.items()
+        },
+        "stage": surrogate.stage,
+        "outcome": surrogate.outcome,
+        "assessment": surrogate.assessment and surrogate.assessment.as_json(),
+        "seconds": surrogate.seconds,
+        "steps": surrogate.steps,
+        "held_out": surrogate.held_out,
+        "outcomes": dict(surrogate.outcomes),
+        "history": list(surrogate.history),
+        "provenance": dict(surrogate.provenance),
+    }
+
+
+def tensors_of(surrogate: Surrogate) -> dict[str, torch.Tensor]:
+    """Its weights, and of each retained solver the mask and the weights of its own."""
+    tensors = {"weights": surrogate.weights.cpu()}
+    for name, solver in surrogate.retained.items():
+        tensors[f"mask/{name}"] = solver.mask.cpu()
+        if solver.weights is not None:
+            tensors[f"weights/{name}"] = solver.weights.cpu()
+    return tensors
+
+
+def from_json(about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Surrogate:
+    """The inverse of `as_json`; it raises all kinds of errors where it is given something else."""
+    network = MLP.from_settings(about["network"])
+    weights = tensors["weights"]
+    if weights.shape != (network.size,):
+        raise ValueError("weights do not fit the network")
+    retained = {
+        name: RetainedSolver(
+            _ansatz(own),
+            tensors[f"mask/{name}"],
+            tensors.get(f"weights/{name}"),
+            own.get("outcome"),
+            _assessment(own),
+        )
+        for name, own in about["memories"].items()
+    }
+    return Surrogate(
+        network,
+        _ansatz(about),
+        weights,
+        retained,
+        about["stage"],
+        about["outcome"],
+        tuple(about["history"]),
+        about["seconds"],
+        about["steps"] if "steps" in about else _steps(about["history"]),
+        about.get("held_out", math.nan),
+        about.get("provenance", {}),
+        about.get("outcomes", {}),
+        _assessment(about),
+    )
+
+
+def _steps(history: Sequence[Mapping[str, Any]]) -> int:
+    """Of a folder without the key: every chain of fits in a history counts from 0."""
+    counts = [entry["step"] for entry in history]
+    ends = [now for now, after in zip(counts, [*counts[1:], 0], strict=True) if after < now]
+    return sum(ends)
+
+
+def _assessment(about: Mapping[str, Any]) -> Assessment | None:
+    assessment = about.get("assessment")
+    return None if assessment is None else Assessment.from_json(assessment)
+
+
+def _describe(ansatz: Ansatz) -> dict[str, Any]:
+    problem, settings = ansatz.equation, ansatz.settings
+    if problem is None:
+        return {"family": None, "constraints": settings}
+    check_registered(problem)
+    return {
+        "fingerprint": Fingerprint.of(problem).as_json(),
+        "family": problem.name,
+        "coefficients": problem.coefficients,
+        "until": problem.until,
+        "constraints": settings,
+        "odd_axes": list(problem.odd) if settings["odd"] else [],
+    }
+
+
+def _ansatz(about: Mapping[str, Any]) -> Ansatz:
+    if about["family"] is None:
+        return PlainAnsatz(**{k: tuple(v) for k, v in about["constraints"].items()})
+    if about["family"] not in families.names():
+        raise DataFileError(
+            f"the surrogate solves {about['family']!r}, which is not known here: name the file of "
+            "that family with --plugin (in Python: pacpde.plugins.load_plugin)."
+        )
+    problem = families.get(about["family"]).from_coefficients(about["coefficients"], about["until"])
+    # one axis came before the key, and meant the same then
+    mirrored = about.get("odd_axes", problem.odd if len(problem.odd) == 1 else ())
+    if about["constraints"]["odd"] and tuple(mirrored) != problem.odd:
+        before = ", ".join(mirrored) or "all axes at once"
+        raise DataFileError(
+            f"the surrogate of {problem} was made odd in {before}, and its family is odd in each "
+            f"of {', '.join(problem.odd) or 'no axis'}: train it anew."
+        )
+    if "fingerprint" in about:  # folders of older versions lack it
+        check_unchanged(problem, about["fingerprint"], "the surrogate")
+    ansatz_class = ReferenceAnsatz if "tolerance" in about["constraints"] else PhysicsAnsatz
+    return ansatz_class(problem, **about["constraints"])
