@@ -189,7 +189,7 @@ class Method(metaclass=_MethodType):
         Args:
             options: name → value, or a list of values.
         """
-        return renamed_keys(options, cls.renamed_options, cls.renamed_values)
+        return renamed_keys(options, cls.renamed_options, cls.renamed_values, stacklevel=5)
 
     @property
     def options(self) -> dict[str, Any]:

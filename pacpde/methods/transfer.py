@@ -51,6 +51,10 @@ def fit(
 ) -> Steps[Surrogate]:
     """Solve a problem by a network from random weights.
 
+    Example:
+        >>> source = fit(Heat(alpha=0.4), settings={"points": 500})
+        >>> source(0.5, 0.3)
+
     Args:
         settings: of the fit, see `pacpde.TrainingConfig`: a mapping such as {"steps": 20}, or a
             `TrainingConfig`. Other keywords are settings too, as in fit(problem, steps=20).
@@ -107,6 +111,10 @@ def transfer(
 ) -> Steps[TransferResult]:
     """Move a source surrogate to other coefficients.
 
+    Example:
+        >>> result = transfer(source, Heat(alpha=0.3), method=PAC(sparsity=0.8))
+        >>> result.surrogate(0.5, 0.3), result.target_error, result.recall()
+
     Args:
         method: an object such as PAC(sparsity=0.8), or a name; see `pacpde methods`.
         options: of a method that is named, as method="pac", options={"sparsity": 0.8}. Other
@@ -118,11 +126,15 @@ def transfer(
         reference: grades the result and nothing more; labels are drawn from it. "auto" (the best
             that scipy certifies, if any), None, or a `Reference` or file of the target.
         reference_tolerance: relative error that "auto" tries to certify first.
+
+    Raises:
+        UnknownNameError: there is no such method, option or setting.
+        InvalidValueError: an argument is wrong, is given twice, or has no effect.
+        SolverError: labels are asked for, and no reference certifies that they can be drawn from.
     """
     check_arguments(
         runtime=runtime, progress=progress, resume_state=resume_state, settings=settings,
-        options=options,
-        physics=physics,
+        options=options, physics=physics,
     )  # fmt: skip
     method = method_of(method, options, shorthand)
     check_transfer(source, target, labels, noise, physics)
