@@ -8,6 +8,7 @@ from pacpde.cli import inputs
 from pacpde.errors import InvalidValueError
 from pacpde.methods import TrainingConfig
 from pacpde.methods.pac import PAC
+from pacpde.methods.warm_start import WarmStart
 from pacpde.problems import Heat, Lorenz
 from pacpde.residuals.physics_task import PhysicsTask
 
@@ -50,3 +51,13 @@ def test_the_total_shown_counts_every_phase_as_help_says(call: Callable) -> None
     last, *rest = schedule.cold_start(PhysicsTask(Heat()))[::-1]
     assert last.steps == 7
     assert f" of at most {7 + sum(phase.steps for phase in rest)}," in shown
+
+
+def test_options_make_methods_and_old_names_are_taken() -> None:
+    words = ["wake=0.5", "wake_from=kept", "approach=straight"]
+    with pytest.warns(FutureWarning, match="wake was renamed: write reinit_scale"):
+        made = inputs.methods_of(["pac", "warm_start"], words, sparsity=0.5)
+    assert made == [
+        PAC(reinit_scale=0.5, continuation="direct", sparsity=0.5),
+        WarmStart(continuation="direct"),
+    ]

@@ -1,6 +1,6 @@
 """What sets the ways to transfer apart: which weights move, and where they are held."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,9 @@ import torch
 
 from pacpde import Surrogate, fit, transfer
 from pacpde.errors import InvalidValueError, UnknownNameError
+from pacpde.methods import base, methods
 from pacpde.methods.coefficient_input import AtShare, fold
+from pacpde.methods.fine_tuning import FineTuning
 from pacpde.methods.pac import PAC
 from pacpde.networks import checkpoint
 from pacpde.networks.ansatz import PhysicsAnsatz
@@ -169,6 +171,31 @@ def test_old_names_of_options_are_taken_for_a_release() -> None:
         PAC(lose=2.0, max_source_loss_ratio=2.0, rounds=2)
     with pytest.raises(UnknownNameError, match="option of pac 'sparsty': did you mean sparsity"):
         PAC(sparsty=0.5)
+
+
+def test_a_method_of_an_older_version_goes_on_working(source: Surrogate) -> None:
+    with methods.scope():
+        with pytest.warns(FutureWarning, match=r"LastOnly\.free was renamed: write trainable_mask"):
+
+            @dataclass(frozen=True)
+            class LastOnly(FineTuning):
+                name = "last_only"
+                summary = "the last layer"
+
+                def free(self, source: Surrogate) -> torch.Tensor:
+                    mask = torch.zeros_like(source.weights, dtype=torch.bool)
+                    mask[source.network.head] = True
+                    return mask
+
+        one, other = (
+            transfer(source, TARGET, method=method, settings=SETTINGS)
+            for method in ("last_only", "last_layer")
+        )
+    assert torch.equal(one.surrogate.weights, other.surrogate.weights)
+    with pytest.warns(FutureWarning, match="Transferred was renamed: write MethodResult"):
+        assert base.Transferred is base.MethodResult
+    with pytest.warns(FutureWarning, match="made was renamed: write method_result"):
+        assert one.made is one.method_result
 
 
 def test_an_option_without_effect_is_refused() -> None:

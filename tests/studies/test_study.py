@@ -310,3 +310,28 @@ def test_what_does_not_depend_on_a_seed_is_checked_once(
     assert len({cell.key for cell in cells}) == len(cells)
     assert len({cell.training.key for cell in cells}) == 40
     assert len({cell.training.shape for cell in cells}) == 1
+
+
+def test_old_names_of_options_are_read_for_a_release(tmp_path: Path) -> None:
+    """In a study file and in a file of tuned options."""
+    (tmp_path / "tuned.toml").write_text("[heat.pac]\nwake = 0.5\n")
+    text = """
+methods = ["warm_start", "pac"]
+tuned = "tuned.toml"
+[options.warm_start]
+approach = ["follow", "straight"]
+[[transfers]]
+family = "heat"
+targets = [{ alpha = 0.2 }]
+"""
+    with pytest.warns(FutureWarning, match="approach was renamed: write continuation"):
+        old = read(tmp_path, text)
+    assert {cell.variant for cell in old.cells} == {
+        'warm_start (continuation="adaptive")', 'warm_start (continuation="direct")',
+        "pac (reinit_scale=0.5)",
+    }  # fmt: skip
+    (tmp_path / "tuned.toml").write_text("[heat.pac]\nreinit_scale = 0.5\n")
+    new = read(tmp_path, text.replace("approach", "continuation").replace(
+        '"follow", "straight"', '"adaptive", "direct"'
+    ))  # fmt: skip
+    assert [cell.key for cell in new.cells] == [cell.key for cell in old.cells]
