@@ -35,7 +35,7 @@ def main() -> None:
     store = ResultsStore(arguments.folder)
     for cell in now.cells:
         row = rows.get(stored_name.get(_inputs(cell), ""))
-        if row and cell.method not in arguments.but:
+        if row and cell.method_name not in arguments.but:
             store.add(row | {"cell": cell.key})
             carried += 1
     store.flush()

@@ -143,7 +143,7 @@ def _of_family(
 def _masks(cells: Mapping[str, Cell], kept: Mapping[str, Surrogate]) -> Iterator[Picture]:
     """Of the first surrogate of PAC, which remembers its source by a mask."""
     for name, surrogate in kept.items():
-        if cells[name].method == "pac":
+        if cells[name].method_name == "pac":
             caption = f"Weights kept for the source, layer by layer: {cells[name]}."
             yield Picture("masks", caption, partial(plots.masks, surrogate))
             return

@@ -236,42 +236,37 @@ class Cell:
     def transfer(
         self,
         source: Surrogate,
-        *,
-        references: References | None = None,
+        references: References,
         progress: Progress | None = None,
         resume_state: ResumeState | None = None,
     ) -> Steps[TransferResult]:
         """Carry out the transfer of a trained source.
 
         Args:
-            references: what grades it, where that is known already.
+            references: what grades it, in place of `reference`.
         """
         return steps_of(transfer)(
             source, self.target, method=self.transfer_method, seed=self.seed,
             labels=self.labels, noise=self.noise, physics=self.physics,
             runtime=self.training.runtime, progress=progress, resume_state=resume_state,
             settings=TrainingConfig.after(source, self.target, **self.training.settings),
-            reference=self.reference if references is None else references,
-            reference_tolerance=None if references else self.reference_tolerance,
+            reference=references,
         )  # fmt: skip
 
     @stepwise
     def run(
         self,
         source: Surrogate,
-        *,
         references: References | None = None,
         progress: Progress | None = None,
         resume_state: ResumeState | None = None,
     ) -> Steps[tuple[Row, Surrogate]]:
         """The row of the transfer, and the surrogate of its target; see `transfer`."""
-        graded = references or transfer_references(
+        references = references or transfer_references(
             self.source, self.target, self.reference, self.reference_tolerance
         )
-        result = yield from steps_of(self.transfer)(
-            source, references=graded, progress=progress, resume_state=resume_state
-        )
-        return row_of(self, result, graded), result.surrogate
+        result = yield from steps_of(self.transfer)(source, references, progress, resume_state)
+        return row_of(self, result, references), result.surrogate
 
     def __str__(self) -> str:
         return f"{self.variant}, {self.source} to {self.target}, seed {self.seed}"

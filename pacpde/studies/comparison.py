@@ -220,12 +220,8 @@ def _run(plan: Plan, store: ComparisonStore, progress: Progress | None, log: Log
     @stepwise
     def carry_out(cell: Cell, source: Surrogate) -> Steps[tuple[Row, Surrogate]]:
         log(_title(cell))
-        return steps_of(cell.run)(
-            source,
-            references=references,
-            progress=progress_of(cell.method_name, cell.seed),
-            resume_state=store.resume_state(cell.key),
-        )
+        progress = progress_of(cell.method_name, cell.seed)
+        return steps_of(cell.run)(source, references, progress, store.resume_state(cell.key))
 
     titles = {key: str(training) for key, training in plan.trainings.items()}
     titles |= {cell.key: _title(cell) for cell in plan.cells}

@@ -34,10 +34,10 @@ CLOCKS = ("source", "prune", "allocate", "calibrate", "total")
 
 def check(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """`record` if it has the keys every record has, and no others."""
-    for part, known in (("", KEYS), ("source_error", MOMENTS), ("seconds", CLOCKS)):
-        found = record[part] if part else record
-        if not isinstance(found, Mapping) or set(found) != set(known):
-            keys = set(found) if isinstance(found, Mapping) else set()
+    for part, expected in (("", KEYS), ("source_error", MOMENTS), ("seconds", CLOCKS)):
+        content = record[part] if part else record
+        keys = set(content) if isinstance(content, Mapping) else set()
+        if keys != set(expected):
             if not part and keys and not keys & {"method", "source", "target"}:
                 raise DataFileError(
                     "this is no record of a transfer, but of a fit or of something else: give what "
@@ -46,8 +46,8 @@ def check(record: Mapping[str, Any]) -> Mapping[str, Any]:
                 )
             raise DataFileError(
                 f"a record{f' has a {part} that' if part else ''} lacks "
-                f"{_list(set(known) - keys)} and has {_list(keys - set(known))} besides: it was "
-                "not written by this pacpde, make it anew."
+                f"{_list(set(expected) - keys)} and has {_list(keys - set(expected))} besides: it "
+                "was not written by this pacpde, make it anew."
             )
     return record
 
@@ -97,8 +97,9 @@ def stored(path: str | Path) -> list[Record]:
 
 def _records(path: str | Path, chosen: Callable[[Any], Any]) -> list[Record]:
     try:
-        found = chosen(parse_json(read_bytes(path, DATA)))
-        return [dict(check({**record, **_missing(record)})) for record in found]
+        records = chosen(parse_json(read_bytes(path, DATA)))
+        later = [{name: record.get(name) for name in LATER} for record in records]
+        return [dict(check({**one, **more})) for one, more in zip(records, later, strict=True)]
     except DataFileError:
         raise
     except FileNotFoundError as error:
@@ -131,10 +132,6 @@ def _check_own(folder: Path, name: str) -> None:
             f"{str(folder / name)!r} was edited or damaged after it was written: give the command "
             "that wrote it again, or copy the file elsewhere if the edit is your own."
         )
-
-
-def _missing(record: Mapping[str, Any]) -> Record:
-    return {name: value for name, value in LATER.items() if name not in record}
 
 
 def write_json(content: Any, path: str | Path, *, overwrite: bool = True) -> None:
