@@ -1,6 +1,6 @@
-"""PAC for DeepXDE models, and pacpde's problems and engine beside them.
+"""DeepXDE: PAC and other transfers of its models, problems as its data, its networks as surrogates.
 
-Imported only when it is asked for; on DeepXDE's pytorch backend.
+It works on DeepXDE's pytorch backend. `import pacpde` does not import it.
 """
 
 # ruff: noqa: E402
@@ -14,11 +14,13 @@ from pacpde.interop.deepxde.fine_tuning import l2_sp, warm_start
 from pacpde.interop.deepxde.model import Model
 from pacpde.interop.deepxde.pac import PAC
 from pacpde.interop.deepxde.tailoring import transtailor
+from pacpde.interop.modules import Tailored
 
 __all__ = [
     "PAC",
     "DeepXDEAnsatz",
     "Model",
+    "Tailored",
     "data",
     "l2_sp",
     "pde",

@@ -10,10 +10,18 @@ from pacpde.runtime import gradients
 
 @gradients()
 def warm_start(model: Any, data: Any) -> Model:
-    """min L_T(w) over all weights, from the source's: a model of the target to compile and train.
+    """min L_T(w) over all weights w, from those of the source.
 
-    The given model stays as it is, and its optimiser's state stays behind, which `restore` would
-    bring along.
+    Args:
+        model: a trained `dde.Model` of the source, which stays as it is.
+        data: DeepXDE data of the target.
+
+    Returns:
+        A model of the target, to compile and train. It takes the weights, and not the state of the
+        optimiser, which `restore` would take too.
+
+    Raises:
+        InvalidValueError: the model is not compiled, or its network does not fit the data.
     """
     source = Source.of(model)
     return Model(data, source.net, constants=source.constants, variables=source.variables)
@@ -23,7 +31,11 @@ def warm_start(model: Any, data: Any) -> Model:
 def l2_sp(model: Any, data: Any, *, alpha: float = 0.01) -> Model:
     """min L_T(w) + (α/2)‖w − w_S‖² from w = w_S (Li et al., ICML 2018, arXiv 1802.01483).
 
-    The penalty joins the losses, as the last of them.
+    The penalty is the last of the losses.
+
+    Args:
+        model, data: see `warm_start`.
+        alpha: α.
     """
     check_nonnegative("alpha (α)", alpha)
     source = Source.of(model)

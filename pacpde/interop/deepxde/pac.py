@@ -27,8 +27,8 @@ from pacpde.runtime import gradients
 class PAC:
     """w_U ← argmin L_S(w ⊙ m); then min over w_P of L_T(w_U + w_P) + λ‖w_P‖².
 
-    Myung et al., ICML 2022 (arXiv 2206.05703), on any torch network of DeepXDE. Every stage is a
-    DeepXDE model of its own, to compile and train as you do:
+    Myung et al., ICML 2022 (arXiv 2206.05703), on any torch network of DeepXDE. Each stage gives a
+    DeepXDE model, to compile and train as you do:
 
         pac = PAC(model)                      # trained on the source
         pac.prune(sparsity=0.8)
@@ -36,9 +36,9 @@ class PAC:
         target = pac.calibrate(target_data)   # then target.compile(...), target.train(...)
         source = pac.recall()                 # to the last bit what `allocated` was
 
-    The given model stays as it is. `calibrate` may be called again, for other targets: each starts
-    from the source. Weights that a stage does not move are no parameters of its network, so that no
-    optimiser, `requires_grad_` or checkpoint can reach them.
+    `model` stays as it is. `calibrate` may be called again, for other targets: each starts from the
+    source. Frozen weights are no parameters of the network of their stage, so that no optimiser,
+    `requires_grad_` or checkpoint can change them.
     """
 
     @gradients()
@@ -76,11 +76,10 @@ class PAC:
             scope: one threshold for all of them ("global"), or one a "layer" or a "tensor".
             biases: "prune" them like weights, "keep" them all or "free" them all; parameters of one
                 dimension count as biases.
-            mask: your own instead of all that: parameter name → bool, shaped like it, True where
-                kept.
+            mask: your own, in place of these options: parameter name → bool, shaped like it, True
+                where the source keeps a weight.
 
-        What was allocated and calibrated before is not recalled any more; make another PAC for a
-        second mask.
+        Models of an earlier mask are not recalled any more: make another PAC for a second mask.
 
         Raises:
             InvalidValueError: no path from inputs to outputs is left, or no freed weight could

@@ -54,17 +54,18 @@ def transtailor(
 ) -> tuple[Model, Tailored]:
     """Fine-tune on the target, then remove the neurons it needs least, round by round.
 
-    Liu et al., AAAI 2021 (arXiv 2103.01542); see `pacpde.methods.transtailor`. It takes an FNN, or
-    a network that it returned before.
+    Liu et al., AAAI 2021 (arXiv 2103.01542); see `pacpde.methods.transtailor`.
 
     Args:
-        data: of the target; points drawn anew from it are what the rounds end on.
-        train: your own `compile` and `train` of the model it is given, called in every round.
+        model: a trained `dde.Model` of the source, which stays as it is. Its network is an FNN, or
+            one that `transtailor` returned before.
+        data: DeepXDE data of the target. Its losses at points drawn anew end the rounds.
+        train: a function of yours that compiles and trains a model; called in every round.
         flops, tau, rounds, factor_steps: see `pacpde.interop.modules.tailor`.
         loss_weights: those that `train` compiles with.
 
     Returns:
-        A model of the smaller network, and what became of it in every round.
+        A model of the smaller network, and its sizes and losses in every round.
     """
     if not callable(train):
         raise InvalidValueError(f"train is {train!r}, expected a function that trains a model.")
