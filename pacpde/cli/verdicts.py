@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import typer
+
+from pacpde.cli.output import complain
 from pacpde.methods import TrainingConfig
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
@@ -82,3 +85,13 @@ def _last(name: str, surrogate: Surrogate, settings: Mapping[str, Any]) -> str:
     if assessment.error_estimate is None:
         return sentence
     return f"{sentence}, estimated error {assessment.error_estimate:.1e}"
+
+
+def exit_for(fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], kept: Path) -> None:
+    """End with status 1 where a fit did not converge; what it has is kept."""
+    for remark in remarks(fitted):
+        complain(f"pacpde: {remark}")
+    sentence = verdict(fitted, settings, kept)
+    if sentence:
+        complain(f"pacpde: {sentence}")
+        raise typer.Exit(1)

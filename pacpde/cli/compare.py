@@ -1,0 +1,151 @@
+"""`pacpde compare`: several methods side by side."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pacpde.cli import inputs
+from pacpde.cli import output as printing
+from pacpde.cli.options import (
+    Debug,
+    Depth,
+    Device,
+    Dtype,
+    Family,
+    Folder,
+    Json,
+    Labels,
+    Memory,
+    Noise,
+    OneSeed,
+    Optimiser,
+    Overwrite,
+    Physics,
+    Plugin,
+    Points,
+    ReferenceChoice,
+    ReferenceTolerance,
+    Residual,
+    Set,
+    Soft,
+    Sparsity,
+    Steps,
+    Strength,
+    Until,
+    Width,
+)
+from pacpde.cli.output import SIDE_BY_SIDE, emit, showing
+from pacpde.cli.verdicts import exit_for
+from pacpde.runtime import Runtime
+from pacpde.studies.comparison import Plan, run_comparison
+
+
+def compare(
+    family: Family,
+    source: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Coefficient of the source; repeatable. Those not named take the family's "
+            "defaults.",
+        ),
+    ],
+    target: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Coefficient of the target; repeatable. Those not named take the family's "
+            "defaults, not the source's values.",
+        ),
+    ],
+    output: Folder = Path("runs/compare"),
+    methods: Annotated[
+        str, typer.Option(metavar="A,B,...", help="Methods, separated by commas.")
+    ] = "pac,warm_start,scratch",
+    sparsity: Sparsity = None,
+    strength: Strength = None,
+    labels: Labels = 0,
+    noise: Noise = 0.0,
+    physics: Physics = True,
+    option: Set = None,
+    steps: Steps = None,
+    width: Width = None,
+    depth: Depth = None,
+    points: Points = None,
+    tolerance: Residual = None,
+    memory: Memory = None,
+    optimiser: Optimiser = None,
+    soft: Soft = False,
+    reference: ReferenceChoice = "auto",
+    reference_tolerance: ReferenceTolerance = None,
+    until: Until = None,
+    seed: OneSeed = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="0,1,...", help="Several seeds instead of one.")
+    ] = None,
+    together: Annotated[
+        bool,
+        typer.Option(
+            "--together",
+            help="Fit all seeds and methods side by side, each as alone on one thread: less time "
+            "where methods share stages. The seconds shown are then shares of the whole.",
+        ),
+    ] = False,
+    device: Device = "cpu",
+    dtype: Dtype = "float64",
+    json: Json = None,
+    overwrite: Overwrite = False,
+    plugin: Plugin = [],  # noqa: B006
+    debug: Debug = False,
+) -> None:
+    """Train a source, transfer it by several methods, and show them side by side.
+
+    The folder gets records.json, every surrogate and three pictures. After an interruption the
+    same command resumes; what is finished is reused, also where methods or seeds are added. What
+    another comparison shows there stays, unless --overwrite is given.
+
+    Example: pacpde compare burgers --source nu=0.01/pi --target nu=0.02/pi --methods
+    pac,warm_start,scratch -o runs/compare
+    """
+
+    names = inputs.method_names(methods)
+    plan = Plan(
+        inputs.problem(family, source, until),
+        inputs.problem(family, target, until),
+        inputs.methods_of(names, option or [], sparsity=sparsity, strength=strength),
+        inputs.seeds(seed, seeds),
+        labels,
+        noise,
+        physics,
+        {},
+        inputs.settings(
+            steps=steps,
+            width=width,
+            depth=depth,
+            points=points,
+            tolerance=tolerance,
+            memory_gib=memory,
+            optimiser=optimiser,
+            hard=False if soft else None,
+        ),
+        Runtime(device, dtype),
+        together,
+        reference,
+        reference_tolerance,
+    )
+    store = plan.store(output, overwrite=overwrite)
+    store.check()
+    replace = inputs.json_target(json, *store.reserved(), overwrite=overwrite, own=store.shown)
+    if not overwrite:
+        store.check_shown()
+    with showing(SIDE_BY_SIDE if together else 1) as show:
+        found = run_comparison(plan, output, progress=show, log=show.say, overwrite=overwrite)
+    from pacpde import plots
+
+    plots.draw_all(found, output, overwrite=overwrite)
+    title = f"{plan.source} to {plan.target}"
+    table = printing.record_table(title, found.records)
+    sentence = f"records and pictures in {output}"
+    emit({"records": found.records}, json, table, sentence, overwrite=replace)
+    exit_for(found.fitted, plan.settings, output)

@@ -1,0 +1,61 @@
+"""`pacpde predict`: a surrogate at the points of a file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pacpde.cli import inputs
+from pacpde.cli import points as tabulated
+from pacpde.cli.options import Debug, Device, Json, Overwrite, Plugin
+from pacpde.cli.output import complain, emit
+from pacpde.errors import InvalidValueError
+from pacpde.networks import checkpoint
+from pacpde.runtime import Runtime
+
+
+def predict(
+    folder: Annotated[Path, typer.Argument(help="Folder of a surrogate.")],
+    points: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV (commas, semicolons, tabs or spaces) with a header that names the axes, in "
+            "any order, and fields whose values are known, against which the error is given; or "
+            "an HDF5 file of `pacpde solve`, for its grid and its fields."
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="CSV to write; stdout without it.")
+    ] = None,
+    extrapolate: Annotated[
+        bool, typer.Option("--extrapolate", help="Allow points outside the domain.")
+    ] = False,
+    device: Device = "cpu",
+    seed: Annotated[int, typer.Option(help="Unused: a prediction draws nothing.")] = 0,
+    json: Json = None,
+    overwrite: Overwrite = False,
+    plugin: Plugin = [],  # noqa: B006
+    debug: Debug = False,
+) -> None:
+    """Evaluate a surrogate at the points of a file.
+
+    Example: pacpde predict runs/target points.csv -o out.csv
+    """
+
+    surrogate = checkpoint.load(folder)
+    surrogate = surrogate.to(Runtime(device, surrogate.runtime.dtype))
+    if output is None and json == "-":
+        raise InvalidValueError("--json - and the table both go to stdout: name a file with -o.")
+    if output is not None:
+        inputs.output_file(output, folder, points)
+    inputs.json_target(json, folder, points, *([output] if output else []))
+    asked = tabulated.read(points, surrogate.problem, extrapolate)
+    for remark in tabulated.remarks(asked, surrogate):
+        complain(f"pacpde: {remark}")
+    fields = asked.fields(surrogate)
+    tabulated.write(asked, fields, surrogate, output, overwrite=overwrite)
+    summary = asked.summary(surrogate, fields, output)
+    if output is None and summary["error"] is not None:
+        complain(f"pacpde: {tabulated.sentence(summary)}")
+    shown = [tabulated.sentence(summary)] if output else []
+    emit(summary, json, *shown, overwrite=overwrite)

@@ -1,0 +1,127 @@
+"""`pacpde transfer`: one source to one target."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pacpde.cli import inputs, outputs
+from pacpde.cli import output as printing
+from pacpde.cli.options import (
+    Changes,
+    Debug,
+    Device,
+    Folder,
+    Json,
+    Labels,
+    Memory,
+    Noise,
+    Optimiser,
+    Overwrite,
+    Physics,
+    Plugin,
+    Points,
+    ReferenceChoice,
+    ReferenceTolerance,
+    Residual,
+    Seed,
+    Set,
+    Sparsity,
+    Steps,
+    Strength,
+    number,
+)
+from pacpde.cli.output import complain, emit, showing
+from pacpde.cli.verdicts import exit_for
+from pacpde.errors import InvalidValueError
+from pacpde.methods import nearest
+from pacpde.networks import checkpoint
+from pacpde.runtime import Runtime, check_seed
+from pacpde.studies import output_folder
+from pacpde.studies.cells import Cell, Training
+
+
+def transfer(
+    source: Annotated[Path, typer.Argument(help="Folder of a trained surrogate.")],
+    output: Folder,
+    coefficients: Changes = None,
+    method: Annotated[str, typer.Option(help="See `pacpde methods`.")] = "pac",
+    sparsity: Sparsity = None,
+    strength: Strength = None,
+    labels: Labels = 0,
+    noise: Noise = 0.0,
+    physics: Physics = True,
+    option: Set = None,
+    steps: Steps = None,
+    points: Points = None,
+    tolerance: Residual = None,
+    memory: Memory = None,
+    optimiser: Optimiser = None,
+    reference: ReferenceChoice = "auto",
+    reference_tolerance: ReferenceTolerance = None,
+    among: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Another source; repeatable. The one whose residual on the target is smallest "
+            "is taken.",
+        ),
+    ] = None,
+    family: Annotated[
+        str | None, typer.Option(help="Refuse a source folder of another family.")
+    ] = None,
+    until: Annotated[
+        float | None, typer.Option(parser=number, help="End of the time span; the source's.")
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    dtype: Annotated[str | None, typer.Option(help="float64 or float32; the source's.")] = None,
+    json: Json = None,
+    overwrite: Overwrite = False,
+    plugin: Plugin = [],  # noqa: B006
+    debug: Debug = False,
+) -> None:
+    """Move a trained surrogate to other coefficients; see `train` for what is in the folder.
+
+    Example: pacpde transfer runs/source nu=0.02/pi --method pac --sparsity 0.8 -o runs/target
+    """
+
+    trained = checkpoint.load(source)
+    if family is not None and family != trained.problem.name:
+        raise InvalidValueError(
+            f"{source} solves {trained.problem.name!r}, not {family!r}: give a source of the same "
+            "family."
+        )
+    target = inputs.target(trained.problem, coefficients or [], until)
+    if among:
+        folders = {source: trained, **{folder: checkpoint.load(folder) for folder in among}}
+        trained = nearest(list(folders.values()), target, seed=check_seed(seed))
+        source = next(folder for folder, made in folders.items() if made is trained)
+        complain(f"pacpde: starting from {source}, {trained.problem}.")
+    (way,) = inputs.methods_of([method], option or [], sparsity=sparsity, strength=strength)
+    runtime = Runtime(device, dtype or trained.runtime.dtype)
+    settings = inputs.settings(
+        steps=steps, points=points, tolerance=tolerance, memory_gib=memory, optimiser=optimiser
+    )
+    training = Training.of_surrogate(trained.to(runtime), check_seed(seed), settings)
+    job = Cell(
+        training, target, way, {}, labels, noise, physics, reference, reference_tolerance,
+    )  # fmt: skip
+    inputs.output_folder(output, source)
+    with outputs.one_surrogate(job, output, json, source, overwrite=overwrite) as (found, replace):
+        if found is None:
+            graded = inputs.references(
+                trained.problem, target, reference, reference_tolerance, labels
+            )
+            with showing() as show:
+                result = job.transfer(
+                    training.surrogate, references=graded, progress=show,
+                    resume_state=output_folder.resume_state(output, job.key),
+                )  # fmt: skip
+            surrogate, record = result.surrogate, result.record()
+            output_folder.save(job, surrogate, output, record)
+        else:
+            surrogate, record = found.surrogate, found.result
+    table = printing.record_table(str(target), [record])
+    emit(record, json, table, f"written to {output}", overwrite=replace)
+    exit_for({method: surrogate}, settings, output)
