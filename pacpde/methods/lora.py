@@ -57,7 +57,7 @@ class LoRA(WeightTuning, ContinuationMethod):
     ) -> TuningStart:
         network = LowRank.of(source.network, rank=self._rank(source.network))
         rng = generator(context.seed, "adapters")
-        weights = torch.cat([source.weights, source.weights.new_zeros(network.others)])
+        weights = torch.cat([source.weights, source.weights.new_zeros(network.n_extra)])
         trainable = torch.zeros_like(weights, dtype=torch.bool)
         trainable[source.network.size :] = True
         for layer, at_a, _ in network.adapters:

@@ -53,7 +53,7 @@ class Piggyback(WeightTuning):
         self, source: Surrogate, target: Task, context: TransferContext
     ) -> TuningStart:
         network = Masked.of(source.network, threshold=self.threshold)
-        scores = torch.full_like(source.weights[:1], self.initial_score).expand(network.others)
+        scores = torch.full_like(source.weights[:1], self.initial_score).expand(network.n_extra)
         weights = torch.cat([source.weights, scores])
         trainable = torch.zeros_like(weights, dtype=torch.bool)
         trainable[source.network.size :] = True

@@ -110,7 +110,7 @@ class _Tuning:
         """Fit the factors α, remove neurons by their β, fine-tune the others under fixed β."""
         solver, method = before.network, self.method
         scaled = Scaled.of(solver.network)
-        ones = torch.ones_like(solver.weights[:1]).expand(scaled.others)
+        ones = torch.ones_like(solver.weights[:1]).expand(scaled.n_extra)
         vector = torch.cat([solver.weights, ones])
         config = replace(self.config, steps=method.factor_steps)
         factor_fit = yield from self._fit(scaled, vector, True, config, f"factors.{number}")

@@ -25,7 +25,7 @@ from pacpde.physics.elementary import exp
 from pacpde.physics.problem import Problem
 
 # (axis, lower value, upper value, (lower end, upper end)) of a Dirichlet axis
-Wall = tuple[str, float, float, tuple[float, float]]
+Edge = tuple[str, float, float, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ class PhysicsAnsatz(Ansatz):
         Every axis by itself: oddness in x and in y is more than u(−x, −y) = −u(x, y), which an
         even function meets as well.
         """
-        found: list[tuple[str, ...]] = [()]
+        images: list[tuple[str, ...]] = [()]
         for name in self.problem.odd if self.odd else ():
-            found += [(*mirrored, name) for mirrored in found]
-        return found
+            images += [(*mirrored, name) for mirrored in images]
+        return images
 
     def _features(self, **x: torch.Tensor) -> torch.Tensor:
         """Every axis mapped to [−1, 1]; a periodic one to its circle."""
@@ -125,17 +125,19 @@ class PhysicsAnsatz(Ansatz):
         one = torch.ones_like(next(iter(x.values())))
         if not self.hard:
             return torch.stack([0 * one for _ in self.problem.fields], -1)
-        return torch.stack(self._bent_start(_walls(self.problem), x), -1)
+        return torch.stack(self._start_with_edges(_constant_edges(self.problem), x), -1)
 
-    def _bent_start(self, walls: list[Wall], x: dict[str, torch.Tensor]) -> list[torch.Tensor]:
-        """The start, bent linearly in one axis after the other until it meets these walls."""
+    def _start_with_edges(
+        self, edges: list[Edge], x: dict[str, torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """The start, bent linearly in one axis after the other until it meets these edges."""
         one = torch.ones_like(next(iter(x.values())))
-        if not walls:
+        if not edges:
             space = [x[axis.name] for axis in self.problem.domain.space]
             return [part * one for part in self.problem.initial_fields(*space)]
-        *others, (name, low, high, (lower, upper)) = walls
+        *others, (name, low, high, (lower, upper)) = edges
         here, at_lower, at_upper = (
-            self._bent_start(others, x | {name: place})
+            self._start_with_edges(others, x | {name: place})
             for place in (x[name], lower * one, upper * one)
         )
         share = (x[name] - lower) / (upper - lower)
@@ -150,7 +152,7 @@ class PhysicsAnsatz(Ansatz):
         if not self.hard:
             return one[:, None]
         result = one - exp(-(x["t"] - time.lower) / self.time_unit)
-        for name, _, _, (lower, upper) in _walls(self.problem):
+        for name, _, _, (lower, upper) in _constant_edges(self.problem):
             half = (upper - lower) / 2
             result = result * (x[name] - lower) * (upper - x[name]) / half**2
         return result[:, None]
@@ -218,7 +220,7 @@ def leibniz(multiplier: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
     return product
 
 
-def _walls(problem: Problem) -> list[Wall]:
+def _constant_edges(problem: Problem) -> list[Edge]:
     return [
         (axis.name, edge.lower, edge.upper, (axis.lower, axis.upper))
         for axis in problem.domain.space

@@ -113,8 +113,8 @@ class DenseFactors(Factors):
 def columns_of(
     layers: Sequence[Layer], indices: torch.Tensor | None, limit: int, device: torch.device
 ) -> list[Columns]:
-    """The wanted columns layer by layer, at most `limit` at a time; see `Network.columns`."""
-    found = []
+    """Columns layer by layer, at most `limit` at a time; see `Network.columns`."""
+    groups = []
     for number, layer in enumerate(layers):
         size = layer.biases.stop - layer.start
         if indices is None:
@@ -125,8 +125,8 @@ def columns_of(
         single = len(own) > limit or len(own) < GATHERED * size
         for part in own.split(limit) if len(own) > limit else (own,):
             if len(part):
-                found.append(_columns(number, layer, part, single))
-    return found
+                groups.append(_columns(number, layer, part, single))
+    return groups
 
 
 def _columns(number: int, layer: Layer, own: torch.Tensor, single: bool) -> Columns:

@@ -42,11 +42,11 @@ def check_channels(names: Sequence[str]) -> None:
             )
 
 
-def slopes(kind: str, z: torch.Tensor, order: int) -> Slopes:
+def slopes(activation: str, z: torch.Tensor, order: int) -> Slopes:
     """activation(z) and its derivatives up to `order` (1, 2 or 3)."""
-    if kind not in ACTIVATIONS:
-        raise unknown("activation", kind, ACTIVATIONS)
-    return ACTIVATIONS[kind](z, order)
+    if activation not in ACTIVATIONS:
+        raise unknown("activation", activation, ACTIVATIONS)
+    return ACTIVATIONS[activation](z, order)
 
 
 def order(names: Sequence[str]) -> int:
@@ -78,14 +78,14 @@ def vjp(s: Slopes, z: torch.Tensor, names: Sequence[str], gradient: torch.Tensor
         gradient: [n_components, ..., channels, points, width].
     """
     parts = dict(zip(names, z.unbind(-3), strict=True))
-    pulled = gradient * s[1].unsqueeze(-3)
-    into = dict(zip(names, pulled.unbind(-3), strict=True))
-    given = dict(zip(names, gradient.unbind(-3), strict=True))
+    result = gradient * s[1].unsqueeze(-3)
+    inner = dict(zip(names, result.unbind(-3), strict=True))
+    outer = dict(zip(names, gradient.unbind(-3), strict=True))
     for name in names[1:]:
-        bent = s[2] * given[name]
-        into[""].addcmul_(bent, parts[name])
+        curved = s[2] * outer[name]
+        inner[""].addcmul_(curved, parts[name])
         if len(name) == 2:
-            into[name[0]].addcmul_(bent, parts[name[1]])
-            into[name[1]].addcmul_(bent, parts[name[0]])
-            into[""].addcmul_(s[3] * given[name], parts[name[0]] * parts[name[1]])
-    return pulled
+            inner[name[0]].addcmul_(curved, parts[name[1]])
+            inner[name[1]].addcmul_(curved, parts[name[0]])
+            inner[""].addcmul_(s[3] * outer[name], parts[name[0]] * parts[name[1]])
+    return result

@@ -187,14 +187,15 @@ class Network(ABC):
         return self, weights
 
     @property
+    def head(self) -> slice:
+        """Where the last layer lies in the flat vector."""
+        size = self.layout.size
+        return slice(size - sum(own.size for own in self.layout.groups if own.is_head), size)
+
+    @property
     def layers(self) -> tuple[Layer, ...]:
         """Where each dense layer lies in the flat vector, from the inputs to the outputs."""
         raise self._lacks("dense layers")
-
-    @property
-    def head(self) -> slice:
-        """Where the last layer lies in the flat vector."""
-        return self.layers[-1].parameters
 
     @property
     def neurons(self) -> "Neurons":

@@ -18,7 +18,7 @@ from pacpde.networks.protocol import Columns, Factors, Layer, Network
 
 @dataclass(frozen=True)
 class Reparametrised(MLP):
-    """A dense network evaluated at `effective(v)` for a vector v = [weights, others]."""
+    """A dense network evaluated at `effective(v)` for a vector v = [weights, extra entries]."""
 
     @classmethod
     def of(cls, network: Network, **options: Any) -> Self:
@@ -35,12 +35,12 @@ class Reparametrised(MLP):
 
     @property
     @abstractmethod
-    def others(self) -> int:
-        """Entries of the vector that come after the weights."""
+    def n_extra(self) -> int:
+        """Number of entries of the vector after the weights."""
 
     @property
     def size(self) -> int:
-        return self.inner.size + self.others
+        return self.inner.size + self.n_extra
 
     @abstractmethod
     def effective(self, v: torch.Tensor) -> torch.Tensor:
@@ -123,16 +123,16 @@ class LowRank(Reparametrised):
     @cached_property
     def adapters(self) -> tuple[tuple[Layer, slice, slice], ...]:
         """(layer, where its A lies, where its B lies) in the vector."""
-        found, start = [], self.inner.size
+        parts, start = [], self.inner.size
         for layer in self.layers:
             middle = start + self.rank * layer.inputs
             end = middle + layer.outputs * self.rank
-            found.append((layer, slice(start, middle), slice(middle, end)))
+            parts.append((layer, slice(start, middle), slice(middle, end)))
             start = end
-        return tuple(found)
+        return tuple(parts)
 
     @property
-    def others(self) -> int:
+    def n_extra(self) -> int:
         return sum(self.rank * (layer.inputs + layer.outputs) for layer in self.layers)
 
     def effective(self, v: torch.Tensor) -> torch.Tensor:
@@ -164,7 +164,7 @@ class Masked(Reparametrised):
     threshold: float = 5e-3
 
     @property
-    def others(self) -> int:
+    def n_extra(self) -> int:
         return sum(layer.inputs * layer.outputs for layer in self.layers)
 
     def effective(self, v: torch.Tensor) -> torch.Tensor:
@@ -195,7 +195,7 @@ class Scaled(Reparametrised):
     """Every hidden unit's output times a factor of its own: W ⊙ factors of its inputs."""
 
     @property
-    def others(self) -> int:
+    def n_extra(self) -> int:
         return sum(self.widths)
 
     def factors(self, v: torch.Tensor) -> list[torch.Tensor]:

@@ -199,13 +199,13 @@ class Surrogate:
     def recall(self, name: str = "source") -> "Surrogate":
         """The solver kept under `name`, from its own weights and zeros elsewhere."""
         if name not in self.retained:
-            raise unknown("retained solver", name, self.retained or ["(none kept)"])
+            raise unknown("retained solver", name, self.retained or ["(none)"])
         solver = self.retained[name]
-        kept = self.weights if solver.weights is None else solver.weights
+        weights = self.weights if solver.weights is None else solver.weights
         return replace(
             self,
             ansatz=solver.ansatz,
-            weights=torch.where(solver.mask, kept, torch.zeros_like(kept)),
+            weights=torch.where(solver.mask, weights, 0),
             retained={name: solver},
             stage="recalled",
             outcome=Outcome(solver.outcome or self.outcome),

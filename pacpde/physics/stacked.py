@@ -1,4 +1,4 @@
-"""Many problems of one family as one: coefficients become columns, and `rhs` is none the wiser.
+"""Many problems of one family as one: their coefficients become columns.
 
 Right-hand sides are plain arithmetic, so that a coefficient [stack, 1] beside fields
 [stack, points] gives every problem of the stack its own rates.
@@ -15,10 +15,10 @@ import torch
 from pacpde.physics.derivatives import Derivative
 from pacpde.physics.problem import Problem
 
-POINTS = 3  # at which a family is tried
+POINTS = 3  # at which the rates of a family are compared
 
 
-class _Tried(Derivative):
+class _ProbeDerivative(Derivative):
     """Gives every derivative the values of a function that differs from field to field."""
 
     def take(self, field: int, axes: str) -> torch.Tensor:
@@ -54,8 +54,8 @@ def select(stacked: Problem, chosen: torch.Tensor) -> Problem:
 def stackable(family: type[Problem]) -> bool:
     """Whether the right-hand side of a family takes coefficients in columns.
 
-    One that asks `if self.nu > 1` or calls `math.sqrt(self.nu)` does not: it is tried on two
-    problems, together and one by one.
+    One that asks `if self.nu > 1` or calls `math.sqrt(self.nu)` does not. Two problems are
+    evaluated as a stack and one by one; the rates must be equal.
     """
     declared = family.declared().items()
     blank = object.__new__(family)  # not checked: the family may be symmetric for others alone
@@ -70,7 +70,7 @@ def stackable(family: type[Problem]) -> bool:
             torch.stack(_rates(problem, own), -1)
             for problem, own in zip(problems, values, strict=True)
         ]
-    except Exception:  # of the user's functions, which are not made for columns
+    except Exception:  # of the user's functions, which are not copied for columns
         return False
     return torch.equal(together, torch.stack(alone))
 
@@ -80,13 +80,13 @@ def _rates(problem: Problem, values: torch.Tensor) -> list[torch.Tensor]:
     columns = values.unbind(-2)
     fields, coordinates = columns[: len(problem.fields)], columns[len(problem.fields) :]
     names = [axis.name for axis in problem.axes]
-    d = _Tried(fields, names, dict(zip(names, coordinates, strict=True)))
+    d = _ProbeDerivative(fields, names, dict(zip(names, coordinates, strict=True)))
     return [rate + 0 * fields[0] for rate in problem.rates(d.fields, d)]
 
 
 def with_columns(problem: Problem, columns: Mapping[str, Any]) -> Problem:
     """A copy with other coefficients, which are not checked."""
-    made = copy.copy(problem)
+    copied = copy.copy(problem)
     for name, column in columns.items():
-        object.__setattr__(made, name, column)
-    return made
+        object.__setattr__(copied, name, column)
+    return copied

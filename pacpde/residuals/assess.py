@@ -13,11 +13,11 @@ from pacpde.physics.narrow import RIGHT_HAND_SIDE
 from pacpde.physics.problem import Problem
 from pacpde.residuals.error_estimate import error_estimate, linearised
 
-FINER = 15  # times as many points where the equation reads the coordinates
-IN_BOX = 2048  # points around a narrow feature
-NOTED = 2  # times the residual without it, from which on it is told
+EXTRA_POINTS = 15  # times as many more where the equation reads the coordinates
+BOX_POINTS = 2048  # around a narrow feature
+NOTE_RATIO = 2  # of the residual with a narrow feature to that without, above which it is noted
 CHUNK = 8192  # points at once
-FAR = 30  # times a declared scale, or a share of it, beyond which the scale is doubted
+SCALE_RATIO = 30  # of a field's size to its declared scale, or of that to it, that is noted
 
 
 def assess(solver: Surrogate, points: torch.Tensor, estimate: bool = True) -> Assessment:
@@ -29,23 +29,23 @@ def assess(solver: Surrogate, points: torch.Tensor, estimate: bool = True) -> As
     """
     problem = solver.problem
     if problem.coordinates_read:
-        points = torch.cat([points, _more(problem, len(points) * FINER).to(points)])
-    measured = [_Measured.at(solver, chunk) for chunk in points.split(CHUNK)]
-    sizes, residuals, fields = _Measured.together([(1.0, measured)])
+        points = torch.cat([points, _random_points(problem, len(points) * EXTRA_POINTS).to(points)])
+    sums = [_Sums.at(solver, chunk) for chunk in points.split(CHUNK)]
+    sizes, residuals, fields = _Sums.sizes([(1.0, sums)])
     residual = _worst_share(residuals, sizes)
-    notes = list(_scales(problem, fields))
+    notes = list(_scale_notes(problem, fields))
     # a point on the way to another problem is not looked at so closely: the search takes longer
     features = problem.narrow_features if estimate else ()
     narrow = [one for one in features if one.what == RIGHT_HAND_SIDE]
     boxes = []
     for one in narrow:
-        around, share = one.box(problem, IN_BOX)
+        around, share = one.box(problem, BOX_POINTS)
         tensor = torch.from_numpy(around).to(points)
-        boxes.append((share, [_Measured.at(solver, tensor)]))
+        boxes.append((share, [_Sums.at(solver, tensor)]))
     if boxes:
-        sizes, residuals, _ = _Measured.together([(1.0, measured), *boxes])
+        sizes, residuals, _ = _Sums.sizes([(1.0, sums), *boxes])
         missed, residual = residual, max(residual, _worst_share(residuals, sizes))
-        if residual > NOTED * missed:
+        if residual > NOTE_RATIO * missed:
             notes += [f"{one}: the points of a fit hardly see it" for one in narrow]
     error = error_estimate(solver) if estimate else None
     if estimate and error is None:
@@ -56,7 +56,7 @@ def assess(solver: Surrogate, points: torch.Tensor, estimate: bool = True) -> As
 
 
 @dataclass(frozen=True)
-class _Measured:
+class _Sums:
     """Sums of squares over some points.
 
     Attributes:
@@ -73,7 +73,7 @@ class _Measured:
     values: torch.Tensor
 
     @classmethod
-    def at(cls, solver: Surrogate, points: torch.Tensor) -> "_Measured":
+    def at(cls, solver: Surrogate, points: torch.Tensor) -> "_Sums":
         jet, slopes, rates = linearised(solver, points)
         changes = jet[solver.problem.channels.index("t")]
         linear = slopes * jet.unsqueeze(2)  # [channels, points, equations, fields]
@@ -88,8 +88,8 @@ class _Measured:
         )
 
     @classmethod
-    def together(
-        cls, parts: Sequence[tuple[float, Sequence["_Measured"]]]
+    def sizes(
+        cls, parts: Sequence[tuple[float, Sequence["_Sums"]]]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Root mean squares of terms (added up), residuals and fields, each [fields].
 
@@ -97,7 +97,7 @@ class _Measured:
             parts: (share of the domain that they stand for, points in chunks).
         """
 
-        def size(of: Callable[["_Measured"], torch.Tensor]) -> torch.Tensor:
+        def size(of: Callable[["_Sums"], torch.Tensor]) -> torch.Tensor:
             total = torch.zeros_like(of(parts[0][1][0]))
             for share, chunks in parts:
                 count = sum(chunk.points for chunk in chunks)
@@ -117,20 +117,20 @@ def _worst_share(residuals: torch.Tensor, sizes: torch.Tensor) -> float:
     return worst if math.isfinite(worst) else math.inf
 
 
-def _more(problem: Problem, count: int) -> torch.Tensor:
+def _random_points(problem: Problem, count: int) -> torch.Tensor:
     """Random points for an equation that reads the coordinates: its sources may be narrow."""
     unit = np.random.default_rng(0).uniform(size=(count, len(problem.axes)))
     return torch.from_numpy(problem.domain.from_unit(unit))
 
 
-def _scales(problem: Problem, sizes: torch.Tensor) -> list[str]:
+def _scale_notes(problem: Problem, sizes: torch.Tensor) -> list[str]:
     """Fields whose size is far from what their family declares, each in a sentence."""
-    told = []
+    notes = []
     for name, scale, size in zip(problem.fields, problem.scales, sizes.tolist(), strict=True):
-        if size > FAR * scale or 0 < size < scale / FAR:
-            told.append(
+        if size > SCALE_RATIO * scale or 0 < size < scale / SCALE_RATIO:
+            notes.append(
                 f"{name} has the size {size:.1e} here and is measured in {scale:g}: if that is its "
                 "size, and not that of a fit that failed, declare it in `scales` of the family "
                 f"{problem.name}"
             )
-    return told
+    return notes

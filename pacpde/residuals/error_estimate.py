@@ -27,9 +27,9 @@ from pacpde.residuals.estimate_grid import NODES, Grid
 from pacpde.residuals.terms import channels_of
 from pacpde.runtime import gradients
 
-DENSE, PLACES = 2048, 4  # even times, and places at each, at which defects are looked at
+DEFECT_TIMES, DEFECT_PLACES = 2048, 4  # even times, and places at each, of the defects
 CHUNK = 8192  # points at once
-FINE, IN_BOX = 2**16, 2**12  # points of a start that is narrow, and around its features
+START_POINTS, BOX_POINTS = 2**16, 2**12  # of a narrow start, and around its features
 
 
 def error_estimate(solver: Surrogate) -> float | None:
@@ -67,15 +67,15 @@ def _defects_in_time(solver: Surrogate) -> np.ndarray:
     problem = solver.problem
     if not problem.domain.space or "t" not in problem.coordinates_read:
         return np.zeros(0)
-    unit = np.random.default_rng(0).uniform(size=(DENSE, PLACES, len(problem.axes)))
-    unit[..., 0] = np.linspace(0, 1, DENSE)[:, None]
+    unit = np.random.default_rng(0).uniform(size=(DEFECT_TIMES, DEFECT_PLACES, len(problem.axes)))
+    unit[..., 0] = np.linspace(0, 1, DEFECT_TIMES)[:, None]
     points = torch.from_numpy(problem.domain.from_unit(unit.reshape(-1, unit.shape[-1])))
     total = np.zeros(0)
     for own in points.to(solver.weights).split(CHUNK):
         jet, _, rates = linearised(solver, own)
         defect = (rates - jet[problem.channels.index("t")]) / rates.new_tensor(problem.scales)
         total = np.append(total, defect.abs().sum(-1).double().cpu().numpy())
-    return np.nan_to_num(total.reshape(DENSE, PLACES).mean(1), posinf=0.0)
+    return np.nan_to_num(total.reshape(DEFECT_TIMES, DEFECT_PLACES).mean(1), posinf=0.0)
 
 
 def _missed_start(solver: Surrogate) -> float:
@@ -85,11 +85,11 @@ def _missed_start(solver: Surrogate) -> float:
     if not narrow:
         return 0.0
     points = problem.domain.from_unit(
-        np.random.default_rng(0).uniform(size=(FINE, len(problem.axes)))
+        np.random.default_rng(0).uniform(size=(START_POINTS, len(problem.axes)))
     )
     points[:, 0] = problem.domain.axis("t").lower
     wrong, size = np.zeros(len(problem.fields)), np.zeros(len(problem.fields))
-    for some, share in [(points, 1.0), *(one.box(problem, IN_BOX) for one in narrow)]:
+    for some, share in [(points, 1.0), *(one.box(problem, BOX_POINTS) for one in narrow)]:
         parts = problem.initial_fields(*some.T[1:])
         start = np.stack([np.broadcast_to(part, len(some)) for part in parts], -1)
         size += share * (start**2).mean(0)
@@ -170,9 +170,9 @@ def _edge_error(problem: Problem, grid: Grid, values: np.ndarray) -> np.ndarray:
     for position, axis in reversed(list(enumerate(problem.domain.space))):
         edge = problem.edges[axis.name]
         if isinstance(edge, Dirichlet):
-            for place, held in ((axis.lower, edge.lower), (axis.upper, edge.upper)):
+            for place, value in ((axis.lower, edge.lower), (axis.upper, edge.upper)):
                 at = grid.nodes[:, position] == place
-                error[:, at] = held - values[:, at]
+                error[:, at] = value - values[:, at]
     return error
 
 

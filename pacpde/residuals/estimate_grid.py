@@ -86,14 +86,14 @@ def _times(problem: Problem, defects: np.ndarray) -> np.ndarray:
     time = problem.domain.axis("t")
     if problem.domain.space:
         share = np.linspace(0, 1, PDE_STEPS + 1)
-        found = time.lower + time.length * (0.3 * share + 0.7 * share**2)
+        result = time.lower + time.length * (0.3 * share + 0.7 * share**2)
         if not defects.any():
-            return found
+            return result
         # as many more, each for the same part of the defect: a source may be short
         reached = np.insert(np.cumsum((defects[1:] + defects[:-1]) / 2), 0, 0.0)
         even = np.linspace(0, 1, len(defects))
         more = np.interp(share, reached / reached[-1], even)
-        return np.unique(np.concatenate([found, time.lower + time.length * more]))
+        return np.unique(np.concatenate([result, time.lower + time.length * more]))
     steps = int(ODE_STEPS * max(1.0, problem.span_ratio))
     early = np.concatenate([[0.0], np.geomspace(1e-9, 1 / steps, EARLY)])
     return time.lower + time.length * np.append(early, np.linspace(0, 1, steps + 1)[2:])
@@ -177,7 +177,7 @@ def _differences(x: np.ndarray, period: float | None) -> list[sp.csr_array]:
 
 def _product(matrices: Sequence[sp.csr_array]) -> sp.csr_array:
     """The Kronecker product of one matrix an axis."""
-    found = matrices[0]
+    result = matrices[0]
     for matrix in matrices[1:]:
-        found = sp.kron(found, matrix).tocsr()
-    return found
+        result = sp.kron(result, matrix).tocsr()
+    return result

@@ -48,12 +48,12 @@ class Unknowns:
     @property
     def units(self) -> np.ndarray:
         """A typical change of each number, [unknowns]: 1 for a logarithm."""
-        found = []
+        units = []
         for name, number in zip(self.names, self.start, strict=True):
             about = self.problem.declared()[name]
             span = SPAN * (about.upper - about.lower)
-            found.append(1.0 if self.logarithmic(name) else max(abs(number), span))
-        return np.array(found)
+            units.append(1.0 if self.logarithmic(name) else max(abs(number), span))
+        return np.array(units)
 
     def at(self, numbers: np.ndarray) -> Problem:
         """The problem with the coefficients that stand for some numbers, within their bounds."""

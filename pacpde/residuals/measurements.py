@@ -8,7 +8,7 @@ from pacpde.networks.batch import Ansatz
 from pacpde.residuals.terms import LabelTerm
 from pacpde.runtime import Runtime, generator
 
-HELD_OUT_SHARE = 0.2  # share of them that is held out where they are all there is
+HELD_OUT_SHARE = 0.2  # of the measurements, where a fit has no equation
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Measurements:
         return LabelTerm.at(ansatz, runtime.tensor(self.points), runtime.tensor(self.values))
 
     def split(self, share: float, seed: int) -> tuple["Measurements", "Measurements"]:
-        """(the rest, at least one for the share), shuffled by `seed`."""
+        """(the others, about this share of them and at least one), shuffled by `seed`."""
         order = generator(seed, "held-out labels").permutation(len(self.points))
-        held = max(1, round(share * len(order)))
-        keep, out = order[held:], order[:held]
+        count = max(1, round(share * len(order)))
+        keep, out = order[count:], order[:count]
         return (
             Measurements(self.points[keep], self.values[keep]),
             Measurements(self.points[out], self.values[out]),

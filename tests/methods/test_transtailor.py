@@ -59,7 +59,7 @@ def test_the_least_important_go_until_a_share_of_the_flops_has() -> None:
 
 def test_importance_is_the_mean_size_of_every_points_share(source: Surrogate) -> None:
     network = Scaled.of(source.network)
-    factors = torch.linspace(0.5, 1.5, network.others, dtype=torch.float64)
+    factors = torch.linspace(0.5, 1.5, network.n_extra, dtype=torch.float64)
     vector = torch.cat([source.weights, factors])
     task, draw = PhysicsTask(Heat(alpha=0.3)), SamplingSpec(30)
     terms = task.terms(network, vector, draw, generator(0, "importance"))

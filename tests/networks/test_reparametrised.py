@@ -18,7 +18,7 @@ NETWORKS = [LowRank.of(INNER, rank=2), Masked.of(INNER, threshold=0.1), Scaled.o
 
 def vector(network: Reparametrised) -> torch.Tensor:
     rng = np.random.default_rng(0)
-    others = rng.normal(0, 1, network.others)
+    others = rng.normal(0, 1, network.n_extra)
     return torch.tensor(np.concatenate([network.inner.init_weights(rng), others]))
 
 

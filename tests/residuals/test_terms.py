@@ -1,14 +1,23 @@
 """What the residuals are: signs, scales and weights, against autograd and by hand."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pytest
 import torch
+from numpy.random import Generator
 
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
+from pacpde.networks.protocol import Network
+from pacpde.optim.least_squares import LeastSquares
+from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
 from pacpde.physics import Problem
 from pacpde.physics.derivatives import taylor_channels
 from pacpde.problems import Burgers, Heat, Heat2D, Lorenz
 from pacpde.residuals.factors import residuals
+from pacpde.residuals.jacobian import linearise
+from pacpde.residuals.physics_task import PhysicsTask
+from pacpde.residuals.task import SamplingSpec
 from pacpde.residuals.terms import LabelTerm, PhysicsTerm, Term
 
 
@@ -106,3 +115,43 @@ def test_terms_are_stacked_in_order_one_kind_after_the_other() -> None:
     made = residuals(network, weights, [physics, labels])
     assert made.shape == (3 * 5 + 3 * 2,)
     assert torch.equal(made, torch.cat(parts))
+
+
+@dataclass(frozen=True)
+class FlatTerm(Term):
+    """A penalty on ∂u/∂x, as a user may write it, with the defaults of a term."""
+
+    n_components = 1
+
+    def residual(self, fields: torch.Tensor) -> torch.Tensor:
+        return self.weighted(fields[..., self.batch.names.index("x"), :, :1])
+
+
+@dataclass(frozen=True)
+class FlatTask(PhysicsTask):
+    """An equation, and one more term."""
+
+    def terms(
+        self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, rng: Generator
+    ) -> list[Term]:
+        points = self.runtime.tensor(self.problem.domain.restricted("x", upper=0.25).sample(9, rng))
+        batch = self.ansatz(sampling).batch(points, ("", "x"))
+        return [*super().terms(network, weights, sampling, rng), FlatTerm(batch, weight=2.0)]
+
+
+def test_a_term_of_a_user_is_one_class() -> None:
+    task, rng = FlatTask(Heat(alpha=0.3)), np.random.default_rng(0)
+    network = network_for(task.ansatz(SamplingSpec()), 6, 2, "tanh")
+    weights = torch.tensor(network.init_weights(rng))
+    terms = task.terms(network, weights, SamplingSpec(20), rng)
+    own = terms[-1]
+    assert own.batch_key != replace(own).batch_key  # never stacked unless it says so
+    parts = [own.subset(slice(0, 4)), own.subset(slice(4, 9))]
+    whole = residuals(network, weights, [own])
+    torch.testing.assert_close(residuals(network, weights, parts), whole, rtol=1e-14, atol=0)
+    r, jacobian = linearise(network, weights, terms)
+    expected = torch.func.jacrev(lambda w: residuals(network, w, terms))(weights)
+    torch.testing.assert_close(jacobian.dense(), expected, rtol=1e-12, atol=1e-12)
+    problem = LeastSquares(network, weights, torch.ones_like(weights, dtype=torch.bool), terms)
+    made = LevenbergMarquardt().run(problem, problem.x0, 5)
+    assert made.loss < 0.1 * problem.loss(problem.x0) and r.shape == (29,)

@@ -1,0 +1,147 @@
+"""A network of another kind: the required part is enough for a fit, the rest is refused clearly."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pacpde.errors import InvalidValueError
+from pacpde.methods.lora import LoRA
+from pacpde.networks.jets import activate, order, slopes
+from pacpde.networks.layout import WeightLayout
+from pacpde.networks.mlp import MLP
+from pacpde.networks.protocol import Columns, Factors, Network
+from pacpde.optim.least_squares import LeastSquares
+from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
+from pacpde.pac import score_mask
+from pacpde.problems import Burgers
+from pacpde.residuals.factors import residuals
+from pacpde.residuals.physics_task import PhysicsTask
+from pacpde.residuals.task import SamplingSpec
+
+
+@dataclass(frozen=True)
+class SineSeries(Network):
+    """u = Σ_k w_k sin(a_k·x + b_k) with fixed a and b, one output."""
+
+    inputs: int
+    outputs: int = 1
+    count: int = 60
+
+    @property
+    def size(self) -> int:
+        return self.count
+
+    @property
+    def layout(self) -> WeightLayout:
+        return WeightLayout.of({"series.weight": (1, self.count)})
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def init_weights(self, rng: np.random.Generator, frequency: float | None = None) -> np.ndarray:
+        return rng.normal(0, 0.1, self.count)
+
+    def features(self, jet: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
+        rng = np.random.default_rng(0)
+        z = jet @ torch.tensor(rng.normal(0, 2, (self.inputs, self.count)))
+        z[..., 0, :, :] += torch.tensor(rng.uniform(0, 6, self.count))
+        return activate(slopes("sin", z[..., 0, :, :], order(names)), z, names)
+
+    def forward(
+        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str]
+    ) -> torch.Tensor:
+        return self.features(jet, names) @ weights[..., None, :, None]
+
+    def linearise(
+        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str], images: int
+    ) -> tuple[torch.Tensor, Callable[[torch.Tensor], Factors]]:
+        features = self.features(jet, names)
+
+        def rows(slopes: torch.Tensor) -> Rows:
+            jacobian = torch.einsum("k...cn,...cnw->...knw", slopes[..., 0], features)
+            return Rows(jacobian.unflatten(-2, (images, -1)).sum(-3))
+
+        return features @ weights[..., None, :, None], rows
+
+    def columns(
+        self, indices: torch.Tensor | None, limit: int, device: torch.device
+    ) -> list[Columns]:
+        return [Columns(self.size if indices is None else len(indices), indices=indices)]
+
+    def factor_bytes(self, jet: torch.Tensor) -> int:
+        return 8 * self.size * jet.shape[-2]
+
+
+@dataclass(frozen=True)
+class Rows(Factors):
+    """The Jacobian written out, [..., n_components, points, size]."""
+
+    stacked = ("jacobian",)
+
+    jacobian: torch.Tensor
+
+    @property
+    def n_components(self) -> int:
+        return self.jacobian.shape[-3]
+
+    @property
+    def points(self) -> int:
+        return self.jacobian.shape[-2]
+
+    def subset(self, points: slice) -> "Rows":
+        return replace(self, jacobian=self.jacobian[..., points, :])
+
+    def write(self, columns: Columns, target: torch.Tensor) -> None:
+        rows = self.jacobian.flatten(-3, -2)
+        target.copy_((rows if columns.indices is None else rows[..., columns.indices]).mT)
+
+    def times(self, direction: torch.Tensor) -> torch.Tensor:
+        return (self.jacobian.flatten(-3, -2) @ direction[..., None])[..., 0]
+
+    def add_transposed(self, y: torch.Tensor, total: torch.Tensor) -> None:
+        total += (self.jacobian.flatten(-3, -2).mT @ y[..., None])[..., 0]
+
+
+@pytest.mark.parametrize("memory_bytes", [2**30, 20_000], ids=["written out", "in factors"])
+@pytest.mark.parametrize("odd", [False, True])
+def test_the_required_part_is_enough_for_second_order_steps(memory_bytes: int, odd: bool) -> None:
+    task, rng = PhysicsTask(Burgers(nu=0.3)), np.random.default_rng(1)
+    network = SineSeries(2)
+    weights = torch.tensor(network.init_weights(rng))
+    terms = task.terms(network, weights, SamplingSpec(200, odd=odd), rng)
+    free = torch.arange(network.size) % 6 > 0
+    problem = LeastSquares(network, weights, free, terms).within(memory_bytes)
+    _, jacobian = problem.linearise(problem.x0)
+    expected = torch.func.jacrev(lambda w: residuals(network, w, problem.terms))(weights)
+    # the same sums in another order
+    torch.testing.assert_close(jacobian.dense(), expected[:, free], rtol=1e-10, atol=1e-10)
+    made = LevenbergMarquardt().run(problem, problem.x0, 20)
+    assert made.loss < 1e-2 * problem.loss(problem.x0)  # 50 fixed sines leave about 1e-3
+    assert torch.equal(problem.insert(made.x)[~free], weights[~free])
+
+
+def test_what_a_network_lacks_is_refused_in_a_sentence() -> None:
+    network = SineSeries(2)
+    scores = torch.rand(network.size)
+    kept = score_mask(network, scores, 0.5)
+    assert int(kept.sum()) == network.size // 2
+    with pytest.raises(
+        InvalidValueError, match=r"SineSeries has no hidden neurons.*another method"
+    ):
+        score_mask(network, scores, 0.5, scope="neuron")
+    with pytest.raises(InvalidValueError, match=r"SineSeries has no dense layers.*dense network"):
+        _ = network.layers
+    with pytest.raises(InvalidValueError, match="SineSeries has no hidden neurons"):
+        LoRA().check_network(network)
+    with pytest.raises(InvalidValueError, match="SineSeries has no dense layers"):
+        network.enlarged(extra_outputs=1)
+
+
+def test_equal_widths_are_one_width() -> None:
+    assert MLP(2, 1, (5, 5), 2) == MLP(2, 1, 5, 2)
+    assert MLP.from_settings({**MLP(2, 1, (5, 4), 2).settings, "width": [5, 4]}).widths == (5, 4)
