@@ -24,6 +24,11 @@ FIRST_CALLS = {
     "nearest": "pacpde.nearest([source()], problem())",
     "identify": "pacpde.identify(source(), *measured(), steps=2, points=20)",
     "identify_by_scipy": "pacpde.identify_by_scipy(problem(), *measured())",
+    "fit_table": "pacpde.fit_table([[0.1], [0.5], [0.9]], [1, 2, 3], width=4, depth=1, steps=2)",
+    "transfer_table": (
+        "t = [[0.1], [0.5], [0.9]], [1, 2, 3]; pacpde.transfer_table(pacpde.fit_table(*t, width=4, "
+        "depth=1, steps=2), *t, source_table=t, method='warm_start', settings={'steps': 2})"
+    ),
     "save and load": "pacpde.save(source(), folder); pacpde.load(folder)",
     "Surrogate": "source()(0.5, 0.5)",
     "Runtime": "pacpde.Runtime(dtype='float32')",
@@ -36,7 +41,7 @@ FIRST_CALLS = {
         "d.write(r, folder / 'a.h5', d.draw_labels(r, 3)); d.load(folder / 'a.h5')"
     ),
     "compare": (
-        "from pacpde.studies.comparison import compare; compare(problem(), problem(alpha=0.6), "
+        "pacpde.compare(problem(), problem(alpha=0.6), "
         f"['warm_start'], settings=dict({SMALL}))"
     ),
     "plugin": (

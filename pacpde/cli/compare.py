@@ -140,12 +140,12 @@ def compare(
     if not overwrite:
         store.check_shown()
     with showing(SIDE_BY_SIDE if together else 1) as show:
-        found = run_comparison(plan, output, progress=show, log=show.say, overwrite=overwrite)
+        comparison = run_comparison(plan, output, progress=show, log=show.say, overwrite=overwrite)
     from pacpde import plots
 
-    plots.draw_all(found, output, overwrite=overwrite)
+    plots.draw_all(comparison, output, overwrite=overwrite)
     title = f"{plan.source} to {plan.target}"
-    table = printing.record_table(title, found.records)
+    table = printing.record_table(title, comparison.records)
     sentence = f"records and pictures in {output}"
-    emit({"records": found.records}, json, table, sentence, overwrite=replace)
-    exit_for(found.fitted, plan.settings, output)
+    emit({"records": comparison.records}, json, table, sentence, overwrite=replace)
+    exit_for(comparison.fitted, plan.settings, output)

@@ -25,6 +25,7 @@ from pacpde.cli.options import (
 )
 from pacpde.cli.output import Number, complain, emit, showing, table
 from pacpde.errors import SolverError
+from pacpde.methods import IdentificationResult
 from pacpde.runtime import Runtime, check_seed
 
 
@@ -100,15 +101,15 @@ def identify(
     with before as (done, may_replace):
         if done is None:
             with showing() as show:
-                found = by_surrogate(
+                result = by_surrogate(
                     trained, at, values, unknown=names, noise=noise, settings=settings, seed=seed,
                     progress=show,
                 )  # fmt: skip
-            assert found.surrogate is not None
-            ways = {"surrogate": found}
+            assert result.surrogate is not None
+            results = {"surrogate": result}
             if beside_scipy:
                 try:
-                    ways["scipy"] = identify_by_scipy(
+                    results["scipy"] = identify_by_scipy(
                         trained.problem, at, values, unknown=names, noise=noise
                     )
                 except SolverError as error:
@@ -118,25 +119,25 @@ def identify(
                 "labels": len(at),
                 "seed": seed,
                 "folder": str(output),
-                **{way: _content(made) for way, made in ways.items()},
+                **{solver: _content(one) for solver, one in results.items()},
             }
-            made = replace(found.surrogate, provenance=job.provenance())
-            output_folder.save(job, made, output, content)
+            surrogate = replace(result.surrogate, provenance=job.provenance())
+            output_folder.save(job, surrogate, output, content)
         else:
             content = done.result
-    shown = {way: content[way] for way in ("surrogate", "scipy") if way in content}
+    shown = {name: content[name] for name in ("surrogate", "scipy") if name in content}
     rows = [
-        [way, name, Number(f"{one['value']:.6g}"), _error(one["standard_error"]),
-         Number(f"{made['noise']:.2g}"), Number(f"{made['seconds']:.1f}"), made["outcome"]]
-        for way, made in shown.items()
-        for name, one in made["estimates"].items()
+        [solver, name, Number(f"{one['value']:.6g}"), _error(one["standard_error"]),
+         Number(f"{about['noise']:.2g}"), Number(f"{about['seconds']:.1f}"), about["outcome"]]
+        for solver, about in shown.items()
+        for name, one in about["estimates"].items()
     ]  # fmt: skip
     headings = ["by", "coefficient", "value", "standard error", "noise", "seconds", "outcome"]
     title = f"Coefficients from {len(at)} labels"
     emit(content, json, table(title, headings, rows), overwrite=may_replace)
-    for way, made in shown.items():
-        for doubt in made["doubts"]:
-            complain(f"pacpde: {way}: {doubt}")
+    for solver, about in shown.items():
+        for doubt in about["doubts"]:
+            complain(f"pacpde: {solver}: {doubt}")
     outcome = content["surrogate"]["outcome"]
     if outcome != "converged":
         complain(f"pacpde: it ended {outcome}; what there is is kept in {output}.")
@@ -148,14 +149,14 @@ def _error(value: float | None) -> Number:
     return Number(f"{math.inf if value is None else value:.2g}")
 
 
-def _content(made: Any) -> dict[str, Any]:
+def _content(result: IdentificationResult) -> dict[str, Any]:
     return {
         "estimates": {
             name: {"value": value, "standard_error": error}
-            for name, (value, error) in made.estimates.items()
+            for name, (value, error) in result.estimates.items()
         },
-        "noise": made.noise,
-        "seconds": made.seconds,
-        "outcome": made.outcome,
-        "doubts": made.doubts(),
+        "noise": result.noise,
+        "seconds": result.seconds,
+        "outcome": result.outcome,
+        "doubts": result.doubts(),
     }

@@ -23,17 +23,17 @@ from pacpde.studies import records
 
 def assignments(words: Sequence[str], where: str) -> dict[str, str]:
     """`name=value` words as a map; `where` says in errors what they are."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for word in words:
         name, equals, value = (part.strip() for part in word.partition("="))
         if not equals or not name:
             raise InvalidValueError(
                 f"{word!r} is no {where}: write name=value, without spaces around the =."
             )
-        if name in found:
+        if name in values:
             raise InvalidValueError(f"{where} {name!r} is given twice: give it once.")
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
 def problem(family: str, words: Sequence[str], until: float | None = None) -> Problem:
@@ -55,15 +55,15 @@ def target(source: Problem, words: Sequence[str], until: float | None) -> Proble
 
 
 def _values(family: type[Problem], words: Sequence[str]) -> dict[str, float]:
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for name, text in assignments(words, "coefficient").items():
         if name not in family.declared():
             raise unknown(f"coefficient of {family.name}", name, family.declared())
         try:
-            found[name] = evaluate(text)
+            values[name] = evaluate(text)
         except PacpdeError as error:
             raise InvalidValueError(f"{family.name}: {name}={text}: {error}") from error
-    return found
+    return values
 
 
 def method_names(text: str) -> list[str]:
@@ -169,7 +169,7 @@ def settings(**values: float | str | None) -> dict[str, Any]:
 def reference(problem: Problem, choice: str, tolerance: float | None) -> Reference | None:
     """What grades a problem that is about to be fitted; what there is to say of it is said."""
     _check_reference_tolerance(tolerance)
-    return grading_reference(problem, choice, tolerance, _told)
+    return grading_reference(problem, choice, tolerance, _log)
 
 
 def grading(choice: str, tolerance: float | None) -> dict[str, object]:
@@ -182,11 +182,11 @@ def solution(problem: Problem, tolerance: float | None) -> Reference:
     """A reference certified to `tolerance`; without one, to the best that there is."""
     if tolerance is not None:
         return datasets.reference_for(problem, tolerance=tolerance, progress=complain)
-    found = datasets.reference_for(problem, loosest=LOOSEST, progress=complain)
+    result = datasets.reference_for(problem, loosest=LOOSEST, progress=complain)
     wanted = default_tolerance(problem)
-    if found.certified_error > wanted:
-        _told(certified_to_less(found, wanted))
-    return found
+    if result.certified_error > wanted:
+        _log(certified_to_less(result, wanted))
+    return result
 
 
 def references(
@@ -194,9 +194,9 @@ def references(
 ) -> References:
     """What grades both ends of a transfer, before anything is trained."""
     _check_reference_tolerance(tolerance)
-    found = transfer_references(source, target, choice, tolerance, _told)
-    check_label_source(labels, found.target, choice)
-    return found
+    references = transfer_references(source, target, choice, tolerance, _log)
+    check_label_source(labels, references.target, choice)
+    return references
 
 
 def _check_reference_tolerance(tolerance: float | None) -> None:
@@ -204,7 +204,7 @@ def _check_reference_tolerance(tolerance: float | None) -> None:
         check_tolerance(tolerance, "--reference-tolerance")
 
 
-def _told(sentence: str) -> None:
+def _log(sentence: str) -> None:
     complain(f"pacpde: {sentence}")
 
 
@@ -213,7 +213,7 @@ def output_file(path: Path, *taken: Path, overwrite: bool = True) -> Path:
 
     Without `overwrite` it must not be there yet.
     """
-    apart(path, *taken)
+    check_separate(path, *taken)
     if path.is_dir():
         raise OutputError(f"{str(path)!r} is a folder: give the name of a file.")
     check_writable(path)
@@ -222,7 +222,7 @@ def output_file(path: Path, *taken: Path, overwrite: bool = True) -> Path:
 
 def output_folder(path: Path, *taken: Path) -> Path:
     """A folder for one surrogate, which may replace a surrogate and nothing else."""
-    apart(path, *taken)
+    check_separate(path, *taken)
     checkpoint.check_place(path)
     check_writable(path)
     return path
@@ -253,7 +253,7 @@ def json_target(
     return overwrite
 
 
-def apart(path: Path, *taken: Path) -> None:
+def check_separate(path: Path, *taken: Path) -> None:
     """Refuse an output that is, lies in or holds one of `taken`."""
     here = follow(path)
     for other in taken:

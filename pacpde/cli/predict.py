@@ -49,12 +49,12 @@ def predict(
     if output is not None:
         inputs.output_file(output, folder, points)
     inputs.json_target(json, folder, points, *([output] if output else []))
-    asked = tabulated.read(points, surrogate.problem, extrapolate)
-    for remark in tabulated.remarks(asked, surrogate):
+    table = tabulated.read(points, surrogate.problem, extrapolate)
+    for remark in tabulated.remarks(table, surrogate):
         complain(f"pacpde: {remark}")
-    fields = asked.fields(surrogate)
-    tabulated.write(asked, fields, surrogate, output, overwrite=overwrite)
-    summary = asked.summary(surrogate, fields, output)
+    fields = table.fields(surrogate)
+    tabulated.write(table, fields, surrogate, output, overwrite=overwrite)
+    summary = table.summary(surrogate, fields, output)
     if output is None and summary["error"] is not None:
         complain(f"pacpde: {tabulated.sentence(summary)}")
     shown = [tabulated.sentence(summary)] if output else []

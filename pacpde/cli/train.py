@@ -76,14 +76,14 @@ def train(
     inputs.output_folder(output)
     grading = inputs.grading(reference, reference_tolerance)
     job = Training(problem, check_seed(seed), Runtime(device, dtype), settings, grading)
-    with outputs.one_surrogate(job, output, json, overwrite=overwrite) as (found, replace):
-        if found is None:
-            graded = inputs.reference(problem, reference, reference_tolerance)
+    with outputs.one_surrogate(job, output, json, overwrite=overwrite) as (finished, replace):
+        if finished is None:
+            certified = inputs.reference(problem, reference, reference_tolerance)
             with showing() as show:
                 surrogate = job.run(show, output_folder.resume_state(output, job.key))
-            result = tables.trained(surrogate, graded, output, seed)
+            result = tables.trained(surrogate, certified, output, seed)
             output_folder.save(job, surrogate, output, result)
         else:
-            surrogate, result = found.surrogate, found.result
+            surrogate, result = finished.surrogate, finished.result
     emit(result, json, tables.training(result), overwrite=replace)
     exit_for({str(problem): surrogate}, settings, output)

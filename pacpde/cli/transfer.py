@@ -96,32 +96,32 @@ def transfer(
     if among:
         folders = {source: trained, **{folder: checkpoint.load(folder) for folder in among}}
         trained = nearest(list(folders.values()), target, seed=check_seed(seed))
-        source = next(folder for folder, made in folders.items() if made is trained)
+        source = next(folder for folder, one in folders.items() if one is trained)
         complain(f"pacpde: starting from {source}, {trained.problem}.")
-    (way,) = inputs.methods_of([method], option or [], sparsity=sparsity, strength=strength)
+    (chosen,) = inputs.methods_of([method], option or [], sparsity=sparsity, strength=strength)
     runtime = Runtime(device, dtype or trained.runtime.dtype)
     settings = inputs.settings(
         steps=steps, points=points, tolerance=tolerance, memory_gib=memory, optimiser=optimiser
     )
     training = Training.of_surrogate(trained.to(runtime), check_seed(seed), settings)
     job = Cell(
-        training, target, way, {}, labels, noise, physics, reference, reference_tolerance,
+        training, target, chosen, {}, labels, noise, physics, reference, reference_tolerance,
     )  # fmt: skip
     inputs.output_folder(output, source)
-    with outputs.one_surrogate(job, output, json, source, overwrite=overwrite) as (found, replace):
-        if found is None:
-            graded = inputs.references(
+    with outputs.one_surrogate(job, output, json, source, overwrite=overwrite) as (finished, replace):
+        if finished is None:
+            references = inputs.references(
                 trained.problem, target, reference, reference_tolerance, labels
             )
             with showing() as show:
                 result = job.transfer(
-                    training.surrogate, references=graded, progress=show,
+                    training.surrogate, references=references, progress=show,
                     resume_state=output_folder.resume_state(output, job.key),
                 )  # fmt: skip
             surrogate, record = result.surrogate, result.record()
             output_folder.save(job, surrogate, output, record)
         else:
-            surrogate, record = found.surrogate, found.result
+            surrogate, record = finished.surrogate, finished.result
     table = printing.record_table(str(target), [record])
     emit(record, json, table, f"written to {output}", overwrite=replace)
     exit_for({method: surrogate}, settings, output)
