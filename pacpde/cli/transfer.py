@@ -108,7 +108,10 @@ def transfer(
         training, target, chosen, {}, labels, noise, physics, reference, reference_tolerance,
     )  # fmt: skip
     inputs.output_folder(output, source)
-    with outputs.one_surrogate(job, output, json, source, overwrite=overwrite) as (finished, replace):
+    with outputs.one_surrogate(job, output, json, source, overwrite=overwrite) as (
+        finished,
+        replace,
+    ):
         if finished is None:
             references = inputs.references(
                 trained.problem, target, reference, reference_tolerance, labels
