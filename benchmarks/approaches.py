@@ -95,7 +95,7 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
                     settings={**settings, **options.settings}, **ATTEMPTS.get(attempt, {}),
                 )  # fmt: skip
                 curve = on_target(result)
-                run = {
+                yield {
                     "seed": seed,
                     "target": name,
                     "method": method,
@@ -109,8 +109,6 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
                     "held_out": result.surrogate.held_out,
                     "source_error": result.source_error,
                 }
-                record["runs"].append(run)
-                yield run
 
 
 def tables(record: Record) -> str:

@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--steps", type=int, default=20, help="of the last phase of every fit")
     parser.add_argument("--only", choices=WORKLOADS, action="append", help="may be repeated")
-    parser.carry_out("Burgers targets one at a time and side by side", runs, table)
+    parser.carry_out("Burgers targets one at a time and side by side", runs, table, key="")
 
 
 def runs(options: Namespace, record: Record) -> Iterator[Run]:

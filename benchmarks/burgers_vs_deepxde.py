@@ -73,7 +73,6 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
             env=environment, check=True,
         )  # fmt: skip
         run = {"name": name, "load_before": load, **json.loads(done.stdout.splitlines()[-1])}
-        record["runs"].append(run)
         yield run
 
 

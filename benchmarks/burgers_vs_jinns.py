@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=4000, help="interior, of jinns")
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds that jinns trains")
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv-jinns")
-    parser.carry_out("Burgers 0.01/pi beside jinns's natural gradient", runs, table)
+    parser.carry_out("Burgers 0.01/pi beside jinns's natural gradient", runs, table, key="")
 
 
 def runs(options: Namespace, record: Record) -> Iterator[Run]:

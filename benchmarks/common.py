@@ -70,13 +70,15 @@ class Benchmark(ArgumentParser):
         what: str,
         runs: Callable[[Namespace, Record], Iterable[Run]],
         table: Callable[[Record], str],
+        key: str = "runs",
         **about: Any,
     ) -> None:
         """Make the record and print its table.
 
         Args:
             what: is measured.
-            runs: puts runs into the record and yields each, after which the record is written.
+            runs: yields a run after the other; each goes into the record, which is then written.
+            key: of the runs in the record; "" if they put themselves into it.
             about: keys of the record before its runs.
         """
         options = self.parse_args()
@@ -84,21 +86,22 @@ class Benchmark(ArgumentParser):
             record = joined(options.join)
             write_record(record, options.output)
         else:
-            record = new_record(what, options.threads, **about)
-            write_each(record, runs(options, record), options.output)
+            record = new_record(what, options.threads, key, **about)
+            write_each(record, runs(options, record), options.output, key)
         print(table(record))
 
 
-def new_record(what: str, threads: int, **about: Any) -> Record:
+def new_record(what: str, threads: int, key: str = "runs", **about: Any) -> Record:
     """A record without runs."""
-    return {
-        "what": what, "machine": machine(threads), "versions": versions(), **about, "runs": [],
-    }  # fmt: skip
+    known = {"what": what, "machine": machine(threads), "versions": versions(), **about}
+    return known | ({key: []} if key else {})
 
 
-def write_each(record: Record, runs: Iterable[Run], output: Path | None) -> None:
+def write_each(record: Record, runs: Iterable[Run], output: Path | None, key: str = "runs") -> None:
     """Carry out the runs that go into a record, and write it after each."""
     for run in runs:
+        if key:
+            record[key].append(run)
         print(*(f"{key}={value}" for key, value in run.items() if key != "curve"), flush=True)
         write_record(record, output)
 

@@ -44,12 +44,12 @@ def main() -> None:
     if options.cell:
         print(json.dumps(measured(*options.cell, options)))
     else:
-        parser.carry_out("seconds and memory of a step", runs, table)
+        parser.carry_out("seconds and memory of a step", runs, table, "cells")
 
 
 def runs(options: Namespace, record: Record) -> Iterator[Run]:
     """Every cell, in a process of its own."""
-    record |= {"memory": options.memory, "cells": record.pop("runs")}
+    record["memory"] = options.memory
     for width in WIDTHS.values():
         for points in options.points:
             cell = {"width": width, "points": points}
@@ -65,7 +65,6 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
             else:
                 failed = {"outcome": f"exit status {done.returncode}"}
                 cell |= failed if done.returncode else json.loads(done.stdout)
-            record["cells"].append(cell)
             yield cell
 
 

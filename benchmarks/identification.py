@@ -81,7 +81,6 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
         if name not in sources:
             sources[name] = source_of(*case.row[:2], options)
         run |= both(sources[name], case, options.settings)
-        record["runs"].append(run)
         yield run
 
 

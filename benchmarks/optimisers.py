@@ -37,8 +37,7 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
     for schedule in [(name,) for name in ALONE] + [(name, ALONE[0]) for name in FIRST]:
         for seed in range(options.seeds):
             curve = run(schedule, seed, options.seconds)
-            record["runs"].append({"schedule": schedule, "seed": seed, "curve": curve})
-            yield record["runs"][-1] | {"best": min(error for _, error in curve)}
+            yield {"schedule": schedule, "seed": seed, "curve": curve}
 
 
 def run(schedule: tuple[str, ...], seed: int, seconds: float) -> Curve:

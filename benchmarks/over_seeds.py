@@ -68,15 +68,13 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
         load = load_average()
         made = fitted(problem, seed, **{**record["settings"], **options.settings})
         curve = made.pop("curve")
-        run = {
+        yield {
             "seed": seed,
             "load_before": load,
             "seconds_to": seconds_to(curve, THRESHOLDS),
             "error": curve[-1][1],
             **made,
         }
-        record["runs"].append(run)
-        yield run
 
 
 def table(record: Record) -> str:

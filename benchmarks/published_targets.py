@@ -53,7 +53,7 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
                     source, Burgers(nu=nu), method=method, seed=0, settings=options.settings
                 )
                 spent, curve = result.record()["seconds"], on_target(result)
-                run = {
+                yield {
                     "method": method,
                     "nu": nu,
                     "source": source.problem.nu,
@@ -65,8 +65,6 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
                     "outcome": result.outcome,
                     "curve": curve,
                 }
-                record["runs"].append(run)
-                yield run
 
 
 def exact_error(surrogate) -> float:

@@ -123,7 +123,7 @@ def main() -> None:
     parser.set_defaults(threads=1)
     parser.add_argument("--port", type=int, default=28_786)
     what = "a study whose worker, scheduler and client were each killed"
-    parser.carry_out(what, runs, table)
+    parser.carry_out(what, runs, table, key="")
 
 
 def runs(options: Namespace, record: Record) -> Iterator[Run]:

@@ -53,7 +53,7 @@ def main() -> None:
     parser.set_defaults(threads=1)
     parser.add_argument("--cells", type=int, default=10_000)
     parser.add_argument("--workers", type=int, default=2)
-    parser.carry_out("a study of cells that do nothing", runs, table)
+    parser.carry_out("a study of cells that do nothing", runs, table, key="")
 
 
 def runs(options: Namespace, record: Record) -> Iterator[Run]:

@@ -47,15 +47,13 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
         )
         warm_start = end(source, "warm_start", seed)
         for rounds in options.rounds:
-            run = {
+            yield {
                 "seed": seed,
                 "flops": source.network.flops,
                 "warm_start": warm_start,
                 "rounds": rounds,
                 "transtailor": end(source, "transtailor", seed, rounds=rounds),
             }
-            record["runs"].append(run)
-            yield run
 
 
 def table(record: Record) -> str:

@@ -50,7 +50,7 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
                "free": backbone.n_unused}  # fmt: skip
     for solver in backbone.solvers:
         recalled = backbone.recall(solver.name)
-        run = {
+        yield {
             "name": solver.name,
             "nu": solver.problem.coefficients["nu"],
             "own": solver.n_own,
@@ -60,8 +60,6 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
             "seconds": solver.seconds,
             "same_bits_after_loading": same_bits(recalled, loaded.recall(solver.name)),
         }
-        record["runs"].append(run)
-        yield run
 
 
 def same_bits(one: Any, other: Any) -> bool:

@@ -42,7 +42,7 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
                 settings=options.settings,
             )  # fmt: skip
             curve = curve_of(result.history)
-            run = {
+            yield {
                 "seed": seed,
                 "target": target,
                 "method": method,
@@ -54,8 +54,6 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
                 "allocated": result.source_error["allocated"],
                 "recalled": result.source_error["recalled"],
             }
-            record["runs"].append(run)
-            yield run
 
 
 def table(record: Record) -> str:
