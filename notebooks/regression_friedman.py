@@ -69,7 +69,7 @@ class Friedman:
     c: np.ndarray
 
     @classmethod
-    def drawn(cls, rng: np.random.Generator) -> "Friedman":
+    def sample(cls, rng: np.random.Generator) -> "Friedman":
         """Coefficients of a source."""
         wide, narrow = 0.1 * DISTANCE, 0.05 * DISTANCE
         return cls(rng.normal(1, wide, 4), rng.normal(1, wide, 5), rng.normal(0, narrow, 5))
@@ -106,18 +106,18 @@ class Pair:
     source_expected: np.ndarray
 
     @classmethod
-    def made(cls, seed: int, target: Friedman | None) -> "Pair":
+    def create(cls, seed: int, target: Friedman | None) -> "Pair":
         """With this target, or one drawn like a source."""
         rng = np.random.default_rng(seed)
-        source = Friedman.drawn(rng)
-        target = target or Friedman.drawn(rng)
+        source = Friedman.sample(rng)
+        target = target or Friedman.sample(rng)
         rows = source.table(SOURCE_ROWS, rng)
         labels = target.table(max(LABELS), rng)
         test = rng.uniform(size=(TEST_POINTS, 10))
         network = fit_table(*rows, seed=seed, **NETWORK)
         return cls(seed, network, rows, *labels, test, target(test), source(test))
 
-    def transferred(self, method: str, labels: int, **options):
+    def transfer(self, method: str, labels: int, **options):
         """By a method of pacpde, from the first so many labels."""
         return transfer_table(
             self.network,
@@ -138,8 +138,8 @@ def rmse(predicted: np.ndarray, expected: np.ndarray) -> float:
     return float(np.sqrt(np.mean((predicted - expected) ** 2)))
 
 
-tuning = [Pair.made(seed, target=None) for seed in TUNING_SEEDS]
-pairs = [Pair.made(seed, TARGET) for seed in SEEDS]
+tuning = [Pair.create(seed, target=None) for seed in TUNING_SEEDS]
+pairs = [Pair.create(seed, TARGET) for seed in SEEDS]
 for pair in pairs:
     own, zero_shot = (
         rmse(pair.network(*pair.test.T), pair.source_expected),
@@ -172,16 +172,16 @@ if SHORT:
 
 def score(method: str, labels: int, options: dict) -> float:
     """Mean log RMSE over the tuning pairs."""
-    errors = [pair.error(pair.transferred(method, labels, **options).surrogate) for pair in tuning]
+    errors = [pair.error(pair.transfer(method, labels, **options).surrogate) for pair in tuning]
     return float(np.mean(np.log(errors)))
 
 
-chosen = {
+best_options = {
     (method, labels): min(trials, key=lambda options: score(method, labels, options))
     for method, trials in TRIALS.items()
     for labels in LABELS
 }
-for (method, labels), options in chosen.items():
+for (method, labels), options in best_options.items():
     print(f"{method:10s} {labels:4d} labels: {options}")
 
 # %% [markdown]
@@ -228,30 +228,30 @@ def baselines(pair: Pair, labels: int) -> dict[str, float]:
 # %%
 NAMES = {"PAC": "pac", "warm start": "warm_start", "scratch": "scratch"}
 errors: dict[tuple[str, int], list[float]] = {}
-kept: dict[str, list[float]] = {}  # RMSE on the source: what the transfer has left of it
+source_errors: dict[str, list[float]] = {}  # RMSE on the source: what the transfer has left of it
 for pair in pairs:
     for labels in LABELS:
-        found = {
-            name: pair.transferred(method, labels, **chosen[method, labels])
+        results = {
+            name: pair.transfer(method, labels, **best_options[method, labels])
             for name, method in NAMES.items()
         }
-        free = {**chosen["pac", labels], "strength": 0.0}
-        found["PAC, λ = 0"] = pair.transferred("pac", labels, **free)
-        row = {name: pair.error(made.surrogate) for name, made in found.items()}
+        unpenalised = {**best_options["pac", labels], "strength": 0.0}
+        results["PAC, λ = 0"] = pair.transfer("pac", labels, **unpenalised)
+        row = {name: pair.error(result.surrogate) for name, result in results.items()}
         for name, error in (row | baselines(pair, labels)).items():
             errors.setdefault((name, labels), []).append(error)
 
-        allocated = found["PAC"].snapshots["allocated"](*pair.test.T)
-        recalled = found["PAC"].surrogate.recall("source")(*pair.test.T)
+        allocated = results["PAC"].snapshots["allocated"](*pair.test.T)
+        recalled = results["PAC"].surrogate.recall("source")(*pair.test.T)
         assert np.array_equal(allocated, recalled), "the source was not kept to the last bit"
         on_source = {
             "trained on the source": pair.network(*pair.test.T),
             "PAC: allocated": allocated,
             "PAC: recalled after the transfer": recalled,
-            "warm start: after the transfer": found["warm start"].surrogate(*pair.test.T),
+            "warm start: after the transfer": results["warm start"].surrogate(*pair.test.T),
         }
         for name, predicted in on_source.items():
-            kept.setdefault(name, []).append(rmse(predicted, pair.source_expected))
+            source_errors.setdefault(name, []).append(rmse(predicted, pair.source_expected))
 names = list(dict.fromkeys(name for name, _ in errors))
 
 # %% [markdown]
@@ -299,8 +299,8 @@ plt.show()
 def ratio(one: str, other: str, labels: int) -> tuple[float, float, float]:
     """RMSE of one over the other's: geometric mean, lower and upper end."""
     logs = np.log(errors[one, labels]) - np.log(errors[other, labels])
-    drawn = np.random.default_rng(0).choice(logs, (10_000, len(logs))).mean(1)
-    low, high = np.exp(np.percentile(drawn, [2.5, 97.5]))
+    resampled = np.random.default_rng(0).choice(logs, (10_000, len(logs))).mean(1)
+    low, high = np.exp(np.percentile(resampled, [2.5, 97.5]))
     return float(np.exp(logs.mean())), float(low), float(high)
 
 
@@ -329,7 +329,7 @@ for labels in LABELS:
 # above compared it bit by bit for every seed and number of labels, and would have stopped.
 
 # %%
-for name, values in kept.items():
+for name, values in source_errors.items():
     print(f"RMSE on the source, {name:33s} {np.mean(values):.2f}")
 
 # %% [markdown]

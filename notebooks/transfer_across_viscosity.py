@@ -48,10 +48,10 @@ source_reference = reference_for(source_problem)
 reference = reference_for(target_problem)
 t, x = np.meshgrid(*reference.axes.values(), indexing="ij")
 exact = target_problem.exact(t, x)
-apart = np.linalg.norm(reference.values - exact) / np.linalg.norm(exact)
+distance = np.linalg.norm(reference.values - exact) / np.linalg.norm(exact)
 print(f"certified error of the source's reference {source_reference.certified_error:.1e}")
 print(f"certified error of the target's reference {reference.certified_error:.1e}")
-print(f"its distance from Cole and Hopf's exact one {apart:.1e}")
+print(f"its distance from Cole and Hopf's exact one {distance:.1e}")
 
 # %% [markdown]
 # ## A source surrogate
@@ -146,15 +146,15 @@ for name in METHODS:
 for error in (1e-2, 1e-3):
     for name in METHODS:
         spent = seconds_to(name, error)
-        said = "never" if spent is None else f"after {spent:.1f} s"
-        print(f"{name} is below {error:.0e} {said}.")
-kept = records["pac"]["source_error"]
-lost = records["warm_start"]["source_error"]["unmasked"]
+        when = "never" if spent is None else f"after {spent:.1f} s"
+        print(f"{name} is below {error:.0e} {when}.")
+source_errors = records["pac"]["source_error"]
+forgotten = records["warm_start"]["source_error"]["unmasked"]
 extra = sum(records["pac"]["seconds"][stage] for stage in ("prune", "allocate"))
 print(
     f"PAC spent {extra:.1f} s on the source before the target and solves it to "
-    f"{kept['recalled']:.1e} afterwards (trained: {kept['trained']:.1e}); "
-    f"the warm start's weights are {lost:.1e} off on it."
+    f"{source_errors['recalled']:.1e} afterwards (trained: {source_errors['trained']:.1e}); "
+    f"the warm start's weights are {forgotten:.1e} off on it."
 )
 print(
     f"scipy solved the target in {reference.seconds:.1f} s with a certified error of "
