@@ -37,6 +37,7 @@ from pacpde.cli.options import (
 )
 from pacpde.cli.output import SIDE_BY_SIDE, emit, showing
 from pacpde.cli.verdicts import exit_for
+from pacpde.methods.arguments import as_mapping
 from pacpde.runtime import Runtime
 from pacpde.studies.comparison import Plan, run_comparison
 
@@ -148,4 +149,4 @@ def compare(
     table = printing.record_table(title, comparison.records)
     sentence = f"records and pictures in {output}"
     emit({"records": comparison.records}, json, table, sentence, overwrite=replace)
-    exit_for(comparison.fitted, plan.settings, output)
+    exit_for(comparison.fitted, as_mapping(plan.settings), output)

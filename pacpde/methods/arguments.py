@@ -67,11 +67,17 @@ def config_after(
     """Settings of fits that go on from a surrogate, whose network and ansatz they keep."""
     if isinstance(settings, TrainingConfig):
         _check_alone("settings", settings, shorthand or {})
-        settings = {field.name: getattr(settings, field.name) for field in fields(settings)}
-        return TrainingConfig.after(source, target, **settings)
+        return TrainingConfig.after(source, target, **as_mapping(settings))
     merged = _merged("settings", settings, shorthand or {})
     _check_unused(merged, OF_THE_SOURCE)
     return TrainingConfig.after(source, target, **merged)
+
+
+def as_mapping(settings: Settings) -> Mapping[str, Any]:
+    """Settings by name: those of a mapping, or all of a `TrainingConfig`."""
+    if not isinstance(settings, TrainingConfig):
+        return settings
+    return {field.name: getattr(settings, field.name) for field in fields(settings)}
 
 
 def method_of(

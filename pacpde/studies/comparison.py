@@ -11,6 +11,7 @@ from pacpde.datasets import References, transfer_references
 from pacpde.datasets.grading import AUTO, check_label_source
 from pacpde.errors import InvalidValueError
 from pacpde.methods import Method
+from pacpde.methods.arguments import Settings, as_mapping
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics import Problem
@@ -101,7 +102,7 @@ class Plan:
     noise: float = 0.0
     physics: bool = True
     options: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
-    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    settings: Settings = dataclasses.field(default_factory=dict)
     runtime: Runtime = Runtime()
     together: bool = False
     reference: Reference | str | Path | None = AUTO
@@ -124,7 +125,11 @@ class Plan:
     def cells(self) -> tuple[Cell, ...]:
         """One a seed and method, in that order."""
         training = Training(
-            self.source, self.seeds[0], self.runtime, self.settings, together=self.together
+            self.source,
+            self.seeds[0],
+            self.runtime,
+            as_mapping(self.settings),
+            together=self.together,
         )
         first = [
             Cell(

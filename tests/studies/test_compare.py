@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pacpde import PAC, Scratch, TrainingConfig
 from pacpde.errors import DataFileError, InvalidValueError, OutputError, UnknownNameError
 from pacpde.problems import Burgers, Heat
 from pacpde.studies import records
@@ -139,6 +140,22 @@ def test_without_a_folder_nothing_is_written(
 def test_a_plan_is_checked_when_it_is_made(changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidValueError):
         Plan(**{"source": Heat(), "target": Heat(alpha=0.3), **changes})
+
+
+def test_objects_are_what_names_with_options_are() -> None:
+    """Of methods and of settings; the cells have the same keys, so that one reuses the other's."""
+    ends = Heat(alpha=0.4), Heat(alpha=0.3)
+    named = Plan(
+        *ends, ["pac", "scratch"], options={"pac": {"sparsity": 0.5}}, settings=SMALL,
+    )  # fmt: skip
+    config = TrainingConfig.of(ends[0], **SMALL)
+    made = Plan(*ends, [PAC(sparsity=0.5), Scratch()], settings=config)
+    assert [cell.key for cell in made.cells] == [cell.key for cell in named.cells]
+    assert [cell.variant for cell in made.cells] == ["pac (sparsity=0.5)", "scratch"]
+    with pytest.raises(InvalidValueError, match="named twice in pac, pac"):
+        Plan(*ends, [PAC(), PAC(sparsity=0.5)], settings=SMALL)
+    with pytest.raises(InvalidValueError, match="options of 'pac', which the methods do not name"):
+        Plan(*ends, [PAC()], options={"pac": {"sparsity": 0.5}}, settings=SMALL)
 
 
 def test_unknown_names_are_refused() -> None:
