@@ -132,7 +132,7 @@ def _options(kind: type[Method], given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _typed(key: str, text: str, field: "dataclasses.Field[Any]") -> Any:
-    """`text` as the kind of value the option holds, told by its hint."""
+    """`text` as a value of the type that the option's hint names."""
     hint = str(field.type)
     if "bool" in hint:
         if text.lower() not in ("true", "false"):

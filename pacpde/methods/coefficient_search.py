@@ -164,10 +164,10 @@ class CoefficientSearch:
         )
 
     def _point(self, numbers: np.ndarray, weights: torch.Tensor, share: float) -> Point:
-        draw = self.phase(share).sampling
+        sampling = self.phase(share).sampling
         memory = int(self.config.memory_gib * 2**29)
         local = sensitivity(
-            self.task, self.unknowns, numbers, self.start.network, weights, draw, memory
+            self.task, self.unknowns, numbers, self.start.network, weights, sampling, memory
         )
         misses = self.measured.weighted(local.misses)
         return Point(numbers, weights, misses, self.measured.weighted(local.slopes), local)

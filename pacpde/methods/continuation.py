@@ -1,4 +1,4 @@
-"""Continuation in equal steps: the coefficients walked without looking."""
+"""Continuation in equal steps of the coefficients, whatever the residuals are."""
 
 from dataclasses import dataclass
 

@@ -113,7 +113,7 @@ class ContinuationStrategy:
 
 @dataclass(frozen=True)
 class ContinuationMethod(Method):
-    """A way to transfer that fits free weights to the target from where they are.
+    """A method that fits trainable weights to the target, from where they are.
 
     Attributes:
         continuation: how the target is reached: "adaptive", "adaptive_only", "cold_start", "fixed"

@@ -1,4 +1,4 @@
-"""DELTA: features of the last hidden layer, held at the source's where the source needs them."""
+"""DELTA: a penalty on changes of those features that the source needs."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ class DELTA(FeatureTuning):
     """
 
     name = "delta"
-    summary = "min L_T + (α/2) Σ W_c (F_c − F_c,S)²: features held where the source needs them"
+    summary = "min L_T + (α/2) Σ W_c (F_c − F_c,S)²: a penalty on features that the source needs"
 
     alpha: float = 1e-6
     beta: float = 1e-10
@@ -62,12 +62,12 @@ class DELTA(FeatureTuning):
 
 def _attention(source: Surrogate, task: Task, seed: int) -> torch.Tensor:
     """How much the source needs each feature, [features], 1 on average."""
-    draw = SamplingSpec(odd=source.ansatz.odd)
-    before = task.held_out(source.network, source.weights, draw) ** 2
+    sampling = SamplingSpec(odd=source.ansatz.odd)
+    before = task.held_out(source.network, source.weights, sampling) ** 2
     rises = []
     for unit in range(source.network.neurons.widths[-1]):
         weights = source.weights.clone()
         source.network.matrices(weights)[-1][0][:, unit] = 0
-        rises.append(max(task.held_out(source.network, weights, draw) ** 2 - before, 0.0))
+        rises.append(max(task.held_out(source.network, weights, sampling) ** 2 - before, 0.0))
     found = source.weights.new_tensor(rises)
     return found / found.mean() if bool(found.any()) else torch.ones_like(found)

@@ -1,4 +1,4 @@
-"""Elastic weight consolidation: held where the source is sensitive."""
+"""Elastic weight consolidation: a penalty on weights to which the source is sensitive."""
 
 from dataclasses import dataclass
 

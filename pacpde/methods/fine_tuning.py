@@ -92,7 +92,6 @@ class FineTuning(WeightTuning, ContinuationMethod):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "free" in cls.__dict__:
             warn_renamed(f"{cls.__name__}.free", "trainable_mask")
-            cls.trainable_mask = cls.__dict__["free"]  # type: ignore[method-assign]
         super().__init_subclass__(**kwargs)
 
     def trainable_mask(self, source: Surrogate) -> torch.Tensor:
@@ -106,8 +105,8 @@ class FineTuning(WeightTuning, ContinuationMethod):
     def tuning_start(
         self, source: Surrogate, target: Task, context: TransferContext
     ) -> TuningStart:
-        mask = self.trainable_mask(source)
-        return TuningStart(source.reset(), mask, self.anchor(source, context))
+        trainable_mask = getattr(self, "free", self.trainable_mask)  # its old name
+        return TuningStart(source.reset(), trainable_mask(source), self.anchor(source, context))
 
 
 @dataclass(frozen=True)

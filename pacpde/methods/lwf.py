@@ -1,4 +1,4 @@
-"""Learning without forgetting: the source's answers, kept by a second head."""
+"""Learning without forgetting: a second head is fitted to the source's values."""
 
 from dataclasses import dataclass, replace
 

@@ -112,7 +112,7 @@ def transfer_in_turn(
             default.
         strength: λ of λ‖trainable weights‖².
         settings: of the fits, see `pacpde.TrainingConfig`; the network is the source's.
-        reference: grades what is held, and nothing more: "auto" or None.
+        reference: grades the solvers, and nothing more: "auto" or None.
         reference_tolerance: relative error that "auto" tries to certify first.
     """
     check_arguments(progress=progress, settings=settings)

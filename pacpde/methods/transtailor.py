@@ -171,7 +171,7 @@ def _importance(
     """Mean over residuals of |r ∂r/∂α · α|, [width] a hidden layer."""
     terms = task.terms(network, vector, sampling, generator(seed, "importance"))
     start = network.inner.size
-    free = torch.arange(start, network.size, device=vector.device)
-    r, jacobian = linearise(network, vector, terms, free)
+    factors = torch.arange(start, network.size, device=vector.device)
+    r, jacobian = linearise(network, vector, terms, factors)
     slopes = r[:, None] * jacobian.dense() * vector[start:]
     return list(slopes.abs().mean(0).split(list(network.neurons.widths)))

@@ -1,4 +1,4 @@
-"""From the source's weights, all of them free."""
+"""From the source's weights, all of them trainable."""
 
 from dataclasses import dataclass
 
@@ -10,4 +10,4 @@ class WarmStart(FineTuning):
     """min over w of L_T(w) from w_S; the source is forgotten."""
 
     name = "warm_start"
-    summary = "min L_T(w) from the source's weights, all free; the source is forgotten"
+    summary = "min L_T(w) from the source's weights, all trainable; the source is forgotten"
