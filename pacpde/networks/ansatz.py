@@ -18,7 +18,7 @@ import torch
 from pacpde.errors import InvalidValueError
 from pacpde.networks.batch import Ansatz, Batch
 from pacpde.networks.jets import check_channels
-from pacpde.networks.mlp import MLP
+from pacpde.networks.mlp import MLP, dense_network
 from pacpde.physics.conditions import Dirichlet, Periodic
 from pacpde.physics.derivatives import taylor_channels
 from pacpde.physics.elementary import exp
@@ -74,6 +74,16 @@ class PhysicsAnsatz(Ansatz):
 
     def with_problem(self, problem: Problem) -> "PhysicsAnsatz":
         return replace(self, problem=problem)
+
+    @property
+    def maps_inputs(self) -> bool:
+        """Whether φ is the map to [−1, 1] and circles, not a function of a user."""
+        return True
+
+    @property
+    def scales_outputs(self) -> bool:
+        """Whether u = g + s m N as declared, not by a function of a user."""
+        return True
 
     def with_odd(self, odd: bool) -> "PhysicsAnsatz":
         return replace(self, odd=odd and bool(self.problem.odd))
@@ -230,4 +240,4 @@ def _constant_edges(problem: Problem) -> list[Edge]:
 
 def network_for(ansatz: Ansatz, width: int, depth: int, activation: str) -> MLP:
     """A dense network with the ends that an ansatz needs."""
-    return MLP(ansatz.inputs, ansatz.outputs, width, depth, activation)
+    return dense_network(ansatz.inputs, ansatz.outputs, (width,) * depth, activation)

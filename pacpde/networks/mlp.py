@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -155,7 +155,12 @@ class MLP(Network):
     ) -> tuple[torch.Tensor, Callable[[torch.Tensor], Factors]]:
         trace: list[Trace] = []
         outputs = self._evaluated(weights, jet, names, order(names) + 1, trace)
-        return outputs, partial(self._factors, weights, trace, names, images)
+
+        def factors(gradient: torch.Tensor) -> DenseFactors:
+            deltas = self.deltas(weights, trace, names, gradient)
+            return DenseFactors.of(self, [layer.inputs for layer in trace], deltas, images)
+
+        return outputs, factors
 
     def columns(
         self, indices: torch.Tensor | None, limit: int, device: torch.device
@@ -190,17 +195,6 @@ class MLP(Network):
                 trace.append(Trace(inputs, z, own))
         return z
 
-    def _factors(
-        self,
-        weights: torch.Tensor,
-        trace: Sequence[Trace],
-        names: Sequence[str],
-        images: int,
-        gradient: torch.Tensor,
-    ) -> DenseFactors:
-        deltas = self.deltas(weights, trace, names, gradient)
-        return DenseFactors.of(self, [layer.inputs for layer in trace], deltas, images)
-
     def deltas(
         self,
         weights: torch.Tensor,
@@ -228,3 +222,8 @@ def _linear(jet: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """W h in every channel: [..., channels, points, inputs] → [..., channels, points, outputs]."""
     flat = jet.flatten(-3, -2) @ weight.mT
     return flat.unflatten(-2, jet.shape[-3:-1])
+
+
+def dense_network(inputs: int, outputs: int, widths: Sequence[int], activation: str) -> MLP:
+    """A dense network with these numbers of neurons in its hidden layers."""
+    return MLP(inputs, outputs, tuple(widths), len(widths), activation)

@@ -31,7 +31,7 @@ def reinit_dead_neurons(
         mask: True where a weight is kept, bool [size].
         scale: "random": of the weights, in their spread at the start of a fit; "copy": of the
             noise, in the mean size of the copied weights.
-        frequency: of the weights that are drawn, see `MLP.init_weights`.
+        frequency: of the weights that are drawn, see `Network.init_weights`.
         mode: "random": as at the start of a fit. "copy": those of the neurons that are not dead, of
             the same layer and in turn, plus noise; these neurons solve the source.
     """

@@ -25,8 +25,9 @@ from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.batch import Batch
 from pacpde.networks.frozen import copy_with_values, merged_state, plain_copy
 from pacpde.networks.layout import module_layout
-from pacpde.networks.mlp import MLP
+from pacpde.networks.mlp import dense_network
 from pacpde.networks.outcome import Outcome
+from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.conditions import Periodic
 from pacpde.physics.domain import Axis
@@ -69,6 +70,14 @@ class DeepXDEAnsatz(PhysicsAnsatz):
     @property
     def inputs(self) -> int:
         return super().inputs if self.features is None else self.width
+
+    @property
+    def maps_inputs(self) -> bool:
+        return self.features is None
+
+    @property
+    def scales_outputs(self) -> bool:
+        return self.outputs_of is None
 
     def with_odd(self, odd: bool) -> "DeepXDEAnsatz":
         return self
@@ -224,14 +233,13 @@ def to_network(surrogate: Surrogate, like: Any) -> nn.Module:
             "the surrogate meets start and edges by an ansatz around its network, which DeepXDE's "
             "lacks: what came from to_surrogate goes back, and what was fitted with hard=False."
         )
-    if not isinstance(ansatz, DeepXDEAnsatz):  # loaded from a folder, or pacpde's own
-        transformed = any((net._input_transform, net._output_transform))
-        if transformed or ansatz.inputs != len(ansatz.problem.axes):
-            raise InvalidValueError(
-                "the surrogate knows of no transforms and the network has some, or the other way "
-                "round: only what came from to_surrogate, and was not loaded since, takes them."
-            )
-        ansatz = DeepXDEAnsatz(ansatz.problem, False)
+    transforms = tuple(own is None for own in (net._input_transform, net._output_transform))
+    own_inputs = not ansatz.maps_inputs or ansatz.inputs == len(ansatz.problem.axes)
+    if transforms != (ansatz.maps_inputs, ansatz.scales_outputs) or not own_inputs:
+        raise InvalidValueError(
+            "the surrogate knows of no transforms and the network has some, or the other way "
+            "round: only what came from to_surrogate, and was not loaded since, takes them."
+        )
     if _network(net) != network:
         net = _resized(net, network)
     vector = _to_deepxde_units(network, surrogate.weights.cpu(), ansatz)
@@ -239,7 +247,7 @@ def to_network(surrogate: Surrogate, like: Any) -> nn.Module:
     return copy_with_values(net, {f"linears.{name}": value for name, value in values.items()})
 
 
-def _network(net: Any) -> MLP:
+def _network(net: Any) -> Network:
     """The shape of an FNN."""
     if not isinstance(net, dde.nn.FNN):
         raise InvalidValueError(
@@ -258,13 +266,13 @@ def _network(net: Any) -> MLP:
         )
     widths = tuple(linear.out_features for linear in net.linears[:-1])
     ends = net.linears[0].in_features, net.linears[-1].out_features
-    return MLP(*ends, widths, len(widths), activation)
+    return dense_network(*ends, widths, activation)
 
 
-def _resized(net: Any, network: MLP) -> nn.Module:
+def _resized(net: Any, network: Network) -> nn.Module:
     """An FNN of other widths, with the same transforms."""
-    sizes = [network.inputs, *network.widths, network.outputs]
-    resized = dde.nn.FNN(sizes, network.activation, "zeros", net.regularizer)
+    sizes = [network.inputs, *network.neurons.widths, network.outputs]
+    resized = dde.nn.FNN(sizes, network.settings["activation"], "zeros", net.regularizer)
     resized._input_transform, resized._output_transform = (
         net._input_transform,
         net._output_transform,
@@ -273,11 +281,13 @@ def _resized(net: Any, network: MLP) -> nn.Module:
     return resized.to(dtype=like.dtype, device=like.device)
 
 
-def _to_surrogate_units(network: MLP, vector: torch.Tensor, ansatz: DeepXDEAnsatz) -> torch.Tensor:
+def _to_surrogate_units(
+    network: Network, vector: torch.Tensor, ansatz: PhysicsAnsatz
+) -> torch.Tensor:
     """DeepXDE's weights, [size], as those of the surrogate."""
     weights = vector.clone()
     (first, bias), *_, (last, shift) = network.matrices(weights)
-    if ansatz.features is None:
+    if ansatz.maps_inputs:
         half, middle, places = _map(ansatz.problem)
         bias += first[:, places] @ middle
         first[:] = first[:, places] * half
@@ -287,11 +297,13 @@ def _to_surrogate_units(network: MLP, vector: torch.Tensor, ansatz: DeepXDEAnsat
     return weights
 
 
-def _to_deepxde_units(network: MLP, vector: torch.Tensor, ansatz: DeepXDEAnsatz) -> torch.Tensor:
+def _to_deepxde_units(
+    network: Network, vector: torch.Tensor, ansatz: PhysicsAnsatz
+) -> torch.Tensor:
     """The surrogate's weights, [size], as those of DeepXDE."""
     weights = vector.clone()
     (first, bias), *_, (last, shift) = network.matrices(weights)
-    if ansatz.features is None:
+    if ansatz.maps_inputs:
         half, middle, places = _map(ansatz.problem)
         own = first / half
         bias -= own @ middle
