@@ -7,6 +7,7 @@ import torch
 from numpy.random import Generator
 
 from pacpde.checks import check_count
+from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Method, MethodResult, TransferContext, train_from_scratch
 from pacpde.methods.scratch import Scratch
 from pacpde.networks.batch import Batch, DerivedAnsatz
@@ -41,6 +42,14 @@ class CoefficientInput(Method):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_count("stations", self.stations, 2)
+
+    def check(self, network: Network, physics: bool = True) -> None:
+        super().check(network, physics)
+        if not physics and self.stations != CoefficientInput.stations:
+            raise InvalidValueError(
+                f"stations is {self.stations}, without effect where the equation is left out: "
+                "leave stations out too."
+            )
 
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:

@@ -34,7 +34,9 @@ class NearestSource(WarmStart):
 
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
-        if self.among and source.ansatz.equation is not None:
+        if self.among:
+            if source.ansatz.equation is None:
+                raise InvalidValueError("among has no effect on a table: leave it out.")
             library = [found.to(source.runtime) for found in self._library(target.problem)]
             source = nearest([source, *library], target.problem, seed=context.seed)
         return (yield from steps_of(super().run)(source, target, context))

@@ -203,6 +203,14 @@ WITHOUT_EFFECT: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: transfer(
             SOURCE, TARGET, method="l2sp", labels=9, physics=False, continuation="fixed"),
         "continuation=fixed follows the equation, which is left out"),
+    "stations of a fit to labels": (
+        lambda: transfer(
+            SOURCE, TARGET, method="coefficient_input", labels=9, physics=False, stations=5),
+        "stations is 5, without effect where the equation is left out"),
+    "a library for a table": (
+        lambda: transfer_table(
+            fit_table(*TABLE, width=3, steps=1), *TABLE, source_table=TABLE,
+            method="nearest_source", among="runs"), "among has no effect on a table"),
     "a tolerance of no reference": (
         lambda: fit(Heat(), steps=1, reference_tolerance=1e-6), "there is to be no reference"),
     "steps of scipy": (lambda: transfer(SOURCE, TARGET, method="scipy", options={"steps": 3}),
