@@ -224,13 +224,10 @@ class Cell:
         """The method, with the options that were given to it."""
         return self.method_variant.name
 
-    @property
+    @cached_property
     def method_variant(self) -> Variant:
-        return Variant(
-            self.source.name,
-            self.method_name,
-            self.options or self.transfer_method.changed_options,
-        )
+        options = self.options or self.transfer_method.changed_options
+        return Variant(self.source.name, self.method_name, options)
 
     @stepwise
     def transfer(

@@ -144,6 +144,24 @@ def test_a_source_that_raises_fails_its_cells_alone(tmp_path: Path) -> None:
     assert faults == {"its source has no result: ValueError: on purpose"}
 
 
+def test_a_damaged_source_is_trained_anew_where_it_is_needed(tmp_path: Path) -> None:
+    text, trained = SMALL.replace("seeds = 2", "seeds = 1"), []
+
+    def train(training: Training) -> Surrogate:
+        trained.append(training.key)
+        return training.run()
+
+    run_study(study(tmp_path, text), tmp_path / "out", train=train)
+    (file,) = (tmp_path / "out" / ".cells").glob("*/surrogate/weights.safetensors")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-8])
+    run_study(study(tmp_path, text), tmp_path / "out", train=train)
+    assert len(trained) == 1  # no cell needs it
+    more = study(tmp_path, text.replace("{ alpha = 0.2 }", "{ alpha = 0.2 }, { alpha = 0.1 }"))
+    assert run_study(more, tmp_path / "out", train=train) == Status(6, 1, 6, 1, 0)
+    assert trained == [trained[0]] * 2 and file.read_bytes() == whole
+
+
 def test_a_folder_at_work_is_refused(tmp_path: Path) -> None:
     found, out = study(tmp_path), tmp_path / "out"
 
