@@ -131,76 +131,67 @@ Shown = tuple[str, float | None]  # text, number to sort by
 
 
 def _table(group: Group) -> dict[str, Any]:
-    """Lines of one transfer: (text, number to sort by) a cell."""
+    """Lines of one transfer: heading → (text, number to sort by)."""
     base = summary_text.base_of([group])
-    against: dict[str, Ratio] = {r.one: r for r in ratios(group, base)} if base else {}
+    against = {ratio.one: ratio for ratio in ratios(group, base)} if base else {}
     scratch = list(group.rows[base].values()) if base else []
-    lines = []
+    lines: list[dict[str, Any]] = []
     for name, seeds in group.rows.items():
         rows = list(seeds.values())
-        s, r = error_summary(rows), against.get(name)
-        (soon, n_soon), (late, n_late) = s.to["0.01"], s.to["0.001"]
-        graded = s.tried - s.ungraded
+        s, ratio = error_summary(rows), against.get(name)
+        graded, short = s.tried - s.ungraded, s.tried - s.failed - s.converged
+        cells: dict[str, Shown] = {
+            "transfer": (group.name, None),
+            "method": (readable(name), None),
+            "error": _error(s.median) if graded else ("ungraded", None),
+            "zero-shot": _error(_median(row["zero_shot_error"] for row in rows)),
+            "seconds": _seconds(s.seconds),
+            "to 1e-2, s": _reached(*s.to["0.01"], graded),
+            "to 1e-3, s": _reached(*s.to["0.001"], graded),
+            "source kept": _error(_median(row["source_error"]["recalled"] for row in rows)),
+            "not converged": (str(short), short),
+            "failed": (str(s.failed), s.failed),
+        }
+        if graded:
+            cells["quartiles"] = f"{_error(s.low)[0]} – {_error(s.high)[0]}", s.low
+        if ratio and ratio.pairs:
+            cells |= _ratio(ratio)
         pays = break_even(rows, scratch, "0.01") if name != base else None
-        kept = [x for row in rows if (x := row["source_error"]["recalled"]) is not None]
-        free = next((row for row in rows if row["total_parameters"]), None)
-        short = s.tried - s.failed - s.converged
-        lines.append(
-            {
-                "variant": name,
-                "cells": [
-                    (group.name, None),
-                    (readable(name), None),
-                    _error(s.median) if graded else ("ungraded", None),
-                    (f"{_error(s.low)[0]} – {_error(s.high)[0]}", s.low)
-                    if graded
-                    else (NOTHING, None),
-                    _error(_median(row["zero_shot_error"] for row in rows)),
-                    *(_ratio(r) if r and r.pairs else [(NOTHING, None)] * 4),
-                    _seconds(s.seconds),
-                    _reached(soon, n_soon, graded),
-                    _reached(late, n_late, graded),
-                    (f"{math.ceil(pays)}", pays) if pays is not None else (NOTHING, None),
-                    _error(_median(kept)),
-                    (
-                        f"{free['free_parameters']} / {free['total_parameters']}",
-                        free["free_parameters"],
-                    )
-                    if free
-                    else (NOTHING, None),
-                    (str(short), short),
-                    (str(s.failed), s.failed),
-                ],
-            }
-        )
+        if pays is not None:
+            cells["pays from"] = f"{math.ceil(pays)}", pays
+        for row in [row for row in rows if row["total_parameters"]][:1]:
+            free = row["free_parameters"]
+            cells["free"] = f"{free} / {row['total_parameters']}", free
+        lines.append({"variant": name, "cells": cells})
     if group.reference_error is not None and SCIPY not in group.rows:
-        cells: list[Shown] = [(NOTHING, None)] * len(HEADINGS)
-        cells[0], cells[1] = (group.name, None), (SCIPY, None)
-        cells[2], cells[9] = _error(group.reference_error), _seconds(group.reference_seconds)
+        cells = {
+            "transfer": (group.name, None),
+            "method": (SCIPY, None),
+            "error": _error(group.reference_error),
+            "seconds": _seconds(group.reference_seconds),
+        }
         lines.append({"variant": SCIPY, "cells": cells})
     return {"family": group.family, "name": group.name, "base": base, "lines": lines}
 
 
-def _ratio(r: Ratio) -> list[Shown]:
-    """Ratio, interval, p and wins."""
-    return [
-        (plain(r.ratio), r.ratio),
-        (f"{plain(r.low)} – {plain(r.high)}", r.low) if math.isfinite(r.low) else (NOTHING, None),
-        (plain(r.p), r.p) if r.p is not None else (NOTHING, None),
-        (f"{r.wins} of {r.pairs}", r.wins),
-    ]
+def _ratio(r: Ratio) -> dict[str, Shown]:
+    finite = math.isfinite(r.low)
+    return {
+        "ratio": (plain(r.ratio), r.ratio),
+        "interval": (f"{plain(r.low)} – {plain(r.high)}", r.low) if finite else (NOTHING, None),
+        "p": (plain(r.p), r.p) if r.p is not None else (NOTHING, None),
+        "wins": (f"{r.wins} of {r.pairs}", r.wins),
+    }
 
 
 def _without_empty(tables: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     """Leave columns of nothing but dashes out of the tables; returns the headings that stay."""
     lines = [line for table in tables for line in table["lines"]]
-    stay = [
-        k for k in range(len(HEADINGS))
-        if k < ROW or any(line["cells"][k][0] != NOTHING for line in lines)
-    ]  # fmt: skip
+    full = {name for line in lines for name, cell in line["cells"].items() if cell[0] != NOTHING}
+    headings = [(name, kind) for name, kind in HEADINGS if name in full]
     for line in lines:
-        line["cells"] = [line["cells"][k] for k in stay]
-    return [HEADINGS[k] for k in stay]
+        line["cells"] = [line["cells"].get(name, (NOTHING, None)) for name, _ in headings]
+    return headings
 
 
 def _cells(rows: Sequence[Row]) -> list[list[Any]]:
