@@ -27,7 +27,7 @@ from pacpde.runtime import gradients
 
 Losses = Callable[[nn.Module], torch.Tensor]  # a number or more a sample, [losses]
 Optimisers = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-CHAINED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 @dataclass(frozen=True)
@@ -172,20 +172,20 @@ def _with_scales(model: nn.Sequential) -> nn.Sequential:
                 f"module {number} has parametrized weights, whose filters cannot go: remove them "
                 "with torch.nn.utils.parametrize.remove_parametrizations first."
             )
-        if isinstance(module, CHAINED) and any(module is other for other in modules[:number]):
+        if isinstance(module, LAYERS) and any(module is other for other in modules[:number]):
             raise InvalidValueError(
                 f"the model uses its layer {number} twice, whose filters cannot go in one place "
                 "alone: copy it."
             )
         own = sum(1 for _ in module.parameters()) + sum(1 for _ in module.buffers())
-        if own and not isinstance(module, (*CHAINED, Scale)):
+        if own and not isinstance(module, (*LAYERS, Scale)):
             raise InvalidValueError(
                 f"the model holds {type(module).__name__}, expected dense layers, convolutions and "
                 "modules without parameters: fold it into its neighbours first."
             )
         if getattr(module, "groups", 1) != 1:
             raise InvalidValueError("a convolution in groups has no filters that can go alone.")
-    layers = [number for number, module in enumerate(modules) if isinstance(module, CHAINED)]
+    layers = [number for number, module in enumerate(modules) if isinstance(module, LAYERS)]
     if len(layers) < 2:
         raise InvalidValueError("the model has no hidden layer whose filters could go.")
     result: list[nn.Module] = []
@@ -201,7 +201,7 @@ def _with_scales(model: nn.Sequential) -> nn.Sequential:
 
 def _is_scaled(modules: Sequence[nn.Module], layer: int) -> bool:
     """Whether a layer has a scale already, before the next layer: of an earlier target."""
-    following = (own for own in modules[layer + 1 :] if isinstance(own, (*CHAINED, Scale)))
+    following = (own for own in modules[layer + 1 :] if isinstance(own, (*LAYERS, Scale)))
     return isinstance(next(following, None), Scale)
 
 
@@ -257,7 +257,7 @@ def _shrunk(model: nn.Sequential, kept: Sequence[torch.Tensor]) -> nn.Sequential
     for module in modules:
         if isinstance(module, Scale):
             module.factor = module.factor[inputs]
-        elif isinstance(module, CHAINED):
+        elif isinstance(module, LAYERS):
             own = next(outputs, None)
             _cut(module, inputs, own)
             inputs = own

@@ -4,9 +4,9 @@ It works on DeepXDE's pytorch backend. `import pacpde` does not import it.
 """
 
 # ruff: noqa: E402
-from pacpde.interop.deepxde.backend import prepare
+from pacpde.interop.deepxde.backend import import_deepxde
 
-prepare()  # before any of the modules below imports DeepXDE
+import_deepxde()  # before any of the modules below imports DeepXDE
 
 from pacpde.interop.deepxde.conversion import DeepXDEAnsatz, to_network, to_surrogate
 from pacpde.interop.deepxde.data import data, pde, solution

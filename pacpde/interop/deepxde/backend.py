@@ -12,7 +12,7 @@ from pacpde.errors import InvalidValueError, MissingPackageError
 CHOICE = "DDE_BACKEND"
 
 
-def prepare() -> None:
+def import_deepxde() -> None:
     """Import DeepXDE on its pytorch backend.
 
     Its import moves torch's default device to a GPU where there is one; this one puts device and

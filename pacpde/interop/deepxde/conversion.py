@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from pacpde.errors import InvalidValueError
-from pacpde.interop.deepxde.data import order
+from pacpde.interop.deepxde.data import input_names
 from pacpde.interop.deepxde.model import Transform, activations
 from pacpde.interop.deepxde.source import OutputCheck, Source
 from pacpde.methods.checks import check_problem
@@ -41,7 +41,7 @@ ACTIVATIONS = {torch.tanh: "tanh", torch.sin: "sin"} | {
     dde.nn.activations.get(name): name for name in ("tanh", "sin")
 }
 PROBES = 64  # points at which a transform is tried
-CLOSE = 1e-9  # relative, in float64
+TOLERANCE = 1e-9  # relative, in float64
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,14 @@ class DeepXDEAnsatz(PhysicsAnsatz):
         features: F, inputs [points, axes] → [points, features]; None where the map to [−1, 1] is
             in the network.
         width: number of features.
-        outputs_of: T, (inputs, outputs [points, fields]) → fields; None for none.
+        output_transform: T, (inputs, outputs [points, fields]) → fields; None for none.
         output_check: of the network that it was made from, before every use: the transforms follow
             values that they read and that are changed.
     """
 
     features: Transform | None = None
     width: int = 0
-    outputs_of: Transform | None = None
+    output_transform: Transform | None = None
     output_check: OutputCheck | None = field(default=None, compare=False, repr=False)
 
     def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
@@ -86,28 +86,28 @@ class DeepXDEAnsatz(PhysicsAnsatz):
         return super()._features(**x) if self.features is None else self.features(self._columns(x))
 
     def _offset(self, **x: torch.Tensor) -> torch.Tensor:
-        if self.outputs_of is None:
+        if self.output_transform is None:
             return super()._offset(**x)
         return self._transformed(x, 0.0)
 
     def _multiplier(self, **x: torch.Tensor) -> torch.Tensor:
-        if self.outputs_of is None:
+        if self.output_transform is None:
             return super()._multiplier(**x)
         return (self._transformed(x, 1.0) - self._transformed(x, 0.0))[:, :1]
 
     def _transformed(self, x: dict[str, torch.Tensor], value: float) -> torch.Tensor:
         inputs = self._columns(x)
         outputs = torch.full_like(inputs[:, :1], value).expand(-1, self.outputs)
-        assert self.outputs_of is not None
-        return self.outputs_of(inputs, outputs)
+        assert self.output_transform is not None
+        return self.output_transform(inputs, outputs)
 
     def _columns(self, x: dict[str, torch.Tensor]) -> torch.Tensor:
         """Coordinates in DeepXDE's order, [points, axes]."""
-        return torch.stack([x[name] for name in order(self.problem)], -1)
+        return torch.stack([x[name] for name in input_names(self.problem)], -1)
 
     @property
     def settings(self) -> dict[str, Any]:
-        if self.features is not None or self.outputs_of is not None:
+        if self.features is not None or self.output_transform is not None:
             raise InvalidValueError(
                 "a surrogate with transforms of a DeepXDE network cannot be saved, since they are "
                 "functions: give it back by to_network, and save that."
@@ -126,33 +126,36 @@ class DeepXDEAnsatz(PhysicsAnsatz):
                 f"the network's transforms cannot be evaluated in float64 on the CPU ({error}), "
                 "where the engine computes: make the tensors that they use there."
             ) from error
-        if self.outputs_of is not None:
+        if self.output_transform is not None:
             inputs = self._columns(x)
             outputs = torch.as_tensor(rng.normal(size=(PROBES, self.outputs)))
-            fields = self.outputs_of(inputs, outputs)
+            fields = self.output_transform(inputs, outputs)
             affine = self._offset(**x) + self._multiplier(**x) * outputs
-            if fields.shape != affine.shape or not torch.allclose(fields, affine, CLOSE, CLOSE):
+            if fields.shape != affine.shape or not _are_close(fields, affine):
                 raise InvalidValueError(
                     "the network's output transform is not u = g(x) + m(x)·N with one m for all "
                     "fields, which the engine needs: train it by DeepXDE, or change the transform."
                 )
         for axis in box.axes:
-            if isinstance(self.problem.edges.get(axis.name), Periodic) and not self._closes(
-                axis, x
-            ):
+            periodic = isinstance(self.problem.edges.get(axis.name), Periodic)
+            if periodic and not self._is_closed(axis, x):
                 raise InvalidValueError(
                     f"{self.problem.name} is periodic in {axis.name}, and the network is not: the "
                     "engine needs an input transform that is, such as sin and cos of "
                     f"2π{axis.name}/{axis.length:g}."
                 )
 
-    def _closes(self, axis: Axis, x: dict[str, torch.Tensor]) -> bool:
+    def _is_closed(self, axis: Axis, x: dict[str, torch.Tensor]) -> bool:
         """Whether the network sees the same at both ends of an axis."""
         if self.features is None:
             return False
         ends = [torch.full_like(x["t"], end) for end in (axis.lower, axis.upper)]
         lower, upper = (self._features(**x | {axis.name: end}) for end in ends)
-        return torch.allclose(lower, upper, CLOSE, CLOSE)
+        return _are_close(lower, upper)
+
+
+def _are_close(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return torch.allclose(one, other, TOLERANCE, TOLERANCE)
 
 
 @gradients()
@@ -288,7 +291,7 @@ def _to_surrogate_units(
     weights = vector.clone()
     (first, bias), *_, (last, shift) = network.matrices(weights)
     if ansatz.maps_inputs:
-        half, middle, places = _map(ansatz.problem)
+        half, middle, places = _axis_map(ansatz.problem)
         bias += first[:, places] @ middle
         first[:] = first[:, places] * half
     scale = _scales(ansatz)
@@ -304,7 +307,7 @@ def _to_deepxde_units(
     weights = vector.clone()
     (first, bias), *_, (last, shift) = network.matrices(weights)
     if ansatz.maps_inputs:
-        half, middle, places = _map(ansatz.problem)
+        half, middle, places = _axis_map(ansatz.problem)
         own = first / half
         bias -= own @ middle
         first[:, places] = own
@@ -314,9 +317,9 @@ def _to_deepxde_units(
     return weights
 
 
-def _map(problem: Problem) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+def _axis_map(problem: Problem) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
     """Half length and middle of every axis, and where DeepXDE has it among its inputs."""
-    axes, places = problem.domain.axes, order(problem)
+    axes, places = problem.domain.axes, input_names(problem)
     return (
         torch.tensor([axis.length / 2 for axis in axes], dtype=torch.float64),
         torch.tensor([(axis.lower + axis.upper) / 2 for axis in axes], dtype=torch.float64),

@@ -50,7 +50,7 @@ class DeepXDEDerivative(Derivative):
 def pde(problem: Problem) -> Callable[[Any, Any], list[Any]]:
     """∂u/∂t − rhs of every field, [points, 1] each, as DeepXDE's `pde(x, u)`."""
     check_problem(problem, "problem")
-    axes = order(problem)
+    axes = input_names(problem)
 
     def residuals(x: Any, u: Any) -> list[Any]:
         d = DeepXDEDerivative(x, u, axes)
@@ -60,7 +60,7 @@ def pde(problem: Problem) -> Callable[[Any, Any], list[Any]]:
     return residuals
 
 
-def order(problem: Problem) -> tuple[str, ...]:
+def input_names(problem: Problem) -> tuple[str, ...]:
     """The axes as DeepXDE's inputs: space first, time last."""
     return (*(axis.name for axis in problem.domain.space), "t")
 
@@ -136,7 +136,7 @@ def solution(problem: Problem) -> PointFunction:
     axes = problem.domain.axes
 
     def values(x: np.ndarray) -> np.ndarray:
-        columns = dict(zip(order(problem), x.T.astype(float), strict=True))
+        columns = dict(zip(input_names(problem), x.T.astype(float), strict=True))
         inside = [np.clip(columns[axis.name], axis.lower, axis.upper) for axis in axes]
         return np.asarray(reference(*inside)).reshape(len(problem.fields), -1).T.astype(x.dtype)
 
@@ -216,7 +216,7 @@ def _without_cache(condition: Any, values: PointFunction) -> Any:
     return condition
 
 
-def forget(conditions: Iterable[Any]) -> None:
+def clear_cached_values(conditions: Iterable[Any]) -> None:
     """Drop the values that DeepXDE's own conditions store by the address of an array of points."""
     for condition in conditions:
         for name in ("func", "boundary_normal"):

@@ -10,8 +10,14 @@ import torch
 from torch import nn
 
 from pacpde.errors import InvalidValueError
-from pacpde.interop.deepxde.data import forget
-from pacpde.interop.deepxde.source import OutputCheck, Values, in_place, snapshot, write
+from pacpde.interop.deepxde.data import clear_cached_values
+from pacpde.interop.deepxde.source import (
+    OutputCheck,
+    TensorValues,
+    set_values,
+    snapshot,
+    temporary_values,
+)
 from pacpde.runtime import gradients
 
 Penalty = Callable[[nn.Module], torch.Tensor]
@@ -45,8 +51,8 @@ class Model(dde.Model):
         net: nn.Module,
         penalty: Penalty | None = None,
         *,
-        constants: Values | None = None,
-        variables: Values | None = None,
+        constants: TensorValues | None = None,
+        variables: TensorValues | None = None,
         checks: Sequence[OutputCheck] = (),
     ) -> None:
         if not isinstance(data, dde.data.Data):
@@ -58,11 +64,11 @@ class Model(dde.Model):
         self.penalty = penalty
         self.constants = constants or {}
         self.external = dict(variables or {})
-        write(self.external)
+        set_values(self.external)
         self._checks = tuple(checks)
         self._is_training = False
         self._points: Any = None
-        self._check_fit()
+        self._check_data()
 
     @property
     def variables(self) -> list[torch.Tensor]:
@@ -111,7 +117,7 @@ class Model(dde.Model):
         self._check_outputs()
         self._is_training = True
         try:
-            with gradients(), in_place(self.constants):
+            with gradients(), temporary_values(self.constants):
                 return super().train(*args, **settings)
         finally:
             self._is_training = False
@@ -132,10 +138,10 @@ class Model(dde.Model):
         if not self._is_training:  # in which a callback may change a value for a while
             self._check_outputs()
         external = {} if self._is_training else self.external
-        with gradients(), in_place(self.constants), in_place(external):
+        with gradients(), temporary_values(self.constants), temporary_values(external):
             if self.opt is not None:
                 return super().predict(*args, **settings)
-            self._compile_for_now()
+            self._compile_temporarily()
             try:
                 return super().predict(*args, **settings)
             finally:
@@ -145,15 +151,15 @@ class Model(dde.Model):
         for check in self._checks:
             check.check()
 
-    def _compile_for_now(self) -> None:
+    def _compile_temporarily(self) -> None:
         super().compile("adam", lr=1e-3, verbose=0)
 
-    def _check_fit(self) -> None:
+    def _check_data(self) -> None:
         """Refuse data that the network cannot be evaluated on, rather than fail in training."""
         points, targets, *others = self.data.test()
-        self._compile_for_now()
+        self._compile_temporarily()
         try:
-            with gradients(), in_place(self.constants):
+            with gradients(), temporary_values(self.constants):
                 outputs, _ = self._outputs_losses(False, points, targets, *(others or [None]))
         except Exception as error:  # whatever the user's equation raises
             dde.grad.clear()
@@ -221,18 +227,18 @@ class Model(dde.Model):
         if self.lr_scheduler is not None:
             self.lr_scheduler.step()
 
-    def _forget_old_points(self) -> None:
-        """Values of conditions at points that were replaced since the latest step are dropped.
+    def _drop_old_points(self) -> None:
+        """Drop the values of conditions at points that were replaced since the latest step.
 
-        DeepXDE 1.15 keeps them by the address of the array, where other points may stand by now.
+        DeepXDE 1.15 stores them by the address of the array, where other points may be by now.
         """
         points = getattr(self.data, "train_x", None)
         if points is not self._points:
-            forget(getattr(self.data, "bcs", ()))
+            clear_cached_values(getattr(self.data, "bcs", ()))
             self._points = points  # and their address stays theirs
 
     def _outputs_losses(self, *args: Any) -> Any:
-        self._forget_old_points()
+        self._drop_old_points()
         return super()._outputs_losses(*args)
 
     def _train_step(self, *args: Any) -> None:
@@ -240,7 +246,7 @@ class Model(dde.Model):
 
         DeepXDE 1.15 would take such steps for ever.
         """
-        self._forget_old_points()
+        self._drop_old_points()
         before = _iterations(self.opt)
         super()._train_step(*args)
         if before is not None and _iterations(self.opt) == before:

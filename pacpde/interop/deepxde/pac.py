@@ -1,7 +1,7 @@
 """PAC on a DeepXDE model: the three stages around your own `compile` and `train`."""
 
 import warnings
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,8 +9,8 @@ from torch import nn
 
 from pacpde.checks import check_nonnegative
 from pacpde.errors import InvalidValueError, TransferWarning
-from pacpde.interop.deepxde.model import Model, Penalty, l2_penalty
-from pacpde.interop.deepxde.source import OutputCheck, Source, Values
+from pacpde.interop.deepxde.model import Model, l2_penalty
+from pacpde.interop.deepxde.source import OutputCheck, Source, TensorValues
 from pacpde.networks.frozen import (
     Tensors,
     check_freezable,
@@ -48,11 +48,12 @@ class PAC:
         self._data = model.data
         self._source = source
         self._check = source.output_check(source.net)
+        self._model = partial(Model, constants=source.constants, checks=[self._check])
         self._values: Tensors = merged_state(source.net)
         self._allocated: Model | None = None
         self._start: Tensors = {}  # of `allocated`, before its training
         self._calibrated: Model | None = None
-        self._calibrated_from: tuple[nn.Module, Values, OutputCheck] | None = None
+        self._calibrated_from: tuple[nn.Module, TensorValues, OutputCheck] | None = None
         self._mask: Tensors = {}
 
     @property
@@ -101,7 +102,7 @@ class PAC:
     @gradients()
     def allocate(self) -> Model:
         """The source with the pruned weights at 0, whose kept weights are trainable: train it."""
-        self._need(self._mask, "prune", "allocate")
+        self._check_stage(self._mask, "prune", "allocate")
         if self._allocated is not None and not self._is_untrained():
             raise InvalidValueError(
                 "the source is allocated already, and its training would be lost: go on with the "
@@ -110,7 +111,7 @@ class PAC:
         self._check.check()
         self._start = masked(self._values, self._mask)
         net = frozen_module(self._source.net, self._start, self._mask)
-        self._allocated = self._model(self._data, net, self._source.variables)
+        self._allocated = self._model(self._data, net, variables=self._source.variables)
         self._calibrated = None
         return self._allocated
 
@@ -122,7 +123,7 @@ class PAC:
             data: of the target.
             strength: λ of the penalty on these weights, which joins the losses; without a ½.
         """
-        self._need(self._allocated, "allocate", "calibrate")
+        self._check_stage(self._allocated, "allocate", "calibrate")
         check_nonnegative("strength (λ)", strength)
         assert self._allocated is not None
         self._check.check()
@@ -138,7 +139,7 @@ class PAC:
         trainable = {name: ~own for name, own in self._mask.items()}
         net = frozen_module(template, merged_state(template), trainable)
         penalty = l2_penalty(net, strength) if strength else None
-        model = self._model(data, net, variables, penalty)
+        model = self._model(data, net, penalty, variables=variables)
         check = self._source.output_check(template)  # whose transforms may be its own
         self._calibrated, self._calibrated_from = model, (template, variables, check)
         return model
@@ -155,7 +156,7 @@ class PAC:
                 that a transform of it reads was changed.
         """
         latest = self._calibrated or self._allocated
-        self._need(latest, "allocate", "recall")
+        self._check_stage(latest, "allocate", "recall")
         assert latest is not None
         template, variables, checks = latest.net, latest.external, [self._check]
         if latest is self._calibrated:
@@ -165,26 +166,13 @@ class PAC:
         for check in checks:
             check.check()
         net = copy_with_values(template, masked(merged_state(latest.net), self._mask))
-        return self._model(self._data, net, variables, checks=checks)
-
-    def _model(
-        self,
-        data: Any,
-        net: nn.Module,
-        variables: Values,
-        penalty: Penalty | None = None,
-        checks: Sequence[OutputCheck] = (),
-    ) -> Model:
-        return Model(
-            data, net, penalty, constants=self._source.constants, variables=variables,
-            checks=checks or [self._check],
-        )  # fmt: skip
+        return self._model(self._data, net, variables=variables, checks=checks)
 
     def _is_untrained(self) -> bool:
         assert self._allocated is not None
         now = merged_state(self._allocated.net)
         return all(torch.equal(value, now[name]) for name, value in self._start.items())
 
-    def _need(self, stage: Any, before: str, now: str) -> None:
+    def _check_stage(self, stage: Any, before: str, now: str) -> None:
         if not stage:
             raise InvalidValueError(f"{now} comes after {before}: call pac.{before}(...) first.")

@@ -28,15 +28,16 @@ from pacpde.runtime import gradients
 PROBES = 64  # points at which a network is tried
 TINY = 1e-30
 ROUNDING = 100  # in units of the last place: sums may be taken in another order
-Values = dict[torch.Tensor, torch.Tensor]  # tensor that several models use → its value for one
+# tensor that several models use → its value for one of them
+TensorValues = dict[torch.Tensor, torch.Tensor]
 
 
-def snapshot(tensors: Iterable[torch.Tensor]) -> Values:
+def snapshot(tensors: Iterable[torch.Tensor]) -> TensorValues:
     """The values that these tensors have now."""
     return {own: own.detach().clone() for own in tensors}
 
 
-def write(values: Values) -> None:
+def set_values(values: TensorValues) -> None:
     """Put the values into their tensors."""
     for own, value in values.items():
         if not torch.equal(own, value):
@@ -45,14 +46,14 @@ def write(values: Values) -> None:
 
 
 @contextmanager
-def in_place(values: Values) -> Iterator[None]:
+def temporary_values(values: TensorValues) -> Iterator[None]:
     """The values in their tensors for a while."""
     before = snapshot(values)
-    write(values)
+    set_values(values)
     try:
         yield
     finally:
-        write(before)
+        set_values(before)
 
 
 class OutputCheck:
@@ -63,21 +64,21 @@ class OutputCheck:
 
     Args:
         net: plain, and copied.
-        others: auxiliary variables at the inputs, or None.
+        auxiliary: auxiliary variables at the inputs, or None.
         constants: tensors outside the network that it uses.
         follow: let the forward pass take derivatives in the inputs, which torch.func forbids.
     """
 
     def __init__(
-        self, net: nn.Module, inputs: Any, others: Any, constants: Values, follow: bool = True
+        self, net: nn.Module, inputs: Any, auxiliary: Any, constants: TensorValues, follow: bool
     ) -> None:
-        self.inputs, self.others, self.constants, self.follow = inputs, others, constants, follow
-        self._net = plain_copy(net)
+        self._net, self._constants = plain_copy(net), constants
+        self._arguments = inputs, auxiliary, follow
         self._before = self._outputs()
 
     def _outputs(self) -> list[torch.Tensor]:
-        with in_place(self.constants), _random_state_restored(self._net):
-            return evaluate(self._net, self.inputs, self.others, self.follow)[1]
+        with temporary_values(self._constants), _random_state_restored(self._net):
+            return evaluate(self._net, *self._arguments)[1]
 
     def check(self) -> None:
         """Refuse a network that gives something else by now."""
@@ -118,14 +119,14 @@ class Source:
         inputs: some of its data's inputs, as the network takes them.
         constants: tensors outside the network that its forward pass uses. No stage trains them.
         variables: the external variables that the model was compiled with.
-        others: the auxiliary variables at the inputs; None for none.
+        auxiliary: the auxiliary variables at the inputs; None for none.
     """
 
     net: nn.Module
     inputs: Any
-    constants: Values
-    variables: Values
-    others: Any = None
+    constants: TensorValues
+    variables: TensorValues
+    auxiliary: Any = None
 
     @property
     def layout(self) -> WeightLayout:
@@ -134,7 +135,7 @@ class Source:
 
     def output_check(self, net: nn.Module, follow: bool = True) -> OutputCheck:
         """Of this network, or of that of a later stage, at the inputs."""
-        return OutputCheck(net, self.inputs, self.others, self.constants, follow)
+        return OutputCheck(net, self.inputs, self.auxiliary, self.constants, follow)
 
     @classmethod
     def of(cls, model: Any) -> "Source":
@@ -148,15 +149,15 @@ class Source:
                 would go on using the original's.
         """
         check_model(model)
-        with in_place(getattr(model, "constants", {})):  # as the model itself evaluates
+        with temporary_values(getattr(model, "constants", {})):  # as the model itself evaluates
             net = plain_copy(model.net)
             if not all(bool(own.isfinite().all()) for own in net.parameters()):
                 raise InvalidValueError(
                     "some of the source's weights are no finite numbers: its training diverged. "
                     "Train it again, more slowly."
                 )
-            inputs, others = _probes(model.data, net)
-            used = _tensors_used(plain_copy(net), inputs, others)
+            inputs, auxiliary = _probes(model.data, net)
+            used = _tensors_used(plain_copy(net), inputs, auxiliary)
             names = [name for name, own in model.net.named_parameters() if own in set(used)]
             if names:
                 raise InvalidValueError(
@@ -164,12 +165,12 @@ class Source:
                     "would go on using the original's. Use them in the forward method of the "
                     "network's class instead."
                 )
-            constants = snapshot([*used, *_tensors_used(model.net, inputs, others)])
+            constants = snapshot([*used, *_tensors_used(model.net, inputs, auxiliary)])
         variables = getattr(model, "external", None)
         if variables is None:
             external = model.external_trainable_variables
             variables = snapshot(own for own in external if own not in constants)
-        return cls(net, inputs, constants, dict(variables), others)
+        return cls(net, inputs, constants, dict(variables), auxiliary)
 
 
 def check_model(model: Any) -> None:
@@ -216,15 +217,15 @@ def _probes(data: Any, net: nn.Module) -> tuple[Any, Any]:
         rows = np.asarray(points)  # the first of which may all lie on the boundary
         return rows[np.unique(np.linspace(0, len(rows) - 1, PROBES).astype(int))]
 
-    points, _, *others = data.test()
-    return as_inputs(some(points), net), some(others[0]) if others else None
+    points, _, *auxiliary = data.test()
+    return as_inputs(some(points), net), some(auxiliary[0]) if auxiliary else None
 
 
-def _tensors_used(net: Any, inputs: Any, others: Any) -> list[torch.Tensor]:
+def _tensors_used(net: Any, inputs: Any, auxiliary: Any) -> list[torch.Tensor]:
     """Tensors outside a network that its forward pass uses, whatever names them."""
     before = [own.clone() for own in net.buffers()]
     with _random_state_restored(net):
-        (first, one), (second, other) = (evaluate(net, inputs, others) for _ in range(2))
+        (first, one), (second, other) = (evaluate(net, inputs, auxiliary) for _ in range(2))
     moved = any(not torch.equal(own, was) for own, was in zip(net.buffers(), before, strict=True))
     same = all(torch.allclose(a, b, 0, 0, equal_nan=True) for a, b in zip(one, other, strict=True))
     if moved or not same:
@@ -245,14 +246,14 @@ def _random_state_restored(net: nn.Module) -> AbstractContextManager[None]:
 
 
 def evaluate(
-    net: Any, inputs: Any, others: Any, follow: bool = True
+    net: Any, inputs: Any, auxiliary: Any, follow: bool = True
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """The tensors that a forward pass takes and does not make, and its outputs."""
     training = net.training
     with gradients():
         net.train(False)
-        if others is not None:
-            net.auxiliary_vars = as_inputs(others, net)
+        if auxiliary is not None:
+            net.auxiliary_vars = as_inputs(auxiliary, net)
         leaves = [own.clone() for own in tree_leaves(inputs)]
         leaves = [own.requires_grad_() for own in leaves] if follow else leaves
         with _TensorReads(leaves) as reads:

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from pacpde.errors import InvalidValueError, TransferWarning
-from pacpde.interop.deepxde.data import forget
+from pacpde.interop.deepxde.data import clear_cached_values
 from pacpde.interop.deepxde.model import Model, activations
-from pacpde.interop.deepxde.source import Source, Values, as_inputs, in_place
+from pacpde.interop.deepxde.source import Source, TensorValues, as_inputs, temporary_values
 from pacpde.interop.modules import Activation, Tailored, tailor
 from pacpde.runtime import gradients
 
@@ -72,7 +72,9 @@ def transtailor(
     source = Source.of(model)
     net: Any = source.net
     chain = as_chain(net)
-    variables: dict[nn.Module, Values] = {}  # that each network was trained with, in this order
+    variables: dict[
+        nn.Module, TensorValues
+    ] = {}  # that each network was trained with, in this order
 
     def model_of(core: nn.Module) -> Model:
         latest = [source.variables, *variables.values()][-1]
@@ -80,7 +82,7 @@ def transtailor(
         return Model(data, Chain(core, net), constants=source.constants, variables=external)
 
     def losses_at(points: Any, core: nn.Module) -> torch.Tensor:
-        with in_place(source.constants):
+        with temporary_values(source.constants):
             return _losses(points, Chain(core, net), loss_weights)
 
     def tune(core: nn.Sequential) -> None:
@@ -98,7 +100,7 @@ def transtailor(
         lambda core: float(losses_at(other_data, core).detach().mean()), example,
         flops=flops, tau=tau, rounds=rounds, factor_steps=factor_steps, train=tune,
     )  # fmt: skip
-    forget(getattr(data, "bcs", ()))  # the held-out points, which are not kept
+    clear_cached_values(getattr(data, "bcs", ()))  # the held-out points, which are not kept
     return model_of(tailored.model), tailored
 
 

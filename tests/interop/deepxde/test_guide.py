@@ -34,7 +34,7 @@ def test_the_guide() -> None:
     assert not np.array_equal(names["target"].predict(X), names["allocated"].predict(X))
     before = names["model"].predict(X)
     exec(others, names)
-    assert names["told"].flops < names["told"].rounds[0][0]
+    assert names["report"].flops < names["report"].rounds[0][0]
     exec(engine, names)
     expected = names["result"].surrogate(X[:, 1], X[:, 0])
     np.testing.assert_allclose(names["target"].predict(X)[:, 0], expected, rtol=1e-10, atol=1e-12)
