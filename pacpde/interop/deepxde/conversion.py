@@ -77,7 +77,7 @@ class DeepXDEAnsatz(PhysicsAnsatz):
 
     @property
     def scales_outputs(self) -> bool:
-        return self.outputs_of is None
+        return self.output_transform is None
 
     def with_odd(self, odd: bool) -> "DeepXDEAnsatz":
         return self
