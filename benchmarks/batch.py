@@ -118,14 +118,12 @@ def calibrations(source: Any, targets: Sequence[Burgers], settings: Run) -> list
     config = TrainingConfig.of(source.problem, **settings)
     own = PhysicsTask(source.problem, runtime=source.runtime)
     pruned = prune(source, 0.8)
-    kept = allocate(pruned, own, config.phases.warm_start(own), tolerance=config.tolerance)
+    kept = allocate(pruned, own, config.phases.warm_start(own), config=config)
     start = replace(pruned, weights=kept.weights)
 
     def job(task: PhysicsTask) -> Any:
-        fitted = yield from steps_of(calibrate)(
-            start, task, config.phases.warm_start(task), tolerance=config.tolerance,
-            optimiser=config.optimiser_object,
-        )  # fmt: skip
+        phases = config.phases.warm_start(task)
+        fitted = yield from steps_of(calibrate)(start, task, phases, config=config)
         return fitted.weights
 
     return [partial(job, PhysicsTask(target, runtime=source.runtime)) for target in targets]

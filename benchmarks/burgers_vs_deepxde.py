@@ -18,8 +18,8 @@ from collections.abc import Iterator, Sequence
 from math import pi
 from typing import Any
 
-from common import ROOT, Benchmark, Record, Run, in_process, load_average
-from times import error_on_grid, fitted, reached, seconds_to
+from common import ROOT, Benchmark, Record, Run, in_process, load_average, markdown
+from times import error_on_grid, fitted, reached, seconds_to, shown
 
 from pacpde.problems import Burgers
 
@@ -145,21 +145,19 @@ def deepxde_run(options: Namespace, dtype: str) -> Run:
     }
 
 
+def seconds_table(record: Record) -> str:
+    """Seconds to an error, a line a package."""
+    rows = []
+    for run in record["runs"]:
+        name = "pacpde" if run["name"] == "pacpde" else f"DeepXDE, {run['dtype']}"
+        to = map(shown, run["seconds_to"].values())
+        rows.append([name, *to, f"{run['seconds']:.0f} s", f"{run['best_error']:.1e}"])
+    return markdown(["", "seconds to 1e-2", "seconds to 1e-3", "in all", "best error"], rows)
+
+
 def table(runs: Sequence[Run]) -> str:
     """The runs side by side, with what each takes relative to pacpde."""
-    lines = [
-        f"{'':16s}{'dtype':>9s}{'weights':>9s}{'s to 1e-2':>11s}{'s to 1e-3':>11s}"
-        f"{'seconds':>9s}{'best error':>12s}  end"
-    ]
-    for run in runs:
-        to = [
-            f"> {run['seconds']:.0f}" if seconds is None else f"{seconds:.1f}"
-            for seconds in run["seconds_to"].values()
-        ]
-        lines.append(
-            f"{run['name']:16s}{run['dtype']:>9s}{run['parameters']:9d}{to[0]:>11s}{to[1]:>11s}"
-            f"{run['seconds']:9.1f}{run['best_error']:12.1e}  {run['outcome']}"
-        )
+    lines = [seconds_table({"runs": runs})]
     own = next((run for run in runs if run["name"] == "pacpde"), None)
     for run in runs if own else ():
         for threshold, mine in own["seconds_to"].items():

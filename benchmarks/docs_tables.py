@@ -11,6 +11,7 @@ from pathlib import Path
 
 import approaches
 import batch
+import burgers_vs_deepxde
 import burgers_vs_jinns
 import cost
 import deepxde_transfer
@@ -25,23 +26,12 @@ import readme_tables
 import tailored
 import ten_targets
 import transfers
-from common import RESULTS, ROOT, Record, markdown, read_record, write_table
-from times import shown
+from common import RESULTS, ROOT, Record, read_record, write_table
 
 README, EVIDENCE = ROOT / "README.md", ROOT / "docs" / "evidence"
 FITS, TRANSFERS, METHODS, IDENTIFICATION = (
     EVIDENCE / f"{name}.md" for name in ("fits", "transfers", "methods", "identification")
 )
-
-
-def deepxde_table(record: Record) -> str:
-    """Seconds to an error, a line a package."""
-    rows = []
-    for run in record["runs"]:
-        name = "pacpde" if run["name"] == "pacpde" else f"DeepXDE, {run['dtype']}"
-        to = map(shown, run["seconds_to"].values())
-        rows.append([name, *to, f"{run['seconds']:.0f} s", f"{run['best_error']:.1e}"])
-    return markdown(["", "seconds to 1e-2", "seconds to 1e-3", "in all", "best error"], rows)
 
 
 def seeds_tables() -> str:
@@ -52,7 +42,7 @@ def seeds_tables() -> str:
 
 # page, name of the table in it, record, and how it becomes a table
 TABLES: tuple[tuple[Path, str, str, Callable[[Record], str]], ...] = (
-    (FITS, "deepxde", "burgers_vs_deepxde", deepxde_table),
+    (FITS, "deepxde", "burgers_vs_deepxde", burgers_vs_deepxde.seconds_table),
     (TRANSFERS, "published targets", "published_targets", published_targets.table),
     (FITS, "batch", "batch", batch.table),
     (FITS, "batch on a GPU", "batch_gpu", batch.table),

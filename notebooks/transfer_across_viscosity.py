@@ -123,6 +123,8 @@ source_error(list(records.values()))
 # ## What to conclude
 #
 # The sentences below are printed from the numbers of this run: one seed, one target, one machine.
+# The machine of the stored outputs had other work: its seconds are several times too long, for all
+# methods alike.
 
 
 # %%
