@@ -35,7 +35,7 @@ class PhysicsAnsatz(Ansatz):
     Attributes:
         problem: start, edges, symmetries and scales come from it.
         hard: meet start and edges exactly; otherwise they are left to residual terms.
-        odd: make N odd in each axis in which the problem says the fields are. Pays late in a fit,
+        odd: make N odd in each axis in which the problem declares odd fields. Pays late in a fit,
             hurts early.
         time_unit: in which a fit leaves the start: the multiplier is 1 − exp(−(t − t₀)/unit)
             there.

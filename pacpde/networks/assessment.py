@@ -1,13 +1,13 @@
-"""What a fit says of its own result, without a reference."""
+"""How far a solution can be trusted, without a reference."""
 
 import math
 from dataclasses import dataclass
 from typing import Any
 
-# Estimates are of first order in the error: one of half of 1e-2 leaves room for what they miss.
+# Half of 1e-2: estimates are of first order, and may be half of the error.
 ERROR_LIMIT = 5e-3
 MARGIN = 0.5  # of a tolerance, for the same reason
-RESIDUAL_LIMIT = 0.1  # share of the terms above which first order says nothing
+RESIDUAL_LIMIT = 0.1  # share of the equation's terms above which first order is not enough
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from pacpde.reading import TEXT, parse_json, read_bytes
 from pacpde.runtime import Runtime, gradients, versions
 
 SCHEMA = 1
-# what numbers and tables of another kind than expected raise
+# raised where JSON or tensors have other types or keys than expected
 UNLIKE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, SafetensorError)
 ATTEMPTS, PAUSE = 5, 0.02  # to read a folder that is being replaced; seconds between them
 WEIGHTS, ABOUT = "weights.safetensors", "surrogate.json"
@@ -47,7 +47,7 @@ def save(
     Another surrogate is replaced; a folder that holds anything else is refused.
 
     Args:
-        result: what the command that made it says of it, kept beside it.
+        result: of the command that made it, for its record; stored in the same folder.
         before: called with the complete folder, just before it takes its place.
     """
     _check_arguments(surrogate, result)
@@ -67,7 +67,7 @@ def save(
 
 @gradients()
 def load(folder: str | Path, runtime: Runtime | None = None) -> Surrogate:
-    """The surrogate in a folder, on the CPU in its own precision unless `runtime` says else."""
+    """The surrogate in a folder, on the CPU in its own precision by default."""
     place = _path(folder)
     about, weights = _whole(place)
     try:
@@ -90,7 +90,7 @@ def check_whole(folder: str | Path) -> None:
 
 
 def result(folder: str | Path) -> dict[str, Any] | None:
-    """What the command that made the surrogate in a folder said of it; None if it kept nothing."""
+    """The result that `save` was given; None for none."""
     own = _read(Path(folder))[0].get("result")
     return own if isinstance(own, dict) else None
 
@@ -141,7 +141,7 @@ def _check_arguments(surrogate: object, result: object) -> None:
 
 
 def holds_surrogate(folder: Path) -> bool:
-    """Whether a folder holds what `save` wrote, damaged or not."""
+    """Whether a folder was written by `save`; it may be damaged."""
     try:
         about = parse_json(read_bytes(folder / ABOUT, TEXT))
     except (OSError, ValueError):
@@ -150,7 +150,7 @@ def holds_surrogate(folder: Path) -> bool:
 
 
 def _whole(place: Path) -> tuple[dict[str, Any], bytes]:
-    """What `_read` finds, checked; read once more where the folder was replaced meanwhile."""
+    """As `_read`, checked; read again where the folder was replaced meanwhile."""
     for attempt in range(ATTEMPTS):
         before = _state(place)
         try:
@@ -176,7 +176,7 @@ def _state(place: Path) -> list[tuple[int, int, int]]:
 
 
 def _read(place: Path) -> tuple[dict[str, Any], bytes]:
-    """What `surrogate.json` says, and the bytes of the weights."""
+    """The content of `surrogate.json`, and the bytes of the weights."""
     try:
         text, weights = read_bytes(place / ABOUT, TEXT), read_bytes(place / WEIGHTS)
     except FileNotFoundError as error:
@@ -209,7 +209,7 @@ def _damaged(place: Path, why: str) -> DataFileError:
 
 
 def _checksum(about: dict[str, Any], weights: bytes) -> str:
-    """SHA-256 of what `surrogate.json` says, its checksum left out, and of the weights file."""
+    """SHA-256 of `surrogate.json` without its checksum, and of the weights file."""
     rest = {name: value for name, value in about.items() if name != "checksum"}
     text = json.dumps(rest, sort_keys=True).encode()
     return f"sha256:{hashlib.sha256(text + weights).hexdigest()}"

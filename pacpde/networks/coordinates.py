@@ -67,7 +67,7 @@ def clipped(points: torch.Tensor, box: Domain) -> torch.Tensor:
     """The points, moved to the edge where rounding put them outside; warns of those farther out."""
     try:
         plain = points.detach().double().cpu().numpy()
-    except RuntimeError:  # inside torch.func, where values cannot be looked at
+    except RuntimeError:  # inside torch.func, where tensors have no values
         return points
     outside = box.outside(plain)
     if outside:

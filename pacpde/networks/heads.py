@@ -1,7 +1,7 @@
 """More outputs than an ansatz needs: a second head, hidden features.
 
-A network with more outputs holds the one it was made from in the same flat vector, so that what
-stands beside the fields is fitted, held or frozen with the weights, by any optimiser.
+A network with more outputs contains the smaller one: its flat vector has the weights of both. So
+any optimiser fits or freezes the new outputs as it does all weights.
 """
 
 from collections.abc import Sequence

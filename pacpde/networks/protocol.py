@@ -1,4 +1,4 @@
-"""What the package asks of a network: little is required, and the rest is asked for by name.
+"""The protocol of networks: a small required part, and an optional one.
 
 Every network is a function of one flat weight vector. A fit needs its outputs with derivatives
 (`forward`), and the Jacobian of residuals in the weights (`linearise`); masks need to know what the
@@ -225,6 +225,6 @@ class Network(ABC):
 
     def _lacks(self, what: str) -> InvalidValueError:
         return InvalidValueError(
-            f"a network of the kind {type(self).__name__} has no {what}, which is needed here: "
+            f"a network of the class {type(self).__name__} has no {what}, which is needed here: "
             "take a dense network, or another method."
         )

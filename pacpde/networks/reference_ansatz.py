@@ -15,7 +15,7 @@ from pacpde.reference.certificate import LOOSEST
 
 @dataclass(frozen=True)
 class ReferenceAnsatz(PhysicsAnsatz):
-    """u = the certified scipy solution, whatever the network says; solved when first asked for.
+    """u = the certified scipy solution, for any network; it is computed at the first use.
 
     Attributes:
         tolerance: relative L2 to which it is certified, or the best that can be had instead.

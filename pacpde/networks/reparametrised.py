@@ -1,7 +1,7 @@
 """Networks whose weights are a function of others: adapters, masks, factors.
 
-The flat vector holds the dense network's own weights first, then what acts on them. A subclass says
-what the effective weights are, and how a Jacobian in them becomes one in the vector.
+The flat vector has the weights of the dense network first, then those of the adapter, mask or
+factors. A subclass gives the effective weights, and maps a Jacobian in them to one in the vector.
 """
 
 from abc import abstractmethod
@@ -70,7 +70,7 @@ class Reparametrised(MLP):
 
 @dataclass(frozen=True)
 class ReparametrisedFactors(Factors):
-    """The factors of the dense network, in the effective weights; written out where asked for."""
+    """Factors in the effective weights of the dense network; `write` maps them to the vector."""
 
     stacked = ("weights", "inner")
 

@@ -1,4 +1,4 @@
-"""Things of one kind as one thing, whose tensors have a first dimension that runs over them."""
+"""Several objects of one class as one, whose tensors have a first dimension that runs over them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,10 +8,10 @@ import torch
 
 
 class Stackable:
-    """A frozen dataclass of which several can be one.
+    """A frozen dataclass; several objects of it can be stacked into one.
 
     Attributes:
-        stacked: the fields that get a first dimension: tensors, other things that can be stacked,
+        stacked: the fields that get a first dimension: tensors, other stackable objects,
             lists of these, or None. All other fields are those of the first.
 
     Example:
@@ -30,7 +30,7 @@ class Stackable:
 
     @classmethod
     def stack(cls, items: Sequence[Self]) -> Self:
-        """Several of one kind, along a new first dimension."""
+        """Several objects as one, along a new first dimension."""
         parts = {name: stack([getattr(one, name) for one in items]) for name in cls.stacked}
         return replace(items[0], **parts)  # type: ignore[type-var]
 

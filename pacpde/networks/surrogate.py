@@ -24,7 +24,7 @@ CHUNK = 20_000  # points evaluated at once
 
 @dataclass(frozen=True)
 class RetainedSolver:
-    """A solver that lives inside the weights: its ansatz, and the weights that are its own.
+    """A solver inside the weights of a surrogate: its ansatz, and which weights belong to it.
 
     Attributes:
         mask: True where a weight belongs to it, bool [size]; all others count as 0.
@@ -41,7 +41,7 @@ class RetainedSolver:
 
     @classmethod
     def separate(cls, solver: "Surrogate") -> "RetainedSolver":
-        """A solver beside the weights."""
+        """A solver with weights of its own."""
         mask = torch.ones_like(solver.weights, dtype=torch.bool)
         return cls(solver.ansatz, mask, solver.weights, solver.outcome, solver.assessment)
 
@@ -52,8 +52,8 @@ class Surrogate:
 
     Attributes:
         network, ansatz, weights: what is evaluated; weights is flat, [size].
-        retained: name → solver kept inside the weights to the last bit.
-        stage: how far it came: "trained", "pruned", "allocated", "calibrated".
+        retained: name → solver whose weights are frozen in these, to the last bit.
+        stage: of its making: "trained", "pruned", "allocated", "calibrated".
         outcome: how its last fit ended, or an earlier stage where that one fell short.
         history: one entry a progress point of every fit so far.
         seconds: time its fits took.
@@ -64,7 +64,7 @@ class Surrogate:
             known, as in folders of older versions.
         outcomes: stage → how its fit ended, "source" for the surrogate that the first one began
             from; an outcome of the last one may hide that an earlier one fell short.
-        assessment: what its last fit says of its result; None before one, where it diverged or its
+        assessment: of the result of its last fit; None before one, where it diverged or its
             device was lost, for another problem (`solving`), and in older files. Look at `outcome`
             first, or write `surrogate.assessment and surrogate.assessment.residual`.
     """
@@ -96,7 +96,7 @@ class Surrogate:
 
     @property
     def field_ansatz(self) -> PhysicsAnsatz:
-        """The ansatz that fits go on in, whatever coefficients they are for."""
+        """The ansatz of fits that start from this surrogate, at any coefficients."""
         return self.ansatz.field_ansatz
 
     @property
@@ -106,9 +106,9 @@ class Surrogate:
 
     @property
     def n_stored(self) -> int:
-        """Numbers that are kept: the weights, and those of solvers beside them."""
-        beside = [m.weights for m in self.retained.values() if m.weights is not None]
-        return self.parameters + sum(len(weights) for weights in beside)
+        """Number of stored weights; retained solvers may have weights of their own."""
+        separate = [own.weights for own in self.retained.values() if own.weights is not None]
+        return self.parameters + sum(len(weights) for weights in separate)
 
     @property
     def runtime(self) -> Runtime:
@@ -159,7 +159,7 @@ class Surrogate:
         return at
 
     def _evaluated(self, channel: str, coordinates: Sequence[Any]) -> Any:
-        """A call of the user: checked, and given back in the user's shape and kind."""
+        """The values at a user's coordinates, in their shape, as numpy or torch."""
         problem = self.ansatz.equation
         whose = str(problem) if problem else "a surrogate of a table"
         points, shape = as_points(coordinates, self.ansatz.coordinates, whose, self.runtime)

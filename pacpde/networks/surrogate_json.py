@@ -53,7 +53,7 @@ def tensors_of(surrogate: Surrogate) -> dict[str, torch.Tensor]:
 
 
 def from_json(about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Surrogate:
-    """The inverse of `as_json`; it raises all kinds of errors where it is given something else."""
+    """The inverse of `as_json` and `tensors_of`; other content raises errors of many classes."""
     network = MLP.from_settings(about["network"])
     weights = tensors["weights"]
     if weights.shape != (network.size,):

@@ -1,6 +1,6 @@
 """Many problems of one family as one: their coefficients become columns.
 
-Right-hand sides are plain arithmetic, so that a coefficient [stack, 1] beside fields
+Right-hand sides are plain arithmetic, so that a coefficient [stack, 1] with fields
 [stack, points] gives every problem of the stack its own rates.
 """
 

@@ -1,4 +1,4 @@
-"""What a solution's residual is worth: beside the terms of its equation, and as an error."""
+"""The residual of a solution as a share of the equation's terms, and the error it leads to."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ def assess(solver: Surrogate, points: torch.Tensor, estimate: bool = True) -> As
     sizes, residuals, fields = _Sums.sizes([(1.0, sums)])
     residual = _worst_share(residuals, sizes)
     notes = list(_scale_notes(problem, fields))
-    # a point on the way to another problem is not looked at so closely: the search takes longer
+    # points of a continuation go without: the search for narrow features takes longer than they do
     features = problem.narrow_features if estimate else ()
     narrow = [one for one in features if one.what == RIGHT_HAND_SIDE]
     boxes = []

@@ -23,7 +23,7 @@ ExtraTerms = Callable[[torch.Tensor, SamplingSpec, Generator], list[Term]]
 
 @dataclass(frozen=True)
 class AugmentedTask(Task):
-    """Terms of a task, and others beside them; it is held out by the task alone.
+    """The terms of a task and further ones; the held-out measure is that of the task.
 
     Attributes:
         network: the task's own, whose weights lie inside the extended one's.

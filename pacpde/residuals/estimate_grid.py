@@ -18,7 +18,7 @@ EARLY = 120  # steps that grow geometrically from the start, for what happens at
 GRADED = 101  # even times at which the error of a PDE counts
 PDE_STEPS = 96  # over the time span, denser at the start
 NODES = {1: 161, 2: 25, 3: 11}  # per axis, by the number of space axes
-SNAPSHOTS = 33  # times at which the solution is looked at to place the nodes
+SNAPSHOTS = 33  # times of the solution by which the nodes are placed
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Grid:
 
     @classmethod
     def of(cls, solver: Surrogate, defects: np.ndarray) -> "Grid":
-        """Of a solution; `defects` tell at even times what is to be seen, if anything."""
+        """For a solution and the size of its defects at even times, [times], which may be empty."""
         problem = solver.problem
         space = problem.domain.space
         times = _times(problem, defects)

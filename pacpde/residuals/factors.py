@@ -21,7 +21,7 @@ def residuals(network: Network, weights: torch.Tensor, terms: Sequence[Term]) ->
 
 @dataclass(frozen=True)
 class Streamed(Sequence[Factors]):
-    """The factors of every term, computed anew whenever they are asked for."""
+    """The factors of every term, computed anew at every use."""
 
     network: Network
     weights: torch.Tensor

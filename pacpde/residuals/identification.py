@@ -84,7 +84,7 @@ class Unknowns:
 class IdentificationTask(PhysicsTask):
     """An equation to solve, and measurements to compare the solution with.
 
-    The measurements are no part of a fit: its weights are to solve the equation, whatever the
+    The measurements are no part of a fit: its weights are to solve the equation, for all
     coefficients, and the coefficients are to meet the measurements.
 
     Attributes:

@@ -36,7 +36,7 @@ def linearise(
         trainable_indices: sorted indices of the trainable parameters, [trainable], or
             [stack, trainable] where they differ; all of them by default.
         memory_bytes: bytes that may be taken at a time. What fits is kept: all of the Jacobian, or
-            its factors; else they are computed anew, term by term, whenever they are asked for.
+            its factors; else the factors are computed anew, term by term, at every use.
     """
     streamed = Streamed(network, weights, terms)
     rows = sum(term.n_components * term.batch.size for term in terms)

@@ -39,10 +39,10 @@ class PhysicsTask(Task):
 
     Attributes:
         labels: measurements; with `physics=False` they are all there is to fit.
-        hard: meet start and edges exactly; otherwise by residual terms of their own. What `like`
-            says goes before.
+        hard: meet start and edges exactly; otherwise by residual terms of their own. Without
+            effect where `like` is given.
         seed: of the held-out points.
-        like: an ansatz to solve in, whatever problem it has; the problem's own by default.
+        like: the ansatz, whose problem is replaced by this one; by default a new one.
     """
 
     problem: Problem
@@ -78,7 +78,7 @@ class PhysicsTask(Task):
         return self.field_ansatz(sampling)
 
     def field_ansatz(self, sampling: SamplingSpec) -> PhysicsAnsatz:
-        """The ansatz of the fields, whatever else a task fits beside them."""
+        """The ansatz of the fields; `ansatz` may have more inputs."""
         like = self.like or PhysicsAnsatz(
             self.problem,
             hard=self.hard and not self.problem.contradictions,

@@ -1,6 +1,6 @@
 """Residual terms: every loss is ½‖r‖² of a list of them, so every optimiser takes every loss.
 
-A term of your own is a subclass of `Term` that says what its residuals are.
+A term of your own is a subclass of `Term` that gives its residuals.
 """
 
 from abc import ABC, abstractmethod
