@@ -26,11 +26,11 @@ def one_surrogate(
     """
     inputs.json_target(json, output, *taken)
     with output_folder.reserved(job, output, overwrite=overwrite):
-        found = None if overwrite else output_folder.load(job, output)
+        stored = None if overwrite else output_folder.load(job, output)
         replace = inputs.json_target(
-            json, output, *taken, overwrite=overwrite, own=lambda: found and found.result
+            json, output, *taken, overwrite=overwrite, own=lambda: stored and stored.result
         )
-        if found is not None:
+        if stored is not None:
             output_folder.resume_state(
                 output
             ).clear()  # where the command was killed between the two
@@ -38,7 +38,7 @@ def one_surrogate(
                 f"pacpde: {output} holds the result of this command already; --overwrite makes it "
                 "anew."
             )
-        yield found, replace
+        yield stored, replace
 
 
 def solved_before(
@@ -46,13 +46,13 @@ def solved_before(
 ) -> bool:
     """Whether a file holds the reference and the labels that are asked for."""
     try:
-        held = load(file, problem)
+        stored = load(file, problem)
     except DataFileError:
         return False
     wanted = default_tolerance(problem) if tolerance is None else tolerance
-    if held.reference.certified_error > wanted:
+    if stored.reference.certified_error > wanted:
         return False
-    if held.labels is None:
+    if stored.labels is None:
         return labels == 0
-    made = (len(held.labels.points), held.labels.noise, held.labels.seed)
-    return made == (labels, noise, seed)
+    drawn = (len(stored.labels.points), stored.labels.noise, stored.labels.seed)
+    return drawn == (labels, noise, seed)

@@ -54,9 +54,9 @@ class ComparisonStore(FitStore):
         )
         if "cell" in result:
             self._records[key] = records.record_of(dict(result))
-            found = [self._records[key] for key in self.places if key in self._records]
+            shown = [self._records[key] for key in self.places if key in self._records]
             with own.writing(RECORDS, overwrite=self.overwrite) as temporary:
-                records.write(found, temporary)
+                records.write(shown, temporary)
 
     def check(self) -> None:
         """Refuse a folder that cannot be written, or in which something stands in the way."""
@@ -77,8 +77,9 @@ class ComparisonStore(FitStore):
         """
         fits = [fit for key in self.places if (fit := self.load(key)) is not None]
         rows = [result for _, result in fits if "cell" in result]
-        known = [json.loads(records.as_json(records.record_of(row))) for row in rows]
-        if any(record not in known for record in (self.shown() or {"records": []})["records"]):
+        own_records = [json.loads(records.as_json(records.record_of(row))) for row in rows]
+        shown = self.shown() or {"records": []}
+        if any(record not in own_records for record in shown["records"]):
             raise OutputError(
                 f"{self.folder} shows another comparison: name another folder, or add --overwrite "
                 "to show this one (finished cells stay and are reused)."

@@ -90,13 +90,13 @@ class FitStore:
 
     def damaged(self) -> list[Path]:
         """Folders of finished fits whose files are not as they were written."""
-        found = []
+        damaged = []
         for place in sorted((self.folder or Path()).glob(f"{FITS}/*/surrogate")):
             try:
                 checkpoint.check_whole(place)
             except DataFileError:
-                found.append(place.parent)
-        return found
+                damaged.append(place.parent)
+        return damaged
 
     def check(self) -> None:
         """Refuse a folder that cannot be written."""

@@ -52,8 +52,8 @@ class Outline:
         if "ways" not in about:
             return None
         try:
-            known = [Variant(*parts) for parts in about["ways"]]
-            variants = [known[number] for number in about["way_of"]]
+            different = [Variant(*parts) for parts in about["ways"]]
+            variants = [different[number] for number in about["way_of"]]
             text = read_bytes(folder / FILE, TEXT).decode("utf-8")
             return cls([str(name) for name in about["cells"]], variants, text)
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
@@ -62,18 +62,18 @@ class Outline:
     def as_json(self, device: str, files: Mapping[str, bytes]) -> dict[str, Any]:
         """What `study.json` holds; `files` are those beside it, by name."""
         numbers: dict[str, int] = {}
-        known: list[list[Any]] = []
+        different: list[list[Any]] = []
         way_of = []
         for variant in self.variants:
             parts = [variant.family, variant.method, dict(variant.options)]
-            number = numbers.setdefault(json.dumps(parts), len(known))
-            if number == len(known):
-                known.append(parts)
+            number = numbers.setdefault(json.dumps(parts), len(different))
+            if number == len(different):
+                different.append(parts)
             way_of.append(number)
         hashes = {name: short_hash(_lines(content)) for name, content in files.items()}
         return sealed(
             {
-                "device": device, "cells": list(self.names), "ways": known, "way_of": way_of,
+                "device": device, "cells": list(self.names), "ways": different, "way_of": way_of,
                 "files": hashes,
             }
         )  # fmt: skip

@@ -118,23 +118,21 @@ class ResultsStore:
 
     def keys(self) -> set[str]:
         """Of the cells that are there and have a result."""
-        found: dict[str, str | None] = {}
+        faults: dict[str, str | None] = {}
         for table in self.tables(["cell", "fault"]):
             columns = table.to_pydict()
-            found.update(zip(columns["cell"], columns["fault"], strict=True))
-        return {key for key, fault in found.items() if fault is None}
+            faults.update(zip(columns["cell"], columns["fault"], strict=True))
+        return {key for key, fault in faults.items() if fault is None}
 
     def rows(self) -> list[Row]:
         """The latest row of every cell."""
-        found: dict[str, Row] = {}
-        for table in self.tables():
-            found.update((row["cell"], row) for row in _rows(table))
-        return list(found.values())
+        latest = {row["cell"]: row for table in self.tables() for row in _rows(table)}
+        return list(latest.values())
 
     def of(self, keys: Iterable[str]) -> list[Row]:
         """The rows of these cells that are there, in this order."""
-        known = {row["cell"]: row for row in self.rows()}
-        return [known[key] for key in keys if key in known]
+        rows = {row["cell"]: row for row in self.rows()}
+        return [rows[key] for key in keys if key in rows]
 
     @staticmethod
     def read(part: Path) -> list[Row]:
@@ -163,13 +161,13 @@ class ResultsStore:
 
     def surrogates(self, keys: Iterable[str]) -> dict[str, Surrogate]:
         """Of these cells, key → surrogate of the target, where it is kept undamaged."""
-        found = {}
+        surrogates = {}
         for key in keys:
             place = self.folder / SURROGATES / key
             if place.is_dir():
                 with suppress(DataFileError):
-                    found[key] = checkpoint.load(place)
-        return found
+                    surrogates[key] = checkpoint.load(place)
+        return surrogates
 
     def tidy(self) -> None:
         """One part instead of many. Killed in between, it leaves rows twice, which count once."""
@@ -211,19 +209,19 @@ def _read(part: Path, columns: list[str] | None = None) -> pa.Table:
         if len(checksum) > OLDER and checksum != short_hash(content):
             raise OSError("its bytes are not those that were written")
         with pq.ParquetFile(io.BytesIO(content)) as file:  # `read_table` imports pandas
-            found = file.read(columns=columns)
+            table = file.read(columns=columns)
     except (OSError, pa.ArrowException) as error:
         raise DataFileError(
             f"the record file {str(part)!r} is cut short or damaged. The other files of its folder "
             "are not: move it away, and the same command makes its cells anew."
         ) from error
     if columns is None:
-        found = _of_today(found)
-        if found is None:
+        table = _of_today(table)
+        if table is None:
             raise DataFileError(
                 f"the record file {str(part)!r} was written by another pacpde: name another folder."
             )
-    return found
+    return table
 
 
 def _of_today(table: pa.Table) -> pa.Table | None:
