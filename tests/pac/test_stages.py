@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pacpde import pac
 from pacpde.errors import PacpdeError
 from pacpde.methods import TrainingConfig, fit
 from pacpde.networks.mlp import MLP
@@ -32,6 +33,11 @@ def test_a_layer_mask_prunes_every_layer_alike() -> None:
     for layer in NETWORK.layers:
         share = mask[layer.weights.start : layer.biases.stop]
         assert int(share.sum()) == round(0.4 * len(share))
+
+
+def test_the_old_name_of_score_mask_works_for_a_release() -> None:
+    with pytest.warns(FutureWarning, match="score_mask"):
+        assert pac.mask_of is pac.score_mask
 
 
 @pytest.mark.parametrize(("treatment", "kept"), [("keep", True), ("free", False)])

@@ -168,7 +168,8 @@ def test_a_mask_of_ones_own_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scope", "biases"), [("global", "prune"), ("tensor", "keep"), ("global", "free")]
+    ("scope", "biases"),
+    [("global", "prune"), ("tensor", "keep"), ("layer", "keep"), ("global", "free")],
 )
 def test_the_largest_are_kept(scope: str, biases: str) -> None:
     source = trained(NETWORKS["fnn"])
@@ -182,7 +183,7 @@ def test_the_largest_are_kept(scope: str, biases: str) -> None:
     for name in values:
         if name.endswith("bias") and biases != "prune":
             assert bool(pac.mask[name].all()) == (biases == "keep")
-    groups = [[name] for name in matrices] if scope == "tensor" else [matrices]
+    groups = [matrices] if scope == "global" else [[name] for name in matrices]
     for group in groups:
         sizes = torch.cat([values[name].abs().flatten() for name in group])
         kept = torch.cat([pac.mask[name].flatten() for name in group])
