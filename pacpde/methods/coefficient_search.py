@@ -8,6 +8,7 @@ import torch
 from scipy.optimize import lsq_linear
 
 from pacpde.methods.coefficient_errors import MIN_SLOPE, standard_errors
+from pacpde.methods.continuation_strategy import accepted_residual
 from pacpde.methods.measurements import WeightedMeasurements
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
@@ -28,37 +29,38 @@ COARSE, FINE = 0.3, 0.05  # shares of a standard error below which a step counts
 MIN_STEP = 1e-4  # of a unit of the unknowns, below which a step counts as none in any case
 SHARES = (0.35, 0.6, 1.0)  # of the points: while the unknowns move, and where they come to rest
 FIT_STEPS = 5  # steps of a fit between two steps of the unknowns
-ACCEPT = 4  # tolerances that a solution on the way may miss by
 TINY = 1e-12  # by which bounds are loosened, so that there is room between them
 
 
 @dataclass(frozen=True)
 class Point:
-    """Unknowns, weights that solve the equation for them, and what the solution misses.
+    """Unknowns, weights that solve the equation for them, and residuals of the measurements.
 
     Attributes:
-        misses: weighted, [rows].
-        slopes: of them in the unknowns, [rows, unknowns].
-        local: weights nearby.
+        numbers: the unknowns, [unknowns].
+        weights: of the solution, [size].
+        residuals: solution minus measured values, weighted, [rows].
+        slopes: of the residuals in the unknowns, [rows, unknowns].
+        local: the solutions nearby, to first order.
     """
 
     numbers: np.ndarray
     weights: torch.Tensor
-    misses: np.ndarray
+    residuals: np.ndarray
     slopes: np.ndarray
     local: Sensitivity
 
     @property
     def cost(self) -> float:
-        return float((self.misses**2).sum() / 2)
+        return float((self.residuals**2).sum() / 2)
 
 
 @dataclass
 class CoefficientSearch:
-    """min over θ of ½‖d(θ)‖² by Gauss–Newton, d(θ) what the solution for the unknowns θ misses.
+    """min over θ of ½‖r(θ)‖² by Gauss–Newton; r(θ): residuals of the solution for the unknowns θ.
 
-    The weights are no unknowns of this problem: they solve the equation for every θ, and follow
-    it along the path of solutions. Short fits do while θ moves, long ones where it comes to rest.
+    The weights are no unknowns of this problem: they solve the equation for every θ, along the path
+    of solutions. Fits are short while θ moves, and long where it comes to rest.
 
     Attributes:
         start: a solver of the problem that the unknowns start from.
@@ -81,7 +83,7 @@ class CoefficientSearch:
         here = self._coarse_search(self._point(self.unknowns.start, self.start.weights, SHARES[0]))
         rounds = max(len(SHARES) - 1, self.config.steps // FIT_STEPS)
         for number in range(rounds):
-            step = self._step(here, here.misses, LAST_RADIUS)
+            step = self._step(here, here.residuals, LAST_RADIUS)
             here = self._refined(here, step, SHARES[1 + (len(SHARES) - 1) * number // rounds])
             self.at_rest = self._is_at_rest(here)
             if self.at_rest:
@@ -107,14 +109,14 @@ class CoefficientSearch:
         """Steps with short fits, until they are small beside the standard errors."""
         radius = RADIUS
         for _ in range(MAX_MOVES):
-            step = self._step(here, here.misses, radius)
+            step = self._step(here, here.residuals, radius)
             if self._is_small(here, step, COARSE) or radius < MIN_RADIUS:
                 break
             trial = self._solved_ahead(here, step)
             if trial is None or not trial.cost < here.cost:
                 radius = self._length(step) / 4
                 continue
-            hoped = here.cost - float(((here.misses + here.slopes @ step) ** 2).sum() / 2)
+            hoped = here.cost - float(((here.residuals + here.slopes @ step) ** 2).sum() / 2)
             if here.cost - trial.cost > 0.5 * hoped:
                 radius = max(radius, 2 * self._length(step))
             here = trial
@@ -126,7 +128,7 @@ class CoefficientSearch:
         problem = self.unknowns.at(numbers)
         start = self.start.reset(weights=here.weights).with_problem(self.unknowns.at(here.numbers))
         path = SolutionPath(self._trainer(start), self.task, self.config.tolerance)
-        accept = ACCEPT * max(self.config.tolerance, TrainingConfig.tolerance)
+        accept = accepted_residual(self.config)
         reached = path.correct(here.weights + here.local.ahead(step), problem, len(self.fits))
         self.fits.append(reached)
         if not (reached.held_out <= accept or path.is_near(reached, problem)):
@@ -156,11 +158,11 @@ class CoefficientSearch:
         return self._point(numbers, fit.weights, share)
 
     def _is_at_rest(self, here: Point) -> bool:
-        """Whether neither what is missed nor the error of the solver still moves θ."""
+        """Whether neither the residuals nor the error of the solver still move θ."""
         solved = self.fits[-1].outcome == Outcome.CONVERGED
         return solved and all(
             self._is_small(here, self._step(here, rows, RADIUS), FINE)
-            for rows in (here.misses, self.measured.weighted(here.local.correction))
+            for rows in (here.residuals, self.measured.weighted(here.local.correction))
         )
 
     def _point(self, numbers: np.ndarray, weights: torch.Tensor, share: float) -> Point:
@@ -169,8 +171,8 @@ class CoefficientSearch:
         local = sensitivity(
             self.task, self.unknowns, numbers, self.start.network, weights, sampling, memory
         )
-        misses = self.measured.weighted(local.misses)
-        return Point(numbers, weights, misses, self.measured.weighted(local.slopes), local)
+        residuals = self.measured.weighted(local.misses)
+        return Point(numbers, weights, residuals, self.measured.weighted(local.slopes), local)
 
     def phase(self, share: float = 1.0) -> Phase:
         """The last phase of a fit, on a share of the points."""
@@ -181,15 +183,15 @@ class CoefficientSearch:
     def _trainer(self, start: Surrogate) -> Trainer:
         return Trainer(start, self.config, self.seed, self.callbacks, stage="identify")
 
-    def _step(self, here: Point, misses: np.ndarray, radius: float) -> np.ndarray:
-        """The step that does most against some misses, within a radius and the bounds."""
+    def _step(self, here: Point, residuals: np.ndarray, radius: float) -> np.ndarray:
+        """The step that reduces some residuals most, within a radius and the bounds."""
         lower, upper = self.unknowns.bounds - here.numbers
         reach = radius * self.unknowns.units
         rows, count = here.slopes.shape
         damping = MIN_SLOPE * rows**0.5 * np.eye(count) / self.unknowns.units
         found = lsq_linear(
             np.vstack([here.slopes, damping]),
-            np.concatenate([-misses, np.zeros(count)]),
+            np.concatenate([-residuals, np.zeros(count)]),
             (np.maximum(lower, -reach) - TINY, np.minimum(upper, reach) + TINY),
             method="bvls",
         )
@@ -199,7 +201,7 @@ class CoefficientSearch:
         """Whether a step is none beside the standard errors, or in any case."""
         rows, count = here.slopes.shape
         noise = self.measured.noise or np.sqrt(2 * here.cost / max(1, rows - count))
-        _, errors = standard_errors(here.misses, here.slopes, float(noise))
+        _, errors = standard_errors(here.residuals, here.slopes, float(noise))
         errors = np.minimum(errors, self.unknowns.units)
         least = np.maximum(share * errors, MIN_STEP * self.unknowns.units)
         return bool((np.abs(step) <= least).all())

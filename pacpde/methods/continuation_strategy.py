@@ -31,6 +31,11 @@ ACCEPT = 4
 ORBIT_STEP = 1 / 8  # shortest, where the time span is grown in pieces
 
 
+def accepted_residual(config: TrainingConfig) -> float:
+    """Held-out residual at which a solution on the path is taken as found."""
+    return ACCEPT * max(config.tolerance, TrainingConfig.tolerance)
+
+
 @dataclass(frozen=True)
 class ContinuationStrategy:
     """Fits the trainable weights to a target.
@@ -59,10 +64,8 @@ class ContinuationStrategy:
             return [(yield from self._last(target))]
         if self.mode == "cold_start":
             return [(yield from self._cold_start(target))]
-        source, path = (
-            self.trainer.surrogate.problem,
-            SolutionPath(self.trainer, target, self._accept),
-        )
+        source, accepted = self.trainer.surrogate.problem, accepted_residual(self.trainer.config)
+        path = SolutionPath(self.trainer, target, accepted)
         if self.mode == "fixed":
             fits = yield from self._fixed_steps(source, target.problem, path)
             return [*fits, (yield from self._last(target, fits[-1] if fits else None))]
@@ -72,7 +75,7 @@ class ContinuationStrategy:
         lost = not fits or fits[-1] is not here
         if lost and self.mode == "adaptive":
             fits.append((yield from self._cold_start(target)))
-            if fits[-1].held_out <= self._accept:
+            if fits[-1].held_out <= accepted:
                 return fits
         if here is not None or self.mode == "adaptive_only":
             # as far as the path led, even where that is short of the target
@@ -81,14 +84,10 @@ class ContinuationStrategy:
             fits[-1] = replace(fits[-1], outcome=Outcome.PATH_LOST)
         return fits
 
-    @property
-    def _accept(self) -> float:
-        return ACCEPT * max(self.trainer.config.tolerance, TrainingConfig.tolerance)
-
     def _control(self, target: Task) -> StepControl:
         """An orbit that parts from the source's is not found by ever shorter steps."""
         least = ORBIT_STEP if target.problem.time_windows > 1 else StepControl.min_step
-        return StepControl(min_step=least, max_residual=self._accept)
+        return StepControl(min_step=least, max_residual=accepted_residual(self.trainer.config))
 
     def _last(self, target: Task, after: FitResult | None = None) -> Steps[FitResult]:
         weights = after.weights if after else None

@@ -112,6 +112,16 @@ def identify(
             fit leaves.
         settings: of the fits, see `pacpde.TrainingConfig`; the network is the source's. Other
             keywords are settings too, as in identify(source, points, values, steps=20).
+
+    Returns:
+        Coefficients with standard errors, the surrogate of their problem, and doubts.
+
+    Raises:
+        InvalidValueError: measurements that cannot be used, or too few for the unknowns.
+
+    Example:
+        >>> result = identify(source, points, values, unknown=["alpha"])
+        >>> value, standard_error = result.estimates["alpha"]
     """
     check_source(source)
     check_arguments(progress=progress, settings=settings)
@@ -141,7 +151,7 @@ def identify(
     if outcome == Outcome.CONVERGED and not search.at_rest:
         outcome = Outcome.NOT_CONVERGED
     accuracy = float(np.sqrt((measured.weighted(ended.local.correction) ** 2).mean()))
-    test = MisfitTest(measured, ended.misses, ended.slopes, accuracy)
+    test = MisfitTest(measured, ended.residuals, ended.slopes, accuracy)
     return _result(unknowns, found, test, surrogate, began, outcome, search.doubts)
 
 
@@ -167,27 +177,27 @@ def identify_by_scipy(
     at = measured.labels.points.T
     began = time.perf_counter()
 
-    def misses(numbers: np.ndarray) -> np.ndarray:
+    def residuals(numbers: np.ndarray) -> np.ndarray:
         solution = solve(unknowns.at(numbers), tolerance=tolerance)
         return measured.weighted(((solution(*at).T - measured.labels.values) / scales).T.ravel())
 
     def tried(numbers: np.ndarray) -> np.ndarray:
         """Where there is no reference, a step is too long."""
         try:
-            return misses(numbers)
+            return residuals(numbers)
         except SolverError:
             return np.full(measured.rows, np.inf)
 
     def slopes(numbers: np.ndarray) -> np.ndarray:
         """Differences over steps well above the error of a solution."""
         columns = [
-            (misses(ahead) - misses(behind)) / (ahead - behind)[k]
+            (residuals(ahead) - residuals(behind)) / (ahead - behind)[k]
             for k, (behind, ahead) in enumerate(unknowns.around(numbers, STEP * tolerance**0.5))
         ]
         return np.stack(columns, -1)
 
     start = unknowns.start
-    misses(start)  # says why where there is no reference
+    residuals(start)  # says why where there is no reference
     bounds = tuple(unknowns.bounds)
     ended = least_squares(tried, start, slopes, bounds=bounds, x_scale=unknowns.units)
     test = MisfitTest(measured, ended.fun, np.asarray(ended.jac), tolerance)

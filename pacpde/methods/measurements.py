@@ -18,7 +18,7 @@ class WeightedMeasurements:
     """Measured points and values, each different one once.
 
     Attributes:
-        weights: of the misses (u − y) / scale, [labels, fields]; their mean square is 1. They are
+        weights: of the residuals (u − y) / scale, [labels, fields]; their mean square is 1. They are
             all 1 where the noise is not known.
         noise: standard deviation of a weighted miss; None where it is not known.
         copies: how many of the given measurements repeat the point and the values of another.
@@ -78,7 +78,7 @@ class WeightedMeasurements:
         return found
 
     def weighted(self, rows: np.ndarray) -> np.ndarray:
-        """Rows [rows, ...] of misses in scales, field after field, by their weights."""
+        """Rows [rows, ...] of residuals in scales, field after field, by their weights."""
         return (rows.T * self.weights.T.ravel()).T
 
     def by_label(self, rows: np.ndarray) -> np.ndarray:
