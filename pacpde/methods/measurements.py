@@ -18,9 +18,9 @@ class WeightedMeasurements:
     """Measured points and values, each different one once.
 
     Attributes:
-        weights: of the residuals (u − y) / scale, [labels, fields]; their mean square is 1. They are
-            all 1 where the noise is not known.
-        noise: standard deviation of a weighted miss; None where it is not known.
+        weights: of the residuals (u − y) / scale, [labels, fields]; their mean square is 1. They
+            are all 1 where the noise is not known.
+        noise: standard deviation of a weighted residual; None where it is not known.
         copies: how many of the given measurements repeat the point and the values of another.
     """
 
