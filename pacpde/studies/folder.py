@@ -41,7 +41,7 @@ class Outline:
     text: str
 
     def with_short_variants(self, rows: Iterable[Row]) -> list[Row]:
-        """Rows of its cells, each variant by the options alone that tell it from the others."""
+        """Rows of its cells, each variant with the options alone that differ from the others'."""
         short = dict(zip(self.names, distinguishing_names(self.variants), strict=True))
         return [row | {"variant": short[row["cell"]]} for row in rows]
 

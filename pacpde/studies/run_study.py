@@ -18,7 +18,7 @@ from pacpde.studies.executors import Executor, LocalExecutor
 from pacpde.studies.fit_store import FitStore
 from pacpde.studies.folder import check_place
 from pacpde.studies.results_store import ResultsStore
-from pacpde.studies.runner import Callback, CarryOut, Runner, Status, Train
+from pacpde.studies.runner import CarryOut, Runner, Status, StatusCallback, Train
 from pacpde.studies.study import Study
 
 
@@ -36,7 +36,7 @@ def run_study(
     folder: str | Path,
     executor: Executor | None = None,
     *,
-    callback: Callback = lambda status: None,
+    callback: StatusCallback = lambda status: None,
     train: Train = Training.run,
     carry_out: CarryOut = Cell.run,
     overwrite: bool = False,

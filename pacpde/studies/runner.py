@@ -33,7 +33,7 @@ class Status:
         return self.cells - self.done
 
 
-Callback = Callable[[Status], None]
+StatusCallback = Callable[[Status], None]
 Train = Callable[[Training], Surrogate]
 CarryOut = Callable[[Cell, Surrogate], tuple[Row, Surrogate | None]]
 
@@ -74,7 +74,7 @@ class Runner:
     results: Results
     executor: Executor
     surrogate_keys: Collection[str]
-    callback: Callback = lambda status: None
+    callback: StatusCallback = lambda status: None
     every_source: bool = False
     stop_at_failure: bool = False
     failures: dict[str, JobFailure] = field(default_factory=dict, init=False)  # of sources

@@ -22,19 +22,18 @@ from pacpde.files import atomic_write
 from pacpde.networks.outcome import Outcome
 from pacpde.studies.folder import Outline
 from pacpde.studies.records import Row
-from pacpde.studies.study import Study
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What a family's trials of one method led to.
+class TunedOptions:
+    """The best trial of one method for a family.
 
     Attributes:
         options: of the trial that was chosen.
-        held_out: its median held-out residual over targets and seeds; a failure counts as infinite,
-            and so does a source that was to be kept and is not.
-        trials: how many there were.
-        cells: of each trial.
+        held_out: its median held-out residual over targets and seeds. A failure counts as infinite,
+            and so does a method that keeps its source and lost it.
+        trials: number of trials.
+        cells: number of cells of each trial.
     """
 
     family: str
@@ -45,23 +44,20 @@ class Choice:
     cells: int
 
 
-def choose(study: Study | Outline, rows: Sequence[Row]) -> list[Choice]:
+def choose(outline: Outline, rows: Sequence[Row]) -> list[TunedOptions]:
     """The best trial of each family and method of a study that was carried out."""
     rows_by_cell = {row["cell"]: row for row in rows}
     methods: dict[tuple[str, str], dict[str, tuple[Mapping[str, Any], list[float]]]] = {}
-    outline = study if isinstance(study, Outline) else study.outline
     for name, variant in zip(outline.names, outline.variants, strict=True):
         trials = methods.setdefault((variant.family, variant.method), {})
         _, measured = trials.setdefault(variant.name, (variant.options, []))
         measured.append(_held_out(rows_by_cell.get(name)))
-    choices = []
+    best = []
     for (family, method), trials in methods.items():
-        best = min(trials.values(), key=lambda trial: float(np.median(trial[1])))
-        options, measured = best
-        choices.append(
-            Choice(family, method, options, float(np.median(measured)), len(trials), len(measured))
-        )
-    return choices
+        options, measured = min(trials.values(), key=lambda trial: float(np.median(trial[1])))
+        held_out = float(np.median(measured))
+        best.append(TunedOptions(family, method, options, held_out, len(trials), len(measured)))
+    return best
 
 
 def _held_out(row: Row | None) -> float:
@@ -74,7 +70,7 @@ def _held_out(row: Row | None) -> float:
     return row["held_out"] if np.isfinite(row["held_out"]) else np.inf
 
 
-def write_tuned(choices: Sequence[Choice], file: Path, *, overwrite: bool = True) -> None:
+def write_tuned(choices: Sequence[TunedOptions], file: Path, *, overwrite: bool = True) -> None:
     """As TOML, which `tuned = "FILE"` in a study takes up."""
     lines = ["# Written by `pacpde study choose`: of each method's trials, the one of the lowest",
              "# median held-out residual."]  # fmt: skip

@@ -32,9 +32,10 @@ class Variant:
 
 
 def distinguishing_names(variants: Sequence[Variant]) -> list[str]:
-    """Of each variant its method, with those options that tell it from others of its family.
+    """Of each variant its method, with the options that differ among variants of its family.
 
-    What was tuned, for each family otherwise, would make several methods of one.
+    Options that were tuned for each family, and are the same inside it, are left out: they would
+    make several methods of one.
     """
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for variant in variants:

@@ -50,7 +50,7 @@ def test_the_lowest_median_held_out_residual_is_chosen(tuning: Study) -> None:
         "l2sp (alpha=1)": [1e-9, None],  # a failure is infinite, however good the other
         'pac (sparsity=0.8, scope="layer")': [1e-5, 1e-5],
     }
-    found = {choice.method: choice for choice in choose(tuning, rows(tuning, measured))}
+    found = {choice.method: choice for choice in choose(tuning.outline, rows(tuning, measured))}
     assert found["l2sp"].options == {"alpha": 1e-3}
     assert found["l2sp"].held_out == pytest.approx(2.5e-3)
     assert found["pac"].options == {"sparsity": 0.8, "scope": "layer"}
@@ -73,12 +73,12 @@ def test_a_trial_that_lost_its_source_is_a_failure(tuning: Study, ended: dict[st
     measured: dict[str, list[float | None]] = {name: [1e-3, 1e-3] for name in variants}
     measured[variants[-1]] = [1e-9, 1e-9]
     found = rows(tuning, measured)
-    kept = {choice.method: choice for choice in choose(tuning, found)}["pac"]
+    kept = {choice.method: choice for choice in choose(tuning.outline, found)}["pac"]
     assert kept.held_out == 1e-9
     for row, cell in zip(found, tuning.cells, strict=True):
         if cell.variant == variants[-1]:
             row.update(ended)
-    other = {choice.method: choice for choice in choose(tuning, found)}["pac"]
+    other = {choice.method: choice for choice in choose(tuning.outline, found)}["pac"]
     assert other.held_out == 1e-3 and other.options != kept.options
 
 
@@ -87,7 +87,7 @@ def test_a_study_takes_up_what_was_chosen(tuning: Study, tmp_path: Path) -> None
         "l2sp (alpha=0.001)": [1e-5, 1e-5],
         'pac (sparsity=0.8, scope="layer")': [1e-5, 1e-5],
     }
-    write_tuned(choose(tuning, rows(tuning, measured)), tmp_path / "tuned.toml")
+    write_tuned(choose(tuning.outline, rows(tuning, measured)), tmp_path / "tuned.toml")
     file = tmp_path / "study.toml"
     file.write_text(
         'tuned = "tuned.toml"\nmethods = ["l2sp", "pac"]\n[options.pac]\nsparsity = 0.6\n'
