@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pacpde.renamed import renamed_keywords
 from pacpde.studies.cells import Cell, Training, trainings
 from pacpde.studies.executors import Executor, LocalExecutor
 from pacpde.studies.fit_store import FitStore
@@ -31,6 +32,7 @@ def status(study: Study, folder: str | Path) -> Status:
     return Status(len(study.cells), len(sources), done, trained)
 
 
+@renamed_keywords(workers="executor", tell="callback")
 def run_study(
     study: Study,
     folder: str | Path,
