@@ -7,7 +7,10 @@ from pacpde.methods.nearest import nearest
 from pacpde.methods.regression import fit_table, transfer_table
 from pacpde.methods.sequential import Backbone, transfer_in_turn
 from pacpde.methods.transfer import TransferResult, fit, transfer
+from pacpde.renamed import renamed_names
 from pacpde.training.config import TrainingConfig
+
+__getattr__ = renamed_names(__name__, Identified="IdentificationResult")
 
 __all__ = [
     "Backbone",
