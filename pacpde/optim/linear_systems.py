@@ -179,9 +179,9 @@ def normal_system(
     r: torch.Tensor, jacobian: Jacobian, anchor: Anchor | None, x: torch.Tensor
 ) -> NormalSystem:
     """The cheapest way that fits into the Jacobian's memory."""
-    rows, free = jacobian.shape
-    kind = ResidualSpace if rows < free and (anchor is None or anchor.uniform) else ParameterSpace
-    size = rows if kind is ResidualSpace else free
+    rows, n_trainable = jacobian.shape
+    few_rows = rows < n_trainable and (anchor is None or anchor.uniform)
+    size = rows if few_rows else n_trainable
     if 2 * r.element_size() * size**2 > jacobian.memory_bytes:  # the matrix and its factor
         return Krylov(r, jacobian, anchor, x)
-    return kind(r, jacobian, anchor, x)
+    return (ResidualSpace if few_rows else ParameterSpace)(r, jacobian, anchor, x)
