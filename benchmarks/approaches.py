@@ -88,7 +88,7 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
             target = Burgers(nu=value) if family == "burgers" else Lorenz(rho=value)
             if family not in sources:
                 source = Burgers(nu=0.01 / pi) if family == "burgers" else Lorenz()
-                sources[family] = fit(source, seed=seed, settings=options.first)
+                sources[family] = fit(source, seed=seed, settings=options.source_settings)
             for method, way, attempt in grid(options.only, options.ways, options.attempts):
                 result = transfer(
                     sources[family], target, method=method, seed=seed, continuation=way,

@@ -56,11 +56,11 @@ class Benchmark(ArgumentParser):
         )
 
     def parse_args(self, *arguments: Any) -> Namespace:  # type: ignore[override]
-        """With `settings` of fits, and of the `first` one with its `network`; set in quick runs."""
+        """With `settings` of fits, and `source_settings` with a `network`; set in quick runs."""
         options = super().parse_args(*arguments)
         options.settings = dict(self.quick) if options.quick else {}
         options.network = {"width": 6, "depth": 1} if options.quick else {}
-        options.first = options.network | options.settings
+        options.source_settings = options.network | options.settings
         options.output = options.output or (None if options.quick else self.file)
         torch.set_num_threads(options.threads)
         return options

@@ -44,7 +44,7 @@ def main() -> None:
 def runs(options: Namespace, record: Record) -> Iterator[Run]:
     """Every source, then every target by every method."""
     with patch("time.perf_counter", time.process_time):
-        sources = [fit(Burgers(nu=nu), settings=options.first) for nu in SOURCES]
+        sources = [fit(Burgers(nu=nu), settings=options.source_settings) for nu in SOURCES]
         record["sources"] = [{"nu": s.problem.nu, "seconds": s.seconds} for s in sources]
         for nu in TARGETS:
             source = min(sources, key=lambda source: abs(math.log(source.problem.nu / nu)))

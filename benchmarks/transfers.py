@@ -35,7 +35,7 @@ def main() -> None:
 def runs(options: Namespace, record: Record) -> Iterator[Run]:
     """Both targets by both methods, from one source a seed."""
     for seed in range(options.seeds):
-        source = fit(Burgers(nu=0.01 / pi), seed=seed, settings=options.first)
+        source = fit(Burgers(nu=0.01 / pi), seed=seed, settings=options.source_settings)
         for (target, method), error in GOALS.items():
             result = transfer(
                 source, Burgers(nu=TARGETS[target]), method=method, seed=seed,
