@@ -5,36 +5,8 @@ from typing import Annotated
 
 import typer
 
-from pacpde.cli import inputs
+from pacpde.cli import inputs, options
 from pacpde.cli import output as printing
-from pacpde.cli.options import (
-    Debug,
-    Depth,
-    Device,
-    Dtype,
-    Family,
-    Folder,
-    Json,
-    Labels,
-    Memory,
-    Noise,
-    OneSeed,
-    Optimiser,
-    Overwrite,
-    Physics,
-    Plugin,
-    Points,
-    ReferenceChoice,
-    ReferenceTolerance,
-    Residual,
-    Set,
-    Soft,
-    Sparsity,
-    Steps,
-    Strength,
-    Until,
-    Width,
-)
 from pacpde.cli.output import SIDE_BY_SIDE, emit, showing
 from pacpde.cli.verdicts import exit_for
 from pacpde.methods.arguments import as_mapping
@@ -43,7 +15,7 @@ from pacpde.studies.comparison import Plan, run_comparison
 
 
 def compare(
-    family: Family,
+    family: options.Family,
     source: Annotated[
         list[str],
         typer.Option(
@@ -60,28 +32,28 @@ def compare(
             "defaults, not the source's values.",
         ),
     ],
-    output: Folder = Path("runs/compare"),
+    output: options.Folder = Path("runs/compare"),
     methods: Annotated[
         str, typer.Option(metavar="A,B,...", help="Methods, separated by commas.")
     ] = "pac,warm_start,scratch",
-    sparsity: Sparsity = None,
-    strength: Strength = None,
-    labels: Labels = 0,
-    noise: Noise = 0.0,
-    physics: Physics = True,
-    option: Set = None,
-    steps: Steps = None,
-    width: Width = None,
-    depth: Depth = None,
-    points: Points = None,
-    tolerance: Residual = None,
-    memory: Memory = None,
-    optimiser: Optimiser = None,
-    soft: Soft = False,
-    reference: ReferenceChoice = "auto",
-    reference_tolerance: ReferenceTolerance = None,
-    until: Until = None,
-    seed: OneSeed = None,
+    sparsity: options.Sparsity = None,
+    strength: options.Strength = None,
+    labels: options.Labels = 0,
+    noise: options.Noise = 0.0,
+    physics: options.Physics = True,
+    option: options.Set = None,
+    steps: options.Steps = None,
+    width: options.Width = None,
+    depth: options.Depth = None,
+    points: options.Points = None,
+    tolerance: options.Residual = None,
+    memory: options.Memory = None,
+    optimiser: options.Optimiser = None,
+    soft: options.Soft = False,
+    reference: options.ReferenceChoice = "auto",
+    reference_tolerance: options.ReferenceTolerance = None,
+    until: options.Until = None,
+    seed: options.OneSeed = None,
     seeds: Annotated[
         str | None, typer.Option(metavar="0,1,...", help="Several seeds instead of one.")
     ] = None,
@@ -93,12 +65,12 @@ def compare(
             "where methods share stages. The seconds shown are then shares of the whole.",
         ),
     ] = False,
-    device: Device = "cpu",
-    dtype: Dtype = "float64",
-    json: Json = None,
-    overwrite: Overwrite = False,
-    plugin: Plugin = [],  # noqa: B006
-    debug: Debug = False,
+    device: options.Device = "cpu",
+    dtype: options.Dtype = "float64",
+    json: options.Json = None,
+    overwrite: options.Overwrite = False,
+    plugin: options.Plugin = [],  # noqa: B006
+    debug: options.Debug = False,
 ) -> None:
     """Train a source, transfer it by several methods, and show them side by side.
 
@@ -109,7 +81,6 @@ def compare(
     Example: pacpde compare burgers --source nu=0.01/pi --target nu=0.02/pi --methods
     pac,warm_start,scratch -o runs/compare
     """
-
     names = inputs.method_names(methods)
     plan = Plan(
         inputs.problem(family, source, until),

@@ -1,17 +1,16 @@
 """`pacpde families` and `pacpde methods`: what there is."""
 
-from pacpde.cli import inputs, tables
-from pacpde.cli.options import Debug, Json, Overwrite, Plugin, Unused
+from pacpde.cli import inputs, options, tables
 from pacpde.cli.output import emit
 
 
 def families(
-    json: Json = None,
-    overwrite: Overwrite = False,
-    device: Unused = "cpu",
-    seed: Unused = "0",
-    plugin: Plugin = [],  # noqa: B006
-    debug: Debug = False,
+    json: options.Json = None,
+    overwrite: options.Overwrite = False,
+    device: options.Unused = "cpu",
+    seed: options.Unused = "0",
+    plugin: options.Plugin = [],  # noqa: B006
+    debug: options.Debug = False,
 ) -> None:
     """List every family with its coefficients, bounds and defaults.
 
@@ -22,12 +21,12 @@ def families(
 
 
 def methods(
-    json: Json = None,
-    overwrite: Overwrite = False,
-    device: Unused = "cpu",
-    seed: Unused = "0",
-    plugin: Plugin = [],  # noqa: B006
-    debug: Debug = False,
+    json: options.Json = None,
+    overwrite: options.Overwrite = False,
+    device: options.Unused = "cpu",
+    seed: options.Unused = "0",
+    plugin: options.Plugin = [],  # noqa: B006
+    debug: options.Debug = False,
 ) -> None:
     """List every way to transfer, with its formula and options.
 

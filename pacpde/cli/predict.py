@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from pacpde.cli import inputs
+from pacpde.cli import inputs, options
 from pacpde.cli import points as tabulated
-from pacpde.cli.options import Debug, Device, Json, Overwrite, Plugin
 from pacpde.cli.output import complain, emit
 from pacpde.errors import InvalidValueError
 from pacpde.networks import checkpoint
@@ -30,18 +29,17 @@ def predict(
     extrapolate: Annotated[
         bool, typer.Option("--extrapolate", help="Allow points outside the domain.")
     ] = False,
-    device: Device = "cpu",
+    device: options.Device = "cpu",
     seed: Annotated[int, typer.Option(help="Unused: a prediction draws nothing.")] = 0,
-    json: Json = None,
-    overwrite: Overwrite = False,
-    plugin: Plugin = [],  # noqa: B006
-    debug: Debug = False,
+    json: options.Json = None,
+    overwrite: options.Overwrite = False,
+    plugin: options.Plugin = [],  # noqa: B006
+    debug: options.Debug = False,
 ) -> None:
     """Evaluate a surrogate at the points of a file.
 
     Example: pacpde predict runs/target points.csv -o out.csv
     """
-
     surrogate = checkpoint.load(folder)
     surrogate = surrogate.to(Runtime(device, surrogate.runtime.dtype))
     if output is None and json == "-":

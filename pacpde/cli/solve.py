@@ -6,51 +6,38 @@ from typing import Annotated
 import typer
 
 from pacpde import datasets
-from pacpde.cli import inputs, outputs, tables
-from pacpde.cli.options import (
-    Coefficients,
-    Debug,
-    Family,
-    Json,
-    Noise,
-    Overwrite,
-    Plugin,
-    Seed,
-    Until,
-    number,
-)
+from pacpde.cli import inputs, options, outputs, tables
 from pacpde.cli.output import complain, emit
 from pacpde.runtime import Runtime, check_seed
 
 
 def solve(
-    family: Family,
+    family: options.Family,
     output: Annotated[Path, typer.Option("-o", "--output", help="HDF5 file to write.")],
-    coefficients: Coefficients = None,
+    coefficients: options.Coefficients = None,
     tolerance: Annotated[
         float | None,
         typer.Option(
-            parser=number,
+            parser=options.number,
             help="Relative L2 error to certify, 1e-12 to 0.1; refused where it is not met. "
             "Default: 1e-10; 1e-9 in two dimensions of space or more; where that is not met, the "
             "best that is met is taken.",
         ),
     ] = None,
     labels: Annotated[int, typer.Option(help="Also draw so many labelled points.")] = 0,
-    noise: Noise = 0.0,
-    until: Until = None,
-    seed: Seed = 0,
+    noise: options.Noise = 0.0,
+    until: options.Until = None,
+    seed: options.Seed = 0,
     device: Annotated[str, typer.Option(help="References run on the cpu whatever it is.")] = "cpu",
-    json: Json = None,
-    overwrite: Overwrite = False,
-    plugin: Plugin = [],  # noqa: B006
-    debug: Debug = False,
+    json: options.Json = None,
+    overwrite: options.Overwrite = False,
+    plugin: options.Plugin = [],  # noqa: B006
+    debug: options.Debug = False,
 ) -> None:
     """Compute a certified reference solution with scipy.
 
     Example: pacpde solve burgers nu=0.02 -o burgers.h5 --labels 25 --noise 0.01
     """
-
     problem = inputs.problem(family, coefficients or [], until)
     if tolerance is not None:
         inputs.check_tolerance(tolerance)

@@ -1,29 +1,6 @@
 """`pacpde train`: sources."""
 
-from pacpde.cli import inputs, outputs, tables
-from pacpde.cli.options import (
-    Coefficients,
-    Debug,
-    Depth,
-    Device,
-    Dtype,
-    Family,
-    Folder,
-    Json,
-    Memory,
-    Optimiser,
-    Overwrite,
-    Plugin,
-    Points,
-    ReferenceChoice,
-    ReferenceTolerance,
-    Residual,
-    Seed,
-    Soft,
-    Steps,
-    Until,
-    Width,
-)
+from pacpde.cli import inputs, options, outputs, tables
 from pacpde.cli.output import emit, showing
 from pacpde.cli.verdicts import exit_for
 from pacpde.runtime import Runtime, check_seed
@@ -32,27 +9,27 @@ from pacpde.studies.cells import Training
 
 
 def train(
-    family: Family,
-    output: Folder,
-    coefficients: Coefficients = None,
-    steps: Steps = None,
-    width: Width = None,
-    depth: Depth = None,
-    points: Points = None,
-    tolerance: Residual = None,
-    memory: Memory = None,
-    optimiser: Optimiser = None,
-    soft: Soft = False,
-    reference: ReferenceChoice = "auto",
-    reference_tolerance: ReferenceTolerance = None,
-    until: Until = None,
-    seed: Seed = 0,
-    device: Device = "cpu",
-    dtype: Dtype = "float64",
-    json: Json = None,
-    overwrite: Overwrite = False,
-    plugin: Plugin = [],  # noqa: B006
-    debug: Debug = False,
+    family: options.Family,
+    output: options.Folder,
+    coefficients: options.Coefficients = None,
+    steps: options.Steps = None,
+    width: options.Width = None,
+    depth: options.Depth = None,
+    points: options.Points = None,
+    tolerance: options.Residual = None,
+    memory: options.Memory = None,
+    optimiser: options.Optimiser = None,
+    soft: options.Soft = False,
+    reference: options.ReferenceChoice = "auto",
+    reference_tolerance: options.ReferenceTolerance = None,
+    until: options.Until = None,
+    seed: options.Seed = 0,
+    device: options.Device = "cpu",
+    dtype: options.Dtype = "float64",
+    json: options.Json = None,
+    overwrite: options.Overwrite = False,
+    plugin: options.Plugin = [],  # noqa: B006
+    debug: options.Debug = False,
 ) -> None:
     """Train a source surrogate; after an interruption the same command resumes.
 
@@ -61,7 +38,6 @@ def train(
 
     Example: pacpde train burgers nu=0.01/pi -o runs/source
     """
-
     problem = inputs.problem(family, coefficients or [], until)
     settings = inputs.settings(
         steps=steps,

@@ -5,32 +5,8 @@ from typing import Annotated
 
 import typer
 
-from pacpde.cli import inputs, outputs
+from pacpde.cli import inputs, options, outputs
 from pacpde.cli import output as printing
-from pacpde.cli.options import (
-    Changes,
-    Debug,
-    Device,
-    Folder,
-    Json,
-    Labels,
-    Memory,
-    Noise,
-    Optimiser,
-    Overwrite,
-    Physics,
-    Plugin,
-    Points,
-    ReferenceChoice,
-    ReferenceTolerance,
-    Residual,
-    Seed,
-    Set,
-    Sparsity,
-    Steps,
-    Strength,
-    number,
-)
 from pacpde.cli.output import complain, emit, showing
 from pacpde.cli.verdicts import exit_for
 from pacpde.errors import InvalidValueError
@@ -43,22 +19,22 @@ from pacpde.studies.cells import Cell, Training
 
 def transfer(
     source: Annotated[Path, typer.Argument(help="Folder of a trained surrogate.")],
-    output: Folder,
-    coefficients: Changes = None,
+    output: options.Folder,
+    coefficients: options.Changes = None,
     method: Annotated[str, typer.Option(help="See `pacpde methods`.")] = "pac",
-    sparsity: Sparsity = None,
-    strength: Strength = None,
-    labels: Labels = 0,
-    noise: Noise = 0.0,
-    physics: Physics = True,
-    option: Set = None,
-    steps: Steps = None,
-    points: Points = None,
-    tolerance: Residual = None,
-    memory: Memory = None,
-    optimiser: Optimiser = None,
-    reference: ReferenceChoice = "auto",
-    reference_tolerance: ReferenceTolerance = None,
+    sparsity: options.Sparsity = None,
+    strength: options.Strength = None,
+    labels: options.Labels = 0,
+    noise: options.Noise = 0.0,
+    physics: options.Physics = True,
+    option: options.Set = None,
+    steps: options.Steps = None,
+    points: options.Points = None,
+    tolerance: options.Residual = None,
+    memory: options.Memory = None,
+    optimiser: options.Optimiser = None,
+    reference: options.ReferenceChoice = "auto",
+    reference_tolerance: options.ReferenceTolerance = None,
     among: Annotated[
         list[Path] | None,
         typer.Option(
@@ -71,21 +47,21 @@ def transfer(
         str | None, typer.Option(help="Refuse a source folder of another family.")
     ] = None,
     until: Annotated[
-        float | None, typer.Option(parser=number, help="End of the time span; the source's.")
+        float | None,
+        typer.Option(parser=options.number, help="End of the time span; the source's."),
     ] = None,
-    seed: Seed = 0,
-    device: Device = "cpu",
+    seed: options.Seed = 0,
+    device: options.Device = "cpu",
     dtype: Annotated[str | None, typer.Option(help="float64 or float32; the source's.")] = None,
-    json: Json = None,
-    overwrite: Overwrite = False,
-    plugin: Plugin = [],  # noqa: B006
-    debug: Debug = False,
+    json: options.Json = None,
+    overwrite: options.Overwrite = False,
+    plugin: options.Plugin = [],  # noqa: B006
+    debug: options.Debug = False,
 ) -> None:
     """Move a trained surrogate to other coefficients; see `train` for what is in the folder.
 
     Example: pacpde transfer runs/source nu=0.02/pi --method pac --sparsity 0.8 -o runs/target
     """
-
     trained = checkpoint.load(source)
     if family is not None and family != trained.problem.name:
         raise InvalidValueError(
