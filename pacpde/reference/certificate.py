@@ -2,21 +2,26 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
-from math import ceil
 
 import numpy as np
 
 from pacpde.checks import check_number
 from pacpde.errors import SolverError
 from pacpde.physics import Problem
-from pacpde.physics.evaluation import initial_at
-from pacpde.reference.dense import DenseSolution, in_pieces, to_points
-from pacpde.reference.grid import SpaceAxis, space_axes
-from pacpde.reference.lines import Unseen
-from pacpde.reference.method_of_lines import MethodOfLines, check_finite
-from pacpde.reference.ode import Effort, EffortError, Integrated, IntegrationError, integrate
+from pacpde.reference.dense import DenseSolution, in_pieces
+from pacpde.reference.grid import SpaceAxis
+from pacpde.reference.levels import (
+    FINEST_RTOL,
+    Level,
+    Pair,
+    first_sizes,
+    output_axes,
+    size_text,
+)
+from pacpde.reference.ode import Effort, EffortError, IntegrationError
+from pacpde.reference.probe_lines import Unseen
 from pacpde.reference.probes import PER_WIDTH, unseen
 from pacpde.reference.solution import Reference, worst_field_error
 from pacpde.runtime import gradients
@@ -25,25 +30,10 @@ LEVELS = 14  # refinements before giving up
 FAILURES = 4  # of these, integrations that end early
 UNKNOWNS = 2000  # of the largest grid: its dense Jacobian takes 32 MB
 EFFORT = 2e10  # of all levels together (see Effort): minutes; the families of the package need 3e9
-FINEST_RTOL = 1e-13  # of the order of 100 units of roundoff, what the integrators stand
 FIRST_RTOL = 1e-6
-FIRST_SIZE = {0: 0, 1: 24, 2: 14}  # nodes an axis, by number of space axes
 LOOSEST = 0.1  # a certificate above this says nothing
-OUTPUT = {0: (1001,), 1: (101, 513), 2: (33, 65, 65)}  # points an axis
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Level:
-    """One solution of the refinement."""
-
-    sizes: dict[str, int]
-    rtol: float
-    integrated: Integrated
-    values: np.ndarray
-    tails: dict[str, float]
-    start_error: float
 
 
 def default_tolerance(problem: Problem) -> float:
@@ -93,27 +83,27 @@ def not_certified(problem: Problem, target: float, reached: float | None, why: s
     return f"{problem} was not certified to {target:.0e}: {best}, since {why}."
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two levels, their difference, and the error certified for the finer one."""
-
-    coarse: Level
-    fine: Level
-    difference: float
-    error: float
-    probed: bool = False
+class _NoFinerLevelError(Exception):
+    """Why a search ends without a certificate."""
 
 
 class _Search:
-    """Levels of one problem, until two of them agree to `target` or no finer one can be had."""
+    """Levels of one problem, until two of them agree to `target` or no finer one can be had.
+
+    Attributes:
+        levels: those that may be compared with the next one.
+        pairs: all that were compared.
+        hidden: a feature that no level has seen.
+        ended: why there is no finer level.
+    """
 
     def __init__(self, problem: Problem, target: float, progress: Progress) -> None:
-        self.problem, self.target, self.progress = problem, target, progress
-        self.axes = output_axes(problem)
+        self.problem, self.target = problem, target
+        self.progress: Progress = lambda message: progress(f"{problem}: {message}")
         self.levels: list[Level] = []
         self.pairs: list[Pair] = []
-        self.hidden: Unseen | None = None  # a feature that no level has seen
-        self.ended = ""  # why there is no finer level
+        self.hidden: Unseen | None = None
+        self.ended = f"{LEVELS} refinements were not enough"
         self.effort = Effort(EFFORT)
         self.began = time.perf_counter()
 
@@ -122,34 +112,22 @@ class _Search:
         return time.perf_counter() - self.began
 
     def run(self) -> None:
-        sizes = {axis.name: first_size(self.problem) for axis in self.problem.domain.space}
-        rtol, failures, blind = FIRST_RTOL if sizes else self.target, 0, 0
-        self.ended = f"{LEVELS} refinements were not enough"
+        try:
+            self._refine()
+        except _NoFinerLevelError as error:
+            self.ended = str(error)
+
+    def _refine(self) -> None:
+        sizes = first_sizes(self.problem)
+        rtol, failures, compared = FIRST_RTOL if sizes else self.target, 0, 0
         for _ in range(LEVELS):
-            unknowns = self._unknowns(sizes)
-            if unknowns > UNKNOWNS:
-                self.ended = (
-                    f"a finer grid ({_size_text(sizes)}) would have {unknowns:.0f} unknowns, and "
-                    f"{UNKNOWNS} is the most"
-                )
-                return
             try:
-                steps = None  # of the level before, if this one is to differ from it in time
-                if self.levels and rtol < self.levels[-1].rtol / 2:
-                    steps = self.levels[-1].integrated.steps
-                fine = _level(self.problem, sizes, rtol, self.axes, self.effort, steps)
-            except EffortError:
-                self.ended = (
-                    f"the steps that a finer grid ({_size_text(sizes)}) needs would take too long: "
-                    "something moves fast, or something narrow moves"
-                )
-                return
+                fine = self._level(sizes, rtol)
             except IntegrationError as error:
                 failures += 1
-                self.progress(f"{self.problem}: grid {_size_text(sizes)}, rtol {rtol:.0e}: {error}")
+                self.progress(f"grid {size_text(sizes)}, rtol {rtol:.0e}: {error}")
                 if failures == FAILURES or not sizes:
-                    self.ended = str(error)
-                    return
+                    raise _NoFinerLevelError(str(error)) from error
                 self.levels, sizes = [], {name: 2 * size for name, size in sizes.items()}
                 continue
             if self._add(fine):
@@ -157,75 +135,91 @@ class _Search:
                 if self.pairs[-1].error <= self.target:
                     return
                 sizes, rtol = self._finer(fine.sizes), FIRST_RTOL
-                self.levels, blind = [], len(self.pairs)
-                if not sizes:
-                    self.ended = "no grid or step that can be had would see it"
-                    return
+                self.levels, compared = [], len(self.pairs)
                 continue
             if rtol < 2 * FINEST_RTOL:
-                self.ended = f"the integrator's tolerance of {rtol:.0e} is the finest"
-                return
-            if _stagnates([pair.difference for pair in self.pairs[blind:]]):
-                self.ended = "four refinements have not halved the difference"
-                return
-            sizes, rtol = _refined(fine, self.target)
+                raise _NoFinerLevelError(f"the integrator's tolerance of {rtol:.0e} is the finest")
+            if _stagnates([pair.difference for pair in self.pairs[compared:]]):
+                raise _NoFinerLevelError("four refinements have not halved the difference")
+            sizes, rtol = fine.refined(self.target)
+
+    def _level(self, sizes: dict[str, int], rtol: float) -> Level:
+        unknowns = self._unknowns(sizes)
+        if unknowns > UNKNOWNS:
+            raise _NoFinerLevelError(
+                f"a finer grid ({size_text(sizes)}) would have {unknowns:.0f} unknowns, and "
+                f"{UNKNOWNS} is the most"
+            )
+        steps = None  # of the level before, if this one is to differ from it in time
+        if self.levels and rtol < self.levels[-1].rtol / 2:
+            steps = self.levels[-1].integrated.steps
+        try:
+            return Level.of(self.problem, sizes, rtol, self.effort, steps)
+        except EffortError as error:
+            raise _NoFinerLevelError(
+                f"the steps that a finer grid ({size_text(sizes)}) needs would take too long: "
+                "something moves fast, or something narrow moves"
+            ) from error
 
     def _add(self, fine: Level) -> bool:
         """Compare with the level before; whether that certifies the target."""
         if self.levels:
             coarse = self.levels[-1]
-            reached = max(worst_field_error(coarse.values, fine.values), fine.start_error)
+            difference = max(worst_field_error(coarse.values, fine.values), fine.start_error)
             self.progress(
-                f"{self.problem}: grid {_size_text(fine.sizes)}, rtol {fine.rtol:.0e}: differs by "
-                f"{reached:.1e}"
+                f"grid {size_text(fine.sizes)}, rtol {fine.rtol:.0e}: differs by {difference:.1e}"
             )
-            self.pairs.append(Pair(coarse, fine, reached, max(reached, fine.rtol)))
+            self.pairs.append(Pair(coarse, fine, difference, max(difference, fine.rtol)))
         self.levels.append(fine)
+        return self._reaches_target()
+
+    def _reaches_target(self) -> bool:
         last = self.pairs[-1] if self.pairs else None
-        return last is not None and _differ(last) and last.error <= self.target
+        return last is not None and last.differs_in_time and last.error <= self.target
 
     def _probed(self, pair: Pair) -> Pair:
         """The pair, with what neither of its levels has seen added to its error."""
-        size = np.sqrt(np.mean(pair.fine.values**2, axis=tuple(range(1, pair.fine.values.ndim))))
-        hidden = unseen(self.problem, pair.fine.integrated, size, self.target / 10)
-        self.hidden = hidden if hidden.error > self.target / 10 else None
+        enough = self.target / 10
+        hidden = unseen(self.problem, pair.fine.integrated, pair.fine.field_sizes, enough)
+        self.hidden = hidden if hidden.error > enough else None
         if self.hidden is None:
             return replace(pair, probed=True)
-        self.progress(f"{self.problem}: {hidden}: an error of about {hidden.error:.1e}")
+        self.progress(f"{hidden}: an error of about {hidden.error:.1e}")
         difference = max(pair.difference, hidden.error)
         return replace(pair, difference=difference, error=pair.error + hidden.error, probed=True)
 
     def _finer(self, sizes: dict[str, int]) -> dict[str, int]:
-        """A grid on the way to one that sees a narrow feature; empty where none can."""
-        if self.hidden is None or self.hidden.axis not in sizes:
-            return {}
-        axis = self.hidden.axis
-        needed = int(PER_WIDTH * sizes[axis] / self.hidden.share)
-        if self._unknowns({**sizes, axis: needed}) > UNKNOWNS:
-            return {}
-        return {**sizes, axis: 2 * sizes[axis]}
+        """A grid on the way to one that sees a narrow feature."""
+        if self.hidden is not None and self.hidden.axis in sizes:
+            axis = self.hidden.axis
+            needed = int(PER_WIDTH * sizes[axis] / self.hidden.share)
+            if self._unknowns({**sizes, axis: needed}) <= UNKNOWNS:
+                return {**sizes, axis: 2 * sizes[axis]}
+        raise _NoFinerLevelError("no grid or step that can be had would see it")
 
     def _unknowns(self, sizes: dict[str, int]) -> float:
         return float(np.prod([float(n) for n in sizes.values()])) * len(self.problem.fields)
 
     def best(self) -> Pair | None:
         """The pair of the smallest error that can be certified."""
-        if self.pairs and _differ(self.pairs[-1]) and self.pairs[-1].error <= self.target:
+        if self._reaches_target():
             return self.pairs[-1]
         best = self._most_certain()
         return best if best is None or best.probed else self._probed(best)
 
     def _most_certain(self) -> Pair | None:
         cautious = [replace(pair, error=self._cautious(k)) for k, pair in enumerate(self.pairs)]
-        certain = [pair for pair in cautious if _differ(pair)]
-        best = min(certain, key=lambda pair: pair.error, default=None)
-        rest = [pair for pair in cautious if not _differ(pair)]
-        other = min(rest, key=lambda pair: pair.error, default=None)
+
+        def smallest(in_time: bool) -> Pair | None:
+            pairs = [pair for pair in cautious if pair.differs_in_time == in_time]
+            return min(pairs, key=lambda pair: pair.error, default=None)
+
+        best, other = smallest(True), smallest(False)
         if other is not None and (best is None or other.error < best.error / 2):
             try:
                 return self._with_time_error(other)
             except IntegrationError as error:
-                self.progress(f"{self.problem}: {error}")
+                self.progress(str(error))
         return best
 
     def _cautious(self, k: int) -> float:
@@ -237,16 +231,15 @@ class _Search:
         own, last = self.pairs[k].error, k == len(self.pairs) - 1
         if not last:
             return max(own, self.pairs[k + 1].difference)
-        found = [pair.difference for pair in self.pairs[max(0, k - 2) :]]
-        falling = all(after < before / 2 for before, after in pairwise(found))
-        return own if falling else max(own, *found)
+        differences = [pair.difference for pair in self.pairs[max(0, k - 2) :]]
+        falling = all(after < before / 2 for before, after in pairwise(differences))
+        return own if falling else max(own, *differences)
 
     def _with_time_error(self, pair: Pair) -> Pair:
         """Of a pair of one rtol: the coarse grid with a finer rtol tells the error in time."""
         coarse = pair.coarse
-        again = _level(
-            self.problem, coarse.sizes, coarse.rtol / 10, self.axes, steps=coarse.integrated.steps
-        )
+        steps = coarse.integrated.steps
+        again = Level.of(self.problem, coarse.sizes, coarse.rtol / 10, steps=steps)
         return replace(pair, error=pair.error + worst_field_error(coarse.values, again.values))
 
     @property
@@ -271,11 +264,6 @@ class _Search:
         return not_certified(self.problem, self.target, reached, self.reason)
 
 
-def _differ(pair: Pair) -> bool:
-    """Whether its levels differ in time too."""
-    return pair.fine.rtol < pair.coarse.rtol / 2
-
-
 def _stagnates(differences: list[float]) -> bool:
     """Four refinements have not halved the difference."""
     return len(differences) > 4 and differences[-1] > differences[-5] / 2
@@ -296,73 +284,6 @@ def tolerances(
     return target, accepted
 
 
-def output_axes(problem: Problem) -> dict[str, np.ndarray]:
-    """The equidistant output grid: 101 × 513 in one dimension, 1001 times for an ODE."""
-    axes = problem.domain.axes
-    counts = OUTPUT.get(len(axes) - 1, (17, *[33] * (len(axes) - 1)))
-    return {axis.name: axis.grid(count) for axis, count in zip(axes, counts, strict=True)}
-
-
-def first_size(problem: Problem) -> int:
-    """Nodes an axis of the first level."""
-    return FIRST_SIZE.get(len(problem.domain.space), 8)
-
-
-def _level(
-    problem: Problem,
-    sizes: dict[str, int],
-    rtol: float,
-    axes: dict[str, np.ndarray],
-    effort: Effort | None = None,
-    steps: np.ndarray | None = None,
-) -> Level:
-    space = space_axes(problem, sizes)
-    integrated = integrate(MethodOfLines(problem, space), rtol, effort, steps)
-    t, *points = axes.values()
-    values = integrated(t)
-    tails = {
-        axis.axis.name: axis.tail(values, position) for position, axis in enumerate(space, start=2)
-    }
-    on_points = to_points(space, values, points)
-    return Level(sizes, rtol, integrated, on_points, tails, _start_error(problem, axes, on_points))
-
-
-def _start_error(problem: Problem, axes: dict[str, np.ndarray], values: np.ndarray) -> float:
-    """How far the start is missed between the nodes, relative to the mean size of each field.
-
-    A start narrower than the coarse grids' spacing would look resolved to all of them.
-    """
-    _, *points = axes.values()
-    grids = np.meshgrid(*points, indexing="ij", sparse=True)
-    missed = 0.0
-    shape = tuple(len(x) for x in points)
-    exact = initial_at(problem, grids, shape)
-    space = {axis.name: x for axis, x in zip(problem.domain.space, points, strict=True)}
-    check_finite(problem, "initial", np.stack(exact), space)
-    for start, field in zip(exact, values, strict=True):
-        size = float(np.sqrt(np.mean(field**2)))
-        error = float(np.sqrt(np.mean((field[0] - start) ** 2)))
-        missed = max(missed, error / size if size > 0 else error)
-    return missed
-
-
-def _refined(level: Level, target: float) -> tuple[dict[str, int], float]:
-    """The next grid and tolerance.
-
-    The highest modes decay exponentially with the size of an axis, so that their share now tells
-    the size that will do. Until that is in sight the tolerance stays: coarse grids stay cheap.
-    """
-    goal = np.log(target / 3)
-    growth = {
-        name: float(np.clip(goal / np.log(min(tail, 0.5)), 1.15, 2.0))
-        for name, tail in level.tails.items()
-    }
-    sizes = {name: 2 * ceil(size * growth[name] / 2) for name, size in level.sizes.items()}
-    if any(factor == 2.0 for factor in growth.values()):
-        return sizes, level.rtol
-    return sizes, max(min(level.rtol / 10, target), FINEST_RTOL)
-
-
 def _certified(
     problem: Problem, pair: Pair, target: float, limit: str | None, seconds: float
 ) -> Reference:
@@ -371,8 +292,8 @@ def _certified(
     error = max(pair.error, target / 10)
     axes = output_axes(problem)
     space = fine.integrated.system.space
-    size = np.sqrt(np.mean(fine.values**2, axis=tuple(range(1, fine.values.ndim))))
-    times, nodal = in_pieces(fine.integrated, fine.integrated.system.span, error / 3 * size)
+    absolute = error / 3 * fine.field_sizes
+    times, nodal = in_pieces(fine.integrated, fine.integrated.system.span, absolute)
     dense = DenseSolution(times, space, nodal)
     values = dense.on_grid(*axes.values())
     atol = [fine.rtol * scale for scale in problem.scales]
@@ -394,7 +315,3 @@ def _certified(
 
 def _nodes(space: tuple[SpaceAxis, ...]) -> str:
     return "".join(f", {axis.kind} in {axis.axis.name} ({axis.size})" for axis in space)
-
-
-def _size_text(sizes: dict[str, int]) -> str:
-    return "×".join(str(size) for size in sizes.values()) or "none"

@@ -15,9 +15,9 @@ from pacpde.physics import Problem
 from pacpde.physics.evaluation import initial_at, rates_at
 from pacpde.physics.narrow import START, NarrowFeature, narrow_features_near
 from pacpde.reference.grid import SpaceAxis
-from pacpde.reference.lines import UNIT, Lines, Tally, Unseen
 from pacpde.reference.method_of_lines import MethodOfLines
 from pacpde.reference.ode import Integrated
+from pacpde.reference.probe_lines import UNIT, Lines, Tally, Unseen
 from pacpde.runtime import generator
 
 POINTS = (2**18, 2**20, 2**21)  # of the lines along one axis, by number of space axes

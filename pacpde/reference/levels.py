@@ -1,0 +1,132 @@
+"""One solution of a refinement, what is read off it, and pairs of them."""
+
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from pacpde.physics import Problem
+from pacpde.physics.evaluation import initial_at
+from pacpde.reference.dense import to_points
+from pacpde.reference.grid import space_axes
+from pacpde.reference.method_of_lines import MethodOfLines, check_finite
+from pacpde.reference.ode import Effort, Integrated, integrate
+
+FINEST_RTOL = 1e-13  # of the order of 100 units of roundoff, what the integrators stand
+FIRST_SIZE = {0: 0, 1: 24, 2: 14}  # nodes an axis, by number of space axes
+OUTPUT = {0: (1001,), 1: (101, 513), 2: (33, 65, 65)}  # points an axis
+
+
+@dataclass(frozen=True)
+class Level:
+    """One solution of the refinement.
+
+    Attributes:
+        sizes: space axis → number of nodes.
+        rtol: of the integrator.
+        values: on the output grid, [fields, times, points...].
+        tails: space axis → share of the highest modes, which are not resolved.
+        start_error: by how much the start is missed between the nodes, relative.
+    """
+
+    sizes: dict[str, int]
+    rtol: float
+    integrated: Integrated
+    values: np.ndarray
+    tails: dict[str, float]
+    start_error: float
+
+    @classmethod
+    def of(
+        cls,
+        problem: Problem,
+        sizes: dict[str, int],
+        rtol: float,
+        effort: Effort | None = None,
+        steps: np.ndarray | None = None,
+    ) -> "Level":
+        """Solve on a grid; see `integrate` for `effort` and `steps`."""
+        space = space_axes(problem, sizes)
+        integrated = integrate(MethodOfLines(problem, space), rtol, effort, steps)
+        t, *points = output_axes(problem).values()
+        nodal = integrated(t)
+        tails = {axis.axis.name: axis.tail(nodal, k) for k, axis in enumerate(space, start=2)}
+        values = to_points(space, nodal, points)
+        start_error = _start_error(problem, points, values)
+        return cls(sizes, rtol, integrated, values, tails, start_error)
+
+    @property
+    def field_sizes(self) -> np.ndarray:
+        """Root mean square of each field, [fields]."""
+        return np.asarray(np.sqrt(np.mean(self.values**2, tuple(range(1, self.values.ndim)))))
+
+    def refined(self, target: float) -> tuple[dict[str, int], float]:
+        """The next grid and tolerance, on the way to an error of `target`.
+
+        The highest modes decay exponentially with the size of an axis, so that their share now
+        tells the size that will do. Until that is in sight the tolerance stays: coarse grids stay
+        cheap.
+        """
+        goal = np.log(target / 3)
+        growth = {
+            name: float(np.clip(goal / np.log(min(tail, 0.5)), 1.15, 2.0))
+            for name, tail in self.tails.items()
+        }
+        sizes = {name: 2 * ceil(size * growth[name] / 2) for name, size in self.sizes.items()}
+        if any(factor == 2.0 for factor in growth.values()):
+            return sizes, self.rtol
+        return sizes, max(min(self.rtol / 10, target), FINEST_RTOL)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two levels, their difference, and the error certified for the finer one.
+
+    Attributes:
+        probed: whether the error has what neither level has seen.
+    """
+
+    coarse: Level
+    fine: Level
+    difference: float
+    error: float
+    probed: bool = False
+
+    @property
+    def differs_in_time(self) -> bool:
+        return self.fine.rtol < self.coarse.rtol / 2
+
+
+def output_axes(problem: Problem) -> dict[str, np.ndarray]:
+    """The equidistant output grid: 101 × 513 in one dimension, 1001 times for an ODE."""
+    axes = problem.domain.axes
+    counts = OUTPUT.get(len(axes) - 1, (17, *[33] * (len(axes) - 1)))
+    return {axis.name: axis.grid(count) for axis, count in zip(axes, counts, strict=True)}
+
+
+def first_sizes(problem: Problem) -> dict[str, int]:
+    """Nodes of each space axis of the first level."""
+    size = FIRST_SIZE.get(len(problem.domain.space), 8)
+    return {axis.name: size for axis in problem.domain.space}
+
+
+def _start_error(problem: Problem, points: list[np.ndarray], values: np.ndarray) -> float:
+    """How far the start is missed between the nodes, relative to the mean size of each field.
+
+    A start narrower than the coarse grids' spacing would look resolved to all of them.
+    """
+    grids = np.meshgrid(*points, indexing="ij", sparse=True)
+    missed = 0.0
+    shape = tuple(len(x) for x in points)
+    exact = initial_at(problem, grids, shape)
+    space = {axis.name: x for axis, x in zip(problem.domain.space, points, strict=True)}
+    check_finite(problem, "initial", np.stack(exact), space)
+    for start, field in zip(exact, values, strict=True):
+        size = float(np.sqrt(np.mean(field**2)))
+        error = float(np.sqrt(np.mean((field[0] - start) ** 2)))
+        missed = max(missed, error / size if size > 0 else error)
+    return missed
+
+
+def size_text(sizes: dict[str, int]) -> str:
+    return "×".join(str(size) for size in sizes.values()) or "none"
