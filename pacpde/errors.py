@@ -4,7 +4,7 @@ Messages say what was wrong, what was given, what is allowed and what to do. The
 prints them without a traceback and exits with `exit_status`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 
@@ -94,3 +94,8 @@ def short(value: object) -> str:
     except ValueError:  # more digits than Python writes
         return "a number of thousands of digits"
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def named_numbers(values: Mapping[str, float], equals: str = "=", digits: int = 6) -> str:
+    """Numbers with their names for a sentence: "nu=0.02, k=1"."""
+    return ", ".join(f"{name}{equals}{value:.{digits}g}" for name, value in values.items())

@@ -160,10 +160,6 @@ def number(value: float) -> Number:
     return Number(f"{value:.6g}")
 
 
-def words(values: Mapping[str, float]) -> str:
-    return ", ".join(f"{name}={value:.6g}" for name, value in values.items())
-
-
 def worst_field(found: Sequence[Mapping[str, float] | None]) -> list[str]:
     """A cell for each: which field is worst, and its error; none where all have one field."""
     if all(errors is None or len(errors) < 2 for errors in found):

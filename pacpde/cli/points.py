@@ -12,7 +12,7 @@ import numpy as np
 
 from pacpde.datasets import load
 from pacpde.datasets.columns import Columns, listed, read_columns
-from pacpde.errors import DataFileError, InvalidValueError
+from pacpde.errors import DataFileError, InvalidValueError, named_numbers
 from pacpde.files import atomic_write
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Problem
@@ -100,8 +100,7 @@ def sentence(summary: dict[str, Any]) -> str:
     held = summary["reference"]
     against = f"the file's {', '.join(errors)}"
     if held is not None:
-        values = ", ".join(f"{name}={value:.6g}" for name, value in held.items())
-        against = f"the reference ({values})"
+        against = f"the reference ({named_numbers(held)})"
     text += f"; relative L2 error against {against}: {summary['error']:.2e}"
     if len(errors) > 1:
         worst = max(errors, key=lambda name: errors[name])

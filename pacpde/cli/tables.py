@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pacpde.cli.inputs import option_table
-from pacpde.cli.output import UNGRADED, Number, error, number, table, words, worst_field
+from pacpde.cli.output import UNGRADED, Number, error, number, table, worst_field
+from pacpde.errors import named_numbers
 from pacpde.methods import methods as known_methods
 from pacpde.methods.grading import errors_of
 from pacpde.networks.surrogate import Surrogate
@@ -101,7 +102,8 @@ def training(content: Mapping[str, Any]) -> "Table":
     """The same as a table."""
     apart = worst_field([content["error_by_field"]])
     rows = [[
-        content["family"], words(content["coefficients"]), error(content["error"], UNGRADED),
+        content["family"], named_numbers(content["coefficients"]),
+        error(content["error"], UNGRADED),
         *apart, Number(content["parameters"]), Number(content["steps"]),
         Number(f"{content['seconds']:.1f}"), content["outcome"],
     ]]  # fmt: skip

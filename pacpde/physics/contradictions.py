@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, named_numbers
 from pacpde.physics.conditions import Dirichlet, Periodic
 from pacpde.physics.derivatives import taylor_channels
 from pacpde.physics.domain import Axis
@@ -164,8 +164,7 @@ class _StartOnLines:
             field = self.problem.fields[feature.field]
             content = feature.height * feature.share**0.5  # in the mean square
             if field in fields and content > SLOPES * self.size[feature.field]:
-                at = ", ".join(f"{name} = {x:.6g}" for name, x in feature.place.items())
-                where = f"inside the start, at {at}"
+                where = f"inside the start, at {named_numbers(feature.place, ' = ')}"
                 found.append(Contradiction(field, where, feature.height, narrow=True))
         return found
 

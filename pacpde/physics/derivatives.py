@@ -14,6 +14,7 @@ import torch
 
 from pacpde.errors import InvalidValueError, unknown
 from pacpde.physics.elementary import Array
+from pacpde.physics.numbers import along_axis
 from pacpde.runtime import gradients
 
 
@@ -134,9 +135,7 @@ class MatrixDerivative(Derivative):
         for position, name in enumerate(self.axes):
             order = axes.count(name)
             if order:
-                matrix = self.matrices[name][order]
-                moved = np.moveaxis(result, position, 0)
-                result = np.moveaxis(np.tensordot(matrix, moved, axes=1), 0, position)
+                result = along_axis(self.matrices[name][order], result, position)
         return result
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pacpde.checks import as_float
-from pacpde.errors import InvalidValueError, short
+from pacpde.errors import InvalidValueError, named_numbers, short
 from pacpde.physics.numbers import as_number
 
 # Share of an axis by which a point may miss its end: so much is lost where coordinates are rounded
@@ -125,9 +125,7 @@ class Domain:
             return None
         first = int(np.flatnonzero(missed)[0])
         ends = ", ".join(f"{a.name} from {a.lower:g} to {a.upper:g}" for a in self.axes)
-        where = ", ".join(
-            f"{name}={value:g}" for name, value in zip(self.names, points[first], strict=True)
-        )
+        where = named_numbers(dict(zip(self.names, points[first], strict=True)))
         lie = "points lie" if missed.sum() > 1 else "point lies"
         return (
             f"{missed.sum()} {lie} outside the domain ({ends}), the first at {where} "

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pacpde.errors import named_numbers
 from pacpde.physics.evaluation import initial_at, rates_at
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class NarrowFeature:
     share: float
 
     def __str__(self) -> str:
-        at = ", ".join(f"{name} = {value:.6g}" for name, value in self.place.items())
+        at = named_numbers(self.place, " = ")
         wide = ", ".join(f"{2 * width:.1g} in {name}" for name, width in self.widths.items())
         return f"near {at} the {self.what} has a feature of the width {wide}"
 

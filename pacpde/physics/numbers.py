@@ -60,6 +60,12 @@ def as_plain(value: Any) -> float | None:
     return value if number is not None and isinstance(value, int | float) else number
 
 
+def along_axis(matrix: np.ndarray, values: np.ndarray, position: int) -> np.ndarray:
+    """A matrix applied along one array axis of `values`, the others as they are."""
+    moved = np.tensordot(matrix, np.moveaxis(values, position, 0), axes=1)
+    return np.moveaxis(moved, 0, position)
+
+
 def norm(values: Any) -> float:
     """‖values‖ over all entries.
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from pacpde.errors import InvalidValueError, short, unknown
+from pacpde.errors import InvalidValueError, named_numbers, short, unknown
 from pacpde.physics.calls import line_of
 from pacpde.physics.conditions import Condition
 from pacpde.physics.contradictions import Contradiction, contradictions
@@ -256,5 +256,4 @@ class Problem(ABC):
         return parts
 
     def __str__(self) -> str:
-        values = ", ".join(f"{name}={value:.6g}" for name, value in self.coefficients.items())
-        return f"{self.name}({values})"
+        return f"{self.name}({named_numbers(self.coefficients)})"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, named_numbers
 from pacpde.physics.conditions import Dirichlet
 from pacpde.physics.evaluation import initial_at, rates_at
 
@@ -103,7 +103,7 @@ def _contradiction(
     size = float(np.abs(value[told]).max(initial=0.0))
     worst = int(np.argmax(gap))
     if gap[worst] > ROUNDING * size:
-        where = ", ".join(f"{name}={values[worst]:.3g}" for name, values in at.items())
+        where = named_numbers({name: values[worst] for name, values in at.items()}, digits=3)
         yield (
             f"{axis!r}, and it is not: the {what} at {where} is {value[worst]:.6g}, and that of "
             f"the mirror image {image[worst]:.6g}, expected {-value[worst]:.6g}. Take {axis!r} out "

@@ -7,7 +7,7 @@ import numpy as np
 
 from pacpde.errors import InvalidValueError
 from pacpde.physics.domain import Axis, Domain
-from pacpde.physics.numbers import as_floats
+from pacpde.physics.numbers import along_axis, as_floats
 from pacpde.reference.grid import SpaceAxis
 
 DEGREE = 10  # of the polynomial in time on each piece
@@ -89,8 +89,7 @@ def to_points(
 ) -> np.ndarray:
     """Values at the nodes, [T, fields, nodes...], moved to `points`: [fields, T, points...]."""
     for position, (axis, x) in enumerate(zip(space, points, strict=True), start=2):
-        moved = np.tensordot(axis.interpolation(x), values, axes=(1, position))
-        values = np.moveaxis(moved, 0, position)
+        values = along_axis(axis.interpolation(x), values, position)
     return np.ascontiguousarray(np.moveaxis(values, 1, 0))
 
 

@@ -6,7 +6,7 @@ from functools import cached_property, reduce
 import numpy as np
 import torch
 
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, named_numbers
 from pacpde.physics import Problem
 from pacpde.physics.derivatives import ChannelDerivative, MatrixDerivative
 from pacpde.reference.grid import SpaceAxis
@@ -166,7 +166,7 @@ def check_finite(
         return
     field, *node = np.argwhere(~np.isfinite(values))[0]
     place = {**(besides or {}), **{n: x[k] for (n, x), k in zip(grid.items(), node, strict=True)}}
-    at = ", ".join(f"{name} = {value:g}" for name, value in place.items())
+    at = named_numbers(place, " = ")
     raise InvalidValueError(
         f"{problem}: {where} gives {values[(field, *node)]} for the field "
         f"{problem.fields[field]!r}{f' at {at}' if at else ''}: it must be finite in the whole "

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pacpde.errors import named_numbers
 from pacpde.reference.dense import lagrange
 
 DEGREE = 12  # of the polynomial in a cell: it meets the grid's highest mode to 1e-11 of its size
@@ -29,7 +30,7 @@ class Unseen:
     place: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        at = ", ".join(f"{name} = {value:.6g}" for name, value in self.place.items())
+        at = named_numbers(self.place, " = ")
         between = "steps in time" if self.axis == "t" else f"nodes in {self.axis}"
         return (
             f"near {at} the {self.what} has a kink, a jump or a feature narrower than the distance "

@@ -14,6 +14,7 @@ import numpy as np
 from pacpde.physics import Problem
 from pacpde.physics.evaluation import initial_at, rates_at
 from pacpde.physics.narrow import START, NarrowFeature, narrow_features_near
+from pacpde.physics.numbers import along_axis
 from pacpde.reference.grid import SpaceAxis
 from pacpde.reference.method_of_lines import MethodOfLines
 from pacpde.reference.ode import Integrated
@@ -212,8 +213,7 @@ class Probes:
         for position, axis in enumerate(self.space, start=2):
             order = name.count(axis.axis.name)
             if order:
-                matrix = self.system.matrices[axis.axis.name][order]
-                nodal = np.moveaxis(np.tensordot(matrix, nodal, axes=(1, position)), 0, position)
+                nodal = along_axis(self.system.matrices[axis.axis.name][order], nodal, position)
         return nodal
 
     def _on_lines(self, nodal: np.ndarray, name: str, axis: SpaceAxis, lines: Lines) -> np.ndarray:
