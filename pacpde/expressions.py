@@ -44,7 +44,7 @@ def evaluate(text: str) -> float:
             f"the expression {_shown(stripped)} has {len(stripped)} characters, at most {LONGEST} "
             f"are read: {ALLOWED}."
         )
-    plain = GROUPED.sub(lambda found: found[0].replace("_", ""), stripped)
+    plain = GROUPED.sub(lambda match: match[0].replace("_", ""), stripped)
     if not ALPHABET.fullmatch(plain):
         raise InvalidValueError(f"{_shown(stripped)} is not arithmetic: {ALLOWED}.")
     try:

@@ -120,15 +120,15 @@ def follow(path: str | Path) -> Path:
 
     Raises OutputError where it, or a folder above it, is a link to something that is not there.
     """
-    given = Path(path)
-    with _refusals(given):
-        for part in (given, *given.parents):
+    place = Path(path)
+    with _refusals(place):
+        for part in (place, *place.parents):
             if part.is_symlink() and not part.exists():
                 raise OutputError(
                     f"{part} is a link to {os.readlink(part)}, which is not there: make that "
                     "folder first, or name another output path."
                 )
-        return Path(os.path.realpath(given))
+        return Path(os.path.realpath(place))
 
 
 def check_writable(path: str | Path) -> Path:

@@ -28,8 +28,8 @@ class OwnFiles:
     def known(self) -> dict[str, list[str]]:
         """Name → hashes of what it held, the newest last."""
         try:
-            found = parse_json(read_bytes(self.file, TEXT))["files"]
-            return {str(name): [str(one) for one in hashes] for name, hashes in found.items()}
+            files = parse_json(read_bytes(self.file, TEXT))["files"]
+            return {str(name): [str(one) for one in hashes] for name, hashes in files.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 

@@ -42,17 +42,17 @@ def reference_for(
     time among processes; where the cache cannot be written the reference is computed without it.
     """
     progress = progress or (lambda message: None)
-    wanted, accepted = tolerances(problem, tolerance, loosest)
-    reference = _best(problem, wanted, progress)
+    target, accepted = tolerances(problem, tolerance, loosest)
+    reference = _best(problem, target, progress)
     if reference.certified_error > accepted:
         why = reference.tolerances.get("limit", "no finer solution was tried")
-        raise SolverError(not_certified(problem, wanted, reference.certified_error, why))
+        raise SolverError(not_certified(problem, target, reference.certified_error, why))
     return reference
 
 
-def _best(problem: Problem, wanted: float, progress: Progress) -> Reference:
+def _best(problem: Problem, target: float, progress: Progress) -> Reference:
     """The best certificate that a search for `wanted` ends with, up to the loosest there is."""
-    key = cache_key(problem, wanted)
+    key = cache_key(problem, target)
     folder = cache_folder()
     if key is not None:
         try:
@@ -61,7 +61,7 @@ def _best(problem: Problem, wanted: float, progress: Progress) -> Reference:
             progress(f"no cache at {folder} ({error}): the reference is computed anew")
             key = None
     if key is None:
-        return solve(problem, tolerance=wanted, loosest=LOOSEST, progress=progress)
+        return solve(problem, tolerance=target, loosest=LOOSEST, progress=progress)
     # the second is for where another user's file can be neither read nor replaced
     user = os.getuid() if hasattr(os, "getuid") else "own"
     places = [folder / f"{problem.name}-{key}{own}" for own in ("", f".{user}")]
@@ -70,7 +70,7 @@ def _best(problem: Problem, wanted: float, progress: Progress) -> Reference:
         return reference
     with _one_process(places[0], progress):
         reference = _stored(places, problem, progress)
-        return reference or _solve_and_store(places, problem, wanted, progress)
+        return reference or _solve_and_store(places, problem, target, progress)
 
 
 def _stored(
@@ -93,12 +93,12 @@ def _stored(
 
 
 def _solve_and_store(
-    places: list[Path], problem: Problem, wanted: float, progress: Progress
+    places: list[Path], problem: Problem, target: float, progress: Progress
 ) -> Reference:
     """Solve, and keep what comes of it at the first place that takes it."""
     collect_leftovers(places[0].parent)
     try:
-        reference = solve(problem, tolerance=wanted, loosest=LOOSEST, progress=progress)
+        reference = solve(problem, tolerance=target, loosest=LOOSEST, progress=progress)
     except SolverError as error:
         content = json.dumps({"failed": str(error)})
         _store(places, ".json", lambda file: _write_text(content, file), progress)

@@ -67,28 +67,28 @@ def grading_reference(
                 f"reference is {reference!r}, expected 'auto', None, a Reference or a file."
             )
         return load(reference, problem).reference
-    wanted = (
+    target = (
         default_tolerance(problem)
         if tolerance is None
         else check_tolerance(tolerance, "reference_tolerance")
     )
     try:
         best = reference_for(
-            problem, tolerance=wanted, loosest=LOOSEST, progress=_after(PATIENCE, log)
+            problem, tolerance=target, loosest=LOOSEST, progress=_after(PATIENCE, log)
         )
     except SolverError as error:
         log(f"{error} Nothing is graded on {problem}: its errors will not be known.")
         return None
-    if best.certified_error > wanted:
-        log(f"{certified_to_less(best, wanted)} Errors near it are not told apart.")
+    if best.certified_error > target:
+        log(f"{certified_to_less(best, target)} Errors near it are not told apart.")
     return best
 
 
-def certified_to_less(reference: Reference, wanted: float) -> str:
+def certified_to_less(reference: Reference, target: float) -> str:
     """A sentence: what a reference is certified to, instead of to `wanted`, and why."""
     return (
         f"the reference of {reference.problem} is certified to {reference.certified_error:.1e}, "
-        f"not to {wanted:.0e}: {reference.tolerances.get('limit')}."
+        f"not to {target:.0e}: {reference.tolerances.get('limit')}."
     )
 
 

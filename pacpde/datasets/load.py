@@ -30,11 +30,11 @@ def load(path: str | Path, problem: Problem | None = None) -> Dataset:
     try:
         with h5py.File(file, "r", locking=False) as opened:
             _check_schema(opened, file)
-            found = _problem(opened, file)
+            stored = _problem(opened, file)
             if problem is not None:
-                _check_problem(found, problem, file)
-                found = problem  # of the same definition, perhaps of a class that was made anew
-            return Dataset(_reference(opened, found), _labels(opened))
+                _check_problem(stored, problem, file)
+                stored = problem  # of the same definition, perhaps of a class that was made anew
+            return Dataset(_reference(opened, stored), _labels(opened))
     except DataFileError:
         raise
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
@@ -71,20 +71,20 @@ def _problem(file: h5py.File, path: Path) -> Problem:
         raise DataFileError(f"{path} holds a problem that is not allowed: {error}") from error
 
 
-def _check_problem(found: Problem, expected: Problem, path: Path) -> None:
+def _check_problem(stored: Problem, expected: Problem, path: Path) -> None:
     """Refuse a file of another problem, by what is different."""
-    if same_problem(found, expected):
+    if same_problem(stored, expected):
         return
-    change = family_difference(found, expected)
-    if found.name != expected.name:
-        differs = f"the family {found.name!r}, expected {expected.name!r}"
+    change = family_difference(stored, expected)
+    if stored.name != expected.name:
+        differs = f"the family {stored.name!r}, expected {expected.name!r}"
     elif change is not None:
-        differs = f"{found} of another definition of its family than the one given: {change}"
-    elif found.coefficients != expected.coefficients:
-        differs = f"{found}, expected {expected}"
+        differs = f"{stored} of another definition of its family than the one given: {change}"
+    elif stored.coefficients != expected.coefficients:
+        differs = f"{stored}, expected {expected}"
     else:
-        ends = [problem.domain.axes[0].upper for problem in (found, expected)]
-        differs = f"{found} up to t = {ends[0]:g}, expected up to t = {ends[1]:g}"
+        ends = [problem.domain.axes[0].upper for problem in (stored, expected)]
+        differs = f"{stored} up to t = {ends[0]:g}, expected up to t = {ends[1]:g}"
     raise DataFileError(f"{path} holds {differs}.")
 
 
@@ -92,9 +92,9 @@ def _reference(file: h5py.File, problem: Problem) -> Reference:
     names, fields = problem.domain.names, problem.fields
     axes = {name: _numbers(file, f"axes/{name}", 1) for name in names}
     shape = tuple(len(axis) for axis in axes.values())
-    found = {name: _numbers(file, f"fields/{name}", len(names)) for name in fields}
+    on_grid = {name: _numbers(file, f"fields/{name}", len(names)) for name in fields}
     times, values = _numbers(file, "dense/times", 1), _numbers(file, "dense/values", len(names) + 1)
-    if any(field.shape != shape for field in found.values()) or (
+    if any(field.shape != shape for field in on_grid.values()) or (
         values.shape[:2] != (len(times), len(fields)) or len(times) % DEGREE != 1
     ):
         raise ValueError("its axes, fields and dense values do not fit each other")
@@ -102,7 +102,7 @@ def _reference(file: h5py.File, problem: Problem) -> Reference:
     return Reference(
         problem=problem,
         axes=axes,
-        fields=found,
+        fields=on_grid,
         certified_error=float(file.attrs["certified_error"]),
         solver=str(file.attrs["solver"]),
         tolerances=parse_json(file.attrs["tolerances"]),

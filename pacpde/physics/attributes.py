@@ -85,7 +85,7 @@ def base_of(family: Family) -> type:
 
 def coefficient_names(family: type) -> set[str]:
     """Coefficients of the class and of what it extends, also before it is a dataclass."""
-    found = {
+    names = {
         name
         for kind in family.__mro__
         for name, value in vars(kind).items()
@@ -94,16 +94,16 @@ def coefficient_names(family: type) -> set[str]:
     if dataclasses.is_dataclass(family):
         for field in dataclasses.fields(family):
             if "coefficient" in field.metadata:
-                found.add(field.name)
-    return found
+                names.add(field.name)
+    return names
 
 
 def _own_attributes(family: Family) -> dict[str, Any]:
     """What the class and what it extends give, above `Problem`."""
-    found: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     for kind in family.__mro__[: family.__mro__.index(base_of(family))]:
-        found = {**vars(kind), **found}
-    return found
+        attributes = {**vars(kind), **attributes}
+    return attributes
 
 
 def _read(family: Family) -> Iterator[str]:

@@ -32,21 +32,21 @@ def check_call(
     if not callable(function):
         raise InvalidValueError(f"{place} is {type(function).__name__}, no function: {write}.")
     written = inspect.getattr_static(kind, name)
-    given = ("self", *called) if inspect.isfunction(written) else called
+    arguments = ("self", *called) if inspect.isfunction(written) else called
     try:
         signature = inspect.signature(written if inspect.isfunction(written) else function)
     except (TypeError, ValueError):  # written in C: found out where it is called
         return
     taken = f"{place} takes {signature.replace(return_annotation=signature.empty)}"
-    wanted = f"pacpde calls it with ({', '.join(given)}){f', {about}' if about else ''}"
+    expected = f"pacpde calls it with ({', '.join(arguments)}){f', {about}' if about else ''}"
     try:
-        bound = signature.bind(*given)
+        bound = signature.bind(*arguments)
     except TypeError as error:
-        raise InvalidValueError(f"{taken}, and {wanted}: {write}.") from error
+        raise InvalidValueError(f"{taken}, and {expected}: {write}.") from error
     for parameter, value in bound.arguments.items():
         several = signature.parameters[parameter].kind in SEVERAL
-        if not several and value != parameter and parameter in given:
-            raise InvalidValueError(f"{taken} in another order: {wanted}, so {write}.")
+        if not several and value != parameter and parameter in arguments:
+            raise InvalidValueError(f"{taken} in another order: {expected}, so {write}.")
 
 
 def line_of(owner: object, name: str) -> str:

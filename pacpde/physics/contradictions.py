@@ -65,7 +65,7 @@ def contradictions(problem: "Problem") -> tuple[Contradiction, ...]:
     """All that is found on lines through the domain, the largest of each kind and field."""
     if not problem.domain.space:
         return ()
-    found: list[Contradiction] = []
+    result: list[Contradiction] = []
     broken: set[str] = set()  # fields whose start jumps or has a kink
     starts = _StartOnLines(problem)
     for axis in problem.domain.space:
@@ -73,12 +73,12 @@ def contradictions(problem: "Problem") -> tuple[Contradiction, ...]:
         for field, name in enumerate(problem.fields):
             inside = starts.inside(axis, field, name)
             broken |= {one.field for one in inside}
-            found += inside
+            result += inside
             if isinstance(edge, Periodic):
-                found += starts.seam(axis, field, name)
+                result += starts.seam(axis, field, name)
             else:
-                found += starts.walls(axis, edge, field, name)
-    return (*found, *starts.narrow(set(problem.fields) - broken), *_corners(problem, starts))
+                result += starts.walls(axis, edge, field, name)
+    return (*result, *starts.narrow(set(problem.fields) - broken), *_corners(problem, starts))
 
 
 @dataclass
@@ -144,43 +144,43 @@ class _StartOnLines:
         values, slopes = (part[..., field] for part in self.line(axis, x))
         if not (np.isfinite(values).all() and np.isfinite(slopes).all()):
             return []  # told when points are drawn
-        found = []
-        for number, (seen, unit, slope) in enumerate(
+        jumps = []
+        for number, (samples, unit, slope) in enumerate(
             ((values, self.size[field], False), (slopes, self.size[field] / axis.length, True))
         ):
             least = (SLOPES if slope else NEGLIGIBLE) * unit
-            jump, place = self._jump(axis, field, number, x, seen, least)
+            jump, place = self._jump(axis, field, number, x, samples, least)
             if jump > least:
                 where = f"inside the start, at {axis.name} = {place:.6g}"
-                found.append(Contradiction(name, where, jump, slope))
-        if not found:
+                jumps.append(Contradiction(name, where, jump, slope))
+        if not jumps:
             self._check_derivative(axis, values, slopes, name)
-        return found[:1]  # a start that jumps has slopes that do
+        return jumps[:1]  # a start that jumps has slopes that do
 
     def narrow(self, fields: set[str]) -> list[Contradiction]:
         """Features too narrow for the points of a fit that hold a share of the start's size."""
-        found = []
+        result = []
         for feature in narrow_features(self.problem, START) if fields else ():
             field = self.problem.fields[feature.field]
             content = feature.height * feature.share**0.5  # in the mean square
             if field in fields and content > SLOPES * self.size[feature.field]:
                 where = f"inside the start, at {named_numbers(feature.place, ' = ')}"
-                found.append(Contradiction(field, where, feature.height, narrow=True))
-        return found
+                result.append(Contradiction(field, where, feature.height, narrow=True))
+        return result
 
     def _jump(
-        self, axis: Axis, field: int, number: int, x: np.ndarray, seen: np.ndarray, least: float
+        self, axis: Axis, field: int, number: int, x: np.ndarray, samples: np.ndarray, least: float
     ) -> tuple[float, float]:
         """The largest change between neighbours that does not vanish with their distance.
 
         Args:
-            number: 0 where `seen` [lines, n] are values at `x`, 1 where they are slopes.
+            number: 0 where `samples` [lines, n] are values at `x`, 1 where they are slopes.
             least: a change below this is none.
         """
-        changes = np.abs(np.diff(seen, axis=1))
+        changes = np.abs(np.diff(samples, axis=1))
         chosen = np.argsort(changes, axis=1)[:, -SUSPECTS:]
         low, high = x[chosen], x[chosen + 1]
-        at_low, at_high = (np.take_along_axis(seen, chosen + end, 1) for end in (0, 1))
+        at_low, at_high = (np.take_along_axis(samples, chosen + end, 1) for end in (0, 1))
         for _ in range(HALVINGS):
             if np.abs(at_high - at_low).max() <= least:
                 break
@@ -219,15 +219,15 @@ class _StartOnLines:
     def walls(self, axis: Axis, edge: Dirichlet, field: int, name: str) -> list[Contradiction]:
         """Where the start misses the values that the edges hold."""
         values = self.line(axis, np.array([axis.lower, axis.upper]))[0][..., field]
-        found = []
-        for column, (place, held) in enumerate(
+        jumps = []
+        for column, (place, value) in enumerate(
             ((axis.lower, edge.lower), (axis.upper, edge.upper))
         ):
-            jump = float(np.abs(values[:, column] - held).max())
+            jump = float(np.abs(values[:, column] - value).max())
             if jump > NEGLIGIBLE * self.size[field]:
-                where = f"from the start to the edge {axis.name} = {place:g}, held at {held:g}"
-                found.append(Contradiction(name, where, jump))
-        return found
+                where = f"from the start to the edge {axis.name} = {place:g}, held at {value:g}"
+                jumps.append(Contradiction(name, where, jump))
+        return jumps
 
 
 def _corners(problem: "Problem", starts: _StartOnLines) -> Sequence[Contradiction]:

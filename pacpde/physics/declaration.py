@@ -95,11 +95,12 @@ def check_coefficients(family: Family) -> None:
     _check_decorated(family)
     for field in dataclasses.fields(family):
         if field.name != "until" and "coefficient" not in field.metadata:
-            given = "" if field.default is dataclasses.MISSING else f" = {field.default!r}"
+            default = None if field.default is dataclasses.MISSING else repr(field.default)
+            value = "" if default is None else f" = {default}"
             raise wrong(
                 family,
-                f"the field {field.name}{given}, which is no coefficient: write {field.name}: "
-                f"float = coefficient({'1.0' if not given else given[3:]}, lower=..., upper=..., "
+                f"the field {field.name}{value}, which is no coefficient: write {field.name}: "
+                f"float = coefficient({default or '1.0'}, lower=..., upper=..., "
                 f'meaning="..."), or {field.name}: ClassVar[...] = ... for a constant',
             )
 
@@ -144,9 +145,9 @@ def _try(problem: "Problem") -> None:
         _check_values(problem, "rhs", part)
 
 
-def _check_derivatives(problem: "Problem", asked: frozenset[str]) -> None:
+def _check_derivatives(problem: "Problem", derivatives: frozenset[str]) -> None:
     """Refuse derivatives in time, and equations that cannot meet both edges of an axis."""
-    time = [name for name in asked if not name.strip("t")]  # mixed ones suit a residual alone
+    time = [name for name in derivatives if not name.strip("t")]  # mixed ones suit a residual alone
     if time:
         raise InvalidValueError(
             f'{_place(problem, "rhs")} asks for d(u, "{time[0]}"), a derivative in time, and it '
@@ -154,7 +155,7 @@ def _check_derivatives(problem: "Problem", asked: frozenset[str]) -> None:
             "system of two fields, u_t = v and v_t = ...."
         )
     for axis in problem.domain.space:
-        highest = max((name.count(axis.name) for name in asked), default=0)
+        highest = max((name.count(axis.name) for name in derivatives), default=0)
         if highest == 1 and isinstance(problem.edges[axis.name], Dirichlet):
             raise InvalidValueError(
                 f"{_place(problem, 'rhs')} has first derivatives in {axis.name!r} at most, and "
@@ -166,19 +167,19 @@ def _check_derivatives(problem: "Problem", asked: frozenset[str]) -> None:
 
 def _check_values(problem: "Problem", method: str, part: Any) -> None:
     """Refuse what are no real numbers, one a point."""
-    found = np.asarray(part)
-    if found.dtype.kind == "b":
+    array = np.asarray(part)
+    if array.dtype.kind == "b":
         raise InvalidValueError(
             f"{_place(problem, method)} gives true or false for a field, expected numbers: "
             "write 1.0 * (x > 0) for a jump, or 0.5 * (1 + tanh(x / 0.01)) for a smooth one."
         )
-    if found.dtype.kind not in "iuf":
+    if array.dtype.kind not in "iuf":
         raise InvalidValueError(
-            f"{_place(problem, method)} gives {found.dtype} for a field, expected real numbers."
+            f"{_place(problem, method)} gives {array.dtype} for a field, expected real numbers."
         )
-    if found.shape not in ((), (1,), (POINTS,)):
+    if array.shape not in ((), (1,), (POINTS,)):
         raise InvalidValueError(
-            f"{_place(problem, method)} gives an array of shape {found.shape} for a field at "
+            f"{_place(problem, method)} gives an array of shape {array.shape} for a field at "
             f"{POINTS} points, expected ({POINTS},): write it with plain arithmetic of the fields "
             "and coordinates, point by point."
         )

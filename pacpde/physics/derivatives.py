@@ -68,7 +68,7 @@ class RecordedDerivative(Derivative):
         one = [np.ones(1) for _ in range(count)]
         self.recorded = _Recorded({name: np.ones(1) for name in axes})
         super().__init__(one, axes, self.recorded)
-        self.asked: set[str] = set()
+        self.derivatives: set[str] = set()
 
     @property
     def read(self) -> frozenset[str]:
@@ -76,7 +76,7 @@ class RecordedDerivative(Derivative):
         return frozenset(self.recorded.read)
 
     def take(self, field: int, axes: str) -> Array:
-        self.asked.add(axes)
+        self.derivatives.add(axes)
         return np.ones(1)
 
 
@@ -169,10 +169,10 @@ def _gradient(values: torch.Tensor, coordinate: torch.Tensor) -> torch.Tensor:
     return slope
 
 
-def channel_names(asked: Iterable[str]) -> tuple[str, ...]:
+def channel_names(derivatives: Iterable[str]) -> tuple[str, ...]:
     """`asked` and every lower derivative they need, lowest order first: "xx" needs "" and "x"."""
     names = {""}
-    for axes in asked:
+    for axes in derivatives:
         for mask in range(1 << len(axes)):
             names.add("".join(a for i, a in enumerate(axes) if mask >> i & 1))
     return tuple(sorted(names, key=lambda name: (len(name), name)))

@@ -104,15 +104,15 @@ def foreign_classes(cls: type) -> list[type]:
 
 def source_files(classes: Iterable[type]) -> list[Path]:
     """The files that define classes; a class that was typed in has none."""
-    found: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     for cls in classes:
         try:
             file = inspect.getsourcefile(cls)
         except (OSError, TypeError):
             file = None
         if file is not None and Path(file).is_file():
-            found[Path(file)] = None
-    return list(found)
+            files[Path(file)] = None
+    return list(files)
 
 
 def source_hash(classes: Iterable[type]) -> str:

@@ -29,12 +29,12 @@ def as_floats(values: Any, what: str) -> np.ndarray:
             "leave those points out, as in array.compressed()."
         )
     try:
-        found = np.asarray(values)
-        if found.dtype.kind == "O":
-            found = np.array([_real(entry) for entry in found.flat]).reshape(found.shape)
-        if found.size and found.dtype.kind not in REAL:
-            raise TypeError(f"entries of type {found.dtype}")
-        return np.array(found, dtype=np.float64, order="C")
+        array = np.asarray(values)
+        if array.dtype.kind == "O":
+            array = np.array([_real(entry) for entry in array.flat]).reshape(array.shape)
+        if array.size and array.dtype.kind not in REAL:
+            raise TypeError(f"entries of type {array.dtype}")
+        return np.array(array, dtype=np.float64, order="C")
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise InvalidValueError(
             f"{what} are no real numbers ({error}): give numbers, lists or arrays of them."

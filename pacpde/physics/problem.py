@@ -212,7 +212,7 @@ class Problem(ABC):
     @property
     def derivatives_read(self) -> frozenset[str]:
         """The derivatives that `rhs` asks for, as in {"x", "xx"}."""
-        return frozenset(self._recorded.asked)
+        return frozenset(self._recorded.derivatives)
 
     @property
     def coordinates_read(self) -> frozenset[str]:

@@ -59,11 +59,11 @@ def check_symmetry(problem: "Problem") -> None:
     check_declared(type(problem))
     try:
         with np.errstate(all="ignore"):
-            found = next(_contradictions(problem), None)
+            sentence = next(_contradictions(problem), None)
     except Exception:  # of the user's functions
         return
-    if found is not None:
-        raise InvalidValueError(f"{problem} is declared odd in {found}")
+    if sentence is not None:
+        raise InvalidValueError(f"{problem} is declared odd in {sentence}")
 
 
 def _contradictions(problem: "Problem") -> Iterator[str]:
@@ -78,8 +78,8 @@ def _contradictions(problem: "Problem") -> Iterator[str]:
         image = initial_at(problem, list(_mirrored(space, axis).values()), (POINTS,))
         for k, field in enumerate(problem.fields):
             yield from _contradiction(axis, f"initial {field}", space, start[k], image[k])
-    found = np.array([np.sqrt(np.mean(part**2)) for part in start])
-    for sizes in (np.asarray(problem.scales), found[np.isfinite(found)]):
+    start_sizes = np.array([np.sqrt(np.mean(part**2)) for part in start])
+    for sizes in (np.asarray(problem.scales), start_sizes[np.isfinite(start_sizes)]):
         if len(sizes) < len(problem.fields) or not sizes.any():
             continue
         jet = _jet(problem, sizes, rng)
@@ -98,9 +98,9 @@ def _contradiction(
     axis: str, what: str, at: Mapping[str, np.ndarray], value: np.ndarray, image: np.ndarray
 ) -> Iterator[str]:
     """Where a value and that of the mirror image are not opposite, if anywhere."""
-    told, other = np.isfinite(value), np.isfinite(image)
-    gap = np.where(told & other, np.abs(value + image), np.where(told == other, 0.0, np.inf))
-    size = float(np.abs(value[told]).max(initial=0.0))
+    finite, other = np.isfinite(value), np.isfinite(image)
+    gap = np.where(finite & other, np.abs(value + image), np.where(finite == other, 0.0, np.inf))
+    size = float(np.abs(value[finite]).max(initial=0.0))
     worst = int(np.argmax(gap))
     if gap[worst] > ROUNDING * size:
         where = named_numbers({name: values[worst] for name, values in at.items()}, digits=3)

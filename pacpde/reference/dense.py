@@ -40,13 +40,13 @@ class DenseSolution:
         if np.prod([float(len(values)) for values, _ in unique]) <= 4 * flat[0].size:
             grid = self.on_grid(*(values for values, _ in unique))
             at = tuple(inverse for _, inverse in unique)
-            found = np.stack([field[at] for field in grid])
+            result = np.stack([field[at] for field in grid])
         else:
             parts = range(0, flat[0].size, CHUNK)
-            found = np.concatenate(
+            result = np.concatenate(
                 [self._scattered([c[start : start + CHUNK] for c in flat]) for start in parts], 1
             )
-        return found.reshape(-1, *shape)
+        return result.reshape(-1, *shape)
 
     def _scattered(self, points: list[np.ndarray]) -> np.ndarray:
         result = self._in_time(points[0])
@@ -112,14 +112,14 @@ def in_pieces(
         lower, upper = waiting.pop()
         nodes = lower + (upper - lower) * unit
         nodes[-1] = upper
-        found = function(nodes)
-        guess = np.tensordot(weights, found, axes=1)
+        nodal = function(nodes)
+        guess = np.tensordot(weights, nodal, axes=1)
         exact = function(lower + (upper - lower) * between)
         missed = np.sqrt(np.mean((guess - exact) ** 2, axis=tuple(range(2, exact.ndim))))
         fine = bool((missed <= error).all())
         if fine or len(times) + len(waiting) > PIECES:
             times.append(nodes[1:])
-            values.append(found[1:])
+            values.append(nodal[1:])
         else:
             middle = (lower + upper) / 2
             waiting += [(middle, upper), (lower, middle)]

@@ -79,16 +79,16 @@ class SpaceAxis:
 
 def space_axes(problem: Problem, sizes: Mapping[str, int]) -> tuple[SpaceAxis, ...]:
     """The spectral nodes of every space axis of a problem, with `sizes[name]` nodes each."""
-    made = []
+    result = []
     for axis in problem.domain.space:
         edge, odd = problem.edges[axis.name], axis.name in problem.odd
-        held: tuple[float, float] | None
+        edges: tuple[float, float] | None
         if isinstance(edge, Periodic):
-            held = (0.0, 0.0) if odd else None  # odd and periodic: 0 at the middle and the edge
+            edges = (0.0, 0.0) if odd else None  # odd and periodic: 0 at the middle and the edge
         else:
-            held = (0.0 if odd else edge.lower, edge.upper)
-        made.append(SpaceAxis(axis, sizes[axis.name], held, half=odd))
-    return tuple(made)
+            edges = (0.0 if odd else edge.lower, edge.upper)
+        result.append(SpaceAxis(axis, sizes[axis.name], edges, half=odd))
+    return tuple(result)
 
 
 def _chebyshev_matrices(size: int, length: float, order: int) -> dict[int, np.ndarray]:
@@ -102,25 +102,25 @@ def _chebyshev_matrices(size: int, length: float, order: int) -> dict[int, np.nd
     weights[[0, -1]] *= 2
     ratios = np.outer(weights, 1 / weights)
     matrix = np.eye(size)
-    found = {}
+    matrices = {}
     for m in range(1, order + 1):
         matrix = m * (ratios * np.diag(matrix)[:, None] - matrix) / distances
         np.fill_diagonal(matrix, 0.0)
         np.fill_diagonal(matrix, -matrix.sum(1))
-        found[m] = matrix * (2 / length) ** m
-    return found
+        matrices[m] = matrix * (2 / length) ** m
+    return matrices
 
 
 def _fourier_matrices(size: int, length: float, order: int) -> dict[int, np.ndarray]:
     wave = 2j * np.pi / length * np.fft.fftfreq(size, 1 / size)
     modes = np.fft.fft(np.eye(size), axis=0)
-    found = {}
+    matrices = {}
     for m in range(1, order + 1):
         factor = wave**m
         if m % 2 and size % 2 == 0:
             factor[size // 2] = 0.0  # an odd derivative of the highest cosine is 0 at the nodes
-        found[m] = np.ascontiguousarray(np.fft.ifft(factor[:, None] * modes, axis=0).real)
-    return found
+        matrices[m] = np.ascontiguousarray(np.fft.ifft(factor[:, None] * modes, axis=0).real)
+    return matrices
 
 
 def _barycentric(nodes: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -57,10 +57,10 @@ class MethodOfLines:
         for name, matrix in self._matrices_inside.items():
             for row in range(count):
                 for column in range(count):
-                    found = slopes[name][row][column]
-                    if found is None:
+                    pointwise = slopes[name][row][column]
+                    if pointwise is None:
                         continue
-                    slope = found.numpy()[self.inside[1:]].ravel()
+                    slope = pointwise.numpy()[self.inside[1:]].ravel()
                     if matrix is None:
                         result[row, np.arange(size), column, np.arange(size)] += slope
                     else:
@@ -76,11 +76,11 @@ class MethodOfLines:
     @cached_property
     def _matrices_inside(self) -> dict[str, np.ndarray | None]:
         """Channel → its matrix between unknown nodes; None for the field itself."""
-        found: dict[str, np.ndarray | None] = {"": None}
+        matrices: dict[str, np.ndarray | None] = {"": None}
         for name in self.names:
             if name:
-                found[name] = reduce(np.kron, [self._factor(axis, name) for axis in self.space])
-        return found
+                matrices[name] = reduce(np.kron, [self._factor(axis, name) for axis in self.space])
+        return matrices
 
     def _factor(self, axis: SpaceAxis, name: str) -> np.ndarray:
         order = name.count(axis.axis.name)
@@ -97,9 +97,9 @@ class MethodOfLines:
     def _rates_at_start(self) -> np.ndarray:
         with np.errstate(all="ignore"):
             rates = self.rates(self.span[0], self.start)
-        found = np.zeros_like(self.template)
-        found[self.inside] = rates.reshape(found[self.inside].shape)
-        return found
+        result = np.zeros_like(self.template)
+        result[self.inside] = rates.reshape(result[self.inside].shape)
+        return result
 
     @gradients()
     def _slopes(self, t: float, y: np.ndarray) -> dict[str, list[list[torch.Tensor | None]]]:
@@ -146,12 +146,12 @@ class MethodOfLines:
         return np.stack(arrays)
 
     def _hold_edges(self, fields: np.ndarray) -> np.ndarray:
-        held = fields.astype(float)
+        result = fields.astype(float)
         for position, axis in enumerate(self.space, start=1):
             if axis.edges is not None:
                 for index, value in zip((0, -1), axis.edges, strict=True):
-                    held[(slice(None),) * position + (index,)] = value
-        return held
+                    result[(slice(None),) * position + (index,)] = value
+        return result
 
 
 def check_finite(

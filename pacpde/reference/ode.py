@@ -116,7 +116,7 @@ def _run(
     system.check()
     try:
         with np.errstate(all="ignore"):
-            found = solve_ivp(
+            result = solve_ivp(
                 _counted(system.rates, limit, effort), system.span, system.start,
                 method=method if coarse is None else _shorter(method, coarse),
                 rtol=rtol, atol=rtol * system.scale, dense_output=True, **options,
@@ -125,13 +125,13 @@ def _run(
         raise
     except ValueError as error:  # of scipy's linear algebra
         raise IntegrationError(f"the equation gives what is not finite ({error})") from error
-    if not found.success or found.sol is None or not np.isfinite(found.y).all():
+    if not result.success or result.sol is None or not np.isfinite(result.y).all():
         raise IntegrationError(
-            f"{name} stopped at t = {found.t[-1]:.6g}, where the solution reached "
-            f"{np.abs(found.y[:, -1]).max():.3g}; if it grows without bound, end before it does "
+            f"{name} stopped at t = {result.t[-1]:.6g}, where the solution reached "
+            f"{np.abs(result.y[:, -1]).max():.3g}; if it grows without bound, end before it does "
             "(until)"
         )
-    return Integrated(name, found.sol, system, found.t)
+    return Integrated(name, result.sol, system, result.t)
 
 
 def _shorter(method: type[Radau] | type[DOP853], coarse: np.ndarray) -> type[OdeSolver]:

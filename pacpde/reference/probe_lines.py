@@ -74,8 +74,8 @@ class Lines:
         """From values at the nodes of a cell to values at its probes, [lines, nodes, probes]."""
         count, probes = self.offsets.shape
         nodes = np.broadcast_to(UNIT, (count * probes, len(UNIT)))
-        found = lagrange(nodes, self.offsets.ravel()).reshape(count, probes, len(UNIT))
-        return found.swapaxes(1, 2)
+        weights = lagrange(nodes, self.offsets.ravel()).reshape(count, probes, len(UNIT))
+        return weights.swapaxes(1, 2)
 
     @property
     def nodes(self) -> np.ndarray:
@@ -96,8 +96,8 @@ class Tally:
         """Of one chunk of lines: one array [lines, cells, probes] a field."""
         widths = np.diff(lines.edges) / (lines.edges[-1] - lines.edges[0])
         self.lines += len(lines.offsets)
-        for k, found in enumerate(deviations):
-            size = np.abs(found)
+        for k, deviation in enumerate(deviations):
+            size = np.abs(deviation)
             bad = ~np.isfinite(size)
             size[bad] = np.inf if bad.mean() > 0.01 else 0.0
             self.sums[k] += ((size**self.power).mean(2) @ widths).sum()

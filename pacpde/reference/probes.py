@@ -41,18 +41,18 @@ def unseen(problem: Problem, integrated: Integrated, size: np.ndarray, enough: f
         enough: an error below it is not looked at more closely.
     """
     probes = Probes(problem, integrated, np.where(size > 0, size, 1.0), enough)
-    found = [probes.in_start(axis) for axis in probes.space]
-    found += [probes.in_space(axis) for axis in probes.space]
+    results = [probes.in_start(axis) for axis in probes.space]
+    results += [probes.in_space(axis) for axis in probes.space]
     if not probes.space:
-        found.append(probes.along_orbit())
+        results.append(probes.along_orbit())
     elif "t" in probes.read:
-        found.append(probes.in_time())
-    found += [probes.around(one) for one in problem.narrow_features]
-    worst = max(found, key=lambda one: one.error)
+        results.append(probes.in_time())
+    results += [probes.around(one) for one in problem.narrow_features]
+    worst = max(results, key=lambda one: one.error)
     if worst.error > enough:  # its foot was seen, perhaps: how high is it?
         higher = narrow_features_near(problem, worst.what, worst.place)
-        found += [probes.around(one) for one in higher]
-    return max(found, key=lambda one: one.error)
+        results += [probes.around(one) for one in higher]
+    return max(results, key=lambda one: one.error)
 
 
 class Probes:
@@ -119,12 +119,12 @@ class Probes:
 
         def channels(_: np.ndarray, lines: Lines) -> Channels:
             nodal = self.integrated(lines.place["t"])
-            found = {}
+            result = {}
             for name in self.system.names:
                 values = self._on_lines(self._derivative(nodal, name), name, axis, lines)
                 shape = (*values.shape[:2], len(cells) - 1, len(UNIT))
-                found[name] = list((values @ inside.T).reshape(shape).swapaxes(0, 1))
-            return found
+                result[name] = list((values @ inside.T).reshape(shape).swapaxes(0, 1))
+            return result
 
         return self._rates(axis, cells, self.lines, place, channels)
 
@@ -135,13 +135,13 @@ class Probes:
         nodal = self.integrated(self._times(count))
         node = [self.rng.integers(0, axis.size, count) for axis in self.space]
         where: tuple[Any, ...] = (np.arange(count), slice(None), *node)
-        held = {name: self._derivative(nodal, name)[where] for name in self.system.names}
+        fields = {name: self._derivative(nodal, name)[where] for name in self.system.names}
 
         def channels(chosen: np.ndarray, lines: Lines) -> Channels:
             shape = (len(chosen), len(steps) - 1, len(UNIT))
             return {
                 name: [np.broadcast_to(v[:, None, None], shape) for v in values[chosen].T]
-                for name, values in held.items()
+                for name, values in fields.items()
             }
 
         return self._rates(None, steps, count, self._places(count), channels)
@@ -166,15 +166,15 @@ class Probes:
         """What the right-hand side has between the nodes of its cells, in the mean."""
         scale = SAFETY * (self.system.span[1] - self.system.span[0]) / self.size
         chunks = list(self._chunks(axis, cells, count, self.points, place))
-        found = Unseen()
+        worst = Unseen()
         for doubting in (False, True):
             tally = Tally("right-hand side", len(self.problem.fields), 1)
             for chosen, lines in chunks:
                 tally.add(lines, self._deviations(lines, channels(chosen, lines), doubting))
-            found = tally.worst(scale)
-            if found.error <= self.enough:
+            worst = tally.worst(scale)
+            if worst.error <= self.enough:
                 break
-        return found
+        return worst
 
     def _deviations(self, lines: Lines, on_nodes: Channels, doubting: bool) -> list[np.ndarray]:
         """Of the right-hand side at the probes; what may be rounding is left out on demand."""
@@ -184,9 +184,9 @@ class Probes:
         at = lines.coordinates(lines.offsets)
         exact = rates_at(self.problem, on_probes, at)
         smooth = rates_at(self.problem, on_nodes, lines.coordinates(lines.nodes))
-        found = [e - s @ lines.weights for e, s in zip(exact, smooth, strict=True)]
+        deviations = [e - s @ lines.weights for e, s in zip(exact, smooth, strict=True)]
         if not doubting:
-            return found
+            return deviations
         again = rates_at(
             self.problem,
             {name: [self._shaken(v) for v in fields] for name, fields in on_probes.items()},
@@ -195,7 +195,7 @@ class Probes:
         noise = [
             np.abs(a - e).max((1, 2), keepdims=True) for a, e in zip(again, exact, strict=True)
         ]
-        return [np.maximum(np.abs(f) - n, 0) for f, n in zip(found, noise, strict=True)]
+        return [np.maximum(np.abs(f) - n, 0) for f, n in zip(deviations, noise, strict=True)]
 
     def _shaken(self, values: np.ndarray) -> np.ndarray:
         return values + self._signs(values.shape) * np.abs(values).max((1, 2), keepdims=True)
