@@ -7,7 +7,7 @@ import typer
 
 from pacpde.cli import inputs, options
 from pacpde.cli import output as printing
-from pacpde.cli.output import SIDE_BY_SIDE, emit, showing
+from pacpde.cli.output import SIDE_BY_SIDE, emit, progress_display
 from pacpde.cli.verdicts import exit_for
 from pacpde.methods.arguments import as_mapping
 from pacpde.runtime import Runtime
@@ -111,8 +111,10 @@ def compare(
     replace = inputs.json_target(json, *store.reserved(), overwrite=overwrite, own=store.shown)
     if not overwrite:
         store.check_shown()
-    with showing(SIDE_BY_SIDE if together else 1) as show:
-        comparison = run_comparison(plan, output, progress=show, log=show.say, overwrite=overwrite)
+    with progress_display(SIDE_BY_SIDE if together else 1) as display:
+        comparison = run_comparison(
+            plan, output, progress=display, log=display.log, overwrite=overwrite
+        )
     from pacpde import plots
 
     plots.draw_all(comparison, output, overwrite=overwrite)

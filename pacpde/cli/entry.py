@@ -43,7 +43,7 @@ def _is_starting_worker() -> bool:
 
 def _status(words: Sequence[str], interruption: Interruption) -> int:
     from pacpde.cli.explain import explain
-    from pacpde.cli.streams import complain, plain_warnings
+    from pacpde.cli.streams import plain_warnings, print_note
 
     try:
         os.getcwd()  # without a working folder torch's libraries end the process
@@ -60,7 +60,7 @@ def _status(words: Sequence[str], interruption: Interruption) -> int:
 
             traceback.print_exc()
         sentence, status = explain(error, next(iter(words), ""))
-        complain(f"pacpde: {sentence}")
+        print_note(sentence)
         return status
 
 

@@ -23,7 +23,8 @@ from pacpde.cli.options import (
     Steps,
     number,
 )
-from pacpde.cli.output import Number, complain, emit, showing, table
+from pacpde.cli.output import Number, emit, progress_display, table
+from pacpde.cli.streams import print_note
 from pacpde.errors import SolverError
 from pacpde.methods import IdentificationResult
 from pacpde.runtime import Runtime, check_seed
@@ -100,10 +101,10 @@ def identify(
     before = outputs.one_surrogate(job, output, json, source, measured, overwrite=overwrite)
     with before as (done, may_replace):
         if done is None:
-            with showing() as show:
+            with progress_display() as display:
                 result = by_surrogate(
                     trained, at, values, unknown=names, noise=noise, settings=settings, seed=seed,
-                    progress=show,
+                    progress=display,
                 )  # fmt: skip
             assert result.surrogate is not None
             results = {"surrogate": result}
@@ -113,7 +114,7 @@ def identify(
                         trained.problem, at, values, unknown=names, noise=noise
                     )
                 except SolverError as error:
-                    complain(f"pacpde: scipy: {error} The surrogate's estimate does not need it.")
+                    print_note(f"scipy: {error} The surrogate's estimate does not need it.")
             content: dict[str, Any] = {
                 "family": trained.problem.name,
                 "labels": len(at),
@@ -137,10 +138,10 @@ def identify(
     emit(content, json, table(title, headings, rows), overwrite=may_replace)
     for solver, about in shown.items():
         for doubt in about["doubts"]:
-            complain(f"pacpde: {solver}: {doubt}")
+            print_note(f"{solver}: {doubt}")
     outcome = content["surrogate"]["outcome"]
     if outcome != "converged":
-        complain(f"pacpde: it ended {outcome}; what there is is kept in {output}.")
+        print_note(f"it ended {outcome}; what there is is kept in {output}.")
         raise typer.Exit(1)
 
 

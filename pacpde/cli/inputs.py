@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pacpde import datasets
-from pacpde.cli.output import complain
+from pacpde.cli.streams import print_note, print_stderr
 from pacpde.datasets import References, grading_reference, transfer_references
 from pacpde.datasets.grading import certified_to_less, check_label_source, choice_inputs
 from pacpde.errors import InvalidValueError, OutputError, PacpdeError, short, unknown
@@ -181,8 +181,8 @@ def grading(choice: str, tolerance: float | None) -> dict[str, object]:
 def solution(problem: Problem, tolerance: float | None) -> Reference:
     """A reference certified to `tolerance`; without one, to the best that there is."""
     if tolerance is not None:
-        return datasets.reference_for(problem, tolerance=tolerance, progress=complain)
-    result = datasets.reference_for(problem, loosest=LOOSEST, progress=complain)
+        return datasets.reference_for(problem, tolerance=tolerance, progress=print_stderr)
+    result = datasets.reference_for(problem, loosest=LOOSEST, progress=print_stderr)
     wanted = default_tolerance(problem)
     if result.certified_error > wanted:
         _log(certified_to_less(result, wanted))
@@ -205,7 +205,7 @@ def _check_reference_tolerance(tolerance: float | None) -> None:
 
 
 def _log(sentence: str) -> None:
-    complain(f"pacpde: {sentence}")
+    print_note(sentence)
 
 
 def output_file(path: Path, *taken: Path, overwrite: bool = True) -> Path:

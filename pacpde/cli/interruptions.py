@@ -46,11 +46,11 @@ class Interruption:
 
     def report(self) -> int:
         """Say that the command was interrupted; its exit status."""
-        from pacpde.cli.streams import complain
+        from pacpde.cli.streams import print_stderr
 
         if _ours(self):
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        complain(SENTENCE)
+        print_stderr(SENTENCE)
         return INTERRUPTED
 
     def _end_at_once(self) -> None:

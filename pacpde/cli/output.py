@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pacpde.cli.streams import complain, legible
+from pacpde.cli.streams import legible, print_stderr
 from pacpde.studies import records
 from pacpde.training.callbacks import Update
 
@@ -27,14 +27,14 @@ UNGRADED = "ungraded"  # no reference
 PLAIN_WIDTH = 140  # columns of a table where stdout is no terminal
 
 
-class Show:
+class ProgressDisplay:
     """Progress events: transient bars on a terminal, sparse plain lines elsewhere."""
 
     def __init__(self, bars: Progress | None, lines: int = 1) -> None:
         self.bars, self.lines = bars, lines
         self.tasks: dict[str, TaskID] = {}
         self.shown: list[str] = []
-        self.said: dict[str, float] = {}
+        self.printed: dict[str, float] = {}
 
     def __call__(self, update: Update) -> None:
         text = f"held-out residual {update.held_out:.1e}, {update.seconds:.0f} s"
@@ -56,18 +56,18 @@ class Show:
             bars.update(self.tasks[old], visible=False)
             self.shown.remove(old)
 
-    def say(self, sentence: str) -> None:
+    def log(self, sentence: str) -> None:
         """A sentence between the events."""
         if self.bars is None:
-            complain(sentence)
+            print_stderr(sentence)
         else:
             self.bars.console.print(sentence, highlight=False, markup=False)
 
     def _line(self, update: Update, text: str) -> None:
         now = time.monotonic()
-        if update.stage not in self.said or now - max(self.said.values()) > PLAIN_INTERVAL:
-            self.said[update.stage] = now
-            complain(f"{update.stage}: step {update.step} of at most {update.total}, {text}")
+        if update.stage not in self.printed or now - max(self.printed.values()) > PLAIN_INTERVAL:
+            self.printed[update.stage] = now
+            print_stderr(f"{update.stage}: step {update.step} of at most {update.total}, {text}")
 
 
 def terminal(stream: TextIO | None) -> Console:
@@ -78,13 +78,13 @@ def terminal(stream: TextIO | None) -> Console:
 
 
 @contextmanager
-def showing(lines: int = 1) -> Iterator[Show]:
+def progress_display(lines: int = 1) -> Iterator[ProgressDisplay]:
     """Progress on stderr while the block runs, at most so many bars at once."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     console = terminal(sys.stderr)
     if not console.is_terminal:
-        yield Show(None, lines)
+        yield ProgressDisplay(None, lines)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -93,7 +93,7 @@ def showing(lines: int = 1) -> Iterator[Show]:
         TextColumn("{task.fields[text]}"),
     )
     with Progress(*columns, console=console, transient=True) as bars:
-        yield Show(_with_text(bars), lines)
+        yield ProgressDisplay(_with_text(bars), lines)
 
 
 def _with_text(bars: Progress) -> Progress:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pacpde.cli import inputs
-from pacpde.cli.output import complain
+from pacpde.cli.streams import print_note
 from pacpde.datasets import load
 from pacpde.errors import DataFileError
 from pacpde.physics import Problem
@@ -34,9 +34,8 @@ def one_surrogate(
             output_folder.resume_state(
                 output
             ).clear()  # where the command was killed between the two
-            complain(
-                f"pacpde: {output} holds the result of this command already; --overwrite makes it "
-                "anew."
+            print_note(
+                f"{output} holds the result of this command already; --overwrite makes it anew."
             )
         yield stored, replace
 

@@ -7,7 +7,8 @@ import typer
 
 from pacpde.cli import inputs, options
 from pacpde.cli import points as tabulated
-from pacpde.cli.output import complain, emit
+from pacpde.cli.output import emit
+from pacpde.cli.streams import print_note
 from pacpde.errors import InvalidValueError
 from pacpde.networks import checkpoint
 from pacpde.runtime import Runtime
@@ -49,11 +50,11 @@ def predict(
     inputs.json_target(json, folder, points, *([output] if output else []))
     table = tabulated.read(points, surrogate.problem, extrapolate)
     for remark in tabulated.remarks(table, surrogate):
-        complain(f"pacpde: {remark}")
+        print_note(remark)
     fields = table.fields(surrogate)
     tabulated.write(table, fields, surrogate, output, overwrite=overwrite)
     summary = table.summary(surrogate, fields, output)
     if output is None and summary["error"] is not None:
-        complain(f"pacpde: {tabulated.sentence(summary)}")
+        print_note(f"{tabulated.sentence(summary)}")
     shown = [tabulated.sentence(summary)] if output else []
     emit(summary, json, *shown, overwrite=overwrite)

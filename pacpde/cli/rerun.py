@@ -7,7 +7,8 @@ import typer
 
 from pacpde.cli import inputs
 from pacpde.cli.options import Debug, Json, Overwrite, Plugin, Unused
-from pacpde.cli.output import Number, complain, emit, error, showing, table
+from pacpde.cli.output import Number, emit, error, progress_display, table
+from pacpde.cli.streams import print_note
 from pacpde.errors import DataFileError
 from pacpde.runtime import code_hash, versions
 
@@ -55,10 +56,10 @@ def rerun(
         )
     left_out = len(stored_records) - len(records)
     if left_out:
-        complain(f"pacpde: {left_out} records without provenance are left out.")
+        print_note(f"{left_out} records without provenance are left out.")
     own = None if reference is None else load(reference).reference
-    with showing() as show:
-        reruns = make_again(records, progress=show, reference=own)
+    with progress_display() as display:
+        reruns = make_again(records, progress=display, reference=own)
     rows = [
         [one.before["method"], Number(one.before["seed"]), error(one.before["target_error"]),
          error(one.after["target_error"]), ", ".join(one.differing) or "nothing"]
@@ -72,7 +73,7 @@ def rerun(
     emit(content, json, table(f"Made again from {file}", headings, rows), overwrite=overwrite)
     other = [one.before["provenance"] for one in reruns if one.differing]
     if other:
-        complain(f"pacpde: {len(other)} of {len(reruns)} records came out otherwise{_why(other)}.")
+        print_note(f"{len(other)} of {len(reruns)} records came out otherwise{_why(other)}.")
         raise typer.Exit(1)
 
 

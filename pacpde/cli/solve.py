@@ -7,7 +7,8 @@ import typer
 
 from pacpde import datasets
 from pacpde.cli import inputs, options, outputs, tables
-from pacpde.cli.output import complain, emit
+from pacpde.cli.output import emit
+from pacpde.cli.streams import print_note
 from pacpde.runtime import Runtime, check_seed
 
 
@@ -49,7 +50,7 @@ def solve(
     inputs.output_file(output, overwrite=overwrite or same)
     inputs.json_target(json, output, overwrite=overwrite or same)
     if same:
-        complain(f"pacpde: {output} holds this already; --overwrite computes it anew.")
+        print_note(f"{output} holds this already; --overwrite computes it anew.")
         reference = datasets.load(output, problem).reference
     else:
         reference = inputs.solution(problem, tolerance)

@@ -31,7 +31,12 @@ class StreamError(OutputError):
     exit_status = 1
 
 
-def complain(sentence: str) -> None:
+def print_note(sentence: str) -> None:
+    """A sentence on stderr that begins with the name of the program."""
+    print_stderr(f"pacpde: {sentence}")
+
+
+def print_stderr(sentence: str) -> None:
     """One line on stderr; nothing where that is closed."""
     if sys.stderr is not None:  # print would take stdout instead
         print(sentence, file=sys.stderr, flush=True)
@@ -152,7 +157,7 @@ def plain_warnings() -> Iterator[None]:
 
         def shown(message: Warning | str, category: type[Warning], *where: Any) -> None:
             if category.__module__ == errors.__name__:
-                complain(f"pacpde: {message}")
+                print_note(str(message))
             else:
                 show(message, category, *where)
 

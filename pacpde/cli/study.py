@@ -11,7 +11,8 @@ import typer
 
 from pacpde.cli import inputs
 from pacpde.cli.options import Debug, Device, Folder, Json, Overwrite, Plugin, Trust, Unused
-from pacpde.cli.output import PLAIN_INTERVAL, Number, complain, emit, table, terminal
+from pacpde.cli.output import PLAIN_INTERVAL, Number, emit, table, terminal
+from pacpde.cli.streams import print_note, print_stderr
 from pacpde.errors import UntrustedCodeError
 from pacpde.ownership import LIST
 from pacpde.runtime import Runtime
@@ -138,7 +139,7 @@ def run(
 
     replace = inputs.json_target(json, output, file, overwrite=overwrite, own=content)
     if study.plugins:
-        complain(f"pacpde: running with {', '.join(map(str, study.plugins))}.")
+        print_note(f"running with {', '.join(map(str, study.plugins))}.")
     plugins = [*study.plugins, *plugin]
     where: Any = nullcontext(LocalExecutor(device))
     if scheduler is not None or local is not None:
@@ -149,8 +150,8 @@ def run(
     emit(content(), json, sentence, overwrite=replace)
     faults = [row["fault"] for row in ResultsStore(output).of(study.names) if row["fault"]]
     if faults:
-        complain(
-            f"pacpde: {len(faults)} of {progress.cells} cells have no result, the first for this "
+        print_note(
+            f"{len(faults)} of {progress.cells} cells have no result, the first for this "
             f"reason: {faults[0]} The same command tries them again."
         )
         raise typer.Exit(1)
@@ -195,16 +196,16 @@ def status(
     title = f"{done} of {len(outline.names)} cells"
     emit(content, json, table(title, headings, shown), overwrite=overwrite)
     if untrusted:
-        complain(f"pacpde: {untrusted}")
+        print_note(untrusted)
     damaged = FitStore(folder).damaged()
     if damaged:
-        complain(
-            f"pacpde: of the sources in {folder}, {len(damaged)} cannot be used, the first being "
+        print_note(
+            f"of the sources in {folder}, {len(damaged)} cannot be used, the first being "
             f"{damaged[0]}, whose files are damaged: remove it, and `pacpde study run` trains it "
             "anew where it needs it."
         )
     if study and study.outdated:
-        complain(
+        print_stderr(
             "Made by another version of pacpde or of what it stands on: `pacpde study run` into "
             "this folder would carry out every cell anew."
         )
@@ -255,7 +256,7 @@ def choose(
     headings = ["family", "method", "chosen", "trials", "held-out residual"]
     emit(content, json, table(f"Written to {output}", headings, shown), overwrite=overwrite)
     if missing:
-        complain(
+        print_stderr(
             f"{len(missing)} of {len(outline.names)} cells are missing and count as failures: "
             "`pacpde study run` does them."
         )
@@ -300,9 +301,7 @@ def report(
         overwrite=overwrite,
     )
     if counts["untrusted"]:
-        complain(
-            f"pacpde: {counts['untrusted']} The slider and pictures of solutions are left out."
-        )
+        print_note(f"{counts['untrusted']} The slider and pictures of solutions are left out.")
 
 
 def _parts(folder: Path) -> list[Path]:
@@ -332,7 +331,7 @@ def _counting() -> Iterator[Any]:
             nonlocal last
             if time.monotonic() - last > PLAIN_INTERVAL or not status.left:
                 last = time.monotonic()
-                complain(f"{status.done} of {status.cells} cells, {text(status)}")
+                print_stderr(f"{status.done} of {status.cells} cells, {text(status)}")
 
         yield line
         return

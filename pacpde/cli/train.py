@@ -1,7 +1,7 @@
 """`pacpde train`: sources."""
 
 from pacpde.cli import inputs, options, outputs, tables
-from pacpde.cli.output import emit, showing
+from pacpde.cli.output import emit, progress_display
 from pacpde.cli.verdicts import exit_for
 from pacpde.runtime import Runtime, check_seed
 from pacpde.studies import output_folder
@@ -55,8 +55,8 @@ def train(
     with outputs.one_surrogate(job, output, json, overwrite=overwrite) as (finished, replace):
         if finished is None:
             certified = inputs.reference(problem, reference, reference_tolerance)
-            with showing() as show:
-                surrogate = job.run(show, output_folder.resume_state(output, job.key))
+            with progress_display() as display:
+                surrogate = job.run(display, output_folder.resume_state(output, job.key))
             result = tables.trained(surrogate, certified, output, seed)
             output_folder.save(job, surrogate, output, result)
         else:

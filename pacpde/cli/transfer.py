@@ -7,7 +7,8 @@ import typer
 
 from pacpde.cli import inputs, options, outputs
 from pacpde.cli import output as printing
-from pacpde.cli.output import complain, emit, showing
+from pacpde.cli.output import emit, progress_display
+from pacpde.cli.streams import print_note
 from pacpde.cli.verdicts import exit_for
 from pacpde.errors import InvalidValueError
 from pacpde.methods import nearest
@@ -73,7 +74,7 @@ def transfer(
         folders = {source: trained, **{folder: checkpoint.load(folder) for folder in among}}
         trained = nearest(list(folders.values()), target, seed=check_seed(seed))
         source = next(folder for folder, one in folders.items() if one is trained)
-        complain(f"pacpde: starting from {source}, {trained.problem}.")
+        print_note(f"starting from {source}, {trained.problem}.")
     (chosen,) = inputs.methods_of([method], option or [], sparsity=sparsity, strength=strength)
     runtime = Runtime(device, dtype or trained.runtime.dtype)
     settings = inputs.settings(
@@ -92,9 +93,9 @@ def transfer(
             references = inputs.references(
                 trained.problem, target, reference, reference_tolerance, labels
             )
-            with showing() as show:
+            with progress_display() as display:
                 result = job.transfer(
-                    training.surrogate, references=references, progress=show,
+                    training.surrogate, references=references, progress=display,
                     resume_state=output_folder.resume_state(output, job.key),
                 )  # fmt: skip
             surrogate, record = result.surrogate, result.record()

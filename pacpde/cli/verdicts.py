@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from pacpde.cli.output import complain
+from pacpde.cli.streams import print_note
 from pacpde.methods import TrainingConfig
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
@@ -90,8 +90,8 @@ def _last(name: str, surrogate: Surrogate, settings: Mapping[str, Any]) -> str:
 def exit_for(fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], kept: Path) -> None:
     """End with status 1 where a fit did not converge; what it has is kept."""
     for remark in remarks(fitted):
-        complain(f"pacpde: {remark}")
+        print_note(remark)
     sentence = verdict(fitted, settings, kept)
     if sentence:
-        complain(f"pacpde: {sentence}")
+        print_note(sentence)
         raise typer.Exit(1)

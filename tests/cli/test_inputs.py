@@ -23,7 +23,7 @@ def test_a_problem_takes_the_defaults_of_its_family() -> None:
     assert inputs.problem("lorenz", ["rho=18"]) == Lorenz(10.0, 18.0, 8 / 3)
 
 
-def test_a_target_without_words_is_told_what_may_change() -> None:
+def test_a_target_without_words_isnote_what_may_change() -> None:
     with pytest.raises(InvalidValueError, match=r"what changes, as in alpha=0\.4\.$"):
         inputs.target(Heat(alpha=0.3), [], None)
 

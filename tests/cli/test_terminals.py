@@ -10,7 +10,7 @@ from typing import TextIO
 import pytest
 
 from pacpde.cli import main
-from pacpde.cli.streams import TolerantStream, complain, spell
+from pacpde.cli.streams import TolerantStream, print_stderr, spell
 from tests.cli.conftest import SMALL
 
 ENCODINGS = ("cp1252", "latin-1", "ascii", "cp437", "koi8-r", "shift_jis", "utf-8", "utf-16")
@@ -135,7 +135,7 @@ def test_no_sentence_of_stderr_goes_to_stdout(
 ) -> None:
     with monkeypatch.context() as screen:
         screen.setattr(sys, "stderr", None)
-        complain("anything")
+        print_stderr("anything")
     assert capsys.readouterr().out == ""
 
 
