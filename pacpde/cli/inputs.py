@@ -169,7 +169,7 @@ def settings(**values: float | str | None) -> dict[str, Any]:
 def reference(problem: Problem, choice: str, tolerance: float | None) -> Reference | None:
     """What grades a problem that is about to be fitted; what there is to say of it is said."""
     _check_reference_tolerance(tolerance)
-    return grading_reference(problem, choice, tolerance, _log)
+    return grading_reference(problem, choice, tolerance, print_note)
 
 
 def grading(choice: str, tolerance: float | None) -> dict[str, object]:
@@ -185,7 +185,7 @@ def solution(problem: Problem, tolerance: float | None) -> Reference:
     result = datasets.reference_for(problem, loosest=LOOSEST, progress=print_stderr)
     wanted = default_tolerance(problem)
     if result.certified_error > wanted:
-        _log(certified_to_less(result, wanted))
+        print_note(certified_to_less(result, wanted))
     return result
 
 
@@ -194,7 +194,7 @@ def references(
 ) -> References:
     """What grades both ends of a transfer, before anything is trained."""
     _check_reference_tolerance(tolerance)
-    references = transfer_references(source, target, choice, tolerance, _log)
+    references = transfer_references(source, target, choice, tolerance, print_note)
     check_label_source(labels, references.target, choice)
     return references
 
@@ -202,10 +202,6 @@ def references(
 def _check_reference_tolerance(tolerance: float | None) -> None:
     if tolerance is not None:
         check_tolerance(tolerance, "--reference-tolerance")
-
-
-def _log(sentence: str) -> None:
-    print_note(sentence)
 
 
 def output_file(path: Path, *taken: Path, overwrite: bool = True) -> Path:
