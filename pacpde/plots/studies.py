@@ -18,7 +18,7 @@ from pacpde.plots.style import (
     new_figure,
     readable,
 )
-from pacpde.studies.groups import Group, variant_names
+from pacpde.studies.groups import Group, coefficient_text, variant_names
 from pacpde.studies.statistics import ErrorSummary, error_summary, ranked, ranks
 
 FEW = 8  # methods whose bars can be told apart
@@ -209,4 +209,4 @@ def _varying_coefficients(values: Mapping[str, float], groups: Sequence[Group]) 
         for name in groups[0].source
         if len({g.source[name] for g in groups} | {g.target[name] for g in groups}) > 1
     }
-    return ", ".join(f"{name}={value:.4g}" for name, value in values.items() if name in varying)
+    return coefficient_text({name: value for name, value in values.items() if name in varying})

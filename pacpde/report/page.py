@@ -16,7 +16,7 @@ from pacpde.plots.style import readable
 from pacpde.report import slider, summary_text
 from pacpde.report.pictures import pictures
 from pacpde.report.summary_text import SCIPY, plain
-from pacpde.studies.groups import Group, group_rows
+from pacpde.studies.groups import Group, coefficient_text, group_rows
 from pacpde.studies.records import Row, as_json
 from pacpde.studies.results_store import ResultsStore
 from pacpde.studies.statistics import (
@@ -200,7 +200,7 @@ def _cells(rows: Sequence[Row]) -> list[list[Any]]:
 
     def coefficients(row: Row, key: str) -> str:
         names = varying[row["family"]]
-        return ", ".join(f"{n}={v:.4g}" for n, v in row[key].items() if n in names)
+        return coefficient_text({name: row[key][name] for name in row[key] if name in names})
 
     def short(value: Any) -> Any:
         return float(f"{value:.3g}") if isinstance(value, float) and math.isfinite(value) else value

@@ -11,6 +11,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.domain import mesh
 from pacpde.reference import Reference
 from pacpde.studies.cells import Cell
+from pacpde.studies.groups import coefficient_text, data_text
 
 POINTS = 49  # an axis
 LINE = 401  # for an ODE
@@ -63,15 +64,13 @@ def _changes(cell: Cell) -> str:
     """Where the target differs from its source."""
     source = cell.source.coefficients
     changed = {k: v for k, v in cell.target.coefficients.items() if v != source[k]} or source
-    return ", ".join(f"{name}={value:.4g}" for name, value in changed.items())
+    return coefficient_text(changed)
 
 
 def _frame(cell: Cell) -> dict[str, Any]:
-    labels = f", {cell.labels} labels" if cell.labels else ""
-    noise = f", {cell.noise:.0%} noise" if cell.noise else ""
-    physics = "" if cell.physics else ", no physics"
+    data = data_text(cell.labels, cell.noise, cell.physics)
     return {
-        "name": f"from {cell.source}{labels}{noise}{physics}",
+        "name": ", ".join([f"from {cell.source}", *data]),
         "axes": [axis.name for axis in cell.target.axes],
         "fields": list(cell.target.fields),
         "steps": {},

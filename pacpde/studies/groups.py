@@ -46,11 +46,9 @@ class Group:
             for name, value in self.target.items()
             if value != self.source[name]
         ] or ["to itself"]
-        extra = [] if not self.labels else [f"{self.labels} labels"]
-        extra += [f"{self.noise:.0%} noise"] if self.noise else []
-        extra += [] if self.physics else ["no physics"]
-        extra += [] if self.until is None else [f"t ≤ {self.until:g}"]
-        return f"{self.family} {', '.join([*changed, *extra])}"
+        until = [] if self.until is None else [f"t ≤ {self.until:g}"]
+        data = data_text(self.labels, self.noise, self.physics)
+        return f"{self.family} {', '.join([*changed, *data, *until])}"
 
     @cached_property
     def distance(self) -> float | None:
@@ -109,6 +107,17 @@ def group_rows(rows: Iterable[Row]) -> list[Group]:
 def variant_names(groups: Iterable[Group]) -> list[str]:
     """In the order of their first appearance."""
     return list(dict.fromkeys(name for group in groups for name in group.rows))
+
+
+def data_text(labels: int, noise: float, physics: bool) -> list[str]:
+    """What a transfer learns from beside the equation, in words."""
+    texts = {f"{labels} labels": labels, f"{noise:.0%} noise": noise, "no physics": not physics}
+    return [text for text, given in texts.items() if given]
+
+
+def coefficient_text(values: Mapping[str, float]) -> str:
+    """As `nu=0.003183, beta=2`, with four digits."""
+    return ", ".join(f"{name}={value:.4g}" for name, value in values.items())
 
 
 def error_of_row(row: Row) -> float | None:
