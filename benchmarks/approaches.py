@@ -113,8 +113,8 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
 
 def tables(record: Record) -> str:
     """Those that have rows."""
-    every = [made(record) for made in (table, goal_table, attempts_table)]
-    return "\n".join(made for made in every if made.count("\n") > 2)
+    every = [make(record) for make in (table, goal_table, attempts_table)]
+    return "\n".join(text for text in every if text.count("\n") > 2)
 
 
 def table(record: Record) -> str:
@@ -170,9 +170,9 @@ def attempts_table(record: Record) -> str:
         ):
             some = _some(runs, target, method, "adaptive", attempt)
             if some:
-                kept = [run["source_error"]["recalled"] for run in some]
-                recalled = "–" if None in kept else f"{statistics.median(kept):.1e}"
-                rows.append([target, name, *_numbers(some), recalled])
+                recalled = [run["source_error"]["recalled"] for run in some]
+                middle = "–" if None in recalled else f"{statistics.median(recalled):.1e}"
+                rows.append([target, name, *_numbers(some), middle])
     return markdown(["target", "method", *HEAD, "recalled"], rows)
 
 

@@ -118,8 +118,8 @@ def calibrations(source: Any, targets: Sequence[Burgers], settings: Run) -> list
     config = TrainingConfig.of(source.problem, **settings)
     own = PhysicsTask(source.problem, runtime=source.runtime)
     pruned = prune(source, 0.8)
-    kept = allocate(pruned, own, config.phases.warm_start(own), config=config)
-    start = replace(pruned, weights=kept.weights)
+    allocated = allocate(pruned, own, config.phases.warm_start(own), config=config)
+    start = replace(pruned, weights=allocated.weights)
 
     def job(task: PhysicsTask) -> Any:
         phases = config.phases.warm_start(task)
@@ -144,12 +144,12 @@ def table(record: Record) -> str:
     rows = [
         [
             name,
-            f"{found['parameters']:,}",
-            f"{found['one_at_a_time_s']:.1f}",
-            f"{found['batch_s']:.1f}",
-            f"{found['ratio']:.1f}",
+            f"{workload['parameters']:,}",
+            f"{workload['one_at_a_time_s']:.1f}",
+            f"{workload['batch_s']:.1f}",
+            f"{workload['ratio']:.1f}",
         ]
-        for name, found in record["workloads"].items()
+        for name, workload in record["workloads"].items()
     ]
     head = ["parameters", "one at a time, s", "side by side, s", "ratio"]
     return markdown([f"{record['targets']} Burgers targets", *head], rows)

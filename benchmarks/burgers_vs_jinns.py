@@ -95,7 +95,9 @@ def table(record: Record) -> str:
         late = peer > LIMIT
         times = f"> {LIMIT / own:.0f}" if late else f"{peer / own:.0f}"
         rows.append([name, f"{own:.1f}", f"> {LIMIT:.0f}" if late else f"{peer:.1f}", times])
-    ends = [f"{name} {statistics.median(map(best, made)):.1e}" for name, made in runs.items()]
+    ends = [
+        f"{name} {statistics.median(map(best, own_runs)):.1e}" for name, own_runs in runs.items()
+    ]
     head = ["relative L2 error", "pacpde, s", "jinns, s", "ratio"]
     return markdown(head, rows) + f"median best error: {', '.join(ends)}\n"
 

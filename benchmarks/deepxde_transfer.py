@@ -24,6 +24,10 @@ from pacpde import transfer
 from pacpde.problems import Burgers, Heat, Lorenz
 
 THRESHOLDS = (1e-2, 1e-3)
+HEAD = (
+    "family", "run", "s to 1e-2", "s to 1e-3", "s in all", "error",
+    "DeepXDE scratch: s to this error", "s to scratch's error", "s allocate", "recalled",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def main() -> None:
         return
     parser.file = RESULTS / f"deepxde_transfer_{options.family}.json"
     what = f"DeepXDE's {options.family} example, transferred"
-    parser.carry_out(what, runs, lambda record: rows(options.family, record))
+    parser.carry_out(what, runs, lambda record: markdown(HEAD, rows(options.family, record)))
 
 
 def runs(options: Namespace, record: Record) -> Iterator[Run]:
@@ -92,8 +96,8 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
     def run(name: str, curve: Curve, **others: Any) -> Run:
         seconds, error = curve[-1]
         to = seconds_to(curve, THRESHOLDS)
-        made = {"name": name, "curve": curve, "error": error, "seconds": seconds, "seconds_to": to}
-        return made | others
+        end = {"name": name, "curve": curve, "error": error, "seconds": seconds, "seconds_to": to}
+        return end | others
 
     source = dde.Model(data_of(case.source, case.observed), network())
     curve = train(source, case.source)
@@ -141,9 +145,9 @@ def data_of(problem: Any, observed: int = 0) -> Any:
 
     from pacpde.interop.deepxde import data, solution
 
-    made = data(problem, reference=False)
+    plain = data(problem, reference=False)
     if not observed:
-        return made
+        return plain
     time = problem.domain.axis("t")
     t = np.linspace(time.lower, time.upper, observed)[:, None]
     values = solution(problem)(t)
@@ -151,8 +155,8 @@ def data_of(problem: Any, observed: int = 0) -> Any:
         dde.icbc.PointSetBC(t, values[:, k : k + 1], component=k) for k in range(values.shape[1])
     ]
     return dde.data.PDE(
-        made.geom, made.pde, [*made.bcs, *points],
-        num_domain=made.num_domain, num_boundary=made.num_boundary, anchors=t,
+        plain.geom, plain.pde, [*plain.bcs, *points],
+        num_domain=plain.num_domain, num_boundary=plain.num_boundary, anchors=t,
     )  # fmt: skip
 
 
@@ -160,11 +164,7 @@ def table() -> str:
     """Every record, a line a run."""
     there = [name for name in CASES if (RESULTS / f"deepxde_transfer_{name}.json").exists()]
     lines = [line for name in there for line in rows(name, read_record(f"deepxde_transfer_{name}"))]
-    head = [
-        "family", "run", "s to 1e-2", "s to 1e-3", "s in all", "error",
-        "DeepXDE scratch: s to this error", "s to scratch's error", "s allocate", "recalled",
-    ]  # fmt: skip
-    return markdown(head, lines)
+    return markdown(HEAD, lines)
 
 
 def rows(name: str, record: Record) -> list[list[str]]:

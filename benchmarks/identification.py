@@ -108,11 +108,11 @@ def both(source: Any, case: Case, settings: Run) -> Run:
         ),
         "scipy": lambda: identify_by_scipy(source.problem, drawn.points, values, unknown=names),
     }
-    found = {}
+    estimates = {}
     for way in ["pacpde"] if case.spoiled else ways:
         began = time.process_time()
         result = ways[way]()
-        found[way] = {
+        estimates[way] = {
             "estimates": {name: list(pair) for name, pair in result.estimates.items()},
             "noise": result.noise,
             "seconds": result.seconds,
@@ -120,7 +120,7 @@ def both(source: Any, case: Case, settings: Run) -> Run:
             "outcome": result.outcome,
             "doubts": result.doubts(),
         }
-    return found
+    return estimates
 
 
 def _key(run: Run) -> tuple[Any, ...]:
@@ -147,14 +147,14 @@ def apart(run: Run) -> float:
 
 def off(run: Run) -> float:
     """The largest relative difference from the truth."""
-    found = run["pacpde"]["estimates"]
-    return max(abs(value / run["truth"][name] - 1) for name, (value, _) in found.items())
+    estimates = run["pacpde"]["estimates"]
+    return max(abs(value / run["truth"][name] - 1) for name, (value, _) in estimates.items())
 
 
 def doubted(run: Run) -> bool:
     """Whether it does not end as converged, or says why its values are none to rely on."""
-    found = run["pacpde"]
-    return found["outcome"] != "converged" or bool(found["doubts"])
+    result = run["pacpde"]
+    return result["outcome"] != "converged" or bool(result["doubts"])
 
 
 def table(record: Record) -> str:

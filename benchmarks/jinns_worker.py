@@ -29,8 +29,8 @@ class Graded(AbstractValidationModule):
     call_every: int = eqx.field(kw_only=True, default=10)
 
     def __call__(self, params):
-        found = jax.vmap(lambda point: self.u(point, params))(self.points).ravel()
-        error = jnp.linalg.norm(found - self.expected) / jnp.linalg.norm(self.expected)
+        predicted = jax.vmap(lambda point: self.u(point, params))(self.points).ravel()
+        error = jnp.linalg.norm(predicted - self.expected) / jnp.linalg.norm(self.expected)
         return self, False, error, False
 
 
@@ -69,11 +69,11 @@ def main() -> None:
     def solved(steps: int) -> tuple[float, list[float]]:
         """Seconds of `jinns.solve`, compilation and all, and the error it saw at every step."""
         clock = time.perf_counter()
-        made = jinns.solve(
+        solution = jinns.solve(
             init_params=params, data=data, optimizer=vanilla_ngd(), loss=loss, n_iter=steps,
             print_loss_every=10**9, validation=graded, verbose=False,
         )  # fmt: skip
-        errors = next(part for part in made[::-1] if getattr(part, "shape", None) == (steps,))
+        errors = next(part for part in solution[::-1] if getattr(part, "shape", None) == (steps,))
         return time.perf_counter() - clock, [float(error) for error in errors]
 
     few, more = 5, 25

@@ -32,9 +32,9 @@ def table(folder: Path) -> str:
     for group in stored_groups(folder):
         families.setdefault(group.family, []).append(group)
     parts = []
-    for name, found in families.items():
-        sentences = "".join(f"\n{sentence}\n" for sentence in against(name, found, PAC))
-        parts.append(_family(name, found) + sentences)
+    for name, transfers in families.items():
+        sentences = "".join(f"\n{sentence}\n" for sentence in against(name, transfers, PAC))
+        parts.append(_family(name, transfers) + sentences)
     return "\n".join(parts)
 
 
@@ -44,28 +44,28 @@ def stored_groups(folder: Path) -> list[Group]:
     return group_rows(study.outline.with_short_variants(ResultsStore(folder).of(study.names)))
 
 
-def _family(name: str, found: Sequence[Group]) -> str:
-    variants = variant_names(found)
+def _family(name: str, transfers: Sequence[Group]) -> str:
+    variants = variant_names(transfers)
     base = next(variant for variant in variants if variant.split(" ")[0] == BASE)
-    ratios = {ratio.one: ratio for ratio in overall(found, base)}
-    targets = [f"{group.name.removeprefix(name)} ({group.distance:.2f})" for group in found]
+    ratios = {ratio.one: ratio for ratio in overall(transfers, base)}
+    targets = [f"{group.name.removeprefix(name)} ({group.distance:.2f})" for group in transfers]
     sources = max(ratio.sources for ratio in ratios.values())
     head = [
         name, *targets, f"÷ warm start, {sources} sources", "wins", "not converged", "recalled",
         "÷ trained", "s",
     ]  # fmt: skip
-    return markdown(head, [_line(variant, found, ratios.get(variant)) for variant in variants])
+    return markdown(head, [_line(variant, transfers, ratios.get(variant)) for variant in variants])
 
 
-def _line(variant: str, found: Sequence[Group], pair: Ratio | None) -> list[str]:
-    rows = [list(group.rows.get(variant, {}).values()) for group in found]
+def _line(variant: str, transfers: Sequence[Group], pair: Ratio | None) -> list[str]:
+    rows = [list(group.rows.get(variant, {}).values()) for group in transfers]
     every = [row for some in rows for row in some]
     ratio, wins = "1", ""
     if pair is not None:
         ratio = f"{plain(pair.ratio)} [{plain(pair.low)}, {plain(pair.high)}]"
         wins = f"{pair.wins} of {pair.pairs}"
     errors = [row["source_error"] for row in every if row["source_error"]]
-    kept = [(e["recalled"], e["trained"]) for e in errors if e["recalled"] is not None]
+    pairs_recalled = [(e["recalled"], e["trained"]) for e in errors if e["recalled"] is not None]
     seconds = error_summary(every).seconds
     return [
         readable(variant),
@@ -73,8 +73,8 @@ def _line(variant: str, found: Sequence[Group], pair: Ratio | None) -> list[str]
         ratio,
         wins,
         f"{sum(row['outcome'] != 'converged' for row in every)}",
-        f"{median(now for now, _ in kept):.0e}" if kept else "–",
-        f"{median(now / before for now, before in kept):.1f}" if kept else "–",
+        f"{median(now for now, _ in pairs_recalled):.0e}" if pairs_recalled else "–",
+        f"{median(now / before for now, before in pairs_recalled):.1f}" if pairs_recalled else "–",
         "–" if seconds is None or variant in BUSY else f"{seconds:.1f}",
     ]
 

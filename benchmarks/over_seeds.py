@@ -66,14 +66,14 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
     problem = families.get(record["family"])(**record["coefficients"], until=record["until"])
     for seed in range(options.seeds):
         load = load_average()
-        made = fitted(problem, seed, **{**record["settings"], **options.settings})
-        curve = made.pop("curve")
+        end = fitted(problem, seed, **{**record["settings"], **options.settings})
+        curve = end.pop("curve")
         yield {
             "seed": seed,
             "load_before": load,
             "seconds_to": seconds_to(curve, THRESHOLDS),
             "error": curve[-1][1],
-            **made,
+            **end,
         }
 
 

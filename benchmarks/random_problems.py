@@ -79,13 +79,13 @@ def problem(number: int, seed: int) -> RandomProblem:
     return (_ode if rng.uniform() < 0.4 else _pde)(rng)
 
 
-def _dressed(rng: np.random.Generator, made: RandomProblem) -> RandomProblem:
+def _dressed(rng: np.random.Generator, case: RandomProblem) -> RandomProblem:
     """The same in other units, which its family declares, declares wrongly or does not declare."""
-    sizes = tuple(float(10 ** rng.uniform(-6, 6)) for _ in range(made.fields))
+    sizes = tuple(float(10 ** rng.uniform(-6, 6)) for _ in range(case.fields))
     if rng.uniform() < 0.4:
-        sizes = (1.0,) * made.fields
+        sizes = (1.0,) * case.fields
     declared = rng.choice(["right", "right", "right", "none", "wrong"])
-    scales = {"right": sizes, "none": (1.0,) * made.fields}.get(
+    scales = {"right": sizes, "none": (1.0,) * case.fields}.get(
         declared, tuple(size * float(10 ** rng.uniform(-3, 3)) for size in sizes)
     )
     span = float(10 ** rng.uniform(-6, 5)) if rng.uniform() < 0.6 else 1.0
@@ -93,7 +93,7 @@ def _dressed(rng: np.random.Generator, made: RandomProblem) -> RandomProblem:
     time_windows = int(rng.choice([1, 1, 1, 6]))
     about = {"span": span, "length": length, "sizes": sizes, "scales": scales}
     return replace(
-        made,
+        case,
         sizes=sizes,
         scales=scales,
         span=span,
@@ -131,8 +131,8 @@ def _ode(rng: np.random.Generator) -> RandomProblem:
     }
     name = str(rng.choice(list(kinds)))
     rates, start = kinds[name]
-    made = RandomProblem(name, rates, lambda: start, None, c, other, len(start))
-    return _dressed(rng, made)
+    case = RandomProblem(name, rates, lambda: start, None, c, other, len(start))
+    return _dressed(rng, case)
 
 
 def _pde(rng: np.random.Generator) -> RandomProblem:
@@ -174,50 +174,50 @@ def _pde(rng: np.random.Generator) -> RandomProblem:
     begin = str(rng.choice(list(starts)))
     start = starts[begin]
     fields = 2 if several else 1
-    made = RandomProblem(
+    case = RandomProblem(
         f"{name} from {begin}, {edges}", (two if several else one)[name],
         lambda x: tuple(start(x) * (0.6 if number else 1.0) for number in range(fields)),
         edges, c, other, fields,
     )  # fmt: skip
-    return _dressed(rng, made)
+    return _dressed(rng, case)
 
 
-def family(made: RandomProblem, number: int) -> Any:
+def family(case: RandomProblem, number: int) -> Any:
     """A family of pacpde in its own units, as a user would write it."""
-    names = ("u", "v")[: made.fields]
+    names = ("u", "v")[: case.fields]
 
     def rhs(self: Any, u: Any, d: Any) -> Any:
-        parts = u if made.fields > 1 else (u,)
-        own = [part / size for part, size in zip(parts, made.sizes, strict=True)]
-        t = d.coordinates["t"] / made.span
-        if made.edges is None:
-            rates = made.rates(t, own, self.k)
+        parts = u if case.fields > 1 else (u,)
+        own = [part / size for part, size in zip(parts, case.sizes, strict=True)]
+        t = d.coordinates["t"] / case.span
+        if case.edges is None:
+            rates = case.rates(t, own, self.k)
         else:
             slopes, bends = (
-                [d(p, axes) * made.length ** len(axes) / size
-                 for p, size in zip(parts, made.sizes, strict=True)]
+                [d(p, axes) * case.length ** len(axes) / size
+                 for p, size in zip(parts, case.sizes, strict=True)]
                 for axes in ("x", "xx")
             )  # fmt: skip
-            x = d.coordinates["x"] / made.length
-            rates = made.rates(t, x, own, slopes, bends, self.k)
-        rates = tuple(rate * size / made.span for rate, size in zip(rates, made.sizes, strict=True))
-        return rates if made.fields > 1 else rates[0]
+            x = d.coordinates["x"] / case.length
+            rates = case.rates(t, x, own, slopes, bends, self.k)
+        rates = tuple(rate * size / case.span for rate, size in zip(rates, case.sizes, strict=True))
+        return rates if case.fields > 1 else rates[0]
 
     def initial(self: Any, *space: Any) -> Any:
-        parts = made.start(*(x / made.length for x in space))
-        parts = tuple(part * size for part, size in zip(parts, made.sizes, strict=True))
-        return parts if made.fields > 1 else parts[0]
+        parts = case.start(*(x / case.length for x in space))
+        parts = tuple(part * size for part, size in zip(parts, case.sizes, strict=True))
+        return parts if case.fields > 1 else parts[0]
 
-    axes = [Axis("t", 0.0, made.span)]
+    axes = [Axis("t", 0.0, case.span)]
     edges: dict[str, Any] = {}
-    if made.edges is not None:
-        axes.append(Axis("x", 0.0, made.length))
-        edges["x"] = Periodic() if made.edges == "periodic" else Dirichlet(*made.edges)
+    if case.edges is not None:
+        axes.append(Axis("x", 0.0, case.length))
+        edges["x"] = Periodic() if case.edges == "periodic" else Dirichlet(*case.edges)
     body = {
-        "name": f"random_{number}", "axes": tuple(axes), "fields": names, "scales": made.scales,
-        "edges": edges, "time_windows": made.time_windows, "rhs": rhs, "initial": initial,
+        "name": f"random_{number}", "axes": tuple(axes), "fields": names, "scales": case.scales,
+        "edges": edges, "time_windows": case.time_windows, "rhs": rhs, "initial": initial,
     }  # fmt: skip
-    k = coefficient(made.coefficient, lower=1e-9, upper=1e9, meaning="k")
+    k = coefficient(case.coefficient, lower=1e-9, upper=1e9, meaning="k")
     return make_dataclass(
         f"Random{number}", [("k", float, k)], bases=(Problem,), namespace=body, frozen=True
     )
@@ -233,62 +233,62 @@ class Truth:
     error: float
 
     @classmethod
-    def of(cls, made: RandomProblem, k: float) -> "Truth":
+    def of(cls, case: RandomProblem, k: float) -> "Truth":
         t = np.linspace(0, 1, TIMES)
         try:
-            return cls._found(made, k, t)
+            return cls._found(case, k, t)
         except ValueError:  # scipy's, of solutions that grow without bound
-            return cls.unknown(made, t)
+            return cls.unknown(case, t)
 
     @classmethod
-    def unknown(cls, made: RandomProblem, t: np.ndarray) -> "Truth":
-        x = None if made.edges is None else np.linspace(0, 1, 2)
-        return cls(t, x, np.full((made.fields, len(t), 1 if x is None else 2), np.nan), np.inf)
+    def unknown(cls, case: RandomProblem, t: np.ndarray) -> "Truth":
+        x = None if case.edges is None else np.linspace(0, 1, 2)
+        return cls(t, x, np.full((case.fields, len(t), 1 if x is None else 2), np.nan), np.inf)
 
     @classmethod
-    def _found(cls, made: RandomProblem, k: float, t: np.ndarray) -> "Truth":
-        if made.edges is None:
-            start = np.array(made.start(), float)
+    def _found(cls, case: RandomProblem, k: float, t: np.ndarray) -> "Truth":
+        if case.edges is None:
+            start = np.array(case.start(), float)
             fine = solve_ivp(
-                lambda s, u: np.array(made.rates(s, u, k)), (0, 1), start, "Radau", t,
+                lambda s, u: np.array(case.rates(s, u, k)), (0, 1), start, "Radau", t,
                 rtol=1e-11, atol=1e-13 * np.abs(start).max(), max_step=0.01,
             )  # fmt: skip
-            return cls(t, None, fine.y[:, :, None], 1e-8) if fine.success else cls.unknown(made, t)
-        coarse, fine = (_lines(made, k, t, cells) for cells in GRIDS)
+            return cls(t, None, fine.y[:, :, None], 1e-8) if fine.success else cls.unknown(case, t)
+        coarse, fine = (_lines(case, k, t, cells) for cells in GRIDS)
         ratio = GRIDS[1] // GRIDS[0]
         x = np.linspace(0, 1, GRIDS[0] + 1)[: coarse.shape[2]]
         # Richardson: second order in space
         shared = fine[:, :, ::ratio]
         values = shared + (shared - coarse) / (ratio**2 - 1)
-        in_time = _worst(_lines(made, k, t, GRIDS[0], 10 * RTOL), coarse)
+        in_time = _worst(_lines(case, k, t, GRIDS[0], 10 * RTOL), coarse)
         return cls(t, x, values, _worst(shared, values) + in_time)
 
 
 def _lines(
-    made: RandomProblem, k: float, t: np.ndarray, cells: int, rtol: float = RTOL
+    case: RandomProblem, k: float, t: np.ndarray, cells: int, rtol: float = RTOL
 ) -> np.ndarray:
     """Fields [fields, times, points] by central differences on an even grid."""
     h = 1 / cells
-    periodic = made.edges == "periodic"
+    periodic = case.edges == "periodic"
     x = np.linspace(0, 1, cells + 1)
     x = x[:-1] if periodic else x
     inside = slice(None) if periodic else slice(1, -1)
-    start = np.stack([np.broadcast_to(part, x.shape) for part in made.start(x)]).astype(float)
+    start = np.stack([np.broadcast_to(part, x.shape) for part in case.start(x)]).astype(float)
     if not periodic:
-        start[:, 0], start[:, -1] = made.edges  # type: ignore[assignment]
+        start[:, 0], start[:, -1] = case.edges  # type: ignore[assignment]
 
     def rates(s: float, flat: np.ndarray) -> np.ndarray:
         u = start.copy()
-        u[:, inside] = flat.reshape(made.fields, -1)
+        u[:, inside] = flat.reshape(case.fields, -1)
         left, right = np.roll(u, 1, 1), np.roll(u, -1, 1)
         slopes, bends = (right - left) / (2 * h), (right - 2 * u + left) / h**2
-        found = made.rates(s, x, list(u), list(slopes), list(bends), k)
+        found = case.rates(s, x, list(u), list(slopes), list(bends), k)
         return np.stack([np.broadcast_to(part, x.shape) for part in found])[:, inside].ravel()
 
     size = start[:, inside].shape[1]
     pattern = diags_array([np.ones(size)] * 3, offsets=[-1, 0, 1], shape=(size, size)).tolil()
     pattern[0, -1] = pattern[-1, 0] = 1
-    sparsity = kron(np.ones((made.fields, made.fields)), pattern.tocsr())
+    sparsity = kron(np.ones((case.fields, case.fields)), pattern.tocsr())
     ran = solve_ivp(
         rates, (0, 1), start[:, inside].ravel(), "BDF", t, rtol=rtol, atol=rtol / 100,
         jac_sparsity=sparsity, max_step=0.02,
@@ -296,7 +296,7 @@ def _lines(
     found = np.repeat(start[:, None], len(t), 1)
     if not ran.success:
         return np.full_like(found, np.nan)
-    found[:, :, inside] = ran.y.reshape(made.fields, size, -1).transpose(0, 2, 1)
+    found[:, :, inside] = ran.y.reshape(case.fields, size, -1).transpose(0, 2, 1)
     return found
 
 
@@ -307,51 +307,51 @@ def _worst(found: np.ndarray, truth: np.ndarray) -> float:
     return float((wrong / np.linalg.norm(truth.reshape(rows), axis=1)).max())
 
 
-def error(made: RandomProblem, truth: Truth, function: Callable[..., np.ndarray]) -> float:
+def error(case: RandomProblem, truth: Truth, function: Callable[..., np.ndarray]) -> float:
     """True error of the worst field of a function of the coordinates."""
-    space = [] if truth.x is None else [truth.x * made.length]
-    mesh = np.meshgrid(truth.t * made.span, *space, indexing="ij")
-    found = np.asarray(function(*mesh)).reshape(made.fields, TIMES, -1)
-    return _worst(found / np.array(made.sizes)[:, None, None], truth.values)
+    space = [] if truth.x is None else [truth.x * case.length]
+    mesh = np.meshgrid(truth.t * case.span, *space, indexing="ij")
+    found = np.asarray(function(*mesh)).reshape(case.fields, TIMES, -1)
+    return _worst(found / np.array(case.sizes)[:, None, None], truth.values)
 
 
-def run(made: RandomProblem, number: int) -> dict[str, Any]:
+def run(case: RandomProblem, number: int) -> dict[str, Any]:
     """Fit, move and certify one problem."""
     clock = time.perf_counter()
-    kind = family(made, number)
+    kind = family(case, number)
     source_problem = kind()
-    row: dict[str, Any] = {"number": number, "what": made.what, "k": made.coefficient, **made.about}
-    truth = Truth.of(made, made.coefficient)
+    row: dict[str, Any] = {"number": number, "what": case.what, "k": case.coefficient, **case.about}
+    truth = Truth.of(case, case.coefficient)
     row["truth_error"] = truth.error
     try:
         source = fit(source_problem, seed=number, settings=SETTINGS)
     except PacpdeError as fault:
         return {**row, "outcome": "refused", "sentence": str(fault)}
-    row["fits"] = [_told("fit", made, truth, source)]
+    row["fits"] = [_fit_row("fit", case, truth, source)]
     if number % 3 == 0:
-        moved = Truth.of(made, made.other)
+        moved = Truth.of(case, case.other)
         for method in ("warm_start", "pac"):
             ended = transfer(
-                source, kind(k=made.other), method=method, seed=number, reference=None,
+                source, kind(k=case.other), method=method, seed=number, reference=None,
                 settings={"points": SETTINGS["points"], "steps": SETTINGS["steps"]},
             )  # fmt: skip
-            row["fits"].append(_told(method, made, moved, ended.surrogate))
+            row["fits"].append(_fit_row(method, case, moved, ended.surrogate))
     try:
         reference = solve(source_problem, tolerance=1e-6, loosest=1e-3)
         row["certificate"] = reference.certified_error
-        row["certified_truth"] = error(made, truth, reference)
+        row["certified_truth"] = error(case, truth, reference)
     except PacpdeError as fault:
         row["no_certificate"] = str(fault)
     row["seconds"] = time.perf_counter() - clock
     return row
 
 
-def _told(what: str, made: RandomProblem, truth: Truth, surrogate: Any) -> dict[str, Any]:
+def _fit_row(what: str, case: RandomProblem, truth: Truth, surrogate: Any) -> dict[str, Any]:
     assessment = surrogate.assessment
     return {
         "what": what,
         "outcome": surrogate.outcome,
-        "error": error(made, truth, surrogate),
+        "error": error(case, truth, surrogate),
         "residual": assessment and assessment.residual,
         "estimate": assessment and assessment.error_estimate,
     }
@@ -363,9 +363,9 @@ def faults(row: dict[str, Any]) -> list[str]:
     sure = row["truth_error"]
     if not sure < LIMIT / 3:
         return []
-    for made in row.get("fits", []):
-        if made["outcome"] == "converged" and not made["error"] <= LIMIT + sure:
-            found.append(f"{made['what']} converged at {made['error']:.1e}")
+    for end in row.get("fits", []):
+        if end["outcome"] == "converged" and not end["error"] <= LIMIT + sure:
+            found.append(f"{end['what']} converged at {end['error']:.1e}")
     certificate = row.get("certificate")
     if certificate is not None and not row["certified_truth"] <= certificate + 3 * sure:
         found.append(f"certified to {certificate:.1e}, wrong by {row['certified_truth']:.1e}")
@@ -417,10 +417,10 @@ def table(record: Record) -> str:
     """Outcomes by true error, and how many references are certified."""
     rows: Sequence[Run] = record["rows"]
     sure = [row for row in rows if row["truth_error"] < LIMIT / 3]
-    fits = [made for row in sure for made in row.get("fits", [])]
+    fits = [end for row in sure for end in row.get("fits", [])]
     lines = []
-    for outcome in sorted({made["outcome"] for made in fits}):
-        errors = [made["error"] for made in fits if made["outcome"] == outcome]
+    for outcome in sorted({end["outcome"] for end in fits}):
+        errors = [end["error"] for end in fits if end["outcome"] == outcome]
         right = sum(value <= LIMIT for value in errors)
         lines.append([outcome, str(right), str(len(errors) - right)])
     certified = sum("certificate" in row for row in rows)

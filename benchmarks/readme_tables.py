@@ -25,14 +25,14 @@ def demo_table(record: Record) -> str:
 def _demo_row(run: Run) -> list[str]:
     errors, seconds = run["source_error"], run["seconds"]
     after = errors["recalled"] if errors["recalled"] is not None else errors["unmasked"]
-    kept = "recalled" if errors["recalled"] is not None else "forgotten"
+    memory = "recalled" if errors["recalled"] is not None else "forgotten"
     again = (seconds["prune"] or 0) + (seconds["allocate"] or 0)
     return [
         run["method"],
         f"{run['target_error']:.1e}",
         f"{run['zero_shot_error']:.1e}",
         "–" if errors["trained"] is None else f"{errors['trained']:.1e}",
-        f"{after:.1e} ({kept})",
+        f"{after:.1e} ({memory})",
         f"{run['free_parameters']} of {run['total_parameters']}",
         f"{seconds['calibrate']:.0f}",
         f"{again:.0f}" if again else "–",
@@ -161,9 +161,9 @@ def _scratch() -> str:
 
 
 def _scipy() -> str:
-    found = stored_groups(RESULTS / "methods")
+    transfers = stored_groups(RESULTS / "methods")
     ahead, seconds = 0, []
-    for group in found:
+    for group in transfers:
         ends = {
             variant: statistics.median(row["target_error"] for row in rows.values())
             for variant, rows in group.rows.items()
@@ -171,7 +171,7 @@ def _scipy() -> str:
         ahead += min(ends, key=lambda variant: ends[variant]).startswith("scipy")
         seconds += [row["seconds"]["total"] for row in group.rows["scipy"].values()]
     return (
-        f"the smallest error of {len(ends)} methods and variants on {ahead} of {len(found)} "
+        f"the smallest error of {len(ends)} methods and variants on {ahead} of {len(transfers)} "
         f"targets, in {statistics.median(seconds):.1f} s. It gives no function to differentiate"
     )
 

@@ -130,7 +130,7 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
     """The same study twice."""
     ways: tuple[Callable[[Cluster, int], list[str]], ...] = (undisturbed, disturbed)
     record |= {"cells": 8 * options.seeds, "rows": {}, "told": [], "seconds": {}}
-    found = []
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "study.toml"
         file.write_text(STUDY.format(seeds=options.seeds), encoding="utf-8")
@@ -139,12 +139,12 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
             cluster = Cluster(file, Path(folder) / way.__name__, options.port)
             try:
                 record["told"] += way(cluster, record["cells"])
-                found.append(cluster.rows())
+                rows.append(cluster.rows())
             finally:
                 cluster.end()
             record["seconds"][way.__name__] = time.perf_counter() - clock
-            record["rows"][way.__name__] = len(found[-1])
-    record["same_by_hash"] = found[0] == found[1]
+            record["rows"][way.__name__] = len(rows[-1])
+    record["same_by_hash"] = rows[0] == rows[1]
     yield {}
 
 

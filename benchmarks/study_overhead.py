@@ -74,15 +74,15 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
         reading = time.perf_counter() - clock
         with cluster(local=options.workers) as workers:
             clock = time.perf_counter()
-            made = run_study(study, Path(folder) / "out", workers, callback=progress, train=train,
+            status = run_study(study, Path(folder) / "out", workers, callback=progress, train=train,
                              carry_out=carry_out)  # fmt: skip
             seconds = time.perf_counter() - clock
     record |= {
-        "cells": made.done,
+        "cells": status.done,
         "workers": options.workers,
         "seconds_to_read": reading,
         "seconds": seconds,
-        "milliseconds_a_cell": 1000 * seconds / max(1, made.done),
+        "milliseconds_a_cell": 1000 * seconds / max(1, status.done),
         "gib": memory,
     }
     yield {}

@@ -60,17 +60,17 @@ def table(record: Record) -> str:
     """Median and worst over the seeds; one that never arrives is the slowest."""
     rows = []
     for (target, method), error in GOALS.items():
-        found = [r for r in record["runs"] if (r["target"], r["method"]) == (target, method)]
-        seconds = never_is_longest(run["seconds"] for run in found)
+        runs = [r for r in record["runs"] if (r["target"], r["method"]) == (target, method)]
+        seconds = never_is_longest(run["seconds"] for run in runs)
         rows.append(
             [
                 target,
                 method,
                 f"{error:g}",
-                f"{sum(map(math.isfinite, seconds))} of {len(found)}",
+                f"{sum(map(math.isfinite, seconds))} of {len(runs)}",
                 shown(median_seconds(seconds)),
                 shown(max(seconds)),
-                f"{statistics.median(run['end'] for run in found):.1e}",
+                f"{statistics.median(run['end'] for run in runs):.1e}",
             ]
         )
     head = ["ν", "method", "error", "seeds", "median s", "worst s", "median error at the end"]

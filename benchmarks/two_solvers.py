@@ -35,12 +35,12 @@ def main() -> None:
 
 def picture(target: Surrogate) -> Any:
     """The network in the middle, the source on its left, the target on its right."""
-    made = empty_figure(12, 4.4)
-    left, middle, right = made.subplots(1, 3, width_ratios=(1, 1.6, 1))
+    figure = empty_figure(12, 4.4)
+    left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1.6, 1))
     solution(left, target.recall(), "blue weights alone: the source", SOURCE)
     solution(right, target, "all weights: the target", TARGET)
     network(middle, target)
-    return made
+    return figure
 
 
 def solution(ax: Any, solver: Surrogate, words: str, colour: str) -> None:
@@ -89,10 +89,10 @@ def network(ax: Any, target: Surrogate) -> None:
         ax.scatter(*place.T, c=colours, s=16, zorder=3, edgecolors="white", linewidths=0.4)
     ax.text(-0.15, 0, "t, x", ha="right", va="center")
     ax.text(len(places) - 0.85, 0, "u", va="center")
-    kept = int(mask.sum())
+    own = int(mask.sum())
     ax.legend(
         [Line2D([], [], color=SOURCE, lw=2), Line2D([], [], color=TARGET, lw=2)],
-        [f"{kept:,} weights of the source, frozen", f"{len(mask) - kept:,} weights of the target"],
+        [f"{own:,} weights of the source, frozen", f"{len(mask) - own:,} weights of the target"],
         loc="upper center", bbox_to_anchor=(0.5, -0.01), frameon=False, ncols=1,
     )  # fmt: skip
     ax.set_title("one network")
