@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from pacpde.cli.interruptions import INTERRUPTED, Interruption, leave, watched
+from pacpde.cli.interruptions import INTERRUPTED, Interruption, handled_interruptions, leave
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     own_process = arguments is None
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with watched(own_process) as interruption:
+    with handled_interruptions(own_process) as interruption:
         from pacpde.cli.streams import flush_at_exit, tolerant_streams
 
         with tolerant_streams():
@@ -48,12 +48,12 @@ def _status(words: Sequence[str], interruption: Interruption) -> int:
     try:
         os.getcwd()  # without a working folder torch's libraries end the process
         with plain_warnings():
-            status = _called(words, interruption)
+            status = _call(words, interruption)
         if sys.stdout is not None:
             sys.stdout.flush()
         return interruption.report() if status == INTERRUPTED else status
     except BaseException as error:
-        if interruption.seen or isinstance(error, KeyboardInterrupt):
+        if interruption.pressed or isinstance(error, KeyboardInterrupt):
             return interruption.report()
         if "--debug" in words:
             import traceback
@@ -64,7 +64,7 @@ def _status(words: Sequence[str], interruption: Interruption) -> int:
         return status
 
 
-def _called(words: Sequence[str], interruption: Interruption) -> int:
+def _call(words: Sequence[str], interruption: Interruption) -> int:
     import typer
 
     from pacpde.cli.commands import app

@@ -29,26 +29,26 @@ class Interruption:
 
     Attributes:
         own_process: whether the process is the command's own, which may be ended.
-        seen: whether Ctrl-C was pressed.
+        pressed: whether Ctrl-C was pressed.
         loading: whether the package is being imported.
     """
 
     def __init__(self, own_process: bool) -> None:
         self.own_process = own_process
-        self.seen, self.loading = False, True
+        self.pressed, self.loading = False, True
         self.hook = sys.unraisablehook
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self.own_process and (self.loading or self.seen):
+        if self.own_process and (self.loading or self.pressed):
             self._end_at_once()
-        self.seen = True
+        self.pressed = True
         raise KeyboardInterrupt
 
     def report(self) -> int:
         """Say that the command was interrupted; its exit status."""
         from pacpde.cli.streams import print_stderr
 
-        if _ours(self):
+        if _handles(self):
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         print_stderr(SENTENCE)
         return INTERRUPTED
@@ -64,24 +64,21 @@ class Interruption:
 
     def ignored_exception(self, args: "Any") -> None:
         """For `sys.unraisablehook`: Ctrl-C in code that cannot pass it on is raised again."""
-        if self.seen and isinstance(args.exc_value, KeyboardInterrupt):
-            self.seen = False
+        if self.pressed and isinstance(args.exc_value, KeyboardInterrupt):
+            self.pressed = False
             threading.Timer(SOON, _thread.interrupt_main).start()
         else:
             self.hook(args)
 
 
 @contextmanager
-def watched(own_process: bool) -> Iterator[Interruption]:
+def handled_interruptions(own_process: bool) -> Iterator[Interruption]:
     """Ctrl-C is handled as this module says while the block runs.
 
     Left as it is where the caller ignores or handles Ctrl-C, or is not in the main thread.
     """
     interruption = Interruption(own_process)
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-    ):
+    if not _handles(signal.default_int_handler):
         yield interruption
         return
     signal.signal(signal.SIGINT, interruption)
@@ -94,11 +91,13 @@ def watched(own_process: bool) -> Iterator[Interruption]:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _ours(interruption: Interruption) -> bool:
-    return (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is interruption
-    )
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _handles(handler: "Any") -> bool:
+    """Whether Ctrl-C is handled by `handler`, and in this thread."""
+    return _in_main_thread() and signal.getsignal(signal.SIGINT) is handler
 
 
 def leave(status: int) -> int:
@@ -107,10 +106,7 @@ def leave(status: int) -> int:
     Threads that still run, such as those of an interrupted fit, would make the interpreter wait,
     or abort where they return from torch to an interpreter that is gone.
     """
-    if (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
-    ):
+    if _in_main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     if threading.active_count() > 1:
         os._exit(status)

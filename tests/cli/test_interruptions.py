@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pacpde.cli.interruptions import SENTENCE, watched
+from pacpde.cli.interruptions import SENTENCE, handled_interruptions
 from tests.cli.conftest import Called
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -153,7 +153,7 @@ def test_one_that_python_cannot_pass_on_is_raised_again() -> None:
         def __del__(self) -> None:
             signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt), watched(own_process=False):
+    with pytest.raises(KeyboardInterrupt), handled_interruptions(own_process=False):
         Interrupting()
         time.sleep(1)
 
@@ -162,7 +162,7 @@ def test_a_handler_of_the_caller_stays_in_force() -> None:
     seen = []
     before = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
     try:
-        with watched(own_process=True):
+        with handled_interruptions(own_process=True):
             signal.raise_signal(signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
@@ -173,7 +173,7 @@ def test_outside_the_main_thread_nothing_is_set() -> None:
     before, found = signal.getsignal(signal.SIGINT), []
 
     def work() -> None:
-        with watched(own_process=False):
+        with handled_interruptions(own_process=False):
             found.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=work)
