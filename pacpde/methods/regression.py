@@ -19,7 +19,7 @@ from pacpde.methods.arguments import (
 from pacpde.methods.base import Method, TransferContext, train_from_scratch
 from pacpde.methods.result import MOMENTS, TransferResult
 from pacpde.methods.transfer import run_method
-from pacpde.networks.ansatz import PlainAnsatz
+from pacpde.networks.ansatz import TableAnsatz
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.numbers import as_floats
@@ -57,7 +57,7 @@ def fit_table(
     config = config_of_fit(None, settings, shorthand, defaults=TABLE, unused=OF_AN_EQUATION)
     table = check_table(inputs, outputs)
     task = TableTask(
-        table, PlainAnsatz.of(table.points, table.values), check_seed(seed), runtime=runtime
+        table, TableAnsatz.of(table.points, table.values), check_seed(seed), runtime=runtime
     )
     network = config.network(task.standard)
     return train_from_scratch(task, network, config, seed)[0]

@@ -1,6 +1,6 @@
 """Networks, the ansätze around them, and surrogates."""
 
-from pacpde.networks.ansatz import PhysicsAnsatz, PlainAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz, network_for
 from pacpde.networks.batch import Ansatz, Batch
 from pacpde.networks.protocol import Columns, Factors, Network
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
@@ -12,8 +12,8 @@ __all__ = [
     "Factors",
     "Network",
     "PhysicsAnsatz",
-    "PlainAnsatz",
     "RetainedSolver",
     "Surrogate",
+    "TableAnsatz",
     "network_for",
 ]

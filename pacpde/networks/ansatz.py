@@ -169,7 +169,7 @@ class PhysicsAnsatz(Ansatz):
 
 
 @dataclass(frozen=True)
-class PlainAnsatz(Ansatz):
+class TableAnsatz(Ansatz):
     """A network on standardised columns, for regression on a table.
 
     Attributes:
@@ -183,7 +183,7 @@ class PlainAnsatz(Ansatz):
     scale: tuple[float, ...]
 
     @classmethod
-    def of(cls, inputs: np.ndarray, outputs: np.ndarray) -> "PlainAnsatz":
+    def of(cls, inputs: np.ndarray, outputs: np.ndarray) -> "TableAnsatz":
         """Standardised by these data: inputs [points, columns], outputs [points, targets]."""
 
         def columns(values: np.ndarray) -> tuple[float, ...]:

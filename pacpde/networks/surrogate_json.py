@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from pacpde.errors import DataFileError
-from pacpde.networks.ansatz import PhysicsAnsatz, PlainAnsatz
+from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.mlp import MLP
@@ -114,7 +114,7 @@ def _describe(ansatz: Ansatz) -> dict[str, Any]:
 
 def _ansatz(about: Mapping[str, Any]) -> Ansatz:
     if about["family"] is None:
-        return PlainAnsatz(**{k: tuple(v) for k, v in about["constraints"].items()})
+        return TableAnsatz(**{k: tuple(v) for k, v in about["constraints"].items()})
     if about["family"] not in families.names():
         raise DataFileError(
             f"the surrogate solves {about['family']!r}, which is not known here: name the file of "

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.networks.ansatz import PhysicsAnsatz, PlainAnsatz, leibniz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz, leibniz, network_for
 from pacpde.networks.mlp import MLP
 from pacpde.physics import Axis, Dirichlet, Periodic, Problem, families
 from pacpde.physics.derivatives import AutogradDerivative, channel_names
@@ -272,7 +272,7 @@ class TestPlain:
     outputs = np.array([[100.0], [300.0], [200.0]])
 
     def test_columns_are_standardised(self) -> None:
-        ansatz = PlainAnsatz.of(self.inputs, self.outputs)
+        ansatz = TableAnsatz.of(self.inputs, self.outputs)
         batch = ansatz.batch(torch.tensor(self.inputs))
         varying = batch.inputs[0, :, :2]
         torch.testing.assert_close(varying.mean(0), torch.zeros(2).double(), rtol=0, atol=1e-15)
@@ -282,11 +282,11 @@ class TestPlain:
         torch.testing.assert_close(made, torch.tensor(self.outputs))
 
     def test_a_constant_column_is_no_division_by_zero(self) -> None:
-        ansatz = PlainAnsatz.of(self.inputs, np.ones((3, 1)))
+        ansatz = TableAnsatz.of(self.inputs, np.ones((3, 1)))
         batch = ansatz.batch(torch.tensor(self.inputs))
         assert batch.inputs[0, :, 2].tolist() == [0.0, 0.0, 0.0]
         assert (batch.scale == 1).all()
 
     def test_derivatives_of_a_table_are_refused(self) -> None:
         with pytest.raises(InvalidValueError, match="no derivatives"):
-            PlainAnsatz.of(self.inputs, self.outputs).batch(torch.ones(1, 3), ("", "x"))
+            TableAnsatz.of(self.inputs, self.outputs).batch(torch.ones(1, 3), ("", "x"))

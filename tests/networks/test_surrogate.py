@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pacpde.errors import ExtrapolationWarning, InvalidValueError, UnknownNameError
-from pacpde.networks.ansatz import PhysicsAnsatz, PlainAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz, network_for
 from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Axis, Periodic, Problem, coefficient
@@ -212,7 +212,7 @@ class TestNumbers:
 
     def test_a_table_has_columns_and_no_domain(self) -> None:
         rows = np.random.default_rng(0).normal(size=(20, 3))
-        ansatz = PlainAnsatz.of(rows, rows[:, :1])
+        ansatz = TableAnsatz.of(rows, rows[:, :1])
         network = network_for(ansatz, 4, 1, "tanh")
         weights = torch.tensor(np.random.default_rng(1).normal(size=network.size))
         table = Surrogate(network, ansatz, weights)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pacpde.errors import MissingPackageError
-from pacpde.networks.ansatz import PlainAnsatz, network_for
+from pacpde.networks.ansatz import TableAnsatz, network_for
 from pacpde.optim.first_order import SOAP, Adam
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.residuals.terms import LabelTerm
@@ -22,7 +22,7 @@ def problem() -> LeastSquares:
 def regression(columns: int, targets: int) -> LeastSquares:
     rng = np.random.default_rng(4)
     inputs, outputs = rng.normal(size=(20, columns)), rng.normal(3, 2, size=(20, targets))
-    ansatz = PlainAnsatz.of(inputs, outputs)
+    ansatz = TableAnsatz.of(inputs, outputs)
     network = network_for(ansatz, 4, 1, "tanh")
     weights = torch.tensor(rng.normal(0, 1, network.size))
     term = LabelTerm.at(ansatz, torch.tensor(inputs), torch.tensor(outputs))

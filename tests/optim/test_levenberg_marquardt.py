@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pacpde.networks.ansatz import PhysicsAnsatz, PlainAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz, network_for
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
 from pacpde.optim.linear_systems import normal_system
@@ -18,7 +18,7 @@ def linear(rows: int, anchor: bool = False) -> LeastSquares:
     """A regression in which only the last layer is free, 9 parameters: linear in them."""
     rng = np.random.default_rng(4)
     inputs, outputs = rng.normal(size=(rows, 2)), rng.normal(3, 2, size=(rows, 1))
-    ansatz = PlainAnsatz.of(inputs, outputs)
+    ansatz = TableAnsatz.of(inputs, outputs)
     network = network_for(ansatz, 8, 1, "tanh")
     weights = torch.tensor(rng.normal(0, 1, network.size))
     free = torch.zeros(network.size, dtype=torch.bool)

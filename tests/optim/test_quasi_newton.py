@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pacpde.networks.ansatz import PhysicsAnsatz, PlainAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz, network_for
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.quasi_newton import LBFGS
 from pacpde.problems import Heat
@@ -16,7 +16,7 @@ def linear() -> LeastSquares:
     """A regression in which only the last layer is free, 9 parameters: linear in them."""
     rng = np.random.default_rng(4)
     inputs, outputs = rng.normal(size=(40, 2)), rng.normal(3, 2, size=(40, 1))
-    ansatz = PlainAnsatz.of(inputs, outputs)
+    ansatz = TableAnsatz.of(inputs, outputs)
     network = network_for(ansatz, 8, 1, "tanh")
     weights = torch.tensor(rng.normal(0, 1, network.size))
     free = torch.zeros(network.size, dtype=torch.bool)

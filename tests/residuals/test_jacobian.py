@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pacpde.networks.ansatz import PhysicsAnsatz, PlainAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz, network_for
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.mlp import MLP
 from pacpde.physics import Axis, Problem
@@ -51,7 +51,7 @@ def table() -> Case:
     """Labels alone, of a table with three inputs and two outputs."""
     rng = np.random.default_rng(1)
     inputs, outputs = rng.normal(size=(8, 3)), rng.normal(5, 2, size=(8, 2))
-    ansatz: Ansatz = PlainAnsatz.of(inputs, outputs)
+    ansatz: Ansatz = TableAnsatz.of(inputs, outputs)
     network = network_for(ansatz, 4, 1, "sin")
     term = LabelTerm.at(ansatz, torch.tensor(inputs), torch.tensor(outputs))
     return network, random_weights(network), [term]
