@@ -21,8 +21,8 @@ from pacpde.reference.levels import (
     size_text,
 )
 from pacpde.reference.ode import Effort, EffortError, IntegrationError
-from pacpde.reference.probe_lines import Unseen
-from pacpde.reference.probes import PER_WIDTH, unseen
+from pacpde.reference.probe_lines import MissedFeature
+from pacpde.reference.probes import PER_WIDTH, missed_feature
 from pacpde.reference.solution import Reference, worst_field_error
 from pacpde.runtime import gradients
 
@@ -93,7 +93,7 @@ class _Search:
     Attributes:
         levels: those that may be compared with the next one.
         pairs: all that were compared.
-        hidden: a feature that no level has seen.
+        missed: a feature that no level has seen.
         ended: why there is no finer level.
     """
 
@@ -102,7 +102,7 @@ class _Search:
         self.progress: Progress = lambda message: progress(f"{problem}: {message}")
         self.levels: list[Level] = []
         self.pairs: list[Pair] = []
-        self.hidden: Unseen | None = None
+        self.missed: MissedFeature | None = None
         self.ended = f"{LEVELS} refinements were not enough"
         self.effort = Effort(EFFORT)
         self.began = time.perf_counter()
@@ -180,19 +180,19 @@ class _Search:
     def _probed(self, pair: Pair) -> Pair:
         """The pair, with what neither of its levels has seen added to its error."""
         enough = self.target / 10
-        hidden = unseen(self.problem, pair.fine.integrated, pair.fine.field_sizes, enough)
-        self.hidden = hidden if hidden.error > enough else None
-        if self.hidden is None:
+        missed = missed_feature(self.problem, pair.fine.integrated, pair.fine.field_sizes, enough)
+        self.missed = missed if missed.error > enough else None
+        if self.missed is None:
             return replace(pair, probed=True)
-        self.progress(f"{hidden}: an error of about {hidden.error:.1e}")
-        difference = max(pair.difference, hidden.error)
-        return replace(pair, difference=difference, error=pair.error + hidden.error, probed=True)
+        self.progress(f"{missed}: an error of about {missed.error:.1e}")
+        difference = max(pair.difference, missed.error)
+        return replace(pair, difference=difference, error=pair.error + missed.error, probed=True)
 
     def _finer(self, sizes: dict[str, int]) -> dict[str, int]:
         """A grid on the way to one that sees a narrow feature."""
-        if self.hidden is not None and self.hidden.axis in sizes:
-            axis = self.hidden.axis
-            needed = int(PER_WIDTH * sizes[axis] / self.hidden.share)
+        if self.missed is not None and self.missed.axis in sizes:
+            axis = self.missed.axis
+            needed = int(PER_WIDTH * sizes[axis] / self.missed.share)
             if self._unknowns({**sizes, axis: needed}) <= UNKNOWNS:
                 return {**sizes, axis: 2 * sizes[axis]}
         raise _NoFinerLevelError("no grid or step that can be had would see it")
@@ -245,8 +245,8 @@ class _Search:
     @property
     def reason(self) -> str:
         """Why there is no better certificate."""
-        if self.hidden is not None:
-            return f"{self.hidden}, and {self.ended}"
+        if self.missed is not None:
+            return f"{self.missed}, and {self.ended}"
         missed = self.levels[-1].start_error if self.levels else 0.0
         if missed <= self.target:
             return self.ended

@@ -13,7 +13,7 @@ UNIT = np.sin(np.pi * np.arange(DEGREE + 1) / (2 * DEGREE)) ** 2
 
 
 @dataclass(frozen=True)
-class Unseen:
+class MissedFeature:
     """The worst that the probes found.
 
     Attributes:
@@ -89,7 +89,7 @@ class Tally:
     def __init__(self, what: str, fields: int, power: int) -> None:
         self.what, self.power = what, power
         self.sums, self.lines = np.zeros(fields), 0
-        self.peaks = [Unseen() for _ in range(fields)]
+        self.peaks = [MissedFeature() for _ in range(fields)]
         self.highest = np.zeros(fields)
 
     def add(self, lines: Lines, deviations: Sequence[np.ndarray]) -> None:
@@ -107,11 +107,11 @@ class Tally:
                 at = np.unravel_index(int(size.argmax()), size.shape)
                 wide = float((size[at[0], at[1]] > highest / 2).mean())
                 place = {n: float(x[at]) for n, x in lines.coordinates(lines.offsets).items()}
-                self.peaks[k] = Unseen(0.0, self.what, lines.axis, wide, place)
+                self.peaks[k] = MissedFeature(0.0, self.what, lines.axis, wide, place)
 
-    def worst(self, scale: np.ndarray) -> Unseen:
+    def worst(self, scale: np.ndarray) -> MissedFeature:
         """Of the fields, whose means are multiplied by `scale`."""
         errors = (self.sums / max(1, self.lines)) ** (1 / self.power) * scale
         k = int(np.argmax(errors))
         peak = self.peaks[k]
-        return Unseen(float(errors[k]), peak.what, peak.axis, peak.share, peak.place)
+        return MissedFeature(float(errors[k]), peak.what, peak.axis, peak.share, peak.place)

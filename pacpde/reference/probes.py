@@ -18,7 +18,7 @@ from pacpde.physics.numbers import along_axis
 from pacpde.reference.grid import SpaceAxis
 from pacpde.reference.method_of_lines import MethodOfLines
 from pacpde.reference.ode import Integrated
-from pacpde.reference.probe_lines import UNIT, Lines, Tally, Unseen
+from pacpde.reference.probe_lines import UNIT, Lines, MissedFeature, Tally
 from pacpde.runtime import generator
 
 POINTS = (2**18, 2**20, 2**21)  # of the lines along one axis, by number of space axes
@@ -33,7 +33,9 @@ Channels = dict[str, list[np.ndarray]]  # derivative → one array [lines, cells
 OnNodes = Callable[[np.ndarray, Lines], Channels]  # (numbers of the lines, lines) → at UNIT
 
 
-def unseen(problem: Problem, integrated: Integrated, size: np.ndarray, enough: float) -> Unseen:
+def missed_feature(
+    problem: Problem, integrated: Integrated, size: np.ndarray, enough: float
+) -> MissedFeature:
     """The worst of what the probes find in the start and in the right-hand side.
 
     Args:
@@ -76,7 +78,7 @@ class Probes:
         """The coordinates that the right-hand side reads."""
         return self.problem.coordinates_read
 
-    def around(self, feature: NarrowFeature) -> Unseen:
+    def around(self, feature: NarrowFeature) -> MissedFeature:
         """A narrow feature, where nodes or steps are too far apart to resolve it."""
         shares = {}
         for name, width in feature.widths.items():
@@ -88,16 +90,18 @@ class Probes:
             shares[name] = 2 * width / float(cells[cell + 1] - cells[cell])
         worst = min(shares, key=lambda name: shares[name])
         if shares[worst] >= PER_WIDTH:
-            return Unseen()
+            return MissedFeature()
         size = self.size[feature.field]
         if feature.what == START:
             error = feature.height * feature.share**0.5 / size
         else:
             span = self.system.span[1] - self.system.span[0]
             error = SAFETY * span * feature.height * feature.share / size
-        return Unseen(float(error), feature.what, worst, min(1.0, shares[worst]), feature.place)
+        return MissedFeature(
+            float(error), feature.what, worst, min(1.0, shares[worst]), feature.place
+        )
 
-    def in_start(self, axis: SpaceAxis) -> Unseen:
+    def in_start(self, axis: SpaceAxis) -> MissedFeature:
         """The start between the nodes of one space axis, in the mean square."""
         dimensions = min(len(self.space), len(POINTS) - 1)
         count, points = (LINES[2], POINTS[2]) if dimensions > 1 else (2, POINTS[0])
@@ -111,7 +115,7 @@ class Probes:
             )
         return tally.worst(1 / self.size)
 
-    def in_space(self, axis: SpaceAxis) -> Unseen:
+    def in_space(self, axis: SpaceAxis) -> MissedFeature:
         """The right-hand side along the solution, between the nodes of one space axis."""
         cells = _cells(axis)
         inside = axis.interpolation((cells[:-1, None] + np.diff(cells)[:, None] * UNIT).ravel())
@@ -128,7 +132,7 @@ class Probes:
 
         return self._rates(axis, cells, self.lines, place, channels)
 
-    def in_time(self) -> Unseen:
+    def in_time(self) -> MissedFeature:
         """The right-hand side within the steps, at random places, with its fields held."""
         steps = self.integrated.steps
         count = int(np.clip(self.points // (4 * len(steps)), 4, self.lines))
@@ -146,7 +150,7 @@ class Probes:
 
         return self._rates(None, steps, count, self._places(count), channels)
 
-    def along_orbit(self) -> Unseen:
+    def along_orbit(self) -> MissedFeature:
         """The right-hand side of an ODE along its solution, within the steps."""
 
         def channels(_: np.ndarray, lines: Lines) -> Channels:
@@ -162,21 +166,23 @@ class Probes:
         count: int,
         place: Mapping[str, np.ndarray],
         channels: OnNodes,
-    ) -> Unseen:
+    ) -> MissedFeature:
         """What the right-hand side has between the nodes of its cells, in the mean."""
         scale = SAFETY * (self.system.span[1] - self.system.span[0]) / self.size
         chunks = list(self._chunks(axis, cells, count, self.points, place))
-        worst = Unseen()
-        for doubting in (False, True):
+        worst = MissedFeature()
+        for without_rounding in (False, True):
             tally = Tally("right-hand side", len(self.problem.fields), 1)
             for chosen, lines in chunks:
-                tally.add(lines, self._deviations(lines, channels(chosen, lines), doubting))
+                tally.add(lines, self._deviations(lines, channels(chosen, lines), without_rounding))
             worst = tally.worst(scale)
             if worst.error <= self.enough:
                 break
         return worst
 
-    def _deviations(self, lines: Lines, on_nodes: Channels, doubting: bool) -> list[np.ndarray]:
+    def _deviations(
+        self, lines: Lines, on_nodes: Channels, without_rounding: bool
+    ) -> list[np.ndarray]:
         """Of the right-hand side at the probes; what may be rounding is left out on demand."""
         on_probes = {
             name: [values @ lines.weights for values in fields] for name, fields in on_nodes.items()
@@ -185,22 +191,22 @@ class Probes:
         exact = rates_at(self.problem, on_probes, at)
         smooth = rates_at(self.problem, on_nodes, lines.coordinates(lines.nodes))
         deviations = [e - s @ lines.weights for e, s in zip(exact, smooth, strict=True)]
-        if not doubting:
+        if not without_rounding:
             return deviations
         again = rates_at(
             self.problem,
-            {name: [self._shaken(v) for v in fields] for name, fields in on_probes.items()},
-            {name: x * (1 + self._signs(x.shape)) for name, x in at.items()},
+            {name: [self._perturbed(v) for v in fields] for name, fields in on_probes.items()},
+            {name: x * (1 + self._rounding(x.shape)) for name, x in at.items()},
         )
         noise = [
             np.abs(a - e).max((1, 2), keepdims=True) for a, e in zip(again, exact, strict=True)
         ]
         return [np.maximum(np.abs(f) - n, 0) for f, n in zip(deviations, noise, strict=True)]
 
-    def _shaken(self, values: np.ndarray) -> np.ndarray:
-        return values + self._signs(values.shape) * np.abs(values).max((1, 2), keepdims=True)
+    def _perturbed(self, values: np.ndarray) -> np.ndarray:
+        return values + self._rounding(values.shape) * np.abs(values).max((1, 2), keepdims=True)
 
-    def _signs(self, shape: tuple[int, ...]) -> np.ndarray:
+    def _rounding(self, shape: tuple[int, ...]) -> np.ndarray:
         return self.rng.choice([-NOISE, NOISE], shape)
 
     def _start(self, lines: Lines, offsets: np.ndarray) -> list[np.ndarray]:

@@ -14,7 +14,7 @@ from pacpde.reference import solve, worst_field_error
 from pacpde.reference.grid import space_axes
 from pacpde.reference.method_of_lines import MethodOfLines
 from pacpde.reference.ode import integrate
-from pacpde.reference.probes import unseen
+from pacpde.reference.probes import missed_feature
 
 PLACE = 0.3712345
 SPACING = {"x": "nodes in x", "t": "steps in time", "either": ""}
@@ -189,7 +189,7 @@ def test_resolved_problems_have_nothing_between_their_nodes(problem: Problem) ->
         axis.name: 32 if len(problem.domain.space) == 1 else 12 for axis in problem.domain.space
     }
     integrated = integrate(MethodOfLines(problem, space_axes(problem, sizes)), 1e-6)
-    found = unseen(problem, integrated, np.asarray(problem.scales), 1e-9)
+    found = missed_feature(problem, integrated, np.asarray(problem.scales), 1e-9)
     # a thousandth of the integrator's tolerance, whose steps are ever less smooth than that
     assert found.error < 1e-9
 
