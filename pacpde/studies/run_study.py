@@ -72,7 +72,7 @@ def _first_cells(cells: Sequence[Cell]) -> set[str]:
     """The first cell of each variant and pair of problems: what a report shows of it."""
     first: dict[Any, str] = {}
     for cell in cells:
-        what = (str(cell.source), str(cell.target), cell.target.until, cell.variant,
-                cell.labels, cell.noise, cell.physics)  # fmt: skip
-        first.setdefault(what, cell.key)
+        transfer = (cell.source, cell.target, cell.target.until, cell.variant,
+                    cell.labels, cell.noise, cell.physics)  # fmt: skip
+        first.setdefault(transfer, cell.key)
     return set(first.values())
