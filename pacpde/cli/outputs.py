@@ -48,8 +48,8 @@ def solved_before(
         stored = load(file, problem)
     except DataFileError:
         return False
-    wanted = default_tolerance(problem) if tolerance is None else tolerance
-    if stored.reference.certified_error > wanted:
+    target = default_tolerance(problem) if tolerance is None else tolerance
+    if stored.reference.certified_error > target:
         return False
     if stored.labels is None:
         return labels == 0

@@ -25,7 +25,7 @@ HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
 
 @dataclass(frozen=True)
 class Points:
-    """Where a surrogate is asked.
+    """Points at which a surrogate is evaluated.
 
     Attributes:
         columns: names of the axes in the order of the file.
@@ -50,7 +50,7 @@ class Points:
         self, surrogate: Surrogate, fields: np.ndarray, output: Path | None
     ) -> dict[str, Any]:
         problem = surrogate.problem
-        found: dict[str, Any] = {
+        content: dict[str, Any] = {
             "family": problem.name,
             "coefficients": problem.coefficients,
             "points": len(self.at),
@@ -68,23 +68,23 @@ class Points:
             at = [problem.fields.index(name) for name in known]
             exact = np.stack([np.ravel(values) for values in known.values()])
             errors = field_errors(fields.T[at], exact, [problem.scales[k] for k in at])
-            found["error"] = relative_l2(fields.T[at], exact)
-            found["error_by_field"] = dict(zip(known, errors, strict=True))
-            found["worst_field_error"] = max(errors)
-        return found
+            content["error"] = relative_l2(fields.T[at], exact)
+            content["error_by_field"] = dict(zip(known, errors, strict=True))
+            content["worst_field_error"] = max(errors)
+        return content
 
 
-def remarks(asked: Points, surrogate: Surrogate) -> Iterator[str]:
+def remarks(points: Points, surrogate: Surrogate) -> Iterator[str]:
     """Says where a surrogate is asked outside its domain, or is graded on another problem."""
-    outside = surrogate.problem.domain.outside(asked.at)
+    outside = surrogate.problem.domain.outside(points.at)
     if outside:
         yield f"{outside}: nothing holds the surrogate to its equation there."
-    if asked.reference is None:
+    if points.reference is None:
         return
-    held, solved = asked.reference.problem, surrogate.problem
-    if held.coefficients != solved.coefficients:
+    stored, solved = points.reference.problem, surrogate.problem
+    if stored.coefficients != solved.coefficients:
         yield (
-            f"the file holds {held} and the surrogate solves {solved}: the error is measured "
+            f"the file holds {stored} and the surrogate solves {solved}: the error is measured "
             "between two different problems."
         )
 
@@ -97,10 +97,10 @@ def sentence(summary: dict[str, Any]) -> str:
     errors = summary["error_by_field"]
     if errors is None:
         return text
-    held = summary["reference"]
+    coefficients = summary["reference"]
     against = f"the file's {', '.join(errors)}"
-    if held is not None:
-        against = f"the reference ({named_numbers(held)})"
+    if coefficients is not None:
+        against = f"the reference ({named_numbers(coefficients)})"
     text += f"; relative L2 error against {against}: {summary['error']:.2e}"
     if len(errors) > 1:
         worst = max(errors, key=lambda name: errors[name])
@@ -121,13 +121,13 @@ def measurements(path: Path, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """Measured fields: (points [rows, axes], values [rows, fields]) of a CSV or HDF5 file."""
     axes, fields = problem.domain.names, tuple(problem.fields)
     if path.suffix.lower() in HDF5:
-        held = load(path)
-        if held.reference.problem.name != problem.name or held.labels is None:
+        dataset = load(path)
+        if dataset.reference.problem.name != problem.name or dataset.labels is None:
             raise DataFileError(
                 f"{path} holds no labels of {problem.name!r}: make them with `pacpde solve "
                 f"{problem.name} --labels 25 -o {path}`."
             )
-        return held.labels.points, held.labels.values
+        return dataset.labels.points, dataset.labels.values
     columns = read_columns(path)
     _check_columns(path, columns, (*axes, *fields))
     return columns.take(axes), columns.take(fields)
