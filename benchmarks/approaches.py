@@ -21,6 +21,7 @@ from common import Benchmark, Record, Run, markdown
 from times import median_seconds, on_target, seconds_to, shown
 
 from pacpde import fit, transfer
+from pacpde.methods.continuation_strategy import ContinuationMethod
 from pacpde.problems import Burgers, Lorenz
 from pacpde.studies.groups import Group
 from pacpde.studies.statistics import ratios
@@ -119,7 +120,7 @@ def tables(record: Record) -> str:
 
 def table(record: Record) -> str:
     """Medians over the seeds of all ways; a seed that never arrives is the slowest."""
-    rows, runs = [], _compared(record["runs"])
+    rows, runs = [], _compared(_runs(record))
     for target in TARGETS:
         for method, way, _ in grid("ways"):
             some = _some(runs, target, method, way, "")
@@ -141,7 +142,7 @@ def goal_table(record: Record) -> str:
                     run["seed"]: {
                         "target_error": _least(run["curve"], seconds) if seconds else run["error"]
                     }
-                    for run in _some(record["runs"], target, method, "adaptive", "")
+                    for run in _some(_runs(record), target, method, "adaptive", "")
                 }
                 for method in METHODS
             }
@@ -161,7 +162,7 @@ def goal_table(record: Record) -> str:
 
 def attempts_table(record: Record) -> str:
     """PAC as it is, what was tried in its place, and warm start; all by the follower."""
-    rows, runs = [], _compared(record["runs"])
+    rows, runs = [], _compared(_runs(record))
     for target in TARGETS:
         for name, method, attempt in (
             ("warm start", "warm_start", ""),
@@ -174,6 +175,15 @@ def attempts_table(record: Record) -> str:
                 middle = "–" if None in recalled else f"{statistics.median(recalled):.1e}"
                 rows.append([target, name, *_numbers(some), middle])
     return markdown(["target", "method", *HEAD, "recalled"], rows)
+
+
+def _runs(record: Record) -> list[Run]:
+    """The runs, those of older records under today's names of the option."""
+    words = ContinuationMethod.renamed_values["continuation"]
+    return [
+        {**run, "continuation": words[run["approach"]]} if "approach" in run else run
+        for run in record["runs"]
+    ]
 
 
 def _compared(runs: list[Run]) -> list[Run]:
