@@ -11,7 +11,7 @@ from statistics import median
 from common import RESULTS, markdown
 
 from pacpde.plots.style import readable
-from pacpde.report.summary_text import against, plain
+from pacpde.report.summary_text import comparisons, two_digits
 from pacpde.studies.groups import Group, group_rows, variant_names
 from pacpde.studies.results_store import ResultsStore
 from pacpde.studies.statistics import Ratio, error_summary, overall
@@ -33,7 +33,7 @@ def table(folder: Path) -> str:
         families.setdefault(group.family, []).append(group)
     parts = []
     for name, transfers in families.items():
-        sentences = "".join(f"\n{sentence}\n" for sentence in against(name, transfers, PAC))
+        sentences = "".join(f"\n{sentence}\n" for sentence in comparisons(name, transfers, PAC))
         parts.append(_family(name, transfers) + sentences)
     return "\n".join(parts)
 
@@ -62,7 +62,7 @@ def _line(variant: str, transfers: Sequence[Group], pair: Ratio | None) -> list[
     every = [row for some in rows for row in some]
     ratio, wins = "1", ""
     if pair is not None:
-        ratio = f"{plain(pair.ratio)} [{plain(pair.low)}, {plain(pair.high)}]"
+        ratio = f"{two_digits(pair.ratio)} [{two_digits(pair.low)}, {two_digits(pair.high)}]"
         wins = f"{pair.wins} of {pair.pairs}"
     errors = [row["source_error"] for row in every if row["source_error"]]
     pairs_recalled = [(e["recalled"], e["trained"]) for e in errors if e["recalled"] is not None]

@@ -15,7 +15,7 @@ from pacpde.files import atomic_write
 from pacpde.plots.style import readable
 from pacpde.report import slider, summary_text
 from pacpde.report.pictures import pictures
-from pacpde.report.summary_text import SCIPY, plain
+from pacpde.report.summary_text import SCIPY, two_digits
 from pacpde.studies.groups import Group, coefficient_text, group_rows
 from pacpde.studies.records import Row, as_json
 from pacpde.studies.results_store import ResultsStore
@@ -132,7 +132,7 @@ Shown = tuple[str, float | None]  # text, number to sort by
 
 def _table(group: Group) -> dict[str, Any]:
     """Lines of one transfer: heading → (text, number to sort by)."""
-    base = summary_text.base_of([group])
+    base = summary_text.baseline_of([group])
     against = {ratio.one: ratio for ratio in ratios(group, base)} if base else {}
     scratch = list(group.rows[base].values()) if base else []
     lines: list[dict[str, Any]] = []
@@ -177,9 +177,11 @@ def _table(group: Group) -> dict[str, Any]:
 def _ratio(r: Ratio) -> dict[str, Shown]:
     finite = math.isfinite(r.low)
     return {
-        "ratio": (plain(r.ratio), r.ratio),
-        "interval": (f"{plain(r.low)} – {plain(r.high)}", r.low) if finite else (NOTHING, None),
-        "p": (plain(r.p), r.p) if r.p is not None else (NOTHING, None),
+        "ratio": (two_digits(r.ratio), r.ratio),
+        "interval": (f"{two_digits(r.low)} – {two_digits(r.high)}", r.low)
+        if finite
+        else (NOTHING, None),
+        "p": (two_digits(r.p), r.p) if r.p is not None else (NOTHING, None),
         "wins": (f"{r.wins} of {r.pairs}", r.wins),
     }
 
@@ -238,11 +240,11 @@ def _script(data: Any) -> str:
 def _error(value: float | None) -> Shown:
     if value is None:
         return NOTHING, None
-    return ("failed", 1e300) if math.isinf(value) else (summary_text.error(value), value)
+    return ("failed", 1e300) if math.isinf(value) else (summary_text.scientific(value), value)
 
 
 def _seconds(value: float | None) -> Shown:
-    return (NOTHING, None) if value is None else (plain(value), value)
+    return (NOTHING, None) if value is None else (two_digits(value), value)
 
 
 def _reached(seconds: float | None, there: int, tried: int) -> Shown:
@@ -250,7 +252,7 @@ def _reached(seconds: float | None, there: int, tried: int) -> Shown:
         return NOTHING, None
     if seconds is None:
         return f"never ({there} of {tried})", 1e300
-    return (plain(seconds) + ("" if there == tried else f" ({there} of {tried})"), seconds)
+    return (two_digits(seconds) + ("" if there == tried else f" ({there} of {tried})"), seconds)
 
 
 def _median(values: Any) -> float | None:

@@ -15,7 +15,7 @@ from pacpde.plots import error_against_seconds, maps, save, source_error
 from pacpde.plots import studies as plots
 from pacpde.plots.style import readable, styled
 from pacpde.reference.certificate import LOOSEST
-from pacpde.report.summary_text import base_of
+from pacpde.report.summary_text import baseline_of
 from pacpde.studies.cells import Cell
 from pacpde.studies.groups import Group, variant_names
 from pacpde.studies.statistics import ranks
@@ -53,7 +53,7 @@ class Picture:
             check_file(folder / f"{self.name}.{kind}", overwrite=False)
 
     def save(self, folder: Path) -> None:
-        """As PDF and PNG, in print quality."""
+        """Write the figure as PDF and PNG, in print quality."""
         figure = self.draw()
         save(figure, folder / f"{self.name}.pdf")
         figure.set_layout_engine("none")  # once is enough
@@ -72,7 +72,7 @@ def pictures(
     shown: list[Picture] = []
     for family in dict.fromkeys(group.family for group in groups):
         shown += _of_family(groups, family, kept)
-    base = base_of(groups)
+    base = baseline_of(groups)
     if base is not None and len(variant_names(groups)) > 1:
         caption = f"Error of {readable(base)} over that of each method, pair by pair."
         shown.append(Picture("gain", caption, partial(plots.gain_over_scratch, groups, base),

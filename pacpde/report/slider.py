@@ -1,4 +1,4 @@
-"""Numbers behind the slider: reference and error of every stored surrogate, small for a page."""
+"""Data of the slider of a report: reference and error of each stored surrogate, on a grid."""
 
 import base64
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from pacpde.reference import Reference
 from pacpde.studies.cells import Cell
 from pacpde.studies.groups import coefficient_text, data_text
 
-POINTS = 49  # an axis
-LINE = 401  # for an ODE
+POINTS_PER_AXIS = 49  # of a PDE
+ODE_POINTS = 401
 
 
 def frames(
@@ -22,15 +22,24 @@ def frames(
     surrogates: Mapping[str, Surrogate],
     rows: Mapping[str, Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
-    """One a family and source, with a step a target and a prediction a variant.
+    """The JSON data of the slider.
 
-    Arrays are float32 in base64. Families with more than one space axis are left out, and targets
-    without a reference.
+    A frame is one source problem with one choice of labels, noise and physics. Its steps are the
+    targets. Families with more than one space axis, and targets without a reference, are left out.
 
     Args:
-        cells: name → cell.
-        surrogates: name → surrogate of its target.
-        rows: name → row, which has the variant and the error to show.
+        cells: name of a cell → cell.
+        surrogates: name of a cell → surrogate of its target.
+        rows: name of a cell → its row, with the variant and the target error.
+
+    Returns:
+        A list of frames. Arrays are float32 in base64. A frame has these keys:
+
+        - "name": text.
+        - "axes", "fields": names.
+        - "steps": list in the order of the target's coefficients, each with "target" (text),
+          "axes" (coordinates of the grid), "shape" and "reference" (values on the grid),
+          "errors" (variant → prediction minus reference) and "sizes" (variant → relative L2 error).
     """
     by_source: dict[Any, dict[str, Any]] = {}
     for name, surrogate in surrogates.items():
@@ -50,7 +59,7 @@ def frames(
         points, expected = steps[target]["_grid"]
         predicted = np.asarray(surrogate(*points)).reshape(expected.shape)
         variant = rows[name]["variant"]
-        steps[target]["errors"][variant] = _packed(predicted - expected)
+        steps[target]["errors"][variant] = _base64(predicted - expected)
         steps[target]["sizes"][variant] = rows[name]["target_error"]
     for frame in by_source.values():
         for step in frame["steps"].values():
@@ -61,7 +70,7 @@ def frames(
 
 
 def _changes(cell: Cell) -> str:
-    """Where the target differs from its source."""
+    """The coefficients in which the target differs from its source, as text."""
     source = cell.source.coefficients
     changed = {k: v for k, v in cell.target.coefficients.items() if v != source[k]} or source
     return coefficient_text(changed)
@@ -78,24 +87,19 @@ def _frame(cell: Cell) -> dict[str, Any]:
 
 
 def _step(reference: Reference) -> dict[str, Any]:
-    count = POINTS if len(reference.axes) > 1 else LINE
+    count = POINTS_PER_AXIS if len(reference.axes) > 1 else ODE_POINTS
     axes = [np.linspace(values[0], values[-1], count) for values in reference.axes.values()]
     points = np.moveaxis(mesh(axes), -1, 0)
     expected = np.asarray(reference(*points))
     return {
-        "axes": [_packed(axis) for axis in axes],
+        "axes": [_base64(axis) for axis in axes],
         "shape": list(expected.shape),
-        "reference": _packed(expected),
+        "reference": _base64(expected),
         "errors": {},
         "sizes": {},
         "_grid": (points, expected),
     }
 
 
-def _packed(values: np.ndarray) -> str:
+def _base64(values: np.ndarray) -> str:
     return base64.b64encode(np.asarray(values, "<f4").tobytes()).decode()
-
-
-def unpacked(text: str) -> np.ndarray:
-    """What was packed, flat."""
-    return np.frombuffer(base64.b64decode(text), "<f4")

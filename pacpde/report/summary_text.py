@@ -1,4 +1,4 @@
-"""A study's summary in words, each sentence made from its numbers."""
+"""The summary of a study in sentences, computed from its records."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -10,11 +10,11 @@ from pacpde.studies.groups import Group, variant_names
 from pacpde.studies.records import Row
 from pacpde.studies.statistics import Ratio, error_summary, overall
 
-SURE = 0.05
-FEW = 6  # methods, each of which gets a sentence
+SIGNIFICANCE = 0.05  # level of the tests
+MAX_SENTENCES = 6  # with more methods, methods of the same verdict share a sentence
 SCIPY = "scipy"  # solves the target by itself: no way to transfer
 WINS, LOSES, OPEN = "wins against", "loses against", "is not told apart from"
-# Where sources are too few for a test: the direction, and no verdict.
+# With too few sources for a test, a sentence says the direction only.
 EVERY = " from every source"
 AHEAD, BEHIND = (f"has a {size} error{EVERY} than" for size in ("smaller", "larger"))
 SEVERAL = {
@@ -27,17 +27,26 @@ SEVERAL = {
 
 
 def summary(groups: Sequence[Group], rows: Sequence[Row], planned: int) -> list[str]:
-    """Sentences, the most general first."""
+    """The sentences, the most general first.
+
+    Args:
+        groups: the results of each transfer, see `pacpde.studies.groups`.
+        rows: one a cell of the study.
+        planned: number of cells of the complete study.
+    """
     sentences = [_counts(groups, rows, planned)]
     for family in dict.fromkeys(group.family for group in groups):
         of_family = [group for group in groups if group.family == family]
-        sentences += [_best(family, of_family), *against(family, of_family, base_of(of_family))]
+        sentences += [
+            _best(family, of_family),
+            *comparisons(family, of_family, baseline_of(of_family)),
+        ]
     sentences += [_recall(rows), _scipy(groups, rows)]
     return [sentence for sentence in sentences if sentence]
 
 
-def base_of(groups: Sequence[Group]) -> str | None:
-    """What the others are compared with: scratch, else warm start, else what comes first."""
+def baseline_of(groups: Sequence[Group]) -> str | None:
+    """The variant that the others are compared with: scratch, else warm start, else the first."""
     names = variant_names(groups)
     for wanted in ("scratch", "warm_start"):
         for name in names:
@@ -64,7 +73,7 @@ def _counts(groups: Sequence[Group], rows: Sequence[Row], planned: int) -> str:
 
 
 def _methods(rows: Sequence[Row]) -> str:
-    """How many ways to transfer; their variants, and scipy, are not counted as others."""
+    """The number of methods; variants of a method count once, and scipy does not count."""
     variants = {row["variant"] for row in rows}
     names = {variant.partition(" (")[0] for variant in variants}
     beside = " and scipy" if SCIPY in names else ""
@@ -93,12 +102,16 @@ def _best(family: str, groups: Sequence[Group]) -> str:
     return f"{family}: of {transfers} the smallest median error is that of {winners}."
 
 
-def against(family: str, groups: Sequence[Group], base: str | None) -> list[str]:
-    """Every other method of a family beside one of them: a sentence each, or one a verdict."""
+def comparisons(family: str, groups: Sequence[Group], base: str | None) -> list[str]:
+    """Compare each method of a family with a baseline.
+
+    Returns:
+        A sentence a method; with more than `MAX_SENTENCES` methods, a sentence a verdict.
+    """
     if base is None:
         return []
     compared = [ratio for ratio in overall(groups, base) if ratio.pairs]
-    if len(compared) <= FEW:
+    if len(compared) <= MAX_SENTENCES:
         return [_compared(family, ratio) for ratio in compared]
     compared.sort(key=lambda ratio: ratio.ratio)
     alike = {verdict: [r for r in compared if _verdict(r) == verdict] for verdict in SEVERAL}
@@ -108,14 +121,14 @@ def against(family: str, groups: Sequence[Group], base: str | None) -> list[str]
 def _verdict(r: Ratio) -> str:
     if r.p is None:
         return {(r.sources, 0): AHEAD, (0, r.sources): BEHIND}.get((r.ahead, r.behind), OPEN)
-    if r.p < SURE and r.high < 1:
+    if r.p < SIGNIFICANCE and r.high < 1:
         return WINS
-    return LOSES if r.p < SURE and r.low > 1 else OPEN
+    return LOSES if r.p < SIGNIFICANCE and r.low > 1 else OPEN
 
 
 def _together(family: str, verdict: str, some: Sequence[Ratio]) -> str:
-    """Of several methods with the same verdict."""
-    methods = ", ".join(f"{readable(r.one)} ({plain(r.ratio)})" for r in some)
+    """One sentence on several methods of the same verdict."""
+    methods = ", ".join(f"{readable(r.one)} ({two_digits(r.ratio)})" for r in some)
     verb = verdict if len(some) == 1 else SEVERAL[verdict]
     if all(r.sources == 1 for r in some):
         verb = verb.replace(EVERY, "")
@@ -142,19 +155,21 @@ def _span(counts: Iterable[int]) -> str:
 
 def _compared(family: str, r: Ratio) -> str:
     verb = _verdict(r) if r.sources > 1 else _verdict(r).replace(EVERY, "")
-    p = _too_few(r) if r.p is None else f"p = {plain(r.p)} after Holm"
+    p = _too_few(r) if r.p is None else f"p = {two_digits(r.p)} after Holm"
     failures = f", {r.failures} of them with one failure" if r.failures else ""
-    interval = f" (95 % interval {plain(r.low)} to {plain(r.high)})" if r.low == r.low else ""
+    interval = (
+        f" (95 % interval {two_digits(r.low)} to {two_digits(r.high)})" if r.low == r.low else ""
+    )
     return (
-        f"{family}: {readable(r.one)} {verb} {readable(r.other)}: its error is {plain(r.ratio)} "
-        f"times as large in the geometric mean{interval}, "
-        f"{plain(r.median)} times in the median, smaller in {r.wins} of {r.pairs} pairs"
+        f"{family}: {readable(r.one)} {verb} {readable(r.other)}: its error is "
+        f"{two_digits(r.ratio)} times as large in the geometric mean{interval}, "
+        f"{two_digits(r.median)} times in the median, smaller in {r.wins} of {r.pairs} pairs"
         f"{failures} from {_number(r.sources, 'source')}; {p}."
     )
 
 
 def _recall(rows: Sequence[Row]) -> str:
-    """What is left of the source."""
+    """How much larger the error on the source is after the transfer, for methods that recall it."""
     ratios = []
     for name in dict.fromkeys(row["variant"] for row in rows):
         pairs = [
@@ -166,7 +181,7 @@ def _recall(rows: Sequence[Row]) -> str:
         ]
         if pairs:
             ratio = float(np.median([after / before for before, after in pairs]))
-            ratios.append(f"{readable(name)} {plain(ratio)}")
+            ratios.append(f"{readable(name)} {two_digits(ratio)}")
     if not ratios:
         return ""
     return (
@@ -185,25 +200,25 @@ def _scipy(groups: Sequence[Group], rows: Sequence[Row]) -> str:
     if not known or not spent:
         return ""
     return (
-        f"scipy solves a target to its certificate in {plain(np.median(known))} s (median), a "
-        f"transfer takes {plain(np.median(spent))} s, its source not counted."
+        f"scipy solves a target to its certificate in {two_digits(np.median(known))} s (median), a "
+        f"transfer takes {two_digits(np.median(spent))} s, its source not counted."
     )
 
 
-def plain(value: float) -> str:
-    """Two digits, as errors are written where there would be many zeros: 0.050, 9.0, 2.6e+05."""
+def two_digits(value: float) -> str:
+    """A number with two significant digits: "0.050", "9.0", "2.6e+05"; "failed" if not finite."""
     if not math.isfinite(value):
         return "failed"
     rounded = float(f"{value:.2g}")
     if rounded == 0:
         return "0"
     if not 1e-2 <= abs(rounded) < 1e4:
-        return error(value)
+        return scientific(value)
     return f"{rounded:#.2g}" if abs(rounded) < 10 else f"{rounded:.0f}"
 
 
-def error(value: float) -> str:
-    """As 4.1e-07, everywhere on the page."""
+def scientific(value: float) -> str:
+    """A number with two significant digits and an exponent: "4.1e-07"."""
     return f"{value:.1e}"
 
 

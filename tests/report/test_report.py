@@ -118,7 +118,7 @@ def test_a_summary_is_made_from_its_numbers(folder: Path) -> None:
     mine, theirs = one[0].pairs("warm_start", "scratch")
     ratio = math.exp(np.log(mine / theirs).mean())
     (sentence,) = [s for s in said if s.startswith("lorenz: warm start")]
-    assert f"its error is {summary_text.plain(ratio)} times as large" in sentence
+    assert f"its error is {summary_text.two_digits(ratio)} times as large" in sentence
 
 
 def of_many(seeds: int) -> list[str]:
@@ -126,7 +126,7 @@ def of_many(seeds: int) -> list[str]:
     errors = {"scratch": 1e-3, "pac": 1e-4, "bss": 2e-4, "last_layer": 1e-1}
     names = [
         *errors,
-        *(f"method_{k}" for k in range(summary_text.FEW)),
+        *(f"method_{k}" for k in range(summary_text.MAX_SENTENCES)),
     ]  # the others win here, lose there
     rows = []
     for target in (0.1, 0.2, 0.3):
@@ -145,7 +145,7 @@ def test_many_methods_are_told_by_verdict() -> None:
     (lose,) = [sentence for sentence in said if " loses against " in sentence]
     assert lose.startswith("heat: last layer (100) loses against scratch")
     (open_,) = [sentence for sentence in said if "not told apart" in sentence]
-    assert all(f"method {k}" in open_ for k in range(summary_text.FEW))
+    assert all(f"method {k}" in open_ for k in range(summary_text.MAX_SENTENCES))
 
 
 def test_too_few_sources_give_no_verdict_however_many_pairs_there_are() -> None:
@@ -158,7 +158,7 @@ def test_too_few_sources_give_no_verdict_however_many_pairs_there_are() -> None:
     assert not any("from every source" in sentence for sentence in one)
     assert any("one source allows no interval and no test" in sentence for sentence in one)
     pair = [row("scratch", 0, 1e-3), row("pac", 0, 2e-3)]
-    (sentence,) = summary_text.against("heat", group_rows(pair), "scratch")
+    (sentence,) = summary_text.comparisons("heat", group_rows(pair), "scratch")
     assert "interval 2" not in sentence and "no interval and no test" in sentence
 
 
@@ -173,7 +173,7 @@ def test_variants_and_scipy_are_no_methods_of_their_own() -> None:
 def test_numbers_have_two_digits() -> None:
     given = [0, 0.05, 0.3, 8, 9.96, 57.2, 9120, 33000, 4.1e-7]
     told = ["0", "0.050", "0.30", "8.0", "10", "57", "9100", "3.3e+04", "4.1e-07"]
-    assert [summary_text.plain(value) for value in given] == told
+    assert [summary_text.two_digits(value) for value in given] == told
 
 
 def test_pictures_for_print(page: Path) -> None:

@@ -1,4 +1,4 @@
-"""DeepXDE itself, imported so that nothing of torch is changed by it."""
+"""Import DeepXDE without changing torch's default device and dtype."""
 
 import importlib
 import os
@@ -9,14 +9,19 @@ import torch
 
 from pacpde.errors import InvalidValueError, MissingPackageError
 
-CHOICE = "DDE_BACKEND"
+BACKEND_VARIABLE = "DDE_BACKEND"  # environment variable that DeepXDE reads
 
 
 def import_deepxde() -> None:
-    """Import DeepXDE on its pytorch backend.
+    """Import DeepXDE with its pytorch backend.
 
-    Its import moves torch's default device to a GPU where there is one; this one puts device and
-    dtype back. A script that has imported DeepXDE before keeps what that has set.
+    - DeepXDE's import changes torch's default device to a GPU if there is one. This function then
+      restores torch's default device and dtype.
+    - If DeepXDE is already imported, nothing is restored.
+
+    Raises:
+        MissingPackageError: DeepXDE is not installed.
+        InvalidValueError: DeepXDE is already imported with another backend.
     """
     if sys.modules.get("deepxde") is None:
         _import()
@@ -24,16 +29,20 @@ def import_deepxde() -> None:
     if name != "pytorch":
         raise InvalidValueError(
             f"DeepXDE runs on its backend {name!r} here, and pacpde moves torch networks: set the "
-            f"environment variable {CHOICE}=pytorch before DeepXDE is imported."
+            f"environment variable {BACKEND_VARIABLE}=pytorch before DeepXDE is imported."
         )
 
 
 def _import() -> None:
     device, dtype = torch.get_default_device(), torch.get_default_dtype()
     chosen = Path.home() / ".deepxde" / "config.json"
-    ask = CHOICE not in os.environ and "DDEBACKEND" not in os.environ and not chosen.exists()
-    if ask:  # otherwise DeepXDE would choose for itself, and write its choice to that file
-        os.environ[CHOICE] = "pytorch"
+    ask = (
+        BACKEND_VARIABLE not in os.environ
+        and "DDEBACKEND" not in os.environ
+        and not chosen.exists()
+    )
+    if ask:  # without it, DeepXDE chooses a backend and writes it to that file
+        os.environ[BACKEND_VARIABLE] = "pytorch"
     try:
         importlib.import_module("deepxde")
     except ImportError as error:
@@ -42,6 +51,6 @@ def _import() -> None:
         ) from error
     finally:
         if ask:
-            del os.environ[CHOICE]
+            del os.environ[BACKEND_VARIABLE]
         torch.set_default_dtype(dtype)
         torch.set_default_device(None if device.type == "cpu" else device)
