@@ -53,7 +53,7 @@ methods: Registry[type["Method"]] = Registry("method", "pacpde.methods", _check_
 
 @dataclass(frozen=True)
 class TransferContext:
-    """What a method gets beside source and target.
+    """The arguments of `Method.run` besides source and target.
 
     Attributes:
         source_task: the task that the source solves, to fit or to measure it again.
@@ -72,7 +72,7 @@ class TransferContext:
 
 @dataclass(frozen=True)
 class MethodResult:
-    """What a method returns.
+    """The result of `Method.run`.
 
     Attributes:
         surrogate: of the target.
@@ -155,8 +155,9 @@ class Method(metaclass=_MethodType):
     Attributes:
         renamed_options: old name of an option → its name.
         renamed_values: option → {old value: value}.
-        partial: it moves so little that the contract asks for some gain over the source only.
-        labels_suffice: it can do without the equation.
+        partial: True if the method trains too little to solve most targets; its contract tests then
+            only ask for a smaller error than the untouched source has.
+        labels_suffice: whether the method can be used with labels alone, without the equation.
         steps: at most so many steps of the last fit to the target; None takes the config's.
     """
 

@@ -57,7 +57,7 @@ def influential(slopes: np.ndarray) -> np.ndarray:
 
 
 def collinearity_message(names: list[str]) -> str:
-    """What to say of collinear coefficients, and what to do."""
+    """A sentence on collinear coefficients, with advice."""
     listed = f"{', '.join(names[:-1])} and {names[-1]}"
     return (
         f"the measurements tell only a combination of {listed}, not each of them: other values "

@@ -1,4 +1,4 @@
-"""Least squares in the coefficients alone; the network follows them as a solver."""
+"""Least squares in the coefficients alone; the network is the solver for each coefficient."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -34,14 +34,14 @@ TINY = 1e-12  # by which bounds are loosened, so that there is room between them
 
 @dataclass(frozen=True)
 class Point:
-    """Unknowns, weights that solve the equation for them, and residuals of the measurements.
+    """A value of the unknowns θ, the solution there, and the residuals of the measurements.
 
     Attributes:
-        numbers: the unknowns, [unknowns].
+        numbers: θ, [unknowns]; see `Unknowns`.
         weights: of the solution, [size].
-        residuals: solution minus measured values, weighted, [rows].
-        slopes: of the residuals in the unknowns, [rows, unknowns].
-        local: the solutions nearby, to first order.
+        residuals: r, solution minus measured values, weighted, [rows].
+        slopes: dr/dθ, [rows, unknowns].
+        local: first-order expansion of the solution in θ, without the weights of the measurements.
     """
 
     numbers: np.ndarray
@@ -52,6 +52,7 @@ class Point:
 
     @property
     def cost(self) -> float:
+        """½‖r‖²."""
         return float((self.residuals**2).sum() / 2)
 
 
@@ -129,7 +130,7 @@ class CoefficientSearch:
         start = self.start.reset(weights=here.weights).with_problem(self.unknowns.at(here.numbers))
         path = SolutionPath(self._trainer(start), self.task, self.config.tolerance)
         accept = accepted_residual(self.config)
-        reached = path.correct(here.weights + here.local.ahead(step), problem, len(self.fits))
+        reached = path.correct(here.weights + here.local.weight_step(step), problem, len(self.fits))
         self.fits.append(reached)
         if not (reached.held_out <= accept or path.is_near(reached, problem)):
             control = StepControl(
@@ -144,7 +145,7 @@ class CoefficientSearch:
 
     def _refined(self, here: Point, step: np.ndarray, share: float) -> Point:
         """A solution a small step ahead, by some steps of a fit on more points."""
-        numbers, weights = here.numbers + step, here.weights + here.local.ahead(step)
+        numbers, weights = here.numbers + step, here.weights + here.local.weight_step(step)
         phase = replace(
             self.phase(share), steps=min(FIT_STEPS, self.config.steps), refresh=FIT_STEPS
         )
@@ -171,7 +172,7 @@ class CoefficientSearch:
         local = sensitivity(
             self.task, self.unknowns, numbers, self.start.network, weights, sampling, memory
         )
-        residuals = self.measured.weighted(local.misses)
+        residuals = self.measured.weighted(local.residuals)
         return Point(numbers, weights, residuals, self.measured.weighted(local.slopes), local)
 
     def phase(self, share: float = 1.0) -> Phase:

@@ -42,9 +42,9 @@ class DELTA(FeatureTuning):
         check_nonnegative("beta (β)", self.beta)
 
     def anchor(self, source: Surrogate, context: TransferContext) -> Anchor:
-        wide = self.widened(source)
+        wide = self.extended_network(source)
         strength = torch.zeros_like(wide.weights)
-        strength[wide.own[source.network.head]] = self.beta / 2
+        strength[wide.original_indices[source.network.head]] = self.beta / 2
         return Anchor(strength, torch.zeros_like(wide.weights))
 
     def extra_terms(

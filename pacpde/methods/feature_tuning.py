@@ -18,13 +18,13 @@ class FeatureTuning(AugmentedFineTuning):
     The network gets these units as more outputs; the weights to them are not trainable.
     """
 
-    def widened(self, source: Surrogate) -> ExtendedNetwork:
+    def extended_network(self, source: Surrogate) -> ExtendedNetwork:
         return ExtendedNetwork.with_features(source.network, source.weights)
 
     def trainable_mask(self, source: Surrogate) -> torch.Tensor:
-        wide = self.widened(source)
+        wide = self.extended_network(source)
         mask = torch.zeros_like(wide.weights, dtype=torch.bool)
-        mask[wide.own] = True
+        mask[wide.original_indices] = True
         return mask
 
     def features(

@@ -1,4 +1,4 @@
-"""Fine-tuning: some of the source's weights, or all of them, go on to the target."""
+"""Fine-tuning: train some or all weights of the source on the target."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -21,45 +21,48 @@ from pacpde.residuals.terms import Anchor
 
 @dataclass(frozen=True)
 class TuningStart:
-    """Where the fits to the target start, and what they may move.
+    """The start of the fits to the target: network, weights, trainable weights, penalty.
 
     Attributes:
-        surrogate: network and weights at the start.
-        trainable_mask: which weights may move, bool [size].
-        anchor: penalty on the weights, trainable or not, [size]; None for none.
-        task_transform: what is fitted in place of a task.
-        own: where the weights of the target's solver lie among those of the network, [solver size];
-            None where they are the same.
+        surrogate: network and initial weights.
+        trainable_mask: True for each trainable weight, bool [size].
+        anchor: penalty Σ strengthᵢ (wᵢ − centreᵢ)² over all weights, [size]; None for none.
+        task_transform: task → task that is fitted in its place.
+        solver_indices: positions of the target solver's weights in the network's flat vector,
+            int [solver size]; None if the solver is the whole network.
     """
 
     surrogate: Surrogate
     trainable_mask: torch.Tensor
     anchor: Anchor | None = None
     task_transform: Callable[[Task], Task] = lambda task: task
-    own: torch.Tensor | None = None
+    solver_indices: torch.Tensor | None = None
 
     @property
     def n_trainable(self) -> int:
         """Number of trainable weights of the target's solver."""
-        mask = self.trainable_mask if self.own is None else self.trainable_mask[self.own]
-        return int(mask.sum())
+        indices = slice(None) if self.solver_indices is None else self.solver_indices
+        return int(self.trainable_mask[indices].sum())
 
 
 @dataclass(frozen=True)
 class WeightTuning(Method):
-    """min over the trainable w of L_T(w) + penalty, in one chain of fits."""
+    """Base class: min over the trainable w of L_T(w) + penalty, in one sequence of fits.
+
+    A subclass defines `tuning_start`, and `source_solver` if it retains a solver of the source.
+    """
 
     @abstractmethod
     def tuning_start(
         self, source: Surrogate, target: Task, context: TransferContext
     ) -> TuningStart:
-        """Where the fits start."""
+        """Network, weights and penalty at the start of the fits."""
 
     def source_solver(self, source: Surrogate, weights: torch.Tensor) -> Surrogate | None:
-        """The solver of the source that is stored with the target's; None where it is forgotten.
+        """The solver of the source to store beside the target's; None for methods that lose it.
 
         Args:
-            weights: after the last fit, [size].
+            weights: the network's weights after the last fit, [size].
         """
         return None
 
@@ -84,9 +87,9 @@ class WeightTuning(Method):
 
 @dataclass(frozen=True)
 class FineTuning(WeightTuning, ContinuationMethod):
-    """min over the trainable w of L_T(w) + penalty, from w_S.
+    """Base class: min over the trainable w of L_T(w) + penalty, from the source's weights w_S.
 
-    A subclass says which weights are trainable, and which penalty holds them.
+    A subclass overrides `trainable_mask`, `anchor`, or both.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -95,11 +98,11 @@ class FineTuning(WeightTuning, ContinuationMethod):
         super().__init_subclass__(**kwargs)
 
     def trainable_mask(self, source: Surrogate) -> torch.Tensor:
-        """Which weights may move, bool [size]; here all."""
+        """True for each trainable weight, bool [size]; default: all weights."""
         return torch.ones_like(source.weights, dtype=torch.bool)
 
     def anchor(self, source: Surrogate, context: TransferContext) -> Anchor | None:
-        """Penalty on the weights, trainable or not, [size]; here none."""
+        """Penalty over all weights, [size]; default: None, no penalty."""
         return None
 
     def tuning_start(
@@ -111,27 +114,31 @@ class FineTuning(WeightTuning, ContinuationMethod):
 
 @dataclass(frozen=True)
 class AugmentedFineTuning(FineTuning):
-    """min over w of L_T(w) + other terms, from w_S, in a network with more outputs."""
+    """Base class: min over w of L_T(w) + extra terms, from w_S, in a network with extra outputs."""
 
     @abstractmethod
-    def widened(self, source: Surrogate) -> ExtendedNetwork:
-        """The network with more outputs."""
+    def extended_network(self, source: Surrogate) -> ExtendedNetwork:
+        """The source's network and weights, with extra outputs."""
 
     @abstractmethod
     def extra_terms(
         self, source: Surrogate, wide: ExtendedNetwork, target: Task, context: TransferContext
     ) -> ExtraTerms:
-        """The terms beside those of the target."""
+        """Residual terms that are added to those of the target.
+
+        Args:
+            wide: what `extended_network` returned.
+        """
 
     def tuning_start(
         self, source: Surrogate, target: Task, context: TransferContext
     ) -> TuningStart:
-        wide = self.widened(source)
+        wide = self.extended_network(source)
         terms = self.extra_terms(source, wide, target, context)
         return TuningStart(
             source.reset(network=wide.network, weights=wide.weights),
             self.trainable_mask(source),
             self.anchor(source, context),
             lambda task: AugmentedTask(task, source.network, wide, terms),
-            wide.own,
+            wide.original_indices,
         )

@@ -49,7 +49,7 @@ def errors_of(surrogate: Surrogate, reference: Reference | None) -> Errors | Non
 
 
 def error_of(surrogate: Surrogate, reference: Reference | None) -> float | None:
-    """Of all fields taken together; None without a reference."""
+    """Relative L2 error of all fields taken together; None without a reference."""
     errors = errors_of(surrogate, reference)
     return None if errors is None else errors.total
 

@@ -18,16 +18,18 @@ from pacpde.runtime import generator
 
 @dataclass(frozen=True)
 class LoRA(WeightTuning, ContinuationMethod):
-    """min over A, B of L_T(W_S + B A) in every layer, from B = 0; W_S and the biases stay.
+    """min over A, B of L_T(W_S + B A) in every layer; W_S is frozen.
 
-    Hu et al., ICLR 2022 (arXiv 2106.09685), with α/r = 1; for networks of physics Wang et al. 2025
-    (arXiv 2502.00782). A starts normal with the spread 1/√inputs. The adapters are added into the
-    weights in the end.
+    - Start: B = 0, and A normal with standard deviation 1/√inputs.
+    - End: B A is added to W_S, so that the result is a network of the usual form.
+
+    Hu et al., ICLR 2022 (arXiv 2106.09685), with α/r = 1; for PINNs Wang et al. 2025
+    (arXiv 2502.00782).
 
     Attributes:
-        rank: of B A; None takes an eighth of the width.
-        tune_biases: whether the biases are trainable too, as in many uses of LoRA; our default,
-            since a dense network of physics has few other ways to move a front.
+        rank: of B A, at most the width; None for an eighth of the width.
+        tune_biases: whether the biases are trainable too. This default is ours: without biases, a
+            low-rank change can hardly move a front.
     """
 
     name = "lora"

@@ -36,12 +36,12 @@ class LwF(AugmentedFineTuning):
         super().__post_init__()
         check_nonnegative("distil (λ)", self.distil)
 
-    def widened(self, source: Surrogate) -> ExtendedNetwork:
+    def extended_network(self, source: Surrogate) -> ExtendedNetwork:
         weight, bias = source.network.matrices(source.weights)[-1]
         return ExtendedNetwork.of(source.network, source.weights, weight, bias)
 
     def trainable_mask(self, source: Surrogate) -> torch.Tensor:
-        return torch.ones_like(self.widened(source).weights, dtype=torch.bool)
+        return torch.ones_like(self.extended_network(source).weights, dtype=torch.bool)
 
     def extra_terms(
         self, source: Surrogate, wide: ExtendedNetwork, target: Task, context: TransferContext
@@ -57,8 +57,8 @@ class LwF(AugmentedFineTuning):
         return terms
 
     def source_solver(self, source: Surrogate, weights: torch.Tensor) -> Surrogate:
-        wide = self.widened(source)
-        own = weights[wide.own]
+        wide = self.extended_network(source)
+        own = weights[wide.original_indices]
         matrix, bias = source.network.matrices(own)[-1]
         matrix.copy_(weights[wide.extra_weights])
         bias.copy_(weights[wide.extra_biases])

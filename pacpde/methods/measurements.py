@@ -56,11 +56,11 @@ class WeightedMeasurements:
 
     @property
     def rows(self) -> int:
-        """How many numbers were measured."""
+        """Number of measured values: points times fields."""
         return int(self.labels.values.size)
 
     def remarks(self, unknowns: int) -> list[str]:
-        """What is to be said of so many unknowns from these measurements, a sentence each."""
+        """Notes for the user on the identification of `unknowns` coefficients, a sentence each."""
         found = []
         if self.copies:
             total = len(self.labels.points) + self.copies

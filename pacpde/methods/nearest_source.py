@@ -35,7 +35,7 @@ class NearestSource(WarmStart):
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         if self.among:
-            if source.ansatz.equation is None:
+            if source.ansatz.problem_or_none is None:
                 raise InvalidValueError("among has no effect on a table: leave it out.")
             library = [found.to(source.runtime) for found in self._library(target.problem)]
             source = nearest([source, *library], target.problem, seed=context.seed)

@@ -1,8 +1,9 @@
-"""What a surrogate says of how it was made: enough to make it again, and to tell what changed.
+"""Provenance: the call that produced a surrogate, with all its inputs, as a JSON object.
 
-Plain JSON, one entry an input: the problem with the fingerprint of its family, the seed, every
-setting and option with its value, device and dtype, the number of threads, versions. That of a
-transfer holds that of its source.
+It suffices to repeat the call, and to find what differs between two calls. It has one key an input:
+the problem with the fingerprint of its family, the seed, every setting and option with its value,
+device, dtype, number of threads, versions of packages. The provenance of a transfer contains the
+provenance of its source.
 """
 
 import json
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 
 Provenance = dict[str, Any]
 
-# what may differ between two runs of the same command
-CIRCUMSTANCES = ("threads", "stacked", "references")
+# keys whose values may differ between two runs of the same command
+NOT_COMPARED = ("threads", "stacked", "references")
 
 
 def of_fit(problem: Problem, config: TrainingConfig, seed: int, runtime: Runtime) -> Provenance:
-    """Of `fit`."""
+    """Provenance of a call of `fit`."""
     return _about("fit", runtime, problem=of_problem(problem), seed=seed, settings=config.as_json())
 
 
@@ -48,10 +49,12 @@ def of_transfer(
     references: References | None = None,
     **task: Any,
 ) -> Provenance:
-    """Of `transfer`; `task` holds labels, noise and physics.
+    """Provenance of a call of `transfer`.
 
     Args:
-        references: what grades it, and what labels are drawn from.
+        source: the trained surrogate.
+        references: of source and target; they grade the result and give the labels.
+        task: other arguments of the call: labels, noise, physics.
     """
     return _about(
         "transfer",
@@ -77,7 +80,11 @@ def of_sequence(
     seed: int,
     settings: "Settings",
 ) -> Provenance:
-    """Of `transfer_in_turn`; `options` holds its sparsity, share and strength."""
+    """Provenance of a call of `transfer_in_turn`.
+
+    Args:
+        options: its sparsity, share and strength.
+    """
     return _about(
         "transfer_in_turn",
         source.runtime,
@@ -90,7 +97,11 @@ def of_sequence(
 
 
 def of_import(problem: Problem, runtime: Runtime, package: str) -> Provenance:
-    """Of a network that another package trained; of its training nothing is known."""
+    """Provenance of a network that another package trained; its training is unknown.
+
+    Args:
+        package: name of the package, as "deepxde".
+    """
     return _about(f"imported from {package}", runtime, problem=of_problem(problem))
 
 
@@ -102,7 +113,13 @@ def of_identification(
     seed: int,
     settings: "Settings",
 ) -> Provenance:
-    """Of `identify`; a hash stands for the measurements themselves."""
+    """Provenance of a call of `identify`; the measurements appear as a hash.
+
+    Args:
+        points: where values were measured, [points, axes].
+        values: measured values, [points, fields].
+        unknown: names of the coefficients to identify; None for all.
+    """
     measured = np.ascontiguousarray(points, float).tobytes() + np.asarray(values, float).tobytes()
     return _about(
         "identify",
@@ -117,7 +134,7 @@ def of_identification(
 
 
 def of_problem(problem: Problem) -> Provenance:
-    """A problem, and what its family's equation is."""
+    """A problem: family, coefficients, end of the time span, fingerprint of the equation."""
     return {
         "family": problem.name,
         "coefficients": problem.coefficients,
@@ -127,7 +144,7 @@ def of_problem(problem: Problem) -> Provenance:
 
 
 def of_reference(reference: Reference | None) -> Provenance | None:
-    """The certificate of a reference, and a hash that tells its values from another's."""
+    """The certified error of a reference, its tolerance, and a hash of its values."""
     if reference is None:
         return None
     values = short_hash(np.ascontiguousarray(reference.values).tobytes())
@@ -139,18 +156,18 @@ def of_reference(reference: Reference | None) -> Provenance | None:
 
 
 def weights_hash(surrogate: Surrogate) -> str:
-    """Two surrogates of the same weights have the same one."""
+    """Short hash of the weights' bytes: equal weights have equal hashes."""
     return short_hash(surrogate.weights.detach().cpu().contiguous().numpy().tobytes())
 
 
-def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two surrogates were made by the same call, however many threads there were."""
-    return bool(essence(one) == essence(other))
+def same_call(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two provenances describe the same call; keys in `NOT_COMPARED` are ignored."""
+    return bool(comparable(one) == comparable(other))
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """The entries in which two provenances differ."""
-    ours, theirs = essence(one), essence(other)
+    """Names of the keys in which two provenances differ; `NOT_COMPARED` are ignored."""
+    ours, theirs = comparable(one), comparable(other)
     names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
     found: list[str] = []
     for name in names:
@@ -162,13 +179,13 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def essence(provenance: Any) -> Any:
-    """A provenance without what may differ between two runs of the same command."""
+def comparable(provenance: Any) -> Any:
+    """A provenance without the keys in `NOT_COMPARED`, at every level."""
     if isinstance(provenance, Mapping):
         return {
-            str(name): essence(value)
+            str(name): comparable(value)
             for name, value in provenance.items()
-            if name not in CIRCUMSTANCES
+            if name not in NOT_COMPARED
         }
     return provenance
 
@@ -181,11 +198,11 @@ def _of_source(source: Surrogate) -> Provenance:
 
 
 def _about(call: str, runtime: Runtime, **inputs: Any) -> Provenance:
-    """A call with its inputs and its environment, as they come back from a file."""
+    """A call with its inputs and environment, in the form that a JSON file gives back."""
     environment = {
         "device": runtime.device,
         "dtype": runtime.dtype,
-        "threads": torch.get_num_threads(),  # of several workers each has one
+        "threads": torch.get_num_threads(),  # each of several workers has one thread
         "stacked": stacking.get(),
         "versions": versions(),
         "code": code_hash(),
@@ -195,5 +212,5 @@ def _about(call: str, runtime: Runtime, **inputs: Any) -> Provenance:
 
 
 def _as_json(settings: "Settings") -> Provenance:
-    """Settings as they were given: those of a mapping, or all."""
+    """The entries of a mapping, or all settings of a `TrainingConfig`."""
     return settings.as_json() if isinstance(settings, TrainingConfig) else dict(settings)

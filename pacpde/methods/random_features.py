@@ -1,4 +1,4 @@
-"""Random features: no source, and only a linear layer to fit."""
+"""Random features: a random hidden layer and a trained linear layer; the source is not used."""
 
 from dataclasses import dataclass
 
@@ -15,16 +15,16 @@ from pacpde.runtime import generator
 
 @dataclass(frozen=True)
 class RandomFeatures(Method):
-    """min over the head of L_T(head ∘ tanh(V x + c)) with random V, c: least squares where linear.
+    """min over the head of L_T(head ∘ σ(V x + c)) with random, frozen V and c.
 
-    Extreme learning machines (Huang, Zhu & Siew 2006; for equations Dong & Li 2021,
-    doi:10.1016/j.cma.2021.114129). A control: where it wins, the problem needs no network that was
-    trained, and no source.
+    For a linear equation this is linear least squares: an extreme learning machine (Huang, Zhu &
+    Siew 2006; for equations Dong & Li 2021, doi:10.1016/j.cma.2021.114129). The method is a
+    control: where it wins, the problem needs no trained hidden layers and no source.
 
     Attributes:
-        features: hidden units, in one layer.
-        spread: standard deviation of V, for inputs that run over an interval of length 2; the units
-            are centred all over them.
+        features: number of hidden units, in one layer; σ is the source's activation.
+        spread: standard deviation of V; each input runs over [−1, 1]. c = −Σ V x₀, with a centre x₀
+            for each unit, uniform over the inputs.
     """
 
     name = "random_features"

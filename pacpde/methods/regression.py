@@ -88,7 +88,7 @@ def transfer_table(
     """
     check_arguments(settings=settings, options=options)
     method = method_of(method, options, shorthand)
-    if source.ansatz.equation is not None:
+    if source.ansatz.problem_or_none is not None:
         raise InvalidValueError(
             f"the source solves {source.problem.name!r}: use `transfer`; `transfer_table` goes "
             "from a surrogate that `fit_table` made."

@@ -1,4 +1,4 @@
-"""What a transfer ends in: the solver of the target, its errors, and a record."""
+"""The result of a transfer: the solver of the target, its errors, and a record."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ class TransferResult:
 
     @property
     def outcome(self) -> Outcome:
-        """How it ended; see `Surrogate.outcome`."""
+        """Outcome of the transfer; see `Surrogate.outcome`."""
         return self.surrogate.outcome
 
     @property
@@ -85,7 +85,7 @@ class TransferResult:
         return self.surrogate.recall(name)
 
     def record(self) -> dict[str, Any]:
-        """All of it as JSON, as `pacpde transfer --json` writes it; a table has no problem."""
+        """The result as a JSON object, as `pacpde transfer --json` writes it."""
         spent = {
             stage: self.method_result.seconds.get(stage)
             for stage in ("prune", "allocate", "calibrate")

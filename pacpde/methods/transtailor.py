@@ -1,4 +1,4 @@
-"""TransTailor: prune what the target does not need, and use how much it needs the rest."""
+"""TransTailor: prune the neurons that the target does not need, and weight the others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,34 +26,41 @@ from pacpde.runtime import generator
 from pacpde.training.config import TrainingConfig
 from pacpde.training.trainer import FitResult, Trainer
 
-SMALLEST = 1e-3  # importance by which is divided
+MIN_DIVISOR = 1e-3  # smallest importance in a division
 
 
 @dataclass(frozen=True)
 class TransTailor(ContinuationMethod):
     """Rounds of: α* = argmin L_T(W ⊙ α), β = |∂L/∂α · α|, remove the least β, fine-tune W ⊙ β.
 
-    Liu et al., AAAI 2021 (arXiv 2103.01542), whose filters are hidden neurons here. First W is
-    fine-tuned on the target. A round trains a factor α on each neuron's output, the weights frozen;
-    removes neurons of the lowest importance β until a share of the FLOPs is gone; and fine-tunes
-    the weights with β multiplied into the outputs, where it stays. It ends when the held-out
-    residual has grown by more than τ; what is returned is the smaller network before that, really
-    smaller.
+    Liu et al., AAAI 2021 (arXiv 2103.01542); the paper's filters are hidden neurons here.
 
-    What the paper leaves open, and a regression asks for: α starts at 1; β is the mean over points
-    of |∂(½r²)/∂α · α|, which does not vanish at α*, where the slope of the whole loss does; it is
-    divided by its mean over a layer, so that a layer's outputs keep their size; held-out residuals
-    take the place of accuracy. Classes survive when all outputs are multiplied by β, six digits do
-    not: what leaves a neuron is divided by its β first, so that fine-tuning starts from the
-    function of the pruned network, and β says how fast each neuron moves.
+    1. Fine-tune W on the target.
+    2. Train a factor α on each neuron's output; the weights are frozen.
+    3. Compute the importance β of each neuron. Remove the neurons of the lowest β until a share of
+       the FLOPs is gone.
+    4. Multiply each neuron's output by its β, which is then fixed, and fine-tune the weights.
+    5. Repeat from 2 until the held-out residual exceeds (1 + τ) times its value after 1. Return the
+       last network within this limit; its removed neurons are not stored.
+
+    Choices of ours, where the paper leaves them open or a regression needs others:
+
+    - α starts at 1.
+    - β is the mean over points of |∂(½r²)/∂α · α|. It does not vanish at α*, where the gradient of
+      the whole loss does. It is divided by its mean over the layer, which keeps the size of the
+      layer's outputs.
+    - Held-out residuals replace accuracy.
+    - `divide`: before step 4 the weights out of a neuron are divided by its β. So fine-tuning
+      starts from the function of the pruned network, and β only scales how fast a neuron changes.
+      (Multiplying all outputs by β may leave a predicted class as it is, but not six digits.)
 
     Attributes:
-        flops: share of the FLOPs that a round removes; 0.1 is the paper's.
-        tau: τ, by how much the held-out residual may grow, as a share; 0.3 is the paper's, of
+        flops: share of the FLOPs that a round removes, between 0 and 1; the paper's is 0.1.
+        tau: τ, relative growth of the held-out residual that is allowed; the paper's is 0.3, for
             accuracy.
-        rounds: at most.
-        factor_steps: at most so many steps for the factors.
-        divide: by β first; without it fine-tuning starts from W ⊙ β, as the paper has it.
+        rounds: maximal number of rounds.
+        factor_steps: maximal number of optimiser steps for α in a round.
+        divide: see above; False starts step 4 from W ⊙ β, as in the paper.
     """
 
     name = "transtailor"
@@ -85,7 +92,7 @@ class TransTailor(ContinuationMethod):
 
 @dataclass(frozen=True)
 class _Tuning:
-    """Fits of factors, and of weights under them."""
+    """The fits of a round: of the factors, then of the weights with fixed factors."""
 
     method: TransTailor
     target: Task
@@ -98,7 +105,7 @@ class _Tuning:
     def candidate(
         self, start: Surrogate, fits: Sequence[FitResult], *others: FitResult, seconds: float = 0.0
     ) -> Candidate[Surrogate]:
-        """What fits from a start led to; other fits were for the choice of its neurons."""
+        """The network that `fits` from `start` produced; `others` are the fits of its factors."""
         phases = self.config.phases.warm_start(self.target)
         solver = build_surrogate(start, self.target, phases, fits, "calibrated")
         flops, held_out = solver.network.flops, fits[-1].held_out
@@ -122,10 +129,10 @@ class _Tuning:
         kept = remaining(importance.value, most, partial(flops_of, solver.network))
         if kept is None:
             return None
-        smaller, weights = shrunk(solver, kept)
+        smaller, weights = subnetwork_of(solver, kept)
         factors = torch.cat(relative_importance(importance.value, kept))
         if method.divide:
-            weights = divided(smaller, weights, factors)
+            weights = divide_by_factors(smaller, weights, factors)
         scaled, vector = Scaled.of(smaller), torch.cat([weights, factors])
         fit = yield from self._fit(scaled, vector, False, self.config, f"tailor.{number}")
         start = replace(solver, network=scaled)
@@ -147,28 +154,41 @@ class _Tuning:
         return steps_of(trainer.fit)(self.target, config.phases.warm_start(self.target), stage)
 
 
-def shrunk(surrogate: Surrogate, kept: Masks) -> tuple[Network, torch.Tensor]:
-    """The network of the neurons that stay, and its weights [size]."""
+def subnetwork_of(surrogate: Surrogate, kept: Masks) -> tuple[Network, torch.Tensor]:
+    """The network of the neurons in `kept` alone, and its weights, [its size].
+
+    Args:
+        kept: True for each neuron that stays, bool [width] a hidden layer.
+    """
     smaller, places = surrogate.network.neurons.subnetwork(kept)
     return smaller, surrogate.weights[places]
 
 
-def divided(network: Network, weights: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
-    """The weights whose function, once neurons are multiplied by factors, is that of `weights`."""
+def divide_by_factors(
+    network: Network, weights: torch.Tensor, factors: torch.Tensor
+) -> torch.Tensor:
+    """Divide the weights out of each neuron by its factor, at least `MIN_DIVISOR`.
+
+    With each neuron's output multiplied by its factor, the network is the same function as before.
+
+    Args:
+        weights: [size].
+        factors: of all hidden neurons, [neurons], layer after layer.
+    """
     neurons = network.neurons
-    parts = factors.clamp(min=SMALLEST).split(list(neurons.widths))
+    parts = factors.clamp(min=MIN_DIVISOR).split(list(neurons.widths))
     return weights / neurons.leaving(parts)
 
 
 def flops_of(network: Network, kept: Masks) -> int:
-    """Multiplications and additions of one evaluation of the network of the neurons that stay."""
+    """Multiplications and additions of one evaluation of the network of the neurons in `kept`."""
     return network.neurons.resized([int(mask.sum()) for mask in kept]).flops
 
 
 def _importance(
     network: Scaled, vector: torch.Tensor, task: Task, sampling: SamplingSpec, seed: int
 ) -> list[torch.Tensor]:
-    """Mean over residuals of |r ∂r/∂α · α|, [width] a hidden layer."""
+    """Mean over residuals of |r ∂r/∂α · α|: a list with [width] of each hidden layer."""
     terms = task.terms(network, vector, sampling, generator(seed, "importance"))
     start = network.inner.size
     factors = torch.arange(start, network.size, device=vector.device)

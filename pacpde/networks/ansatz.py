@@ -57,7 +57,7 @@ class PhysicsAnsatz(Ansatz):
         return len(self.problem.fields)
 
     @property
-    def equation(self) -> Problem:
+    def problem_or_none(self) -> Problem:
         return self.problem
 
     @property
@@ -213,7 +213,7 @@ class TableAnsatz(Ansatz):
         if tuple(names) != ("",):
             raise InvalidValueError(f"a table has no derivatives, got the channels {names}.")
         inputs = (points - points.new_tensor(self.centre)) / points.new_tensor(self.spread)
-        batch = Batch.plain(points, inputs[None], points.new_tensor(self.scale))
+        batch = Batch.without_derivatives(points, inputs[None], points.new_tensor(self.scale))
         offset = points.new_tensor(self.shift).expand(len(points), -1)
         return replace(batch, offset=offset[None])
 

@@ -42,7 +42,7 @@ class Assessment:
         return self.error_estimate is not None and not self.error_estimate <= ERROR_LIMIT
 
     def as_json(self) -> dict[str, Any]:
-        """As `surrogate.json` and records have it; what is not finite becomes null."""
+        """The JSON object in `surrogate.json` and in records; infinite numbers and nan are null."""
         numbers = {"residual": self.residual, "error_estimate": self.error_estimate}
         known = {
             key: value if value is not None and math.isfinite(value) else None

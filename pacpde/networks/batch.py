@@ -1,4 +1,4 @@
-"""Points made ready for a network, and the ansatz that makes them ready."""
+"""Batches: sets of points in the form that a network takes. Ansätze: they compute batches."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
@@ -17,19 +17,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Batch(Stackable):
-    """A set of points, ready for a network.
+    """All that u = g + s m N(φ) needs at a set of points, besides the network N.
 
-    Leading dimensions [...] are a stack of sets, for a stack of networks.
+    A jet has one channel for each derivative: "" for the value, "x", "xx", ... Leading dimensions
+    [...] are a stack of sets, one for each network of a stack.
 
     Attributes:
         coordinates: [..., points, axes].
-        names: derivative channels carried.
-        inputs: jet of the input map, [..., channels, images·points, features].
+        names: derivatives of the channels, as ("", "x", "xx").
+        inputs: jet of the input map φ, [..., channels, images·points, features].
         offset: jet of g, [..., channels, points, fields].
-        product: [..., channels, channels, points], Leibniz' rule for m·N.
-        scale: typical size of each field, [fields].
-        images: 1, or 2 for each axis in which N is made odd, from N(x) and N(−x).
-        first_output: number of the network's output from which on its outputs make the fields.
+        product: matrix that maps the jet of N to the jet of m N (Leibniz' rule),
+            [..., channels, channels, points].
+        scale: s, typical size of each field, [fields].
+        images: evaluations of N for a point: 2ᵏ where N is made odd in k axes, each by
+            (N(x) − N(−x))/2.
+        first_output: index of the first of the network's outputs that give the fields.
     """
 
     stacked = ("coordinates", "inputs", "offset", "product")
@@ -44,14 +47,16 @@ class Batch(Stackable):
     first_output: int = 0
 
     @classmethod
-    def plain(
+    def without_derivatives(
         cls, points: torch.Tensor, inputs: torch.Tensor, scale: torch.Tensor, first_output: int = 0
     ) -> "Batch":
-        """u = scale · N, without derivatives.
+        """The batch of u = s N(φ), with the values as its only channel.
 
         Args:
-            points: [points, axes].
-            inputs: [1, points, features].
+            points: coordinates, [points, axes].
+            inputs: φ, [1, points, features].
+            scale: s, [fields].
+            first_output: see the class.
         """
         offset = points.new_zeros(1, len(points), len(scale))
         product = points.new_ones(1, 1, len(points))
@@ -59,10 +64,15 @@ class Batch(Stackable):
 
     @property
     def size(self) -> int:
+        """Number of points."""
         return self.coordinates.shape[-2]
 
     def subset(self, points: slice | torch.Tensor) -> "Batch":
-        """Some of the points."""
+        """The batch of some of the points.
+
+        Args:
+            points: slice or indices, [chosen points].
+        """
         inputs = self.inputs.unflatten(-2, (self.images, self.size))
         return replace(
             self,
@@ -74,12 +84,16 @@ class Batch(Stackable):
 
     @property
     def batch_key(self) -> Hashable:
-        """What sets that can be stacked have in common."""
+        """Batches with equal keys can be stacked."""
         scale = tuple(self.scale.tolist())
         return self.names, self.images, self.first_output, self.inputs.shape, scale
 
     def fields(self, output: torch.Tensor) -> torch.Tensor:
-        """Fields and derivatives [..., channels, points, fields] from the network's output jet."""
+        """Jet of the fields, [..., channels, points, fields].
+
+        Args:
+            output: jet of N, [..., channels, images·points, outputs].
+        """
         count = len(self.scale)
         if output.shape[-1] != count:
             output = output[..., self.first_output : self.first_output + count]
@@ -91,30 +105,35 @@ class Batch(Stackable):
 
 
 class Ansatz(ABC):
-    """What stands between the coordinates, the network and the fields."""
+    """A map from coordinates and a network N to fields, u = g + s m N(φ); see `Batch`."""
 
     @abstractmethod
     def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
-        """Points [points, axes] made ready, with these derivative channels."""
+        """Compute the batch of some points.
+
+        Args:
+            points: coordinates, [points, axes].
+            names: derivatives of the channels, as ("", "x", "xx").
+        """
 
     @property
     @abstractmethod
     def inputs(self) -> int:
-        """Features the network gets."""
+        """Number of the network's inputs: the features of φ."""
 
     @property
     @abstractmethod
     def outputs(self) -> int:
-        """Outputs the network gives."""
+        """Number of the network's outputs."""
 
     @property
-    def equation(self) -> Problem | None:
-        """The problem whose fields it gives; None for a table."""
+    def problem_or_none(self) -> Problem | None:
+        """The problem whose fields it computes; None for the ansatz of a table."""
         return None
 
     @property
     def coordinates(self) -> tuple[str, ...]:
-        """Names of the coordinates that it takes, in order."""
+        """Names of the coordinates, in order."""
         return ("column",) * self.inputs
 
     @property
@@ -124,27 +143,35 @@ class Ansatz(ABC):
 
     @property
     def odd(self) -> bool:
-        """Whether N is made odd, see `PhysicsAnsatz`."""
+        """Whether N is made odd; see `PhysicsAnsatz`."""
         return False
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All but the problem, as JSON has it."""
+        """All attributes but the problem, as a JSON object; it rebuilds the ansatz."""
         raise InvalidValueError(f"a surrogate in a {type(self).__name__} cannot be saved.")
 
     @property
     def field_ansatz(self) -> "PhysicsAnsatz":
-        """What a network is fitted in that starts from this one's weights."""
+        """The ansatz of the problem's fields, for fits that start from this surrogate's weights.
+
+        Raises:
+            InvalidValueError: for a table, which has no problem.
+        """
         raise InvalidValueError("this surrogate was fitted to a table: it has no problem.")
 
     def with_problem(self, problem: Problem) -> "Ansatz":
-        """The same for another problem of the family."""
+        """The same ansatz for another problem of the family."""
         return self.field_ansatz.with_problem(problem)
 
 
 @dataclass(frozen=True)
 class DerivedAnsatz(Ansatz):
-    """Another ansatz, but for what a subclass changes."""
+    """Base class: an ansatz that changes part of another one.
+
+    Attributes:
+        ansatz: the other one.
+    """
 
     ansatz: Ansatz
 

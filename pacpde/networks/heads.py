@@ -1,7 +1,7 @@
-"""More outputs than an ansatz needs: a second head, hidden features.
+"""Networks with extra outputs: a second head, or the hidden features.
 
-A network with more outputs contains the smaller one: its flat vector has the weights of both. So
-any optimiser fits or freezes the new outputs as it does all weights.
+The flat weight vector of the extended network contains the weights of the original network. So
+any optimiser trains or freezes the extra outputs like all other weights.
 """
 
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ from pacpde.networks.protocol import Network
 
 @dataclass(frozen=True)
 class ExtendedNetwork:
-    """A network with more outputs.
+    """A network with extra outputs. All indices are positions in its flat weight vector.
 
     Attributes:
-        network: of all outputs.
-        weights: of all of it, [size].
-        own: where the weights of the network that it was made from lie, in their order.
-        extra_weights: where those of the new outputs lie, [outputs, inputs].
-        extra_biases: where their biases lie, [outputs].
+        network: with the original and the extra outputs.
+        weights: of `network`, [size].
+        original_indices: of the original network's weights, in their order, int [original size].
+        extra_weights: of the extra outputs' weights, int [extra outputs, last hidden width].
+        extra_biases: of the extra outputs' biases, int [extra outputs].
     """
 
     network: Network
     weights: torch.Tensor
-    own: torch.Tensor
+    original_indices: torch.Tensor
     extra_weights: torch.Tensor
     extra_biases: torch.Tensor
 
@@ -35,10 +35,12 @@ class ExtendedNetwork:
     def of(
         cls, network: Network, weights: torch.Tensor, rows: torch.Tensor, biases: torch.Tensor
     ) -> "ExtendedNetwork":
-        """A network and its weights [size], with more outputs.
+        """Add outputs to a network.
 
         Args:
-            rows, biases: of the new outputs in the last layer, [outputs, inputs] and [outputs].
+            weights: of `network`, [size].
+            rows: last layer's weights of the extra outputs, [extra outputs, last hidden width].
+            biases: of the extra outputs, [extra outputs].
         """
         count, device = len(biases), weights.device
         larger, own = network.enlarged(extra_outputs=count)
@@ -52,7 +54,7 @@ class ExtendedNetwork:
 
     @classmethod
     def with_features(cls, network: Network, weights: torch.Tensor) -> "ExtendedNetwork":
-        """The last hidden units as more outputs."""
+        """Add each unit of the last hidden layer as an extra output."""
         count = network.neurons.widths[-1]
         one, none = weights.new_ones(count), weights.new_zeros(count)
         return cls.of(network, weights, torch.diag(one), none)
@@ -60,10 +62,10 @@ class ExtendedNetwork:
 
 @dataclass(frozen=True)
 class HeadAnsatz(DerivedAnsatz):
-    """The fields of another ansatz from a second head of the network.
+    """The fields of another ansatz, computed from a second head of the network.
 
     Attributes:
-        first: number of outputs before those of the head.
+        first: index of the head's first output.
     """
 
     first: int
@@ -74,10 +76,10 @@ class HeadAnsatz(DerivedAnsatz):
 
 @dataclass(frozen=True)
 class FeatureAnsatz(DerivedAnsatz):
-    """u = the last outputs of a network as they are, in the inputs of another ansatz.
+    """u = the network's last `count` outputs, unscaled, with the input map of another ansatz.
 
     Attributes:
-        count: how many.
+        count: number of these outputs.
     """
 
     count: int
@@ -89,4 +91,6 @@ class FeatureAnsatz(DerivedAnsatz):
     def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
         whole = self.ansatz.batch(points, names)
         inputs = whole.inputs[..., : whole.size, :]  # and none of the images
-        return Batch.plain(points, inputs, points.new_ones(self.count), self.ansatz.outputs)
+        return Batch.without_derivatives(
+            points, inputs, points.new_ones(self.count), self.ansatz.outputs
+        )

@@ -1,4 +1,4 @@
-"""What the entries of a weight vector are: of which tensor, of which layer, bias or weight."""
+"""Layout of a flat weight vector: the tensor and layer of each entry, and which are biases."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -91,7 +91,7 @@ class WeightLayout:
 
 
 def module_layout(module: nn.Module) -> WeightLayout:
-    """Of a torch module's parameters, in their order."""
+    """The layout of a torch module's parameters, in their order."""
     return WeightLayout.of({name: own.shape for name, own in module.named_parameters()})
 
 

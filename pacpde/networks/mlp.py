@@ -82,7 +82,7 @@ class MLP(Network):
 
     @cached_property
     def layout(self) -> WeightLayout:
-        """What the entries of the weight vector are: "layers.0.weight", "layers.0.bias", ..."""
+        """Layout of the weight vector: "layers.0.weight", "layers.0.bias", ..."""
         shapes: dict[str, tuple[int, ...]] = {}
         for number, layer in enumerate(self.layers):
             shapes[f"layers.{number}.weight"] = layer.outputs, layer.inputs
@@ -91,7 +91,7 @@ class MLP(Network):
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Of the hidden layers."""
+        """Number of neurons in each hidden layer."""
         return self.width if isinstance(self.width, tuple) else (self.width,) * self.depth
 
     @property

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Layer:
-    """Where one layer lies in the flat vector: weights [outputs, inputs], then biases [outputs]."""
+    """The place of a layer in the flat vector: weights [outputs, inputs], then biases [outputs]."""
 
     inputs: int
     outputs: int
@@ -172,12 +172,12 @@ class Network(ABC):
     @property
     @abstractmethod
     def layout(self) -> WeightLayout:
-        """What the entries of the weight vector are: tensors by name, biases, the last layer."""
+        """Layout of the weight vector: named tensors, biases, the last layer."""
 
     @property
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """What it is made from, as JSON has it."""
+        """The constructor's arguments, as a JSON object."""
 
     def merged(self, weights: torch.Tensor) -> "tuple[Network, torch.Tensor]":
         """The network that is stored in place of this one, and its weights [size].
@@ -188,13 +188,13 @@ class Network(ABC):
 
     @property
     def head(self) -> slice:
-        """Where the last layer lies in the flat vector."""
+        """The last layer's slice of the flat vector."""
         size = self.layout.size
         return slice(size - sum(own.size for own in self.layout.groups if own.is_head), size)
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """Where each dense layer lies in the flat vector, from the inputs to the outputs."""
+        """Each dense layer's place in the flat vector, from the inputs to the outputs."""
         raise self._lacks("dense layers")
 
     @property

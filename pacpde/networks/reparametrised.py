@@ -185,7 +185,7 @@ class Masked(Reparametrised):
         return torch.cat([own, *others], -1)
 
     def _scores(self, v: torch.Tensor) -> list[torch.Tensor]:
-        """Of each layer's weights, [..., weights]."""
+        """Scores of each layer's weights, [..., weights]."""
         sizes = [layer.inputs * layer.outputs for layer in self.layers]
         return list(v[..., self.inner.size :].split(sizes, -1))
 
@@ -199,7 +199,7 @@ class Scaled(Reparametrised):
         return sum(self.widths)
 
     def factors(self, v: torch.Tensor) -> list[torch.Tensor]:
-        """Of each hidden layer, [..., width]."""
+        """Factors of the neurons of each hidden layer, [..., width]."""
         return list(v[..., self.inner.size :].split(list(self.widths), -1))
 
     def effective(self, v: torch.Tensor) -> torch.Tensor:

@@ -35,7 +35,7 @@ class Stackable:
         return replace(items[0], **parts)  # type: ignore[type-var]
 
     def select(self, chosen: torch.Tensor) -> Self:
-        """Some of a stack, by their numbers or a mask."""
+        """The stack of some of the objects, by indices or a mask."""
         parts = {name: select(getattr(self, name), chosen) for name in self.stacked}
         return replace(self, **parts)  # type: ignore[type-var]
 
@@ -55,7 +55,7 @@ def stack(values: Sequence[Any]) -> Any:
 
 
 def select(value: Any, chosen: torch.Tensor) -> Any:
-    """Some of what was stacked."""
+    """The part of a stacked value that belongs to some of the objects."""
     if value is None:
         return None
     if isinstance(value, torch.Tensor):

@@ -160,7 +160,7 @@ class Surrogate:
 
     def _evaluated(self, channel: str, coordinates: Sequence[Any]) -> Any:
         """The values at a user's coordinates, in their shape, as numpy or torch."""
-        problem = self.ansatz.equation
+        problem = self.ansatz.problem_or_none
         whose = str(problem) if problem else "a surrogate of a table"
         points, shape = as_points(coordinates, self.ansatz.coordinates, whose, self.runtime)
         if problem is not None:

@@ -1,4 +1,4 @@
-"""A surrogate as a JSON object and tensors by name, and back."""
+"""Convert a surrogate to a JSON object and named tensors, and back."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from pacpde.physics.problem import families
 
 
 def as_json(surrogate: Surrogate) -> dict[str, Any]:
-    """All of a surrogate but its tensors."""
+    """The JSON object of a surrogate: everything but its tensors."""
     return {
         **_describe(surrogate.ansatz),
         "network": surrogate.network.settings,
@@ -43,7 +43,13 @@ def as_json(surrogate: Surrogate) -> dict[str, Any]:
 
 
 def tensors_of(surrogate: Surrogate) -> dict[str, torch.Tensor]:
-    """Its weights, and of each retained solver the mask and the weights of its own."""
+    """The tensors of a surrogate, by name.
+
+    Returns:
+        "weights": [size].
+        "mask/NAME": of retained solver NAME, bool [size].
+        "weights/NAME": of a retained solver that has separate weights.
+    """
     tensors = {"weights": surrogate.weights.cpu()}
     for name, solver in surrogate.retained.items():
         tensors[f"mask/{name}"] = solver.mask.cpu()
@@ -53,7 +59,16 @@ def tensors_of(surrogate: Surrogate) -> dict[str, torch.Tensor]:
 
 
 def from_json(about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Surrogate:
-    """The inverse of `as_json` and `tensors_of`; other content raises errors of many classes."""
+    """Rebuild the surrogate of a JSON object and its tensors.
+
+    Args:
+        about: as from `as_json`.
+        tensors: as from `tensors_of`.
+
+    Raises:
+        DataFileError: the family is unknown here, or its equation has changed.
+        Exception: of other classes, where the content is damaged.
+    """
     network = MLP.from_settings(about["network"])
     weights = tensors["weights"]
     if weights.shape != (network.size,):
@@ -86,7 +101,7 @@ def from_json(about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> 
 
 
 def _steps(history: Sequence[Mapping[str, Any]]) -> int:
-    """Of a folder without the key: every chain of fits in a history counts from 0."""
+    """Number of steps, for files without it: in a history each sequence of fits counts from 0."""
     counts = [entry["step"] for entry in history]
     ends = [now for now, after in zip(counts, [*counts[1:], 0], strict=True) if after < now]
     return sum(ends)
@@ -98,7 +113,7 @@ def _assessment(about: Mapping[str, Any]) -> Assessment | None:
 
 
 def _describe(ansatz: Ansatz) -> dict[str, Any]:
-    problem, settings = ansatz.equation, ansatz.settings
+    problem, settings = ansatz.problem_or_none, ansatz.settings
     if problem is None:
         return {"family": None, "constraints": settings}
     check_registered(problem)
@@ -121,7 +136,7 @@ def _ansatz(about: Mapping[str, Any]) -> Ansatz:
             "that family with --plugin (in Python: pacpde.plugins.load_plugin)."
         )
     problem = families.get(about["family"]).from_coefficients(about["coefficients"], about["until"])
-    # one axis came before the key, and meant the same then
+    # files without the key: one odd axis had the same meaning as today
     mirrored = about.get("odd_axes", problem.odd if len(problem.odd) == 1 else ())
     if about["constraints"]["odd"] and tuple(mirrored) != problem.odd:
         before = ", ".join(mirrored) or "all axes at once"

@@ -1,4 +1,4 @@
-"""Trainable neurons for the target: dead ones with other weights into them, and new ones."""
+"""Trainable neurons for the target: draw new weights into dead neurons, or add neurons."""
 
 from dataclasses import replace
 
@@ -21,24 +21,29 @@ def reinit_dead_neurons(
     frequency: float | None = None,
     mode: str = "random",
 ) -> Surrogate:
-    """The same function, with other freed weights into its dead neurons.
+    """Draw new weights into the dead neurons; the network's function stays the same.
 
-    A neuron is dead where no chain of kept weights leads from it to an output. Where all weights
-    into and out of a neuron are 0, the slopes of the loss in them are 0 too, and no step moves
-    them. So the freed weights into dead neurons are drawn. Those from there to the others stay 0.
+    A neuron is dead if no path of kept weights leads from it to an output. If all weights into and
+    out of a neuron are 0, the gradient of the loss in them is 0 too, and no optimiser step changes
+    them. Therefore the freed weights (mask False) into dead neurons are drawn anew. The freed
+    weights out of dead neurons stay 0.
 
     Args:
+        surrogate: pruned: its freed weights are 0.
         mask: True where a weight is kept, bool [size].
-        scale: "random": of the weights, in their spread at the start of a fit; "copy": of the
-            noise, in the mean size of the copied weights.
-        frequency: of the weights that are drawn, see `Network.init_weights`.
-        mode: "random": as at the start of a fit. "copy": those of the neurons that are not dead, of
-            the same layer and in turn, plus noise; these neurons solve the source.
+        seed: of the new weights.
+        scale: factor of the new weights ("random"), or of the noise relative to the mean |w| of the
+            copied weights ("copy").
+        frequency: for "random", see `Network.init_weights`.
+        mode: what the new weights are:
+
+            - "random": as at the start of a fit.
+            - "copy": those of the neurons of the same layer that are not dead, in turn, plus noise.
     """
     check_choice("reinit_mode", mode, REINIT_MODES)
     network, weights = surrogate.network, surrogate.weights
     dead = network.neurons.unreachable(mask)
-    rng = generator(seed, "woken")  # a name of random numbers: another one draws others
+    rng = generator(seed, "woken")  # names the random numbers: do not change it
     new = surrogate.runtime.tensor(network.init_weights(rng, frequency)) * scale
     if mode == "copy":
         _copy_into(new, network, weights, dead, scale, rng)
@@ -54,7 +59,7 @@ def _copy_into(
     scale: float,
     rng: np.random.Generator,
 ) -> None:
-    """Overwrite the weights into dead neurons in `new`, in layers in which others have some."""
+    """In `new`, replace the weights into dead neurons by copies, where a layer has any to copy."""
     layers = zip(network.matrices(weights), network.matrices(new), dead, strict=False)
     for (matrix, bias), (new_matrix, new_bias), dead_rows in layers:
         rows, others = dead_rows.nonzero()[:, 0], (~dead_rows).nonzero()[:, 0]
@@ -68,9 +73,14 @@ def _copy_into(
 
 
 def widen(surrogate: Surrogate, extra_neurons: int, seed: int) -> Surrogate:
-    """The same function and retained solvers with more neurons in each hidden layer.
+    """Add neurons to each hidden layer; the function and the retained solvers stay the same.
 
-    The weights into new neurons are drawn as at the start of a fit; those out of them are 0.
+    The weights into new neurons are drawn as at the start of a fit. The biases of new neurons and
+    the weights out of them are 0.
+
+    Args:
+        extra_neurons: number of new neurons in a layer.
+        seed: of the new weights.
     """
     if extra_neurons == 0:
         return surrogate

@@ -77,4 +77,4 @@ class AugmentedTask(Task):
 
     def _own(self, weights: torch.Tensor) -> torch.Tensor:
         """The task's weights among those of the extended network."""
-        return weights[self.extended.own]
+        return weights[self.extended.original_indices]

@@ -1,4 +1,4 @@
-"""What studies, comparisons and single commands carry out: fits of sources, and cells.
+"""The jobs of studies, comparisons and single commands: fits of sources, and cells.
 
 A cell is one transfer from a source to a target. Both are checked when they are made, and are named
 by all that their results depend on (`key`).
@@ -81,7 +81,7 @@ class Training:
 
     @property
     def surrogate(self) -> Surrogate:
-        """Of the source; without weights, for what is checked before, where it is not trained."""
+        """The source's surrogate; before it is trained, one without weights, for checks."""
         if self.trained is not None:
             return self.trained
         ansatz = PhysicsAnsatz(self.problem)
@@ -89,22 +89,25 @@ class Training:
         return Surrogate(network, ansatz, torch.zeros(0, device="cpu"))
 
     def provenance(self) -> dict[str, Any]:
-        """All that the surrogate of the fit depends on, as the surrogate has it."""
+        """The provenance of the fit's surrogate."""
         about = provenance.of_fit(self.problem, self.config, self.seed, self.runtime)
         return {**about, "grading": dict(self.grading)}
 
     def inputs(self) -> dict[str, Any]:
-        """What another run of the same training has in common with this one."""
+        """All that the key of this training depends on; equal in every run of the same training."""
         return {**self._seedless, "seed": self.seed}
 
     @cached_property
     def _seedless(self) -> dict[str, Any]:
-        about = {**provenance.essence(self.provenance()), "made_by": identity(type(self.problem))}
+        about = {
+            **provenance.comparable(self.provenance()),
+            "made_by": identity(type(self.problem)),
+        }
         del about["seed"]
         if self.together:
             about["together"] = True
         if self.trained is not None:
-            about["origin"] = provenance.essence(self.trained.provenance)
+            about["origin"] = provenance.comparable(self.trained.provenance)
             about["weights"] = provenance.weights_hash(self.trained)
         return about
 
@@ -185,7 +188,7 @@ class Cell:
         return _with_changes(self, training=training)
 
     def provenance(self) -> dict[str, Any]:
-        """All that the result of a trained source depends on, as its surrogate has it."""
+        """The provenance of the result's surrogate; the source must be trained."""
         source = self.training.surrogate
         about = provenance.of_transfer(
             source, self.target, self.transfer_method,
@@ -196,7 +199,7 @@ class Cell:
         return {**about, "grading": choice_inputs(self.reference, self.reference_tolerance)}
 
     def inputs(self) -> dict[str, Any]:
-        """All that the record depends on."""
+        """All that the key of this cell depends on."""
         return {**self._sourceless, "source": self.training.key}
 
     @cached_property

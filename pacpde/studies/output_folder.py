@@ -19,10 +19,10 @@ from pacpde.training.resume import ResumeState
 
 
 class Job(Protocol):
-    """What makes one surrogate: a `Training`, a `Cell` whose source is trained, or another."""
+    """A job that produces one surrogate: a `Training`, or a `Cell` whose source is trained."""
 
     def provenance(self) -> dict[str, Any]:
-        """All that the surrogate depends on, as the surrogate has it."""
+        """The provenance of the surrogate."""
         ...
 
 
@@ -40,7 +40,7 @@ class Identification:
     beside_scipy: bool = False
 
     def provenance(self) -> dict[str, Any]:
-        """All that the result depends on."""
+        """The provenance of the result."""
         return provenance.of_identification(
             self.source, self.points, self.values, self.unknown, self.seed, self.settings
         ) | {"noise": self.noise, "beside_scipy": self.beside_scipy, "grading": {}}
@@ -48,7 +48,7 @@ class Identification:
 
 @dataclass(frozen=True)
 class StoredResult:
-    """What a folder holds where the same command has ended."""
+    """The result of a finished command, read from its folder."""
 
     surrogate: Surrogate
     result: dict[str, Any]
@@ -68,7 +68,7 @@ def reserved(job: Job, output: Path, *, overwrite: bool = False) -> Iterator[Non
 
 
 def load(job: Job, output: Path) -> StoredResult | None:
-    """What the same command left in `output` when it ended; None if there is nothing.
+    """The result of the same command in the folder `output`; None if there is none.
 
     Raises OutputError where the folder holds another surrogate.
     """
@@ -81,7 +81,7 @@ def load(job: Job, output: Path) -> StoredResult | None:
     except DataFileError:
         difference = " that cannot be read"
     else:
-        if result is not None and provenance.same(surrogate.provenance, job.provenance()):
+        if result is not None and provenance.same_call(surrogate.provenance, job.provenance()):
             return StoredResult(surrogate, result)
         other = provenance.differences(surrogate.provenance, job.provenance())
         if surrogate.provenance and set(other) <= {"code", *versions()}:
@@ -105,7 +105,7 @@ def save(job: Job, surrogate: Surrogate, output: Path, result: Mapping[str, Any]
 
 
 def resume_state(output: Path, key: str = "") -> ResumeState:
-    """Where a command with this key keeps its state: beside its folder, which is replaced whole."""
+    """The states of a command's fits, in a hidden folder beside `output`."""
     return ResumeState(_hidden(output), key)
 
 

@@ -9,7 +9,7 @@ import torch
 
 from pacpde import Surrogate, fit, transfer
 from pacpde.errors import InvalidValueError
-from pacpde.methods.transtailor import _importance, divided, flops_of, shrunk
+from pacpde.methods.transtailor import _importance, divide_by_factors, flops_of, subnetwork_of
 from pacpde.networks import checkpoint
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import Scaled
@@ -37,7 +37,7 @@ def test_neurons_without_effect_can_go(source: Surrogate) -> None:
     dead = Surrogate(source.network, source.ansatz, weights)
     kept = [torch.ones(10, dtype=torch.bool) for _ in range(2)]
     kept[0][3] = kept[1][0] = kept[1][5] = False
-    network, smaller = shrunk(dead, kept)
+    network, smaller = subnetwork_of(dead, kept)
     assert network.widths == (9, 8) and network.size == len(smaller) < source.parameters
     again = Surrogate(network, source.ansatz, smaller)
     np.testing.assert_allclose(again(T, X), dead(T, X), atol=1e-14)
@@ -96,7 +96,7 @@ def test_it_stops_before_it_loses_too_much(source: Surrogate) -> None:
 
 def test_dividing_keeps_the_function_under_the_factors(source: Surrogate) -> None:
     factors = torch.linspace(0.2, 3.0, 20, dtype=torch.float64)
-    weights = divided(source.network, source.weights, factors)
+    weights = divide_by_factors(source.network, source.weights, factors)
     scaled = Scaled.of(source.network)
     network, plain = scaled.merged(torch.cat([weights, factors]))
     again = Surrogate(network, source.ansatz, plain)

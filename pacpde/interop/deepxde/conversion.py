@@ -222,7 +222,7 @@ def to_network(surrogate: Surrogate, like: Any) -> nn.Module:
             f"like is {like!r}, expected the DeepXDE model or network that the surrogate came from."
         )
     net: Any = plain_copy(own)
-    if surrogate.ansatz.equation is None:
+    if surrogate.ansatz.problem_or_none is None:
         raise InvalidValueError("the surrogate fits a table: it solves no problem of DeepXDE's.")
     network, ansatz = surrogate.network, surrogate.field_ansatz
     if _network(net).neurons.resized(network.neurons.widths) != network:
