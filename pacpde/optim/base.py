@@ -1,4 +1,4 @@
-"""What every optimiser does, the registry of them, and how one is named with its options."""
+"""The interface of optimisers, their registry, and their names with options."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -16,7 +16,7 @@ State = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Progress:
-    """Where an optimiser has got to.
+    """The state of an optimiser after some steps.
 
     Attributes:
         x: trainable weights [n_trainable].
@@ -102,7 +102,7 @@ def optimiser_from(wanted: Any) -> str | Optimiser:
 
 
 def describe_optimiser(optimiser: str | Optimiser) -> str | dict[str, Any]:
-    """As records name it: by its name, with its options where they are not the default."""
+    """The entry of an optimiser in records: its name, with the options that are not the default."""
     if isinstance(optimiser, str):
         return optimiser
     kind: Any = type(optimiser)

@@ -14,7 +14,7 @@ from pacpde.optim.least_squares import LeastSquares
 
 
 class Rule(ABC):
-    """How the next iterate follows from a gradient; keeps its own state."""
+    """An update rule: computes the next iterate from a gradient, and has a state of its own."""
 
     @abstractmethod
     def step(self, iterate: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
@@ -22,11 +22,11 @@ class Rule(ABC):
 
     @abstractmethod
     def state(self) -> State:
-        """All that it needs to go on."""
+        """The state that `load` needs to continue exactly."""
 
     @abstractmethod
     def load(self, state: State) -> None:
-        """Go on from there."""
+        """Continue from a state that `state` returned."""
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ class LeastSquares(Stackable):
 
     @property
     def batch_key(self) -> Hashable:
-        """What problems that can be stacked have in common."""
+        """Problems with equal keys can be stacked."""
         anchor = None if self.anchor is None else self.anchor.uniform
         keys = tuple(term.batch_key for term in self.terms)
         where = str(self.weights.device), self.weights.dtype

@@ -31,7 +31,7 @@ class NormalSystem(ABC):
         self.gradient = jacobian.transposed_times(r) + self.anchor_grad
 
     def select(self, chosen: torch.Tensor) -> Self:
-        """Some of a stack, before they are damped."""
+        """The systems of some of a stack, before they are damped."""
         some = copy(self)
         some.jacobian = self.jacobian.select(chosen)
         for name in self.STACKED:
@@ -64,14 +64,14 @@ class NormalSystem(ABC):
 
 
 class Dense(NormalSystem):
-    """By Cholesky of a matrix, [..., n, n], of which only the lower half is right."""
+    """Solves by Cholesky of a matrix [..., n, n]; only its lower half is valid."""
 
     STACKED = (*NormalSystem.STACKED, "matrix", "diagonal")
     matrix: torch.Tensor
     diagonal: torch.Tensor
 
     def factorise(self, shift: torch.Tensor) -> None:
-        """Of the matrix, its diagonal replaced."""
+        """Replace the diagonal of the matrix by `shift`, [..., n], and factorise it."""
         self.matrix.diagonal(dim1=-2, dim2=-1).copy_(shift)
         # LAPACK goes down columns: it sees the transpose, and copies nothing crosswise
         self.upper, info = torch.linalg.cholesky_ex(self.matrix.mT, upper=True)
@@ -85,7 +85,7 @@ class Dense(NormalSystem):
 
 
 class ParameterSpace(Dense):
-    """By Cholesky of JᵀJ + S + μI, [..., n_trainable, n_trainable]."""
+    """Solves by Cholesky of JᵀJ + S + μI, [..., n_trainable, n_trainable]."""
 
     name = "parameter space"
 
@@ -107,7 +107,7 @@ class ParameterSpace(Dense):
 
 
 class ResidualSpace(Dense):
-    """By Cholesky of JJᵀ + sI, [..., rows, rows], where S = (s − μ)I.
+    """Solves by Cholesky of JJᵀ + sI, [..., rows, rows], where S = (s − μ)I.
 
     δ = −a/s − Jᵀ(JJᵀ + sI)⁻¹(r − J a/s), a the gradient of the anchor.
     """
@@ -137,7 +137,7 @@ class ResidualSpace(Dense):
 
 
 class Krylov(NormalSystem):
-    """By conjugate gradients; no matrix is formed.
+    """Solves by conjugate gradients; no matrix is formed.
 
     Attributes:
         accuracy: relative residual at which they end.

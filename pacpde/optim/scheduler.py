@@ -32,7 +32,7 @@ stacking: ContextVar[bool] = ContextVar("stacking", default=False)  # whether fi
 
 
 class BatchError(SolverError):
-    """Some fits of a batch failed; the others are kept.
+    """Some fits of a batch failed; the results of the others are in `results`.
 
     Attributes:
         results: of every fit, in order; None where it failed.
@@ -53,7 +53,7 @@ class BatchError(SolverError):
 
 @dataclass(frozen=True)
 class BatchResult(Generic[T]):
-    """How jobs ended.
+    """Results and errors of several jobs.
 
     Attributes:
         results: in order; None where one failed.
@@ -135,7 +135,7 @@ class BatchScheduler:
 
     @classmethod
     def of(cls, workers: int | None, device: str, stacked: bool | None = None) -> "BatchScheduler":
-        """What is not given: one worker and stacks on a GPU, else as many as torch has threads."""
+        """Defaults: on a GPU one worker and stacks, on a CPU one worker for each torch thread."""
         if workers is None:
             workers = torch.get_num_threads() if device == "cpu" else 1
         check_count("workers", workers, 1)
@@ -144,7 +144,7 @@ class BatchScheduler:
         return cls(workers, stacked)
 
     def run(self, fits: Sequence[Steps[T]]) -> BatchResult[T]:
-        """How the fits ended, once all have; one that fails leaves the others alone."""
+        """Run all fits and return their results; a fit that fails does not stop the others."""
         results: list[Any] = [None] * len(fits)
         errors: dict[int, BaseException] = {}
 
@@ -288,7 +288,7 @@ def _stack_memory(request: StepRequest) -> int:
 
 
 def _matrix_bytes(problem: LeastSquares) -> int:
-    """Of the Jacobian, and of a normal matrix with its factor."""
+    """Bytes of the Jacobian, and of a normal matrix with its factor."""
     rows = sum(term.batch.size for term in problem.terms) * problem.network.outputs
     columns = int(problem.trainable_mask.sum())
     return problem.weights.element_size() * (rows * columns + 2 * min(rows, columns) ** 2)

@@ -1,4 +1,4 @@
-"""How the values at measured points follow the coefficients, along solutions of the equation."""
+"""Derivatives of the solution at measured points with respect to the coefficients."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,28 +14,31 @@ from pacpde.residuals.jacobian import MEMORY, Jacobian, linearise
 from pacpde.residuals.task import SamplingSpec
 from pacpde.residuals.terms import Term
 
-DAMPING = 1e-9  # of the equation's linear system, relative to its mean diagonal
+DAMPING = 1e-9  # of the normal equations, relative to their mean diagonal
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """Measured values along solutions of the equation, to first order.
+    """First-order expansion of the solution in the unknowns θ, at measured points.
+
+    A row is one measured value; rows are in the order of the fields. θ is defined by `Unknowns`.
 
     Attributes:
-        misses: (u − y) / scale, [rows], field after field.
-        slopes: of the misses in the unknown numbers, [rows, unknowns].
-        correction: by how much one more step of the fit would move the misses, [rows].
-        weights: dw/dθ, [size, unknowns].
+        residuals: r = (u − y) / scale, solution minus measured values, [rows].
+        slopes: dr/dθ, [rows, unknowns].
+        correction: change of r by one more Gauss–Newton step of the weights, on the equation,
+            [rows]. It estimates the error of r where the solution is not fully converged.
+        weight_slopes: dw/dθ, [size, unknowns].
     """
 
-    misses: np.ndarray
+    residuals: np.ndarray
     slopes: np.ndarray
     correction: np.ndarray
-    weights: torch.Tensor
+    weight_slopes: torch.Tensor
 
-    def ahead(self, step: np.ndarray) -> torch.Tensor:
-        """The change of the weights with a step of the unknowns, [size]."""
-        return self.weights @ self.weights.new_tensor(step)
+    def weight_step(self, step: np.ndarray) -> torch.Tensor:
+        """Change of the weights, [size], for a step of the unknowns, [unknowns]."""
+        return self.weight_slopes @ self.weight_slopes.new_tensor(step)
 
 
 def sensitivity(
@@ -47,34 +50,42 @@ def sensitivity(
     sampling: SamplingSpec,
     memory_bytes: int = MEMORY,
 ) -> Sensitivity:
-    """By the implicit function theorem.
+    """Differentiate the solution in the unknowns θ by the implicit function theorem.
 
-    The weights w(θ) keep the residuals r(w, θ) = 0, so that dw/dθ = −J⁺ ∂r/∂θ with J = ∂r/∂w, and
-    du/dθ = ∂u/∂w dw/dθ + ∂u/∂θ. ∂/∂θ are central differences at the same weights: they hold for
-    every family, also where coefficients stand in start and edges.
+    The weights w(θ) solve the equation, F(w, θ) = 0 with its residuals F. So
+
+        dw/dθ = −J⁺ ∂F/∂θ  with J = ∂F/∂w,    du/dθ = ∂u/∂w dw/dθ + ∂u/∂θ.
+
+    ∂F/∂θ and ∂u/∂θ are central differences at fixed weights. They are right for every family, also
+    for coefficients of the initial or boundary conditions.
 
     Args:
-        numbers: the unknowns at which `weights` solve the equation, [unknowns].
-        sampling: of the points at which residuals are taken.
-        memory_bytes: bytes that the Jacobian may take.
+        task: the equation and the measurements.
+        unknowns: names and units of θ.
+        numbers: θ, [unknowns].
+        weights: which solve the equation at θ, [size].
+        sampling: of the points of the equation's residuals.
+        memory_bytes: limit for the Jacobian.
     """
     here = task.equation_at(unknowns.at(numbers))
-    equation, measured = here.equation(sampling), here.misses(sampling)
+    equation, measured = here.equation_terms(sampling), here.measurement_term(sampling)
     r, jacobian = linearise(network, weights, equation, None, memory_bytes)
-    misses, own = linearise(network, weights, [measured], None, memory_bytes)
+    misfit, own = linearise(network, weights, [measured], None, memory_bytes)
     system = normal_system(r, jacobian, None, weights)
     system.damp(weights.new_tensor(DAMPING * _mean_square(jacobian)))
     columns, ways = [], []
     for number, pair in enumerate(unknowns.around(numbers)):
         distance = float((pair[1] - pair[0])[number])
         ends = [task.equation_at(unknowns.at(end)) for end in pair]
-        moved = _change(network, weights, [end.equation(sampling) for end in ends]) / distance
-        shifted = _change(network, weights, [[end.misses(sampling)] for end in ends]) / distance
+        moved = _change(network, weights, [end.equation_terms(sampling) for end in ends]) / distance
+        shifted = (
+            _change(network, weights, [[end.measurement_term(sampling)] for end in ends]) / distance
+        )
         ways.append(system.step_for(moved))
         columns.append(own.times(ways[-1]) + shifted)
     correction = own.times(system.step_for(r))
     size = measured.batch.size**0.5  # the rows of a term are scaled to a mean square
-    rows = torch.column_stack([misses, correction, *columns]) * size
+    rows = torch.column_stack([misfit, correction, *columns]) * size
     found = rows.double().cpu().numpy()
     return Sensitivity(found[:, 0], found[:, 2:], found[:, 1], torch.stack(ways, -1))
 

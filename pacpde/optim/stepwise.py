@@ -47,7 +47,7 @@ Request = StepRequest | Work
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a request, and the seconds that it took: of a stack its share."""
+    """The result of a request, and the seconds that it took; in a stack, its share of them."""
 
     value: Any
     seconds: float

@@ -1,4 +1,4 @@
-"""The residual of a solution as a share of the equation's terms, and the error it leads to."""
+"""Assess a solution without a reference: relative residual and estimated error."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,21 +11,27 @@ from pacpde.networks.assessment import Assessment
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.narrow import RIGHT_HAND_SIDE
 from pacpde.physics.problem import Problem
-from pacpde.residuals.error_estimate import error_estimate, linearised
+from pacpde.residuals.error_estimate import error_estimate, linearise_equation
 
-EXTRA_POINTS = 15  # times as many more where the equation reads the coordinates
-BOX_POINTS = 2048  # around a narrow feature
-NOTE_RATIO = 2  # of the residual with a narrow feature to that without, above which it is noted
-CHUNK = 8192  # points at once
-SCALE_RATIO = 30  # of a field's size to its declared scale, or of that to it, that is noted
+EXTRA_POINTS = 15  # extra points a held-out point, if the equation reads the coordinates
+BOX_POINTS = 2048  # points around each narrow feature
+NOTE_RATIO = 2  # a note is added where narrow features increase the residual by this factor
+CHUNK = 8192  # points that are evaluated at once
+SCALE_RATIO = 30  # a note is added where a field's size differs from its scale by this factor
 
 
 def assess(solver: Surrogate, points: torch.Tensor, estimate: bool = True) -> Assessment:
-    """How far a solution can be trusted, from its equation alone.
+    """Assess a solution by its equation alone, without a reference.
 
     Args:
-        points: held out, [points, axes].
-        estimate: whether its error is estimated; that costs about as much as some steps of a fit.
+        solver: a surrogate of an evolution equation u_t = rhs.
+        points: held-out points, [points, axes].
+        estimate: whether the error is estimated too, and narrow features are searched. Both cost
+            about as much as a few steps of a fit.
+
+    Returns:
+        The root mean square residual of the worst equation, relative to that of the equation's
+        terms; the estimated error (`error_estimate`) or None; notes for the user.
     """
     problem = solver.problem
     if problem.coordinates_read:
@@ -34,7 +40,7 @@ def assess(solver: Surrogate, points: torch.Tensor, estimate: bool = True) -> As
     sizes, residuals, fields = _Sums.sizes([(1.0, sums)])
     residual = _worst_share(residuals, sizes)
     notes = list(_scale_notes(problem, fields))
-    # points of a continuation go without: the search for narrow features takes longer than they do
+    # the search for narrow features takes longer than a short fit of a continuation
     features = problem.narrow_features if estimate else ()
     narrow = [one for one in features if one.what == RIGHT_HAND_SIDE]
     boxes = []
@@ -60,11 +66,11 @@ class _Sums:
     """Sums of squares over some points.
 
     Attributes:
-        points: how many.
-        residuals: u_t − rhs, [fields].
-        terms: the terms of every equation, [terms, fields]: u_t, every ∂rhs/∂c · c for a derivative
-            c of a field, and what these leave of the right-hand side (sources).
-        values: the fields, [fields].
+        points: number of points.
+        residuals: of u_t − rhs, [fields].
+        terms: of the terms of each equation, [terms, fields]. The terms are u_t, ∂rhs/∂c · c for
+            each derivative c of each field, and the rest of rhs (sources).
+        values: of the fields, [fields].
     """
 
     points: int
@@ -74,7 +80,7 @@ class _Sums:
 
     @classmethod
     def at(cls, solver: Surrogate, points: torch.Tensor) -> "_Sums":
-        jet, slopes, rates = linearised(solver, points)
+        jet, slopes, rates = linearise_equation(solver, points)
         changes = jet[solver.problem.channels.index("t")]
         linear = slopes * jet.unsqueeze(2)  # [channels, points, equations, fields]
         rest = rates - linear.sum((0, 3))
@@ -91,10 +97,10 @@ class _Sums:
     def sizes(
         cls, parts: Sequence[tuple[float, Sequence["_Sums"]]]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Root mean squares of terms (added up), residuals and fields, each [fields].
+        """Root mean squares: of the terms (their sum), the residuals and the fields, each [fields].
 
         Args:
-            parts: (share of the domain that they stand for, points in chunks).
+            parts: (share of the domain that the points represent, their sums in chunks).
         """
 
         def size(of: Callable[["_Sums"], torch.Tensor]) -> torch.Tensor:
@@ -112,19 +118,19 @@ class _Sums:
 
 
 def _worst_share(residuals: torch.Tensor, sizes: torch.Tensor) -> float:
-    """Residual over the size of the equation's terms, of the worst equation."""
+    """The largest ratio of an equation's residual to the size of its terms."""
     worst = float(torch.where(residuals == 0, 0.0, residuals / sizes).max())
     return worst if math.isfinite(worst) else math.inf
 
 
 def _random_points(problem: Problem, count: int) -> torch.Tensor:
-    """Random points for an equation that reads the coordinates: its sources may be narrow."""
+    """More points for an equation that reads the coordinates: its sources may be narrow."""
     unit = np.random.default_rng(0).uniform(size=(count, len(problem.axes)))
     return torch.from_numpy(problem.domain.from_unit(unit))
 
 
 def _scale_notes(problem: Problem, sizes: torch.Tensor) -> list[str]:
-    """Fields whose size is far from what their family declares, each in a sentence."""
+    """A sentence for each field whose size is far from the scale that the family declares."""
     notes = []
     for name, scale, size in zip(problem.fields, problem.scales, sizes.tolist(), strict=True):
         if size > SCALE_RATIO * scale or 0 < size < scale / SCALE_RATIO:

@@ -1,15 +1,16 @@
-"""The error that the residual of a solution grows into, without a reference.
+"""Estimate the error of a solution from its residual, without a reference.
 
-A residual bounds the rate of the error, not the error: along a chaotic orbit it grows
-exponentially, in a slow equation it adds up over a long time. To first order the error obeys the
-linearised equation
+A small residual does not mean a small error: the error grows exponentially along a chaotic orbit,
+and adds up over a long time in a slow equation. To first order the error e obeys the linearised
+equation
 
-    e_t = Σ_c ∂rhs/∂c · ∂_c e + (rhs(u) − u_t),    e = start − u at the start, edge − u on edges,
+    e_t = Σ_c ∂rhs/∂c · ∂_c e + (rhs(u) − u_t),
+    e = initial value − u at the start,    e = edge value − u on Dirichlet edges,
 
-with a sum over the derivatives c in the right-hand side. That is one Newton step on the
-differential equation (defect correction, Stetter 1978, doi:10.1007/BF01432879). It is solved with
-finite differences of three points on a grid that follows the solution, and the trapezoidal rule.
-An error of a few per cent of itself is enough here.
+with a sum over the derivatives c in the right-hand side rhs. That is one Newton step on the
+differential equation (defect correction, Stetter 1978, doi:10.1007/BF01432879); rhs(u) − u_t is the
+defect. The equation is solved by three-point finite differences on a grid that is refined where the
+solution is steep, and by the trapezoidal rule in time. An accuracy of a few per cent is enough.
 """
 
 from dataclasses import dataclass
@@ -27,16 +28,17 @@ from pacpde.residuals.estimate_grid import NODES, Grid
 from pacpde.residuals.terms import channels_of
 from pacpde.runtime import gradients
 
-DEFECT_TIMES, DEFECT_PLACES = 2048, 4  # even times, and places at each, of the defects
-CHUNK = 8192  # points at once
-START_POINTS, BOX_POINTS = 2**16, 2**12  # of a narrow start, and around its features
+DEFECT_TIMES, DEFECT_PLACES = 2048, 4  # equidistant times, and random places at each time
+CHUNK = 8192  # points that are evaluated at once
+START_POINTS, BOX_POINTS = 2**16, 2**12  # points of an initial field, and around a narrow feature
 
 
 def error_estimate(solver: Surrogate) -> float | None:
-    """Relative L2 error of the worst field, to first order; None where it is not known how.
+    """Estimate the relative L2 error of the worst field, to first order.
 
-    Equations that are not of the form u_t = rhs with derivatives in space up to second order, and
-    more than three space axes, are left out.
+    Returns:
+        The estimate, inf where it overflows. None where no estimate exists: for an equation that is
+        not u_t = rhs with space derivatives up to second order, or for more than three space axes.
     """
     problem = solver.problem
     channels = problem.channels
@@ -63,7 +65,7 @@ def error_estimate(solver: Surrogate) -> float | None:
 
 
 def _defects_in_time(solver: Surrogate) -> np.ndarray:
-    """Mean size of the defect at even times, [times]; empty where the equation reads no time."""
+    """Mean |defect| at equidistant times, [times]; empty unless a PDE reads the time."""
     problem = solver.problem
     if not problem.domain.space or "t" not in problem.coordinates_read:
         return np.zeros(0)
@@ -72,14 +74,14 @@ def _defects_in_time(solver: Surrogate) -> np.ndarray:
     points = torch.from_numpy(problem.domain.from_unit(unit.reshape(-1, unit.shape[-1])))
     total = np.zeros(0)
     for own in points.to(solver.weights).split(CHUNK):
-        jet, _, rates = linearised(solver, own)
+        jet, _, rates = linearise_equation(solver, own)
         defect = (rates - jet[problem.channels.index("t")]) / rates.new_tensor(problem.scales)
         total = np.append(total, defect.abs().sum(-1).double().cpu().numpy())
     return np.nan_to_num(total.reshape(DEFECT_TIMES, DEFECT_PLACES).mean(1), posinf=0.0)
 
 
 def _missed_start(solver: Surrogate) -> float:
-    """Relative L2 by which a start is missed that is too narrow for the nodes; else 0."""
+    """Relative L2 error at the start, for initial fields too narrow for the grid; else 0."""
     problem = solver.problem
     narrow = [one for one in problem.narrow_features if one.what == START]
     if not narrow:
@@ -102,15 +104,15 @@ def _missed_start(solver: Surrogate) -> float:
 
 @dataclass(frozen=True)
 class _Linearised:
-    """The equation around a solution, at every time and node of a grid.
+    """The linearised equation at every time and node of a grid.
 
     Attributes:
         values: the fields, [times, nodes, fields].
         slopes: derivative channel → ∂(rhs of field i)/∂(channel of field j),
             [times, nodes, fields i, fields j].
         defect: rhs(u) − u_t, [times, nodes, fields].
-        start_error: [nodes, fields].
-        edge_error: what Dirichlet edges are missed by, [times, nodes, fields]; 0 inside.
+        start_error: initial value − u, [nodes, fields].
+        edge_error: edge value − u on Dirichlet edges, 0 elsewhere, [times, nodes, fields].
     """
 
     values: np.ndarray
@@ -125,7 +127,7 @@ class _Linearised:
         shape = (len(grid.times), len(grid.nodes))
         columns = [np.repeat(grid.times, shape[1]), *np.tile(grid.nodes, (shape[0], 1)).T]
         points = torch.from_numpy(np.stack(columns, -1)).to(weights)
-        jet, slopes, rates = linearised(solver, points)
+        jet, slopes, rates = linearise_equation(solver, points)
         names = problem.channels
 
         def shaped(values: torch.Tensor) -> np.ndarray:
@@ -145,13 +147,17 @@ class _Linearised:
 
 
 @gradients()
-def linearised(
+def linearise_equation(
     solver: Surrogate, points: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """A solution and its equation at points [points, axes].
+    """Evaluate a solution and linearise its equation at some points.
+
+    Args:
+        points: coordinates, [points, axes].
 
     Returns:
-        jet: [channels, points, fields], in the order of `problem.channels`.
+        jet: the fields and their derivatives, [channels, points, fields], in the order of
+            `problem.channels`.
         slopes: ∂(rhs of field i)/∂(channel of field j), [channels, points, fields i, fields j].
         rates: the right-hand sides, [points, fields].
     """
@@ -165,7 +171,7 @@ def linearised(
 
 
 def _edge_error(problem: Problem, grid: Grid, values: np.ndarray) -> np.ndarray:
-    """What the solution misses Dirichlet edges by; where two meet, the one that comes first."""
+    """Edge value − u on Dirichlet edges; in a corner, that of the first axis."""
     error = np.zeros_like(values)
     for position, axis in reversed(list(enumerate(problem.domain.space))):
         edge = problem.edges[axis.name]
@@ -177,7 +183,7 @@ def _edge_error(problem: Problem, grid: Grid, values: np.ndarray) -> np.ndarray:
 
 
 def _solved_as_ode(linear: _Linearised, grid: Grid) -> np.ndarray:
-    """A system without space: the factors of every step at once, then one step after the other."""
+    """Solve a system of ODEs by the trapezoidal rule; the matrices of all steps at once."""
     jacobian = linear.slopes[""][:, 0]
     defect = linear.defect[:, 0]
     half = np.diff(grid.times)[:, None, None] / 2
@@ -194,7 +200,7 @@ def _solved_as_ode(linear: _Linearised, grid: Grid) -> np.ndarray:
 
 
 def _solved_as_pde(linear: _Linearised, grid: Grid) -> np.ndarray:
-    """One sparse factorisation a step, the first two steps implicit."""
+    """Solve a PDE by the trapezoidal rule after two implicit Euler steps."""
     times, nodes, fields = linear.values.shape
     inside = np.tile(grid.inside, fields)
     operators = _Assembled(grid, fields)
@@ -224,7 +230,7 @@ def _solved_as_pde(linear: _Linearised, grid: Grid) -> np.ndarray:
 
 
 class _Assembled:
-    """The operator Σ_c ∂rhs/∂c ∂_c at one time, from entries whose places never change."""
+    """Assembles the operator Σ_c ∂rhs/∂c ∂_c at one time; its sparsity pattern is constant."""
 
     def __init__(self, grid: Grid, fields: int) -> None:
         self.nodes, self.fields = len(grid.nodes), fields

@@ -1,4 +1,4 @@
-"""Coefficients that are to be found, and the task of a solver that follows them."""
+"""Identification: the unknown coefficients, and the task of the solver."""
 
 from dataclasses import dataclass
 
@@ -10,35 +10,37 @@ from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
 from pacpde.residuals.terms import Term
 
-STEP = 1e-4  # of the differences in the coefficients, in their units
+STEP = 1e-4  # of finite differences in the coefficients, in their units
 SPAN = 1e-2  # share of its bounds that is the unit of a coefficient near 0
 
 
 @dataclass(frozen=True)
 class Unknowns:
-    """Coefficients of a problem that are to be found, as numbers without a unit.
+    """The unknown coefficients of a problem as a vector θ, [unknowns].
 
-    A coefficient that is positive by its bounds is fitted by its logarithm.
+    θ is log c for a coefficient c with positive bounds, and c for all others.
 
     Attributes:
-        problem: has where they start, and all other coefficients.
+        problem: initial guess of the unknown coefficients, and values of all others.
+        names: of the unknown coefficients, in the order of θ.
     """
 
     problem: Problem
     names: tuple[str, ...]
 
     def logarithmic(self, name: str) -> bool:
+        """Whether θ has the logarithm of this coefficient."""
         return self.problem.declared()[name].lower > 0
 
     @property
     def start(self) -> np.ndarray:
-        """The numbers of `problem`, [unknowns]."""
+        """θ of `problem`, the initial guess, [unknowns]."""
         values = self.problem.coefficients
         return np.array([self._number(name, values[name]) for name in self.names])
 
     @property
     def bounds(self) -> np.ndarray:
-        """[2, unknowns], lower and upper."""
+        """Lower and upper bounds of θ, [2, unknowns]."""
         declared = [(name, self.problem.declared()[name]) for name in self.names]
         return np.array(
             [[self._number(name, end) for name, c in declared for end in [getattr(c, side)]]
@@ -47,7 +49,7 @@ class Unknowns:
 
     @property
     def units(self) -> np.ndarray:
-        """A typical change of each number, [unknowns]: 1 for a logarithm."""
+        """A typical change of each entry of θ, [unknowns]: 1 for a logarithm."""
         units = []
         for name, number in zip(self.names, self.start, strict=True):
             about = self.problem.declared()[name]
@@ -56,7 +58,7 @@ class Unknowns:
         return np.array(units)
 
     def at(self, numbers: np.ndarray) -> Problem:
-        """The problem with the coefficients that stand for some numbers, within their bounds."""
+        """The problem with the coefficients of θ = `numbers`, clipped to their bounds."""
         values = {}
         for name, number in zip(self.names, numbers, strict=True):
             about = self.problem.declared()[name]
@@ -67,7 +69,7 @@ class Unknowns:
     def around(
         self, numbers: np.ndarray, step: float = STEP
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """(behind, ahead) in each number by a step of its unit, within the bounds."""
+        """For each unknown: θ minus and plus `step` of its unit, clipped to the bounds."""
         pairs = []
         for k, unit in enumerate(self.units):
             move = np.zeros_like(numbers)
@@ -84,23 +86,22 @@ class Unknowns:
 class IdentificationTask(PhysicsTask):
     """An equation to solve, and measurements to compare the solution with.
 
-    The measurements are no part of a fit: its weights are to solve the equation, for all
-    coefficients, and the coefficients are to meet the measurements.
+    The weights are fitted to the equation alone. The coefficients are fitted to the measurements.
 
     Attributes:
-        measured: points and values.
+        measured: points and values of the measurements.
     """
 
     measured: Measurements | None = None
 
-    def equation(self, sampling: SamplingSpec) -> list[Term]:
-        """Its residuals at some of the held-out points, the same for all coefficients."""
+    def equation_terms(self, sampling: SamplingSpec) -> list[Term]:
+        """Residuals of the equation at held-out points; these are the same for all coefficients."""
         return [
             term.subset(slice(0, min(sampling.points, term.batch.size)))
             for term in self._held_out_terms(sampling)
         ]
 
-    def misses(self, sampling: SamplingSpec) -> Term:
-        """(u − y) / scale at the measured points."""
+    def measurement_term(self, sampling: SamplingSpec) -> Term:
+        """Residual (u − y) / scale at the measured points."""
         assert self.measured is not None
         return self.measured.term(self.ansatz(sampling), self.runtime)

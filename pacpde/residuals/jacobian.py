@@ -102,7 +102,7 @@ class Jacobian(Stackable):
 
     @property
     def bytes(self) -> int:
-        """Of all of it, and of the whole stack."""
+        """Bytes of the dense Jacobian, of the whole stack."""
         return self._column_bytes(self.rows) * self.shape[1]
 
     def select(self, chosen: torch.Tensor) -> "Jacobian":
@@ -133,7 +133,7 @@ class Jacobian(Stackable):
         return total[..., self.trainable_indices]
 
     def dense(self) -> torch.Tensor:
-        """All of it, [..., rows, trainable]."""
+        """The dense matrix, [..., rows, trainable]."""
         matrix = self.matrix
         return (self.written(self.parts, self.rows) if matrix is None else matrix).mT
 
@@ -173,7 +173,7 @@ class Jacobian(Stackable):
     def written(
         self, parts: Iterable[Factors], rows: int, columns: Sequence[Columns] | None = None
     ) -> torch.Tensor:
-        """Some columns, or all, of some parts of so many rows, transposed: [..., columns, rows]."""
+        """The transposed Jacobian of some parts, [..., columns, rows], with some or all columns."""
         columns = self._columns(self.shape[1]) if columns is None else columns
         count = sum(own.count for own in columns)
         matrix = self.like.new_empty(*self.like.shape[:-1], count, rows)

@@ -1,4 +1,4 @@
-"""Tasks: what a fit is to meet, as residual terms at points drawn when it asks for them."""
+"""Tasks: what a network is fitted to, as residual terms at sampled points."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SamplingSpec:
-    """What a fit asks for: how many points, up to when, and in which ansatz."""
+    """How a task samples the points of a fit.
+
+    Attributes:
+        points: number of points of the equation's residual.
+        odd: whether the ansatz makes the network odd; see `PhysicsAnsatz`.
+        horizon: share of the time span, from its start, in which points lie; above 0, at most 1.
+    """
 
     points: int = 2000
     odd: bool = False
@@ -33,11 +39,15 @@ class SamplingSpec:
 
 
 class Task(ABC):
-    """Training terms, and the held-out measure that stops a fit.
+    """Base class of tasks: the terms of the loss, and the held-out residual that stops a fit.
+
+    Arguments of many methods:
+        network, weights: the network, and its flat weight vector, [size].
+        sampling: how points are sampled.
 
     Attributes:
         runtime: device and dtype of the terms.
-        problem: the problem that it is about; a table has none.
+        problem: the problem to solve; a task of a table has none.
     """
 
     runtime: Runtime
@@ -45,16 +55,24 @@ class Task(ABC):
 
     @property
     def solves_equation(self) -> bool:
-        """Whether it has an equation to solve; otherwise values alone are fitted."""
+        """Whether there is an equation to solve; False if only values are fitted."""
         return False
 
     @property
     def physics_task(self) -> "PhysicsTask":
-        """The task of the equation; only where `solves_equation`."""
+        """The task of the equation.
+
+        Raises:
+            InvalidValueError: unless `solves_equation`.
+        """
         raise InvalidValueError("this task fits a table: it has no equation.")
 
     def equation_at(self, problem: Problem) -> "Task":
-        """The equation alone at other coefficients, no labels; only where `solves_equation`."""
+        """The task of the equation at the coefficients of `problem`, without labels.
+
+        Raises:
+            InvalidValueError: unless `solves_equation`.
+        """
         return self.physics_task.equation_at(problem)
 
     @abstractmethod
@@ -63,31 +81,39 @@ class Task(ABC):
 
     @abstractmethod
     def ansatz(self, sampling: SamplingSpec) -> Ansatz:
-        """The ansatz to fit in."""
+        """The ansatz that maps the network's outputs to the fields."""
 
     @abstractmethod
     def terms(
         self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, rng: Generator
     ) -> list[Term]:
-        """Training terms; points may be chosen by the residual of the present weights."""
+        """The terms of the loss at newly sampled points; more may lie where residuals are large."""
 
     @abstractmethod
     def held_out(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> float:
-        """Root mean square residual at points that no fit ever sees."""
+        """Root mean square residual at held-out points, which are no training points."""
 
     def solver(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> Surrogate:
-        """What weights are worth: a surrogate in the network that is stored."""
+        """The surrogate of some weights, in the form of network that is stored."""
         stored, own = network.merged(weights)
         return Surrogate(stored, self.ansatz(sampling), own)
 
     def assess(
         self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, estimate: bool = True
     ) -> Assessment:
-        """How far weights can be trusted; `estimate` asks for the error, too."""
+        """Assess a solution by its residual.
+
+        Args:
+            estimate: whether the error is estimated too, where the task can.
+        """
         return Assessment(self.held_out(network, weights, sampling))
 
 
 def residual_norm(network: Network, weights: torch.Tensor, terms: Sequence[Term]) -> float:
-    """‖r‖ of some terms: of one of weight 1 the root mean square over its points."""
+    """‖r‖₂ of the stacked residuals of some terms.
+
+    A term's residuals are scaled by √(weight / points), so that ‖r‖ of one term of weight 1 is the
+    root mean square over its points.
+    """
     with torch.no_grad():
         return float(residuals(network, weights, terms).norm())

@@ -44,7 +44,7 @@ class Term(Stackable, ABC):
     @property
     @abstractmethod
     def n_components(self) -> int:
-        """Rows a point."""
+        """Number of residuals at a point."""
 
     @abstractmethod
     def residual(self, fields: torch.Tensor) -> torch.Tensor:
@@ -59,7 +59,7 @@ class Term(Stackable, ABC):
         return rows * (self.weight / self.batch.size) ** 0.5
 
     def subset(self, points: slice) -> Self:
-        """Some of the points, each with the weight it has among all."""
+        """The term at some of its points; each point has the weight that it has among all."""
         batch = self.batch.subset(points)
         return replace(self, batch=batch, weight=self.weight * batch.size / self.batch.size)
 
@@ -69,7 +69,7 @@ class Term(Stackable, ABC):
 
     @property
     def batch_key(self) -> Hashable:
-        """What terms that can be stacked have in common; by default no two can."""
+        """Terms with equal keys can be stacked; by default no two keys are equal."""
         return type(self), id(self)
 
 
@@ -189,7 +189,7 @@ class Anchor(Stackable):
 
     @classmethod
     def at(cls, centre: torch.Tensor, strength: float) -> "Anchor | None":
-        """One strength for all; none where it is 0."""
+        """The penalty of one strength for all weights; None for strength 0."""
         return cls(torch.full_like(centre, strength), centre) if strength else None
 
     @property

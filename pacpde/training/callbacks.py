@@ -1,4 +1,4 @@
-"""Callbacks: what looks on while a fit runs, such as progress, grading and resuming."""
+"""Callbacks: objects that a fit calls while it runs, for progress, grading and resuming."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from pacpde.residuals.task import SamplingSpec
 
 @dataclass
 class FitState:
-    """Where a fit is: all that it needs to go on exactly from there.
+    """The state of a running fit: all that it needs to resume exactly.
 
     Attributes:
         stage: names the fit in progress, files and random numbers.
@@ -62,7 +62,7 @@ class FitState:
 
 
 class Callback:
-    """What is called while fits run; override what you need.
+    """Base class of callbacks: a fit calls its methods while it runs. Override what you need.
 
     Pass callbacks to `fit` and `transfer` by `callbacks=`. They may read the state of the fit and
     add to its history; they must not change its weights.

@@ -62,7 +62,7 @@ class TrainingConfig:
 
     @classmethod
     def of(cls, problem: Problem | None, **settings: Any) -> "TrainingConfig":
-        """What a problem declares that suits it, with some settings changed.
+        """The settings that a problem declares, with some of them changed.
 
         Raises:
             UnknownNameError: there is no such setting.
@@ -76,7 +76,7 @@ class TrainingConfig:
 
     @classmethod
     def after(cls, source: Surrogate, problem: Problem, **settings: Any) -> "TrainingConfig":
-        """Of fits that go on from a surrogate, in its ansatz."""
+        """The settings of fits that start from the weights and the ansatz of a surrogate."""
         config = cls.of(problem, **{"hard": source.field_ansatz.hard, **settings})
         if config.hard != source.field_ansatz.hard:
             met = "exactly" if source.field_ansatz.hard else "by residuals"
@@ -115,7 +115,7 @@ class TrainingConfig:
         return network_for(ansatz, self.width, self.depth, self.activation)
 
     def as_json(self) -> dict[str, Any]:
-        """As records have the settings."""
+        """The settings as a JSON object, as in records."""
         settings: dict[str, Any] = {own.name: getattr(self, own.name) for own in fields(self)}
         settings["optimiser"] = describe_optimiser(self.optimiser)
         settings["memory"] = settings.pop("memory_gib")

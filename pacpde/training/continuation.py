@@ -25,7 +25,7 @@ NEAR = 3  # times the limit: a correction that ends below this wants points, not
 
 @dataclass(frozen=True)
 class StepControl:
-    """How long the steps along a path are.
+    """Step sizes along a path of solutions.
 
     Attributes:
         first_step: length of the first step, as a share of the way.
@@ -50,10 +50,10 @@ class Prediction:
 
 
 class Path(Protocol):
-    """What finds the solutions along a path."""
+    """Predictor and corrector of the solutions along a path."""
 
     def tangent(self, fit: FitResult | None, problem: Problem) -> Callable[[Problem], Prediction]:
-        """What predicts, from the last accepted fit and its problem; None at the source."""
+        """The predictor at the last accepted fit (None at the source) and its problem."""
         ...
 
     def correct(self, weights: torch.Tensor, problem: Problem, number: int) -> FitResult:

@@ -1,9 +1,9 @@
-"""Keeps the states of the fits of one command, so that a rerun resumes exactly.
+"""Store the states of the fits of one command, so that a second run resumes exactly.
 
-A command is a fixed sequence of named fits. Each writes its state to one file, atomically; a
-rerun of the same command (same key) reads finished fits back and continues a half-done one from
-its last state. A fit draws random numbers from its seed and position only, so that it ends with
-the same bits.
+A command is a fixed sequence of named fits. Each fit writes its state to one file, atomically. A
+second run of the same command (same key) reads the finished fits, and continues an interrupted fit
+from its last state. The random numbers of a fit depend on its seed and position only. So the result
+is the same, bit for bit.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ from safetensors.torch import save as save_tensors
 from pacpde.files import atomic_write
 from pacpde.training.callbacks import Callback, FitState
 
-# Of a `FitState`, what is written as JSON; tensors are written beside it.
-NUMBERS = (
+# attributes of a `FitState` that are written as JSON; the others are tensors
+JSON_FIELDS = (
     "phase", "refresh", "steps", "evaluations", "seconds", "held_out", "waited", "stalled", "done",
     "history",
 )  # fmt: skip
@@ -30,13 +30,13 @@ NUMBERS = (
 
 @dataclass(frozen=True)
 class ResumeState(Callback):
-    """States of named fits in a folder, valid for one key (the command's inputs).
+    """States of named fits in a folder, valid for one key.
 
-    Given to `fit` or `transfer` as `resume_state`, it lets a killed call go on exactly.
+    Pass it to `fit` or `transfer` as `resume_state`: after an interruption the same call resumes.
 
     Attributes:
-        folder: is made when the first state is written.
-        key: states that were written under another key do not count.
+        folder: of the files; it is created with the first state.
+        key: text that identifies the inputs of the call. States of another key are ignored.
 
     Example:
         >>> state = ResumeState(Path("runs/resume"), "Burgers, seed 0")
@@ -47,7 +47,7 @@ class ResumeState(Callback):
     key: str
 
     def on_start(self, fit: FitState) -> None:
-        """Put what is kept of the fit into its state."""
+        """Load the stored state of the fit, if there is one, into `fit`."""
         kept = self._of(fit).read(fit.stage)
         if kept is None:
             return
@@ -59,17 +59,23 @@ class ResumeState(Callback):
             setattr(fit, name, value)
 
     def on_refresh(self, fit: FitState) -> None:
-        """Write the state of the fit."""
+        """Store the state of the fit."""
         tensors = {"weights": fit.weights, "best": fit.best}
         tensors |= {f"state/{name}": value for name, value in fit.optimiser_state.items()}
-        self._of(fit).write(fit.stage, tensors, {name: getattr(fit, name) for name in NUMBERS})
+        self._of(fit).write(fit.stage, tensors, {name: getattr(fit, name) for name in JSON_FIELDS})
 
     def _of(self, fit: FitState) -> "ResumeState":
-        """The same files, valid for the inputs of one fit alone."""
+        """The same folder, with a key that includes the inputs of the fit."""
         return replace(self, key=f"{self.key} {fit.key}")
 
     def write(self, name: str, tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> None:
-        """Replace the state of fit `name`."""
+        """Store the state of a fit; its previous state is replaced.
+
+        Args:
+            name: of the fit.
+            tensors: by name, on any device.
+            about: the rest of the state, as a JSON object.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         here = {k: v.cpu().clone() for k, v in tensors.items()}
         text = json.dumps(about)
@@ -78,7 +84,10 @@ class ResumeState(Callback):
             Path(temporary).write_bytes(save_tensors(here, metadata))
 
     def read(self, name: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
-        """The state of fit `name`; None if there is none, or it is of another key or damaged."""
+        """The tensors and the JSON object of the fit `name`, as given to `write`.
+
+        None if no state is stored, or if it has another key or is damaged.
+        """
         try:
             with safe_open(self._file(name), "pt") as file:
                 metadata = file.metadata() or {}
@@ -92,11 +101,11 @@ class ResumeState(Callback):
             return None
 
     def child(self, name: str) -> "ResumeState":
-        """States of one part of the command, in a folder of their own."""
+        """The states of a part of the command, in the subfolder `name`."""
         return ResumeState(self.folder / name, self.key)
 
     def clear(self) -> None:
-        """Forget every state, once the command's result is stored; other files stay."""
+        """Delete all states, when the command's result is stored; other files stay."""
         for pattern in ("*.safetensors", ".*.safetensors.*.tmp"):
             for file in self.folder.rglob(pattern):
                 file.unlink(missing_ok=True)

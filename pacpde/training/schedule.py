@@ -100,7 +100,7 @@ class StandardSchedule:
         return (*early, Phase(self.steps, REFRESH, every, 1e-5, patience=PATIENCE))
 
     def after_pruning(self, task: Task) -> tuple[Phase, ...]:
-        """As a warm start; several time windows are solved one after the other again."""
+        """The phases of a warm start; with several time windows, those of a cold start."""
         windows = task.solves_equation and task.problem.time_windows > 1
         return self.cold_start(task) if windows else self.warm_start(task)
 

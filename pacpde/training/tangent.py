@@ -25,7 +25,7 @@ def tangent(
     rng: np.random.Generator,
     memory_bytes: int = MEMORY,
 ) -> Callable[[Problem, Task], Prediction]:
-    """What predicts the weights for other coefficients from those that solve `task`.
+    """The predictor of the weights for other coefficients, from weights that solve `task`.
 
     Along the path of solutions r(φ, μ) = 0 the weights φ follow the coefficients μ by
     J dφ = −(∂r/∂μ) dμ, which is solved by damped least squares:

@@ -28,7 +28,7 @@ GAIN = 0.95  # a refresh gains where the held-out residual falls below this shar
 
 @dataclass(frozen=True)
 class FitResult:
-    """How a fit ended.
+    """The result of a fit.
 
     Attributes:
         weights: the whole vector [size]; frozen entries keep every bit.
