@@ -44,7 +44,7 @@ class OwnFiles:
 
     @contextmanager
     def writing(self, name: str, *, overwrite: bool = False) -> Iterator[Path]:
-        """As `atomic_write`, for a file that is then known as pacpde's own."""
+        """Like `atomic_write`; the file then counts as pacpde's own."""
         self.check(name, overwrite=overwrite)
         with atomic_write(self.folder / name, before=partial(self.note, name)) as temporary:
             yield temporary

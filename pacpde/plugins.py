@@ -46,7 +46,7 @@ def is_loaded(path: str | Path) -> bool:
 
 @contextmanager
 def scope() -> Iterator[None]:
-    """What is registered or loaded inside is forgotten at its end: for tests and for trials.
+    """On exit, undo what was registered or loaded inside: for tests and trials.
 
     Example:
         >>> with scope():

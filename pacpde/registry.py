@@ -24,7 +24,7 @@ registries: "list[Registry[Any]]" = []
 
 
 class Recorder(threading.local):
-    """What a thread registers while it reads a plugin, pacpde's own left out; None at other times.
+    """The names that a thread registers while it reads a plugin, without pacpde's own.
 
     Attributes:
         items: (registry, thing), in order.
@@ -101,7 +101,7 @@ class Registry(Generic[T]):
 
     @contextmanager
     def scope(self) -> Iterator[None]:
-        """What is registered inside is forgotten at its end: for tests and for trials."""
+        """On exit, undo what was registered inside: for tests and trials."""
         self._discover()
         before = dict(self._items)
         try:

@@ -26,7 +26,7 @@ DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where and in what precision a computation runs."""
+    """Device and dtype of a computation."""
 
     device: str = "cpu"
     dtype: str = "float64"

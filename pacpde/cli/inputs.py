@@ -1,4 +1,4 @@
-"""What the command line is given, turned into problems, options and places, or refused."""
+"""Convert arguments of the command line to problems, options and paths; refuse invalid ones."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -167,13 +167,13 @@ def settings(**values: float | str | None) -> dict[str, Any]:
 
 
 def reference(problem: Problem, choice: str, tolerance: float | None) -> Reference | None:
-    """What grades a problem that is about to be fitted; what there is to say of it is said."""
+    """The reference that grades the fit of a problem, or None; a note goes to stderr."""
     _check_reference_tolerance(tolerance)
     return grading_reference(problem, choice, tolerance, print_note)
 
 
 def grading(choice: str, tolerance: float | None) -> dict[str, object]:
-    """What of --reference and --reference-tolerance a result depends on."""
+    """The values of --reference and --reference-tolerance that change a result, as JSON."""
     _check_reference_tolerance(tolerance)
     return choice_inputs(choice, tolerance)
 
@@ -192,7 +192,7 @@ def solution(problem: Problem, tolerance: float | None) -> Reference:
 def references(
     source: Problem, target: Problem, choice: str, tolerance: float | None, labels: int
 ) -> References:
-    """What grades both ends of a transfer, before anything is trained."""
+    """The references of source and target, checked before anything is trained."""
     _check_reference_tolerance(tolerance)
     references = transfer_references(source, target, choice, tolerance, print_note)
     check_label_source(labels, references.target, choice)

@@ -25,7 +25,7 @@ SHOW_CURSOR = "\x1b[?25h"  # which a progress bar hides
 
 
 class Interruption:
-    """What became of Ctrl-C during a command.
+    """Whether Ctrl-C was pressed during a command.
 
     Attributes:
         own_process: whether the process is the command's own, which may be ended.

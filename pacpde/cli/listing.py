@@ -1,4 +1,4 @@
-"""`pacpde families` and `pacpde methods`: what there is."""
+"""`pacpde families` and `pacpde methods`: list the families and the methods."""
 
 from pacpde.cli import inputs, options, tables
 from pacpde.cli.output import emit

@@ -1,4 +1,4 @@
-"""What stands already where a command is to write: its own result, something else, or nothing."""
+"""Check the place of an output: it has this command's result, something else, or nothing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

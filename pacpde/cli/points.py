@@ -42,7 +42,7 @@ class Points:
     known: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def fields(self, surrogate: Surrogate) -> np.ndarray:
-        """[points, fields]."""
+        """The fields of a surrogate at the points, [points, fields]."""
         at = surrogate.problem.domain.clipped(self.at)
         return np.asarray(surrogate.at(surrogate.runtime.tensor(at)).cpu().numpy())
 
@@ -90,7 +90,7 @@ def remarks(points: Points, surrogate: Surrogate) -> Iterator[str]:
 
 
 def sentence(summary: dict[str, Any]) -> str:
-    """What is said of a prediction, with its error where the file tells it."""
+    """A sentence on a prediction, with its error where the file has values of the fields."""
     text = f"{summary['points']} points"
     if summary["file"] is not None:
         text += f" written to {summary['file']}"

@@ -78,7 +78,7 @@ def rerun(
 
 
 def _why(provenances: list[dict[str, Any]]) -> str:
-    """What is not as it was."""
+    """The reason why a second run may differ."""
     causes = []
     for name, version in versions().items():
         before = {str(one["versions"].get(name)) for one in provenances}

@@ -1,4 +1,4 @@
-"""What each command has to say: (content for JSON, where JSON goes, tables and sentences)."""
+"""The output of each command: (content for JSON, path of the JSON file, tables and sentences)."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -75,7 +75,7 @@ def solved(
 def trained(
     surrogate: Surrogate, reference: Reference | None, folder: Path, seed: int
 ) -> dict[str, Any]:
-    """What `pacpde train` says of a surrogate."""
+    """The result of `pacpde train` as a JSON object."""
     problem = surrogate.problem
     errors = errors_of(surrogate, reference)
     return {

@@ -33,8 +33,8 @@ def train(
 ) -> None:
     """Train a source surrogate; after an interruption the same command resumes.
 
-    Where the folder holds what the same command made before, it is shown again. Another surrogate
-    stays, unless --overwrite is given.
+    If the folder has the result of the same command, the result is shown again. Any other surrogate
+    there is an error, unless --overwrite is given.
 
     Example: pacpde train burgers nu=0.01/pi -o runs/source
     """

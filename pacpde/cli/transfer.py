@@ -1,4 +1,4 @@
-"""`pacpde transfer`: one source to one target."""
+"""`pacpde transfer`: one source network to one target problem."""
 
 from pathlib import Path
 from typing import Annotated
@@ -40,8 +40,8 @@ def transfer(
         list[Path] | None,
         typer.Option(
             metavar="FOLDER",
-            help="Another source; repeatable. The one whose residual on the target is smallest "
-            "is taken.",
+            help="Another source folder; repeatable. The transfer starts from the source whose "
+            "residual on the target is smallest.",
         ),
     ] = None,
     family: Annotated[
@@ -49,17 +49,24 @@ def transfer(
     ] = None,
     until: Annotated[
         float | None,
-        typer.Option(parser=options.number, help="End of the time span; the source's."),
+        typer.Option(parser=options.number, help="End of the time span. Default: the source's."),
     ] = None,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
-    dtype: Annotated[str | None, typer.Option(help="float64 or float32; the source's.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float64 or float32. Default: the source's.")
+    ] = None,
     json: options.Json = None,
     overwrite: options.Overwrite = False,
     plugin: options.Plugin = [],  # noqa: B006
     debug: options.Debug = False,
 ) -> None:
-    """Move a trained surrogate to other coefficients; see `train` for what is in the folder.
+    """Move a trained surrogate to other coefficients.
+
+    After an interruption the same command resumes.
+
+    If the output folder has the result of the same command, the result is shown again. Any other
+    surrogate there is an error, unless --overwrite is given.
 
     Example: pacpde transfer runs/source nu=0.02/pi --method pac --sparsity 0.8 -o runs/target
     """

@@ -1,4 +1,4 @@
-"""What the command line says of fits that did not converge: which stage fell short, how far."""
+"""Sentences on fits that did not converge: the stage, and its residual."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ def verdict(
 
 
 def _advice(poor: Sequence[Surrogate]) -> str:
-    """What may help, of every stage that fell short."""
+    """Advice for each stage that did not converge."""
     last = [surrogate for surrogate in poor if not surrogate.outcome.stage]
     advice = []
     if len(last) < len(poor) or any(
@@ -46,7 +46,7 @@ def _advice(poor: Sequence[Surrogate]) -> str:
 
 
 def remarks(fitted: Mapping[str, Surrogate]) -> list[str]:
-    """What fits noticed beside their outcome, each remark once."""
+    """The notes of the fits' assessments, without repetitions."""
     names: dict[str, str] = {}
     for name, surrogate in fitted.items():
         for note in surrogate.assessment.notes if surrogate.assessment else ():
@@ -55,7 +55,7 @@ def remarks(fitted: Mapping[str, Surrogate]) -> list[str]:
 
 
 def _shortfall(name: str, surrogate: Surrogate, settings: Mapping[str, Any]) -> str:
-    """Of one fit, as in `pac: allocate ended stalled, residual 3e-2 of its terms, ...`.
+    """A sentence on one fit, as `pac: allocate ended stalled, residual 3e-2 of its terms, ...`.
 
     Earlier stages that fell short as well follow: `calibrate ended path_lost, ...; before it:
     allocated not_converged`.

@@ -147,7 +147,7 @@ def _one_process(place: Path, progress: Progress) -> Iterator[None]:
 
 
 def cache_key(problem: Problem, tolerance: float) -> str | None:
-    """What determines the reference, hashed; None where the family has no source file.
+    """Hash of all that determines the reference; None where the family has no source file.
 
     The source is that of every file that defines the family's class and the classes it extends,
     so that editing a family makes its references anew; what they import is seen by its effect on

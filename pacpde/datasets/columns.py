@@ -47,7 +47,7 @@ class Columns:
     values: np.ndarray
 
     def take(self, names: Iterable[str]) -> np.ndarray:
-        """Some of them, [rows, names]."""
+        """The values of some columns, [rows, names]."""
         return self.values[:, [self.names.index(name) for name in names]]
 
 

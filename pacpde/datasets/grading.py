@@ -24,7 +24,7 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class References:
-    """What grades the two ends of a transfer; None where nothing does."""
+    """The references of source and target; None for an ungraded one."""
 
     source: Reference | None
     target: Reference | None
@@ -100,7 +100,7 @@ def transfer_references(
     tolerance: float | None = None,
     log: Log | None = None,
 ) -> References:
-    """What grades source and target.
+    """Find the references of source and target.
 
     A `Reference` or a file is of the target; the source is then graded by "auto".
     """
@@ -125,7 +125,7 @@ def check_label_source(labels: int, reference: Reference | None, choice: object 
 
 
 def choice_inputs(reference: ReferenceChoice, tolerance: float | None) -> dict[str, object]:
-    """What of the choice a result depends on, for the name of its record; nothing by default.
+    """The choices that change a result, as a JSON object for its key; empty for the defaults.
 
     A tolerance that cannot be certified or has no effect and a missing file are refused.
     """

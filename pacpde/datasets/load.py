@@ -1,4 +1,4 @@
-"""Reads a reference back, and refuses what is not one."""
+"""Read a dataset (a certified reference, perhaps labels) from an HDF5 file."""
 
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,19 @@ from pacpde.reference.grid import space_axes
 
 
 def load(path: str | Path, problem: Problem | None = None) -> Dataset:
-    """What `write` wrote, the same to the last bit.
+    """Read the dataset that `pacpde.datasets.write` wrote; the numbers are the same, bit for bit.
 
     Args:
-        problem: the problem it must hold; without it, the one its attributes name.
+        path: HDF5 file, see data/README.md.
+        problem: the problem that the file must hold; None accepts any problem of a known family.
 
     Raises:
-        DataFileError: missing, no HDF5, truncated, changed, of an unknown schema or family.
+        DataFileError: the file is missing, is no HDF5, is truncated, does not match its checksum,
+            has an unknown schema or family, or holds another problem.
+
+    Example:
+        >>> dataset = load("data/heat.h5")  # doctest: +SKIP
+        >>> dataset.reference(0.5, 0.25)  # doctest: +SKIP
     """
     file = Path(path)
     check_sealed(file)
@@ -33,7 +39,7 @@ def load(path: str | Path, problem: Problem | None = None) -> Dataset:
             stored = _problem(opened, file)
             if problem is not None:
                 _check_problem(stored, problem, file)
-                stored = problem  # of the same definition, perhaps of a class that was made anew
+                stored = problem  # equal, but its class may have been imported a second time
             return Dataset(_reference(opened, stored), _labels(opened))
     except DataFileError:
         raise
@@ -72,7 +78,7 @@ def _problem(file: h5py.File, path: Path) -> Problem:
 
 
 def _check_problem(stored: Problem, expected: Problem, path: Path) -> None:
-    """Refuse a file of another problem, by what is different."""
+    """Raise DataFileError if the file holds another problem; the message names the difference."""
     if same_problem(stored, expected):
         return
     change = family_difference(stored, expected)
@@ -124,7 +130,7 @@ def _labels(file: h5py.File) -> Labels | None:
 
 
 def _own(file: h5py.File, name: str, kind: type) -> Any:
-    """A group or dataset inside the file itself: the checksum covers nothing behind a link."""
+    """A group or dataset of this file. Links are refused: the checksum does not cover them."""
     place = file
     for part in name.split("/"):
         if not isinstance(place.get(part, getlink=True), h5py.HardLink):
@@ -136,7 +142,7 @@ def _own(file: h5py.File, name: str, kind: type) -> Any:
 
 
 def _numbers(file: h5py.File, name: str, dimensions: int) -> np.ndarray:
-    """A dataset of plain numbers that lies, as it is, in the file's own bytes."""
+    """A dataset of floats, stored uncompressed in this file."""
     data = _own(file, name, h5py.Dataset)
     if data.dtype.kind != "f" or data.ndim != dimensions:
         raise ValueError(f"{name} has {data.ndim} dimensions of {data.dtype}")

@@ -36,7 +36,7 @@ class Labels:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """What one HDF5 file holds."""
+    """The content of one HDF5 file: a certified reference, perhaps labels."""
 
     reference: Reference
     labels: Labels | None = None

@@ -1,4 +1,4 @@
-"""What a problem says about its edges."""
+"""Boundary conditions of a problem."""
 
 from dataclasses import dataclass
 

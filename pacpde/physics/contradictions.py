@@ -62,7 +62,7 @@ class Contradiction:
 
 
 def contradictions(problem: "Problem") -> tuple[Contradiction, ...]:
-    """All that is found on lines through the domain, the largest of each kind and field."""
+    """The contradictions on lines through the domain, the largest of each kind and field."""
     if not problem.domain.space:
         return ()
     result: list[Contradiction] = []

@@ -119,7 +119,7 @@ class Domain:
         return np.where(inside, np.clip(points, *self._ends), points)
 
     def outside(self, points: np.ndarray) -> str | None:
-        """How many of the points [points, axes] lie outside, and where; None if none does."""
+        """A phrase on the points [points, axes] outside the domain; None if there are none."""
         missed = ~(self.contains(points) | np.isnan(points).any(-1))
         if not missed.any():
             return None

@@ -1,4 +1,4 @@
-"""What `rhs` and `initial` of a problem give at points, as numpy arrays."""
+"""Evaluate `rhs` and `initial` of a problem at points, as numpy arrays."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING

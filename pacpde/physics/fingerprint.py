@@ -1,4 +1,4 @@
-"""What a family's equation is: its source, what it declares, and its values at fixed points.
+"""Fingerprint of an equation: its source code, its declarations, its values at fixed points.
 
 Whatever is stored of a family carries its fingerprint, so that a later edit of its file is noticed.
 """
@@ -26,7 +26,7 @@ DECLARED = ("axes", "fields", "scales", "edges", "odd")  # what a solution's val
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Of a problem.
+    """Fingerprint of a problem's equation.
 
     Attributes:
         source: hash of the files that define its class and those it extends; "" without any.
@@ -60,7 +60,7 @@ class Fingerprint:
         return short_hash(f"{self.source} {self.declared}".encode())
 
     def difference(self, other: "Fingerprint") -> str | None:
-        """How the equation of another differs from this one's; None where it does not."""
+        """A phrase on how another equation differs from this one; None if it does not."""
         if self.declared != other.declared:
             return f"what it declares ({', '.join(DECLARED)}) is not the same"
         if len(self.values) != len(other.values) or not all(map(_close, self.values, other.values)):
@@ -116,13 +116,13 @@ def source_files(classes: Iterable[type]) -> list[Path]:
 
 
 def source_hash(classes: Iterable[type]) -> str:
-    """Of the content of all files that define classes; "" where there is none."""
+    """Hash of the content of all files that define classes; "" if there are none."""
     contents = sorted(short_hash(file.read_bytes()) for file in source_files(classes))
     return short_hash(" ".join(contents).encode()) if contents else ""
 
 
 def family_difference(one: Problem, other: Problem) -> str | None:
-    """How the families of two problems differ; None where they have one definition.
+    """A phrase on how the families of two problems differ; None if they do not.
 
     A cell of a notebook that is run again, and a plugin that is read again, make another class of
     the same equation: rates and starts are compared for the coefficients of both problems.

@@ -196,12 +196,12 @@ class Problem(ABC):
 
     @cached_property
     def contradictions(self) -> tuple[Contradiction, ...]:
-        """Where start and edges contradict each other, or the start is not smooth."""
+        """Places where initial and boundary values contradict, or initial values are not smooth."""
         return contradictions(self)
 
     @cached_property
     def narrow_features(self) -> tuple[NarrowFeature, ...]:
-        """Of the start and the right-hand side, what is too narrow for the points of a fit."""
+        """Features of `initial` and of `rhs` that are too narrow for the points of a fit."""
         return (*narrow_features(self, START), *narrow_features(self, RIGHT_HAND_SIDE))
 
     @cached_property

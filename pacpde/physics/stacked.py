@@ -41,7 +41,7 @@ def stack(problems: Sequence[Problem], like: torch.Tensor) -> Problem:
 
 
 def select(stacked: Problem, chosen: torch.Tensor) -> Problem:
-    """Some problems of a stack."""
+    """The stack of some of its problems."""
     columns = {
         name: column[chosen]
         for name in stacked.declared()

@@ -1,6 +1,6 @@
 """Pictures of records, histories and surrogates; they read and never train."""
 
-from pacpde.plots.compared import draw_all
+from pacpde.plots.comparison import draw_all
 from pacpde.plots.convergence import error_against_seconds
 from pacpde.plots.solutions import maps
 from pacpde.plots.source_error_by_stage import source_error

@@ -1,4 +1,4 @@
-"""Pictures of a study, from its groups of rows: what transfer is worth, and where."""
+"""Figures of a study, from its groups of rows."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What all pictures share: fonts, colours that every eye can tell apart, and saving."""
+"""Style of all figures: fonts, colours for colour-blind readers too, and saving."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -62,7 +62,7 @@ def readable(method: str) -> str:
 
 
 class Look(NamedTuple):
-    """What tells a method's line from others."""
+    """Colour, marker and dashes of a method's line."""
 
     colour: str
     marker: str
@@ -70,7 +70,7 @@ class Look(NamedTuple):
 
 
 def looks(methods: Sequence[str]) -> dict[str, Look]:
-    """Of each method; those of one colour differ in dash and marker, up to 32 methods."""
+    """The look of each method; up to 32 methods differ in colour, marker or dashes."""
     unique = list(dict.fromkeys(methods))
     return {
         name: Look(

@@ -45,7 +45,7 @@ class EffortError(IntegrationError):
 
 @dataclass
 class Effort:
-    """What several integrations together may still cost.
+    """The cost that several integrations together may still have.
 
     Counted in evaluations of the right-hand side, each times the square of the number of unknowns:
     what products with dense matrices cost. It depends on no clock, so that a search ends at the
@@ -62,7 +62,7 @@ class Effort:
 
 @dataclass(frozen=True)
 class Integrated:
-    """What one integration found: its method, the solver's own dense output, and its steps."""
+    """The result of one integration: method, the solver's dense output, and steps."""
 
     method: str
     solution: Callable[[np.ndarray], np.ndarray]

@@ -93,7 +93,7 @@ class Tally:
         self.highest = np.zeros(fields)
 
     def add(self, lines: Lines, deviations: Sequence[np.ndarray]) -> None:
-        """Of one chunk of lines: one array [lines, cells, probes] a field."""
+        """Add the deviations of a chunk of lines, [lines, cells, probes] of each field."""
         widths = np.diff(lines.edges) / (lines.edges[-1] - lines.edges[0])
         self.lines += len(lines.offsets)
         for k, deviation in enumerate(deviations):
@@ -110,7 +110,7 @@ class Tally:
                 self.peaks[k] = MissedFeature(0.0, self.what, lines.axis, wide, place)
 
     def worst(self, scale: np.ndarray) -> MissedFeature:
-        """Of the fields, whose means are multiplied by `scale`."""
+        """The largest mean deviation of a field, after multiplication by `scale`, [fields]."""
         errors = (self.sums / max(1, self.lines)) ** (1 / self.power) * scale
         k = int(np.argmax(errors))
         peak = self.peaks[k]

@@ -1,4 +1,4 @@
-"""What a reference is: a solution that says how wrong it may be."""
+"""References: solutions with a bound on their own error."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

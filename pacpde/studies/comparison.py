@@ -39,7 +39,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` returns.
+    """The result of `compare`.
 
     Attributes:
         sources: seed → source surrogate.
@@ -68,7 +68,7 @@ class Comparison:
 
     @property
     def fitted(self) -> dict[str, Surrogate]:
-        """What was fitted, in words → its surrogate."""
+        """ "source (seed 0)", "METHOD (seed 0)", ... → surrogate."""
         sources = {f"source (seed {seed})": source for seed, source in self.sources.items()}
         return sources | {
             f"{cell.record['method']} (seed {cell.record['seed']})": cell.surrogate
@@ -77,7 +77,7 @@ class Comparison:
 
     @property
     def outcomes(self) -> dict[str, str]:
-        """What was fitted, in words → how it ended."""
+        """ "source (seed 0)", "METHOD (seed 0)", ... → outcome."""
         return {name: surrogate.outcome for name, surrogate in self.fitted.items()}
 
 

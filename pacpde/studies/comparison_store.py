@@ -93,7 +93,7 @@ class ComparisonStore(FitStore):
             return None
 
     def reserved(self) -> list[Path]:
-        """Where nothing else may be put; --json may name the records."""
+        """Paths that no other output may use; --json may name the file of the records."""
         names = [(name,) for name in (FITS, RESUME, LOCK, LIST, *PICTURES)]
         return [
             (self.folder or Path()).joinpath(*place) for place in [*names, *self.places.values()]

@@ -30,7 +30,7 @@ class Estimate:
 
 
 def estimate(cells: Iterable[Cell], rows: Iterable[Row] = ()) -> Estimate:
-    """Of these cells and the sources they need."""
+    """Estimate the seconds of some cells and of the sources that they need."""
     cells = list(cells)
     needed = trainings(cells)
     fits: dict[str, float] = {}

@@ -230,7 +230,7 @@ def _run(function: Callable[..., Any], job: Job, *, local: bool) -> Any:
 
 
 def _result(future: Any) -> Any:
-    """Of a finished Dask job; the failure where the worker itself was lost again and again.
+    """The result of a finished Dask job; a failure if its workers were lost repeatedly.
 
     A result that was lost with its worker before it got here is made anew while this waits.
     """

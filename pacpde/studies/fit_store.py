@@ -80,11 +80,11 @@ class FitStore:
         """Nothing waits to be written."""
 
     def resume_state(self, key: str) -> ResumeState | None:
-        """Where a fit keeps its state on the way."""
+        """The states of an unfinished fit, or None without a folder."""
         return None if self.folder is None else ResumeState(self.folder / RESUME / key, key)
 
     def place(self, key: str) -> Path:
-        """Of a finished fit."""
+        """Folder of a finished fit's surrogate."""
         assert self.folder is not None
         return self.folder / FITS / key / "surrogate"
 

@@ -1,4 +1,4 @@
-"""What the folder of a study says of itself, without any family, method or plug-in.
+"""The description in a study's folder; it is read without families, methods or plug-ins.
 
 ```
 FOLDER/study.toml     the study
@@ -47,7 +47,7 @@ class Outline:
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Outline | None":
-        """Of a folder; None where an older pacpde wrote it, which kept names alone."""
+        """The outline in a folder; None in a folder of an older pacpde, which has names alone."""
         about = read_about(folder)
         if "ways" not in about:
             return None
@@ -60,7 +60,7 @@ class Outline:
             raise _damaged(folder) from error
 
     def as_json(self, device: str, files: Mapping[str, bytes]) -> dict[str, Any]:
-        """What `study.json` holds; `files` are those beside it, by name."""
+        """The content of `study.json`; `files` are the files beside it, name → content."""
         numbers: dict[str, int] = {}
         different: list[list[Any]] = []
         way_of = []

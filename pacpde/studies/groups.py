@@ -40,7 +40,7 @@ class Group:
 
     @property
     def name(self) -> str:
-        """What changes, in words: `burgers nu=0.00318→0.00637`."""
+        """The transfer as text: `burgers nu=0.00318→0.00637`."""
         changed = [
             f"{name}={self.source[name]:.4g}→{value:.4g}"
             for name, value in self.target.items()
@@ -57,7 +57,7 @@ class Group:
 
     @cached_property
     def reference_seconds(self) -> float | None:
-        """Of scipy on the target, the median over its runs."""
+        """Median seconds that scipy needs for the target."""
         seconds = self._values("reference_seconds")
         return float(np.median(seconds)) if seconds else None
 
@@ -89,7 +89,7 @@ class Group:
         return {seed: pair for seed, pair in pairs.items() if math.isfinite(min(pair))}
 
     def source_of(self, seed: int) -> Source:
-        """Of the cells of a seed: those of one source have the same, whatever their target."""
+        """A key of the source of a seed's cells: equal for all targets of that source."""
         return self.family, _items(self.source), self.until, seed
 
 
@@ -105,7 +105,7 @@ def group_rows(rows: Iterable[Row]) -> list[Group]:
 
 
 def variant_names(groups: Iterable[Group]) -> list[str]:
-    """In the order of their first appearance."""
+    """Names of the variants, in the order of their first appearance."""
     return list(dict.fromkeys(name for group in groups for name in group.rows))
 
 

@@ -1,4 +1,4 @@
-"""What a result depends on beside its inputs: versions, and the code that made it."""
+"""What a result depends on besides its inputs: versions of packages, and code."""
 
 from typing import Any
 

@@ -141,17 +141,17 @@ def write_json(content: Any, path: str | Path, *, overwrite: bool = True) -> Non
 
 
 def as_bytes(content: Any) -> bytes:
-    """What `write_json` puts into a file."""
+    """The bytes that `write_json` writes."""
     return (as_json(content) + "\n").encode()
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """With its checksum, for `unsealed` to verify once it was written as JSON and read back."""
+    """The content with a checksum, which `unsealed` verifies."""
     return {"checksum": _checksum(_plain(content)), **content}
 
 
 def unsealed(content: dict[str, Any]) -> dict[str, Any]:
-    """What was sealed; ValueError where anything of it changed."""
+    """The content without its checksum; ValueError if the checksum is wrong."""
     rest = {name: value for name, value in content.items() if name != "checksum"}
     if content.get("checksum") != _checksum(rest):
         raise ValueError("its content is not what was written (checksum)")

@@ -104,7 +104,7 @@ class ResultsStore:
         return sorted(self.place / name for name in names if fnmatch(name, "part-*.parquet"))
 
     def tables(self, columns: list[str] | None = None) -> list[pa.Table]:
-        """Of every part; read once more where a run made one of several meanwhile."""
+        """The tables of all parts; read again if a run merges parts meanwhile."""
         for _ in range(ATTEMPTS):
             with suppress(FileNotFoundError):
                 return [_read(part, columns) for part in self.parts()]
@@ -117,7 +117,7 @@ class ResultsStore:
         return self.keys().intersection(keys)
 
     def keys(self) -> set[str]:
-        """Of the cells that are there and have a result."""
+        """Keys of the stored cells that have a result."""
         faults: dict[str, str | None] = {}
         for table in self.tables(["cell", "fault"]):
             columns = table.to_pydict()
@@ -160,7 +160,7 @@ class ResultsStore:
             self._waiting = []
 
     def surrogates(self, keys: Iterable[str]) -> dict[str, Surrogate]:
-        """Of these cells, key → surrogate of the target, where it is kept undamaged."""
+        """key of a cell → surrogate of its target, without missing and damaged ones."""
         surrogates = {}
         for key in keys:
             place = self.folder / SURROGATES / key
@@ -170,7 +170,7 @@ class ResultsStore:
         return surrogates
 
     def tidy(self) -> None:
-        """One part instead of many. Killed in between, it leaves rows twice, which count once."""
+        """Merge the parts into one. If killed, some rows are stored twice, and count once."""
         parts = self.parts()
         if len(parts) > PARTS:
             self._write(self.rows())

@@ -24,7 +24,7 @@ from pacpde.studies.study import Study
 
 
 def status(study: Study, folder: str | Path) -> Status:
-    """How far a study is in a folder; reads only."""
+    """The status of a study in a folder; nothing is written."""
     fits, finished = FitStore(Path(folder)), ResultsStore(Path(folder)).keys()
     sources = trainings(study.cells)
     trained = sum(map(fits.holds, sources))

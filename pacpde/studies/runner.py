@@ -14,7 +14,7 @@ from pacpde.studies.rows import failed_row
 
 @dataclass
 class Status:
-    """How far a study is.
+    """The status of a study.
 
     Attributes:
         cells, sources: of the study.
@@ -39,7 +39,7 @@ CarryOut = Callable[[Cell, Surrogate], tuple[Row, Surrogate | None]]
 
 
 class Results(Protocol):
-    """Where the rows of finished cells are kept."""
+    """A store for the rows of finished cells."""
 
     def finished(self, keys: Iterable[str]) -> set[str]:
         """Those of cells that have a result."""

@@ -23,7 +23,7 @@ ENOUGH = 10  # sources from which an interval covers about as much as it says
 
 @dataclass(frozen=True)
 class ErrorSummary:
-    """Of one variant in one group.
+    """Summary of the target errors of one variant in one group.
 
     Attributes:
         tried, failed: cells; a failed one has no finite error. It counts, as the worst.
@@ -212,7 +212,7 @@ def _ratio(one: str, other: str, logs: Sequence[Sequence[float]]) -> Ratio:
 
 
 def _interval(logs: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """Of the ratio: sources are drawn, each with all of its pairs of results."""
+    """Bootstrap interval of the ratio: sources are drawn, each with all of its pairs."""
     finite = [[log for log in some if math.isfinite(log)] for some in logs]
     counts = np.array([len(some) for some in finite if some], float)
     sums = np.array([sum(some) for some in finite if some], float)
@@ -247,7 +247,7 @@ def _holm(ratios: Sequence[Ratio]) -> list[Ratio]:
 
 
 def _quantile(errors: Sequence[float], share: float) -> float:
-    """Of the logarithms; infinite where a failure takes part."""
+    """Quantile of the logarithms of errors; infinite where a failure takes part."""
     ordered = np.sort(np.asarray(errors, float))
     place = share * (len(ordered) - 1)
     below, above = ordered[math.floor(place)], ordered[math.ceil(place)]

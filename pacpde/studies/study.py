@@ -43,7 +43,7 @@ class Study:
 
     @property
     def outline(self) -> Outline:
-        """What can be said of it without its families and methods."""
+        """The outline of the study, which needs no families and methods."""
         return Outline(self.names, [cell.method_variant for cell in self.cells], self.text)
 
     @classmethod
@@ -79,7 +79,7 @@ class Study:
         return replace(study, names=tuple(about["cells"]))
 
     def contents(self) -> dict[str, bytes]:
-        """What a folder keeps of it: name → content."""
+        """The files of the study in its folder: name → content."""
         files = {FILE: self.text.encode()}
         for file in (*self.plugins, *([self.tuned] if self.tuned else [])):
             name, content = f"{PLUGINS}/{file.name}", read_bytes(file)
@@ -97,7 +97,7 @@ class Study:
 def read_outline(
     folder: str | Path, *, trust: bool = False
 ) -> tuple[Outline, Study | None, str | None]:
-    """What a folder says of its study, and the study itself where its plug-ins may run.
+    """Read the outline of a study, and the study itself if its plug-ins may run.
 
     Gives a sentence on the plug-ins that were not run, in place of the study.
     """

@@ -1,4 +1,4 @@
-"""What may stand in a study file, as pydantic checks it."""
+"""The schema of study files, checked by pydantic."""
 
 from typing import Annotated, Any
 

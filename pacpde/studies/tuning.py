@@ -71,7 +71,7 @@ def _held_out(row: Row | None) -> float:
 
 
 def write_tuned(choices: Sequence[TunedOptions], file: Path, *, overwrite: bool = True) -> None:
-    """As TOML, which `tuned = "FILE"` in a study takes up."""
+    """Write the options as TOML; a study reads them by `tuned = "FILE"`."""
     lines = ["# Written by `pacpde study choose`: of each method's trials, the one of the lowest",
              "# median held-out residual."]  # fmt: skip
     for choice in choices:

@@ -32,7 +32,7 @@ class Variant:
 
 
 def distinguishing_names(variants: Sequence[Variant]) -> list[str]:
-    """Of each variant its method, with the options that differ among variants of its family.
+    """Name of each variant: its method and the options that differ among its family's variants.
 
     Options that were tuned for each family, and are the same inside it, are left out: they would
     make several methods of one.

@@ -291,14 +291,14 @@ def l2_penalty(net: nn.Module, strength: float) -> Penalty:
 
 
 def activations(net: Any) -> list[Transform]:
-    """Of an FNN's hidden layers, one each."""
+    """The activation of each hidden layer of an FNN."""
     own = net.activation
     hidden = len(net.linears) - 1
     return own[:hidden] if isinstance(own, list) else [own] * hidden
 
 
 def _iterations(optimiser: Any) -> int | None:
-    """Of L-BFGS, so far; None of another optimiser."""
+    """Number of iterations of L-BFGS so far; None for other optimisers."""
     if not isinstance(optimiser, torch.optim.LBFGS):
         return None
     first = optimiser.param_groups[0]["params"][0]

@@ -130,11 +130,11 @@ class Source:
 
     @property
     def layout(self) -> WeightLayout:
-        """What the network's weights are, in the order of its parameters."""
+        """Layout of the flat weight vector, in the order of the network's parameters."""
         return module_layout(self.net)
 
     def output_check(self, net: nn.Module, follow: bool = True) -> OutputCheck:
-        """Of this network, or of that of a later stage, at the inputs."""
+        """The check of the outputs, at the inputs, of this network or of that of a later stage."""
         return OutputCheck(net, self.inputs, self.auxiliary, self.constants, follow)
 
     @classmethod

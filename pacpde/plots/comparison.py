@@ -1,4 +1,4 @@
-"""The three pictures of a comparison."""
+"""The three figures of `pacpde compare`."""
 
 from pathlib import Path
 
@@ -11,12 +11,21 @@ from pacpde.studies.comparison import Comparison
 
 
 def draw_all(comparison: Comparison, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
-    """maps.png, error_vs_seconds.png and source_error.png of the first seed of a comparison.
+    """Write the figures of a comparison, for its first seed.
 
-    All three show errors: what no reference grades is left out.
+    - maps.png: reference, prediction and error on the target.
+    - error_vs_seconds.png: error on the target against the seconds of its fits.
+    - source_error.png: error on the source, stage by stage.
+
+    The first two need a reference of the target, the last one a reference of the source. A figure
+    whose reference is missing is not written.
 
     Args:
-        overwrite: replace files of these names that no comparison drew.
+        folder: where the files are written.
+        overwrite: whether files of these names that pacpde did not write are replaced.
+
+    Returns:
+        Paths of the files.
     """
     seed = next(iter(comparison.sources))
     surrogates = comparison.surrogates(seed)
