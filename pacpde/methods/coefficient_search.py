@@ -37,14 +37,14 @@ class Point:
     """A value of the unknowns θ, the solution there, and the residuals of the measurements.
 
     Attributes:
-        numbers: θ, [unknowns]; see `Unknowns`.
+        theta: θ, [unknowns]; see `Unknowns`.
         weights: of the solution, [size].
         residuals: r, solution minus measured values, weighted, [rows].
         slopes: dr/dθ, [rows, unknowns].
         local: first-order expansion of the solution in θ, without the weights of the measurements.
     """
 
-    numbers: np.ndarray
+    theta: np.ndarray
     weights: torch.Tensor
     residuals: np.ndarray
     slopes: np.ndarray
@@ -125,9 +125,11 @@ class CoefficientSearch:
 
     def _solved_ahead(self, here: Point, step: np.ndarray) -> Point | None:
         """A solution a step ahead; None where no path of solutions leads there."""
-        numbers = here.numbers + step
-        problem = self.unknowns.at(numbers)
-        start = self.start.reset(weights=here.weights).with_problem(self.unknowns.at(here.numbers))
+        theta = here.theta + step
+        problem = self.unknowns.problem_at(theta)
+        start = self.start.reset(weights=here.weights).with_problem(
+            self.unknowns.problem_at(here.theta)
+        )
         path = SolutionPath(self._trainer(start), self.task, self.config.tolerance)
         accept = accepted_residual(self.config)
         reached = path.correct(here.weights + here.local.weight_step(step), problem, len(self.fits))
@@ -141,22 +143,22 @@ class CoefficientSearch:
             if there is None or there is not attempts[-1]:
                 return None
             reached = there
-        return self._point(numbers, reached.weights, SHARES[0])
+        return self._point(theta, reached.weights, SHARES[0])
 
     def _refined(self, here: Point, step: np.ndarray, share: float) -> Point:
         """A solution a small step ahead, by some steps of a fit on more points."""
-        numbers, weights = here.numbers + step, here.weights + here.local.weight_step(step)
+        theta, weights = here.theta + step, here.weights + here.local.weight_step(step)
         phase = replace(
             self.phase(share), steps=min(FIT_STEPS, self.config.steps), refresh=FIT_STEPS
         )
         fit = self._trainer(self.start).fit(
-            self.task.equation_at(self.unknowns.at(numbers)),
+            self.task.equation_at(self.unknowns.problem_at(theta)),
             [phase],
             f"identify.{len(self.fits)}",
             weights,
         )
         self.fits.append(fit)
-        return self._point(numbers, fit.weights, share)
+        return self._point(theta, fit.weights, share)
 
     def _is_at_rest(self, here: Point) -> bool:
         """Whether neither the residuals nor the error of the solver still move θ."""
@@ -166,14 +168,14 @@ class CoefficientSearch:
             for rows in (here.residuals, self.measured.weighted(here.local.correction))
         )
 
-    def _point(self, numbers: np.ndarray, weights: torch.Tensor, share: float) -> Point:
+    def _point(self, theta: np.ndarray, weights: torch.Tensor, share: float) -> Point:
         sampling = self.phase(share).sampling
         memory = int(self.config.memory_gib * 2**29)
         local = sensitivity(
-            self.task, self.unknowns, numbers, self.start.network, weights, sampling, memory
+            self.task, self.unknowns, theta, self.start.network, weights, sampling, memory
         )
         residuals = self.measured.weighted(local.residuals)
-        return Point(numbers, weights, residuals, self.measured.weighted(local.slopes), local)
+        return Point(theta, weights, residuals, self.measured.weighted(local.slopes), local)
 
     def phase(self, share: float = 1.0) -> Phase:
         """The last phase of a fit, on a share of the points."""
@@ -186,7 +188,7 @@ class CoefficientSearch:
 
     def _step(self, here: Point, residuals: np.ndarray, radius: float) -> np.ndarray:
         """The step that reduces some residuals most, within a radius and the bounds."""
-        lower, upper = self.unknowns.bounds - here.numbers
+        lower, upper = self.unknowns.bounds - here.theta
         reach = radius * self.unknowns.units
         rows, count = here.slopes.shape
         damping = MIN_SLOPE * rows**0.5 * np.eye(count) / self.unknowns.units

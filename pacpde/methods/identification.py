@@ -143,7 +143,7 @@ def identify(
         [ProgressReport(progress)] if progress else (),
     )
     ended = search.run()
-    found = unknowns.at(ended.numbers)
+    found = unknowns.problem_at(ended.theta)
     surrogate = build_surrogate(
         source.reset(), task.equation_at(found), [search.phase()], search.fits, "identified"
     )
@@ -177,22 +177,22 @@ def identify_by_scipy(
     at = measured.labels.points.T
     began = time.perf_counter()
 
-    def residuals(numbers: np.ndarray) -> np.ndarray:
-        solution = solve(unknowns.at(numbers), tolerance=tolerance)
+    def residuals(theta: np.ndarray) -> np.ndarray:
+        solution = solve(unknowns.problem_at(theta), tolerance=tolerance)
         return measured.weighted(((solution(*at).T - measured.labels.values) / scales).T.ravel())
 
-    def tried(numbers: np.ndarray) -> np.ndarray:
+    def tried(theta: np.ndarray) -> np.ndarray:
         """Where there is no reference, a step is too long."""
         try:
-            return residuals(numbers)
+            return residuals(theta)
         except SolverError:
             return np.full(measured.rows, np.inf)
 
-    def slopes(numbers: np.ndarray) -> np.ndarray:
+    def slopes(theta: np.ndarray) -> np.ndarray:
         """Differences over steps well above the error of a solution."""
         columns = [
             (residuals(ahead) - residuals(behind)) / (ahead - behind)[k]
-            for k, (behind, ahead) in enumerate(unknowns.around(numbers, STEP * tolerance**0.5))
+            for k, (behind, ahead) in enumerate(unknowns.around(theta, STEP * tolerance**0.5))
         ]
         return np.stack(columns, -1)
 
@@ -203,7 +203,7 @@ def identify_by_scipy(
     test = MisfitTest(measured, ended.fun, np.asarray(ended.jac), tolerance)
     outcome = Outcome.CONVERGED if ended.success else Outcome.NOT_CONVERGED
     slope_error = STEP**2 * tolerance / 3  # twice the third order of a difference, h² / 6
-    found = unknowns.at(ended.x)
+    found = unknowns.problem_at(ended.x)
     return _result(unknowns, found, test, None, began, outcome, slope_error=slope_error)
 
 
@@ -278,6 +278,8 @@ def _checked(
         )
     unknowns = Unknowns(problem, names)
     for pair in unknowns.around(unknowns.start):
-        for numbers in pair:
-            unknowns.at(numbers)  # refused here, not after a fit, where a symmetry does not hold
+        for theta in pair:
+            unknowns.problem_at(
+                theta
+            )  # refused here, not after a fit, where a symmetry does not hold
     return measured, unknowns

@@ -44,7 +44,7 @@ class Sensitivity:
 def sensitivity(
     task: IdentificationTask,
     unknowns: Unknowns,
-    numbers: np.ndarray,
+    theta: np.ndarray,
     network: Network,
     weights: torch.Tensor,
     sampling: SamplingSpec,
@@ -62,21 +62,21 @@ def sensitivity(
     Args:
         task: the equation and the measurements.
         unknowns: names and units of θ.
-        numbers: θ, [unknowns].
+        theta: θ, [unknowns].
         weights: which solve the equation at θ, [size].
         sampling: of the points of the equation's residuals.
         memory_bytes: limit for the Jacobian.
     """
-    here = task.equation_at(unknowns.at(numbers))
+    here = task.equation_at(unknowns.problem_at(theta))
     equation, measured = here.equation_terms(sampling), here.measurement_term(sampling)
     r, jacobian = linearise(network, weights, equation, None, memory_bytes)
     misfit, own = linearise(network, weights, [measured], None, memory_bytes)
     system = normal_system(r, jacobian, None, weights)
     system.damp(weights.new_tensor(DAMPING * _mean_square(jacobian)))
     columns, ways = [], []
-    for number, pair in enumerate(unknowns.around(numbers)):
+    for number, pair in enumerate(unknowns.around(theta)):
         distance = float((pair[1] - pair[0])[number])
-        ends = [task.equation_at(unknowns.at(end)) for end in pair]
+        ends = [task.equation_at(unknowns.problem_at(end)) for end in pair]
         moved = _change(network, weights, [end.equation_terms(sampling) for end in ends]) / distance
         shifted = (
             _change(network, weights, [[end.measurement_term(sampling)] for end in ends]) / distance

@@ -57,24 +57,22 @@ class Unknowns:
             units.append(1.0 if self.logarithmic(name) else max(abs(number), span))
         return np.array(units)
 
-    def at(self, numbers: np.ndarray) -> Problem:
-        """The problem with the coefficients of θ = `numbers`, clipped to their bounds."""
+    def problem_at(self, theta: np.ndarray) -> Problem:
+        """The problem with the coefficients of `theta`, θ, clipped to their bounds."""
         values = {}
-        for name, number in zip(self.names, numbers, strict=True):
+        for name, number in zip(self.names, theta, strict=True):
             about = self.problem.declared()[name]
             value = float(np.exp(number)) if self.logarithmic(name) else float(number)
             values[name] = min(max(value, about.lower), about.upper)
         return self.problem.with_coefficients(**values)
 
-    def around(
-        self, numbers: np.ndarray, step: float = STEP
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
+    def around(self, theta: np.ndarray, step: float = STEP) -> list[tuple[np.ndarray, np.ndarray]]:
         """For each unknown: θ minus and plus `step` of its unit, clipped to the bounds."""
         pairs = []
         for k, unit in enumerate(self.units):
-            move = np.zeros_like(numbers)
+            move = np.zeros_like(theta)
             move[k] = step * unit
-            behind, ahead = (np.clip(numbers + s * move, *self.bounds) for s in (-1, 1))
+            behind, ahead = (np.clip(theta + s * move, *self.bounds) for s in (-1, 1))
             pairs.append((behind, ahead))
         return pairs
 
