@@ -188,7 +188,7 @@ def check_folder(path: str | Path, *known: str) -> Path:
 
 
 def short_hash(content: bytes) -> str:
-    """SHA-256, short enough to read: what one content is told from another by."""
+    """The first digits of a SHA-256, by which contents are distinguished."""
     return hashlib.sha256(content).hexdigest()[:16]
 
 

@@ -122,7 +122,7 @@ def methods_of(names: Sequence[str], words: Sequence[str], **named: float | None
 
 
 def _options(kind: type[Method], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Those options that a method has, text turned into values."""
+    """The options that a method has, with text converted to values."""
     fields = {field.name: field for field in dataclasses.fields(kind)}
     own = {key: given[key] for key in given if key in fields or key in kind.renamed_options}
     return {
@@ -162,7 +162,7 @@ def option_table(cls: type[Method]) -> dict[str, Any]:
 
 
 def settings(**values: float | str | None) -> dict[str, Any]:
-    """Those that were given."""
+    """The settings of fits that are not None, name → value."""
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -63,7 +63,7 @@ class Interruption:
         os._exit(INTERRUPTED)
 
     def ignored_exception(self, args: "Any") -> None:
-        """For `sys.unraisablehook`: Ctrl-C in code that cannot pass it on is raised again."""
+        """A `sys.unraisablehook` that raises Ctrl-C again, from code that cannot pass it on."""
         if self.pressed and isinstance(args.exc_value, KeyboardInterrupt):
             self.pressed = False
             threading.Timer(SOON, _thread.interrupt_main).start()

@@ -43,7 +43,7 @@ def one_surrogate(
 def solved_before(
     file: Path, problem: Problem, tolerance: float | None, labels: int, noise: float, seed: int
 ) -> bool:
-    """Whether a file holds the reference and the labels that are asked for."""
+    """Whether a file has a reference of this tolerance, and these labels."""
     try:
         stored = load(file, problem)
     except DataFileError:

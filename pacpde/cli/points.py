@@ -75,7 +75,7 @@ class Points:
 
 
 def remarks(points: Points, surrogate: Surrogate) -> Iterator[str]:
-    """Says where a surrogate is asked outside its domain, or is graded on another problem."""
+    """Warn of points outside the surrogate's domain, and of a reference of another problem."""
     outside = surrogate.problem.domain.outside(points.at)
     if outside:
         yield f"{outside}: nothing holds the surrogate to its equation there."

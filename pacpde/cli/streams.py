@@ -37,7 +37,7 @@ def print_note(sentence: str) -> None:
 
 
 def print_stderr(sentence: str) -> None:
-    """One line on stderr; nothing where that is closed."""
+    """Print one line on stderr; do nothing if stderr is closed."""
     if sys.stderr is not None:  # print would take stdout instead
         print(sentence, file=sys.stderr, flush=True)
 
@@ -166,7 +166,7 @@ def plain_warnings() -> Iterator[None]:
 
 
 def flush_at_exit() -> None:
-    """Nothing is left for the interpreter to write when it ends, and to fail on."""
+    """Flush all streams, so that the interpreter's own flush at its end cannot fail."""
     for stream in (sys.stdout, sys.stderr):
         if stream is None:
             continue

@@ -130,7 +130,7 @@ def _with_ending(place: Path, ending: str) -> Path:
 
 @contextmanager
 def _one_process(place: Path, progress: Progress) -> Iterator[None]:
-    """One process at a time; where the file system refuses locks, as it is.
+    """Lock `place` for this process; without a lock where the file system has none.
 
     Files are replaced whole, so that two processes without a lock cost time and nothing else.
     """

@@ -25,10 +25,15 @@ def write(
     *,
     overwrite: bool = True,
 ) -> None:
-    """One HDF5 file of schema 1, whole or not at all; OutputError where it cannot be written.
+    """Write a dataset to one HDF5 file of schema 1, atomically.
 
     Args:
-        overwrite: replace a file already there.
+        reference: the certified reference.
+        labels: points and values drawn from it; None for none.
+        overwrite: whether an existing file is replaced.
+
+    Raises:
+        OutputError: the file cannot be written.
     """
     check_registered(reference.problem)
     with atomic_write(path, overwrite=overwrite) as temporary:

@@ -107,7 +107,7 @@ def tailor(
         example: one input of the model, [1, ...], by which FLOPs are counted.
         flops: share of the FLOPs that a round removes.
         tau: share by which the held-out loss may grow.
-        rounds: at most.
+        rounds: maximal number of rounds.
         steps, factor_steps: of a fine-tuning, and of a fit of the factors.
         optimiser: parameters → torch optimiser; Adam at 1e-3 by default.
         train: what fine-tunes a model in its place, in place of `steps` of that optimiser.

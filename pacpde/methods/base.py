@@ -158,7 +158,7 @@ class Method(metaclass=_MethodType):
         partial: True if the method trains too little to solve most targets; its contract tests then
             only ask for a smaller error than the untouched source has.
         labels_suffice: whether the method can be used with labels alone, without the equation.
-        steps: at most so many steps of the last fit to the target; None takes the config's.
+        steps: maximal number of steps of the last fit to the target; None takes the config's.
     """
 
     name: ClassVar[str]

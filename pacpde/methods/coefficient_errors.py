@@ -31,7 +31,7 @@ def standard_errors(
 
 
 def collinear(slopes: np.ndarray, accuracy: float = 0.0) -> np.ndarray:
-    """Which unknowns change the measured values only as others do, bool [unknowns].
+    """Collinear unknowns: their effect on the measurements is that of others, bool [unknowns].
 
     Args:
         accuracy: relative error of the slopes, where it may be larger than `COLLINEAR`.
@@ -52,7 +52,7 @@ def collinear(slopes: np.ndarray, accuracy: float = 0.0) -> np.ndarray:
 
 
 def influential(slopes: np.ndarray) -> np.ndarray:
-    """Which unknowns the measured values depend on at all, bool [unknowns]."""
+    """The unknowns on which the measured values depend, bool [unknowns]."""
     return np.asarray(np.linalg.norm(slopes, axis=0) > MIN_SLOPE * len(slopes) ** 0.5)
 
 

@@ -53,7 +53,7 @@ class IdentificationResult:
             "not_converged" where an error is infinite. For scipy "misfit", "converged" or
             "not_converged".
         remarks: why the coefficients may be wrong, a sentence each; see `doubts`.
-        together: coefficients of which the measurements tell only a combination.
+        together: coefficients of which the measurements determine only a combination.
     """
 
     problem: Problem

@@ -48,8 +48,8 @@ class PAC(ContinuationMethod):
         scope, biases, head: see `pacpde.pac.score_mask`.
         mask: what decides which weights are kept: "magnitude", "sensitivity", or as controls
             "random" and "inverted"; see `pacpde.pac.scores`.
-        rounds: prune in so many rounds, each a like share of what is left, with an allocate after
-            each (Han et al. 2015, arXiv 1506.02626).
+        rounds: number of rounds of pruning. Each prunes the same share of the remaining weights,
+            and is followed by an allocate (Han et al. 2015, arXiv 1506.02626).
         max_source_loss_ratio: the held-out residual of the source may grow by this factor; the
             rounds end before it is exceeded, and `sparsity` is then the most that is pruned. None
             for no limit.
@@ -61,7 +61,7 @@ class PAC(ContinuationMethod):
         reinit_mode: "copy": these weights are copies of those of neurons that the source uses, plus
             noise; `reinit_scale` is in the mean size of the copied weights. "random": they are
             drawn anew; `reinit_scale` is in the spread of the weights at the start of a fit.
-        allocate_steps: at most so many steps of an allocate; None takes the config's.
+        allocate_steps: maximal number of steps of an allocate; None takes the config's.
     """
 
     name = "pac"

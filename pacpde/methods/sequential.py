@@ -37,7 +37,7 @@ MIN_OWN = 10  # own weights of a target: fewer solve nothing
 
 @dataclass(frozen=True)
 class FrozenSolver:
-    """One solver in a backbone; no weight of it moves any more.
+    """One solver in a backbone; its weights are frozen.
 
     Attributes:
         name: under which it is recalled.

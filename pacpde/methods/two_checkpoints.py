@@ -10,7 +10,7 @@ from pacpde.networks.surrogate import Surrogate
 
 @dataclass(frozen=True)
 class TwoCheckpoints(WarmStart):
-    """Warm start beside an untouched copy of w_S: nothing is forgotten, at twice the storage.
+    """Warm start, and an untouched copy of w_S: the source is kept, at twice the storage.
 
     What PAC has to beat where a second set of weights is no trouble.
     """

@@ -7,7 +7,7 @@ from pacpde.methods.fine_tuning import FineTuning
 
 @dataclass(frozen=True)
 class WarmStart(FineTuning):
-    """min over w of L_T(w) from w_S; the source is forgotten."""
+    """min over w of L_T(w), from w_S; the solver of the source is lost."""
 
     name = "warm_start"
     summary = "min L_T(w) from the source's weights, all trainable; the source is forgotten"

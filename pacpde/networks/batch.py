@@ -10,6 +10,7 @@ import torch
 from pacpde.errors import InvalidValueError
 from pacpde.networks.stacking import Stackable
 from pacpde.physics.problem import Problem
+from pacpde.renamed import renamed_attribute
 
 if TYPE_CHECKING:
     from pacpde.networks.ansatz import PhysicsAnsatz
@@ -106,6 +107,8 @@ class Batch(Stackable):
 
 class Ansatz(ABC):
     """A map from coordinates and a network N to fields, u = g + s m N(φ); see `Batch`."""
+
+    equation = renamed_attribute("equation", "problem_or_none")
 
     @abstractmethod
     def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:

@@ -1,4 +1,4 @@
-"""Weights that are frozen: they stand in no vector and no parameter that an optimiser sees.
+"""Frozen weights: they are in no vector and no parameter that an optimiser gets.
 
 One function puts trainable entries among frozen ones: `insert`. A least-squares problem calls it
 for the weight vector of our networks. For a torch module, `torch.nn.utils.parametrize` calls it in

@@ -96,7 +96,7 @@ def module_layout(module: nn.Module) -> WeightLayout:
 
 
 class HasLayout(Protocol):
-    """Whatever has a weight vector and says what its entries are."""
+    """An object with a flat weight vector and its layout."""
 
     @property
     def layout(self) -> WeightLayout: ...

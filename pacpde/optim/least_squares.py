@@ -1,4 +1,4 @@
-"""The least-squares problem an optimiser sees: a flat vector of trainable weights and nothing else.
+"""The least-squares problem of an optimiser, in the flat vector of trainable weights alone.
 
 Frozen weights are not in the vector, so no optimiser can move them.
 """
@@ -40,7 +40,7 @@ class LeastSquares(Stackable):
     memory_bytes: int = MEMORY
 
     def within(self, memory_bytes: int) -> "LeastSquares":
-        """The same problem, its Jacobian in as many pieces as `memory_bytes` asks for."""
+        """The same problem, with terms so small that their Jacobians fit into `memory_bytes`."""
         return replace(
             self, terms=split(self.network, self.terms, memory_bytes), memory_bytes=memory_bytes
         )

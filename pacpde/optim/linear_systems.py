@@ -17,7 +17,7 @@ from pacpde.residuals.terms import Anchor
 
 
 class NormalSystem(ABC):
-    """One linearisation, solved anew for each damping."""
+    """The linear system of one linearisation, which is solved for several dampings."""
 
     name: str
     STACKED: tuple[str, ...] = ("r", "stiffness", "anchor_grad", "gradient")
@@ -140,8 +140,8 @@ class Krylov(NormalSystem):
     """Solves by conjugate gradients; no matrix is formed.
 
     Attributes:
-        accuracy: relative residual at which they end.
-        iterations: at most so many.
+        accuracy: relative residual at which the iteration ends.
+        iterations: maximal number of iterations.
     """
 
     name = "conjugate gradients"

@@ -57,7 +57,7 @@ class LBFGS:
 
 @dataclass
 class _BestPoint:
-    """The loss as scipy wants it; keeps the best point it is asked for."""
+    """The loss as a function for scipy; it records the best point that was evaluated."""
 
     problem: LeastSquares
     x: torch.Tensor

@@ -1,4 +1,4 @@
-"""Fits side by side: what they ask for at the same time is computed together.
+"""Concurrent fits: steps that several fits request at the same time are computed together.
 
 Every fit is a generator (see `stepwise`), and one plain loop serves what they ask for. Steps are
 computed once every fit that is left asks for some: requests that are the same once, the others on

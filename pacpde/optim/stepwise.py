@@ -1,4 +1,4 @@
-"""Fits are generators: they ask for long computations, and whoever runs them serves these.
+"""Fits as generators: they yield requests for long computations, and their runner computes these.
 
 A function marked `stepwise` is written as a generator that yields requests. Called as usual it runs
 alone. `steps_of(function)(...)` is the generator itself: `yield from` it in another stepwise

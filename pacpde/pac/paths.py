@@ -95,7 +95,7 @@ def _unmoved(net: Any, freed: Tensors, inputs: Any) -> int:
 
 
 def _outputs(net: Any, inputs: Any) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """Inputs that ask for slopes, and the outputs."""
+    """Inputs that require gradients, and the outputs."""
     net.train(False)
     leaves = [own.clone().requires_grad_() for own in tree_leaves(inputs)]
     return leaves, tree_leaves(net(tuple(leaves) if isinstance(inputs, tuple) else leaves[0]))

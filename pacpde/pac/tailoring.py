@@ -46,7 +46,7 @@ def tailor_rounds(
         run_round: (network, number of the round) → a smaller one, fine-tuned, with the importance
             of its units multiplied into their outputs; None where no unit can go.
         tau: τ; it ends when the held-out loss is above (1 + τ) times the first one.
-        rounds: at most.
+        rounds: maximal number of rounds.
 
     Returns:
         The last network within that limit, and all networks from the first on.
@@ -76,12 +76,12 @@ def check_rounds(flops: float, tau: float, **counts: int) -> None:
 def remaining(
     importance: Sequence[torch.Tensor], most: float, flops: Callable[[Masks], int]
 ) -> Masks | None:
-    """Which units stay once the least important, of all layers, are gone.
+    """The units that stay when the least important units of all layers are removed.
 
     Args:
         importance: of the units of each hidden layer, [width].
-        most: FLOPs that may be left.
-        flops: which units stay → FLOPs of what they make up.
+        most: maximal FLOPs of the remaining network.
+        flops: masks of the units that stay → FLOPs of their network.
 
     Returns:
         bool [width] a hidden layer, each with one unit at least; None where no more can go.

@@ -37,7 +37,7 @@ SLOPES = 1e-3  # the same of slopes along an axis; rounding in a start leaves 1e
 
 @dataclass(frozen=True)
 class Contradiction:
-    """One place where start and edges cannot both hold, or where the start is not smooth.
+    """A place where initial and boundary values contradict, or where initial values are not smooth.
 
     Attributes:
         field: whose.

@@ -62,7 +62,7 @@ class Derivative:
 
 
 class RecordedDerivative(Derivative):
-    """Notes which derivatives and coordinates a right-hand side asks for; every value is 1."""
+    """Records the derivatives and coordinates that a right-hand side reads; every value is 1."""
 
     def __init__(self, count: int, axes: Sequence[str]) -> None:
         one = [np.ones(1) for _ in range(count)]
@@ -72,7 +72,7 @@ class RecordedDerivative(Derivative):
 
     @property
     def read(self) -> frozenset[str]:
-        """The coordinates that were asked for."""
+        """The coordinates that were read."""
         return frozenset(self.recorded.read)
 
     def take(self, field: int, axes: str) -> Array:
@@ -81,7 +81,7 @@ class RecordedDerivative(Derivative):
 
 
 class _Recorded(UserDict[str, np.ndarray]):
-    """Notes which of its values are asked for, also by `values`, `items` and `**`."""
+    """Records which of its values are read, also by `values`, `items` and `**`."""
 
     def __init__(self, values: Mapping[str, np.ndarray]) -> None:
         self.read: set[str] = set()

@@ -119,7 +119,7 @@ FARTHEST = 2.0**-4  # distance of neighbours where there are more coordinates
 
 @lru_cache(maxsize=512)  # seeds and methods share their problems
 def narrow_features(problem: "Problem", what: str) -> tuple[NarrowFeature, ...]:
-    """Those of the start, or of a right-hand side that reads the coordinates.
+    """The narrow features of the initial fields, or of a `rhs` that reads the coordinates.
 
     Args:
         what: `START` or `RIGHT_HAND_SIDE`.
@@ -131,7 +131,7 @@ def narrow_features(problem: "Problem", what: str) -> tuple[NarrowFeature, ...]:
 def narrow_features_near(
     problem: "Problem", what: str, place: Mapping[str, float]
 ) -> list[NarrowFeature]:
-    """Those to which a search leads that starts from one place."""
+    """The narrow features that a search from one place finds."""
     search = _search(problem, what)
     return search.near(place) if search.names and set(search.names) <= set(place) else []
 

@@ -186,12 +186,12 @@ class Problem(ABC):
 
     @property
     def span_ratio(self) -> float:
-        """Length of the time span in force divided by that of the family's own."""
+        """Length of this problem's time span over that of the family's default span."""
         return self.domain.axis("t").length / Domain(self.axes).axis("t").length
 
     @property
     def time_unit(self) -> float:
-        """In which fits measure time: `time_scale`, else the length of the time span in force."""
+        """The unit of time in a fit: `time_scale`, else the length of this problem's time span."""
         return self.domain.axis("t").length if self.time_scale is None else self.time_scale
 
     @cached_property
@@ -211,7 +211,7 @@ class Problem(ABC):
 
     @property
     def derivatives_read(self) -> frozenset[str]:
-        """The derivatives that `rhs` asks for, as in {"x", "xx"}."""
+        """The derivatives that `rhs` reads, as in {"x", "xx"}."""
         return frozenset(self._recorded.derivatives)
 
     @property

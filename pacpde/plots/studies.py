@@ -165,7 +165,7 @@ def critical_difference(groups: Sequence[Group], alpha: float = 0.05) -> Figure:
 
 
 def masks(surrogate: Surrogate, solver: str = "source") -> Figure:
-    """Which weights belong to the source, layer by layer; the last column are the biases."""
+    """Figure of the weights that belong to the source; the last column of a layer is its biases."""
     mask = surrogate.retained[solver].mask.cpu()
     layers = surrogate.network.layers
     with new_figure(2.4 * len(layers), 3.6) as fig:

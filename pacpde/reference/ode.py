@@ -36,7 +36,7 @@ class SemiDiscrete(Protocol):
 
 
 class IntegrationError(Exception):
-    """One integration ended early; a finer grid may still succeed."""
+    """An integration ended early; a finer grid may still succeed."""
 
 
 class EffortError(IntegrationError):

@@ -71,7 +71,7 @@ class Lines:
 
     @property
     def weights(self) -> np.ndarray:
-        """From values at the nodes of a cell to values at its probes, [lines, nodes, probes]."""
+        """Weights of interpolation from a cell's nodes to its probes, [lines, nodes, probes]."""
         count, probes = self.offsets.shape
         nodes = np.broadcast_to(UNIT, (count * probes, len(UNIT)))
         weights = lagrange(nodes, self.offsets.ravel()).reshape(count, probes, len(UNIT))

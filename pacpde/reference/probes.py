@@ -1,4 +1,4 @@
-"""Looks between the nodes of a grid, and within each step in time, for what neither has seen.
+"""Search between the nodes of a grid, and within each time step, for features that both miss.
 
 Two grids that both miss a narrow source agree with each other. Therefore the right-hand side and
 the start are evaluated at many random points before a solution is certified. Between two

@@ -41,7 +41,11 @@ class Grid:
 
     @classmethod
     def of(cls, solver: Surrogate, defects: np.ndarray) -> "Grid":
-        """For a solution and the size of its defects at even times, [times], which may be empty."""
+        """The grid of a solution.
+
+        Args:
+            defects: mean |defect| at equidistant times, [times]; may be empty.
+        """
         problem = solver.problem
         space = problem.domain.space
         times = _times(problem, defects)

@@ -75,13 +75,13 @@ class Jacobian(Stackable):
     """∂r/∂(trainable parameters), [..., rows, trainable].
 
     Attributes:
-        like: nothing, [..., 0], of the right device, dtype and stack.
-        rows: how many.
+        like: empty tensor [..., 0] of the right device, dtype and stack.
+        rows: number of residuals.
         parts: its factors, where they are needed.
         trainable_indices: sorted indices of the trainable parameters, [trainable] or
             [stack, trainable]; None for all.
-        memory_bytes: bytes of it that may be written out at a time.
-        matrix: Jᵀ, [..., trainable, rows], where memory holds all of it.
+        memory_bytes: bytes of the dense matrix that may be formed at a time.
+        matrix: Jᵀ, [..., trainable, rows], if it fits into memory.
     """
 
     stacked = ("like", "parts", "matrix")

@@ -30,7 +30,7 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Compared:
-    """One method with one seed: its record, and the surrogate with its history."""
+    """The result of one method with one seed: its record, and the surrogate with its history."""
 
     record: Record
     surrogate: Surrogate
@@ -123,7 +123,7 @@ class Plan:
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """One a seed and method, in that order."""
+        """The cells: one for each seed and method, in that order."""
         training = Training(
             self.source,
             self.seeds[0],

@@ -34,7 +34,7 @@ PATIENCE = 30  # seconds for a scheduler to answer
 
 @dataclass(frozen=True)
 class JobFailure:
-    """In place of a result: what a job raised.
+    """The exception that a job raised, in place of its result.
 
     Attributes:
         error: where the job ran in this process.
@@ -61,7 +61,7 @@ class Executor(Protocol):
 
 
 class SerialExecutor:
-    """In this process, one job after another, each on all threads of torch."""
+    """Runs jobs in this process, one after another, each on all threads of torch."""
 
     def each(self, function: Callable[..., Any], jobs: Iterable[Job], done: Done) -> None:
         for job in jobs:
@@ -70,7 +70,7 @@ class SerialExecutor:
 
 @dataclass(frozen=True)
 class LocalExecutor:
-    """In this process, so many fits side by side that their steps are computed in batches.
+    """Runs many fits concurrently in this process; their steps are computed in batches.
 
     Attributes:
         device: that the fits run on.

@@ -52,7 +52,7 @@ class FitStore:
             return None
 
     def save(self, key: str, surrogate: Surrogate, result: Mapping[str, Any]) -> None:
-        """Keep a finished fit with what there is to say of it, and forget what would resume it."""
+        """Store a finished fit and its result, and delete its resume state."""
         if self.folder is None:
             self._in_memory[key] = surrogate, dict(result)
             return
@@ -64,20 +64,20 @@ class FitStore:
         ResumeState(self.folder / RESUME / key, key).clear()
 
     def holds(self, key: str) -> bool:
-        """Whether a fit was carried out to its end."""
+        """Whether a fit is finished."""
         return key in self._in_memory or (self.folder is not None and self.place(key).is_dir())
 
     def finished(self, keys: Iterable[str]) -> set[str]:
-        """Those of cells that have a result which can be read."""
+        """The keys of cells whose result can be read."""
         return {key for key in keys if self.load(key) is not None}
 
     def add(self, row: Row, surrogate: Surrogate | None = None) -> None:
-        """Keep the row of a cell with its surrogate; nothing of a cell that has none."""
+        """Store the row and the surrogate of a cell; without a surrogate, nothing is stored."""
         if surrogate is not None:
             self.save(row["cell"], surrogate, row)
 
     def flush(self) -> None:
-        """Nothing waits to be written."""
+        """Do nothing: every row is written at once."""
 
     def resume_state(self, key: str) -> ResumeState | None:
         """The states of an unfinished fit, or None without a folder."""

@@ -97,7 +97,7 @@ def load(job: Job, output: Path) -> StoredResult | None:
 
 
 def save(job: Job, surrogate: Surrogate, output: Path, result: Mapping[str, Any]) -> None:
-    """Keep the surrogate and the result of a command, and forget what would have resumed it."""
+    """Store the surrogate and the result of a command, and delete its resume state."""
     grading = job.provenance().get("grading", {})
     graded = replace(surrogate, provenance={**surrogate.provenance, "grading": grading})
     checkpoint.save(graded, follow(output), result=result)

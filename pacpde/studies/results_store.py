@@ -113,7 +113,7 @@ class ResultsStore:
         )
 
     def finished(self, keys: Iterable[str]) -> set[str]:
-        """Those of cells that have a result."""
+        """The keys of cells that have a result."""
         return self.keys().intersection(keys)
 
     def keys(self) -> set[str]:

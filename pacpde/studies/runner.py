@@ -42,11 +42,11 @@ class Results(Protocol):
     """A store for the rows of finished cells."""
 
     def finished(self, keys: Iterable[str]) -> set[str]:
-        """Those of cells that have a result."""
+        """The keys of cells that have a result."""
         ...
 
     def add(self, row: Row, surrogate: Surrogate | None = None) -> None:
-        """Keep the row of a cell; its surrogate, where it is to be kept, first."""
+        """Store the row of a cell, after its surrogate if that is to be stored."""
         ...
 
     def flush(self) -> None:

@@ -57,10 +57,10 @@ class Ratio:
             pairs; not a number with one source. It is too narrow with few, see `ENOUGH`.
         p: of the Wilcoxon signed-rank test over the sources' mean log ratios, a failure as the
             largest difference of a pair, after Holm's correction; None with too few sources.
-        pairs: how many.
-        wins: of them the first is better in so many, the failures of the second among them.
+        pairs: number of pairs.
+        wins: number of pairs in which the first is better; failures of the second count.
         failures: pairs in which one of the two failed: in `wins` and `p`, not in `ratio`.
-        sources: how many trained sources the pairs are from.
+        sources: number of trained sources that the pairs are from.
         ahead, behind: sources whose mean log ratio is below and above 0, failures as for `p`.
     """
 

@@ -66,7 +66,7 @@ class _Table(BaseModel):
 
 
 class Transfers(_Table):
-    """From one source to some targets; what it leaves out is the study's."""
+    """Transfers from one source to several targets; the study gives the keys that are left out."""
 
     family: str
     source: Coefficients = {}

@@ -21,7 +21,7 @@ class FitState:
 
     Attributes:
         stage: names the fit in progress, files and random numbers.
-        total_steps: at most so many optimiser steps.
+        total_steps: maximal number of optimiser steps.
         inputs: what the fit depends on beside its weights and what its caller knows.
         weights: now, the whole vector [size].
         best: those of the least held-out residual in this phase, [size].

@@ -28,9 +28,9 @@ class TrainingConfig:
         width, depth, activation: of the dense network.
         frequency: of its first layer at the start, see `Network.init_weights`.
         points: collocation points of one refresh.
-        steps: at most so many steps of the last phase of a fit. Its points are drawn anew every 20
-            steps, and it ends before where four draws in a row gain less than 5 %; that takes 100
-            steps, so that it shortens fits of more steps alone, never one of the default.
+        steps: maximal number of steps of the last phase of a fit. New points are drawn every 20
+            steps. The phase ends early if four draws in a row reduce the held-out residual by less
+            than 5 %; that takes 100 steps, so that a fit of the default length never ends early.
         optimiser: an object such as `Adam(lr=1e-3)`, its name ("adam"), its name with options
             ("adam:lr=1e-3"), or these as a mapping ({"name": "adam", "lr": 1e-3}); both of these
             become an object.

@@ -19,11 +19,12 @@ class Phase:
     """Optimiser steps on points that are drawn in one way.
 
     Attributes:
-        steps: at most so many.
-        refresh: new points every so many steps; between them the optimiser sees a fixed problem.
-        sampling: how many points, in which ansatz and time window.
-        target_residual: go on to the next phase once the held-out residual is below it.
-        patience: end after so many refreshes without a held-out gain of 5 %; 0 never.
+        steps: maximal number of steps.
+        refresh: number of steps between two draws of points; the loss is fixed in between.
+        sampling: number of points, ansatz and time window.
+        target_residual: the phase ends when the held-out residual is below it.
+        patience: the phase ends after this number of draws in a row without a reduction of the
+            held-out residual by 5 %; 0 for never.
     """
 
     steps: int
@@ -59,7 +60,7 @@ class StandardSchedule:
 
     Attributes:
         points: collocation points of the last phase.
-        steps: at most so many steps of the last phase.
+        steps: maximal number of steps of the last phase.
         tolerance: held-out residual at which a time window counts as solved.
     """
 

@@ -82,7 +82,7 @@ class Trainer:
 
     @property
     def mask(self) -> torch.Tensor:
-        """Which weights may move, bool [size]."""
+        """True for each trainable weight, bool [size]."""
         if self.trainable_mask is not None:
             return self.trainable_mask
         return torch.ones_like(self.surrogate.weights, dtype=torch.bool)
