@@ -47,7 +47,7 @@ def stored_groups(folder: Path) -> list[Group]:
 def _family(name: str, transfers: Sequence[Group]) -> str:
     variants = variant_names(transfers)
     base = next(variant for variant in variants if variant.split(" ")[0] == BASE)
-    ratios = {ratio.one: ratio for ratio in overall(transfers, base)}
+    ratios = {ratio.variant: ratio for ratio in overall(transfers, base)}
     targets = [f"{group.name.removeprefix(name)} ({group.distance:.2f})" for group in transfers]
     sources = max(ratio.sources for ratio in ratios.values())
     head = [

@@ -50,11 +50,11 @@ class BSS(FeatureTuning):
             )
 
     def extra_terms(
-        self, source: Surrogate, wide: ExtendedNetwork, target: Task, context: TransferContext
+        self, source: Surrogate, extended: ExtendedNetwork, target: Task, context: TransferContext
     ) -> ExtraTerms:
         def terms(weights: torch.Tensor, sampling: SamplingSpec, rng: Generator) -> list[Term]:
             points = target.sample_inputs(POINTS, rng)
-            batch, features = self.features(source, wide, points, weights)
+            batch, features = self.features(source, extended, points, weights)
             _, _, vectors = torch.linalg.svd(features, full_matrices=False)
             smallest = vectors[-self.smallest :].mT
             return [SpectralTerm(batch, smallest, weight=2 * self.shrink)]

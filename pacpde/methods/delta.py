@@ -42,19 +42,19 @@ class DELTA(FeatureTuning):
         check_nonnegative("beta (β)", self.beta)
 
     def anchor(self, source: Surrogate, context: TransferContext) -> Anchor:
-        wide = self.extended_network(source)
-        strength = torch.zeros_like(wide.weights)
-        strength[wide.original_indices[source.network.head]] = self.beta / 2
-        return Anchor(strength, torch.zeros_like(wide.weights))
+        extended = self.extended_network(source)
+        strength = torch.zeros_like(extended.weights)
+        strength[extended.original_indices[source.network.head]] = self.beta / 2
+        return Anchor(strength, torch.zeros_like(extended.weights))
 
     def extra_terms(
-        self, source: Surrogate, wide: ExtendedNetwork, target: Task, context: TransferContext
+        self, source: Surrogate, extended: ExtendedNetwork, target: Task, context: TransferContext
     ) -> ExtraTerms:
         attention = _attention(source, context.source_task, context.seed) * self.alpha
 
         def terms(weights: torch.Tensor, sampling: SamplingSpec, rng: Generator) -> list[Term]:
             points = target.sample_inputs(POINTS, rng)
-            batch, features = self.features(source, wide, points, wide.weights)
+            batch, features = self.features(source, extended, points, extended.weights)
             return [LabelTerm(batch, features, weight=attention)]
 
         return terms

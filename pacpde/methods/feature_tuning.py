@@ -22,16 +22,20 @@ class FeatureTuning(AugmentedFineTuning):
         return ExtendedNetwork.with_features(source.network, source.weights)
 
     def trainable_mask(self, source: Surrogate) -> torch.Tensor:
-        wide = self.extended_network(source)
-        mask = torch.zeros_like(wide.weights, dtype=torch.bool)
-        mask[wide.original_indices] = True
+        extended = self.extended_network(source)
+        mask = torch.zeros_like(extended.weights, dtype=torch.bool)
+        mask[extended.original_indices] = True
         return mask
 
     def features(
-        self, source: Surrogate, wide: ExtendedNetwork, points: np.ndarray, weights: torch.Tensor
+        self,
+        source: Surrogate,
+        extended: ExtendedNetwork,
+        points: np.ndarray,
+        weights: torch.Tensor,
     ) -> tuple[Batch, torch.Tensor]:
         """A batch of points [points, axes], and the features [points, units] of some weights."""
         ansatz = FeatureAnsatz(source.ansatz, source.network.neurons.widths[-1])
         batch = ansatz.batch(source.runtime.tensor(points))
-        output = wide.network.forward(weights, batch.inputs, batch.names)
+        output = extended.network.forward(weights, batch.inputs, batch.names)
         return batch, batch.fields(output)[0]

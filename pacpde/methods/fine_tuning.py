@@ -122,23 +122,23 @@ class AugmentedFineTuning(FineTuning):
 
     @abstractmethod
     def extra_terms(
-        self, source: Surrogate, wide: ExtendedNetwork, target: Task, context: TransferContext
+        self, source: Surrogate, extended: ExtendedNetwork, target: Task, context: TransferContext
     ) -> ExtraTerms:
         """Residual terms that are added to those of the target.
 
         Args:
-            wide: what `extended_network` returned.
+            extended: what `extended_network` returned.
         """
 
     def tuning_start(
         self, source: Surrogate, target: Task, context: TransferContext
     ) -> TuningStart:
-        wide = self.extended_network(source)
-        terms = self.extra_terms(source, wide, target, context)
+        extended = self.extended_network(source)
+        terms = self.extra_terms(source, extended, target, context)
         return TuningStart(
-            source.reset(network=wide.network, weights=wide.weights),
+            source.reset(network=extended.network, weights=extended.weights),
             self.trainable_mask(source),
             self.anchor(source, context),
-            lambda task: AugmentedTask(task, source.network, wide, terms),
-            wide.original_indices,
+            lambda task: AugmentedTask(task, source.network, extended, terms),
+            extended.original_indices,
         )

@@ -44,7 +44,7 @@ class LwF(AugmentedFineTuning):
         return torch.ones_like(self.extended_network(source).weights, dtype=torch.bool)
 
     def extra_terms(
-        self, source: Surrogate, wide: ExtendedNetwork, target: Task, context: TransferContext
+        self, source: Surrogate, extended: ExtendedNetwork, target: Task, context: TransferContext
     ) -> ExtraTerms:
         head = HeadAnsatz(source.ansatz, source.network.outputs)
 
@@ -57,9 +57,9 @@ class LwF(AugmentedFineTuning):
         return terms
 
     def source_solver(self, source: Surrogate, weights: torch.Tensor) -> Surrogate:
-        wide = self.extended_network(source)
-        own = weights[wide.original_indices]
+        extended = self.extended_network(source)
+        own = weights[extended.original_indices]
         matrix, bias = source.network.matrices(own)[-1]
-        matrix.copy_(weights[wide.extra_weights])
-        bias.copy_(weights[wide.extra_biases])
+        matrix.copy_(weights[extended.extra_weights])
+        bias.copy_(weights[extended.extra_biases])
         return replace(source, weights=own, retained={})

@@ -52,7 +52,7 @@ class TransTailor(ContinuationMethod):
     - Held-out residuals replace accuracy.
     - `divide`: before step 4 the weights out of a neuron are divided by its β. So fine-tuning
       starts from the function of the pruned network, and β only scales how fast a neuron changes.
-      (Multiplying all outputs by β may leave a predicted class as it is, but not six digits.)
+      In a classifier W ⊙ β may predict the same classes; in a regression it loses all digits.
 
     Attributes:
         flops: share of the FLOPs that a round removes, between 0 and 1; the paper's is 0.1.
@@ -126,11 +126,11 @@ class _Tuning:
             partial(_importance, scaled, factor_fit.weights, self.target, sampling, seed)
         )
         most = (1 - method.flops) * before.flops
-        kept = remaining(importance.value, most, partial(flops_of, solver.network))
-        if kept is None:
+        masks = remaining(importance.value, most, partial(flops_of, solver.network))
+        if masks is None:
             return None
-        smaller, weights = subnetwork_of(solver, kept)
-        factors = torch.cat(relative_importance(importance.value, kept))
+        smaller, weights = subnetwork_of(solver, masks)
+        factors = torch.cat(relative_importance(importance.value, masks))
         if method.divide:
             weights = divide_by_factors(smaller, weights, factors)
         scaled, vector = Scaled.of(smaller), torch.cat([weights, factors])
@@ -154,13 +154,13 @@ class _Tuning:
         return steps_of(trainer.fit)(self.target, config.phases.warm_start(self.target), stage)
 
 
-def subnetwork_of(surrogate: Surrogate, kept: Masks) -> tuple[Network, torch.Tensor]:
-    """The network of the neurons in `kept` alone, and its weights, [its size].
+def subnetwork_of(surrogate: Surrogate, masks: Masks) -> tuple[Network, torch.Tensor]:
+    """The network of the neurons that stay, and its weights, [its size].
 
     Args:
-        kept: True for each neuron that stays, bool [width] a hidden layer.
+        masks: True for each neuron that stays, bool [width] a hidden layer.
     """
-    smaller, places = surrogate.network.neurons.subnetwork(kept)
+    smaller, places = surrogate.network.neurons.subnetwork(masks)
     return smaller, surrogate.weights[places]
 
 
@@ -180,9 +180,9 @@ def divide_by_factors(
     return weights / neurons.leaving(parts)
 
 
-def flops_of(network: Network, kept: Masks) -> int:
-    """Multiplications and additions of one evaluation of the network of the neurons in `kept`."""
-    return network.neurons.resized([int(mask.sum()) for mask in kept]).flops
+def flops_of(network: Network, masks: Masks) -> int:
+    """Multiplications and additions of one evaluation of the network of the neurons that stay."""
+    return network.neurons.resized([int(mask.sum()) for mask in masks]).flops
 
 
 def _importance(

@@ -66,17 +66,17 @@ class Neurons:
         """The network with these numbers of neurons in its hidden layers."""
         return replace(self.network, width=tuple(widths), depth=len(widths))
 
-    def unreachable(self, kept: torch.Tensor) -> list[torch.Tensor]:
+    def unreachable(self, mask: torch.Tensor) -> list[torch.Tensor]:
         """The neurons from which no chain of kept weights leads to an output.
 
         Args:
-            kept: True where a weight is kept, bool [size].
+            mask: True where a weight is kept, bool [size].
         """
         layers = self.network.layers
         masks: list[torch.Tensor] = []
-        reachable = torch.ones(self.network.outputs, dtype=torch.bool, device=kept.device)
+        reachable = torch.ones(self.network.outputs, dtype=torch.bool, device=mask.device)
         for layer in reversed(layers[1:]):
-            weights = kept[layer.weights].unflatten(0, (layer.outputs, layer.inputs))
+            weights = mask[layer.weights].unflatten(0, (layer.outputs, layer.inputs))
             reachable = (weights & reachable[:, None]).any(0)
             masks.insert(0, ~reachable)
         return masks

@@ -70,24 +70,26 @@ def sensitivity(
     here = task.equation_at(unknowns.problem_at(theta))
     equation, measured = here.equation_terms(sampling), here.measurement_term(sampling)
     r, jacobian = linearise(network, weights, equation, None, memory_bytes)
-    misfit, own = linearise(network, weights, [measured], None, memory_bytes)
+    misfit, measured_jacobian = linearise(network, weights, [measured], None, memory_bytes)
     system = normal_system(r, jacobian, None, weights)
     system.damp(weights.new_tensor(DAMPING * _mean_square(jacobian)))
-    columns, ways = [], []
+    slopes, weight_slopes = [], []
     for number, pair in enumerate(unknowns.around(theta)):
         distance = float((pair[1] - pair[0])[number])
         ends = [task.equation_at(unknowns.problem_at(end)) for end in pair]
-        moved = _change(network, weights, [end.equation_terms(sampling) for end in ends]) / distance
-        shifted = (
+        equation_slope = (
+            _change(network, weights, [end.equation_terms(sampling) for end in ends]) / distance
+        )
+        measured_slope = (
             _change(network, weights, [[end.measurement_term(sampling)] for end in ends]) / distance
         )
-        ways.append(system.step_for(moved))
-        columns.append(own.times(ways[-1]) + shifted)
-    correction = own.times(system.step_for(r))
+        weight_slopes.append(system.step_for(equation_slope))
+        slopes.append(measured_jacobian.times(weight_slopes[-1]) + measured_slope)
+    correction = measured_jacobian.times(system.step_for(r))
     size = measured.batch.size**0.5  # the rows of a term are scaled to a mean square
-    rows = torch.column_stack([misfit, correction, *columns]) * size
-    found = rows.double().cpu().numpy()
-    return Sensitivity(found[:, 0], found[:, 2:], found[:, 1], torch.stack(ways, -1))
+    rows = torch.column_stack([misfit, correction, *slopes]) * size
+    columns = rows.double().cpu().numpy()
+    return Sensitivity(columns[:, 0], columns[:, 2:], columns[:, 1], torch.stack(weight_slopes, -1))
 
 
 def _mean_square(jacobian: Jacobian) -> float:

@@ -74,33 +74,33 @@ def check_rounds(flops: float, tau: float, **counts: int) -> None:
 
 
 def remaining(
-    importance: Sequence[torch.Tensor], most: float, flops: Callable[[Masks], int]
+    importance: Sequence[torch.Tensor], max_flops: float, flops: Callable[[Masks], int]
 ) -> Masks | None:
     """The units that stay when the least important units of all layers are removed.
 
     Args:
         importance: of the units of each hidden layer, [width].
-        most: maximal FLOPs of the remaining network.
+        max_flops: maximal FLOPs of the remaining network.
         flops: masks of the units that stay → FLOPs of their network.
 
     Returns:
         bool [width] a hidden layer, each with one unit at least; None where no more can go.
     """
-    kept = [torch.ones_like(layer, dtype=torch.bool) for layer in importance]
+    masks = [torch.ones_like(layer, dtype=torch.bool) for layer in importance]
     order = sorted(
         (float(value), layer, unit)
         for layer, values in enumerate(importance)
         for unit, value in enumerate(values)
     )
     for _, layer, unit in order:
-        if flops(kept) <= most:
-            return kept
-        if int(kept[layer].sum()) > 1:
-            kept[layer][unit] = False
+        if flops(masks) <= max_flops:
+            return masks
+        if int(masks[layer].sum()) > 1:
+            masks[layer][unit] = False
     return None
 
 
-def relative_importance(importance: Sequence[torch.Tensor], kept: Masks) -> list[torch.Tensor]:
+def relative_importance(importance: Sequence[torch.Tensor], masks: Masks) -> list[torch.Tensor]:
     """The importance of the units that stay, over its mean in their layer, [units] a layer."""
-    pairs = zip(importance, kept, strict=True)
+    pairs = zip(importance, masks, strict=True)
     return [values[mask] / values[mask].mean() for values, mask in pairs]

@@ -133,7 +133,7 @@ Shown = tuple[str, float | None]  # text, number to sort by
 def _table(group: Group) -> dict[str, Any]:
     """Lines of one transfer: heading → (text, number to sort by)."""
     base = summary_text.baseline_of([group])
-    against = {ratio.one: ratio for ratio in ratios(group, base)} if base else {}
+    against = {ratio.variant: ratio for ratio in ratios(group, base)} if base else {}
     scratch = list(group.rows[base].values()) if base else []
     lines: list[dict[str, Any]] = []
     for name, seeds in group.rows.items():

@@ -120,7 +120,9 @@ def comparisons(family: str, groups: Sequence[Group], base: str | None) -> list[
 
 def _verdict(r: Ratio) -> str:
     if r.p is None:
-        return {(r.sources, 0): AHEAD, (0, r.sources): BEHIND}.get((r.ahead, r.behind), OPEN)
+        return {(r.sources, 0): AHEAD, (0, r.sources): BEHIND}.get(
+            (r.sources_better, r.sources_worse), OPEN
+        )
     if r.p < SIGNIFICANCE and r.high < 1:
         return WINS
     return LOSES if r.p < SIGNIFICANCE and r.low > 1 else OPEN
@@ -128,7 +130,7 @@ def _verdict(r: Ratio) -> str:
 
 def _together(family: str, verdict: str, some: Sequence[Ratio]) -> str:
     """One sentence on several methods of the same verdict."""
-    methods = ", ".join(f"{readable(r.one)} ({two_digits(r.ratio)})" for r in some)
+    methods = ", ".join(f"{readable(r.variant)} ({two_digits(r.ratio)})" for r in some)
     verb = verdict if len(some) == 1 else SEVERAL[verdict]
     if all(r.sources == 1 for r in some):
         verb = verb.replace(EVERY, "")
@@ -136,8 +138,8 @@ def _together(family: str, verdict: str, some: Sequence[Ratio]) -> str:
     sources = _span(r.sources for r in some)
     few = f"; {_too_few(some[0])}" if all(r.p is None for r in some) else ""
     return (
-        f"{family}: {methods} {verb} {readable(some[0].other)}; in brackets the ratio of errors, "
-        f"geometric mean of {pairs} pairs from {sources} source{'' if sources == '1' else 's'}"
+        f"{family}: {methods} {verb} {readable(some[0].baseline)}; in brackets the ratio of "
+        f"errors, geometric mean of {pairs} pairs from {sources} source{'' if sources == '1' else 's'}"
         f"{few}."
     )
 
@@ -161,7 +163,7 @@ def _compared(family: str, r: Ratio) -> str:
         f" (95 % interval {two_digits(r.low)} to {two_digits(r.high)})" if r.low == r.low else ""
     )
     return (
-        f"{family}: {readable(r.one)} {verb} {readable(r.other)}: its error is "
+        f"{family}: {readable(r.variant)} {verb} {readable(r.baseline)}: its error is "
         f"{two_digits(r.ratio)} times as large in the geometric mean{interval}, "
         f"{two_digits(r.median)} times in the median, smaller in {r.wins} of {r.pairs} pairs"
         f"{failures} from {_number(r.sources, 'source')}; {p}."

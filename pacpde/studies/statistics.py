@@ -48,24 +48,26 @@ class ErrorSummary:
 
 @dataclass(frozen=True)
 class Ratio:
-    """Error of one variant over another's, paired by seed.
+    """Ratio of the errors of a variant and of a baseline, paired by seed.
 
     Attributes:
-        ratio: exp of the mean log ratio over pairs of results; below 1 the first is better.
+        variant, baseline: their names.
+        ratio: exp of the mean log ratio over pairs of results; below 1 the variant is better.
         median: of the ratios, those of failures among them.
         low, high: its interval of `COVERAGE`, from a bootstrap that draws sources with all of their
             pairs; not a number with one source. It is too narrow with few, see `ENOUGH`.
         p: of the Wilcoxon signed-rank test over the sources' mean log ratios, a failure as the
             largest difference of a pair, after Holm's correction; None with too few sources.
         pairs: number of pairs.
-        wins: number of pairs in which the first is better; failures of the second count.
+        wins: number of pairs in which the variant is better; failures of the baseline count.
         failures: pairs in which one of the two failed: in `wins` and `p`, not in `ratio`.
         sources: number of trained sources that the pairs are from.
-        ahead, behind: sources whose mean log ratio is below and above 0, failures as for `p`.
+        sources_better, sources_worse: number of sources whose mean log ratio is below and above 0;
+            failures as for `p`.
     """
 
-    one: str
-    other: str
+    variant: str
+    baseline: str
     ratio: float
     low: float
     high: float
@@ -75,8 +77,8 @@ class Ratio:
     failures: int = 0
     median: float = math.nan
     sources: int = 0
-    ahead: int = 0
-    behind: int = 0
+    sources_better: int = 0
+    sources_worse: int = 0
 
 
 def error_summary(
@@ -206,8 +208,8 @@ def _ratio(one: str, other: str, logs: Sequence[Sequence[float]]) -> Ratio:
         failures=len(every) - len(finite),
         median=float(np.exp(np.median(every))) if len(every) else math.nan,
         sources=len(logs),
-        ahead=int((means < 0).sum()),
-        behind=int((means > 0).sum()),
+        sources_better=int((means < 0).sum()),
+        sources_worse=int((means > 0).sum()),
     )
 
 
@@ -242,8 +244,8 @@ def _holm(ratios: Sequence[Ratio]) -> list[Ratio]:
     for k, one in enumerate(order):
         assert one.p is not None
         highest = max(highest, min(1.0, one.p * (len(order) - k)))
-        corrected[one.one] = highest
-    return [replace(ratio, p=corrected.get(ratio.one)) for ratio in ratios]
+        corrected[one.variant] = highest
+    return [replace(ratio, p=corrected.get(ratio.variant)) for ratio in ratios]
 
 
 def _quantile(errors: Sequence[float], share: float) -> float:

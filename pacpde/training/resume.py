@@ -48,13 +48,15 @@ class ResumeState(Callback):
 
     def on_start(self, fit: FitState) -> None:
         """Load the stored state of the fit, if there is one, into `fit`."""
-        kept = self._of(fit).read(fit.stage)
-        if kept is None:
+        stored = self._of(fit).read(fit.stage)
+        if stored is None:
             return
-        tensors, numbers = kept
-        there = {name: value.to(fit.weights.device) for name, value in tensors.items()}
-        fit.weights, fit.best = there.pop("weights"), there.pop("best")
-        fit.optimiser_state = {name.removeprefix("state/"): value for name, value in there.items()}
+        tensors, numbers = stored
+        on_device = {name: value.to(fit.weights.device) for name, value in tensors.items()}
+        fit.weights, fit.best = on_device.pop("weights"), on_device.pop("best")
+        fit.optimiser_state = {
+            name.removeprefix("state/"): value for name, value in on_device.items()
+        }
         for name, value in numbers.items():
             setattr(fit, name, value)
 

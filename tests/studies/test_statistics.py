@@ -125,7 +125,7 @@ def test_targets_of_one_source_are_not_independent() -> None:
     by_source = {0: 0.5, 1: 0.7, 2: 1.2}
     errors = {seed: [(1e-3 * ratio, 1e-3)] * 5 for seed, ratio in by_source.items()}
     (found,) = statistics.overall(of_targets(errors), "base")
-    assert (found.pairs, found.sources, found.ahead, found.behind) == (15, 3, 2, 1)
+    assert (found.pairs, found.sources, found.sources_better, found.sources_worse) == (15, 3, 2, 1)
     assert found.p is None  # three sources allow no test, however many pairs there are
     logs = np.log(list(by_source.values()))
     expected = bootstrap((logs,), np.mean, method="percentile", rng=0, n_resamples=10_000)
