@@ -137,9 +137,10 @@ def _together(family: str, verdict: str, some: Sequence[Ratio]) -> str:
     pairs = _span(r.pairs for r in some)
     sources = _span(r.sources for r in some)
     few = f"; {_too_few(some[0])}" if all(r.p is None for r in some) else ""
+    baseline = readable(some[0].baseline)
     return (
-        f"{family}: {methods} {verb} {readable(some[0].baseline)}; in brackets the ratio of "
-        f"errors, geometric mean of {pairs} pairs from {sources} source{'' if sources == '1' else 's'}"
+        f"{family}: {methods} {verb} {baseline}; in brackets the ratio of errors, "
+        f"geometric mean of {pairs} pairs from {sources} source{'' if sources == '1' else 's'}"
         f"{few}."
     )
 
