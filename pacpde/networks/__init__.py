@@ -1,7 +1,7 @@
 """Networks, the ansätze around them, and surrogates."""
 
 from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz, network_for
-from pacpde.networks.batch import Ansatz, Batch
+from pacpde.networks.batch import Ansatz, Batch, MeanBatch
 from pacpde.networks.protocol import Columns, Factors, Network
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
 
@@ -10,6 +10,7 @@ __all__ = [
     "Batch",
     "Columns",
     "Factors",
+    "MeanBatch",
     "Network",
     "PhysicsAnsatz",
     "RetainedSolver",

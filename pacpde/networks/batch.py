@@ -2,8 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -36,7 +36,7 @@ class Batch(Stackable):
         first_output: index of the first of the network's outputs that give the fields.
     """
 
-    stacked = ("coordinates", "inputs", "offset", "product")
+    stacked: ClassVar[tuple[str, ...]] = ("coordinates", "inputs", "offset", "product")
 
     coordinates: torch.Tensor
     names: tuple[str, ...]
@@ -103,6 +103,43 @@ class Batch(Stackable):
             output = (here - mirrored) / 2
         product = torch.einsum("...cdn,...dnk->...cnk", self.product, output)
         return self.offset + self.scale * product
+
+
+@dataclass(frozen=True)
+class MeanBatch(Batch):
+    """One row for many points: the mean of the fields over them, for penalties on integrals.
+
+    Attributes:
+        inner: the batch of the points.
+
+    Example:
+        The mean at t = 1 is held at 0.1, with `points` at equal distances there::
+
+            batch = MeanBatch.of(ansatz.batch(points))
+            term = LabelTerm(batch, runtime.tensor([[0.1]]), weight=5.0)
+    """
+
+    stacked = (*Batch.stacked, "inner")
+
+    inner: Batch = field(kw_only=True)
+
+    @classmethod
+    def of(cls, inner: Batch) -> "MeanBatch":
+        """The mean over the points of a batch."""
+        parts = {own.name: getattr(inner, own.name) for own in fields(Batch)}
+        parts["coordinates"] = inner.coordinates.mean(-2, keepdim=True)
+        return cls(**{**parts, "images": inner.inputs.shape[-2]}, inner=inner)
+
+    def subset(self, points: slice | torch.Tensor) -> "MeanBatch":
+        """The whole batch: it has one row."""
+        return self
+
+    @property
+    def batch_key(self) -> Hashable:
+        return "mean", self.inner.batch_key
+
+    def fields(self, output: torch.Tensor) -> torch.Tensor:
+        return self.inner.fields(output).mean(-2, keepdim=True)
 
 
 class Ansatz(ABC):

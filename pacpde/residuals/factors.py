@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from pacpde.errors import InvalidValueError
 from pacpde.networks.protocol import Factors, Network
 from pacpde.residuals.terms import Term
 
@@ -45,6 +46,8 @@ class Streamed(Sequence[Factors]):
         leaf = outputs.detach().requires_grad_(True)
         with torch.enable_grad():
             residual = term.residual(batch.fields(leaf))
+            if not type(term).__module__.startswith("pacpde."):
+                _check_rows(term, residual, leaf)
             n_components = residual.shape[-1]
             slopes = torch.stack(
                 [
@@ -55,6 +58,22 @@ class Streamed(Sequence[Factors]):
                 ]
             )
         return _rows(residual.detach()), factors(slopes)
+
+
+def _check_rows(term: Term, residual: torch.Tensor, leaf: torch.Tensor) -> None:
+    """Refuse a first row that depends on other points too: its slopes would be wrong.
+
+    Args:
+        leaf: the outputs of the network that `residual` was computed from.
+    """
+    (slopes,) = torch.autograd.grad(residual[..., :1, :].sum(), leaf, retain_graph=True)
+    others = slopes.unflatten(-2, (-1, term.batch.size))[..., 1:, :]
+    if bool((others.abs() > 0).any()):  # false for nan
+        raise InvalidValueError(
+            f"a row of {type(term).__name__}.residual depends on more than its own point, which "
+            "gives a wrong Jacobian: compute every row from fields at its point; for a mean over "
+            "points give the term a pacpde.networks.MeanBatch."
+        )
 
 
 def _rows(residual: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,10 @@ import pytest
 import torch
 from numpy.random import Generator
 
+from pacpde.errors import InvalidValueError
+from pacpde.methods.base import train_from_scratch
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
+from pacpde.networks.batch import MeanBatch
 from pacpde.networks.protocol import Network
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
@@ -19,6 +22,7 @@ from pacpde.residuals.jacobian import linearise
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
 from pacpde.residuals.terms import LabelTerm, PhysicsTerm, Term
+from pacpde.training.config import TrainingConfig
 
 
 def analytic_jet(problem: Problem, term: Term) -> torch.Tensor:
@@ -155,3 +159,70 @@ def test_a_term_of_a_user_is_one_class() -> None:
     problem = LeastSquares(network, weights, torch.ones_like(weights, dtype=torch.bool), terms)
     made = LevenbergMarquardt().run(problem, problem.x0, 5)
     assert made.loss < 0.1 * problem.loss(problem.x0) and r.shape == (29,)
+
+
+@dataclass(frozen=True)
+class MassTask(PhysicsTask):
+    """An equation, and the mean of u at t = 1 as one more residual."""
+
+    mass: float = 0.0
+
+    def terms(
+        self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, rng: Generator
+    ) -> list[Term]:
+        space = self.problem.domain.axes[1]
+        x = space.lower + space.length * (np.arange(40) + 0.5) / 40  # midpoints
+        points = self.runtime.tensor(np.stack([np.ones(40), x], -1))
+        batch = MeanBatch.of(self.ansatz(sampling).batch(points))
+        own = LabelTerm(batch, self.runtime.tensor([[self.mass]]), weight=1e4)
+        return [*super().terms(network, weights, sampling, rng), own]
+
+
+@pytest.mark.parametrize("memory_bytes", [2**30, 20_000], ids=["written out", "in factors"])
+@pytest.mark.parametrize("odd", [False, True])
+def test_a_mean_over_points_is_one_row(memory_bytes: int, odd: bool) -> None:
+    """Also of a network that is made odd, which then has more evaluations a point."""
+    task, rng = MassTask(Burgers(nu=0.3), mass=0.1), np.random.default_rng(0)
+    network = network_for(task.ansatz(SamplingSpec()), 6, 2, "tanh")
+    weights = torch.tensor(network.init_weights(rng))
+    terms = task.terms(network, weights, SamplingSpec(20, odd=odd), rng)
+    batch = terms[-1].batch
+    assert isinstance(batch, MeanBatch) and batch.size == 1
+    jet = network.forward(weights, batch.inner.inputs, ("",))
+    mean = batch.inner.fields(jet).mean()
+    r, jacobian = linearise(network, weights, terms, memory_bytes=memory_bytes)
+    torch.testing.assert_close(r[-1], (mean - 0.1) * 100, rtol=1e-13, atol=1e-13)
+    expected = torch.func.jacrev(lambda w: residuals(network, w, terms))(weights)
+    torch.testing.assert_close(jacobian.dense(), expected, rtol=1e-12, atol=1e-11)
+    stacked = MeanBatch.stack([batch, batch]).fields(torch.stack([jet, 2 * jet]))
+    torch.testing.assert_close(stacked[0], batch.fields(jet), rtol=1e-14, atol=0)
+
+
+def test_a_fit_meets_a_mean() -> None:
+    """A heat equation that loses what it loses, against a mass that it does not have at t = 1."""
+    task = MassTask(Heat(alpha=0.1), mass=0.5)  # the equation's is 2/π exp(−0.1 π²) = 0.237
+    config = TrainingConfig(width=8, depth=1, points=100, steps=10)
+    network = config.network(task.ansatz(SamplingSpec()))
+    surrogate, _ = train_from_scratch(task, network, config, 0)
+    x = (np.arange(40) + 0.5) / 40
+    assert float(surrogate(1.0, x).mean()) == pytest.approx(0.5, abs=0.01)
+
+
+@dataclass(frozen=True)
+class MixingTerm(Term):
+    """A user's mistake: every row reads all points."""
+
+    n_components = 1
+
+    def residual(self, fields: torch.Tensor) -> torch.Tensor:
+        return self.weighted(fields[..., 0, :, :1] - fields[..., 0, :, :1].mean(-2, keepdim=True))
+
+
+def test_rows_that_mix_points_are_refused() -> None:
+    problem = Heat()
+    ansatz = PhysicsAnsatz(problem)
+    network = network_for(ansatz, 6, 2, "tanh")
+    weights = torch.tensor(network.init_weights(np.random.default_rng(0)))
+    term = MixingTerm(ansatz.batch(points_of(problem)))
+    with pytest.raises(InvalidValueError, match=r"MixingTerm.residual depends on more than its"):
+        linearise(network, weights, [term])
