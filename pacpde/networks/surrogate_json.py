@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from pacpde.errors import DataFileError
+from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.batch import Ansatz
@@ -18,7 +18,16 @@ from pacpde.physics.problem import families
 
 
 def as_json(surrogate: Surrogate) -> dict[str, Any]:
-    """The JSON object of a surrogate: everything but its tensors."""
+    """The JSON object of a surrogate: everything but its tensors.
+
+    Raises:
+        InvalidValueError: its network or its ansatz is of a class that no file can be read as.
+    """
+    if type(surrogate.network) is not MLP:  # `from_json` would make another function of it
+        raise InvalidValueError(
+            f"a surrogate with a network of the class {type(surrogate.network).__name__} cannot be "
+            "saved: save its weights by torch.save, and make the surrogate anew from them."
+        )
     return {
         **_describe(surrogate.ansatz),
         "network": surrogate.network.settings,

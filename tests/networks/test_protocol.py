@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from pacpde import save, transfer
 from pacpde.errors import InvalidValueError
+from pacpde.methods.base import train_from_scratch
 from pacpde.methods.lora import LoRA
 from pacpde.networks.jets import activate, order, slopes
 from pacpde.networks.layout import WeightLayout
@@ -17,10 +20,11 @@ from pacpde.networks.protocol import Columns, Factors, Network
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
 from pacpde.pac import score_mask
-from pacpde.problems import Burgers
+from pacpde.problems import Burgers, Heat
 from pacpde.residuals.factors import residuals
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
+from pacpde.training.config import TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,19 @@ def test_what_a_network_lacks_is_refused_in_a_sentence() -> None:
         LoRA().check_network(network)
     with pytest.raises(InvalidValueError, match="SineSeries has no dense layers"):
         network.enlarged(extra_outputs=1)
+
+
+def test_a_fit_of_it_can_be_transferred_and_is_not_saved(tmp_path: Path) -> None:
+    """In a file it would come back as a dense network, or not at all."""
+    task, config = PhysicsTask(Heat(alpha=0.4)), TrainingConfig(points=150, steps=10)
+    source, made = train_from_scratch(task, SineSeries(2), config, seed=0)
+    assert made.held_out < 0.05  # random sines
+    result = transfer(source, Heat(alpha=0.3), method="warm_start", settings={"steps": 5})
+    assert isinstance(result.surrogate.network, SineSeries)
+    assert result.target_error < result.zero_shot_error / 10
+    with pytest.raises(InvalidValueError, match=r"class SineSeries cannot be saved"):
+        save(source, tmp_path / "made")
+    assert not (tmp_path / "made").exists()
 
 
 def test_equal_widths_are_one_width() -> None:
