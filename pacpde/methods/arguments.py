@@ -13,7 +13,7 @@ Shorthand:
 What is given twice, and what has no effect, is refused.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from pacpde.methods.base import Method, methods
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
 from pacpde.runtime import Runtime
+from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
 from pacpde.training.resume import ResumeState
 
@@ -111,6 +112,7 @@ def check_arguments(
     *,
     runtime: object = None,
     progress: object = None,
+    callbacks: object = (),
     resume_state: object = None,
     settings: object = None,
     options: object = None,
@@ -126,6 +128,8 @@ def check_arguments(
         raise _wrong("runtime", runtime, 'a Runtime: write Runtime("cpu"), from pacpde')
     if progress is not None and not callable(progress):
         raise _wrong("progress", progress, "a function of an Update, or None: write print")
+    if not isinstance(callbacks, Sequence) or not all(isinstance(c, Callback) for c in callbacks):
+        raise _wrong("callbacks", callbacks, "a list of objects of classes below pacpde.Callback")
     if not isinstance(settings, Mapping | TrainingConfig | None):
         raise _wrong("settings", settings, 'a dict: write settings={"points": 500}')
     if not isinstance(options, Mapping | None):

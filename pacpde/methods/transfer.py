@@ -74,8 +74,9 @@ def fit(
     """
     check_problem(problem, "problem")
     check_arguments(
-        runtime=runtime, progress=progress, resume_state=resume_state, settings=settings
-    )
+        runtime=runtime, progress=progress, callbacks=callbacks, resume_state=resume_state,
+        settings=settings,
+    )  # fmt: skip
     warn_of_contradictions(problem)
     runtime = runtime or Runtime()
     config = config_of_fit(problem, settings, shorthand)
@@ -133,8 +134,8 @@ def transfer(
         SolverError: labels are asked for, and no reference certifies that they can be drawn from.
     """
     check_arguments(
-        runtime=runtime, progress=progress, resume_state=resume_state, settings=settings,
-        options=options, physics=physics,
+        runtime=runtime, progress=progress, callbacks=callbacks, resume_state=resume_state,
+        settings=settings, options=options, physics=physics,
     )  # fmt: skip
     method = method_of(method, options, shorthand)
     check_transfer(source, target, labels, noise, physics)

@@ -31,6 +31,7 @@ class FitState:
         steps, evaluations, seconds: spent so far; callbacks do not count in the seconds.
         held_out: root mean square held-out residual of `best`.
         waited: refreshes without a gain.
+        done: take no more steps; a callback may set it.
         history: one entry a refresh, the latest last; a callback may add to it.
         optimiser_state: of the optimiser.
     """
@@ -64,8 +65,8 @@ class FitState:
 class Callback:
     """Base class of callbacks: a fit calls its methods while it runs. Override what you need.
 
-    Pass callbacks to `fit` and `transfer` by `callbacks=`. They may read the state of the fit and
-    add to its history; they must not change its weights.
+    Pass callbacks to `fit` and `transfer` by `callbacks=`. They may read the state of the fit, add
+    to its history, and end it by `fit.done = True`; they must not change its weights.
 
     Attributes:
         target_only: it concerns fits to the target, none to the source.

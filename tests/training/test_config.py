@@ -92,6 +92,19 @@ def test_a_callback_of_a_user_is_called_in_every_fit_and_is_kept() -> None:
     assert all("norm" in entry for entry in result.surrogate.history)
 
 
+class Early(Callback):
+    """Ends a fit at its first refresh."""
+
+    def on_refresh(self, fit: FitState) -> None:
+        fit.done = True
+
+
+def test_a_callback_of_a_user_may_end_a_fit() -> None:
+    whole, ended = (fit(Heat(alpha=0.4), **SMALL, callbacks=c) for c in ((), [Early()]))
+    assert len(ended.history) == 1 < len(whole.history)
+    assert ended.steps == whole.history[0]["step"]
+
+
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_an_outcome_names_its_stage_beside_it(outcome: Outcome) -> None:
     assert Outcome(str(outcome)) is outcome
