@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import pacpde.optim
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.optim.base import Optimiser, optimisers
 from pacpde.optim.least_squares import LeastSquares
@@ -65,6 +66,13 @@ def of_kind(kind: type[LeastSquares]) -> LeastSquares:
 @pytest.fixture(params=optimisers.names())
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+def test_its_class_can_be_imported(name: str) -> None:
+    kind: Any = optimisers.get(name)
+    if kind.__module__.startswith("pacpde."):  # those of plug-ins need not
+        assert getattr(pacpde.optim, kind.__name__) is kind
+        assert kind.__name__ in pacpde.optim.__all__
 
 
 @pytest.fixture
@@ -153,14 +161,15 @@ def test_a_state_goes_on_exactly_where_it_stopped(optimiser: Optimiser) -> None:
 
 
 def test_it_feels_the_anchor(optimiser: Optimiser) -> None:
-    """A pull of 10⁴ per weight towards 1 leaves nothing else to do."""
+    """A pull towards 1 moves the weights there; one of 10⁴ towards the start holds them."""
     problem = small_problem()
     start = problem.x0
-    pull = Anchor(torch.full_like(start, 1e4), torch.ones_like(start))
+    # weak enough for steps of a constant size of up to 0.1 along the gradient, 2 / (2·10)
+    pull = Anchor(torch.full_like(start, 10.0), torch.ones_like(start))
     problem = replace(problem, anchor=pull)
     far = optimiser.run(problem, start, 20).x
     assert float((far - 1).norm()) < float((start - 1).norm()) - 0.01
-    held = replace(problem, anchor=Anchor(pull.strength, start))
+    held = replace(problem, anchor=Anchor(torch.full_like(start, 1e4), start))
     near = optimiser.run(held, start, 20).x
     assert float((near - start).norm()) < 1e-2
 
