@@ -39,7 +39,8 @@ def frames(
         - "axes", "fields": names.
         - "steps": list in the order of the target's coefficients, each with "target" (text),
           "axes" (coordinates of the grid), "shape" and "reference" (values on the grid),
-          "errors" (variant → prediction minus reference) and "sizes" (variant → relative L2 error).
+          "errors" (variant → prediction minus reference) and "relative_errors" (variant →
+          relative L2 error).
     """
     by_source: dict[Any, dict[str, Any]] = {}
     for name, surrogate in surrogates.items():
@@ -60,7 +61,7 @@ def frames(
         predicted = np.asarray(surrogate(*points)).reshape(expected.shape)
         variant = rows[name]["variant"]
         steps[target]["errors"][variant] = _base64(predicted - expected)
-        steps[target]["sizes"][variant] = rows[name]["target_error"]
+        steps[target]["relative_errors"][variant] = rows[name]["target_error"]
     for frame in by_source.values():
         for step in frame["steps"].values():
             del step["_grid"]
@@ -96,7 +97,7 @@ def _step(reference: Reference) -> dict[str, Any]:
         "shape": list(expected.shape),
         "reference": _base64(expected),
         "errors": {},
-        "sizes": {},
+        "relative_errors": {},
         "_grid": (points, expected),
     }
 

@@ -297,7 +297,9 @@ def test_in_a_browser_it_filters_sorts_and_slides(browser: Any, page: Path) -> N
     assert tab.inner_text("#cell-shown") == "1 of 18"
     assert tab.locator("b", has_text="on purpose").count() == 0
 
-    sizes = {step["target"]: step["sizes"] for step in embedded(page)["frames"][0]["steps"]}
+    sizes = {
+        step["target"]: step["relative_errors"] for step in embedded(page)["frames"][0]["steps"]
+    }
     tab.select_option("#method", "scratch")
     for target in sizes:
         size = tab.inner_text("#told").rpartition(" ")[2]
