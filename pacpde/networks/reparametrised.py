@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import torch
 
+from pacpde.errors import InvalidValueError
 from pacpde.networks.mlp import MLP
 from pacpde.networks.protocol import Columns, Factors, Layer, Network
 
@@ -22,8 +23,17 @@ class Reparametrised(MLP):
 
     @classmethod
     def of(cls, network: Network, **options: Any) -> Self:
-        """Over a dense network."""
+        """Over a dense network.
+
+        Raises:
+            InvalidValueError: its neurons are those of a dense network that it is only a part of.
+        """
         dense = network.neurons.network
+        if dense != network:
+            raise InvalidValueError(
+                f"a network of the class {type(network).__name__} is more than the dense network "
+                "of its neurons, and cannot be adapted: take a dense network, or another method."
+            )
         return cls(
             dense.inputs, dense.outputs, dense.width, dense.depth, dense.activation, **options
         )

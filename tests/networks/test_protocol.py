@@ -16,7 +16,9 @@ from pacpde.methods.lora import LoRA
 from pacpde.networks.jets import activate, order, slopes
 from pacpde.networks.layout import WeightLayout
 from pacpde.networks.mlp import MLP
+from pacpde.networks.neurons import Neurons
 from pacpde.networks.protocol import Columns, Factors, Network
+from pacpde.networks.reparametrised import LowRank
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
 from pacpde.pac import score_mask
@@ -157,6 +159,20 @@ def test_a_fit_of_it_can_be_transferred_and_is_not_saved(tmp_path: Path) -> None
     with pytest.raises(InvalidValueError, match=r"class SineSeries cannot be saved"):
         save(source, tmp_path / "made")
     assert not (tmp_path / "made").exists()
+
+
+@dataclass(frozen=True)
+class Doubled(SineSeries):
+    """A network that lends out the neurons of a dense one inside it."""
+
+    @property
+    def neurons(self) -> Neurons:
+        return MLP(4, 1, 5, 2).neurons
+
+
+def test_neurons_of_a_part_are_no_dense_network() -> None:
+    with pytest.raises(InvalidValueError, match="Doubled is more than the dense network"):
+        LowRank.of(Doubled(2), rank=1)
 
 
 def test_equal_widths_are_one_width() -> None:
