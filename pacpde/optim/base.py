@@ -1,7 +1,9 @@
 """The interface of optimisers, their registry, and their names with options."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from typing import Any, Protocol, cast
 
 import torch
@@ -52,6 +54,45 @@ class Optimiser(Protocol):
 optimisers: Registry[type[Optimiser]] = Registry("optimiser", "pacpde.optim")
 
 
+def check_option(
+    optimiser: object,
+    name: str,
+    above: float = 0.0,
+    *,
+    below: float = math.inf,
+    whole: bool = False,
+) -> None:
+    """Refuse an option that is no number between two others: a run would fail late, or never end.
+
+    Raises:
+        InvalidValueError: it is none.
+    """
+    value = getattr(optimiser, name)
+    is_number = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+    if is_number and above < value < below:
+        return
+    expected = "a whole number" if whole else "a number"
+    expected += f" above {above:g}" + (f" and below {below:g}" if below < math.inf else "")
+    raise InvalidValueError(
+        f"{name} of {type(optimiser).__name__} is {short(value)}, expected {expected}."
+    )
+
+
+def check_betas(optimiser: object, betas: Any) -> None:
+    """Refuse decays of moments that are no two numbers from 0 to below 1.
+
+    Raises:
+        InvalidValueError: they are none.
+    """
+    pair = betas if isinstance(betas, (tuple, list)) else ()
+    if len(pair) != 2 or not all(isinstance(b, Real) and 0 <= float(b) < 1 for b in pair):
+        name = type(optimiser).__name__
+        raise InvalidValueError(
+            f"betas of {name} is {short(betas)}, expected two numbers from 0 to below 1: "
+            f"write an object, {name}(betas=(0.9, 0.999))."
+        )
+
+
 def make_optimiser(name: str, **options: Any) -> Optimiser:
     """The optimiser of a name with those of the options that it has."""
     optimiser: Any = optimisers.get(name)
@@ -79,9 +120,12 @@ def optimiser_from(wanted: Any) -> str | Optimiser:
             optimisers.get(name)
             return name
         parts = [part.partition("=") for part in text.split(",")]
-        return optimiser_from(
-            {"name": name, **{key.strip(): evaluate(value) for key, _, value in parts}}
-        )
+        given = [key.strip() for key, _, _ in parts]
+        for key in given:
+            if given.count(key) > 1:
+                raise InvalidValueError(f"{key} is given twice in {short(wanted)}: give one.")
+        values = [evaluate(value) for _, _, value in parts]
+        return optimiser_from({"name": name, **dict(zip(given, values, strict=True))})
     if isinstance(wanted, Mapping):
         options = dict(wanted)
         name = options.pop("name", None)

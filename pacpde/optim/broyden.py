@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.optimize import line_search
 
-from pacpde.optim.base import Progress, State, optimisers
+from pacpde.optim.base import Progress, State, check_option, optimisers
 from pacpde.optim.least_squares import LeastSquares
 
 
@@ -29,6 +29,10 @@ class SSBroyden:
 
     decrease: float = 1e-4
     slope: float = 0.9
+
+    def __post_init__(self) -> None:
+        check_option(self, "decrease", below=1)
+        check_option(self, "slope", below=1)
 
     def run(
         self, problem: LeastSquares, x: torch.Tensor, steps: int, state: State | None = None

@@ -9,7 +9,7 @@ import torch
 
 from pacpde.errors import MissingPackageError
 from pacpde.networks.protocol import Network
-from pacpde.optim.base import Progress, State, optimisers
+from pacpde.optim.base import Progress, State, check_betas, check_option, optimisers
 from pacpde.optim.least_squares import LeastSquares
 
 
@@ -84,6 +84,11 @@ class Adam(FirstOrder):
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
 
+    def __post_init__(self) -> None:
+        check_option(self, "lr")
+        check_betas(self, self.betas)
+        check_option(self, "eps")
+
     def rule(self, problem: LeastSquares, x: torch.Tensor) -> Rule:
         iterate = x.detach().clone()
         own = torch.optim.Adam([iterate], lr=self.lr, betas=self.betas, eps=self.eps)
@@ -131,6 +136,11 @@ class SOAP(FirstOrder):
     lr: float = 3e-3
     betas: tuple[float, float] = (0.95, 0.95)
     frequency: int = 10
+
+    def __post_init__(self) -> None:
+        check_option(self, "lr")
+        check_betas(self, self.betas)
+        check_option(self, "frequency", whole=True)
 
     def rule(self, problem: LeastSquares, x: torch.Tensor) -> Rule:
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pacpde.optim.base import Progress, State, optimisers
+from pacpde.optim.base import Progress, State, check_option, optimisers
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.linear_systems import NormalSystem, normal_system
 
@@ -39,6 +39,14 @@ class LevenbergMarquardt:
     memory_gib: float = 2.0
     min_damping: float = 1e-15
     max_damping: float = 1e10
+
+    def __post_init__(self) -> None:
+        for name in ("damping", "memory_gib", "min_damping", "max_damping"):
+            check_option(self, name)
+        if self.max_bend != 0:
+            check_option(self, "max_bend")
+        for name in ("decrease", "increase"):
+            check_option(self, name, 1)
 
     def run(
         self, problem: LeastSquares, x: torch.Tensor, steps: int, state: State | None = None

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 
-from pacpde.optim.base import Progress, State, optimisers
+from pacpde.optim.base import Progress, State, check_option, optimisers
 from pacpde.optim.least_squares import LeastSquares
 
 
@@ -27,6 +27,9 @@ class LBFGS:
     """
 
     history: int = 50
+
+    def __post_init__(self) -> None:
+        check_option(self, "history", whole=True)
 
     def run(
         self, problem: LeastSquares, x: torch.Tensor, steps: int, state: State | None = None

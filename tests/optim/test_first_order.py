@@ -1,13 +1,16 @@
 """Adam and SOAP against their papers, and what their state does."""
 
+import math
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from pacpde.errors import MissingPackageError
+from pacpde.errors import InvalidValueError, MissingPackageError
 from pacpde.networks.ansatz import TableAnsatz, network_for
+from pacpde.optim.base import optimiser_from
 from pacpde.optim.first_order import SOAP, Adam
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.residuals.terms import LabelTerm
@@ -120,3 +123,28 @@ def test_a_package_that_is_missing_is_named(
     monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'pacpde\[soap\]'"):
         SOAP().run(problem, problem.x0, 3)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("adam:lr=-1", "lr of Adam is -1.*expected a number above 0"),
+        ("adam:betas=0.9", "betas of Adam is 0.9.*two numbers"),
+        ({"name": "adam", "betas": [0.9, 2]}, r"betas of Adam is \[0.9, 2\]"),
+        ({"name": "adam", "lr": "1e-3"}, "lr of Adam is '1e-3'"),
+        ({"name": "adam", "lr": math.nan}, "lr of Adam is nan"),
+        ("adam:lr=1e-3,lr=1e-2", "lr is given twice"),
+        ("soap:frequency=0", "frequency of SOAP is 0.*a whole number above 0"),
+        ("lbfgs:history=1.5", "history of LBFGS is 1.5.*a whole number above 0"),
+        ("ssbroyden:slope=1", "slope of SSBroyden is 1.*above 0 and below 1"),
+        ("levenberg_marquardt:damping=-1", "damping of LevenbergMarquardt is -1"),  # ran for ever
+        ("levenberg_marquardt:increase=1", "increase of LevenbergMarquardt is 1.*above 1"),
+    ],
+)
+def test_options_that_no_optimiser_can_run_with_are_refused(wanted: Any, message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message):
+        optimiser_from(wanted)
+
+
+def test_betas_of_a_record_are_a_list() -> None:
+    assert optimiser_from({"name": "adam", "betas": [0.9, 0.99]}) is not None
