@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pacpde import fit, transfer
 from pacpde.cli import main
 from pacpde.datasets import load
+from pacpde.problems import Heat
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -125,3 +127,19 @@ def test_your_own_equation(plugin: str, folder: Path) -> None:
     train = ["train", "advection", "-o", "made", *SMALLER["train"], "--plugin", plugin]
     assert main(train) in (0, 1)
     assert (folder / "made" / "surrogate.json").is_file()
+
+
+def test_the_method_of_the_contributing_guide_runs() -> None:
+    (block,) = [each for each in blocks("CONTRIBUTING.md", "python") if "class FirstLayer" in each]
+    names: dict[str, Any] = {"__name__": "first_layer_of_the_guide"}
+    exec(block, names)
+    source = fit(Heat(), settings=SMALL, reference=None)
+    result = transfer(
+        source, Heat(alpha=0.3), method=names["FirstLayer"](), reference=None,
+        settings={"points": 60, "steps": 3},
+    )  # fmt: skip
+    assert result.n_trainable == 3 * 5  # two inputs and a bias of five neurons
+
+
+def test_the_guide_of_deepxde_names_the_page_of_equations() -> None:
+    assert "(equations.md)" in (ROOT / "docs/deepxde.md").read_text(encoding="utf-8")
