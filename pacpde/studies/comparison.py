@@ -9,7 +9,7 @@ from typing import Any
 
 from pacpde.datasets import References, transfer_references
 from pacpde.datasets.grading import AUTO, check_label_source
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, short, unknown
 from pacpde.methods import Method
 from pacpde.methods.arguments import Settings, as_mapping
 from pacpde.networks.surrogate import Surrogate
@@ -181,6 +181,14 @@ def compare(
     Raises OutputError where the folder cannot be written, holds files of the user under names of a
     comparison's, or another process is at work in it.
     """
+    if isinstance(methods, str):
+        raise InvalidValueError(
+            f"methods is {short(methods)}, expected a list of methods: write [{methods!r}]."
+        )
+    known = {field.name for field in dataclasses.fields(Plan)} - {"source", "target", "methods"}
+    for name in settings:
+        if name not in known:
+            raise unknown("argument of compare", name, known)
     plan = Plan(source, target, methods, **settings)
     return run_comparison(plan, folder, progress=progress, log=log)
 

@@ -16,6 +16,7 @@ from pacpde import (
     Surrogate,
     TrainingConfig,
     WarmStart,
+    compare,
     fit,
     fit_many,
     fit_table,
@@ -220,6 +221,19 @@ WITHOUT_EFFECT: dict[str, tuple[Callable[[], Any], str]] = {
     "steps of scipy": (lambda: transfer(SOURCE, TARGET, method="scipy", options={"steps": 3}),
         "scipy takes no steps"),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: compare(Heat(), TARGET, "pac"), r"methods is 'pac', .* write \['pac'\]"),
+        (lambda: compare(Heat(), TARGET, ["pac"], stepz=3), "unknown argument of compare 'stepz'"),
+        (lambda: compare(Heat(), TARGET, ["pac"], steps=3), "unknown argument of compare 'steps'"),
+    ],
+)
+def test_arguments_of_compare_are_refused(call: Callable[[], object], words: str) -> None:
+    with pytest.raises(PacpdeError, match=words):
+        call()
 
 
 @pytest.mark.parametrize("case", WITHOUT_EFFECT)
