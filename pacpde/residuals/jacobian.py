@@ -12,6 +12,7 @@ from math import prod
 
 import torch
 
+from pacpde.networks.frozen import insert
 from pacpde.networks.protocol import Columns, Factors, Network
 from pacpde.networks.stacking import Stackable
 from pacpde.residuals.factors import Streamed, residuals
@@ -206,10 +207,8 @@ class Jacobian(Stackable):
         """A vector of trainable entries in a whole one, zero elsewhere."""
         if self.trainable_indices is None:
             return v
-        whole = v.new_zeros(*v.shape[:-1], self.network.size)
-        if self._differing:
-            return whole.scatter(-1, self.trainable_indices, v)
-        return whole.index_copy(-1, self.trainable_indices, v)
+        zeros = v.new_zeros(*v.shape[:-1], self.network.size)
+        return insert(zeros, self.trainable_indices, v)
 
     def _columns(self, limit: int) -> list[Columns]:
         """Its columns, at most `limit` at a time; all of the network's where a stack's differ."""
