@@ -238,7 +238,7 @@ def _run(plan: Plan, store: ComparisonStore, progress: Progress | None, log: Log
 
     titles = {key: str(training) for key, training in plan.trainings.items()}
     titles |= {cell.key: _title(cell) for cell in plan.cells}
-    reused = {key: fit for key in titles if (fit := store.load(key)) is not None}
+    reused = store.loaded(titles)
     for key, fit in reused.items():
         log(f"{titles[key]}: reused")
         store.show(key, *fit)
@@ -249,7 +249,7 @@ def _run(plan: Plan, store: ComparisonStore, progress: Progress | None, log: Log
         train, carry_out
     )
     store.tidy()
-    fits = {key: fit for key in titles if (fit := store.load(key)) is not None}
+    fits = reused | store.loaded(key for key in titles if key not in reused)
     sources = {
         training.seed: fits[key][0].to(plan.runtime) for key, training in plan.trainings.items()
     }

@@ -75,7 +75,7 @@ class ComparisonStore(FitStore):
 
         Finished cells are kept apart and are reused, whatever the folder shows.
         """
-        fits = [fit for key in self.places if (fit := self.load(key)) is not None]
+        fits = self.loaded(self.places).values()
         rows = [result for _, result in fits if "cell" in result]
         own_records = [json.loads(records.as_json(records.record_of(row))) for row in rows]
         shown = self.shown() or {"records": []}

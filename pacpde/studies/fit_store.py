@@ -51,6 +51,10 @@ class FitStore:
         except DataFileError:
             return None
 
+    def loaded(self, keys: Iterable[str]) -> dict[str, Fit]:
+        """The finished fits among those of `keys`, in their order."""
+        return {key: fit for key in keys if (fit := self.load(key)) is not None}
+
     def save(self, key: str, surrogate: Surrogate, result: Mapping[str, Any]) -> None:
         """Store a finished fit and its result, and delete its resume state."""
         if self.folder is None:
