@@ -25,15 +25,13 @@ def one_surrogate(
         taken: what else the command reads or writes.
     """
     inputs.json_target(json, output, *taken)
-    with output_folder.reserved(job, output, overwrite=overwrite):
-        stored = None if overwrite else output_folder.load(job, output)
+    with output_folder.reserved(job, output, overwrite=overwrite) as stored:
         replace = inputs.json_target(
             json, output, *taken, overwrite=overwrite, own=lambda: stored and stored.result
         )
         if stored is not None:
-            output_folder.resume_state(
-                output
-            ).clear()  # where the command was killed between the two
+            # where the command was killed between the two
+            output_folder.resume_state(output).clear()
             print_note(
                 f"{output} holds the result of this command already; --overwrite makes it anew."
             )

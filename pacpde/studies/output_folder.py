@@ -55,16 +55,16 @@ class StoredResult:
 
 
 @contextmanager
-def reserved(job: Job, output: Path, *, overwrite: bool = False) -> Iterator[None]:
+def reserved(job: Job, output: Path, *, overwrite: bool = False) -> Iterator[StoredResult | None]:
     """The folder `output` for one command alone, as long as the block runs.
+
+    Gives the result of the same command that is there, None if there is none or with `overwrite`.
 
     Raises OutputError where another process is at work in it, or where it holds another surrogate
     that is not to be overwritten.
     """
     with locked(_hidden(output) / ".lock", output, remove=True):
-        if not overwrite:
-            load(job, output)
-        yield
+        yield None if overwrite else load(job, output)
 
 
 def load(job: Job, output: Path) -> StoredResult | None:
