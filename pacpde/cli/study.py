@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
@@ -133,11 +133,14 @@ def run(
     study = Study.read(file, device=device, trust=trust or not is_study(file.parent))
     check_place(output, study.contents(), overwrite=overwrite)
 
-    def content() -> dict[str, Any]:
-        rows = ResultsStore(output).of(study.names)
+    results = ResultsStore(output)
+
+    def content(rows: Iterable[records.Row]) -> dict[str, Any]:
         return {"records": [records.check(records.record_of(row)) for row in rows]}
 
-    replace = inputs.json_target(json, output, file, overwrite=overwrite, own=content)
+    replace = inputs.json_target(
+        json, output, file, overwrite=overwrite, own=lambda: content(results.of(study.names))
+    )
     if study.plugins:
         print_note(f"running with {', '.join(map(str, study.plugins))}.")
     plugins = [*study.plugins, *plugin]
@@ -147,8 +150,9 @@ def run(
     with _counting() as callback, where as executor:
         progress = run_study(study, output, executor, callback=callback, overwrite=overwrite)
     sentence = f"{progress.done} of {progress.cells} cells in {output}"
-    emit(content(), json, sentence, overwrite=replace)
-    faults = [row["fault"] for row in ResultsStore(output).of(study.names) if row["fault"]]
+    rows = results.of(study.names)
+    emit(content(rows), json, sentence, overwrite=replace)
+    faults = [row["fault"] for row in rows if row["fault"]]
     if faults:
         print_note(
             f"{len(faults)} of {progress.cells} cells have no result, the first for this "
