@@ -34,8 +34,9 @@ def assess(solver: Surrogate, points: torch.Tensor, estimate: bool = True) -> As
         terms; the estimated error (`error_estimate`) or None; notes for the user.
     """
     problem = solver.problem
-    if problem.coordinates_read:
-        points = torch.cat([points, _random_points(problem, len(points) * EXTRA_POINTS).to(points)])
+    if problem.coordinates_read:  # its sources may be narrow
+        more = problem.domain.random(len(points) * EXTRA_POINTS, np.random.default_rng(0))
+        points = torch.cat([points, torch.from_numpy(more).to(points)])
     sums = [_Sums.at(solver, chunk) for chunk in points.split(CHUNK)]
     sizes, residuals, fields = _Sums.sizes([(1.0, sums)])
     residual = _worst_share(residuals, sizes)
@@ -121,12 +122,6 @@ def _worst_share(residuals: torch.Tensor, sizes: torch.Tensor) -> float:
     """The largest ratio of an equation's residual to the size of its terms."""
     worst = float(torch.where(residuals == 0, 0.0, residuals / sizes).max())
     return worst if math.isfinite(worst) else math.inf
-
-
-def _random_points(problem: Problem, count: int) -> torch.Tensor:
-    """More points for an equation that reads the coordinates: its sources may be narrow."""
-    unit = np.random.default_rng(0).uniform(size=(count, len(problem.axes)))
-    return torch.from_numpy(problem.domain.from_unit(unit))
 
 
 def _scale_notes(problem: Problem, sizes: torch.Tensor) -> list[str]:

@@ -86,9 +86,7 @@ def _missed_start(solver: Surrogate) -> float:
     narrow = [one for one in problem.narrow_features if one.what == START]
     if not narrow:
         return 0.0
-    points = problem.domain.from_unit(
-        np.random.default_rng(0).uniform(size=(START_POINTS, len(problem.axes)))
-    )
+    points = problem.domain.random(START_POINTS, np.random.default_rng(0))
     points[:, 0] = problem.domain.axis("t").lower
     wrong, size = np.zeros(len(problem.fields)), np.zeros(len(problem.fields))
     for some, share in [(points, 1.0), *(one.box(problem, BOX_POINTS) for one in narrow)]:

@@ -130,8 +130,7 @@ def _placed(solver: Surrogate, axis: Axis, count: int) -> np.ndarray:
     problem = solver.problem
     domain = problem.domain
     x = axis.grid(4 * count)
-    rng = np.random.default_rng(0)
-    places = domain.from_unit(rng.uniform(size=(SNAPSHOTS, len(domain.axes))))
+    places = domain.random(SNAPSHOTS, np.random.default_rng(0))
     places[:, 0] = domain.axis("t").grid(SNAPSHOTS)
     points = np.repeat(places[:, None], len(x), 1)
     points[..., domain.names.index(axis.name)] = x
