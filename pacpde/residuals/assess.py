@@ -11,12 +11,11 @@ from pacpde.networks.assessment import Assessment
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.narrow import RIGHT_HAND_SIDE
 from pacpde.physics.problem import Problem
-from pacpde.residuals.error_estimate import error_estimate, linearise_equation
+from pacpde.residuals.error_estimate import CHUNK, error_estimate, linearise_equation
 
 EXTRA_POINTS = 15  # extra points a held-out point, if the equation reads the coordinates
 BOX_POINTS = 2048  # points around each narrow feature
 NOTE_RATIO = 2  # a note is added where narrow features increase the residual by this factor
-CHUNK = 8192  # points that are evaluated at once
 SCALE_RATIO = 30  # a note is added where a field's size differs from its scale by this factor
 
 
