@@ -50,7 +50,7 @@ def allocate_source(
         fits = best_last(fits, [fit])
         if fit.outcome == Outcome.CONVERGED or phases == config.phases.cold_start(task):
             break
-    surrogate = build_surrogate(pruned, task, phases, fits, "allocated")
+    surrogate = build_surrogate(pruned, task, fits, "allocated")
     solver = replace(
         surrogate.retained[SOURCE],
         ansatz=surrogate.ansatz,

@@ -19,7 +19,6 @@ from pacpde.residuals.task import Task
 from pacpde.runtime import generator
 from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
-from pacpde.training.schedule import Phase
 from pacpde.training.trainer import FitResult, Trainer
 
 
@@ -235,23 +234,10 @@ class Method(metaclass=_MethodType):
         return config if self.steps is None else replace(config, steps=self.steps)
 
     @stepwise
-    def fits(
-        self,
-        start: Surrogate,
-        target: Task,
-        trainable_mask: torch.Tensor,
-        context: TransferContext,
-        **trainer: Any,
-    ) -> Steps[list[FitResult]]:
-        """Every fit on the way from `start` to the target: here one.
-
-        Args:
-            trainable_mask: which weights may move, bool [size].
-            trainer: other attributes of `Trainer`.
-        """
-        fitted = self.trainer(start, trainable_mask, context, **trainer)
-        phases = fitted.config.phases.warm_start(target)
-        return [(yield from steps_of(fitted.fit)(target, phases))]
+    def fits(self, trainer: Trainer, target: Task) -> Steps[list[FitResult]]:
+        """Every fit on the way from the trainer's surrogate to the target: here one."""
+        phases = trainer.config.phases.warm_start(target)
+        return [(yield from steps_of(trainer.fit)(target, phases))]
 
     def trainer(
         self,
@@ -260,7 +246,12 @@ class Method(metaclass=_MethodType):
         context: TransferContext,
         **others: Any,
     ) -> Trainer:
-        """The trainer of the fits to the target; `others` are its other attributes."""
+        """The trainer of the fits to the target.
+
+        Args:
+            trainable_mask: which weights may move, bool [size].
+            others: other attributes of `Trainer`.
+        """
         config = self.config(context)
         return Trainer(start, config, context.seed, context.callbacks, trainable_mask, **others)
 
@@ -297,13 +288,12 @@ def train_from_scratch(
         )
     blank = Surrogate(network, task.ansatz(phases[-1].sampling), weights)
     fit = yield from steps_of(Trainer(blank, config, seed, callbacks).fit)(task, phases, stage)
-    return build_surrogate(blank, task, phases, [fit], "trained"), fit
+    return build_surrogate(blank, task, [fit], "trained"), fit
 
 
 def build_surrogate(
     start: Surrogate,
     task: Task,
-    phases: Sequence[Phase],
     fits: Sequence[FitResult],
     stage: str,
 ) -> Surrogate:
@@ -320,7 +310,7 @@ def build_surrogate(
         ]
         clock += fit.seconds
         steps += fit.steps
-    solver = task.solver(start.network, fits[-1].weights, phases[-1].sampling)
+    solver = task.solver(start.network, fits[-1].weights, fits[-1].sampling)
     ended = replace(
         start,
         network=solver.network,

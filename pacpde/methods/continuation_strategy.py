@@ -6,16 +6,12 @@ there.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
-
-import torch
 
 from pacpde.checks import check_choice, check_count
 from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Method, TransferContext
+from pacpde.methods.base import Method
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.protocol import Network
-from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.problem import Problem
 from pacpde.residuals.task import Task
@@ -155,13 +151,6 @@ class ContinuationMethod(Method):
             )
 
     @stepwise
-    def fits(
-        self,
-        start: Surrogate,
-        target: Task,
-        trainable_mask: torch.Tensor,
-        context: TransferContext,
-        **trainer: Any,
-    ) -> Steps[list[FitResult]]:
-        fitted = self.trainer(start, trainable_mask, context, **trainer)
-        return steps_of(ContinuationStrategy(fitted, self.continuation, self.stations).run)(target)
+    def fits(self, trainer: Trainer, target: Task) -> Steps[list[FitResult]]:
+        strategy = ContinuationStrategy(trainer, self.continuation, self.stations)
+        return steps_of(strategy.run)(target)

@@ -71,11 +71,11 @@ class WeightTuning(Method):
         start = self.tuning_start(source, target, context)
         mask, transform = start.trainable_mask, start.task_transform
         anchor = None if start.anchor is None else start.anchor.select(mask)
-        fits = yield from steps_of(self.fits)(
-            start.surrogate, target, mask, context, anchor=anchor, task_transform=transform
+        trainer = self.trainer(
+            start.surrogate, mask, context, anchor=anchor, task_transform=transform
         )
-        phases = self.config(context).phases.warm_start(target)
-        surrogate = build_surrogate(start.surrogate, transform(target), phases, fits, "calibrated")
+        fits = yield from steps_of(self.fits)(trainer, target)
+        surrogate = build_surrogate(start.surrogate, transform(target), fits, "calibrated")
         snapshots = {"trained": source}
         retained = self.source_solver(source, fits[-1].weights)
         if retained is not None:

@@ -144,9 +144,7 @@ def identify(
     )
     ended = search.run()
     found = unknowns.problem_at(ended.theta)
-    surrogate = build_surrogate(
-        source.reset(), task.equation_at(found), [search.phase()], search.fits, "identified"
-    )
+    surrogate = build_surrogate(source.reset(), task.equation_at(found), search.fits, "identified")
     outcome = surrogate.outcome
     if outcome == Outcome.CONVERGED and not search.at_rest:
         outcome = Outcome.NOT_CONVERGED

@@ -13,7 +13,6 @@ from pacpde.pac import SOURCE
 from pacpde.pac.mask import score_mask
 from pacpde.residuals.task import Task
 from pacpde.residuals.terms import Anchor
-from pacpde.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class IncrementalPINN(PackNet):
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         packnet = yield from steps_of(super().run)(source, target, context)
-        whole, config = packnet.surrogate, self.config(context)
+        whole = packnet.surrogate
         solver, allocated = whole.retained[SOURCE], packnet.snapshots["allocated"]
         own = score_mask(whole.network, whole.weights.abs(), 1 - self.overlap)
         trainable = own & ~solver.mask
@@ -51,11 +50,11 @@ class IncrementalPINN(PackNet):
             weights=torch.where(own, whole.weights, 0),
             retained={SOURCE: replace(solver, weights=allocated.weights)},
         )
-        phases = config.phases.warm_start(target)
         anchor = Anchor.at(torch.zeros_like(start.weights[trainable]), self.strength)
-        trainer = Trainer(start, config, context.seed, context.callbacks, trainable, anchor)
+        trainer = self.trainer(start, trainable, context, anchor=anchor)
+        phases = trainer.config.phases.warm_start(target)
         fit = yield from steps_of(trainer.fit)(target, phases, "overlap")
-        surrogate = build_surrogate(start, target, phases, [fit], "calibrated")
+        surrogate = build_surrogate(start, target, [fit], "calibrated")
         surrogate = replace(surrogate, outcomes={**whole.outcomes, "overlapped": fit.outcome})
         if surrogate.outcome == "converged":
             surrogate = replace(surrogate, outcome=whole.outcome)

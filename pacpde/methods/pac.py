@@ -163,13 +163,9 @@ class PAC(ContinuationMethod):
         for number, strength in enumerate(LADDER if self.tune_penalty else (self.strength,)):
             anchor = Anchor.at(torch.zeros_like(allocated.weights[trainable]), strength)
             name = f"calibrate.{number}" if self.tune_penalty else "calibrate"
-            more = yield from steps_of(self.fits)(
-                allocated, target, trainable, context, anchor=anchor, stage=name
-            )
-            fits = best_last(fits, more)
-        surrogate = build_surrogate(
-            allocated, target, config.phases.warm_start(target), fits, "calibrated"
-        )
+            trainer = self.trainer(allocated, trainable, context, anchor=anchor, stage=name)
+            fits = best_last(fits, (yield from steps_of(self.fits)(trainer, target)))
+        surrogate = build_surrogate(allocated, target, fits, "calibrated")
         if allocated.outcome != "converged" and surrogate.outcome == "converged":
             surrogate = replace(surrogate, outcome=allocated.outcome.in_stage("allocate"))
         snapshots = {"trained": source, "pruned": stage.pruned, "allocated": allocated}

@@ -51,6 +51,7 @@ class RandomFeatures(Method):
         trainable[network.head] = True
         phases = config.phases.warm_start(target)
         blank = Surrogate(network, target.ansatz(phases[-1].sampling), weights)
-        fits = yield from steps_of(self.fits)(blank, target, trainable, context, stage="features")
-        surrogate = build_surrogate(blank, target, phases, fits, "calibrated")
+        trainer = self.trainer(blank, trainable, context, stage="features")
+        fits = yield from steps_of(self.fits)(trainer, target)
+        surrogate = build_surrogate(blank, target, fits, "calibrated")
         return MethodResult.of(surrogate, int(trainable.sum()), fits)

@@ -232,7 +232,7 @@ class _Stages:
             anchor = self._anchor(before, own)
             trainer = replace(trainer, trainable_mask=own, anchor=anchor, stage="keep")
             fits.append(trainer.fit(task, phases, weights=weights))
-        solved = build_surrogate(before, task, phases, fits, "calibrated")
+        solved = build_surrogate(before, task, fits, "calibrated")
         solver = RetainedSolver(
             solved.ansatz, used | own, outcome=solved.outcome, assessment=solved.assessment
         )

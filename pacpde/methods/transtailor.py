@@ -80,7 +80,7 @@ class TransTailor(ContinuationMethod):
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         start = source.reset()
         everything = torch.ones_like(source.weights, dtype=torch.bool)
-        fits = yield from steps_of(self.fits)(start, target, everything, context)
+        fits = yield from steps_of(self.fits)(self.trainer(start, everything, context), target)
         tuning = _Tuning(self, target, context)
         first = tuning.candidate(start, fits)
         best, networks = yield from tailor_rounds(first, tuning.round, self.tau, self.rounds)
@@ -106,8 +106,7 @@ class _Tuning:
         self, start: Surrogate, fits: Sequence[FitResult], *others: FitResult, seconds: float = 0.0
     ) -> Candidate[Surrogate]:
         """The network that `fits` from `start` produced; `others` are the fits of its factors."""
-        phases = self.config.phases.warm_start(self.target)
-        solver = build_surrogate(start, self.target, phases, fits, "calibrated")
+        solver = build_surrogate(start, self.target, fits, "calibrated")
         flops, held_out = solver.network.flops, fits[-1].held_out
         return Candidate(solver, flops, held_out, [*others, *fits], seconds)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.base import State
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.stepwise import StepRequest, Steps, Work, steps_of, stepwise
-from pacpde.residuals.task import Task
+from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.residuals.terms import Anchor
 from pacpde.runtime import generator
 from pacpde.training.callbacks import Callback, FitState
@@ -39,6 +39,7 @@ class FitResult:
         history: one entry a refresh: stage, step, seconds, held_out, solver where the optimiser
             chose one, and what callbacks added, such as error.
         assessment: of `weights`; None where they are not worth one (diverged, device lost).
+        sampling: of the last phase, which says in which ansatz `weights` are a solver.
     """
 
     weights: torch.Tensor
@@ -49,6 +50,7 @@ class FitResult:
     seconds: float
     history: tuple[dict[str, Any], ...]
     assessment: Assessment | None = None
+    sampling: SamplingSpec = field(default_factory=SamplingSpec)
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,7 @@ class Trainer:
             fit.seconds,
             tuple(fit.history),
             assessment,
+            phases[-1].sampling,
         )
 
 

@@ -109,7 +109,7 @@ def test_a_method_that_is_a_plain_function_works_in_company_too() -> None:
             trainer = Trainer(source.reset(), config, context.seed, context.callbacks)
             phases = config.phases.warm_start(target)
             made = trainer.fit(target, phases)
-            surrogate = build_surrogate(source.reset(), target, phases, [made], "calibrated")
+            surrogate = build_surrogate(source.reset(), target, [made], "calibrated")
             return MethodResult.of(surrogate, source.parameters, [made], trained=source)
 
     source = fit(Heat(alpha=0.3), **SMALL)
