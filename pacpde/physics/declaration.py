@@ -41,6 +41,7 @@ MOST_TIME_WINDOWS = 1000  # each is a phase of every fit
 settings: list[Callable[[Mapping[str, Any]], object]] = []  # of a fit: each refuses a recipe
 _filled: "WeakSet[Family]" = WeakSet()  # whose scales were not written
 _tried: "WeakSet[Family]" = WeakSet()
+_coefficients_checked: "WeakSet[Family]" = WeakSet()
 
 
 def check_class(family: Family) -> None:
@@ -91,7 +92,12 @@ def check_complete(family: Family) -> None:
 
 
 def check_coefficients(family: Family) -> None:
-    """Refuse fields that are no coefficients: nothing of them would be stored."""
+    """Refuse fields that are no coefficients: nothing of them would be stored.
+
+    Checked once a class, but for one that its decorator may still make a dataclass.
+    """
+    if family in _coefficients_checked:
+        return
     _check_decorated(family)
     for field in dataclasses.fields(family):
         if field.name != "until" and "coefficient" not in field.metadata:
@@ -103,6 +109,8 @@ def check_coefficients(family: Family) -> None:
                 f"float = coefficient({default or '1.0'}, lower=..., upper=..., "
                 f'meaning="..."), or {field.name}: ClassVar[...] = ... for a constant',
             )
+    if "__dataclass_fields__" in vars(family):
+        _coefficients_checked.add(family)
 
 
 def check_physics(problem: "Problem") -> None:

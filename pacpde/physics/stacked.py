@@ -34,7 +34,7 @@ def stack(problems: Sequence[Problem], like: torch.Tensor) -> Problem:
     if all(problem == problems[0] for problem in problems):
         return problems[0]
     columns = {
-        name: like.new_tensor([problem.coefficients[name] for problem in problems])[:, None]
+        name: like.new_tensor([getattr(problem, name) for problem in problems])[:, None]
         for name in problems[0].declared()
     }
     return with_columns(problems[0], columns)
@@ -70,7 +70,7 @@ def stackable(family: type[Problem]) -> bool:
             torch.stack(_rates(problem, own), -1)
             for problem, own in zip(problems, values, strict=True)
         ]
-    except Exception:  # of the user's functions, which are not copied for columns
+    except Exception:  # of the user's functions, which need not take columns
         return False
     return torch.equal(together, torch.stack(alone))
 

@@ -1,6 +1,7 @@
 """What a family declares wrongly is refused when its file is read, with a line and a remedy."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -294,3 +295,11 @@ def test_a_method_that_is_incomplete_is_refused(
     assert "test_mine_too" not in methods.names()
     file.write_text(f"{METHOD}# {words}")  # a copy of a file is not read again
     load_plugin(file)
+
+
+def test_a_class_is_checked_again_once_its_decorator_makes_it_a_dataclass():
+    heat = families.get("heat")
+    plain = type("Plain", (heat,), {"__annotations__": {"k": float}, "k": 1.0})
+    assert list(plain.declared()) == ["alpha"]
+    with pytest.raises(InvalidValueError, match=r"the field k = 1\.0, which is no coefficient"):
+        dataclass(frozen=True)(plain).declared()
