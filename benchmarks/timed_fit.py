@@ -1,7 +1,6 @@
 """A fit by a schedule and an optimiser of one's own, that ends when its time is up."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +12,6 @@ from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
 from pacpde.runtime import generator
 from pacpde.training import FitState, Phase, Trainer
-
-
-class EndedError(Exception):
-    """The time of a fit is up, or its error is small enough."""
 
 
 class TimedFit(Callback):
@@ -52,12 +47,10 @@ class TimedFit(Callback):
         self.before, self.limit = self.used, self.used + seconds
         config = replace(self.config, optimiser=optimiser)
         trainer = Trainer(self.surrogate, config, self.seed, [self], stage=stage)
-        with suppress(EndedError):
-            trainer.fit(self.task, phases)
+        trainer.fit(self.task, phases, estimate=False)
 
     def on_refresh(self, fit: FitState) -> None:
         solver = fit.surrogate()
         self.surrogate = replace(self.surrogate, weights=solver.weights)
         self.curve.append((self.before + fit.seconds, self.grade(solver)))
-        if self.used > self.limit or self.curve[-1][1] <= self.goal:
-            raise EndedError
+        fit.done = fit.done or self.used > self.limit or self.curve[-1][1] <= self.goal
