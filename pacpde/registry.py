@@ -16,11 +16,12 @@ from typing import Any, Generic, TypeVar
 
 from pacpde.errors import InvalidValueError, unknown
 from pacpde.import_errors import import_errors
-from pacpde.renamed import warn_renamed
+from pacpde.renamed import renamed_names
 
 T = TypeVar("T")
 
 registries: "list[Registry[Any]]" = []
+__getattr__ = renamed_names(__name__, load_plugin="pacpde.plugins.load_plugin")
 
 
 class Recorder(threading.local):
@@ -191,12 +192,3 @@ def first_line(item: object) -> int | None:
         if isinstance(value, FunctionType) and value.__code__.co_filename != "<string>"
     ]
     return min(lines, default=None)
-
-
-def __getattr__(name: str) -> Any:
-    if name != "load_plugin":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from pacpde.plugins import load_plugin
-
-    warn_renamed("pacpde.registry.load_plugin", "pacpde.plugins.load_plugin")
-    return load_plugin

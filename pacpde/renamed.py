@@ -1,6 +1,6 @@
 """Old names that work for one release, each with a `FutureWarning` that says the new one."""
 
-import sys
+import pkgutil
 import warnings
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -36,11 +36,11 @@ def renamed_attribute(old: str, new: str) -> Any:
 
 
 def renamed_names(module: str, **new_names: str) -> Callable[[str], Any]:
-    """The `__getattr__` of a module in which names were changed.
+    """The `__getattr__` of a module in which names were changed, or that names left.
 
     Args:
         module: its `__name__`.
-        new_names: old name = "new name".
+        new_names: old name = "new name", with its module where that is another one.
 
     Example:
         >>> __getattr__ = renamed_names(__name__, Context="TransferContext")
@@ -49,8 +49,9 @@ def renamed_names(module: str, **new_names: str) -> Callable[[str], Any]:
     def find(name: str) -> Any:
         if name not in new_names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        warn_renamed(f"{module}.{name}", new_names[name])
-        return getattr(sys.modules[module], new_names[name])
+        new = new_names[name]
+        warn_renamed(f"{module}.{name}", new)
+        return pkgutil.resolve_name(new if "." in new else f"{module}.{new}")
 
     return find
 
