@@ -158,7 +158,8 @@ class Source:
                 )
             inputs, auxiliary = _probes(model.data, net)
             used = _tensors_used(plain_copy(net), inputs, auxiliary)
-            names = [name for name, own in model.net.named_parameters() if own in set(used)]
+            shared = set(used)
+            names = [name for name, own in model.net.named_parameters() if own in shared]
             if names:
                 raise InvalidValueError(
                     f"a transform of the network uses the network's own {', '.join(names)}: a copy "
@@ -234,9 +235,9 @@ def _tensors_used(net: Any, inputs: Any, auxiliary: Any) -> list[torch.Tensor]:
             "buffer that moves: it cannot be recalled. Let it do so in training alone (where "
             "self.training is True)."
         )
-    own = {*net.parameters(), *net.buffers()}
     # what is made anew in every pass, such as a constant, is in one of the two alone
-    return [tensor for tensor in first if tensor in set(second) - own]
+    outside = set(second) - {*net.parameters(), *net.buffers()}
+    return [tensor for tensor in first if tensor in outside]
 
 
 def _random_state_restored(net: nn.Module) -> AbstractContextManager[None]:
