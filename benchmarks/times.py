@@ -11,6 +11,7 @@ from common import Run
 
 from pacpde import fit
 from pacpde.datasets import reference_for
+from pacpde.methods.grading import target_part
 from pacpde.physics.numbers import relative_l2
 
 Curve = list[tuple[float, float]]  # seconds, error
@@ -40,16 +41,17 @@ def shown(seconds: float | None, otherwise: str = "never") -> str:
     return otherwise if seconds is None or math.isinf(seconds) else f"{seconds:.1f}"
 
 
-def curve_of(history: Iterable[Mapping[str, Any]], before: float = 0.0) -> Curve:
-    """(seconds, error) of a history that was graded, from so many seconds on."""
-    graded = [entry for entry in history if entry.get("error") is not None]
-    return [(entry["seconds"] - before, entry["error"]) for entry in graded]
+def curve_of(history: Iterable[Mapping[str, Any]]) -> Curve:
+    """(seconds, error) of a history, where it was graded."""
+    return [
+        (entry["seconds"], entry["error"]) for entry in history if entry.get("error") is not None
+    ]
 
 
 def on_target(result: Any) -> Curve:
     """(seconds on the target, error) of a transfer."""
-    spent = result.record()["seconds"]["calibrate"]
-    return curve_of(result.history, result.surrogate.seconds - spent)
+    seconds, errors, _ = target_part(result.history)
+    return list(zip(seconds.tolist(), errors.tolist(), strict=True))
 
 
 def fitted(problem: Any, seed: int, **settings: Any) -> Run:
