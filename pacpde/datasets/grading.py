@@ -52,7 +52,7 @@ def grading_reference(
     """
     _check_tolerance_is_used(reference, tolerance)
     log = log or (lambda sentence: None)
-    if reference is None or reference == NONE:
+    if _is_none(reference):
         return None
     if isinstance(reference, Reference):
         if not same_problem(reference.problem, problem):
@@ -85,7 +85,7 @@ def grading_reference(
 
 
 def certified_to_less(reference: Reference, target: float) -> str:
-    """A sentence: what a reference is certified to, instead of to `wanted`, and why."""
+    """A sentence: what a reference is certified to, instead of to `target`, and why."""
     return (
         f"the reference of {reference.problem} is certified to {reference.certified_error:.1e}, "
         f"not to {target:.0e}: {reference.tolerances.get('limit')}."
@@ -109,8 +109,8 @@ def transfer_references(
     there = grading_reference(target, reference, tolerance, log)
     if source == target:
         return References(there, there)
-    named = reference is None or reference == NONE
-    return References(grading_reference(source, None if named else AUTO, tolerance, log), there)
+    choice = None if _is_none(reference) else AUTO
+    return References(grading_reference(source, choice, tolerance, log), there)
 
 
 def check_label_source(labels: int, reference: Reference | None, choice: object = AUTO) -> None:
@@ -131,7 +131,7 @@ def choice_inputs(reference: ReferenceChoice, tolerance: float | None) -> dict[s
     """
     _check_tolerance_is_used(reference, tolerance)
     inputs: dict[str, object] = {}
-    if reference is None or reference == NONE:
+    if _is_none(reference):
         inputs["reference"] = NONE
     elif isinstance(reference, Reference):
         inputs["reference"] = hashlib.sha256(reference.values.tobytes()).hexdigest()
@@ -142,8 +142,13 @@ def choice_inputs(reference: ReferenceChoice, tolerance: float | None) -> dict[s
     return inputs
 
 
+def _is_none(reference: ReferenceChoice) -> bool:
+    """Whether there is to be no reference."""
+    return reference is None or reference == NONE
+
+
 def _check_tolerance_is_used(reference: ReferenceChoice, tolerance: float | None) -> None:
-    if tolerance is not None and (reference is None or reference == NONE):
+    if tolerance is not None and _is_none(reference):
         raise InvalidValueError(
             f"reference_tolerance is {tolerance}, and there is to be no reference: leave it out, "
             "or give reference='auto'."
