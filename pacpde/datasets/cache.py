@@ -51,7 +51,7 @@ def reference_for(
 
 
 def _best(problem: Problem, target: float, progress: Progress) -> Reference:
-    """The best certificate that a search for `wanted` ends with, up to the loosest there is."""
+    """The best certificate that a search for `target` ends with, up to the loosest there is."""
     key = cache_key(problem, target)
     folder = cache_folder()
     if key is not None:

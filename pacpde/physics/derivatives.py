@@ -170,7 +170,7 @@ def _gradient(values: torch.Tensor, coordinate: torch.Tensor) -> torch.Tensor:
 
 
 def channel_names(derivatives: Iterable[str]) -> tuple[str, ...]:
-    """`asked` and every lower derivative they need, lowest order first: "xx" needs "" and "x"."""
+    """These and all lower derivatives they need, lowest order first: "xx" needs "" and "x"."""
     names = {""}
     for axes in derivatives:
         for mask in range(1 << len(axes)):
