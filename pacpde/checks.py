@@ -11,12 +11,19 @@ from pacpde.errors import InvalidValueError, short, unknown
 MAX = float_info.max
 
 
-def check_count(name: str, value: object, least: int, most: float = inf) -> None:
-    """Refuse what is no whole number from `least` to `most`."""
+def check_count(
+    name: str, value: object, least: int, most: float = inf, *, expected: str | None = None
+) -> None:
+    """Refuse what is no whole number from `least` to `most`.
+
+    Args:
+        expected: the range in other words.
+    """
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or not least <= int(value) <= most:  # type: ignore[call-overload]
         bounds = f"from {least}" if most == inf else f"from {least} to {most}"
-        raise InvalidValueError(f"{name} is {short(value)}, expected a whole number {bounds}.")
+        expected = expected or f"a whole number {bounds}"
+        raise InvalidValueError(f"{name} is {short(value)}, expected {expected}.")
 
 
 def check_number(

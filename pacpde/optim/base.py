@@ -3,11 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from numbers import Integral, Real
 from typing import Any, Protocol, cast
 
 import torch
 
+from pacpde.checks import check_number
 from pacpde.errors import InvalidValueError, short, unknown
 from pacpde.expressions import evaluate
 from pacpde.optim.least_squares import LeastSquares
@@ -54,43 +54,20 @@ class Optimiser(Protocol):
 optimisers: Registry[type[Optimiser]] = Registry("optimiser", "pacpde.optim")
 
 
-def check_option(
-    optimiser: object,
-    name: str,
-    above: float = 0.0,
-    *,
-    below: float = math.inf,
-    whole: bool = False,
-) -> None:
+def check_option(optimiser: object, name: str, above: float = 0.0, below: float = math.inf) -> None:
     """Refuse an option that is no number between two others: a run would fail late, or never end.
 
     Raises:
         InvalidValueError: it is none.
     """
-    value = getattr(optimiser, name)
-    is_number = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
-    if is_number and above < value < below:
-        return
-    expected = "a whole number" if whole else "a number"
-    expected += f" above {above:g}" + (f" and below {below:g}" if below < math.inf else "")
-    raise InvalidValueError(
-        f"{name} of {type(optimiser).__name__} is {short(value)}, expected {expected}."
+    check_number(
+        f"{name} of {type(optimiser).__name__}",
+        getattr(optimiser, name),
+        math.nextafter(above, math.inf),
+        math.nextafter(below, above),
+        expected=f"a number above {above:g}"
+        + (f" and below {below:g}" if below < math.inf else ""),
     )
-
-
-def check_betas(optimiser: object, betas: Any) -> None:
-    """Refuse decays of moments that are no two numbers from 0 to below 1.
-
-    Raises:
-        InvalidValueError: they are none.
-    """
-    pair = betas if isinstance(betas, (tuple, list)) else ()
-    if len(pair) != 2 or not all(isinstance(b, Real) and 0 <= float(b) < 1 for b in pair):
-        name = type(optimiser).__name__
-        raise InvalidValueError(
-            f"betas of {name} is {short(betas)}, expected two numbers from 0 to below 1: "
-            f"write an object, {name}(betas=(0.9, 0.999))."
-        )
 
 
 def make_optimiser(name: str, **options: Any) -> Optimiser:

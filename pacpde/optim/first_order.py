@@ -3,13 +3,15 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import torch
 
-from pacpde.errors import MissingPackageError
+from pacpde.checks import check_count
+from pacpde.errors import InvalidValueError, MissingPackageError, short
 from pacpde.networks.protocol import Network
-from pacpde.optim.base import Progress, State, check_betas, check_option, optimisers
+from pacpde.optim.base import Progress, State, check_option, optimisers
 from pacpde.optim.least_squares import LeastSquares
 
 
@@ -67,6 +69,21 @@ class FirstOrder(ABC):
         return Progress(best, lowest, last, steps, evaluations + 1)
 
 
+def _check_betas(optimiser: object, betas: Any) -> None:
+    """Refuse decays of moments that are no two numbers from 0 to below 1.
+
+    Raises:
+        InvalidValueError: they are none.
+    """
+    pair = betas if isinstance(betas, (tuple, list)) else ()
+    if len(pair) != 2 or not all(isinstance(b, Real) and 0 <= float(b) < 1 for b in pair):
+        name = type(optimiser).__name__
+        raise InvalidValueError(
+            f"betas of {name} is {short(betas)}, expected two numbers from 0 to below 1: "
+            f"write an object, {name}(betas=(0.9, 0.999))."
+        )
+
+
 @optimisers.registering("adam")
 @dataclass(frozen=True)
 class Adam(FirstOrder):
@@ -86,7 +103,7 @@ class Adam(FirstOrder):
 
     def __post_init__(self) -> None:
         check_option(self, "lr")
-        check_betas(self, self.betas)
+        _check_betas(self, self.betas)
         check_option(self, "eps")
 
     def rule(self, problem: LeastSquares, x: torch.Tensor) -> Rule:
@@ -139,8 +156,8 @@ class SOAP(FirstOrder):
 
     def __post_init__(self) -> None:
         check_option(self, "lr")
-        check_betas(self, self.betas)
-        check_option(self, "frequency", whole=True)
+        _check_betas(self, self.betas)
+        check_count("frequency of SOAP", self.frequency, 1, expected="a whole number above 0")
 
     def rule(self, problem: LeastSquares, x: torch.Tensor) -> Rule:
         try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from pacpde.checks import check_nonnegative
 from pacpde.optim.base import Progress, State, check_option, optimisers
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.linear_systems import NormalSystem, normal_system
@@ -43,8 +44,7 @@ class LevenbergMarquardt:
     def __post_init__(self) -> None:
         for name in ("damping", "memory_gib", "min_damping", "max_damping"):
             check_option(self, name)
-        if self.max_bend != 0:
-            check_option(self, "max_bend")
+        check_nonnegative("max_bend of LevenbergMarquardt", self.max_bend)
         for name in ("decrease", "increase"):
             check_option(self, name, 1)
 

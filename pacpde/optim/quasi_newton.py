@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 
-from pacpde.optim.base import Progress, State, check_option, optimisers
+from pacpde.checks import check_count
+from pacpde.optim.base import Progress, State, optimisers
 from pacpde.optim.least_squares import LeastSquares
 
 
@@ -29,7 +30,7 @@ class LBFGS:
     history: int = 50
 
     def __post_init__(self) -> None:
-        check_option(self, "history", whole=True)
+        check_count("history of LBFGS", self.history, 1, expected="a whole number above 0")
 
     def run(
         self, problem: LeastSquares, x: torch.Tensor, steps: int, state: State | None = None

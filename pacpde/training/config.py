@@ -71,6 +71,9 @@ class TrainingConfig:
         for name in settings:
             if name not in (*known, *OLD_NAMES):
                 raise unknown("setting of a fit", name, known)
+        for old, new in OLD_NAMES.items():
+            if old in settings and new in settings:
+                raise InvalidValueError(f"{old} and {new} are the same: give {new} alone.")
         changed = {OLD_NAMES.get(name, name): value for name, value in settings.items()}
         return cls(**{**(_declared(problem) if problem else {}), **changed})
 
