@@ -90,7 +90,7 @@ def identify(
     trained = trained.to(Runtime(device, trained.runtime.dtype))
     at, values = measurements(measured, trained.problem)
     settings = inputs.settings(
-        steps=steps, points=points, tolerance=tolerance, memory_gib=memory, optimiser=optimiser
+        steps=steps, points=points, tolerance=tolerance, memory=memory, optimiser=optimiser
     )
     check_seed(seed)
     inputs.output_folder(output, source, measured)

@@ -161,9 +161,12 @@ def option_table(cls: type[Method]) -> dict[str, Any]:
     }
 
 
-def settings(**values: float | str | None) -> dict[str, Any]:
-    """The settings of fits that are not None, name → value."""
-    return {name: value for name, value in values.items() if value is not None}
+def settings(
+    *, memory: float | None = None, soft: bool = False, **values: float | str | None
+) -> dict[str, Any]:
+    """The settings of fits that the options of these names give, name → value; None gives none."""
+    named = {**values, "memory_gib": memory, "hard": False if soft else None}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def reference(problem: Problem, choice: str, tolerance: float | None) -> Reference | None:

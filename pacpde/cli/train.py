@@ -45,9 +45,9 @@ def train(
         depth=depth,
         points=points,
         tolerance=tolerance,
-        memory_gib=memory,
+        memory=memory,
         optimiser=optimiser,
-        hard=False if soft else None,
+        soft=soft,
     )
     inputs.output_folder(output)
     grading = inputs.grading(reference, reference_tolerance)

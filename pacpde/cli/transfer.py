@@ -85,7 +85,7 @@ def transfer(
     (chosen,) = inputs.methods_of([method], option or [], sparsity=sparsity, strength=strength)
     runtime = Runtime(device, dtype or trained.runtime.dtype)
     settings = inputs.settings(
-        steps=steps, points=points, tolerance=tolerance, memory_gib=memory, optimiser=optimiser
+        steps=steps, points=points, tolerance=tolerance, memory=memory, optimiser=optimiser
     )
     training = Training.of_surrogate(trained.to(runtime), check_seed(seed), settings)
     job = Cell(
