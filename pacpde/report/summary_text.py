@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from pacpde.plots.style import readable
-from pacpde.studies.groups import Group, variant_names
+from pacpde.studies.groups import Group, error_of_row, variant_names
 from pacpde.studies.records import Row
 from pacpde.studies.statistics import Ratio, error_summary, overall
 
@@ -64,7 +64,7 @@ def _counts(groups: Sequence[Group], rows: Sequence[Row], planned: int) -> str:
         f"{_number(len(seeds), 'seed')}"
     ]
     parts.append(f"{short} did not converge" if short else "all that ran converged")
-    ungraded = sum(s.ungraded for s in (error_summary([row]) for row in rows))
+    ungraded = sum(error_of_row(row) is None for row in rows)
     if ungraded:
         parts.append(f"{ungraded} have no reference and are ungraded")
     if failed:
@@ -93,7 +93,7 @@ def _best(family: str, groups: Sequence[Group]) -> str:
             wins[best] = wins.get(best, 0) + 1
     if not wins:
         cells = [row for group in groups for rows in group.rows.values() for row in rows.values()]
-        if error_summary(cells).ungraded == len(cells):
+        if all(error_of_row(row) is None for row in cells):
             return f"{family}: no reference grades these transfers."
         return f"{family}: no method has a finite median error."
     ordered = sorted(wins.items(), key=lambda item: -item[1])
