@@ -1,7 +1,7 @@
 """Figures of a study, from its groups of rows."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ from pacpde.plots.style import (
     new_figure,
     readable,
 )
-from pacpde.studies.groups import Group, coefficient_text, variant_names
+from pacpde.studies.groups import Group, coefficient_text, variant_names, varying_names
 from pacpde.studies.statistics import ErrorSummary, error_summary, ranked, ranks
 
 FEW = 8  # methods whose bars can be told apart
@@ -95,8 +95,9 @@ def gain_over_scratch(groups: Sequence[Group], scratch: str = "scratch") -> Figu
 def transfer_matrix(groups: Sequence[Group], variant: str, family: str) -> Figure:
     """Median target error of one variant, source by target."""
     of_family = [g for g in groups if g.family == family and variant in g.rows]
+    varying = varying_names(end for group in of_family for end in (group.source, group.target))
     medians = {
-        tuple(_varying_coefficients(end, of_family) for end in (group.source, group.target)):
+        tuple(_coefficients(end, varying) for end in (group.source, group.target)):
             error_summary(list(group.rows[variant].values())).median
         for group in of_family
     }  # fmt: skip
@@ -202,11 +203,6 @@ def _quartiles(s: ErrorSummary) -> tuple[float, float, float] | None:
     return s.low, s.median, s.high
 
 
-def _varying_coefficients(values: Mapping[str, float], groups: Sequence[Group]) -> str:
-    """The coefficients that vary among groups."""
-    varying = {
-        name
-        for name in groups[0].source
-        if len({g.source[name] for g in groups} | {g.target[name] for g in groups}) > 1
-    }
-    return coefficient_text({name: value for name, value in values.items() if name in varying})
+def _coefficients(values: Mapping[str, float], names: Collection[str]) -> str:
+    """Some of the coefficients as text."""
+    return coefficient_text({name: value for name, value in values.items() if name in names})

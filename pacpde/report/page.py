@@ -3,7 +3,7 @@
 import base64
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from pacpde.plots.style import readable
 from pacpde.report import slider, summary_text
 from pacpde.report.pictures import pictures
 from pacpde.report.summary_text import SCIPY, two_digits
-from pacpde.studies.groups import Group, coefficient_text, group_rows
+from pacpde.studies.groups import Group, coefficient_text, group_rows, varying_names
 from pacpde.studies.records import Row, as_json
 from pacpde.studies.results_store import ResultsStore
 from pacpde.studies.statistics import (
@@ -221,13 +221,12 @@ def _cells(rows: Sequence[Row]) -> list[list[Any]]:
 
 def _varying(rows: Sequence[Row]) -> dict[str, set[str]]:
     """family → the coefficients that are not the same everywhere; all, if every one is."""
-    values: dict[str, dict[str, set[float]]] = {}
+    ends: dict[str, list[Mapping[str, float]]] = {}
     for row in rows:
-        for name, value in [*row["source"].items(), *row["target"].items()]:
-            values.setdefault(row["family"], {}).setdefault(name, set()).add(value)
+        ends.setdefault(row["family"], []).extend((row["source"], row["target"]))
     return {
-        family: {name for name, some in of_family.items() if len(some) > 1} or set(of_family)
-        for family, of_family in values.items()
+        family: varying_names(of_family) or set().union(*of_family)
+        for family, of_family in ends.items()
     }
 
 

@@ -120,6 +120,15 @@ def coefficient_text(values: Mapping[str, float]) -> str:
     return ", ".join(f"{name}={value:.4g}" for name, value in values.items())
 
 
+def varying_names(ends: Iterable[Mapping[str, float]]) -> set[str]:
+    """The coefficients that are not the same in all of some sources and targets."""
+    values: dict[str, set[float]] = {}
+    for end in ends:
+        for name, value in end.items():
+            values.setdefault(name, set()).add(value)
+    return {name for name, different in values.items() if len(different) > 1}
+
+
 def error_of_row(row: Row) -> float | None:
     """On the target; infinite without a result, None without a reference to grade it."""
     error = row["target_error"]
