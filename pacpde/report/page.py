@@ -17,7 +17,7 @@ from pacpde.report import slider, summary_text
 from pacpde.report.pictures import pictures
 from pacpde.report.summary_text import SCIPY, two_digits
 from pacpde.studies.groups import Group, coefficient_text, group_rows, varying_names
-from pacpde.studies.records import Row, as_json
+from pacpde.studies.records import Row, plain
 from pacpde.studies.results_store import ResultsStore
 from pacpde.studies.statistics import (
     ENOUGH,
@@ -232,7 +232,7 @@ def _varying(rows: Sequence[Row]) -> dict[str, set[str]]:
 
 def _script(data: Any) -> str:
     """JSON that may stand inside a script element."""
-    compact = json.dumps(json.loads(as_json(data)), separators=(",", ":"))
+    compact = json.dumps(plain(data), separators=(",", ":"))
     return compact.replace("<", "\\u003c")
 
 

@@ -9,7 +9,6 @@ FOLDER/.pacpde.json                which of these files pacpde wrote, see `OwnFi
 ```
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +76,7 @@ class ComparisonStore(FitStore):
         """
         fits = self.loaded(self.places).values()
         rows = [result for _, result in fits if "cell" in result]
-        own_records = [json.loads(records.as_json(records.record_of(row))) for row in rows]
+        own_records = [records.plain(records.record_of(row)) for row in rows]
         shown = self.shown() or {"records": []}
         if any(record not in own_records for record in shown["records"]):
             raise OutputError(

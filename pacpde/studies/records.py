@@ -147,7 +147,7 @@ def as_bytes(content: Any) -> bytes:
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
     """The content with a checksum, which `unsealed` verifies."""
-    return {"checksum": _checksum(_plain(content)), **content}
+    return {"checksum": _checksum(plain(content)), **content}
 
 
 def unsealed(content: dict[str, Any]) -> dict[str, Any]:
@@ -165,16 +165,17 @@ def _checksum(content: Any) -> str:
 
 def as_json(content: Any) -> str:
     """JSON text; what is not a finite number becomes null, which JSON can hold."""
-    return json.dumps(_plain(content), indent=1, allow_nan=False)
+    return json.dumps(plain(content), indent=1, allow_nan=False)
 
 
-def _plain(content: Any) -> Any:
+def plain(content: Any) -> Any:
+    """Content as JSON has it: numbers of Python, and null for what is not finite."""
     if isinstance(content, Mapping):
-        return {str(key): _plain(value) for key, value in content.items()}
+        return {str(key): plain(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_plain(value) for value in content]
+        return [plain(value) for value in content]
     if hasattr(content, "tolist"):  # numpy
-        return _plain(content.tolist())
+        return plain(content.tolist())
     if isinstance(content, float) and not math.isfinite(content):
         return None
     return content

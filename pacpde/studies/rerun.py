@@ -4,7 +4,6 @@ A record's `provenance` holds all that it depends on. Fits that ran side by side
 fits alone, but for those that were computed in stacks.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from pacpde.reference import Reference
 from pacpde.reference.certificate import LOOSEST
 from pacpde.runtime import Runtime
 from pacpde.studies.cells import Cell, Training
-from pacpde.studies.records import Record, as_json
+from pacpde.studies.records import Record, plain
 from pacpde.training.callbacks import Progress
 
 Provenance = Mapping[str, Any]
@@ -69,7 +68,7 @@ def rerun(
     results = _Results(progress, reference)
     results.make(provenances)
     return [
-        Rerun(record, json.loads(as_json(results.results[key_of(about)].record())))
+        Rerun(record, plain(results.results[key_of(about)].record()))
         for record, about in zip(records, provenances, strict=True)
     ]
 
