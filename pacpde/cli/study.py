@@ -47,6 +47,7 @@ def check(
 
     Example: pacpde study check study.toml
     """
+    from pacpde.studies.cells import trainings
     from pacpde.studies.estimate import estimate
     from pacpde.studies.results_store import ResultsStore
     from pacpde.studies.study import Study
@@ -76,7 +77,7 @@ def check(
     content = {
         "cells": len(study.cells),
         "done": len(finished),
-        "sources": len({cell.training.key for cell in study.cells}),
+        "sources": len(trainings(study.cells)),
         "families": {name: len(some) for name, some in variants.items()},
         "variants": sorted({cell.variant for cell in study.cells}),
         "seconds": guess.sources + guess.cells,

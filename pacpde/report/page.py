@@ -109,8 +109,9 @@ def write(
     )  # fmt: skip
     with atomic_write(output, overwrite=overwrite) as temporary:
         Path(temporary).write_text(page, encoding="utf-8")
-    for picture in shown if plots is not None else ():
-        picture.save(Path(plots or ""))
+    if plots is not None:
+        for picture in shown:
+            picture.save(Path(plots))
     return {
         "cells": len(rows), "planned": len(outline.names), "transfers": len(groups),
         "failed": sum(row["fault"] is not None for row in rows), "bytes": len(page.encode()),

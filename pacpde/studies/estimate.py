@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 
-from pacpde.methods import TrainingConfig
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.runtime import generator
@@ -60,8 +59,7 @@ def _median_seconds(rows: Iterable[Row]) -> Mapping[tuple[str, str], float]:
 
 def _seconds(training: Training) -> float:
     """Of a fit that takes every step, from one of its steps on the points of its last phase."""
-    problem = training.problem
-    config, task = TrainingConfig.of(problem, **training.settings), PhysicsTask(problem)
+    config, task = training.config, PhysicsTask(training.problem)
     phases = config.phases.cold_start(task)
     network = config.network(task.ansatz(phases[-1].sampling))
     rng = generator(0, "estimate")
