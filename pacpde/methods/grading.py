@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -40,10 +41,8 @@ def errors_of(surrogate: Surrogate, reference: Reference | None) -> Errors | Non
     if reference is None:
         return None
     problem = reference.problem
-    points = mesh(list(reference.axes.values()))
-    found = surrogate.at(surrogate.runtime.tensor(points.reshape(-1, points.shape[-1])))
-    fields = found.cpu().numpy()
-    expected = np.stack([field.ravel() for field in reference.fields.values()], -1)
+    points, expected = _on_grid(reference)
+    fields = surrogate.at(surrogate.runtime.tensor(points)).cpu().numpy()
     by_field = field_errors(fields.T, expected.T, problem.scales)
     return Errors(relative_l2(fields, expected), dict(zip(problem.fields, by_field, strict=True)))
 
@@ -63,15 +62,26 @@ def error_on_thin_grid(
     """
     if reference is None:
         return None
-    thin = [slice(None, None, max(1, len(axis) // THIN)) for axis in reference.axes.values()]
-    points = mesh([axis[cut] for axis, cut in zip(reference.axes.values(), thin, strict=True)])
-    expected = np.stack([field[tuple(thin)].ravel() for field in reference.fields.values()], -1)
-    flat = runtime.tensor(points.reshape(-1, points.shape[-1]))
+    points, expected = _on_grid(reference, THIN)
+    there = runtime.tensor(points)
 
     def error(surrogate: Surrogate) -> float:
-        return relative_l2(surrogate.with_problem(target).at(flat).cpu().numpy(), expected)
+        return relative_l2(surrogate.with_problem(target).at(there).cpu().numpy(), expected)
 
     return error
+
+
+def _on_grid(reference: Reference, most: float = inf) -> tuple[np.ndarray, np.ndarray]:
+    """Points [points, axes] of a reference's grid and its values there [points, fields].
+
+    Args:
+        most: about so many points an axis.
+    """
+    axes = list(reference.axes.values())
+    cuts = tuple(slice(None, None, max(1, int(len(axis) // most))) for axis in axes)
+    points = mesh([axis[cut] for axis, cut in zip(axes, cuts, strict=True)])
+    values = np.stack([field[cuts].ravel() for field in reference.fields.values()], -1)
+    return points.reshape(-1, points.shape[-1]), values
 
 
 def target_part(

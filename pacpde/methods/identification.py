@@ -277,7 +277,6 @@ def _checked(
     unknowns = Unknowns(problem, names)
     for pair in unknowns.around(unknowns.start):
         for theta in pair:
-            unknowns.problem_at(
-                theta
-            )  # refused here, not after a fit, where a symmetry does not hold
+            # refused here, not after a fit, where a symmetry does not hold
+            unknowns.problem_at(theta)
     return measured, unknowns

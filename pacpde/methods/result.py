@@ -92,9 +92,7 @@ class TransferResult:
         }
         runtime, errors = self.surrogate.runtime, self.target_error_by_field
         total = sum(value for value in spent.values() if value is not None)
-        source, target = (
-            getattr(solver.ansatz, "problem", None) for solver in (self.source, self.surrogate)
-        )
+        source, target = (solver.ansatz.problem_or_none for solver in (self.source, self.surrogate))
         return {
             "family": target and target.name,
             "method": self.method,
