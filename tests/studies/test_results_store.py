@@ -36,6 +36,16 @@ def row(seed: int, fault: str | None = None) -> dict[str, Any]:
     return made | {"cell": f"cell {seed}"}
 
 
+def written(folder: Path, parts: int = 1, rows: int = 1) -> ResultsStore:
+    """A store of so many parts, of so many rows each."""
+    store = ResultsStore(folder)
+    for part in range(parts):
+        for number in range(rows):
+            store.add(row(part * rows + number))
+        store.flush()
+    return store
+
+
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     store = ResultsStore(tmp_path)
     assert store.rows() == [] and store.keys() == set()
@@ -65,20 +75,14 @@ def test_a_cell_without_result_is_tried_again_and_replaced(tmp_path: Path) -> No
 
 
 def test_rows_of_cells_come_in_their_order(tmp_path: Path) -> None:
-    store = ResultsStore(tmp_path)
-    for seed in range(3):
-        store.add(row(seed))
-    store.flush()
+    store = written(tmp_path, rows=3)
     asked = ["cell 2", "missing", "cell 0"]
     assert [one["cell"] for one in store.of(asked)] == ["cell 2", "cell 0"]
 
 
 def test_many_parts_become_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PARTS", 3)
-    store = ResultsStore(tmp_path)
-    for seed in range(5):
-        store.add(row(seed))
-        store.flush()
+    store = written(tmp_path, parts=5)
     before = store.rows()
     assert len(store.parts()) == 5
     store.tidy()
@@ -87,10 +91,7 @@ def test_many_parts_become_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_part_cut_short_is_named_and_the_others_stay(tmp_path: Path) -> None:
-    store = ResultsStore(tmp_path)
-    for seed in range(2):
-        store.add(row(seed))
-        store.flush()
+    store = written(tmp_path, parts=2)
     _, second = store.parts()
     second.write_bytes(second.read_bytes()[:-20])
     with pytest.raises(DataFileError, match=second.name):
@@ -106,10 +107,7 @@ def flipped(content: bytes, bit: int) -> bytes:
 
 
 def test_no_flipped_bit_of_a_part_is_read_as_another_value(tmp_path: Path) -> None:
-    store = ResultsStore(tmp_path)
-    for seed in range(4):
-        store.add(row(seed))
-    store.flush()
+    store = written(tmp_path, rows=4)
     (part,) = store.parts()
     content, expected = part.read_bytes(), store.rows()
     for bit in np.random.default_rng(0).integers(8 * len(content), size=300):
@@ -181,9 +179,7 @@ def test_no_flipped_bit_of_a_half_done_fit_is_resumed(tmp_path: Path) -> None:
 
 def test_parts_of_before_are_read(tmp_path: Path) -> None:
     """Older ones have no checksum in their names, and lack columns that came since."""
-    store = ResultsStore(tmp_path)
-    store.add(row(0))
-    store.flush()
+    store = written(tmp_path)
     (part,) = store.parts()
     older = pq.read_table(part).drop_columns(["provenance"])
     part.unlink()
@@ -206,9 +202,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 def test_records_that_cannot_be_read_are_not_counted_as_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = ResultsStore(tmp_path)
-    store.add(row(0))
-    store.flush()
+    store = written(tmp_path)
 
     def refused(path: Any) -> list[str]:
         raise PermissionError(13, "Permission denied", str(path))
@@ -222,9 +216,7 @@ def test_records_that_cannot_be_read_are_not_counted_as_none(
 def test_a_part_that_cannot_be_read_is_not_called_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = ResultsStore(tmp_path)
-    store.add(row(0))
-    store.flush()
+    store = written(tmp_path)
 
     def refused(path: Path) -> bytes:
         raise OSError(5, "Input/output error", str(path))
@@ -237,10 +229,7 @@ def test_a_part_that_cannot_be_read_is_not_called_damaged(
 def test_parts_that_become_one_while_they_are_read_are_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = ResultsStore(tmp_path)
-    for seed in range(3):
-        store.add(row(seed))
-        store.flush()
+    store = written(tmp_path, parts=3)
     monkeypatch.setattr(module, "PARTS", 1)
     read, calls = module.read_bytes, []
 
