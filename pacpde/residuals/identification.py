@@ -1,6 +1,6 @@
 """Identification: the unknown coefficients, and the task of the solver."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -90,7 +90,7 @@ class IdentificationTask(PhysicsTask):
         measured: points and values of the measurements.
     """
 
-    measured: Measurements | None = None
+    measured: Measurements = field(kw_only=True)
 
     def equation_terms(self, sampling: SamplingSpec) -> list[Term]:
         """Residuals of the equation at held-out points; these are the same for all coefficients."""
@@ -101,5 +101,4 @@ class IdentificationTask(PhysicsTask):
 
     def measurement_term(self, sampling: SamplingSpec) -> Term:
         """Residual (u − y) / scale at the measured points."""
-        assert self.measured is not None
         return self.measured.term(self.ansatz(sampling), self.runtime)
