@@ -32,8 +32,6 @@ class Streamed(Sequence[Factors]):
         return len(self.terms)
 
     def __getitem__(self, number: Any) -> Any:
-        if number >= len(self.terms):
-            raise IndexError(number)
         return self.linearised(number)[1]
 
     def linearised(self, number: int) -> tuple[torch.Tensor, Factors]:
