@@ -65,8 +65,8 @@ class Surrogate:
         outcomes: stage → how its fit ended, "source" for the surrogate that the first one began
             from; an outcome of the last one may hide that an earlier one fell short.
         assessment: of the result of its last fit; None before one, where it diverged or its
-            device was lost, for another problem (`solving`), and in older files. Look at `outcome`
-            first, or write `surrogate.assessment and surrogate.assessment.residual`.
+            device was lost, for another problem (`with_problem`), and in older files. Look at
+            `outcome` first, or write `surrogate.assessment and surrogate.assessment.residual`.
     """
 
     network: Network
