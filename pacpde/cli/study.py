@@ -311,7 +311,11 @@ def report(
 
 def _parts(folder: Path) -> list[Path]:
     """What of a study's folder no output may replace."""
-    names = ("records", "study.toml", "study.json", "plugins", "surrogates", ".cells", LIST)
+    from pacpde.studies.fit_store import FITS
+    from pacpde.studies.folder import ABOUT, FILE, PLUGINS, RECORDS
+    from pacpde.studies.results_store import SURROGATES
+
+    names = (RECORDS, FILE, ABOUT, PLUGINS, SURROGATES, FITS, LIST)
     return [folder / name for name in names]
 
 

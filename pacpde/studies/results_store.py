@@ -29,6 +29,7 @@ from pacpde.files import atomic_write, short_hash
 from pacpde.networks import checkpoint
 from pacpde.networks.surrogate import Surrogate
 from pacpde.reading import read_bytes
+from pacpde.studies.folder import RECORDS
 from pacpde.studies.records import CLOCKS, KEYS, LATER, MOMENTS, TEXTS, Row
 
 SURROGATES = "surrogates"
@@ -76,7 +77,7 @@ class ResultsStore:
 
     @property
     def place(self) -> Path:
-        return self.folder / "records"
+        return self.folder / RECORDS
 
     def make(self) -> None:
         """Make the folder, so that one that is missing later was taken away."""
