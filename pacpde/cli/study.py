@@ -124,7 +124,7 @@ def run(
     Example: pacpde study run study.toml -o runs/study --local 4
     """
     from pacpde.studies import records
-    from pacpde.studies.executors import LocalExecutor, cluster
+    from pacpde.studies.executors import cluster
     from pacpde.studies.folder import check_place, is_study
     from pacpde.studies.results_store import ResultsStore
     from pacpde.studies.run_study import run_study
@@ -145,7 +145,7 @@ def run(
     if study.plugins:
         print_note(f"running with {', '.join(map(str, study.plugins))}.")
     plugins = [*study.plugins, *plugin]
-    where: Any = nullcontext(LocalExecutor(device))
+    where: Any = nullcontext()
     if scheduler is not None or local is not None:
         where = cluster(scheduler, local, plugins)
     with _counting() as callback, where as executor:
