@@ -87,11 +87,10 @@ def compare(
         inputs.problem(family, target, until),
         inputs.methods_of(names, option or [], sparsity=sparsity, strength=strength),
         inputs.seeds(seed, seeds),
-        labels,
-        noise,
-        physics,
-        {},
-        inputs.settings(
+        labels=labels,
+        noise=noise,
+        physics=physics,
+        settings=inputs.settings(
             steps=steps,
             width=width,
             depth=depth,
@@ -101,10 +100,10 @@ def compare(
             optimiser=optimiser,
             soft=soft,
         ),
-        Runtime(device, dtype),
-        together,
-        reference,
-        reference_tolerance,
+        runtime=Runtime(device, dtype),
+        together=together,
+        reference=reference,
+        reference_tolerance=reference_tolerance,
     )
     store = plan.store(output, overwrite=overwrite)
     store.check()
