@@ -276,10 +276,8 @@ def _resized(net: Any, network: Network) -> nn.Module:
     """An FNN of other widths, with the same transforms."""
     sizes = [network.inputs, *network.neurons.widths, network.outputs]
     resized = dde.nn.FNN(sizes, network.settings["activation"], "zeros", net.regularizer)
-    resized._input_transform, resized._output_transform = (
-        net._input_transform,
-        net._output_transform,
-    )
+    resized._input_transform = net._input_transform
+    resized._output_transform = net._output_transform
     like = net.linears[0].weight
     return resized.to(dtype=like.dtype, device=like.device)
 

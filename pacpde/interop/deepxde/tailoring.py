@@ -72,9 +72,8 @@ def transtailor(
     source = Source.of(model)
     net: Any = source.net
     chain = as_chain(net)
-    variables: dict[
-        nn.Module, TensorValues
-    ] = {}  # that each network was trained with, in this order
+    # that each network was trained with, in this order
+    variables: dict[nn.Module, TensorValues] = {}
 
     def model_of(core: nn.Module) -> Model:
         latest = [source.variables, *variables.values()][-1]
