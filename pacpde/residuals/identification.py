@@ -41,11 +41,12 @@ class Unknowns:
     @property
     def bounds(self) -> np.ndarray:
         """Lower and upper bounds of θ, [2, unknowns]."""
-        declared = [(name, self.problem.declared()[name]) for name in self.names]
-        return np.array(
-            [[self._number(name, end) for name, c in declared for end in [getattr(c, side)]]
-             for side in ("lower", "upper")]
-        )  # fmt: skip
+        declared = self.problem.declared()
+        ends = [
+            [self._number(name, getattr(declared[name], side)) for name in self.names]
+            for side in ("lower", "upper")
+        ]
+        return np.array(ends)
 
     @property
     def units(self) -> np.ndarray:
