@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure, FigureBase
 
+from pacpde.errors import named_numbers
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.numbers import relative_l2
 from pacpde.plots.style import empty_figure, ink, looks, readable, styled
@@ -121,7 +122,7 @@ def _norm(values: np.ndarray) -> Normalize:
 
 
 def _title(reference: Reference, fixed: Mapping[str, float]) -> str:
-    at = ", ".join(f"{name} = {value:g}" for name, value in fixed.items())
+    at = named_numbers(fixed, " = ")
     return f"Target {reference.problem}{f' at {at}' if at else ''}"
 
 

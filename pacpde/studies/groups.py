@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from pacpde.errors import named_numbers
 from pacpde.studies.records import Row
 
 TINY = 1e-300  # in place of an error of 0, which has no logarithm
@@ -117,7 +118,7 @@ def data_text(labels: int, noise: float, physics: bool) -> list[str]:
 
 def coefficient_text(values: Mapping[str, float]) -> str:
     """As `nu=0.003183, beta=2`, with four digits."""
-    return ", ".join(f"{name}={value:.4g}" for name, value in values.items())
+    return named_numbers(values, digits=4)
 
 
 def varying_names(ends: Iterable[Mapping[str, float]]) -> set[str]:
