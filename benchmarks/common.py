@@ -47,7 +47,8 @@ class Benchmark(ArgumentParser):
         self.file, self.quick = RESULTS / f"{file}.json", quick or {}
         self.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
         self.add_argument("-o", "--output", type=Path, help=f"default results/{self.file.name}")
-        self.add_argument("--seeds", type=int, default=seeds) if seeds else None
+        if seeds:
+            self.add_argument("--seeds", type=int, default=seeds)
         self.add_argument(
             "--quick", action="store_true", help="a few steps; not recorded" if quick else SUPPRESS
         )
@@ -135,6 +136,13 @@ def joined(files: Sequence[Path]) -> Record:
 def read_record(name: str) -> Record:
     """A record of benchmarks/results."""
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def earlier_record(output: Path | None) -> Record:
+    """What an earlier run wrote there; empty where none did."""
+    if output is None or not output.exists():
+        return {}
+    return json.loads(output.read_text(encoding="utf-8"))
 
 
 def write_record(record: Mapping[str, Any], path: Path | None) -> None:

@@ -9,7 +9,6 @@ within 1 % of it. Then data that do not fit the equation: each is to be doubted.
 The record is written after every run, and runs that it holds are not carried out again.
 """
 
-import json
 import statistics
 import time
 from argparse import Namespace
@@ -17,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from common import Benchmark, Record, Run, markdown
+from common import Benchmark, Record, Run, earlier_record, markdown
 
 from pacpde import fit, identify, identify_by_scipy, load, save
 from pacpde.datasets import draw_labels, reference_for
@@ -65,8 +64,7 @@ def main() -> None:
 
 def runs(options: Namespace, record: Record) -> Iterator[Run]:
     """Those that the record does not hold yet."""
-    if options.output and options.output.exists():
-        record["runs"] = json.loads(options.output.read_text(encoding="utf-8"))["runs"]
+    record["runs"] = (earlier_record(options.output) or record)["runs"]
     done = {_key(run) for run in record["runs"]}
     sources: dict[str, Any] = {}
     for case in cases(options.seeds):

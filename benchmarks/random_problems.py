@@ -16,7 +16,6 @@ certificate below the true error of the reference. The exit status is 1 if there
 The record is written after every problem, and problems that it holds are not run again.
 """
 
-import json
 import time
 import warnings
 from argparse import Namespace
@@ -28,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import Benchmark, Record, Run, markdown
+from common import Benchmark, Record, Run, earlier_record, markdown
 from scipy.integrate import solve_ivp
 from scipy.sparse import diags_array, kron
 
@@ -392,9 +391,8 @@ def main() -> None:
 def runs(options: Namespace, record: Record) -> Iterator[Run]:
     """Problems that the record does not hold yet."""
     record |= {"settings": SETTINGS, "seed": options.seed}
-    if options.output and options.output.exists():
-        earlier = json.loads(options.output.read_text(encoding="utf-8"))
-        record["rows"] = earlier["rows"] if earlier["seed"] == options.seed else []
+    earlier = earlier_record(options.output) or record
+    record["rows"] = earlier["rows"] if earlier["seed"] == options.seed else []
     missing = set(range(options.count)) - {row["number"] for row in record["rows"]}
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
         jobs = [pool.submit(row_of, number, options.seed) for number in sorted(missing)]
