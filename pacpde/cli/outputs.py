@@ -9,7 +9,7 @@ from pacpde.cli.streams import print_note
 from pacpde.datasets import load
 from pacpde.errors import DataFileError
 from pacpde.physics import Problem
-from pacpde.reference import default_tolerance
+from pacpde.reference import Reference, default_tolerance
 from pacpde.studies import output_folder
 
 
@@ -40,16 +40,16 @@ def one_surrogate(
 
 def solved_before(
     file: Path, problem: Problem, tolerance: float | None, labels: int, noise: float, seed: int
-) -> bool:
-    """Whether a file has a reference of this tolerance, and these labels."""
+) -> Reference | None:
+    """The reference of a file that has one of this tolerance, and these labels; else None."""
     try:
         stored = load(file, problem)
     except DataFileError:
-        return False
+        return None
     target = default_tolerance(problem) if tolerance is None else tolerance
     if stored.reference.certified_error > target:
-        return False
+        return None
     if stored.labels is None:
-        return labels == 0
+        return stored.reference if labels == 0 else None
     drawn = (len(stored.labels.points), stored.labels.noise, stored.labels.seed)
-    return drawn == (labels, noise, seed)
+    return stored.reference if drawn == (labels, noise, seed) else None

@@ -46,12 +46,14 @@ def solve(
     Runtime(device)
     check_seed(seed)
     inputs.output_file(output)
-    same = not overwrite and outputs.solved_before(output, problem, tolerance, labels, noise, seed)
-    inputs.output_file(output, overwrite=overwrite or same)
-    inputs.json_target(json, output, overwrite=overwrite or same)
-    if same:
+    reference = None
+    if not overwrite:
+        reference = outputs.solved_before(output, problem, tolerance, labels, noise, seed)
+    may_replace = overwrite or reference is not None
+    inputs.output_file(output, overwrite=may_replace)
+    inputs.json_target(json, output, overwrite=may_replace)
+    if reference is not None:
         print_note(f"{output} holds this already; --overwrite computes it anew.")
-        reference = datasets.load(output, problem).reference
     else:
         reference = inputs.solution(problem, tolerance)
         drawn = datasets.draw_labels(reference, labels, seed=seed, noise=noise) if labels else None
