@@ -31,9 +31,9 @@ class Neurons:
     def entering(self, chosen: Choice) -> torch.Tensor:
         """True for the weights and biases into some neurons, bool [size]."""
         mask = torch.zeros(self.network.size, dtype=torch.bool, device=chosen[0].device)
-        for layer, rows in zip(self.network.layers, chosen, strict=False):
-            mask[layer.weights] = rows[:, None].expand(-1, layer.inputs).flatten()
-            mask[layer.biases] = rows
+        for (weights, biases), rows in zip(self.network.matrices(mask), chosen, strict=False):
+            weights[:] = rows[:, None]
+            biases[:] = rows
         return mask
 
     def between(
@@ -72,11 +72,9 @@ class Neurons:
         Args:
             mask: True where a weight is kept, bool [size].
         """
-        layers = self.network.layers
         masks: list[torch.Tensor] = []
         reachable = torch.ones(self.network.outputs, dtype=torch.bool, device=mask.device)
-        for layer in reversed(layers[1:]):
-            weights = mask[layer.weights].unflatten(0, (layer.outputs, layer.inputs))
+        for weights, _ in reversed(self.network.matrices(mask)[1:]):
             reachable = (weights & reachable[:, None]).any(0)
             masks.insert(0, ~reachable)
         return masks
