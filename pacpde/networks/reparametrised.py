@@ -155,10 +155,10 @@ class LowRank(Reparametrised):
 
     def vjp_weights(self, jacobian: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         parts = [jacobian]
-        for layer, at_a, at_b in self.adapters:
+        slopes = self.inner.matrices(jacobian)
+        for (layer, at_a, at_b), (slope, _) in zip(self.adapters, slopes, strict=True):
             a = v[..., at_a].unflatten(-1, (self.rank, layer.inputs)).unsqueeze(-3)
             b = v[..., at_b].unflatten(-1, (layer.outputs, self.rank)).unsqueeze(-3)
-            slope = jacobian[..., layer.weights].unflatten(-1, (layer.outputs, layer.inputs))
             parts += [(b.mT @ slope).flatten(-2), (slope @ a.mT).flatten(-2)]
         return torch.cat(parts, -1)
 
@@ -217,10 +217,7 @@ class Scaled(Reparametrised):
 
     def vjp_weights(self, jacobian: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         slope = jacobian * v[..., None, : self.inner.size]
-        others = [
-            slope[..., layer.weights].unflatten(-1, (layer.outputs, layer.inputs)).sum(-2)
-            for layer in self.layers[1:]
-        ]
+        others = [weights.sum(-2) for weights, _ in self.inner.matrices(slope)[1:]]
         return torch.cat(
             [jacobian * self.neurons.leaving(self.factors(v)).unsqueeze(-2), *others], -1
         )
