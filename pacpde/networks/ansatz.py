@@ -91,8 +91,7 @@ class PhysicsAnsatz(Ansatz):
     def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
         names = tuple(names)
         check_channels(names)
-        axes = [axis.name for axis in self.problem.axes]
-        coordinates = dict(zip(axes, points.unbind(-1), strict=True))
+        coordinates = dict(zip(self.coordinates, points.unbind(-1), strict=True))
         images = [taylor_channels(self._features, coordinates, names)]
         for mirrored in self._mirrors[1:]:
             features = partial(self._mirrored_features, mirrored)
