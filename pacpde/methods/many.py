@@ -19,7 +19,7 @@ from pacpde.optim.stepwise import steps_of
 from pacpde.physics.problem import Problem
 from pacpde.renamed import renamed_keywords
 from pacpde.runtime import Runtime, gradients
-from pacpde.training.callbacks import Progress, prefixed
+from pacpde.training.callbacks import Callback, Progress, prefixed
 from pacpde.training.resume import ResumeState
 
 T = TypeVar("T")
@@ -100,6 +100,7 @@ def transfer_many(
     stacked: bool | None = None,
     runtime: Runtime | None = None,
     progress: Progress | None = None,
+    callbacks: Sequence[Callback] = (),
     resume_state: ResumeState | None = None,
     reference: str | None = AUTO,
     reference_tolerance: float | None = None,
@@ -123,9 +124,8 @@ def transfer_many(
     targets = _as_list(targets, "targets", shorthand)
     sources = _for_each(source, "sources", len(targets))
     check_arguments(
-        runtime=runtime, progress=progress, resume_state=resume_state, settings=settings,
-        options=options,
-        physics=physics,
+        runtime=runtime, progress=progress, callbacks=callbacks, resume_state=resume_state,
+        settings=settings, options=options, physics=physics,
     )  # fmt: skip
     method = method_of(method, options, shorthand)
     each_seed = _for_each(seeds, "seeds", len(targets))
@@ -148,6 +148,7 @@ def transfer_many(
             physics=physics,
             runtime=runtime,
             progress=progress and prefixed(k, progress),
+            callbacks=callbacks,
             resume_state=resume_state and resume_state.child(str(k)),
             reference=references,
         )

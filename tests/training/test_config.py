@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pacpde import fit, transfer
+from pacpde import fit, transfer, transfer_many
 from pacpde.errors import InvalidValueError, UnknownNameError
 from pacpde.networks.outcome import Outcome
 from pacpde.optim import Adam, LevenbergMarquardt
@@ -90,6 +90,10 @@ def test_a_callback_of_a_user_is_called_in_every_fit_and_is_kept() -> None:
                       reference=None, callbacks=[sizes])  # fmt: skip
     assert "allocate" in sizes.stages and sizes.stages[-1].startswith("calibrate")
     assert all("norm" in entry for entry in result.surrogate.history)
+    targets = [Heat(alpha=0.38), Heat(alpha=0.36)]
+    for made in transfer_many(source, targets, settings={"steps": 2}, reference=None,
+                              method="warm_start", callbacks=[sizes], workers=1):  # fmt: skip
+        assert all("norm" in entry for entry in made.surrogate.history)
 
 
 class Early(Callback):
