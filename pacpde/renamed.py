@@ -35,6 +35,29 @@ def renamed_attribute(old: str, new: str) -> Any:
     return property(read)
 
 
+def renamed_declarations(cls: type, new_names: Mapping[str, str], stacklevel: int) -> None:
+    """Move what a class declares itself by an old name to the new one.
+
+    Args:
+        new_names: old name → new name.
+        stacklevel: of the class statement, seen from `warn_renamed`.
+
+    Example:
+        >>> class Box:
+        ...     def __init_subclass__(cls):
+        ...         renamed_declarations(cls, {"breadth": "width"}, stacklevel=4)
+        >>> class Crate(Box):
+        ...     breadth = 3
+        >>> Crate.width
+        3
+    """
+    for old, new in new_names.items():
+        if old in vars(cls):
+            warn_renamed(f"{cls.__name__}.{old}", new, stacklevel)
+            setattr(cls, new, vars(cls)[old])
+            delattr(cls, old)
+
+
 def renamed_names(module: str, **new_names: str) -> Callable[[str], Any]:
     """The `__getattr__` of a module in which names were changed, or that names left.
 

@@ -13,7 +13,7 @@ from pacpde.networks.heads import ExtendedNetwork
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
-from pacpde.renamed import warn_renamed
+from pacpde.renamed import renamed_attribute, renamed_declarations
 from pacpde.residuals.augmented_task import AugmentedTask, ExtraTerms
 from pacpde.residuals.task import Task
 from pacpde.residuals.terms import Anchor
@@ -93,8 +93,7 @@ class FineTuning(WeightTuning, ContinuationMethod):
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        if "free" in cls.__dict__:
-            warn_renamed(f"{cls.__name__}.free", "trainable_mask")
+        renamed_declarations(cls, {"free": "trainable_mask"}, stacklevel=6)
         super().__init_subclass__(**kwargs)
 
     def trainable_mask(self, source: Surrogate) -> torch.Tensor:
@@ -108,8 +107,11 @@ class FineTuning(WeightTuning, ContinuationMethod):
     def tuning_start(
         self, source: Surrogate, target: Task, context: TransferContext
     ) -> TuningStart:
-        trainable_mask = getattr(self, "free", self.trainable_mask)  # its old name
-        return TuningStart(source.reset(), trainable_mask(source), self.anchor(source, context))
+        return TuningStart(
+            source.reset(), self.trainable_mask(source), self.anchor(source, context)
+        )
+
+    free = renamed_attribute("free", "trainable_mask")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from pacpde.errors import InvalidValueError, short
-from pacpde.renamed import warn_renamed
 
 if TYPE_CHECKING:
     from pacpde.physics.problem import Problem
@@ -22,15 +21,6 @@ METHODS = ("rhs", "initial", "exact")
 OLD_NAMES = {"horizons": "time_windows"}
 FUNCTIONS = (property, cached_property, staticmethod, classmethod)
 NEAR = 0.75  # of difflib: "axis" is as near to "axes"
-
-
-def read_old_names(family: Family) -> None:
-    """Move what a class declares by an old name to the new one."""
-    for old, new in OLD_NAMES.items():
-        if old in vars(family):
-            warn_renamed(f"{family.__name__}.{old}", new, stacklevel=6)
-            setattr(family, new, vars(family)[old])
-            delattr(family, old)
 
 
 def check_names(family: Family) -> None:

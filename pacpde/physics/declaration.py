@@ -15,11 +15,11 @@ import numpy as np
 
 from pacpde.errors import InvalidValueError, PacpdeError, UnknownNameError, short
 from pacpde.physics.attributes import (
+    OLD_NAMES,
     base_of,
     check_names,
     check_taken,
     coefficient_names,
-    read_old_names,
     wrong,
 )
 from pacpde.physics.calls import check_calls, line_of
@@ -28,6 +28,7 @@ from pacpde.physics.derivatives import ChannelDerivative
 from pacpde.physics.domain import LARGEST, SMALLEST, Axis
 from pacpde.physics.numbers import as_number, as_plain
 from pacpde.physics.symmetry import check_declared
+from pacpde.renamed import renamed_declarations
 
 if TYPE_CHECKING:
     from pacpde.physics.problem import Problem
@@ -46,7 +47,7 @@ _coefficients_checked: "WeakSet[Family]" = WeakSet()
 
 def check_class(family: Family) -> None:
     """Refuse a class whose declarations are of the wrong kind or contradict each other."""
-    read_old_names(family)
+    renamed_declarations(family, OLD_NAMES, stacklevel=6)
     check_names(family)
     for name in ("axes", "fields", "scales", "odd"):
         _check_tuple(family, name)
