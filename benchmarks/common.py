@@ -84,7 +84,7 @@ class Benchmark(ArgumentParser):
         """
         options = self.parse_args()
         if options.join:
-            record = joined(options.join)
+            record = joined(options.join, key)
             write_record(record, options.output)
         else:
             record = new_record(what, options.threads, key, **about)
@@ -127,10 +127,10 @@ def load_average() -> float:
     return round(os.getloadavg()[0], 2)
 
 
-def joined(files: Sequence[Path]) -> Record:
+def joined(files: Sequence[Path], key: str = "runs") -> Record:
     """Records of some runs each, as one; they are of the first one's machine and versions."""
     parts = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-    return {**parts[0], "runs": [run for part in parts for run in part["runs"]]}
+    return {**parts[0], key: [run for part in parts for run in part[key]]}
 
 
 def read_record(name: str) -> Record:
