@@ -1,6 +1,6 @@
 """Old names that work for one release, each with a `FutureWarning` that says the new one."""
 
-import pkgutil
+import importlib
 import warnings
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -72,9 +72,9 @@ def renamed_names(module: str, **new_names: str) -> Callable[[str], Any]:
     def find(name: str) -> Any:
         if name not in new_names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        new = new_names[name]
-        warn_renamed(f"{module}.{name}", new)
-        return pkgutil.resolve_name(new if "." in new else f"{module}.{new}")
+        warn_renamed(f"{module}.{name}", new_names[name])
+        place, _, new = new_names[name].rpartition(".")
+        return getattr(importlib.import_module(place or module), new)
 
     return find
 
