@@ -30,7 +30,7 @@ class TimedFit(Callback):
         self.config = config = TrainingConfig.of(problem, **settings)
         self.task, self.seed, self.goal = PhysicsTask(problem, seed=seed), seed, goal
         ansatz = self.task.ansatz(SamplingSpec())
-        network = config.network(ansatz)
+        network = config.build_network(ansatz)
         start = network.init_weights(generator(seed, "weights"), config.frequency)
         self.surrogate = Surrogate(network, ansatz, torch.as_tensor(start))
         self.phases = config.phases.cold_start(self.task)

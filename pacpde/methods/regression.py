@@ -59,7 +59,7 @@ def fit_table(
     task = TableTask(
         table, TableAnsatz.of(table.points, table.values), check_seed(seed), runtime=runtime
     )
-    network = config.network(task.standard)
+    network = config.build_network(task.standard)
     return train_from_scratch(task, network, config, seed)[0]
 
 

@@ -82,7 +82,7 @@ def fit(
     config = config_of_fit(problem, settings, shorthand)
     graded = grading_reference(problem, reference, reference_tolerance)
     task = PhysicsTask(problem, hard=config.hard, seed=check_seed(seed), runtime=runtime)
-    network = config.network(task.ansatz(SamplingSpec()))
+    network = config.build_network(task.ansatz(SamplingSpec()))
     called = _callbacks(problem, runtime, graded, resume_state, progress, callbacks)
     provenance = of_fit(problem, config, seed, runtime)
     surrogate, _ = yield from steps_of(train_from_scratch)(task, network, config, seed, called)

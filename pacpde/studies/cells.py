@@ -85,7 +85,7 @@ class Training:
         if self.trained is not None:
             return self.trained
         ansatz = PhysicsAnsatz(self.problem)
-        network = self.config.network(ansatz)
+        network = self.config.build_network(ansatz)
         return Surrogate(network, ansatz, torch.zeros(0, device="cpu"))
 
     def provenance(self) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def _seconds(training: Training) -> float:
     """Of a fit that takes every step, from one of its steps on the points of its last phase."""
     config, task = training.config, PhysicsTask(training.problem)
     phases = config.phases.cold_start(task)
-    network = config.network(task.ansatz(phases[-1].sampling))
+    network = config.build_network(task.ansatz(phases[-1].sampling))
     rng = generator(0, "estimate")
     weights = torch.from_numpy(network.init_weights(rng, config.frequency))
     terms = task.terms(network, weights, phases[-1].sampling, rng)

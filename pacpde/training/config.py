@@ -113,7 +113,7 @@ class TrainingConfig:
         """The schedule of every fit with these settings."""
         return self.schedule or StandardSchedule(self.points, self.steps, self.tolerance)
 
-    def network(self, ansatz: Ansatz) -> Network:
+    def build_network(self, ansatz: Ansatz) -> Network:
         """A dense network of this size in an ansatz."""
         return network_for(ansatz, self.width, self.depth, self.activation)
 

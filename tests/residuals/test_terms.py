@@ -202,7 +202,7 @@ def test_a_fit_meets_a_mean() -> None:
     """A heat equation that loses what it loses, against a mass that it does not have at t = 1."""
     task = MassTask(Heat(alpha=0.1), mass=0.5)  # the equation's is 2/π exp(−0.1 π²) = 0.237
     config = TrainingConfig(width=8, depth=1, points=100, steps=10)
-    network = config.network(task.ansatz(SamplingSpec()))
+    network = config.build_network(task.ansatz(SamplingSpec()))
     surrogate, _ = train_from_scratch(task, network, config, 0)
     x = (np.arange(40) + 0.5) / 40
     assert float(surrogate(1.0, x).mean()) == pytest.approx(0.5, abs=0.01)
