@@ -81,6 +81,6 @@ def _mark(
             at = seconds[reached[0]], error[reached[0]]
             ax.plot(*at, marker="o", ms=11, mfc="none", mec=colour, mew=1.6, ls="none")
             ax.annotate(
-                f"{float(f'{at[0]:.2g}'):g} s", at, xytext=(9, 6), textcoords="offset points", color=colour,
-                fontsize=9,
+                f"{float(f'{at[0]:.2g}'):g} s", at, xytext=(9, 6), textcoords="offset points",
+                color=colour, fontsize=9,
             )  # fmt: skip
