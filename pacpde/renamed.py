@@ -140,7 +140,9 @@ def renamed_keywords(**new_names: str) -> Callable[[Callable[P, T]], Callable[P,
                 new = new_names[old]
                 warn_renamed(f"{function.__name__}({old}=...)", f"{new}=")
                 if new in kwargs:
-                    raise TypeError(f"{function.__name__} got {old} and {new}, which are the same")
+                    raise InvalidValueError(
+                        f"{old} and {new} of {function.__name__} are the same: give {new} alone."
+                    )
                 kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
 

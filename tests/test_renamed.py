@@ -3,6 +3,7 @@
 import pytest
 
 from pacpde import Surrogate
+from pacpde.errors import InvalidValueError
 from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.problems import Heat
@@ -17,7 +18,7 @@ def test_an_old_keyword_is_the_new_one() -> None:
 
     with pytest.warns(FutureWarning, match=r"area\(breadth=\.\.\.\) was renamed: write width="):
         assert area(breadth=2, height=3) == 6  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match="breadth and width"), pytest.warns(FutureWarning):
+    with pytest.raises(InvalidValueError, match="breadth and width"), pytest.warns(FutureWarning):
         area(breadth=2, width=2, height=3)  # type: ignore[call-arg]
 
 

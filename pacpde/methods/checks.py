@@ -21,7 +21,7 @@ def warn_of_contradictions(problem: Problem) -> None:
             f"{problem}: {'; '.join(map(str, problem.contradictions))}. Start and edges are met by "
             "residuals, not exactly.",
             ContradictionWarning,
-            stacklevel=6,
+            stacklevel=7,
         )
 
 

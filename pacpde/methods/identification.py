@@ -10,6 +10,7 @@ from scipy.optimize import least_squares
 
 from pacpde.errors import InvalidValueError, SolverError
 from pacpde.errors import unknown as unknown_name
+from pacpde.keywords import checked_call
 from pacpde.methods.arguments import Settings, check_arguments, config_after
 from pacpde.methods.base import build_surrogate
 from pacpde.methods.checks import check_problem, check_source
@@ -83,6 +84,7 @@ class IdentificationResult:
         return sentences
 
 
+@checked_call
 @gradients()
 def identify(
     source: Surrogate,
@@ -153,6 +155,7 @@ def identify(
     return _result(unknowns, found, test, surrogate, began, outcome, search.doubts)
 
 
+@checked_call
 @gradients()
 def identify_by_scipy(
     problem: Problem,

@@ -8,6 +8,7 @@ import numpy as np
 from pacpde.datasets import transfer_references
 from pacpde.datasets.grading import AUTO, NONE, References, check_label_source
 from pacpde.errors import InvalidValueError
+from pacpde.keywords import checked_call
 from pacpde.methods.arguments import Settings, check_arguments, method_of
 from pacpde.methods.base import Method
 from pacpde.methods.checks import check_problem, check_transfer
@@ -26,6 +27,7 @@ T = TypeVar("T")
 
 
 @renamed_keywords(journal="resume_state")
+@checked_call
 @gradients()
 def fit_many(
     problems: Iterable[Problem],
@@ -84,6 +86,7 @@ def fit_many(
 
 
 @renamed_keywords(journal="resume_state")
+@checked_call
 @gradients()
 def transfer_many(
     source: Surrogate | Sequence[Surrogate],

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from pacpde.errors import InvalidValueError, short
+from pacpde.keywords import checked_call
 from pacpde.methods.checks import check_transfer
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
@@ -11,6 +12,7 @@ from pacpde.residuals.task import SamplingSpec
 from pacpde.runtime import gradients
 
 
+@checked_call
 @gradients()
 def nearest(sources: Sequence[Surrogate], target: Problem, *, seed: int = 0) -> Surrogate:
     """The source that, untouched, has the smallest held-out residual on the target.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pacpde.errors import InvalidValueError
+from pacpde.keywords import checked_call
 from pacpde.methods.arguments import (
     OF_AN_EQUATION,
     OF_THE_SOURCE,
@@ -31,6 +32,7 @@ from pacpde.runtime import Runtime, check_seed, gradients
 TABLE = {"width": 24, "depth": 2, "tolerance": inf}
 
 
+@checked_call
 @gradients()
 def fit_table(
     inputs: np.ndarray,
@@ -63,6 +65,7 @@ def fit_table(
     return train_from_scratch(task, network, config, seed)[0]
 
 
+@checked_call
 @gradients()
 def transfer_table(
     source: Surrogate,

@@ -9,6 +9,7 @@ from pacpde.checks import check_nonnegative
 from pacpde.datasets import grading_reference
 from pacpde.datasets.grading import AUTO
 from pacpde.errors import InvalidValueError
+from pacpde.keywords import checked_call
 from pacpde.methods.allocation import allocate_source
 from pacpde.methods.arguments import Settings, check_arguments, config_after
 from pacpde.methods.base import build_surrogate
@@ -84,6 +85,7 @@ class Backbone:
         return self.surrogate.recall(name)
 
 
+@checked_call
 @gradients()
 def transfer_in_turn(
     source: Surrogate,

@@ -8,6 +8,7 @@ from typing import Any
 from pacpde.datasets import draw_labels, grading_reference, transfer_references
 from pacpde.datasets.grading import AUTO, ReferenceChoice, check_label_source
 from pacpde.errors import InvalidValueError
+from pacpde.keywords import checked_call
 from pacpde.methods.arguments import (
     Settings,
     check_arguments,
@@ -35,6 +36,7 @@ from pacpde.training.resume import ResumeState
 
 
 @renamed_keywords(journal="resume_state")
+@checked_call
 @stepwise
 def fit(
     problem: Problem,
@@ -90,6 +92,7 @@ def fit(
 
 
 @renamed_keywords(journal="resume_state")
+@checked_call
 @stepwise
 def transfer(
     source: Surrogate,

@@ -23,6 +23,7 @@ from pacpde.errors import (
     unreadable,
 )
 from pacpde.files import Before, atomic_folder, being_replaced, check_folder, follow
+from pacpde.keywords import checked_call
 from pacpde.networks.surrogate import Surrogate
 from pacpde.networks.surrogate_json import as_json, from_json, tensors_of
 from pacpde.reading import TEXT, parse_json, read_bytes
@@ -35,6 +36,7 @@ ATTEMPTS, PAUSE = 5, 0.02  # to read a folder that is being replaced; seconds be
 WEIGHTS, ABOUT = "weights.safetensors", "surrogate.json"
 
 
+@checked_call
 def save(
     surrogate: Surrogate,
     folder: str | Path,
@@ -65,6 +67,7 @@ def save(
         (temporary / ABOUT).write_text(json.dumps(sealed, indent=1), encoding="utf-8")
 
 
+@checked_call
 @gradients()
 def load(folder: str | Path, runtime: Runtime | None = None) -> Surrogate:
     """The surrogate in a folder, on the CPU in its own precision by default."""

@@ -13,15 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 
-from pacpde.checks import check_count
+from pacpde.checks import check_count, check_flag
 from pacpde.errors import SolverError
 from pacpde.optim.least_squares import LeastSquares
-from pacpde.optim.stepwise import Answer, Request, StepRequest, Steps, Work
+from pacpde.optim.stepwise import Answer, Request, StepRequest, Steps, Work, without_stop_iteration
 from pacpde.runtime import gradients, one_thread
 
 T = TypeVar("T")
@@ -138,10 +139,13 @@ class BatchScheduler:
         """Defaults: on a GPU one worker and stacks, on a CPU one worker for each torch thread."""
         if workers is None:
             workers = torch.get_num_threads() if device == "cpu" else 1
-        check_count("workers", workers, 1)
         if stacked is None:
             stacked = device != "cpu"
         return cls(workers, stacked)
+
+    def __post_init__(self) -> None:
+        check_count("workers", self.workers, 1)
+        check_flag("stacked", self.stacked)
 
     def run(self, fits: Sequence[Steps[T]]) -> BatchResult[T]:
         """Run all fits and return their results; a fit that fails does not stop the others."""
@@ -220,7 +224,8 @@ def _compute(stack: _Stack) -> float:
     clock = time.perf_counter()
     try:
         with gradients():
-            values = _run([equal[0].request for equal in stack])
+            requests = [equal[0].request for equal in stack]
+            values = without_stop_iteration(partial(_run, requests))
     except BaseException as error:
         if len(stack) > 1:  # one of them may have failed: each is computed alone
             return sum(_compute([equal]) for equal in stack)

@@ -6,13 +6,15 @@ function, or give it to a `BatchScheduler`, which serves the requests of many fi
 """
 
 import time
+import traceback
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import torch
 
+from pacpde.errors import SolverError
 from pacpde.optim.base import Optimiser, Progress, State
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.runtime import gradients
@@ -91,10 +93,26 @@ def steps_of(function: Callable[P, T]) -> Callable[P, Steps[T]]:
 
 def _plain(function: Callable[P, T]) -> Callable[P, Steps[T]]:
     def steps(*args: P.args, **kwargs: P.kwargs) -> Steps[T]:
-        return function(*args, **kwargs)
+        return without_stop_iteration(partial(function, *args, **kwargs))
         yield  # unreachable: it makes this a generator
 
     return steps
+
+
+def without_stop_iteration(compute: Callable[[], T]) -> T:
+    """What a function of the user returns; a StopIteration of it is raised as another error.
+
+    Python would take it for the end of the generator, or of a loop, that the fit runs in.
+    """
+    try:
+        return compute()
+    except StopIteration as error:
+        frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
+        place = f"{frame.f_code.co_name} ({frame.f_code.co_filename}, line {line})"
+        raise SolverError(
+            f"{place} raised {error!r}, which Python takes for the end of a loop: catch it there, "
+            "as next(values, None) does, or raise another error; `fit.done = True` ends a fit."
+        ) from error
 
 
 def run_alone(steps: Steps[T]) -> T:
@@ -110,7 +128,7 @@ def run_alone(steps: Steps[T]) -> T:
             answer, failed = None, None
             clock = time.perf_counter()
             try:
-                value = request.compute()
+                value = without_stop_iteration(request.compute)
             except BaseException as error:
                 failed = error
             else:

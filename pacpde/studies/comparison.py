@@ -7,9 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pacpde.checks import check_flag
 from pacpde.datasets import References, transfer_references
 from pacpde.datasets.grading import AUTO, check_label_source
 from pacpde.errors import InvalidValueError, short, unknown
+from pacpde.keywords import checked_call
 from pacpde.methods import Method
 from pacpde.methods.arguments import Settings, as_mapping
 from pacpde.networks.surrogate import Surrogate
@@ -109,6 +111,7 @@ class Plan:
     reference_tolerance: float | None = None
 
     def __post_init__(self) -> None:
+        check_flag("together", self.together)
         if not self.methods or not self.seeds:
             raise InvalidValueError("a comparison needs at least one method and one seed.")
         names = [cell.method_name for cell in self.cells if cell.seed == self.seeds[0]]
@@ -158,6 +161,7 @@ class Plan:
 
 
 @renamed_keywords(say="log", names="methods")
+@checked_call
 def compare(
     source: Problem,
     target: Problem,

@@ -97,6 +97,27 @@ OTHERS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: save(SOURCE, "q", result={"a": object()}), "a dict that JSON can hold"),
     "a result that is a list": (lambda: save(SOURCE, "q", result=ANY or [1]), "no dict"),
     "a derivative of None": (lambda: SOURCE.derivative(ANY), "names no axes"),
+    "an old name beside the new one": (
+        lambda: fit(Heat(), journal=ANY, resume_state=None), "journal and resume_state of fit are"),
+    "an old name of what was given": (
+        lambda: compare(Heat(), TARGET, ["pac"], names=["pac"]), "methods of compare is given by"),
+    "an argument of others": (
+        lambda: transfer_in_turn(SOURCE, [TARGET], method=ANY, callbacks=ANY),
+        "unknown argument of transfer_in_turn 'method': choose from progress, "),
+    "a misspelt argument": (
+        lambda: transfer_in_turn(SOURCE, [TARGET], sparsty=0.8), "did you mean sparsity"),
+    "too many arguments": (
+        lambda: transfer(SOURCE, TARGET, ANY or "pac"),
+        r"got 3 arguments without a name, expected 2: write transfer\(source, target\), and the"),
+    "too few arguments": (
+        lambda: identify(SOURCE, points=POINTS),
+        r"without all of its arguments: write identify\(source, points, values\)"),
+    "stacks by a word": (
+        lambda: fit_many([Heat()], stacked=ANY or "yes"),
+        "stacked is 'yes', expected true or false"),
+    "company by a word": (
+        lambda: compare(Heat(), TARGET, ["pac"], together="yes"),
+        "together is 'yes', expected true or false"),
     "a device as text": (lambda: SOURCE.to(ANY or "cpu"), r'write Runtime\("cpu"\)'),
     "a sparse tensor": (lambda: SOURCE(PLANE.to_sparse(), PLANE), "expected a dense one"),
     "a compressed tensor": (lambda: SOURCE(PLANE, PLANE.to_sparse_csr()), "expected a dense one"),

@@ -6,13 +6,15 @@ from functools import partial
 import pytest
 import torch
 
-from pacpde import fit, transfer, transfer_many
+from pacpde import fit, fit_many, transfer, transfer_many
+from pacpde.errors import SolverError
 from pacpde.methods.base import Method, MethodResult, TransferContext, build_surrogate
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.scheduler import BatchScheduler
 from pacpde.optim.stepwise import Steps, Work, steps_of, stepwise
 from pacpde.problems import Heat
 from pacpde.residuals.task import Task
+from pacpde.training.callbacks import Callback, FitState
 from pacpde.training.trainer import Trainer
 
 SMALL = {"width": 6, "depth": 1, "points": 40, "steps": 4}
@@ -118,3 +120,28 @@ def test_a_method_that_is_a_plain_function_works_in_company_too() -> None:
     for target, made in zip(targets, found, strict=True):
         alone = transfer(source, target, method="test_plain", settings={"steps": 3})
         assert made.target_error == pytest.approx(alone.target_error, rel=1e-6)
+
+
+class Exhausted(Callback):
+    """Its own fault, as in next() of what has ended."""
+
+    def on_refresh(self, fit: FitState) -> None:
+        next(iter(()))
+
+
+def test_a_stop_iteration_ends_nothing_quietly() -> None:
+    """Neither the fit nor the loop of the user that calls it."""
+    words = r"on_refresh \(.*test_stepwise.py, line \d+\) raised StopIteration\(\)"
+    with pytest.raises(SolverError, match=words):
+        list(map(partial(fit, callbacks=[Exhausted()], **SMALL), [Heat()]))
+    with pytest.raises(SolverError, match=words):
+        fit_many([Heat(), Heat(alpha=0.3)], callbacks=[Exhausted()], workers=2, **SMALL)
+
+    @stepwise
+    def asks() -> Steps[int]:
+        return (yield Work(lambda: next(iter(())))).value
+
+    with pytest.raises(SolverError, match="<lambda>"):
+        asks()
+    with pytest.raises(SolverError, match="<lambda>"):
+        BatchScheduler(1).run([steps_of(asks)()]).each()
