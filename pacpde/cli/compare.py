@@ -82,9 +82,10 @@ def compare(
     pac,warm_start,scratch -o runs/compare
     """
     names = inputs.method_names(methods)
+    ends = inputs.problem(family, source, until), inputs.problem(family, target, until)
+    inputs.check_reference(reference, reference_tolerance, *ends)
     plan = Plan(
-        inputs.problem(family, source, until),
-        inputs.problem(family, target, until),
+        *ends,
         inputs.methods_of(names, option or [], sparsity=sparsity, strength=strength),
         inputs.seeds(seed, seeds),
         labels=labels,

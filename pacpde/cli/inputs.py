@@ -8,7 +8,13 @@ from typing import Any
 from pacpde import datasets
 from pacpde.cli.streams import print_note, print_stderr
 from pacpde.datasets import References, grading_reference, transfer_references
-from pacpde.datasets.grading import certified_to_less, check_label_source, choice_inputs
+from pacpde.datasets.grading import (
+    COMMAND,
+    certified_to_less,
+    check_choice,
+    check_label_source,
+    choice_inputs,
+)
 from pacpde.errors import InvalidValueError, OutputError, PacpdeError, short, unknown
 from pacpde.expressions import evaluate
 from pacpde.files import check_file, check_writable, follow
@@ -16,7 +22,7 @@ from pacpde.methods import Method, methods
 from pacpde.networks import checkpoint
 from pacpde.physics import Problem, families
 from pacpde.reference import Reference, default_tolerance
-from pacpde.reference.certificate import LOOSEST, check_tolerance
+from pacpde.reference.certificate import LOOSEST
 from pacpde.runtime import check_seed
 from pacpde.studies import records
 
@@ -171,13 +177,12 @@ def settings(
 
 def reference(problem: Problem, choice: str, tolerance: float | None) -> Reference | None:
     """The reference that grades the fit of a problem, or None; a note goes to stderr."""
-    _check_reference_tolerance(tolerance)
     return grading_reference(problem, choice, tolerance, print_note)
 
 
 def grading(choice: str, tolerance: float | None) -> dict[str, object]:
     """The values of --reference and --reference-tolerance that change a result, as JSON."""
-    _check_reference_tolerance(tolerance)
+    check_reference(choice, tolerance)
     return choice_inputs(choice, tolerance)
 
 
@@ -196,15 +201,17 @@ def references(
     source: Problem, target: Problem, choice: str, tolerance: float | None, labels: int
 ) -> References:
     """The references of source and target, checked before anything is trained."""
-    _check_reference_tolerance(tolerance)
     references = transfer_references(source, target, choice, tolerance, print_note)
     check_label_source(labels, references.target, choice)
     return references
 
 
-def _check_reference_tolerance(tolerance: float | None) -> None:
-    if tolerance is not None:
-        check_tolerance(tolerance, "--reference-tolerance")
+def check_reference(
+    choice: str, tolerance: float | None, source: Problem | None = None, target: object = None
+) -> None:
+    """Refuse a --reference-tolerance that cannot be, or that has no effect."""
+    of_source = source is not None and source != target
+    check_choice(choice, tolerance, of_source=of_source, written=COMMAND)
 
 
 def output_file(path: Path, *taken: Path, overwrite: bool = True) -> Path:

@@ -9,6 +9,7 @@ from pacpde import datasets
 from pacpde.cli import inputs, options, outputs, tables
 from pacpde.cli.output import emit
 from pacpde.cli.streams import print_note
+from pacpde.reference.certificate import check_tolerance
 from pacpde.runtime import Runtime, check_seed
 
 
@@ -41,7 +42,7 @@ def solve(
     """
     problem = inputs.problem(family, coefficients or [], until)
     if tolerance is not None:
-        inputs.check_tolerance(tolerance)
+        check_tolerance(tolerance)
     datasets.check_labels(labels, noise)
     Runtime(device)
     check_seed(seed)

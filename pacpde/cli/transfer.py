@@ -77,6 +77,7 @@ def transfer(
             "family."
         )
     target = inputs.target(trained.problem, coefficients or [], until)
+    inputs.check_reference(reference, reference_tolerance, trained.problem, target)
     if among:
         folders = {source: trained, **{folder: checkpoint.load(folder) for folder in among}}
         trained = nearest(list(folders.values()), target, seed=check_seed(seed))

@@ -17,6 +17,9 @@ from pacpde.reference.certificate import LOOSEST, check_tolerance
 from pacpde.renamed import renamed_keywords
 
 AUTO, NONE = "auto", "none"  # choices: the best reference that scipy certifies; none at all
+# how a user writes the choice "auto", and the tolerance: in Python and in a command
+PYTHON = "reference='auto'", "reference_tolerance"
+COMMAND = "--reference auto", "--reference-tolerance"
 PATIENCE = 5.0  # seconds after which it is said how far a reference is
 
 Log = Callable[[str], None]
@@ -50,7 +53,7 @@ def grading_reference(
             dimensions of space or more. Where it is not met, the best that is met is taken.
         log: called with a sentence if that is so, or if there is no reference.
     """
-    _check_tolerance_is_used(reference, tolerance)
+    check_choice(reference, tolerance)
     log = log or (lambda sentence: None)
     if _is_none(reference):
         return None
@@ -67,11 +70,7 @@ def grading_reference(
                 f"reference is {reference!r}, expected 'auto', None, a Reference or a file."
             )
         return load(reference, problem).reference
-    target = (
-        default_tolerance(problem)
-        if tolerance is None
-        else check_tolerance(tolerance, "reference_tolerance")
-    )
+    target = default_tolerance(problem) if tolerance is None else tolerance
     try:
         best = reference_for(
             problem, tolerance=target, loosest=LOOSEST, progress=_after(PATIENCE, log)
@@ -102,11 +101,13 @@ def transfer_references(
 ) -> References:
     """Find the references of source and target.
 
-    A `Reference` or a file is of the target; the source is then graded by "auto".
+    A `Reference` or a file is of the target; the source is then graded by "auto", which the
+    tolerance is for.
     """
+    check_choice(reference, tolerance, of_source=source != target)
     if isinstance(reference, References):
         return reference
-    there = grading_reference(target, reference, tolerance, log)
+    there = grading_reference(target, reference, tolerance if reference == AUTO else None, log)
     if source == target:
         return References(there, there)
     choice = None if _is_none(reference) else AUTO
@@ -127,9 +128,8 @@ def check_label_source(labels: int, reference: Reference | None, choice: object 
 def choice_inputs(reference: ReferenceChoice, tolerance: float | None) -> dict[str, object]:
     """The choices that change a result, as a JSON object for its key; empty for the defaults.
 
-    A tolerance that cannot be certified or has no effect and a missing file are refused.
+    A missing file is refused.
     """
-    _check_tolerance_is_used(reference, tolerance)
     inputs: dict[str, object] = {}
     if _is_none(reference):
         inputs["reference"] = NONE
@@ -138,7 +138,7 @@ def choice_inputs(reference: ReferenceChoice, tolerance: float | None) -> dict[s
     elif isinstance(reference, str | Path) and reference != AUTO:
         inputs["reference"] = _file_hash(Path(reference))
     if tolerance is not None:
-        inputs["reference_tolerance"] = check_tolerance(tolerance, "reference_tolerance")
+        inputs["reference_tolerance"] = float(tolerance)
     return inputs
 
 
@@ -147,11 +147,28 @@ def _is_none(reference: ReferenceChoice) -> bool:
     return reference is None or reference == NONE
 
 
-def _check_tolerance_is_used(reference: ReferenceChoice, tolerance: float | None) -> None:
-    if tolerance is not None and _is_none(reference):
+def check_choice(
+    reference: ReferenceChoice,
+    tolerance: float | None,
+    *,
+    of_source: bool = False,
+    written: tuple[str, str] = PYTHON,
+) -> None:
+    """Refuse a tolerance that cannot be certified, or that nothing is to be certified to.
+
+    Args:
+        of_source: there is a source to grade, too: by "auto", where the target has its reference.
+        written: how the user writes "auto" and the tolerance.
+    """
+    if tolerance is None:
+        return
+    auto, name = written
+    check_tolerance(tolerance, name)
+    given = isinstance(reference, References) or (reference != AUTO and not of_source)
+    if _is_none(reference) or given:
+        why = "there is to be no reference" if _is_none(reference) else "the reference is there"
         raise InvalidValueError(
-            f"reference_tolerance is {tolerance}, and there is to be no reference: leave it out, "
-            "or give reference='auto'."
+            f"{name} is {tolerance}, without effect, as {why}: leave it out, or give {auto}."
         )
 
 

@@ -67,8 +67,8 @@ def fit(
         resume_state: where to keep the state, so that a killed fit resumes exactly.
         reference: grades the fit, whose history then has errors, and nothing more: "auto" (the
             best that scipy certifies, if any), None, a `Reference`, or a file of `pacpde solve`.
-        reference_tolerance: relative error that "auto" tries to certify first; refused without a
-            reference.
+        reference_tolerance: relative error that "auto" tries to certify first; refused where
+            "auto" is not to.
 
     Warns:
         ContradictionWarning: where start and edges contradict each other; they are then met by
@@ -128,7 +128,8 @@ def transfer(
         labels, noise: measurements of the target, and their noise relative to the fields' spread.
         physics: use the target's equation; otherwise labels alone.
         reference: grades the result and nothing more; labels are drawn from it. "auto" (the best
-            that scipy certifies, if any), None, or a `Reference` or file of the target.
+            that scipy certifies, if any), None, or a `Reference` or file of the target, in which
+            case "auto" grades the source alone.
         reference_tolerance: relative error that "auto" tries to certify first.
 
     Raises:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 
 from pacpde.datasets import transfer_references
-from pacpde.datasets.grading import AUTO, References, choice_inputs
+from pacpde.datasets.grading import AUTO, References, check_choice, choice_inputs
 from pacpde.files import key_of
 from pacpde.methods import (
     Method,
@@ -161,6 +161,7 @@ class Cell:
     reference_tolerance: float | None = None
 
     def __post_init__(self) -> None:
+        check_choice(self.reference, self.reference_tolerance, of_source=self.source != self.target)
         choice_inputs(self.reference, self.reference_tolerance)
         source = self.training.surrogate
         self.transfer_method.check(source.network, self.physics)

@@ -48,7 +48,22 @@ def test_a_tolerance_that_cannot_be_is_refused_by_its_name(
     }
     ended = call(command, *given[command], "--reference-tolerance", "5", "-o", "out")
     assert ended.status == 2 and not Path("out").exists()
-    assert "reference_tolerance is 5.0" in ended.err.replace("--reference-t", "reference_t")
+    assert "--reference-tolerance is 5.0, expected a relative error from 1e-12" in ended.err
+    given[command] += ["--reference-tolerance", "1e-6", "--reference", "none", "-o", "out"]
+    ended = call(command, *given[command])
+    assert ended.status == 2 and not Path("out").exists()
+    assert "--reference-tolerance is 1e-06, without effect, as there is to be no" in ended.err
+    assert "leave it out, or give --reference auto." in ended.err
+
+
+def test_a_tolerance_beside_the_only_reference_is_refused(call: Callable) -> None:
+    call("solve", "heat", "alpha=0.4", "--tolerance", "1e-4", "-o", "heat.h5")
+    given = ["--reference", "heat.h5", "--reference-tolerance", "1e-6", "-o", "out"]
+    same = ["compare", "heat", "--source", "alpha=0.4", "--target", "alpha=0.4"]
+    for command in (["train", "heat", "alpha=0.4"], same):
+        ended = call(*command, *given)
+        assert ended.status == 2 and not Path("out").exists()
+        assert "--reference-tolerance is 1e-06, without effect, as the reference is" in ended.err
 
 
 def test_a_file_that_is_not_there_is_told_before_anything_is_trained(call: Callable) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from pacpde import fit, transfer, transfer_in_turn, transfer_many
 from pacpde.datasets import cache, grading_reference, transfer_references, write
-from pacpde.datasets.grading import choice_inputs
+from pacpde.datasets.grading import References, choice_inputs
 from pacpde.errors import DataFileError, InvalidValueError, SolverError
 from pacpde.methods.pac import PAC
 from pacpde.physics import Axis, Problem, coefficient, families
@@ -110,6 +110,20 @@ def test_a_named_reference_grades_the_target_alone(tmp_path: Path, solved: list[
     made = solve(Heat(alpha=0.3), tolerance=1e-3)
     found = transfer_references(Heat(), Heat(alpha=0.3), made, 1e-3)
     assert found.target is made and found.source is not None and solved == ["heat(alpha=0.4)"]
+
+
+def test_a_tolerance_that_nothing_is_certified_to_is_refused() -> None:
+    made = solve(Heat(), tolerance=1e-3)
+    ends = References(made, made)
+    calls = (
+        lambda: grading_reference(Heat(), made, 1e-3),
+        lambda: grading_reference(Heat(), "heat.h5", 1e-3),
+        lambda: transfer_references(Heat(), Heat(), made, 1e-3),
+        lambda: transfer_references(Heat(), Heat(alpha=0.3), ends, 1e-3),
+    )
+    for call in calls:
+        with pytest.raises(InvalidValueError, match=r"tolerance is 0\.001, without effect, as the"):
+            call()
 
 
 def test_a_transfer_goes_on_ungraded_with_the_same_weights() -> None:
