@@ -1,4 +1,4 @@
-"""Single Python files of a user that define families or methods."""
+"""Single Python files of a user that define families, methods, networks or optimisers."""
 
 import hashlib
 import importlib.util
@@ -87,8 +87,8 @@ def _load(path: str | Path) -> None:
         _check_names(module, str(path))
         if not items:
             raise DataFileError(
-                f"{what} registers nothing: a class below Problem or Method needs a name in it, "
-                'as in name = "my_family".'
+                f"{what} registers nothing: a class below Problem, Method or Network needs a name "
+                'in it, as in name = "my_family".'
             )
         with located(what, file):
             for registry, item in items:

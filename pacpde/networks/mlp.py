@@ -1,6 +1,6 @@
 """A dense network over one flat weight vector."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -39,6 +39,9 @@ class MLP(Network):
         activation: "tanh" or "sin".
     """
 
+    name = "mlp"
+    uses_frequency = True
+
     inputs: int
     outputs: int
     width: int | tuple[int, ...] = 24
@@ -64,12 +67,6 @@ class MLP(Network):
     @property
     def settings(self) -> dict[str, Any]:
         return asdict(self)
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> "MLP":
-        """The inverse of `settings`, also after JSON, where several widths are a list."""
-        width = settings["width"]
-        return cls(**{**settings, "width": tuple(width) if isinstance(width, list) else width})
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:

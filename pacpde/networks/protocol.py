@@ -4,12 +4,15 @@ Every network is a function of one flat weight vector. A fit needs its outputs w
 (`forward`), and the Jacobian of residuals in the weights (`linearise`); masks need to know what the
 entries of the vector are (`layout`). Methods that change neurons or dense layers ask for `neurons`
 or `layers`; a network that has no such thing refuses in one sentence.
+
+A class with a `name` of its own is a kind of network: `networks` finds it by that name, and
+surrogates with such networks can be stored, see `pacpde.networks.kinds`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -17,9 +20,22 @@ import torch
 from pacpde.errors import InvalidValueError
 from pacpde.networks.layout import WeightLayout
 from pacpde.networks.stacking import Stackable
+from pacpde.registry import Registry
 
 if TYPE_CHECKING:
     from pacpde.networks.neurons import Neurons
+
+
+def _check_kind(kind: type["Network"]) -> None:
+    """Refuse a kind of network that is incomplete, once its file is read."""
+    missing = sorted(getattr(kind, "__abstractmethods__", ()))
+    if missing:
+        raise InvalidValueError(
+            f"network {kind.name!r} lacks {' and '.join(missing)}: define it in its class."
+        )
+
+
+networks: Registry[type["Network"]] = Registry("network", "pacpde.networks", _check_kind)
 
 
 @dataclass(frozen=True)
@@ -109,11 +125,24 @@ class Network(ABC):
     [..., channels, points, width] with one channel a derivative, see `pacpde.networks.jets`.
 
     Attributes:
+        name: of this kind of network, as in files; a class without one of its own cannot be stored.
+        uses_frequency: whether `init_weights` depends on its frequency.
         inputs, outputs: numbers of input features and of outputs.
     """
 
+    name: ClassVar[str]
+    uses_frequency: ClassVar[bool] = False
+
     inputs: int
     outputs: int
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" in cls.__dict__:
+            networks.register(cls.name, cls)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.settings.items())})"
 
     @property
     @abstractmethod
@@ -179,6 +208,11 @@ class Network(ABC):
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments, as a JSON object."""
 
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """The inverse of `settings`, also after JSON, in which a tuple is a list."""
+        return cls(**{name: _as_tuples(value) for name, value in settings.items()})
+
     def merged(self, weights: torch.Tensor) -> "tuple[Network, torch.Tensor]":
         """The network that is stored in place of this one, and its weights [size].
 
@@ -228,3 +262,7 @@ class Network(ABC):
             f"a network of the class {type(self).__name__} has no {what}, which is needed here: "
             "take a dense network, or another method."
         )
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value

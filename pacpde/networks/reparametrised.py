@@ -28,7 +28,8 @@ class Reparametrised(MLP):
         Raises:
             InvalidValueError: its neurons are those of a dense network that it is only a part of.
         """
-        dense = network.neurons.network
+        own = network.neurons.network
+        dense = MLP(own.inputs, own.outputs, own.width, own.depth, own.activation)
         if dense != network:
             raise InvalidValueError(
                 f"a network of the class {type(network).__name__} is more than the dense network "

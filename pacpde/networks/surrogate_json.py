@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from pacpde.errors import DataFileError, InvalidValueError
+from pacpde.errors import DataFileError
+from pacpde.networks import kinds
 from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.batch import Ansatz
-from pacpde.networks.mlp import MLP
 from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.physics.fingerprint import Fingerprint, check_registered, check_unchanged
@@ -23,14 +23,9 @@ def as_json(surrogate: Surrogate) -> dict[str, Any]:
     Raises:
         InvalidValueError: its network or its ansatz is of a class that no file can be read as.
     """
-    if type(surrogate.network) is not MLP:  # `from_json` would make another function of it
-        raise InvalidValueError(
-            f"a surrogate with a network of the class {type(surrogate.network).__name__} cannot be "
-            "saved: save its weights by torch.save, and make the surrogate anew from them."
-        )
     return {
         **_describe(surrogate.ansatz),
-        "network": surrogate.network.settings,
+        **kinds.as_json(surrogate.network, surrogate.weights),
         "memories": {
             name: {
                 **_describe(solver.ansatz),
@@ -75,13 +70,11 @@ def from_json(about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> 
         tensors: as from `tensors_of`.
 
     Raises:
-        DataFileError: the family is unknown here, or its equation has changed.
+        DataFileError: family or network is unknown here, or was changed since.
         Exception: of other classes, where the content is damaged.
     """
-    network = MLP.from_settings(about["network"])
     weights = tensors["weights"]
-    if weights.shape != (network.size,):
-        raise ValueError("weights do not fit the network")
+    network = kinds.from_json(about, weights)
     retained = {
         name: RetainedSolver(
             _ansatz(own),

@@ -63,7 +63,9 @@ class Fingerprint:
         """A phrase on how another equation differs from this one; None if it does not."""
         if self.declared != other.declared:
             return f"what it declares ({', '.join(DECLARED)}) is not the same"
-        if len(self.values) != len(other.values) or not all(map(_close, self.values, other.values)):
+        if len(self.values) != len(other.values) or not all(
+            map(same_values, self.values, other.values)
+        ):
             return "its rhs or initial gives other values"
         return None
 
@@ -191,7 +193,8 @@ def check_unchanged(problem: Problem, stored: Mapping[str, Any], what: str) -> N
         )
 
 
-def _close(ours: Iterable[float], theirs: Iterable[float]) -> bool:
+def same_values(ours: Iterable[float], theirs: Iterable[float]) -> bool:
+    """Whether two sets of values are the same function's on two machines."""
     one, other = np.array(list(ours)), np.array(list(theirs))
     if one.shape != other.shape:
         return False

@@ -1,9 +1,7 @@
 """A network of another kind: the required part is enough for a fit, the rest is refused clearly."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +11,8 @@ from pacpde import save, transfer
 from pacpde.errors import InvalidValueError
 from pacpde.methods.base import train_from_scratch
 from pacpde.methods.lora import LoRA
-from pacpde.networks.jets import activate, order, slopes
-from pacpde.networks.layout import WeightLayout
 from pacpde.networks.mlp import MLP
 from pacpde.networks.neurons import Neurons
-from pacpde.networks.protocol import Columns, Factors, Network
 from pacpde.networks.reparametrised import LowRank
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
@@ -27,90 +22,7 @@ from pacpde.residuals.factors import residuals
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
 from pacpde.training.config import TrainingConfig
-
-
-@dataclass(frozen=True)
-class SineSeries(Network):
-    """u = Σ_k w_k sin(a_k·x + b_k) with fixed a and b, one output."""
-
-    inputs: int
-    outputs: int = 1
-    count: int = 60
-
-    @property
-    def size(self) -> int:
-        return self.count
-
-    @property
-    def layout(self) -> WeightLayout:
-        return WeightLayout.of({"series.weight": (1, self.count)})
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def init_weights(self, rng: np.random.Generator, frequency: float | None = None) -> np.ndarray:
-        return rng.normal(0, 0.1, self.count)
-
-    def features(self, jet: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
-        rng = np.random.default_rng(0)
-        z = jet @ torch.tensor(rng.normal(0, 2, (self.inputs, self.count)))
-        z[..., 0, :, :] += torch.tensor(rng.uniform(0, 6, self.count))
-        return activate(slopes("sin", z[..., 0, :, :], order(names)), z, names)
-
-    def forward(
-        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str]
-    ) -> torch.Tensor:
-        return self.features(jet, names) @ weights[..., None, :, None]
-
-    def linearise(
-        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str], images: int
-    ) -> tuple[torch.Tensor, Callable[[torch.Tensor], Factors]]:
-        features = self.features(jet, names)
-
-        def rows(slopes: torch.Tensor) -> Rows:
-            jacobian = torch.einsum("k...cn,...cnw->...knw", slopes[..., 0], features)
-            return Rows(jacobian.unflatten(-2, (images, -1)).sum(-3))
-
-        return features @ weights[..., None, :, None], rows
-
-    def columns(
-        self, indices: torch.Tensor | None, limit: int, device: torch.device
-    ) -> list[Columns]:
-        return [Columns(self.size if indices is None else len(indices), indices=indices)]
-
-    def factor_bytes(self, jet: torch.Tensor) -> int:
-        return 8 * self.size * jet.shape[-2]
-
-
-@dataclass(frozen=True)
-class Rows(Factors):
-    """The Jacobian written out, [..., n_components, points, size]."""
-
-    stacked = ("jacobian",)
-
-    jacobian: torch.Tensor
-
-    @property
-    def n_components(self) -> int:
-        return self.jacobian.shape[-3]
-
-    @property
-    def points(self) -> int:
-        return self.jacobian.shape[-2]
-
-    def subset(self, points: slice) -> "Rows":
-        return replace(self, jacobian=self.jacobian[..., points, :])
-
-    def write(self, columns: Columns, target: torch.Tensor) -> None:
-        rows = self.jacobian.flatten(-3, -2)
-        target.copy_((rows if columns.indices is None else rows[..., columns.indices]).mT)
-
-    def times(self, direction: torch.Tensor) -> torch.Tensor:
-        return (self.jacobian.flatten(-3, -2) @ direction[..., None])[..., 0]
-
-    def add_transposed(self, y: torch.Tensor, total: torch.Tensor) -> None:
-        total += (self.jacobian.flatten(-3, -2).mT @ y[..., None])[..., 0]
+from tests.networks.user_networks import GainedMLP, SineSeries
 
 
 @pytest.mark.parametrize("memory_bytes", [2**30, 20_000], ids=["written out", "in factors"])
@@ -173,6 +85,12 @@ class Doubled(SineSeries):
 def test_neurons_of_a_part_are_no_dense_network() -> None:
     with pytest.raises(InvalidValueError, match="Doubled is more than the dense network"):
         LowRank.of(Doubled(2), rank=1)
+
+
+def test_a_dense_network_of_a_user_is_more_than_one() -> None:
+    """An adapter is over the plain network, which gives other outputs."""
+    with pytest.raises(InvalidValueError, match="GainedMLP is more than the dense network"):
+        LowRank.of(GainedMLP(2, 1, 5, 2), rank=1)
 
 
 def test_equal_widths_are_one_width() -> None:

@@ -1,0 +1,149 @@
+"""Kinds of networks by name: what files and records say of a network, and how it is read back.
+
+A network is described by the name of its class and its settings; no code comes from data. The class
+must be known where a description is read: it comes with pacpde, with an installed package, or with
+a plug-in (`pacpde.plugins.load_plugin`, `--plugin`). So that a class that was edited meanwhile is
+noticed, a folder has the network's outputs at fixed inputs beside its weights.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from pacpde.errors import DataFileError, InvalidValueError, PacpdeError
+from pacpde.networks.mlp import MLP
+from pacpde.networks.protocol import Network, networks
+from pacpde.physics.fingerprint import same_values
+
+POINTS = 16  # at which the outputs of a stored network are compared
+PLUGIN = "name the file of its class with --plugin (in Python: pacpde.plugins.load_plugin)"
+
+
+def describe(network: Network) -> dict[str, Any]:
+    """A network as a JSON object: the name of its kind, and its settings.
+
+    A class that is not registered is named by its module, and cannot be made again from that.
+
+    Example:
+        >>> describe(MLP(2, 1, width=5, depth=1))
+        {'name': 'mlp', 'inputs': 2, 'outputs': 1, 'width': 5, 'depth': 1, 'activation': 'tanh'}
+    """
+    kind = type(network)
+    name = kind.name if _is_registered(kind) else f"{kind.__module__}.{kind.__qualname__}"
+    return {"name": name, **network.settings}
+
+
+def known_kind(name: str, whose: str) -> type[Network]:
+    """The class of a name that stands in a file.
+
+    Args:
+        whose: owner of the network, for the error, as in "the surrogate".
+
+    Raises:
+        DataFileError: it is not known here.
+    """
+    if name not in networks.names():
+        raise DataFileError(
+            f"the network of {whose} is {name!r}, which is not known here: {PLUGIN}."
+            if "." not in name
+            else f"the network of {whose} is of the class {name}, which had no name of its own and "
+            'cannot be made from a file: write one in it, as in name = "my_network", and train '
+            f"{whose} anew."
+        )
+    return networks.get(name)
+
+
+def as_json(network: Network, weights: torch.Tensor) -> dict[str, Any]:
+    """What the folder of a surrogate says of its network.
+
+    Raises:
+        InvalidValueError: its class has no name of its own, or its settings do not make it again.
+    """
+    kind = type(network)
+    if not _is_registered(kind):
+        raise InvalidValueError(
+            f"a surrogate with a network of the class {kind.__name__} cannot be saved, since the "
+            'class has no name of its own: write one in it, as in name = "my_network".'
+        )
+    about = describe(network)
+    if kind.name == MLP.name:  # as folders of all versions have it
+        return {"network": network.settings}
+    values = _values(network, weights)
+    try:
+        again = kind.from_settings(json.loads(json.dumps(network.settings)))
+        alike = _are_same(_values(again, weights), values)
+    except PacpdeError:
+        raise
+    except Exception as error:  # of the user's class
+        raise _not_made_again(kind, f"{type(error).__name__}: {error}") from error
+    if not alike:
+        raise _not_made_again(kind, "its outputs are others then")
+    return {"network": about, "network_values": values}
+
+
+def from_json(about: Mapping[str, Any], weights: torch.Tensor) -> Network:
+    """The network that `as_json` described.
+
+    Args:
+        about: with "network", and "network_values" but for a dense one.
+
+    Raises:
+        DataFileError: its class is not known here, or was changed since.
+    """
+    settings = dict(about["network"])
+    kind = known_kind(settings.pop("name", MLP.name), "the surrogate")
+    if "network_values" not in about:
+        network = kind.from_settings(settings)
+        if weights.shape != (network.size,):
+            raise ValueError("weights do not fit the network")
+        return network
+    try:
+        network = kind.from_settings(settings)
+        alike = _are_same(_values(network, weights), about["network_values"])
+    except PacpdeError:
+        raise
+    except Exception as error:  # of the user's class
+        raise _changed(kind, f"it raises {type(error).__name__}: {error}") from error
+    if not alike or weights.shape != (network.size,):
+        raise _changed(kind, "it gives other outputs")
+    return network
+
+
+def _is_registered(kind: type[Network]) -> bool:
+    """Whether the name of a class leads back to it, or to the same definition run again."""
+    name = vars(kind).get("name")
+    if not isinstance(name, str) or name not in networks.names():
+        return False
+    known = networks.get(name)
+    return (known.__module__, known.__qualname__) == (kind.__module__, kind.__qualname__)
+
+
+def _values(network: Network, weights: torch.Tensor) -> list[list[float]]:
+    """Outputs at fixed random inputs, one list each output."""
+    inputs = np.random.default_rng(0).uniform(-1, 1, (1, POINTS, network.inputs))
+    with torch.no_grad():
+        own = weights.detach().double().cpu()
+        outputs = network.forward(own, torch.from_numpy(inputs), ("",))
+    return [[float(value) for value in row] for row in outputs[0].T]
+
+
+def _are_same(ours: list[list[float]], theirs: list[list[float]]) -> bool:
+    return len(ours) == len(theirs) and all(map(same_values, ours, theirs))
+
+
+def _not_made_again(kind: type[Network], why: str) -> InvalidValueError:
+    return InvalidValueError(
+        f"a surrogate with a network of the class {kind.__name__} cannot be saved, since its "
+        f"settings do not make it again ({why}): let settings give every argument of "
+        "the constructor, as JSON can hold them."
+    )
+
+
+def _changed(kind: type[Network], how: str) -> DataFileError:
+    return DataFileError(
+        f"the network {kind.name!r} was changed after the surrogate was written: {how}. Restore "
+        "its file, or make the surrogate anew."
+    )
