@@ -1,11 +1,13 @@
 """Networks, the ansätze around them, and surrogates."""
 
+from pacpde.networks.activations import Activation
 from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz, network_for
 from pacpde.networks.batch import Ansatz, Batch, MeanBatch
 from pacpde.networks.protocol import Columns, Factors, Network
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
 
 __all__ = [
+    "Activation",
     "Ansatz",
     "Batch",
     "Columns",

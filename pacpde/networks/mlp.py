@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from pacpde.checks import check_count
-from pacpde.errors import InvalidValueError, unknown
+from pacpde.errors import InvalidValueError
+from pacpde.networks.activations import Slopes, activations, check_activation
 from pacpde.networks.factors import DenseFactors, columns_of
-from pacpde.networks.jets import ACTIVATIONS, Slopes, activate, order, slopes, vjp
+from pacpde.networks.jets import activate, order, slopes, vjp
 from pacpde.networks.layout import WeightLayout
 from pacpde.networks.neurons import Neurons
 from pacpde.networks.protocol import Columns, Factors, Layer, Network
@@ -36,7 +37,7 @@ class MLP(Network):
     Attributes:
         inputs, outputs: widths of the ends.
         width, depth: width and number of hidden layers; a width each where they differ.
-        activation: "tanh" or "sin".
+        activation: name of a `pacpde.networks.activations.Activation`: "tanh", "sin", ...
     """
 
     name = "mlp"
@@ -61,8 +62,7 @@ class MLP(Network):
             )
         if isinstance(self.width, tuple) and len(set(self.width)) == 1:
             object.__setattr__(self, "width", self.width[0])
-        if not isinstance(self.activation, str) or self.activation not in ACTIVATIONS:
-            raise unknown("activation", self.activation, ACTIVATIONS)
+        check_activation(activations.get(self.activation))
 
     @property
     def settings(self) -> dict[str, Any]:

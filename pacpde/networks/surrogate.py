@@ -12,6 +12,7 @@ from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.coordinates import as_points, clipped
+from pacpde.networks.jets import HIGHEST
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.protocol import Network
 from pacpde.physics.derivatives import channel_names
@@ -130,7 +131,7 @@ class Surrogate:
         """A derivative of the fields, carried through the network by its forward jet.
 
         Args:
-            axes: one or two names of axes, as "x", "xx" or "tx".
+            axes: one to four names of axes, as "x", "xx" or "txx".
 
         Returns:
             A function of the coordinates, with the shapes, kinds and warnings of a call.
@@ -141,15 +142,16 @@ class Surrogate:
         names = self.problem.domain.names
         if not isinstance(axes, str):
             raise InvalidValueError(
-                f'derivative({short(axes)}) names no axes, expected one or two, as in "x" or "xx".'
+                f"derivative({short(axes)}) names no axes, expected one to {HIGHEST}, as in "
+                '"x" or "xx".'
             )
         for name in axes:
             if name not in names:
                 raise unknown("axis", name, names)
-        if not 1 <= len(axes) <= 2:
+        if not 1 <= len(axes) <= HIGHEST:
             raise InvalidValueError(
-                f'derivative({axes!r}) names {len(axes)} axes, expected 1 or 2, as in "x" or "xx": '
-                "differentiate a second derivative by torch.autograd for higher ones."
+                f"derivative({axes!r}) names {len(axes)} axes, expected 1 to {HIGHEST}, as in "
+                '"x" or "xx": differentiate one of these by torch.autograd for higher ones.'
             )
         channel = "".join(sorted(axes, key=names.index))
 

@@ -151,12 +151,15 @@ class AutogradDerivative(Derivative):
         self, fields: Sequence[torch.Tensor], coordinates: Mapping[str, torch.Tensor]
     ) -> None:
         super().__init__(fields, tuple(coordinates), coordinates)
+        self._known: dict[tuple[int, str], torch.Tensor] = {}
 
-    def take(self, field: int, axes: str) -> Array:
-        result: torch.Tensor = self.fields[field]
-        for name in axes:
-            result = _gradient(result, self.coordinates[name])
-        return result
+    def take(self, field: int, axes: str) -> torch.Tensor:
+        if not axes:
+            return self.fields[field]
+        if (field, axes) not in self._known:
+            lower = self.take(field, axes[:-1])
+            self._known[field, axes] = _gradient(lower, self.coordinates[axes[-1]])
+        return self._known[field, axes]
 
 
 def _gradient(values: torch.Tensor, coordinate: torch.Tensor) -> torch.Tensor:
