@@ -266,6 +266,17 @@ class TestJets:
         xx, xy = 2 * 23 + 2 * 3 * 17 + 7 * 13, 2 * 29 + 3 * 19 + 5 * 17 + 11 * 13
         assert product.tolist() == [26.0, 3 * 13 + 2 * 17, 5 * 13 + 2 * 19, xx, xy]
 
+    def test_leibniz_is_the_product_rule_to_fourth_order(self) -> None:
+        """Mixed and repeated axes: (e^(ax+by) e^(cx+dy))_xxyy = (a+c)² (b+d)² at 0."""
+        names = channel_names({"xxyy", "xxxy", "xxxx"})
+        a, b, c, d = 2.0, 3.0, 5.0, 7.0
+
+        def jet(x: float, y: float) -> torch.Tensor:
+            return torch.tensor([x ** name.count("x") * y ** name.count("y") for name in names])
+
+        product = leibniz(jet(a, b)[:, None], names)[..., 0] @ jet(c, d)
+        assert product.tolist() == jet(a + c, b + d).tolist()  # whole numbers: exact
+
 
 class TestPlain:
     inputs = np.array([[1.0, 10.0, 4.0], [3.0, 30.0, 4.0], [5.0, 20.0, 4.0]])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pacpde.errors import InvalidValueError, UnknownNameError
-from pacpde.physics import Problem, families
+from pacpde.physics import Problem, derivatives, families
 from pacpde.physics.derivatives import (
     AutogradDerivative,
     ChannelDerivative,
@@ -61,6 +61,64 @@ def test_a_mixed_derivative_is_taken_in_any_order() -> None:
     d = AutogradDerivative([u], {"x": x, "y": y})
     assert torch.allclose(d(u, "xy"), 6 * x * y**2) and torch.equal(d(u, "xy"), d(u, "yx"))
     assert torch.equal(d(u, "yyxx"), d(u, "xxyy"))
+
+
+def test_channels_to_fourth_order_are_exact_to_rounding() -> None:
+    """A ramp, walls and a narrow peak as ansätze have them, at the ends of the axes too."""
+    t = torch.linspace(0, 1, 9, dtype=torch.float64)
+    x = torch.linspace(-1, 1, 9, dtype=torch.float64)
+    names = channel_names({"tttt", "ttxx", "txxx", "xxxx"})
+
+    def field(t: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        ramp, walls = 1 - exp(-10 * t), (x + 1) * (1 - x)
+        return torch.stack([ramp * walls, exp(-50 * x**2), x**2 * cos(3 * x + t)], -1)
+
+    found = dict(zip(names, taylor_channels(field, {"t": t, "x": x}, names), strict=True))
+
+    def ramp(order: int) -> torch.Tensor:
+        return -((-10.0) ** order) * exp(-10 * t) + (order == 0)
+
+    def walls(order: int) -> torch.Tensor:
+        return [1 - x**2, -2 * x, -2 + 0 * x, 0 * x, 0 * x][order]
+
+    def peak(order: int) -> torch.Tensor:  # (−√50)ⁿ H_n(y) exp(−y²) with y = √50 x
+        y = 50**0.5 * x
+        polynomial = [1 + 0 * y, 2 * y, 4 * y**2 - 2, 8 * y**3 - 12 * y, 16 * y**4 - 48 * y**2 + 12]
+        return (-(50**0.5)) ** order * polynomial[order] * exp(-50 * x**2)
+
+    def wave(order: int, time: int) -> torch.Tensor:  # Leibniz, with x² and cos(3x + t)
+        def turned(n: int) -> torch.Tensor:
+            return 3.0**n * cos(3 * x + t + (n + time) * np.pi / 2)
+
+        total = x**2 * turned(order)
+        if order > 0:
+            total = total + 2 * order * x * turned(order - 1)
+        if order > 1:
+            total = total + order * (order - 1) * turned(order - 2)
+        return total
+
+    for name, values in found.items():
+        time, order = name.count("t"), name.count("x")
+        expected = [ramp(time) * walls(order), peak(order) * (time == 0), wave(order, time)]
+        for own, other in zip(values.unbind(-1), expected, strict=True):
+            # sums of some ten terms, each rounded
+            assert (own - other).abs().max() <= 1e-14 * max(1.0, float(other.abs().max())), name
+
+
+def test_a_derivative_goes_on_from_the_lower_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One pass of autograd each: without, six derivatives to fourth order would take 12."""
+    calls = []
+
+    def counted(*args: torch.Tensor) -> torch.Tensor:
+        calls.append(args)
+        return gradient(*args)
+
+    gradient = derivatives._gradient
+    monkeypatch.setattr(derivatives, "_gradient", counted)
+    x, t = torch.rand(3, dtype=torch.float64), torch.rand(3, dtype=torch.float64)
+    names = channel_names({"xxxx", "tx"})
+    taylor_channels(lambda t, x: torch.sin(t * x)[:, None], {"t": t, "x": x}, names)
+    assert len(calls) == len(names) - 1 == 6
 
 
 def test_what_does_not_depend_on_a_coordinate_has_the_derivative_0() -> None:

@@ -11,7 +11,8 @@ import torch
 from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz, network_for
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.mlp import MLP
-from pacpde.physics import Axis, Problem
+from pacpde.physics import Axis, Dirichlet, Problem
+from pacpde.physics.elementary import sin
 from pacpde.problems import Burgers, BurgersPeriodic, Heat2D, Lorenz
 from pacpde.residuals.factors import Streamed, residuals
 from pacpde.residuals.jacobian import linearise, split
@@ -24,6 +25,32 @@ class Saddle(Heat2D):
 
     axes = (Axis("t", 0.0, 1.0), Axis("x", -1.0, 1.0), Axis("y", -1.0, 1.0))
     odd = ("x", "y")
+
+
+@dataclass(frozen=True)
+class Dispersive(Problem):
+    """u_t = u_txx − u u_x − u u_xxx − u_xxxx/10 between walls, odd in x."""
+
+    name = "dispersive_of_the_tests"
+    odd = ("x",)
+    axes = (Axis("t", 0.0, 1.0), Axis("x", -1.0, 1.0))
+    edges = {"x": Dirichlet(0.0, 0.0)}
+
+    def rhs(self, u: Any, d: Any) -> Any:
+        return d(u, "txx") - u * (d(u, "x") + d(u, "xxx")) - d(u, "xxxx") / 10
+
+    def initial(self, x: Any) -> Any:
+        return sin(np.pi * x)
+
+
+@dataclass(frozen=True)
+class Plate(Heat2D):
+    """u_t = −Δ²u + u u_xxy."""
+
+    name = "plate_of_the_tests"
+
+    def rhs(self, u: Any, d: Any) -> Any:
+        return -d(u, "xxxx") - 2 * d(u, "xxyy") - d(u, "yyyy") + u * d(u, "xxy")
 
 
 Case = tuple[MLP, torch.Tensor, Sequence[Term]]
@@ -67,6 +94,9 @@ CASES: dict[str, Any] = {
     "odd in two axes": lambda: case(Saddle(), odd=True),
     "physics and labels": lambda: case(Lorenz(), labels=True),
     "odd physics and labels": lambda: case(Burgers(nu=0.1), labels=True, odd=True),
+    "fourth order": lambda: case(Dispersive()),
+    "fourth order, odd": lambda: case(Dispersive(), odd=True),
+    "fourth order in two axes": lambda: case(Plate()),
     "table": table,
 }
 
