@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from pacpde.cli.compare import compare
+from pacpde.cli.groups import with_groups
 from pacpde.cli.identify import identify
 from pacpde.cli.listing import families, methods
 from pacpde.cli.predict import predict
@@ -45,5 +46,5 @@ def everywhere(
 for command in (
     families, methods, solve, train, transfer, predict, compare, identify, report, rerun,
 ):  # fmt: skip
-    app.command()(command)
+    app.command()(with_groups(command))
 app.add_typer(study_app, name="study")

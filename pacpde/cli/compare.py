@@ -7,14 +7,14 @@ import typer
 
 from pacpde.cli import inputs, options
 from pacpde.cli import output as printing
-from pacpde.cli.output import SIDE_BY_SIDE, emit, progress_display
+from pacpde.cli.output import SIDE_BY_SIDE, progress_display
 from pacpde.cli.verdicts import exit_for
-from pacpde.methods.arguments import as_mapping
 from pacpde.runtime import Runtime
 from pacpde.studies.comparison import Plan, run_comparison
 
 
 def compare(
+    *,
     family: options.Family,
     source: Annotated[
         list[str],
@@ -36,22 +36,9 @@ def compare(
     methods: Annotated[
         str, typer.Option(metavar="A,B,...", help="Methods, separated by commas.")
     ] = "pac,warm_start,scratch",
-    sparsity: options.Sparsity = None,
-    strength: options.Strength = None,
-    labels: options.Labels = 0,
-    noise: options.Noise = 0.0,
-    physics: options.Physics = True,
-    option: options.Set = None,
-    steps: options.Steps = None,
-    width: options.Width = None,
-    depth: options.Depth = None,
-    points: options.Points = None,
-    tolerance: options.Residual = None,
-    memory: options.Memory = None,
-    optimiser: options.Optimiser = None,
-    soft: options.Soft = False,
-    reference: options.ReferenceChoice = "auto",
-    reference_tolerance: options.ReferenceTolerance = None,
+    chosen: options.TransferOptions,
+    fit: options.FitOptions,
+    grading: options.GradingOptions,
     until: options.Until = None,
     seed: options.OneSeed = None,
     seeds: Annotated[
@@ -67,10 +54,7 @@ def compare(
     ] = False,
     device: options.Device = "cpu",
     dtype: options.Dtype = "float64",
-    json: options.Json = None,
-    overwrite: options.Overwrite = False,
-    plugin: options.Plugin = [],  # noqa: B006
-    debug: options.Debug = False,
+    result: options.ResultOptions,
 ) -> None:
     """Train a source, transfer it by several methods, and show them side by side.
 
@@ -81,34 +65,26 @@ def compare(
     Example: pacpde compare burgers --source nu=0.01/pi --target nu=0.02/pi --methods
     pac,warm_start,scratch -o runs/compare
     """
-    names = inputs.method_names(methods)
     ends = inputs.problem(family, source, until), inputs.problem(family, target, until)
-    inputs.check_reference(reference, reference_tolerance, *ends)
+    grading.check(*ends)
     plan = Plan(
         *ends,
-        inputs.methods_of(names, option or [], sparsity=sparsity, strength=strength),
+        chosen.methods(inputs.method_names(methods)),
         inputs.seeds(seed, seeds),
-        labels=labels,
-        noise=noise,
-        physics=physics,
-        settings=inputs.settings(
-            steps=steps,
-            width=width,
-            depth=depth,
-            points=points,
-            tolerance=tolerance,
-            memory=memory,
-            optimiser=optimiser,
-            soft=soft,
-        ),
+        labels=chosen.labels,
+        noise=chosen.noise,
+        physics=chosen.physics,
+        settings=fit.settings,
         runtime=Runtime(device, dtype),
         together=together,
-        reference=reference,
-        reference_tolerance=reference_tolerance,
+        **vars(grading),
     )
+    overwrite = result.overwrite
     store = plan.store(output, overwrite=overwrite)
     store.check()
-    replace = inputs.json_target(json, *store.reserved(), overwrite=overwrite, own=store.shown)
+    replace = inputs.json_target(
+        result.json, *store.reserved(), overwrite=overwrite, own=store.shown
+    )
     if not overwrite:
         store.check_shown()
     with progress_display(SIDE_BY_SIDE if together else 1) as display:
@@ -121,5 +97,5 @@ def compare(
     title = f"{plan.source} to {plan.target}"
     table = printing.record_table(title, comparison.records)
     sentence = f"records and pictures in {output}"
-    emit({"records": comparison.records}, json, table, sentence, overwrite=replace)
-    exit_for(comparison.fitted, as_mapping(plan.settings), output)
+    result.emit({"records": comparison.records}, table, sentence, replace=replace)
+    exit_for(comparison.fitted, fit.settings, output)

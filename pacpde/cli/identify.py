@@ -7,23 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pacpde.cli import inputs, outputs
-from pacpde.cli.options import (
-    Debug,
-    Device,
-    Folder,
-    Json,
-    Memory,
-    Optimiser,
-    Overwrite,
-    Plugin,
-    Points,
-    Residual,
-    Seed,
-    Steps,
-    number,
-)
-from pacpde.cli.output import Number, emit, progress_display, table
+from pacpde.cli import inputs, options, outputs
+from pacpde.cli.output import Number, progress_display, table
 from pacpde.cli.streams import print_note
 from pacpde.errors import SolverError
 from pacpde.methods import IdentificationResult
@@ -31,6 +16,7 @@ from pacpde.runtime import Runtime, check_seed
 
 
 def identify(
+    *,
     source: Annotated[Path, typer.Argument(help="Folder of a trained surrogate.")],
     measured: Annotated[
         Path,
@@ -39,7 +25,7 @@ def identify(
             "of `pacpde solve --labels`."
         ),
     ],
-    output: Folder,
+    output: options.Folder,
     unknown: Annotated[
         list[str] | None,
         typer.Option(
@@ -49,7 +35,7 @@ def identify(
     noise: Annotated[
         float | None,
         typer.Option(
-            parser=number,
+            parser=options.number,
             help="Standard deviation of the measured values, in their units. Without it, it is "
             "estimated from what the fit leaves, and only its pattern tells a wrong equation.",
         ),
@@ -62,17 +48,10 @@ def identify(
             "certifies.",
         ),
     ] = False,
-    steps: Steps = None,
-    points: Points = None,
-    tolerance: Residual = None,
-    memory: Memory = None,
-    optimiser: Optimiser = None,
-    seed: Seed = 0,
-    device: Device = "cpu",
-    json: Json = None,
-    overwrite: Overwrite = False,
-    plugin: Plugin = [],  # noqa: B006
-    debug: Debug = False,
+    fit: options.RefitOptions,
+    seed: options.Seed = 0,
+    device: options.Device = "cpu",
+    result: options.ResultOptions,
 ) -> None:
     """Find unknown coefficients from measurements of a solution, with standard errors.
 
@@ -89,25 +68,22 @@ def identify(
     trained = checkpoint.load(source)
     trained = trained.to(Runtime(device, trained.runtime.dtype))
     at, values = measurements(measured, trained.problem)
-    settings = inputs.settings(
-        steps=steps, points=points, tolerance=tolerance, memory=memory, optimiser=optimiser
-    )
     check_seed(seed)
     inputs.output_folder(output, source, measured)
     names = unknown or None
     job = output_folder.Identification(
-        trained, at, values, names, seed, settings, noise, beside_scipy
+        trained, at, values, names, seed, fit.settings, noise, beside_scipy
     )
-    before = outputs.one_surrogate(job, output, json, source, measured, overwrite=overwrite)
+    before = outputs.one_surrogate(job, output, result, source, measured)
     with before as (done, may_replace):
         if done is None:
             with progress_display() as display:
-                result = by_surrogate(
-                    trained, at, values, unknown=names, noise=noise, settings=settings, seed=seed,
-                    progress=display,
+                found = by_surrogate(
+                    trained, at, values, unknown=names, noise=noise, settings=fit.settings,
+                    seed=seed, progress=display,
                 )  # fmt: skip
-            assert result.surrogate is not None
-            results = {"surrogate": result}
+            assert found.surrogate is not None
+            results = {"surrogate": found}
             if beside_scipy:
                 try:
                     results["scipy"] = identify_by_scipy(
@@ -122,7 +98,7 @@ def identify(
                 "folder": str(output),
                 **{solver: _content(one) for solver, one in results.items()},
             }
-            surrogate = replace(result.surrogate, provenance=job.provenance())
+            surrogate = replace(found.surrogate, provenance=job.provenance())
             output_folder.save(job, surrogate, output, content)
         else:
             content = done.result
@@ -135,7 +111,7 @@ def identify(
     ]  # fmt: skip
     headings = ["by", "coefficient", "value", "standard error", "noise", "seconds", "outcome"]
     title = f"Coefficients from {len(at)} labels"
-    emit(content, json, table(title, headings, rows), overwrite=may_replace)
+    result.emit(content, table(title, headings, rows), replace=may_replace)
     for solver, about in shown.items():
         for doubt in about["doubts"]:
             print_note(f"{solver}: {doubt}")

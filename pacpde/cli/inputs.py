@@ -7,14 +7,7 @@ from typing import Any
 
 from pacpde import datasets
 from pacpde.cli.streams import print_note, print_stderr
-from pacpde.datasets import References, grading_reference, transfer_references
-from pacpde.datasets.grading import (
-    COMMAND,
-    certified_to_less,
-    check_choice,
-    check_label_source,
-    choice_inputs,
-)
+from pacpde.datasets.grading import certified_to_less
 from pacpde.errors import InvalidValueError, OutputError, PacpdeError, short, unknown
 from pacpde.expressions import evaluate
 from pacpde.files import check_file, check_writable, follow
@@ -167,25 +160,6 @@ def option_table(cls: type[Method]) -> dict[str, Any]:
     }
 
 
-def settings(
-    *, memory: float | None = None, soft: bool = False, **values: float | str | None
-) -> dict[str, Any]:
-    """The settings of fits that the options of these names give, name → value; None gives none."""
-    named = {**values, "memory_gib": memory, "hard": False if soft else None}
-    return {name: value for name, value in named.items() if value is not None}
-
-
-def reference(problem: Problem, choice: str, tolerance: float | None) -> Reference | None:
-    """The reference that grades the fit of a problem, or None; a note goes to stderr."""
-    return grading_reference(problem, choice, tolerance, print_note)
-
-
-def grading(choice: str, tolerance: float | None) -> dict[str, object]:
-    """The values of --reference and --reference-tolerance that change a result, as JSON."""
-    check_reference(choice, tolerance)
-    return choice_inputs(choice, tolerance)
-
-
 def solution(problem: Problem, tolerance: float | None) -> Reference:
     """A reference certified to `tolerance`; without one, to the best that there is."""
     if tolerance is not None:
@@ -195,23 +169,6 @@ def solution(problem: Problem, tolerance: float | None) -> Reference:
     if result.certified_error > wanted:
         print_note(certified_to_less(result, wanted))
     return result
-
-
-def references(
-    source: Problem, target: Problem, choice: str, tolerance: float | None, labels: int
-) -> References:
-    """The references of source and target, checked before anything is trained."""
-    references = transfer_references(source, target, choice, tolerance, print_note)
-    check_label_source(labels, references.target, choice)
-    return references
-
-
-def check_reference(
-    choice: str, tolerance: float | None, source: Problem | None = None, target: object = None
-) -> None:
-    """Refuse a --reference-tolerance that cannot be, or that has no effect."""
-    of_source = source is not None and source != target
-    check_choice(choice, tolerance, of_source=of_source, written=COMMAND)
 
 
 def output_file(path: Path, *taken: Path, overwrite: bool = True) -> Path:

@@ -1,22 +1,31 @@
 """Arguments and options that several commands share."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pacpde.cli import inputs
+from pacpde.cli.output import emit
+from pacpde.datasets.grading import COMMAND, check_choice
 from pacpde.errors import PacpdeError
 from pacpde.expressions import evaluate
-from pacpde.methods import TrainingConfig
+from pacpde.methods import Method, TrainingConfig
 from pacpde.methods.pac import PAC
 from pacpde.optim.base import optimisers
+from pacpde.physics import Problem
 from pacpde.plugins import load_plugin
 
+if TYPE_CHECKING:
+    from rich.table import Table
 
-def _load_plugins(paths: list[Path]) -> list[Path]:
-    for path in paths:
+
+def _load_plugins(paths: list[Path] | None) -> list[Path]:
+    for path in paths or []:
         load_plugin(path)
-    return paths
+    return paths or []
 
 
 def number(text: str) -> float:
@@ -52,16 +61,12 @@ Changes = Annotated[
 ]
 Family = Annotated[str, typer.Argument(help="Name of the equation; see `pacpde families`.")]
 Folder = Annotated[Path, typer.Option("-o", "--output", help="Folder for the result.")]
-Json = Annotated[
-    str | None,
-    typer.Option(metavar="FILE|-", help="Write the result as JSON; - prints nothing else."),
-]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
 Dtype = Annotated[str, typer.Option(help="float64 or float32; float32 stalls fine fits.")]
 Seed = Annotated[int, typer.Option(help="Of weights, points and labels.")]
 OneSeed = Annotated[int | None, typer.Option(help="Of weights, points and labels; default 0.")]
 Plugin = Annotated[
-    list[Path],
+    list[Path] | None,
     typer.Option(
         metavar="FILE",
         callback=_load_plugins,
@@ -69,9 +74,11 @@ Plugin = Annotated[
         help="A Python file with families or methods of your own; may be repeated.",
     ),
 ]
-Overwrite = Annotated[
-    bool,
-    typer.Option("--overwrite", help="Replace files and surrogates that are already there."),
+Until = Annotated[
+    float | None, typer.Option(parser=number, help="End of the time span, if not the family's own.")
+]
+Noise = Annotated[
+    float, typer.Option(parser=number, help="Noise of the labels, in spreads of each field.")
 ]
 Trust = Annotated[
     bool,
@@ -79,93 +86,166 @@ Trust = Annotated[
         "--trust", help="Run the plug-ins that the study names: code that somebody wrote."
     ),
 ]
-Until = Annotated[
-    float | None, typer.Option(parser=number, help="End of the time span, if not the family's own.")
-]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Steps = Annotated[
-    int | None,
-    typer.Option(
-        help="At most so many steps of a fit's last phase; the "
-        f"total shown counts the phases before it too. {_else('steps')}"
-    ),
-]
-Points = Annotated[
-    int | None, typer.Option(help=f"Collocation points drawn at a time. {_else('points')}")
-]
-Width = Annotated[int | None, typer.Option(help=f"Neurons a hidden layer. {_else('width')}")]
-Depth = Annotated[int | None, typer.Option(help=f"Hidden layers. {_else('depth')}")]
-Residual = Annotated[
-    float | None,
-    typer.Option(
-        "--tolerance",
-        parser=number,
-        help=f"Held-out residual below which a fit counts as converged. {_else('tolerance')}",
-    ),
-]
-Memory = Annotated[
-    float | None,
-    typer.Option(
-        parser=number,
-        help="GiB that a step of a fit may take, half for the Jacobian and half for its normal "
-        f"matrix; a fit that needs more forms no matrix. {_else('memory_gib')}",
-    ),
-]
-Optimiser = Annotated[
-    str | None,
-    typer.Option(
-        help=f"One of {', '.join(optimisers.names())}; those without second-order steps need "
-        "thousands of --steps. Default: levenberg_marquardt."
-    ),
-]
-Soft = Annotated[
-    bool,
-    typer.Option(
-        "--soft",
-        help="Meet start and edges by residuals, not exactly; so it is anyway where they "
-        "contradict each other.",
-    ),
-]
-Labels = Annotated[int, typer.Option(help="Number of labelled points drawn of the target.")]
-Noise = Annotated[
-    float, typer.Option(parser=number, help="Noise of the labels, in spreads of each field.")
-]
-Physics = Annotated[bool, typer.Option("--physics/--no-physics", help="Use the target's equation.")]
-Sparsity = Annotated[
-    float | None,
-    typer.Option(
-        parser=number,
-        help="Share of the source's weights that is freed, between 0 and 1. Default "
-        f"of pac: {PAC.sparsity:g}.",
-    ),
-]
-Strength = Annotated[
-    float | None,
-    typer.Option(
-        parser=number, help=f"λ of the penalty λ‖w_P‖². Default of pac: {PAC.strength:g}."
-    ),
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Another option of a method; repeatable."),
-]
-ReferenceChoice = Annotated[
-    str,
-    typer.Option(
-        "--reference",
-        metavar="auto|none|FILE",
-        help="What grades the result, and nothing more: the best solution that scipy certifies, "
-        "nothing, or a file of `pacpde solve`.",
-    ),
-]
-ReferenceTolerance = Annotated[
-    float | None,
-    typer.Option(
-        "--reference-tolerance",
-        parser=number,
-        help="Relative L2 error to which the reference is certified where that can be done; else "
-        "the best that can be done is taken, and said. Default: 1e-10; 1e-9 in two dimensions of "
-        "space or more.",
-    ),
-]
 Unused = Annotated[str, typer.Option(help="Taken as by every command, without effect here.")]
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """Settings of a fit."""
+
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            help="At most so many steps of a fit's last phase; the "
+            f"total shown counts the phases before it too. {_else('steps')}"
+        ),
+    ] = None
+    width: Annotated[int | None, typer.Option(help=f"Neurons a hidden layer. {_else('width')}")] = (
+        None
+    )
+    depth: Annotated[int | None, typer.Option(help=f"Hidden layers. {_else('depth')}")] = None
+    points: Annotated[
+        int | None, typer.Option(help=f"Collocation points drawn at a time. {_else('points')}")
+    ] = None
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            "--tolerance",
+            parser=number,
+            help=f"Held-out residual below which a fit counts as converged. {_else('tolerance')}",
+        ),
+    ] = None
+    memory: Annotated[
+        float | None,
+        typer.Option(
+            parser=number,
+            help="GiB that a step of a fit may take, half for the Jacobian and half for its normal "
+            f"matrix; a fit that needs more forms no matrix. {_else('memory_gib')}",
+        ),
+    ] = None
+    optimiser: Annotated[
+        str | None,
+        typer.Option(
+            help=f"One of {', '.join(optimisers.names())}; those without second-order steps need "
+            "thousands of --steps. Default: levenberg_marquardt."
+        ),
+    ] = None
+    soft: Annotated[
+        bool,
+        typer.Option(
+            "--soft",
+            help="Meet start and edges by residuals, not exactly; so it is anyway where they "
+            "contradict each other.",
+        ),
+    ] = False
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that were given, name → value."""
+        given = {option.name: getattr(self, option.name) for option in fields(self)}
+        given |= {"memory_gib": given.pop("memory"), "hard": False if given.pop("soft") else None}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class RefitOptions(FitOptions):
+    """Settings of fits that go on from a source, whose network and ansatz they keep."""
+
+    width: None = field(default=None, init=False)
+    depth: None = field(default=None, init=False)
+    soft: bool = field(default=False, init=False)
+
+
+@dataclass(frozen=True)
+class TransferOptions:
+    """Options of methods, and what the target is known by."""
+
+    sparsity: Annotated[
+        float | None,
+        typer.Option(
+            parser=number,
+            help="Share of the source's weights that is freed, between 0 and 1. Default "
+            f"of pac: {PAC.sparsity:g}.",
+        ),
+    ] = None
+    strength: Annotated[
+        float | None,
+        typer.Option(
+            parser=number, help=f"λ of the penalty λ‖w_P‖². Default of pac: {PAC.strength:g}."
+        ),
+    ] = None
+    labels: Annotated[int, typer.Option(help="Number of labelled points drawn of the target.")] = 0
+    noise: Noise = 0.0
+    physics: Annotated[
+        bool, typer.Option("--physics/--no-physics", help="Use the target's equation.")
+    ] = True
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Another option of a method; repeatable."),
+    ] = None
+
+    def methods(self, names: Sequence[str]) -> list[Method]:
+        """The methods of these names, each with those of the options that it has."""
+        own = {"sparsity": self.sparsity, "strength": self.strength}
+        return inputs.methods_of(names, self.option or [], **own)
+
+
+@dataclass(frozen=True)
+class GradingOptions:
+    """The reference that grades a result."""
+
+    reference: Annotated[
+        str,
+        typer.Option(
+            "--reference",
+            metavar="auto|none|FILE",
+            help="What grades the result, and nothing more: the best solution that scipy "
+            "certifies, nothing, or a file of `pacpde solve`.",
+        ),
+    ] = "auto"
+    reference_tolerance: Annotated[
+        float | None,
+        typer.Option(
+            "--reference-tolerance",
+            parser=number,
+            help="Relative L2 error to which the reference is certified where that can be done; "
+            "else the best that can be done is taken, and said. Default: 1e-10; 1e-9 in two "
+            "dimensions of space or more.",
+        ),
+    ] = None
+
+    def check(self, source: Problem | None = None, target: Problem | None = None) -> None:
+        """Refuse a --reference-tolerance that cannot be, or that has no effect."""
+        check_choice(
+            self.reference, self.reference_tolerance, of_source=source != target, written=COMMAND
+        )
+
+
+@dataclass(frozen=True)
+class ResultOptions:
+    """Where a result goes."""
+
+    json: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|-", help="Write the result as JSON; - prints nothing else."),
+    ] = None
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace files and surrogates that are already there."),
+    ] = False
+
+    def emit(self, content: Any, *shown: "Table | str", replace: bool = False) -> None:
+        """Show a result, or write it.
+
+        Args:
+            replace: a file of --json may be replaced, as with --overwrite.
+        """
+        emit(content, self.json, *shown, overwrite=self.overwrite or replace)
+
+
+@dataclass(frozen=True)
+class EveryCommand:
+    """The last options of every command, which act before it is called."""
+
+    plugin: Plugin = None
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False

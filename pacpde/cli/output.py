@@ -18,7 +18,7 @@ from pacpde.training.callbacks import Update
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, ProgressColumn, TaskID
     from rich.table import Table
 
 PLAIN_INTERVAL = 10.0  # seconds between two lines where stderr is no terminal
@@ -43,7 +43,7 @@ class ProgressDisplay:
             return
         if update.stage not in self.tasks:
             self._make_room(self.bars, update.stage)
-            self.tasks[update.stage] = self.bars.add_task(update.stage, total=update.total)
+            self.tasks[update.stage] = self.bars.add_task(update.stage, total=update.total, text="")
             self.shown.append(update.stage)
         task = self.tasks[update.stage]
         self.bars.update(task, completed=update.step, total=update.total, text=text)
@@ -78,33 +78,30 @@ def terminal(stream: TextIO | None) -> Console:
 
 
 @contextmanager
-def progress_display(lines: int = 1) -> Iterator[ProgressDisplay]:
-    """Progress on stderr while the block runs, at most so many bars at once."""
+def progress_bars(*columns: ProgressColumn, width: int = 24) -> Iterator[Progress | None]:
+    """Transient bars on stderr, a text at their end; None where stderr is no terminal.
+
+    Args:
+        columns: before the text.
+        width: of a bar.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     console = terminal(sys.stderr)
     if not console.is_terminal:
-        yield ProgressDisplay(None, lines)
+        yield None
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[text]}"),
-    )
-    with Progress(*columns, console=console, transient=True) as bars:
-        yield ProgressDisplay(_with_text(bars), lines)
+    name, text = TextColumn("{task.description}"), TextColumn("{task.fields[text]}")
+    every = (name, BarColumn(bar_width=width), MofNCompleteColumn(), *columns, text)
+    with Progress(*every, console=console, transient=True) as bars:
+        yield bars
 
 
-def _with_text(bars: Progress) -> Progress:
-    """Every new bar starts without a text."""
-    add = bars.add_task
-
-    def add_task(*args: Any, **kwargs: Any) -> TaskID:
-        return add(*args, **{"text": "", **kwargs})
-
-    bars.add_task = add_task  # type: ignore[method-assign]
-    return bars
+@contextmanager
+def progress_display(lines: int = 1) -> Iterator[ProgressDisplay]:
+    """Progress on stderr while the block runs, at most so many bars at once."""
+    with progress_bars() as bars:
+        yield ProgressDisplay(bars, lines)
 
 
 def emit(content: Any, json: str | None, *shown: Table | str, overwrite: bool = False) -> None:

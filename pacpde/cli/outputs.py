@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pacpde.cli import inputs
+from pacpde.cli.options import ResultOptions
 from pacpde.cli.streams import print_note
 from pacpde.datasets import load
 from pacpde.errors import DataFileError
@@ -15,7 +16,7 @@ from pacpde.studies import output_folder
 
 @contextmanager
 def one_surrogate(
-    job: output_folder.Job, output: Path, json: str | None, *taken: Path, overwrite: bool
+    job: output_folder.Job, output: Path, result: ResultOptions, *taken: Path
 ) -> Iterator[tuple[output_folder.StoredResult | None, bool]]:
     """A surrogate's folder for one command alone, with what the same command left there.
 
@@ -24,6 +25,7 @@ def one_surrogate(
     Args:
         taken: what else the command reads or writes.
     """
+    json, overwrite = result.json, result.overwrite
     inputs.json_target(json, output, *taken)
     with output_folder.reserved(job, output, overwrite=overwrite) as stored:
         replace = inputs.json_target(

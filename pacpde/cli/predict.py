@@ -7,7 +7,6 @@ import typer
 
 from pacpde.cli import inputs, options
 from pacpde.cli import points as tabulated
-from pacpde.cli.output import emit
 from pacpde.cli.streams import print_note
 from pacpde.errors import InvalidValueError
 from pacpde.networks import checkpoint
@@ -15,6 +14,7 @@ from pacpde.runtime import Runtime
 
 
 def predict(
+    *,
     folder: Annotated[Path, typer.Argument(help="Folder of a surrogate.")],
     points: Annotated[
         Path,
@@ -32,10 +32,7 @@ def predict(
     ] = False,
     device: options.Device = "cpu",
     seed: Annotated[int, typer.Option(help="Unused: a prediction draws nothing.")] = 0,
-    json: options.Json = None,
-    overwrite: options.Overwrite = False,
-    plugin: options.Plugin = [],  # noqa: B006
-    debug: options.Debug = False,
+    result: options.ResultOptions,
 ) -> None:
     """Evaluate a surrogate at the points of a file.
 
@@ -43,18 +40,18 @@ def predict(
     """
     surrogate = checkpoint.load(folder)
     surrogate = surrogate.to(Runtime(device, surrogate.runtime.dtype))
-    if output is None and json == "-":
+    if output is None and result.json == "-":
         raise InvalidValueError("--json - and the table both go to stdout: name a file with -o.")
     if output is not None:
         inputs.output_file(output, folder, points)
-    inputs.json_target(json, folder, points, *([output] if output else []))
+    inputs.json_target(result.json, folder, points, *([output] if output else []))
     table = tabulated.read(points, surrogate.problem, extrapolate)
     for remark in tabulated.remarks(table, surrogate):
         print_note(remark)
     fields = table.fields(surrogate)
-    tabulated.write(table, fields, surrogate, output, overwrite=overwrite)
+    tabulated.write(table, fields, surrogate, output, overwrite=result.overwrite)
     summary = table.summary(surrogate, fields, output)
     if output is None and summary["error"] is not None:
         print_note(f"{tabulated.sentence(summary)}")
     shown = [tabulated.sentence(summary)] if output else []
-    emit(summary, json, *shown, overwrite=overwrite)
+    result.emit(summary, *shown)

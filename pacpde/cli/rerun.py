@@ -5,15 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
-from pacpde.cli import inputs
-from pacpde.cli.options import Debug, Json, Overwrite, Plugin, Unused
-from pacpde.cli.output import Number, emit, error, progress_display, table
+from pacpde.cli import inputs, options
+from pacpde.cli.output import Number, error, progress_display, table
 from pacpde.cli.streams import print_note
 from pacpde.errors import DataFileError
 from pacpde.runtime import code_hash, versions
 
 
 def rerun(
+    *,
     file: Annotated[
         Path,
         typer.Argument(
@@ -28,12 +28,9 @@ def rerun(
             metavar="FILE", help="Of `pacpde solve`, where the record was graded by one of yours."
         ),
     ] = None,
-    device: Unused = "cpu",
-    seed: Unused = "0",
-    json: Json = None,
-    overwrite: Overwrite = False,
-    plugin: Plugin = [],  # noqa: B006
-    debug: Debug = False,
+    device: options.Unused = "cpu",
+    seed: options.Unused = "0",
+    result: options.ResultOptions,
 ) -> None:
     """Make transfers again, sources included, from records alone, and compare the numbers.
 
@@ -47,7 +44,7 @@ def rerun(
     from pacpde.studies.rerun import rerun as make_again
 
     stored_records = stored(file)
-    inputs.json_target(json, file, overwrite=overwrite)
+    inputs.json_target(result.json, file, overwrite=result.overwrite)
     records = [record for record in stored_records if record["provenance"]]
     if stored_records and not records:
         raise DataFileError(
@@ -70,7 +67,7 @@ def rerun(
         "records": [one.after for one in reruns],
         "differing": [one.differing for one in reruns],
     }
-    emit(content, json, table(f"Made again from {file}", headings, rows), overwrite=overwrite)
+    result.emit(content, table(f"Made again from {file}", headings, rows))
     other = [one.before["provenance"] for one in reruns if one.differing]
     if other:
         print_note(f"{len(other)} of {len(reruns)} records came out otherwise{_why(other)}.")

@@ -7,13 +7,13 @@ import typer
 
 from pacpde import datasets
 from pacpde.cli import inputs, options, outputs, tables
-from pacpde.cli.output import emit
 from pacpde.cli.streams import print_note
 from pacpde.reference.certificate import check_tolerance
 from pacpde.runtime import Runtime, check_seed
 
 
 def solve(
+    *,
     family: options.Family,
     output: Annotated[Path, typer.Option("-o", "--output", help="HDF5 file to write.")],
     coefficients: options.Coefficients = None,
@@ -31,10 +31,7 @@ def solve(
     until: options.Until = None,
     seed: options.Seed = 0,
     device: Annotated[str, typer.Option(help="References run on the cpu whatever it is.")] = "cpu",
-    json: options.Json = None,
-    overwrite: options.Overwrite = False,
-    plugin: options.Plugin = [],  # noqa: B006
-    debug: options.Debug = False,
+    result: options.ResultOptions,
 ) -> None:
     """Compute a certified reference solution with scipy.
 
@@ -48,15 +45,15 @@ def solve(
     check_seed(seed)
     inputs.output_file(output)
     reference = None
-    if not overwrite:
+    if not result.overwrite:
         reference = outputs.solved_before(output, problem, tolerance, labels, noise, seed)
-    may_replace = overwrite or reference is not None
+    may_replace = result.overwrite or reference is not None
     inputs.output_file(output, overwrite=may_replace)
-    inputs.json_target(json, output, overwrite=may_replace)
+    inputs.json_target(result.json, output, overwrite=may_replace)
     if reference is not None:
         print_note(f"{output} holds this already; --overwrite computes it anew.")
     else:
         reference = inputs.solution(problem, tolerance)
         drawn = datasets.draw_labels(reference, labels, seed=seed, noise=noise) if labels else None
-        datasets.write(reference, output, drawn, overwrite=overwrite)
-    emit(*tables.solved(reference, output, labels, noise, seed, json), overwrite=overwrite)
+        datasets.write(reference, output, drawn, overwrite=result.overwrite)
+    result.emit(*tables.solved(reference, output, labels, noise, seed))

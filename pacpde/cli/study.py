@@ -1,6 +1,5 @@
 """`pacpde study`: check, run, status."""
 
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -9,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from pacpde.cli import inputs
-from pacpde.cli.options import Debug, Device, Folder, Json, Overwrite, Plugin, Trust, Unused
-from pacpde.cli.output import PLAIN_INTERVAL, Number, emit, table, terminal
+from pacpde.cli import inputs, options
+from pacpde.cli.groups import with_groups
+from pacpde.cli.output import PLAIN_INTERVAL, Number, progress_bars, table
 from pacpde.cli.streams import print_note, print_stderr
 from pacpde.errors import UntrustedCodeError
 from pacpde.ownership import LIST
@@ -28,18 +27,17 @@ File = Annotated[Path, typer.Argument(metavar="STUDY.TOML", help="The study file
 
 
 @study_app.command()
+@with_groups
 def check(
+    *,
     file: File,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder in which some may be done.")
     ] = None,
-    device: Device = "cpu",
-    seed: Unused = "0",
-    json: Json = None,
-    overwrite: Overwrite = False,
-    trust: Trust = False,
-    plugin: Plugin = [],  # noqa: B006
-    debug: Debug = False,
+    device: options.Device = "cpu",
+    seed: options.Unused = "0",
+    result: options.ResultOptions,
+    trust: options.Trust = False,
 ) -> None:
     """Check a study file, count its cells and estimate the time, before anything runs.
 
@@ -54,7 +52,7 @@ def check(
     from pacpde.studies.study_file import StudyFile
 
     Runtime(device)
-    inputs.json_target(json, file)
+    inputs.json_target(result.json, file)
     try:
         study = Study.read(file, device=device, trust=trust)
     except UntrustedCodeError:
@@ -63,7 +61,7 @@ def check(
         unchecked = {"cells": sum(counts.values()), "families": counts, **nothing}
         lines = [[name, Number(count)] for name, count in counts.items()]
         title = f"Study {file}, unchecked"
-        emit(unchecked, json, table(title, ["family", "cells at most"], lines), overwrite=overwrite)
+        result.emit(unchecked, table(title, ["family", "cells at most"], lines))
         raise
     results = ResultsStore(output) if output is not None else None
     finished = results.finished(study.names) if results else set()
@@ -85,22 +83,22 @@ def check(
     lines = [
         [name, Number(len(some)), ", ".join(sorted(set(some)))] for name, some in variants.items()
     ]
-    emit(
+    result.emit(
         content,
-        json,
         table(f"Study {file}", ["family", "cells", "methods"], lines),
         f"{content['cells']} cells from {content['sources']} sources"
         + (f", {len(finished)} of them done" if finished else "")
         + f"; at most about {_span(guess.sources + guess.cells)} of fitting in one process, "
         "divided by the workers.",
-        overwrite=overwrite,
     )
 
 
 @study_app.command()
+@with_groups
 def run(
+    *,
     file: File,
-    output: Folder,
+    output: options.Folder,
     scheduler: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="Of a Dask scheduler, as in tcp://host:8786."),
@@ -108,13 +106,11 @@ def run(
     local: Annotated[
         int | None, typer.Option(metavar="N", help="So many worker processes on this machine.")
     ] = None,
-    device: Device = "cpu",
-    seed: Unused = "0",
-    json: Json = None,
-    overwrite: Overwrite = False,
-    trust: Trust = False,
-    plugin: Plugin = [],  # noqa: B006
-    debug: Debug = False,
+    device: options.Device = "cpu",
+    seed: options.Unused = "0",
+    result: options.ResultOptions,
+    trust: options.Trust = False,
+    plugin: options.Plugin = None,
 ) -> None:
     """Carry out a study. After any interruption the same command does only what is missing.
 
@@ -130,6 +126,7 @@ def run(
     from pacpde.studies.run_study import run_study
     from pacpde.studies.study import Study
 
+    overwrite = result.overwrite
     Runtime(device)
     study = Study.read(file, device=device, trust=trust or not is_study(file.parent))
     check_place(output, study.contents(), overwrite=overwrite)
@@ -140,11 +137,11 @@ def run(
         return {"records": [records.check(records.record_of(row)) for row in rows]}
 
     replace = inputs.json_target(
-        json, output, file, overwrite=overwrite, own=lambda: content(results.of(study.names))
+        result.json, output, file, overwrite=overwrite, own=lambda: content(results.of(study.names))
     )
     if study.plugins:
         print_note(f"running with {', '.join(map(str, study.plugins))}.")
-    plugins = [*study.plugins, *plugin]
+    plugins = [*study.plugins, *(plugin or [])]
     where: Any = nullcontext()
     if scheduler is not None or local is not None:
         where = cluster(scheduler, local, plugins)
@@ -152,7 +149,7 @@ def run(
         progress = run_study(study, output, executor, callback=callback, overwrite=overwrite)
     sentence = f"{progress.done} of {progress.cells} cells in {output}"
     rows = results.of(study.names)
-    emit(content(rows), json, sentence, overwrite=replace)
+    result.emit(content(rows), sentence, replace=replace)
     faults = [row["fault"] for row in rows if row["fault"]]
     if faults:
         print_note(
@@ -163,15 +160,14 @@ def run(
 
 
 @study_app.command()
+@with_groups
 def status(
+    *,
     folder: Annotated[Path, typer.Argument(help="Folder of a study.")],
-    device: Unused = "cpu",
-    seed: Unused = "0",
-    json: Json = None,
-    overwrite: Overwrite = False,
-    trust: Trust = False,
-    plugin: Plugin = [],  # noqa: B006
-    debug: Debug = False,
+    device: options.Unused = "cpu",
+    seed: options.Unused = "0",
+    result: options.ResultOptions,
+    trust: options.Trust = False,
 ) -> None:
     """Tell how far a study is; it may be running.
 
@@ -181,7 +177,7 @@ def status(
     from pacpde.studies.results_store import ResultsStore
     from pacpde.studies.study import read_outline
 
-    inputs.json_target(json, folder)
+    inputs.json_target(result.json, folder)
     outline, study, untrusted = read_outline(folder, trust=trust)
     rows = {row["cell"]: row for row in ResultsStore(folder).rows()}
     counts: dict[str, list[int]] = {}
@@ -199,7 +195,7 @@ def status(
     content = {"cells": len(outline.names), "done": done,
                "failed": sum(line[3] for line in counts.values())}  # fmt: skip
     title = f"{done} of {len(outline.names)} cells"
-    emit(content, json, table(title, headings, shown), overwrite=overwrite)
+    result.emit(content, table(title, headings, shown))
     if untrusted:
         print_note(untrusted)
     damaged = FitStore(folder).damaged()
@@ -217,18 +213,17 @@ def status(
 
 
 @study_app.command()
+@with_groups
 def choose(
+    *,
     folder: Annotated[Path, typer.Argument(help="Folder of a study that was carried out.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="TOML file to write.")] = Path(
         "tuned.toml"
     ),
-    device: Unused = "cpu",
-    seed: Unused = "0",
-    json: Json = None,
-    overwrite: Overwrite = False,
-    trust: Trust = False,
-    plugin: Plugin = [],  # noqa: B006
-    debug: Debug = False,
+    device: options.Unused = "cpu",
+    seed: options.Unused = "0",
+    result: options.ResultOptions,
+    trust: options.Trust = False,
 ) -> None:
     """Write the best options of each method, for the studies that say `tuned = "FILE"`.
 
@@ -243,10 +238,10 @@ def choose(
     from pacpde.studies.tuning import choose, write_tuned
 
     inputs.output_file(output, *_parts(folder))
-    inputs.json_target(json, folder, output)
+    inputs.json_target(result.json, folder, output)
     outline, rows = read_outline(folder, trust=trust)[0], ResultsStore(folder).rows()
     choices = choose(outline, rows)
-    write_tuned(choices, output, overwrite=overwrite)
+    write_tuned(choices, output, overwrite=result.overwrite)
     missing = set(outline.names) - {row["cell"] for row in rows}
     content = {
         "cells": len(outline.names),
@@ -259,7 +254,7 @@ def choose(
         for c in choices
     ]  # fmt: skip
     headings = ["family", "method", "chosen", "trials", "held-out residual"]
-    emit(content, json, table(f"Written to {output}", headings, shown), overwrite=overwrite)
+    result.emit(content, table(f"Written to {output}", headings, shown))
     if missing:
         print_stderr(
             f"{len(missing)} of {len(outline.names)} cells are missing and count as failures: "
@@ -268,6 +263,7 @@ def choose(
 
 
 def report(
+    *,
     folder: Annotated[Path, typer.Argument(help="Folder of a `pacpde study run`.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="HTML file to write.")] = Path(
         "report.html"
@@ -277,13 +273,10 @@ def report(
         Path | None,
         typer.Option(help="Folder for every picture as PDF and PNG, in print quality."),
     ] = None,
-    device: Unused = "cpu",
-    seed: Unused = "0",
-    json: Json = None,
-    overwrite: Overwrite = False,
-    trust: Trust = False,
-    plugin: Plugin = [],  # noqa: B006
-    debug: Debug = False,
+    device: options.Unused = "cpu",
+    seed: options.Unused = "0",
+    result: options.ResultOptions,
+    trust: options.Trust = False,
 ) -> None:
     """Write one self-contained HTML page of a study: summary, tables, pictures, a slider.
 
@@ -294,16 +287,14 @@ def report(
     """
     from pacpde.report import write
 
-    inputs.output_file(output, *_parts(folder), overwrite=overwrite)
-    inputs.json_target(json, folder, output, overwrite=overwrite)
-    counts = write(folder, output, title, plots, trust=trust, overwrite=overwrite)
-    emit(
+    inputs.output_file(output, *_parts(folder), overwrite=result.overwrite)
+    inputs.json_target(result.json, folder, output, overwrite=result.overwrite)
+    counts = write(folder, output, title, plots, trust=trust, overwrite=result.overwrite)
+    result.emit(
         counts,
-        json,
         f"{counts['cells']} of {counts['planned']} cells in {output}, "
         f"{counts['bytes'] / 1e6:.1f} MB"
         + (f"; {counts['failed']} have no result" if counts["failed"] else ""),
-        overwrite=overwrite,
     )
     if counts["untrusted"]:
         print_note(f"{counts['untrusted']} The slider and pictures of solutions are left out.")
@@ -322,10 +313,8 @@ def _parts(folder: Path) -> list[Path]:
 @contextmanager
 def _counting() -> Iterator[Any]:
     """Cells done, failures and time left: a bar on a terminal, sparse lines elsewhere."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as TimeLeft
+    from rich.progress import TimeRemainingColumn
 
-    console = terminal(sys.stderr)
     last = 0.0
 
     def text(status: Any) -> str:
@@ -334,19 +323,16 @@ def _counting() -> Iterator[Any]:
             parts.append(f"{status.failed} failed")
         return ", ".join(parts)
 
-    if not console.is_terminal:
+    def line(status: Any) -> None:
+        nonlocal last
+        if time.monotonic() - last > PLAIN_INTERVAL or not status.left:
+            last = time.monotonic()
+            print_stderr(f"{status.done} of {status.cells} cells, {text(status)}")
 
-        def line(status: Any) -> None:
-            nonlocal last
-            if time.monotonic() - last > PLAIN_INTERVAL or not status.left:
-                last = time.monotonic()
-                print_stderr(f"{status.done} of {status.cells} cells, {text(status)}")
-
-        yield line
-        return
-    columns = (TextColumn("cells"), BarColumn(bar_width=32), MofNCompleteColumn(), TimeLeft(),
-               TextColumn("{task.fields[text]}"))  # fmt: skip
-    with Progress(*columns, console=console, transient=True) as bars:
+    with progress_bars(TimeRemainingColumn(), width=32) as bars:
+        if bars is None:
+            yield line
+            return
         task = bars.add_task("cells", total=None, text="")
         yield lambda status: bars.update(
             task, total=status.cells, completed=status.done + status.failed, text=text(status)

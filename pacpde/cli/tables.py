@@ -1,4 +1,4 @@
-"""The output of each command: (content for JSON, path of the JSON file, tables and sentences)."""
+"""The output of each command: (content for JSON, table or sentence)."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ from pacpde.reference import Reference
 if TYPE_CHECKING:
     from rich.table import Table
 
-Shown = tuple[Any, str | None, "Table | str"]
+Shown = tuple[Any, "Table | str"]
 
 
-def families(json: str | None) -> Shown:
+def families() -> Shown:
     content, rows = [], []
     for family in known_families:
         about = {
@@ -33,10 +33,10 @@ def families(json: str | None) -> Shown:
             rows.append([*first, name, *bounds, c.meaning])
             first = ("", "")
     headings = ["family", "equation", "coefficient", "default", "from", "to", "meaning"]
-    return {"families": content}, json, table("Families", headings, rows)
+    return {"families": content}, table("Families", headings, rows)
 
 
-def methods(json: str | None) -> Shown:
+def methods() -> Shown:
     content, rows = [], []
     for method in known_methods:
         options = option_table(method)
@@ -44,12 +44,10 @@ def methods(json: str | None) -> Shown:
         defaults = ", ".join(f"{name}={value}" for name, value in options.items())
         rows.append([method.name, method.summary, defaults])
     shown = table("Ways to transfer", ["method", "formula", "options (--set key=value)"], rows)
-    return {"methods": content}, json, shown
+    return {"methods": content}, shown
 
 
-def solved(
-    reference: Reference, file: Path, labels: int, noise: float, seed: int, json: str | None
-) -> Shown:
+def solved(reference: Reference, file: Path, labels: int, noise: float, seed: int) -> Shown:
     problem = reference.problem
     content = {
         "family": problem.name,
@@ -69,7 +67,7 @@ def solved(
         f"{reference.solver} in {reference.seconds:.2f} s; written to {file}"
         f"{f' with {labels} labels' if labels else ''}"
     )
-    return content, json, sentence
+    return content, sentence
 
 
 def trained(

@@ -7,9 +7,11 @@ import typer
 
 from pacpde.cli import inputs, options, outputs
 from pacpde.cli import output as printing
-from pacpde.cli.output import emit, progress_display
+from pacpde.cli.output import progress_display
 from pacpde.cli.streams import print_note
 from pacpde.cli.verdicts import exit_for
+from pacpde.datasets import transfer_references
+from pacpde.datasets.grading import check_label_source
 from pacpde.errors import InvalidValueError
 from pacpde.methods import nearest
 from pacpde.networks import checkpoint
@@ -19,23 +21,14 @@ from pacpde.studies.cells import Cell, Training
 
 
 def transfer(
+    *,
     source: Annotated[Path, typer.Argument(help="Folder of a trained surrogate.")],
     output: options.Folder,
     coefficients: options.Changes = None,
     method: Annotated[str, typer.Option(help="See `pacpde methods`.")] = "pac",
-    sparsity: options.Sparsity = None,
-    strength: options.Strength = None,
-    labels: options.Labels = 0,
-    noise: options.Noise = 0.0,
-    physics: options.Physics = True,
-    option: options.Set = None,
-    steps: options.Steps = None,
-    points: options.Points = None,
-    tolerance: options.Residual = None,
-    memory: options.Memory = None,
-    optimiser: options.Optimiser = None,
-    reference: options.ReferenceChoice = "auto",
-    reference_tolerance: options.ReferenceTolerance = None,
+    chosen: options.TransferOptions,
+    fit: options.RefitOptions,
+    grading: options.GradingOptions,
     among: Annotated[
         list[Path] | None,
         typer.Option(
@@ -56,10 +49,7 @@ def transfer(
     dtype: Annotated[
         str | None, typer.Option(help="float64 or float32. Default: the source's.")
     ] = None,
-    json: options.Json = None,
-    overwrite: options.Overwrite = False,
-    plugin: options.Plugin = [],  # noqa: B006
-    debug: options.Debug = False,
+    result: options.ResultOptions,
 ) -> None:
     """Move a trained surrogate to other coefficients.
 
@@ -77,39 +67,34 @@ def transfer(
             "family."
         )
     target = inputs.target(trained.problem, coefficients or [], until)
-    inputs.check_reference(reference, reference_tolerance, trained.problem, target)
+    grading.check(trained.problem, target)
     if among:
         folders = {source: trained, **{folder: checkpoint.load(folder) for folder in among}}
         trained = nearest(list(folders.values()), target, seed=check_seed(seed))
         source = next(folder for folder, one in folders.items() if one is trained)
         print_note(f"starting from {source}, {trained.problem}.")
-    (chosen,) = inputs.methods_of([method], option or [], sparsity=sparsity, strength=strength)
+    (way,) = chosen.methods([method])
     runtime = Runtime(device, dtype or trained.runtime.dtype)
-    settings = inputs.settings(
-        steps=steps, points=points, tolerance=tolerance, memory=memory, optimiser=optimiser
-    )
-    training = Training.of_surrogate(trained.to(runtime), check_seed(seed), settings)
+    training = Training.of_surrogate(trained.to(runtime), check_seed(seed), fit.settings)
     job = Cell(
-        training, target, chosen, {}, labels, noise, physics, reference, reference_tolerance,
-    )  # fmt: skip
+        training, target, way, {}, chosen.labels, chosen.noise, chosen.physics, **vars(grading)
+    )
     inputs.output_folder(output, source)
-    with outputs.one_surrogate(job, output, json, source, overwrite=overwrite) as (
-        finished,
-        replace,
-    ):
+    with outputs.one_surrogate(job, output, result, source) as (finished, replace):
         if finished is None:
-            references = inputs.references(
-                trained.problem, target, reference, reference_tolerance, labels
+            references = transfer_references(
+                trained.problem, target, grading.reference, grading.reference_tolerance, print_note
             )
+            check_label_source(chosen.labels, references.target, grading.reference)
             with progress_display() as display:
-                result = job.transfer(
+                transferred = job.transfer(
                     training.surrogate, references=references, progress=display,
                     resume_state=output_folder.resume_state(output, job.key),
                 )  # fmt: skip
-            surrogate, record = result.surrogate, result.record()
+            surrogate, record = transferred.surrogate, transferred.record()
             output_folder.save(job, surrogate, output, record)
         else:
             surrogate, record = finished.surrogate, finished.result
     table = printing.record_table(str(target), [record])
-    emit(record, json, table, f"written to {output}", overwrite=replace)
-    exit_for({method: surrogate}, settings, output)
+    result.emit(record, table, f"written to {output}", replace=replace)
+    exit_for({method: surrogate}, fit.settings, output)
