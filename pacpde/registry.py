@@ -76,13 +76,13 @@ class Registry(Generic[T]):
                 f"{_described(item)}: rename one of them."
             )
         self._items[name] = item
-        if recorder.items is not None and not _is_own(item):
+        if recorder.items is not None and not is_own(item):
             recorder.items.append((self, item))
         return item
 
     def _check_case(self, name: str, item: T) -> None:
         """Refuse a name that is easily taken for another one."""
-        if not _is_own(item):  # what pacpde brings comes first, so that the newcomer fails;
+        if not is_own(item):  # what pacpde brings comes first, so that the newcomer fails;
             self._discover(entries=False)  # entry points may be what is being imported now
         for other, known in self._items.items():
             if other != name and _plain(other) == _plain(name) and not _again(known, item):
@@ -168,7 +168,7 @@ def _plain(name: str) -> str:
     return name.casefold().replace("-", "_")
 
 
-def _is_own(item: object) -> bool:
+def is_own(item: object) -> bool:
     """Whether pacpde itself defines it."""
     return module_of(item).partition(".")[0] == "pacpde"
 

@@ -2,8 +2,9 @@
 
 A network is described by the name of its class and its settings; no code comes from data. The class
 must be known where a description is read: it comes with pacpde, with an installed package, or with
-a plug-in (`pacpde.plugins.load_plugin`, `--plugin`). So that a class that was edited meanwhile is
-noticed, a folder has the network's outputs at fixed inputs beside its weights.
+a plug-in (`pacpde.plugins.load_plugin`, `--plugin`). So must the activation of a dense network. So
+that code that was edited meanwhile is noticed, a folder has the network's outputs at fixed inputs
+beside its weights.
 """
 
 import json
@@ -14,9 +15,11 @@ import numpy as np
 import torch
 
 from pacpde.errors import DataFileError, InvalidValueError, PacpdeError
+from pacpde.networks.activations import activations
 from pacpde.networks.mlp import MLP
 from pacpde.networks.protocol import Network, networks
 from pacpde.physics.fingerprint import same_values
+from pacpde.registry import is_own
 
 POINTS = 16  # at which the outputs of a stored network are compared
 PLUGIN = "name the file of its class with --plugin (in Python: pacpde.plugins.load_plugin)"
@@ -69,8 +72,8 @@ def as_json(network: Network, weights: torch.Tensor) -> dict[str, Any]:
             'class has no name of its own: write one in it, as in name = "my_network".'
         )
     about = describe(network)
-    if kind.name == MLP.name:  # as folders of all versions have it
-        return {"network": network.settings}
+    if kind.name == MLP.name and is_own(activations.get(network.settings["activation"])):
+        return {"network": network.settings}  # as folders of all versions have it
     values = _values(network, weights)
     try:
         again = kind.from_settings(json.loads(json.dumps(network.settings)))
@@ -88,13 +91,22 @@ def from_json(about: Mapping[str, Any], weights: torch.Tensor) -> Network:
     """The network that `as_json` described.
 
     Args:
-        about: with "network", and "network_values" but for a dense one.
+        about: with "network", and "network_values" where code of a user makes its outputs.
 
     Raises:
-        DataFileError: its class is not known here, or was changed since.
+        DataFileError: its class or its activation is not known here, or was changed since.
     """
     settings = dict(about["network"])
     kind = known_kind(settings.pop("name", MLP.name), "the surrogate")
+    activation = settings.get("activation")
+    if (
+        kind.name == MLP.name
+        and "network_values" in about
+        and activation not in activations.names()
+    ):
+        raise DataFileError(
+            f"the activation of the surrogate is {activation!r}, which is not known here: {PLUGIN}."
+        )
     if "network_values" not in about:
         network = kind.from_settings(settings)
         if weights.shape != (network.size,):
@@ -143,7 +155,8 @@ def _not_made_again(kind: type[Network], why: str) -> InvalidValueError:
 
 
 def _changed(kind: type[Network], how: str) -> DataFileError:
+    what = "activation of the network" if kind.name == MLP.name else "network"
     return DataFileError(
-        f"the network {kind.name!r} was changed after the surrogate was written: {how}. Restore "
+        f"the {what} {kind.name!r} was changed after the surrogate was written: {how}. Restore "
         "its file, or make the surrogate anew."
     )

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from pacpde import fit
-from pacpde.errors import InvalidValueError
+from pacpde import Surrogate, fit, load, save
+from pacpde.errors import DataFileError, InvalidValueError
+from pacpde.networks import PhysicsAnsatz
 from pacpde.networks.activations import HIGHEST, Activation, activations, check_activation
 from pacpde.networks.jets import activate, slopes, vjp
 from pacpde.networks.mlp import MLP
 from pacpde.physics.derivatives import channel_names
-from pacpde.plugins import load_plugin
+from pacpde.plugins import load_plugin, scope
 from pacpde.problems import Heat
 
 Z = torch.cat([torch.linspace(-3, 3, 25), torch.tensor([-30.0, 30.0])]).double()
@@ -116,6 +117,24 @@ def test_one_file_is_enough(tmp_path: Path) -> None:
     fitted = fit(Heat(alpha=0.4), seed=0, settings=settings)
     assert fitted.network.settings["activation"] == "gaussian"
     assert fitted.held_out < 1e-2  # 41 weights, 10 steps
+
+
+def test_a_stored_surrogate_notices_another_activation_of_the_name(tmp_path: Path) -> None:
+    file, folder = tmp_path / "gaussian.py", tmp_path / "made"
+    file.write_text(GAUSSIAN, encoding="utf-8")
+    with scope():
+        load_plugin(file)
+        network = MLP(2, 1, 5, 1, "gaussian")
+        weights = torch.linspace(-1, 1, network.size, dtype=torch.float64)
+        made = Surrogate(network, PhysicsAnsatz(Heat(alpha=0.4)), weights)
+        save(made, folder)
+        assert load(folder)(0.5, 0.3) == made(0.5, 0.3)
+    with pytest.raises(DataFileError, match=r"activation .* 'gaussian', which is not known here: "):
+        load(folder)
+    file.write_text(GAUSSIAN.replace("-z * z", "-z * z / 2"), encoding="utf-8")
+    load_plugin(file)
+    with pytest.raises(DataFileError, match=r"activation of the network .*gives other outputs"):
+        load(folder)
 
 
 WRONG = {

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.registry import Registry, module_of
+from pacpde.registry import Registry, is_own
 from pacpde.runtime import gradients
 
 Slopes = list[torch.Tensor]  # an activation and its derivatives, one after the other
@@ -77,7 +77,7 @@ def check_activation(activation: type[Activation]) -> None:
     Raises:
         InvalidValueError: it cannot be evaluated, or differs from automatic differentiation.
     """
-    if module_of(activation).partition(".")[0] == "pacpde":
+    if is_own(activation):
         return
     what = f"activation {activation.name!r}"
     missing = sorted(getattr(activation, "__abstractmethods__", ()))
