@@ -1,6 +1,6 @@
 """Options and settings that are numbers, words or switches: refused in one way everywhere."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf, isinf
 from numbers import Integral, Real
 from sys import float_info
@@ -59,6 +59,23 @@ def check_flag(name: str, value: object) -> None:
     """Refuse what is neither true nor false."""
     if not isinstance(value, bool):
         raise InvalidValueError(f"{name} is {short(value)}, expected true or false.")
+
+
+def check_unused(
+    given: Iterable[str], unused: Mapping[str, str], written: str = "the setting {}"
+) -> None:
+    """Refuse what was given and has no effect.
+
+    Args:
+        given: names of options or settings.
+        unused: name → why it has no effect.
+        written: how the user writes one.
+    """
+    for name in given:
+        if name in unused:
+            raise InvalidValueError(
+                f"{written.format(name)} has no effect here, {unused[name]}: leave it out."
+            )
 
 
 def as_float(value: SupportsFloat) -> float:

@@ -1,12 +1,13 @@
 """Arguments and options that several commands share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pacpde.checks import check_unused
 from pacpde.cli import inputs
 from pacpde.cli.output import emit
 from pacpde.datasets.grading import COMMAND, check_choice
@@ -17,6 +18,7 @@ from pacpde.methods.pac import PAC
 from pacpde.optim.base import optimisers
 from pacpde.physics import Problem
 from pacpde.plugins import load_plugin
+from pacpde.training.config import unused_beside
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -144,7 +146,23 @@ class FitOptions:
         """The settings that were given, name → value."""
         given = {option.name: getattr(self, option.name) for option in fields(self)}
         given |= {"memory_gib": given.pop("memory"), "hard": False if given.pop("soft") else None}
-        return {name: value for name, value in given.items() if value is not None}
+        settings = {name: value for name, value in given.items() if value is not None}
+        self._check(settings, unused_beside(settings))
+        return settings
+
+    def check(self, unused: Mapping[str, str]) -> None:
+        """Refuse settings without effect.
+
+        Args:
+            unused: setting → why it has no effect.
+        """
+        self._check(self.settings, unused)
+
+    @staticmethod
+    def _check(settings: Iterable[str], unused: Mapping[str, str]) -> None:
+        written = {"memory_gib": "memory", "hard": "soft"}  # options of other names
+        for name in settings:
+            check_unused([name], unused, f"--{written.get(name, name)}")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pacpde.datasets.grading import choice_inputs, grading_reference
 from pacpde.runtime import Runtime, check_seed
 from pacpde.studies import output_folder
 from pacpde.studies.cells import Training
+from pacpde.training.config import unused_in_fits
 
 
 def train(
@@ -37,6 +38,7 @@ def train(
     job = Training(
         problem, check_seed(seed), Runtime(device, dtype), fit.settings, choice_inputs(*choice)
     )
+    fit.check(unused_in_fits(job.config))
     with outputs.one_surrogate(job, output, result) as (finished, replace):
         if finished is None:
             certified = grading_reference(problem, *choice, print_note)

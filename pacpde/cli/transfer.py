@@ -75,6 +75,7 @@ def transfer(
         print_note(f"starting from {source}, {trained.problem}.")
     (way,) = chosen.methods([method])
     runtime = Runtime(device, dtype or trained.runtime.dtype)
+    fit.check(way.unused_settings)
     training = Training.of_surrogate(trained.to(runtime), check_seed(seed), fit.settings)
     job = Cell(
         training, target, way, {}, chosen.labels, chosen.noise, chosen.physics, **vars(grading)

@@ -10,7 +10,8 @@ Shorthand:
     fit(problem, steps=20); those of `transfer`, `transfer_many` and `transfer_table` are options of
     the method that is named, as transfer(source, target, method="pac", sparsity=0.8).
 
-What is given twice, and what has no effect, is refused.
+What is given twice, and what has no effect, is refused. A `TrainingConfig` has every setting, so
+that those without effect on a method (`Method.unused_settings`) are not refused in it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from pacpde.checks import check_unused
 from pacpde.errors import InvalidValueError, UnknownNameError, short
 from pacpde.files import check_writable
 from pacpde.methods.base import Method, methods
@@ -27,7 +29,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
 from pacpde.runtime import Runtime
 from pacpde.training.callbacks import Callback
-from pacpde.training.config import TrainingConfig
+from pacpde.training.config import TrainingConfig, new_names, unused_in_fits, with_effect
 from pacpde.training.resume import ResumeState
 
 Settings = Mapping[str, Any] | TrainingConfig
@@ -43,20 +45,22 @@ def config_of_fit(
     *,
     defaults: Mapping[str, Any] | None = None,
     unused: Mapping[str, str] | None = None,
+    method: Method | None = None,
 ) -> TrainingConfig:
-    """Settings of a fit from random weights.
+    """Settings of a fit from random weights, or of fits to a table.
 
     Args:
         shorthand: settings that were given as keywords.
         defaults: those of this call where they are not those of `TrainingConfig`.
         unused: setting without effect in this call → why.
+        method: that runs the fits.
     """
+    given = _given(settings, shorthand, {**(unused or {}), **_unused_by(method)}, method)
     if isinstance(settings, TrainingConfig):
-        _check_alone("settings", settings, shorthand)
         return settings
-    merged = _merged("settings", settings, shorthand)
-    _check_unused(merged, unused or {})
-    return TrainingConfig.of(problem, **{**(defaults or {}), **merged})
+    config = TrainingConfig.of(problem, **{**(defaults or {}), **given})
+    check_unused(given, unused_in_fits(config))
+    return config
 
 
 def config_after(
@@ -64,21 +68,53 @@ def config_after(
     target: Problem,
     settings: Settings | None,
     shorthand: Mapping[str, Any] | None = None,
+    *,
+    method: Method | None = None,
 ) -> TrainingConfig:
-    """Settings of fits that go on from a surrogate, whose network and ansatz they keep."""
+    """Settings of fits that go on from a surrogate, whose network and ansatz they keep.
+
+    Args:
+        method: that runs the fits.
+    """
+    unused = {**OF_THE_SOURCE, **_unused_by(method)}
+    given = _given(settings, shorthand or {}, unused, method)
     if isinstance(settings, TrainingConfig):
-        _check_alone("settings", settings, shorthand or {})
-        return TrainingConfig.after(source, target, **as_mapping(settings))
-    merged = _merged("settings", settings, shorthand or {})
-    _check_unused(merged, OF_THE_SOURCE)
-    return TrainingConfig.after(source, target, **merged)
+        given = as_mapping(settings)
+    return TrainingConfig.after(source, target, **given)
+
+
+def _given(
+    settings: Settings | None,
+    shorthand: Mapping[str, Any],
+    unused: Mapping[str, str],
+    method: Method | None,
+) -> Mapping[str, Any]:
+    """The settings that were given by name, all of them with an effect.
+
+    Args:
+        unused: setting without effect → why.
+    """
+    if isinstance(settings, TrainingConfig):
+        _check_alone("settings", settings, shorthand)
+        given, schedule = {}, settings.schedule
+    else:
+        given = new_names(_merged("settings", settings, shorthand))
+        schedule = given.get("schedule")
+        check_unused(given, unused)
+    if schedule is not None and method is not None and method.steps is not None:
+        check_unused(["steps"], {"steps": "the schedule has its own"}, "the option {}")
+    return given
+
+
+def _unused_by(method: Method | None) -> Mapping[str, str]:
+    return {} if method is None else method.unused_settings
 
 
 def as_mapping(settings: Settings) -> Mapping[str, Any]:
-    """Settings by name: those of a mapping, or all of a `TrainingConfig`."""
+    """Settings by name: those of a mapping, or those of a `TrainingConfig` that have an effect."""
     if not isinstance(settings, TrainingConfig):
         return settings
-    return {field.name: getattr(settings, field.name) for field in fields(settings)}
+    return with_effect({field.name: getattr(settings, field.name) for field in fields(settings)})
 
 
 def method_of(
@@ -169,15 +205,6 @@ def _check_alone(name: str, value: object, others: Mapping[str, Any]) -> None:
             f"{name} is a {kind}, and {', '.join(others)} {_are(others)} given beside it, without "
             f"effect: write {kind}({listed})."
         )
-
-
-def _check_unused(settings: Mapping[str, Any], unused: Mapping[str, str]) -> None:
-    """Refuse settings without effect."""
-    for name in settings:
-        if name in unused:
-            raise InvalidValueError(
-                f"the setting {name} has no effect here, {unused[name]}: leave it out."
-            )
 
 
 def _check_no_settings(method: type[Method], options: Mapping[str, Any]) -> None:

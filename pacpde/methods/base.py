@@ -157,7 +157,8 @@ class Method(metaclass=_MethodType):
         partial: True if the method trains too little to solve most targets; its contract tests then
             only ask for a smaller error than the untouched source has.
         labels_suffice: whether the method can be used with labels alone, without the equation.
-        steps: maximal number of steps of the last fit to the target; None takes the config's.
+        steps: maximal number of steps of the last fit to the target; None takes the settings'.
+            Where it is given it counts, and not the `steps` of the settings.
     """
 
     name: ClassVar[str]
@@ -202,6 +203,15 @@ class Method(metaclass=_MethodType):
         values = ((option, getattr(self, option.name)) for option in fields(self))
         return {option.name: value for option, value in values if value != option.default}
 
+    @property
+    def unused_settings(self) -> Mapping[str, str]:
+        """Settings of the fits that have no effect on this method → why.
+
+        `transfer` refuses them; in studies and comparisons, whose settings are of all fits, they
+        are left out.
+        """
+        return {} if self.steps is None else {"steps": f"{self.name} has its own, as an option"}
+
     def check(self, network: Network, physics: bool = True) -> None:
         """Refuse what does not suit, before anything runs.
 
@@ -231,7 +241,7 @@ class Method(metaclass=_MethodType):
     def config(self, context: TransferContext) -> TrainingConfig:
         """Settings of the fits to the target, with the method's own number of steps."""
         config = context.config
-        return config if self.steps is None else replace(config, steps=self.steps)
+        return config if self.steps is None else config.with_steps(self.steps)
 
     @stepwise
     def fits(self, trainer: Trainer, target: Task) -> Steps[list[FitResult]]:

@@ -82,7 +82,7 @@ class CoefficientSearch:
     def run(self) -> Point:
         """The point of the last fit, at which θ has come to rest if `at_rest`."""
         here = self._coarse_search(self._point(self.unknowns.start, self.start.weights, SHARES[0]))
-        rounds = max(len(SHARES) - 1, self.config.steps // FIT_STEPS)
+        rounds = max(len(SHARES) - 1, self.phase().steps // FIT_STEPS)
         for number in range(rounds):
             step = self._step(here, here.residuals, LAST_RADIUS)
             here = self._refined(here, step, SHARES[1 + (len(SHARES) - 1) * number // rounds])
@@ -148,9 +148,8 @@ class CoefficientSearch:
     def _refined(self, here: Point, step: np.ndarray, share: float) -> Point:
         """A solution a small step ahead, by some steps of a fit on more points."""
         theta, weights = here.theta + step, here.weights + here.local.weight_step(step)
-        phase = replace(
-            self.phase(share), steps=min(FIT_STEPS, self.config.steps), refresh=FIT_STEPS
-        )
+        phase = self.phase(share)
+        phase = replace(phase, steps=min(FIT_STEPS, phase.steps), refresh=FIT_STEPS)
         fit = self._trainer(self.start).fit(
             self.task.equation_at(self.unknowns.problem_at(theta)),
             [phase],
@@ -170,7 +169,7 @@ class CoefficientSearch:
 
     def _point(self, theta: np.ndarray, weights: torch.Tensor, share: float) -> Point:
         sampling = self.phase(share).sampling
-        memory = int(self.config.memory_gib * 2**29)
+        memory = int(self.config.step_memory_gib * 2**29)
         local = sensitivity(
             self.task, self.unknowns, theta, self.start.network, weights, sampling, memory
         )
@@ -180,7 +179,7 @@ class CoefficientSearch:
     def phase(self, share: float = 1.0) -> Phase:
         """The last phase of a fit, on a share of the points."""
         last = self.config.phases.warm_start(self.task)[-1]
-        points = max(1, round(share * self.config.points))
+        points = max(1, round(share * last.sampling.points))
         return replace(last, sampling=replace(last.sampling, points=points))
 
     def _trainer(self, start: Surrogate) -> Trainer:

@@ -1,7 +1,7 @@
 """PAC: prune, allocate, calibrate."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -139,6 +139,10 @@ class PAC(ContinuationMethod):
             raise InvalidValueError(f"{error}{advice}") from None
 
     @property
+    def unused_settings(self) -> Mapping[str, str]:
+        return super().unused_settings if self.allocate_steps else {}  # an allocate takes its steps
+
+    @property
     def _treatment(self) -> dict[str, str]:
         return {"scope": self.scope, "biases": self.biases, "head": self.head}
 
@@ -176,7 +180,7 @@ class PAC(ContinuationMethod):
         self, source: Surrogate, context: TransferContext, config: TrainingConfig
     ) -> Steps["_SourceStage"]:
         """Prune and allocate, round by round."""
-        own = replace(config, steps=self.allocate_steps or context.config.steps)
+        own = config.with_steps(self.allocate_steps or context.config.steps)
         task, limit = context.source_task, None
         if self.max_source_loss_ratio is not None:
             sampling = own.phases.after_pruning(task)[-1].sampling

@@ -1,5 +1,6 @@
 """Piggyback: a mask over weights that never move."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -47,7 +48,13 @@ class Piggyback(WeightTuning):
             )
 
     def config(self, context: TransferContext) -> TrainingConfig:
-        return replace(context.config, optimiser="adam", steps=self.steps or STEPS)
+        config = replace(context.config, optimiser="adam", memory_gib=TrainingConfig.memory_gib)
+        return config.with_steps(self.steps or STEPS)
+
+    @property
+    def unused_settings(self) -> Mapping[str, str]:
+        why = "piggyback takes its own number of steps of Adam, as an option"
+        return dict.fromkeys(("steps", "optimiser", "memory_gib"), why)
 
     def tuning_start(
         self, source: Surrogate, target: Task, context: TransferContext

@@ -101,7 +101,7 @@ def transfer_table(
     task = TableTask(table, source.ansatz, check_seed(seed), runtime=source.runtime)
     before = replace(task, table=check_table(*source_table, source.ansatz))
     config = config_of_fit(
-        None, settings, {}, defaults=TABLE, unused=OF_AN_EQUATION | OF_THE_SOURCE
+        None, settings, {}, defaults=TABLE, unused=OF_AN_EQUATION | OF_THE_SOURCE, method=method
     )
     result = run_method(method, source, task, TransferContext(before, config, seed))
     errors = dict.fromkeys(MOMENTS)

@@ -1,7 +1,8 @@
 """scipy on the target: no network at all."""
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 
 from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Method, MethodResult, TransferContext
@@ -12,6 +13,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.reference.certificate import check_tolerance
 from pacpde.residuals.task import Task
 from pacpde.training.callbacks import FitState
+from pacpde.training.config import TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class Scipy(Method):
         if self.steps is not None:
             raise InvalidValueError("scipy takes no steps of a fit: leave steps out.")
         check_tolerance(self.accuracy, "accuracy")
+
+    @property
+    def unused_settings(self) -> Mapping[str, str]:
+        names = [setting.name for setting in fields(TrainingConfig)]
+        return dict.fromkeys(names, "scipy fits no network")
 
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> MethodResult:
         if not target.solves_equation:

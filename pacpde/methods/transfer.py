@@ -147,7 +147,7 @@ def transfer(
     method.check(source.network, physics)
     runtime = runtime or source.runtime
     source = source.to(runtime)
-    config = config_after(source, target, settings)
+    config = config_after(source, target, settings, method=method)
     graded = transfer_references(source.problem, target, reference, reference_tolerance)
     check_label_source(labels, graded.target, reference)
     measured = None

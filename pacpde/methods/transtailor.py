@@ -118,7 +118,7 @@ class _Tuning:
         scaled = Scaled.of(solver.network)
         ones = torch.ones_like(solver.weights[:1]).expand(scaled.n_extra)
         vector = torch.cat([solver.weights, ones])
-        config = replace(self.config, steps=method.factor_steps)
+        config = self.config.with_steps(method.factor_steps)
         factor_fit = yield from self._fit(scaled, vector, True, config, f"factors.{number}")
         sampling, seed = config.phases.warm_start(self.target)[-1].sampling, self.context.seed
         importance = yield Work(

@@ -132,7 +132,7 @@ class Training:
         """The surrogate of the source."""
         return steps_of(fit)(
             self.problem, seed=self.seed, runtime=self.runtime, progress=progress,
-            resume_state=resume_state, settings=self.settings,
+            resume_state=resume_state, settings=self.config,
         )  # fmt: skip
 
     def __str__(self) -> str:

@@ -25,6 +25,7 @@ from pacpde.runtime import Runtime
 from pacpde.studies.cells import Cell, Training
 from pacpde.studies.records import Record, plain
 from pacpde.training.callbacks import Progress
+from pacpde.training.config import with_effect
 
 Provenance = Mapping[str, Any]
 FIT = ("problem", "seed", "settings", "device", "dtype")
@@ -98,11 +99,11 @@ class _Results:
             return self.surrogates[key_of(about["of"])].recall(about["name"])
         problem, runtime = _problem(about["problem"]), Runtime(about["device"], about["dtype"])
         if about["call"] == "fit":
-            training = Training(problem, about["seed"], runtime, about["settings"])
+            training = Training(problem, about["seed"], runtime, with_effect(about["settings"]))
             return training.run(self.progress)
         source = self.surrogates[key_of(about["source"])].to(runtime)
         cell = Cell(
-            Training.of_surrogate(source, about["seed"], about["settings"]),
+            Training.of_surrogate(source, about["seed"], with_effect(about["settings"])),
             problem, about["method"], about["options"],
             about["labels"], about["noise"], about["physics"],
         )  # fmt: skip

@@ -1,10 +1,11 @@
 """Settings of a fit: network, optimiser, points and steps, from what the problem declares."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from math import ceil, inf
 from typing import Any
 
-from pacpde.checks import check_count, check_flag, check_number
+from pacpde.checks import check_count, check_flag, check_number, check_unused
 from pacpde.errors import InvalidValueError, unknown
 from pacpde.networks.ansatz import network_for
 from pacpde.networks.batch import Ansatz
@@ -39,8 +40,9 @@ class TrainingConfig:
         tolerance: a fit counts as converged below it: by its held-out residual (root mean square,
             as a share of the equation's terms), or by twice its estimated error.
         memory_gib: GiB (2³⁰ bytes) that a step may take, at least 0.01, half for the Jacobian and
-            half for its normal matrix with factor; a fit that needs more forms no matrix.
-        schedule: phases of your own, from which `points` and `steps` take no part; by default
+            half for its normal matrix with factor; a fit that needs more forms no matrix. Refused
+            beside an optimiser that is an object with a memory of its own.
+        schedule: phases of your own, beside which `points` and `steps` are refused; by default
             `StandardSchedule`.
 
     Example:
@@ -66,16 +68,18 @@ class TrainingConfig:
 
         Raises:
             UnknownNameError: there is no such setting.
+            InvalidValueError: a setting is wrong, is given twice, or has no effect beside others.
         """
         known = [field.name for field in fields(cls)]
         for name in settings:
             if name not in (*known, *OLD_NAMES):
                 raise unknown("setting of a fit", name, known)
-        for old, new in OLD_NAMES.items():
-            if old in settings and new in settings:
-                raise InvalidValueError(f"{old} and {new} are the same: give {new} alone.")
-        changed = {OLD_NAMES.get(name, name): value for name, value in settings.items()}
-        return cls(**{**(_declared(problem) if problem else {}), **changed})
+        changed = new_names(settings)
+        declared = _declared(problem) if problem else {}
+        unused = unused_beside({**declared, **changed})
+        check_unused(changed, unused)
+        declared = {name: value for name, value in declared.items() if name not in unused}
+        return cls(**{**declared, **changed})
 
     @classmethod
     def after(cls, source: Surrogate, problem: Problem, **settings: Any) -> "TrainingConfig":
@@ -100,6 +104,19 @@ class TrainingConfig:
         if self.frequency is not None:
             check_number("frequency", self.frequency, TINY, HIGHEST, expected="a number above 0")
         check_flag("hard", self.hard)
+        unused = unused_beside(vars(self))
+        check_unused(
+            [name for name in unused if getattr(self, name) != getattr(type(self), name)], unused
+        )
+
+    def with_steps(self, steps: int) -> "TrainingConfig":
+        """The same with another number of steps; a schedule has its own."""
+        return self if self.schedule is not None else replace(self, steps=steps)
+
+    @property
+    def step_memory_gib(self) -> float:
+        """GiB that a step may take: the optimiser's own where it has one, else `memory_gib`."""
+        return float(getattr(self.optimiser, "memory_gib", self.memory_gib))
 
     @property
     def optimiser_object(self) -> Optimiser:
@@ -128,6 +145,47 @@ class TrainingConfig:
 
 
 declaration.settings.append(lambda settings: TrainingConfig.of(None, **settings))
+
+
+def new_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings under the names that they have today.
+
+    Raises:
+        InvalidValueError: a setting is given under both names.
+    """
+    for old, new in OLD_NAMES.items():
+        if old in settings and new in settings:
+            raise InvalidValueError(f"{old} and {new} are the same: give {new} alone.")
+    return {OLD_NAMES.get(name, name): value for name, value in settings.items()}
+
+
+def with_effect(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the settings that have an effect beside the others; a record holds all of them."""
+    renamed = new_names(settings)
+    unused = unused_beside(renamed)
+    return {name: value for name, value in renamed.items() if name not in unused}
+
+
+def unused_in_fits(config: TrainingConfig) -> dict[str, str]:
+    """Settings without effect in fits from random weights → why."""
+    takes_memory = hasattr(config.optimiser_object, "memory_gib")
+    return {} if takes_memory else {"memory_gib": "the optimiser forms no matrix"}
+
+
+def unused_beside(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Settings that have no effect beside the others → why.
+
+    Example:
+        >>> unused_beside({"schedule": StandardSchedule(40, 2, 1e-2), "steps": 3})
+        {'points': 'the schedule has its own', 'steps': 'the schedule has its own'}
+    """
+    unused: dict[str, str] = {}
+    if settings.get("schedule") is not None:
+        unused |= dict.fromkeys(("points", "steps"), "the schedule has its own")
+    optimiser = optimiser_from(settings.get("optimiser", TrainingConfig.optimiser))
+    if hasattr(optimiser, "memory_gib"):
+        unused["memory_gib"] = "the optimiser is an object with its own"
+    return unused
 
 
 def _declared(problem: Problem) -> dict[str, Any]:

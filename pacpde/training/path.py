@@ -41,7 +41,7 @@ class SolutionPath:
             trainer.task_transform(self.target.equation_at(problem)),
             self._phase.sampling,
             generator(trainer.seed, "tangent"),
-            int(trainer.config.memory_gib * 2**29),
+            int(trainer.config.step_memory_gib * 2**29),
         )
         return lambda ahead: predict(ahead, trainer.task_transform(self.target.equation_at(ahead)))
 

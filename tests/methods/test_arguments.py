@@ -32,7 +32,9 @@ from pacpde import (
 from pacpde.errors import InvalidValueError, PacpdeError, UnknownNameError
 from pacpde.methods import methods
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
+from pacpde.optim import Adam
 from pacpde.problems import Heat
+from pacpde.training import StandardSchedule
 from pacpde.training.resume import ResumeState
 
 ANSATZ = PhysicsAnsatz(Heat())
@@ -192,7 +194,7 @@ def test_a_table_gives_what_a_transfer_gives() -> None:
         assert record[name] is None
     assert set(record["source_error"].values()) == {None}
     assert record["free_parameters"] == made.n_trainable > 0
-    assert set(record) == set(transfer(SOURCE, TARGET, settings=SHORT, method="scipy").record())
+    assert set(record) == set(transfer(SOURCE, TARGET, method="scipy").record())
     assert "allocated" in made.snapshots and made.recall().stage == "recalled"
 
 
@@ -239,6 +241,34 @@ WITHOUT_EFFECT: dict[str, tuple[Callable[[], Any], str]] = {
             method="nearest_source", among="runs"), "among has no effect on a table"),
     "a tolerance of no reference": (
         lambda: fit(Heat(), steps=1, reference_tolerance=1e-6), "there is to be no reference"),
+    "settings of scipy": (
+        lambda: transfer(SOURCE, TARGET, method="scipy", settings={"points": 60}),
+        "setting points has no effect here, scipy fits no network"),
+    "settings of scipy for many": (
+        lambda: transfer_many(SOURCE, [TARGET], method="scipy", settings={"memory": 1.0}),
+        "setting memory_gib has no effect here, scipy fits no network"),
+    "the optimiser of piggyback": (
+        lambda: transfer(SOURCE, TARGET, method="piggyback", settings={"optimiser": "adam"}),
+        "setting optimiser has no effect here, piggyback takes"),
+    "steps of a method and of the settings": (
+        lambda: transfer(SOURCE, TARGET, method=WarmStart(steps=2), settings={"steps": 3}),
+        "setting steps has no effect here, warm_start has its own, as an option"),
+    "steps of every stage and of the settings": (
+        lambda: transfer(SOURCE, TARGET, steps=2, allocate_steps=2, settings={"steps": 3}),
+        "setting steps has no effect here, pac has its own"),
+    "steps of a method beside a schedule": (
+        lambda: transfer(
+            SOURCE, TARGET, steps=2, settings={"schedule": StandardSchedule(20, 1, 1.0)}),
+        "the option steps has no effect here, the schedule has its own"),
+    "steps of a method on a table": (
+        lambda: transfer_table(
+            fit_table(*TABLE, width=3, steps=1), *TABLE, source_table=TABLE,
+            method=WarmStart(steps=2), settings={"steps": 3}), "setting steps has no effect here"),
+    "memory of an optimiser without": (
+        lambda: fit(Heat(), optimiser="adam", memory_gib=1.0),
+        "setting memory_gib has no effect here, the optimiser forms no matrix"),
+    "memory of an object without": (
+        lambda: fit(Heat(), optimiser=Adam(), memory_gib=1.0), "forms no matrix"),
     "steps of scipy": (lambda: transfer(SOURCE, TARGET, method="scipy", options={"steps": 3}),
         "scipy takes no steps"),
 }  # fmt: skip

@@ -18,6 +18,7 @@ from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.problems import Heat
 
 SETTINGS = {"points": 100, "steps": 6}
+FEW = {"points": 100}  # beside steps of a method's own
 TARGET = Heat(alpha=0.3)
 
 
@@ -39,8 +40,8 @@ def test_the_last_layer_alone_moves(source: Surrogate) -> None:
 
 def test_the_head_of_a_linear_equation_is_solved_in_closed_form(source: Surrogate) -> None:
     """Heat is linear: more steps on the same points find no lower loss."""
-    few = transfer(source, TARGET, method="last_layer", settings=SETTINGS, steps=20)
-    many = transfer(source, TARGET, method="last_layer", settings=SETTINGS, steps=60)
+    few = transfer(source, TARGET, method="last_layer", settings=FEW, steps=20)
+    many = transfer(source, TARGET, method="last_layer", settings=FEW, steps=60)
     assert many.history[-1]["held_out"] == pytest.approx(few.history[-1]["held_out"], rel=0.2)
 
 
@@ -86,7 +87,7 @@ def test_piggyback_leaves_out_what_does_harm_and_changes_nothing_else() -> None:
     worst = head.start + int(weights[head].abs().argmin())
     weights[worst] = 1.0
     spoilt = replace(solved.with_problem(Heat(alpha=0.4)), weights=weights)
-    made = transfer(spoilt, TARGET, method="piggyback", steps=300, settings=SETTINGS)
+    made = transfer(spoilt, TARGET, method="piggyback", steps=300, settings=FEW)
     found = made.surrogate.weights
     assert bool(((found == weights) | (found == 0)).all()) and found[worst] == 0
     assert made.target_error < 0.5 * made.zero_shot_error
@@ -96,7 +97,7 @@ def test_piggyback_leaves_out_what_does_harm_and_changes_nothing_else() -> None:
 def test_a_second_set_of_weights_is_kept_and_counted(
     method: str, source: Surrogate, tmp_path: Any
 ) -> None:
-    made = transfer(source, TARGET, method=method, steps=4, settings=SETTINGS)
+    made = transfer(source, TARGET, method=method, steps=4, settings=FEW)
     checkpoint.save(made.surrogate, tmp_path / "kept")
     kept = checkpoint.load(tmp_path / "kept").recall("source")
     assert torch.equal(kept.weights, source.weights) and kept.problem == source.problem

@@ -1,6 +1,7 @@
 """Settings of a fit: optimisers as objects, names and mappings; outcomes; callbacks of a user."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -8,9 +9,10 @@ from pacpde import fit, transfer, transfer_many
 from pacpde.errors import InvalidValueError, UnknownNameError
 from pacpde.networks.outcome import Outcome
 from pacpde.optim import Adam, LevenbergMarquardt
-from pacpde.problems import Heat
+from pacpde.problems import Heat, Lorenz
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.training import Callback, FitState, Phase, StandardSchedule, TrainingConfig
+from pacpde.training.config import with_effect
 
 SMALL = {"width": 5, "depth": 1, "points": 40, "steps": 3}
 
@@ -49,6 +51,47 @@ def test_what_is_no_optimiser_is_refused(wanted: object, said: str) -> None:
         TrainingConfig.of(None, optimiser=wanted)
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"schedule": StandardSchedule(40, 2, 1.0), "points": 1000},
+            "setting points has no effect",
+        ),
+        ({"schedule": StandardSchedule(40, 2, 1.0), "steps": 3}, "the schedule has its own"),
+        ({"optimiser": LevenbergMarquardt(), "memory_gib": 1.0}, "object with its own"),
+        (
+            {"optimiser": "levenberg_marquardt:damping=1", "memory": 1.0},
+            "setting memory_gib has no",
+        ),
+        ({"memory": 1.0, "memory_gib": 1.0}, "memory and memory_gib are the same"),
+    ],
+)
+def test_settings_without_effect_beside_others_are_refused(
+    settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InvalidValueError, match=said):
+        TrainingConfig.of(Heat(), **settings)
+    with pytest.raises(InvalidValueError, match=said):
+        fit(Heat(), settings=settings)
+
+
+def test_what_a_family_declares_makes_way_for_an_object() -> None:
+    """Lorenz declares points and steps; a record holds settings without effect too."""
+    schedule, optimiser = StandardSchedule(40, 2, 1.0), LevenbergMarquardt(memory_gib=0.5)
+    config = TrainingConfig.of(Lorenz(), schedule=schedule, optimiser=optimiser)
+    assert (config.points, config.steps) == (TrainingConfig.points, TrainingConfig.steps)
+    assert config.phases is schedule and config.step_memory_gib == 0.5
+    assert config.with_steps(3) == config
+    assert with_effect({"optimiser": optimiser, "memory": 2.0, "steps": 3}) == {
+        "optimiser": optimiser, "steps": 3,
+    }  # fmt: skip
+    with pytest.raises(InvalidValueError, match="points has no effect"):
+        TrainingConfig(schedule=schedule, points=40)
+    with pytest.raises(InvalidValueError, match="memory_gib has no effect"):
+        TrainingConfig(optimiser=optimiser, memory_gib=1.0)
+
+
 class OneStep(StandardSchedule):
     """One step on one set of points."""
 
@@ -59,7 +102,13 @@ class OneStep(StandardSchedule):
 def test_the_options_of_an_optimiser_and_a_schedule_act() -> None:
     """The first step of Adam moves every weight by its rate."""
     ends = [
-        fit(Heat(alpha=0.4), **SMALL, optimiser=Adam(lr=rate), schedule=OneStep(40, 1, 1e-2))
+        fit(
+            Heat(alpha=0.4),
+            width=5,
+            depth=1,
+            optimiser=Adam(lr=rate),
+            schedule=OneStep(40, 1, 1e-2),
+        )
         for rate in (1e-3, 3e-3)
     ]
     assert [end.steps for end in ends] == [1, 1]
