@@ -37,9 +37,14 @@ from pacpde.residuals.task import SamplingSpec
 from pacpde.runtime import Runtime, generator, gradients
 from pacpde.training.config import TrainingConfig
 
-ACTIVATIONS = {torch.tanh: "tanh", torch.sin: "sin"} | {
-    dde.nn.activations.get(name): name for name in ("tanh", "sin")
+ACTIVATIONS = {  # function → name, which is the same in DeepXDE
+    torch.tanh: "tanh",
+    torch.sin: "sin",
+    torch.sigmoid: "sigmoid",
+    nn.functional.silu: "swish",
+    nn.functional.gelu: "gelu",
 }
+ACTIVATIONS |= {dde.nn.activations.get(name): name for name in set(ACTIVATIONS.values())}
 PROBES = 64  # points at which a transform is tried
 TOLERANCE = 1e-9  # relative, in float64
 
@@ -162,7 +167,8 @@ def _are_close(one: torch.Tensor, other: torch.Tensor) -> bool:
 def to_surrogate(model: Any, problem: Problem) -> Surrogate:
     """A trained DeepXDE model as a pacpde surrogate, in float64 on the CPU.
 
-    Takes an FNN with tanh or sin throughout, and transforms of inputs and, affine, of outputs.
+    Takes an FNN with tanh, sin, sigmoid, swish or gelu throughout, and transforms of inputs and,
+    affine, of outputs.
     Start and edges are left to residuals, as DeepXDE does, whatever its transforms meet. The
     outcome and the assessment are those of a fit that ended with these weights.
 
@@ -265,7 +271,7 @@ def _network(net: Any) -> Network:
         names = ", ".join(sorted({getattr(own, "__name__", str(own)) for own in functions}))
         raise InvalidValueError(
             f"the network has the activation {names}: the engine carries derivatives through "
-            f"{' or '.join(sorted(set(ACTIVATIONS.values())))}, the same in all layers."
+            f"one of {', '.join(sorted(set(ACTIVATIONS.values())))}, the same in all layers."
         )
     widths = tuple(linear.out_features for linear in net.linears[:-1])
     ends = net.linears[0].in_features, net.linears[-1].out_features

@@ -45,6 +45,9 @@ def fields(surrogate: Any, x: np.ndarray) -> np.ndarray:
         (Burgers(), [2, 7, 7, 1], "tanh"),
         (Heat2D(), [3, 6, 5, 4, 1], "sin"),
         (Lorenz(), [1, 6, 3], ["tanh", "tanh"]),
+        (Heat(), [2, 6, 1], "sigmoid"),
+        (Heat(), [2, 6, 1], "silu"),
+        (Heat(), [2, 6, 1], "gelu"),
     ],
 )
 def test_there_and_back_is_the_same_function(problem: Any, sizes: Any, activation: Any) -> None:
