@@ -62,6 +62,7 @@ def identify(
     from pacpde.cli.points import measurements
     from pacpde.methods.identification import identify as by_surrogate
     from pacpde.methods.identification import identify_by_scipy
+    from pacpde.methods.provenance import of_identification
     from pacpde.networks import checkpoint
     from pacpde.studies import output_folder
 
@@ -71,37 +72,34 @@ def identify(
     check_seed(seed)
     inputs.output_folder(output, source, measured)
     names = unknown or None
-    job = output_folder.Identification(
-        trained, at, values, names, seed, fit.settings, noise, beside_scipy
-    )
-    before = outputs.one_surrogate(job, output, result, source, measured)
-    with before as (done, may_replace):
-        if done is None:
-            with progress_display() as display:
-                found = by_surrogate(
-                    trained, at, values, unknown=names, noise=noise, settings=fit.settings,
-                    seed=seed, progress=display,
-                )  # fmt: skip
-            assert found.surrogate is not None
-            results = {"surrogate": found}
-            if beside_scipy:
-                try:
-                    results["scipy"] = identify_by_scipy(
-                        trained.problem, at, values, unknown=names, noise=noise
-                    )
-                except SolverError as error:
-                    print_note(f"scipy: {error} The surrogate's estimate does not need it.")
-            content: dict[str, Any] = {
-                "family": trained.problem.name,
-                "labels": len(at),
-                "seed": seed,
-                "folder": str(output),
-                **{solver: _content(one) for solver, one in results.items()},
-            }
-            surrogate = replace(found.surrogate, provenance=job.provenance())
-            output_folder.save(job, surrogate, output, content)
-        else:
-            content = done.result
+    call = of_identification(trained, at, values, names, seed, fit.settings)
+    call |= {"noise": noise, "beside_scipy": beside_scipy, "grading": {}}
+
+    def compute() -> output_folder.Fit:
+        with progress_display() as display:
+            found = by_surrogate(
+                trained, at, values, unknown=names, noise=noise, settings=fit.settings, seed=seed,
+                progress=display,
+            )  # fmt: skip
+        assert found.surrogate is not None
+        results = {"surrogate": found}
+        if beside_scipy:
+            try:
+                results["scipy"] = identify_by_scipy(
+                    trained.problem, at, values, unknown=names, noise=noise
+                )
+            except SolverError as error:
+                print_note(f"scipy: {error} The surrogate's estimate does not need it.")
+        content: dict[str, Any] = {
+            "family": trained.problem.name,
+            "labels": len(at),
+            "seed": seed,
+            "folder": str(output),
+            **{solver: _content(one) for solver, one in results.items()},
+        }
+        return replace(found.surrogate, provenance=call), content
+
+    _, content, may_replace = outputs.one_surrogate(call, output, result, compute, source, measured)
     shown = {name: content[name] for name in ("surrogate", "scipy") if name in content}
     rows = [
         [solver, name, Number(f"{one['value']:.6g}"), _error(one["standard_error"]),

@@ -1,43 +1,51 @@
 """Check the place of an output: it has this command's result, something else, or nothing."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pacpde.cli import inputs
 from pacpde.cli.options import ResultOptions
 from pacpde.cli.streams import print_note
 from pacpde.datasets import load
 from pacpde.errors import DataFileError
+from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Problem
 from pacpde.reference import Reference, default_tolerance
 from pacpde.studies import output_folder
 
 
-@contextmanager
 def one_surrogate(
-    job: output_folder.Job, output: Path, result: ResultOptions, *taken: Path
-) -> Iterator[tuple[output_folder.StoredResult | None, bool]]:
-    """A surrogate's folder for one command alone, with what the same command left there.
+    call: output_folder.Call,
+    output: Path,
+    result: ResultOptions,
+    compute: Callable[[], output_folder.Fit],
+    *taken: Path,
+) -> tuple[Surrogate, dict[str, Any], bool]:
+    """The surrogate and the result that the same command left in a folder, else what it computes.
 
     Gives also whether the file of `--json` may be replaced.
 
     Args:
+        compute: the surrogate and the result, which are then stored in the folder.
         taken: what else the command reads or writes.
     """
     json, overwrite = result.json, result.overwrite
     inputs.json_target(json, output, *taken)
-    with output_folder.reserved(job, output, overwrite=overwrite) as stored:
+    with output_folder.reserved(call, output, overwrite=overwrite) as stored:
         replace = inputs.json_target(
-            json, output, *taken, overwrite=overwrite, own=lambda: stored and stored.result
+            json, output, *taken, overwrite=overwrite, own=lambda: stored and stored[1]
         )
-        if stored is not None:
+        if stored is None:
+            stored = compute()
+            output_folder.save(call, stored[0], output, stored[1])
+        else:
             # where the command was killed between the two
             output_folder.resume_state(output).clear()
             print_note(
                 f"{output} holds the result of this command already; --overwrite makes it anew."
             )
-        yield stored, replace
+    return *stored, replace
 
 
 def solved_before(

@@ -39,14 +39,13 @@ def train(
         problem, check_seed(seed), Runtime(device, dtype), fit.settings, choice_inputs(*choice)
     )
     fit.check(unused_in_fits(job.config))
-    with outputs.one_surrogate(job, output, result) as (finished, replace):
-        if finished is None:
-            certified = grading_reference(problem, *choice, print_note)
-            with progress_display() as display:
-                surrogate = job.run(display, output_folder.resume_state(output, job.key))
-            content = tables.trained(surrogate, certified, output, seed)
-            output_folder.save(job, surrogate, output, content)
-        else:
-            surrogate, content = finished.surrogate, finished.result
+
+    def compute() -> output_folder.Fit:
+        certified = grading_reference(problem, *choice, print_note)
+        with progress_display() as display:
+            surrogate = job.run(display, output_folder.resume_state(output, job.key))
+        return surrogate, tables.trained(surrogate, certified, output, seed)
+
+    surrogate, content, replace = outputs.one_surrogate(job.provenance(), output, result, compute)
     result.emit(content, tables.training(content), replace=replace)
     exit_for({str(problem): surrogate}, fit.settings, output)

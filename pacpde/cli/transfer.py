@@ -81,21 +81,20 @@ def transfer(
         training, target, way, {}, chosen.labels, chosen.noise, chosen.physics, **vars(grading)
     )
     inputs.output_folder(output, source)
-    with outputs.one_surrogate(job, output, result, source) as (finished, replace):
-        if finished is None:
-            references = transfer_references(
-                trained.problem, target, grading.reference, grading.reference_tolerance, print_note
-            )
-            check_label_source(chosen.labels, references.target, grading.reference)
-            with progress_display() as display:
-                transferred = job.transfer(
-                    training.surrogate, references=references, progress=display,
-                    resume_state=output_folder.resume_state(output, job.key),
-                )  # fmt: skip
-            surrogate, record = transferred.surrogate, transferred.record()
-            output_folder.save(job, surrogate, output, record)
-        else:
-            surrogate, record = finished.surrogate, finished.result
+
+    def compute() -> output_folder.Fit:
+        references = transfer_references(
+            training.problem, target, grading.reference, grading.reference_tolerance, print_note
+        )
+        check_label_source(chosen.labels, references.target, grading.reference)
+        state = output_folder.resume_state(output, job.key)
+        with progress_display() as display:
+            transferred = job.transfer(training.surrogate, references, display, state)
+        return transferred.surrogate, transferred.record()
+
+    surrogate, record, replace = outputs.one_surrogate(
+        job.provenance(), output, result, compute, source
+    )
     table = printing.record_table(str(target), [record])
     result.emit(record, table, f"written to {output}", replace=replace)
     exit_for({method: surrogate}, fit.settings, output)

@@ -1,12 +1,10 @@
 """The folder of a command that makes one surrogate, which resumes where it was cut off."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Any
 
 from pacpde.errors import DataFileError, OutputError
 from pacpde.files import follow
@@ -17,57 +15,24 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.runtime import versions
 from pacpde.training.resume import ResumeState
 
-
-class Job(Protocol):
-    """A job that produces one surrogate: a `Training`, or a `Cell` whose source is trained."""
-
-    def provenance(self) -> dict[str, Any]:
-        """The provenance of the surrogate."""
-        ...
-
-
-@dataclass(frozen=True)
-class Identification:
-    """A search for coefficients that starts from a source surrogate."""
-
-    source: Surrogate
-    points: np.ndarray
-    values: np.ndarray
-    unknown: Sequence[str] | None
-    seed: int
-    settings: Mapping[str, Any]
-    noise: float | None = None
-    beside_scipy: bool = False
-
-    def provenance(self) -> dict[str, Any]:
-        """The provenance of the result."""
-        return provenance.of_identification(
-            self.source, self.points, self.values, self.unknown, self.seed, self.settings
-        ) | {"noise": self.noise, "beside_scipy": self.beside_scipy, "grading": {}}
-
-
-@dataclass(frozen=True)
-class StoredResult:
-    """The result of a finished command, read from its folder."""
-
-    surrogate: Surrogate
-    result: dict[str, Any]
+Fit = tuple[Surrogate, dict[str, Any]]  # a surrogate, and the command's result
+Call = Mapping[str, Any]  # the provenance of a command's surrogate
 
 
 @contextmanager
-def reserved(job: Job, output: Path, *, overwrite: bool = False) -> Iterator[StoredResult | None]:
+def reserved(call: Call, output: Path, *, overwrite: bool = False) -> Iterator[Fit | None]:
     """The folder `output` for one command alone, as long as the block runs.
 
-    Gives the result of the same command that is there, None if there is none or with `overwrite`.
+    Gives what the same command left there, None if it left nothing or with `overwrite`.
 
     Raises OutputError where another process is at work in it, or where it holds another surrogate
     that is not to be overwritten.
     """
     with locked(_hidden(output) / ".lock", output, remove=True):
-        yield None if overwrite else load(job, output)
+        yield None if overwrite else load(call, output)
 
 
-def load(job: Job, output: Path) -> StoredResult | None:
+def load(call: Call, output: Path) -> Fit | None:
     """The result of the same command in the folder `output`; None if there is none.
 
     Raises OutputError where the folder holds another surrogate.
@@ -81,9 +46,9 @@ def load(job: Job, output: Path) -> StoredResult | None:
     except DataFileError:
         difference = " that cannot be read"
     else:
-        if result is not None and provenance.same_call(surrogate.provenance, job.provenance()):
-            return StoredResult(surrogate, result)
-        other = provenance.differences(surrogate.provenance, job.provenance())
+        if result is not None and provenance.same_call(surrogate.provenance, call):
+            return surrogate, result
+        other = provenance.differences(surrogate.provenance, call)
         if surrogate.provenance and set(other) <= {"code", *versions()}:
             difference = " that another version of pacpde, or of what it stands on, made"
         elif "call" in other and "call" in surrogate.provenance:
@@ -96,11 +61,10 @@ def load(job: Job, output: Path) -> StoredResult | None:
     )
 
 
-def save(job: Job, surrogate: Surrogate, output: Path, result: Mapping[str, Any]) -> None:
+def save(call: Call, surrogate: Surrogate, output: Path, result: Mapping[str, Any]) -> None:
     """Store the surrogate and the result of a command, and delete its resume state."""
-    grading = job.provenance().get("grading", {})
-    graded = replace(surrogate, provenance={**surrogate.provenance, "grading": grading})
-    checkpoint.save(graded, follow(output), result=result)
+    about = {**surrogate.provenance, "grading": call["grading"]}
+    checkpoint.save(replace(surrogate, provenance=about), follow(output), result=result)
     resume_state(output).clear()
 
 
