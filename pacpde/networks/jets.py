@@ -114,11 +114,12 @@ def vjp(s: Slopes, z: torch.Tensor, names: Sequence[str], gradient: torch.Tensor
     if order(names) <= 2:
         _add_second_order(s, dict(zip(names, z.unbind(-3), strict=True)), inner, outer)
         return result
-    bent = dict(zip(names, activate(s[1:], z, names).unbind(-3), strict=True))  # jet of f'(z)
+    slope_jet = activate(s[1:], z, names)  # of f'(z)
+    slope = dict(zip(names, slope_jet.unbind(-3), strict=True))
     for name in names[1:]:
         for count, first, second in product_rule(name):
             if first:
-                inner[second].addcmul_(outer[name], bent[first], value=count)
+                inner[second].addcmul_(outer[name], slope[first], value=count)
     return result
 
 

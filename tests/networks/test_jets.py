@@ -146,6 +146,27 @@ def test_the_product_rule_counts_subsets() -> None:
     assert sum(count for count, _, _ in product_rule("txyy")) == 16
 
 
+def test_second_order_is_rounded_as_it_always_was() -> None:
+    """Fits of one seed have the same bits in every version."""
+    names = ("", "t", "x", "tx", "xx")
+    z = torch.tensor(np.random.default_rng(7).normal(size=(5, 40, 9)))
+    value, t, x, tx, xx = z
+    s = slopes("tanh", value, 3)
+    f, g = torch.tanh(value), 1 - torch.tanh(value) * torch.tanh(value)
+    curved = -2 * f * g
+    expected = [f, g * t, g * x, g * tx + curved * t * x, g * xx + curved * x * x]
+    assert torch.equal(activate(s, z, names), torch.stack(expected))
+
+    gradient = torch.tensor(np.random.default_rng(8).normal(size=(1, 5, 40, 9)))
+    _, _, along_x, _, along_xx = gradient[0]
+    third = g * (4 - 6 * g)
+    found = vjp(s, z[[0, 2, 4]], ("", "x", "xx"), gradient[:, [0, 2, 4]])[0]
+    inner = (gradient[0, 0] * g).addcmul(curved * along_x, x).addcmul(curved * along_xx, xx)
+    in_x = (along_x * g).addcmul(curved * along_xx, x).addcmul(curved * along_xx, x)
+    expected = [inner.addcmul(third * along_xx, x * x), in_x, along_xx * g]
+    assert torch.equal(found, torch.stack(expected))
+
+
 @pytest.mark.parametrize("names", [NAMES, ("", "x", "xx"), ("", "t"), ("",), *HIGHER])
 @pytest.mark.parametrize("activation", ["tanh", "sin"])
 def test_the_vjp_is_autograd(activation: str, names: tuple[str, ...]) -> None:
