@@ -64,7 +64,9 @@ if TYPE_CHECKING:
     from pacpde.methods.two_checkpoints import TwoCheckpoints
     from pacpde.methods.warm_start import WarmStart
     from pacpde.networks.checkpoint import load, save
+    from pacpde.networks.mlp import MLP
     from pacpde.networks.outcome import Outcome
+    from pacpde.networks.protocol import Network
     from pacpde.networks.surrogate import Surrogate
     from pacpde.optim.scheduler import BatchError
     from pacpde.physics import Problem
@@ -114,7 +116,9 @@ _NAMES = {
     "methods.two_checkpoints": "TwoCheckpoints",
     "methods.warm_start": "WarmStart",
     "networks.checkpoint": "load save",
+    "networks.mlp": "MLP",
     "networks.outcome": "Outcome",
+    "networks.protocol": "Network",
     "networks.surrogate": "Surrogate",
     "optim.scheduler": "BatchError",
     "physics": "Problem",

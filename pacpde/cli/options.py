@@ -73,7 +73,7 @@ Plugin = Annotated[
         metavar="FILE",
         callback=_load_plugins,
         is_eager=True,
-        help="A Python file with families or methods of your own; may be repeated.",
+        help="A Python file with families, methods or networks of your own; may be repeated.",
     ),
 ]
 Until = Annotated[
@@ -106,6 +106,14 @@ class FitOptions:
         None
     )
     depth: Annotated[int | None, typer.Option(help=f"Hidden layers. {_else('depth')}")] = None
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[:OPTION=VALUE,...]",
+            help="Another network than the dense one of --width and --depth, of a --plugin of "
+            "yours.",
+        ),
+    ] = None
     points: Annotated[
         int | None, typer.Option(help=f"Collocation points drawn at a time. {_else('points')}")
     ] = None
@@ -171,6 +179,7 @@ class RefitOptions(FitOptions):
 
     width: None = field(default=None, init=False)
     depth: None = field(default=None, init=False)
+    network: None = field(default=None, init=False)
     soft: bool = field(default=False, init=False)
 
 

@@ -29,12 +29,19 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
 from pacpde.runtime import Runtime
 from pacpde.training.callbacks import Callback
-from pacpde.training.config import TrainingConfig, new_names, unused_in_fits, with_effect
+from pacpde.training.config import (
+    DENSE,
+    TrainingConfig,
+    new_names,
+    unused_beside,
+    unused_in_fits,
+    with_effect,
+)
 from pacpde.training.resume import ResumeState
 
 Settings = Mapping[str, Any] | TrainingConfig
 # settings without effect → why
-OF_THE_SOURCE = dict.fromkeys(("width", "depth", "activation"), "the network is the source's")
+OF_THE_SOURCE = dict.fromkeys((*DENSE, "network"), "the network is the source's")
 OF_AN_EQUATION = dict.fromkeys(("points", "hard"), "a table has no equation")
 
 
@@ -58,7 +65,10 @@ def config_of_fit(
     given = _given(settings, shorthand, {**(unused or {}), **_unused_by(method)}, method)
     if isinstance(settings, TrainingConfig):
         return settings
-    config = TrainingConfig.of(problem, **{**(defaults or {}), **given})
+    others = {**(defaults or {}), **given}
+    unused = unused_beside(others)
+    others = {name: others[name] for name in others if name in given or name not in unused}
+    config = TrainingConfig.of(problem, **others)
     check_unused(given, unused_in_fits(config))
     return config
 

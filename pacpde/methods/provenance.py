@@ -35,7 +35,11 @@ NOT_COMPARED = ("threads", "stacked", "references")
 
 def of_fit(problem: Problem, config: TrainingConfig, seed: int, runtime: Runtime) -> Provenance:
     """Provenance of a call of `fit`."""
-    return _about("fit", runtime, problem=of_problem(problem), seed=seed, settings=config.as_json())
+    network = config.network
+    own = {"network_source": source_hash(foreign_classes(type(network)))} if network else {}
+    return _about(
+        "fit", runtime, problem=of_problem(problem), seed=seed, settings=config.as_json(), **own
+    )
 
 
 def of_transfer(

@@ -59,7 +59,8 @@ def fit(
 
     Args:
         settings: of the fit, see `pacpde.TrainingConfig`: a mapping such as {"steps": 20}, or a
-            `TrainingConfig`. Other keywords are settings too, as in fit(problem, steps=20).
+            `TrainingConfig`. Other keywords are settings too, as in fit(problem, steps=20), or
+            fit(problem, network=MLP(2, 1, width=30)) for a network of your own.
         seed: of weights and points; the same seed gives the same bits on the same machine with the
             same number of threads (`OMP_NUM_THREADS`), which the surrogate's provenance tells.
         progress: called with an `Update` after every refresh.
@@ -84,7 +85,9 @@ def fit(
     config = config_of_fit(problem, settings, shorthand)
     graded = grading_reference(problem, reference, reference_tolerance)
     task = PhysicsTask(problem, hard=config.hard, seed=check_seed(seed), runtime=runtime)
-    network = config.build_network(task.ansatz(SamplingSpec()))
+    ansatz = task.ansatz(SamplingSpec())
+    config = config.with_built_network(ansatz)
+    network = config.build_network(ansatz)
     called = _callbacks(problem, runtime, graded, resume_state, progress, callbacks)
     provenance = of_fit(problem, config, seed, runtime)
     surrogate, _ = yield from steps_of(train_from_scratch)(task, network, config, seed, called)

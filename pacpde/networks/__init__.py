@@ -3,10 +3,12 @@
 from pacpde.networks.activations import Activation
 from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz, network_for
 from pacpde.networks.batch import Ansatz, Batch, MeanBatch
+from pacpde.networks.mlp import MLP
 from pacpde.networks.protocol import Columns, Factors, Network
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
 
 __all__ = [
+    "MLP",
     "Activation",
     "Ansatz",
     "Batch",

@@ -64,7 +64,10 @@ class Training:
     def __post_init__(self) -> None:
         check_problem(self.problem, "source")
         check_seed(self.seed)
-        self.config  # noqa: B018  its own checks
+        if self.config.network is not None and self.trained is None:  # named by what it is
+            config = self.config.with_built_network(PhysicsAnsatz(self.problem))
+            object.__setattr__(self, "settings", {**self.settings, "network": config.network})
+            vars(self)["config"] = config
 
     @cached_property
     def config(self) -> TrainingConfig:
@@ -101,7 +104,7 @@ class Training:
     def _seedless(self) -> dict[str, Any]:
         about = {
             **provenance.comparable(self.provenance()),
-            "made_by": identity(type(self.problem)),
+            "made_by": identity(*map(type, self._made_by)),
         }
         del about["seed"]
         if self.together:
@@ -110,6 +113,12 @@ class Training:
             about["origin"] = provenance.comparable(self.trained.provenance)
             about["weights"] = provenance.weights_hash(self.trained)
         return about
+
+    @property
+    def _made_by(self) -> list[object]:
+        """The objects whose classes may be a user's own."""
+        network = self.config.network
+        return [self.problem] if network is None else [self.problem, network]
 
     @cached_property
     def shape(self) -> str:

@@ -93,7 +93,7 @@ class DaskExecutor:
 
     Attributes:
         client: a `distributed.Client`.
-        plugins: files with families or methods, that workers find under the same paths.
+        plugins: files with families, methods or networks, that workers find under the same paths.
     """
 
     client: Any

@@ -16,6 +16,7 @@ from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.files import key_of
 from pacpde.methods import TransferResult
 from pacpde.methods.arguments import method_of
+from pacpde.networks.kinds import known_kind
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Problem, families
 from pacpde.physics.fingerprint import Fingerprint
@@ -63,7 +64,8 @@ def rerun(
         reference: of the target, where the records were graded by a user's own.
 
     Raises:
-        DataFileError: a record says too little, or its family was changed since.
+        DataFileError: a record says too little, its family was changed since, or the kind of its
+            network is not known here.
     """
     provenances = [_checked(record) for record in records]
     results = _Results(progress, reference)
@@ -154,6 +156,8 @@ def _check(about: Any) -> None:
         )
     if call != "recall":
         _problem(about["problem"])
+    if call == "fit" and "network" in about["settings"]:
+        known_kind(about["settings"]["network"]["name"], "the source")
     if call == "transfer":
         method_of(about["method"], about["options"])
         _check(about["source"])

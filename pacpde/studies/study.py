@@ -18,7 +18,7 @@ class Study:
 
     Attributes:
         text: of the file.
-        plugins: files with families or methods that it needs.
+        plugins: files with families, methods or networks that it needs.
         tuned: the file that `pacpde study choose` wrote, whose options it takes.
         device: that its fits run on.
         names: of the cells, as their rows have them. A study read back from a folder has those

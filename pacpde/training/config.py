@@ -9,7 +9,9 @@ from pacpde.checks import check_count, check_flag, check_number, check_unused
 from pacpde.errors import InvalidValueError, unknown
 from pacpde.networks.ansatz import network_for
 from pacpde.networks.batch import Ansatz
-from pacpde.networks.mlp import DEEPEST, WIDEST, Network
+from pacpde.networks.choice import Choice, build_network, describe_choice, network_from
+from pacpde.networks.mlp import DEEPEST, WIDEST
+from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.base import Optimiser, describe_optimiser, make_optimiser, optimiser_from
 from pacpde.physics import declaration
@@ -19,6 +21,7 @@ from pacpde.training.schedule import Schedule, StandardSchedule
 MIN_MEMORY, MAX_MEMORY = 0.01, 2.0**20  # GiB; less cuts a step into pieces that take minutes
 TINY, HIGHEST = 1e-300, 1e6  # the highest frequency is far beyond what a network resolves
 OLD_NAMES = {"memory": "memory_gib"}  # as records and older calls have them
+DENSE = ("width", "depth", "activation")  # of the dense network of a fit that is given none
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class TrainingConfig:
     """Settings of a fit.
 
     Attributes:
-        width, depth, activation: of the dense network.
+        width, depth, activation: of the dense network of a fit that is given no other.
         frequency: of its first layer at the start, see `Network.init_weights`.
         points: collocation points of one refresh.
         steps: maximal number of steps of the last phase of a fit. New points are drawn every 20
@@ -44,6 +47,11 @@ class TrainingConfig:
             beside an optimiser that is an object with a memory of its own.
         schedule: phases of your own, beside which `points` and `steps` are refused; by default
             `StandardSchedule`.
+        network: in place of the dense one: a network such as `MLP(2, 1, width=30)`; or what makes
+            one of the numbers of inputs and outputs, a function as `lambda inputs, outputs:
+            MLP(inputs, outputs, width=30)` or a class as `MLP`; or its name ("mlp"), with options
+            ("mlp:width=30"), or these as a mapping ({"name": "mlp", "width": 30}). Width, depth and
+            activation are then its own: those of the family do not apply, others are refused.
 
     Example:
         >>> TrainingConfig.of(Heat(alpha=0.4), points=500, optimiser="adam:lr=1e-2").points
@@ -61,6 +69,7 @@ class TrainingConfig:
     tolerance: float = 1e-2
     memory_gib: float = 2.0
     schedule: Schedule | None = None
+    network: Choice | str | Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, problem: Problem | None, **settings: Any) -> "TrainingConfig":
@@ -75,7 +84,7 @@ class TrainingConfig:
             if name not in (*known, *OLD_NAMES):
                 raise unknown("setting of a fit", name, known)
         changed = new_names(settings)
-        declared = _declared(problem) if problem else {}
+        declared = _declared(problem)
         unused = unused_beside({**declared, **changed})
         check_unused(changed, unused)
         declared = {name: value for name, value in declared.items() if name not in unused}
@@ -95,6 +104,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "optimiser", optimiser_from(self.optimiser))
+        object.__setattr__(self, "network", network_from(self.network))
         for name, most in (("width", WIDEST), ("depth", DEEPEST), ("points", inf), ("steps", inf)):
             check_count(name, getattr(self, name), 1, most)
         check_number("tolerance", self.tolerance, TINY, inf, expected="a number above 0")
@@ -131,12 +141,34 @@ class TrainingConfig:
         return self.schedule or StandardSchedule(self.points, self.steps, self.tolerance)
 
     def build_network(self, ansatz: Ansatz) -> Network:
-        """A dense network of this size in an ansatz."""
-        return network_for(ansatz, self.width, self.depth, self.activation)
+        """The network of a fit in an ansatz: a dense one of this size, or the one that was given.
+
+        Raises:
+            InvalidValueError: the given one does not suit the ansatz.
+        """
+        choice = network_from(self.network)
+        if choice is None:
+            return network_for(ansatz, self.width, self.depth, self.activation)
+        network = build_network(choice, ansatz)
+        declared = _declared(ansatz.problem_or_none).get("frequency")
+        if self.frequency not in (None, declared) and not network.uses_frequency:
+            why = f"the random weights of a {type(network).__name__} do not depend on it"
+            check_unused(["frequency"], {"frequency": why})
+        return network
+
+    def with_built_network(self, ansatz: Ansatz) -> "TrainingConfig":
+        """The same, where a network was given with that network for an ansatz."""
+        if self.network is None:
+            return self
+        return replace(self, network=self.build_network(ansatz))
 
     def as_json(self) -> dict[str, Any]:
         """The settings as a JSON object, as in records."""
         settings: dict[str, Any] = {own.name: getattr(self, own.name) for own in fields(self)}
+        network = network_from(settings.pop("network"))
+        if network is not None:
+            settings = {name: settings[name] for name in settings if name not in DENSE}
+            settings["network"] = describe_choice(network)
         settings["optimiser"] = describe_optimiser(self.optimiser)
         settings["memory"] = settings.pop("memory_gib")
         if settings.pop("schedule") is not None:
@@ -182,14 +214,18 @@ def unused_beside(settings: Mapping[str, Any]) -> dict[str, str]:
     unused: dict[str, str] = {}
     if settings.get("schedule") is not None:
         unused |= dict.fromkeys(("points", "steps"), "the schedule has its own")
+    if settings.get("network") is not None:
+        unused |= dict.fromkeys(DENSE, "the network that is given has its own")
     optimiser = optimiser_from(settings.get("optimiser", TrainingConfig.optimiser))
     if hasattr(optimiser, "memory_gib"):
         unused["memory_gib"] = "the optimiser is an object with its own"
     return unused
 
 
-def _declared(problem: Problem) -> dict[str, Any]:
+def _declared(problem: Problem | None) -> dict[str, Any]:
     """What a problem declares; of several time windows, more of it for a longer time span."""
+    if problem is None:
+        return {}
     declared = dict(problem.recipe)
     if problem.time_windows > 1 and problem.span_ratio > 1:
         points = declared.get("points", TrainingConfig.points)

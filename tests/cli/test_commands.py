@@ -20,6 +20,7 @@ from pacpde import load
 from pacpde.errors import ExtrapolationWarning
 from pacpde.methods import methods
 from pacpde.physics import families
+from pacpde.plugins import scope
 from pacpde.studies import records
 
 SMALL = ["--width", "10", "--depth", "2", "--points", "200", "--steps", "20"]
@@ -391,3 +392,51 @@ def test_transfer_from_the_nearest_of_several_sources(
     assert ended.status == 0
     assert json.loads(ended.out)["source"] == {"alpha": 0.2}
     assert "starting from other, heat(alpha=0.2)" in ended.err
+
+
+def test_a_network_of_a_plugin(call: Callable) -> None:
+    """Trained, transferred, compared and made again by its name, where its file is given."""
+    plugin = "--plugin", Path(__file__).parents[1] / "networks" / "user_networks.py"
+    network = "--network", "sines:count=30", "--points", "100", "--steps", "10"
+    with scope():
+        made = call("train", "heat", "alpha=0.4", *network, *plugin, "-o", "source")
+        assert "unknown" not in made.err and load("source").network.size == 30
+        assert call(
+            "transfer", "source", "alpha=0.35", "--method", "warm_start", *plugin, "-o", "target",
+            "--json", "record.json",
+        ).err.count("Error") == 0  # fmt: skip
+        assert json.loads(Path("record.json").read_text())["total_parameters"] == 30
+    with scope():
+        assert call("rerun", "record.json", *plugin).status == 0
+        ended = call("train", "heat", *network, "--width", "5", *plugin, "-o", "other")
+        assert ended.status == 2 and "--width has no effect here, the network" in " ".join(
+            ended.err.split()
+        )
+    for words in (["rerun", "record.json"], ["transfer", "source", "alpha=0.3", "-o", "new"]):
+        ended = call(*words)
+        assert ended.status == 2 and "--plugin" in ended.err and "'sines'" in ended.err
+    ended = call("train", "heat", *network, "-o", "other")
+    assert ended.status == 2 and "unknown network 'sines'" in ended.err
+    assert not Path("other").exists() and not Path("new").exists()
+
+
+def test_a_study_of_a_network_of_its_plugin(call: Callable) -> None:
+    file = Path(__file__).parents[1] / "networks" / "user_networks.py"
+    Path("mine.py").write_text(file.read_text())
+    Path("study.toml").write_text("""
+        methods = ["warm_start"]
+        plugins = ["mine.py"]
+        settings = { network = { name = "sines", count = 20 }, points = 60, steps = 3 }
+        [[transfers]]
+        family = "heat"
+        targets = [{ alpha = 0.3 }]
+    """)
+    with scope():
+        assert call("study", "run", "study.toml", "-o", "out").status in (0, 1)
+    ended = call("study", "check", "out/study.toml")
+    assert "mine.py" in ended.err and "--trust" in ended.err
+    with scope():
+        ended = call("study", "run", "out/study.toml", "--trust", "-o", "out", "--json", "-")
+        (row,) = json.loads(ended.out)["records"]
+        assert row["total_parameters"] == 20
+        assert row["provenance"]["source"]["settings"]["network"]["name"] == "sines"

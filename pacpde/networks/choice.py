@@ -1,0 +1,193 @@
+"""The network of a fit, as a user gives it: an object, a function that makes one, or a name."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from pacpde.errors import InvalidValueError, PacpdeError, short, unknown
+from pacpde.expressions import evaluate
+from pacpde.networks.batch import Ansatz
+from pacpde.networks.kinds import PLUGIN, describe
+from pacpde.networks.protocol import Network, networks
+
+Maker = Callable[[int, int], Network]  # (inputs, outputs) → network
+Choice = Network | Maker
+WRITE = "write network=MLP(2, 1, width=30), or network=lambda inputs, outputs: MLP(inputs, outputs)"
+
+
+@dataclass(frozen=True)
+class NamedNetwork:
+    """A kind of network with options, which makes a network of any numbers of inputs and outputs.
+
+    Attributes:
+        kind: its name.
+        options: settings but for inputs and outputs.
+
+    Example:
+        >>> NamedNetwork("mlp", {"width": 30, "depth": 2})(2, 1)
+        MLP(inputs=2, outputs=1, width=30, depth=2, activation='tanh')
+    """
+
+    kind: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, inputs: int, outputs: int) -> Network:
+        given = {"inputs": inputs, "outputs": outputs, **self.options}
+        return networks.get(self.kind).from_settings(given)
+
+
+def network_from(wanted: Any) -> Choice | None:
+    """A network or a function that makes one as it is; an object out of a name or a description.
+
+    Args:
+        wanted: a network, a function of the numbers of inputs and outputs that makes one (a class
+            will do), "mlp", "mlp:width=30,activation=sin", or these as a mapping, as
+            {"name": "mlp", "width": 30}; None for none.
+
+    Raises:
+        UnknownNameError: there is no such kind of network, or it has no such option.
+        InvalidValueError: it is none of these.
+
+    Example:
+        >>> network_from("mlp:width=30,activation=sin")(2, 1)
+        MLP(inputs=2, outputs=1, width=30, depth=4, activation='sin')
+    """
+    if wanted is None or isinstance(wanted, Network):
+        return wanted
+    if isinstance(wanted, str):
+        return network_from(_parsed(wanted))
+    if isinstance(wanted, Mapping):
+        options = dict(wanted)
+        return _named(str(options.pop("name", None)), options)
+    if isinstance(wanted, nn.Module):
+        raise InvalidValueError(
+            f"network is a torch module ({type(wanted).__name__}), which a fit cannot "
+            "differentiate in its inputs yet: take a network of pacpde, or see "
+            "pacpde.interop.modules for modules that you train yourself."
+        )
+    if not callable(wanted):
+        raise InvalidValueError(f"network is {short(wanted)}, expected a network: {WRITE}.")
+    return wanted
+
+
+def build_network(choice: Choice, ansatz: Ansatz) -> Network:
+    """The network of a choice in an ansatz.
+
+    Raises:
+        InvalidValueError: it does not suit the ansatz, or is no complete network.
+    """
+    inputs, outputs = ansatz.inputs, ansatz.outputs
+    network = choice if isinstance(choice, Network) else _called(choice, inputs, outputs)
+    ends = getattr(network, "inputs", None), getattr(network, "outputs", None)
+    if ends != (inputs, outputs):
+        raise _unsuitable(ends, ansatz)
+    _check_shapes(network)
+    return network
+
+
+def describe_choice(choice: Choice) -> dict[str, Any] | str:
+    """A choice as JSON: what makes it again, or at least says what it was."""
+    if isinstance(choice, Network):
+        return describe(choice)
+    if isinstance(choice, NamedNetwork):
+        return {"name": choice.kind, **choice.options}
+    return str(getattr(choice, "__qualname__", repr(choice)))
+
+
+def _named(kind: str, options: dict[str, Any]) -> Choice:
+    """The network of a description; what makes it where it has no inputs and outputs."""
+    if kind not in networks.names():
+        error = unknown("network", kind, networks.names())
+        raise type(error)(f"{str(error).rstrip('.')}; for one of your own, {PLUGIN}.")
+    known = inspect.signature(networks.get(kind)).parameters
+    for name in options:
+        if name not in known:
+            raise unknown(f"option of the network {kind}", name, known)
+    named = NamedNetwork(kind, options)
+    if {"inputs", "outputs"} <= set(options):
+        return _called(named, options["inputs"], options["outputs"])
+    return named
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """ "mlp:width=30" as a mapping."""
+    name, colon, rest = text.partition(":")
+    options: dict[str, Any] = {"name": name.strip()}
+    for part in rest.split(",") if colon else []:
+        key, equals, value = (word.strip() for word in part.partition("="))
+        if not equals or not key or key in options:
+            raise InvalidValueError(
+                f"network is {short(text)}, expected a name with options, each once, as in "
+                '"mlp:width=30,depth=2".'
+            )
+        options[key] = _value(value)
+    return options
+
+
+def _value(text: str) -> int | float | bool | str:
+    """A value of an option: a whole number, arithmetic, true, false, or a word."""
+    if text.lstrip("+-").isdecimal():
+        return int(text)
+    if text in ("true", "false"):
+        return text == "true"
+    try:
+        return evaluate(text)
+    except InvalidValueError:
+        return text
+
+
+def _called(maker: Maker, inputs: int, outputs: int) -> Network:
+    """What a function of the numbers of inputs and outputs makes."""
+    try:
+        network = maker(inputs, outputs)
+    except PacpdeError:
+        raise
+    except Exception as error:  # of the user's function
+        raise InvalidValueError(
+            f"network is {short(maker)}, which was called with inputs={inputs} and "
+            f"outputs={outputs} and raised {type(error).__name__}: {error}. Expected a function "
+            f"of these two numbers that makes a network: {WRITE}."
+        ) from error
+    if not isinstance(network, Network):
+        raise InvalidValueError(
+            f"network is {short(maker)}, which makes {short(network)}, expected a network: {WRITE}."
+        )
+    return network
+
+
+def _unsuitable(ends: tuple[object, object], ansatz: Ansatz) -> InvalidValueError:
+    problem = ansatz.problem_or_none
+    why = "an input for each axis, two for a periodic one, and an output for each field"
+    return InvalidValueError(
+        f"the network has inputs={ends[0]} and outputs={ends[1]}, and {problem or 'the table'} "
+        f"needs inputs={ansatz.inputs} and outputs={ansatz.outputs} "
+        f"({why if problem else 'its columns and its targets'}): make it with these, or write "
+        "network=lambda inputs, outputs: MLP(inputs, outputs)."
+    )
+
+
+def _check_shapes(network: Network) -> None:
+    """Refuse a network whose weights or outputs have other shapes than it says.
+
+    Outputs of one column would be taken for all fields.
+    """
+    kind, size = type(network).__name__, network.size
+    weights = network.init_weights(np.random.default_rng(0))
+    if np.shape(weights) != (size,) or network.layout.size != size:
+        raise InvalidValueError(
+            f"the network {kind} has size {size}, its init_weights give {np.shape(weights)} and "
+            f"its layout has {network.layout.size} entries: they must be the same number."
+        )
+    points = torch.from_numpy(np.zeros((1, 3, network.inputs)))
+    with torch.no_grad():
+        got = tuple(network.forward(torch.from_numpy(np.array(weights)), points, ("",)).shape)
+    if got != (1, 3, network.outputs):
+        raise InvalidValueError(
+            f"the network {kind} gives outputs {got} at 3 points, expected "
+            f"{(1, 3, network.outputs)}: [channels, points, outputs]."
+        )
