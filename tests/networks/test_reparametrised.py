@@ -1,5 +1,7 @@
 """Adapters, masks and factors: their effective weights, and their Jacobians against autograd's."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.reparametrised import LowRank, Masked, Reparametrised, Scaled
+from pacpde.physics import Problem
 from pacpde.problems import Burgers
 from pacpde.residuals.factors import residuals
 from pacpde.residuals.jacobian import linearise
@@ -22,16 +25,27 @@ def vector(network: Reparametrised) -> torch.Tensor:
     return torch.tensor(np.concatenate([network.inner.init_weights(rng), others]))
 
 
-def term() -> PhysicsTerm:
-    problem = Burgers(nu=0.05)
+class FourthOrder(Burgers):
+    """u_t = u_x u_txx − ν u_xxxx."""
+
+    name = "fourth_order_of_the_tests"
+
+    def rhs(self, u: Any, d: Any) -> Any:
+        return d(u, "x") * d(u, "txx") - self.nu * d(u, "xxxx")
+
+
+def term(problem: Problem) -> PhysicsTerm:
     points = torch.tensor(problem.domain.sample(7, np.random.default_rng(1)))
     return PhysicsTerm.at(problem, PhysicsAnsatz(problem), points)
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: type(network).__name__)
 @pytest.mark.parametrize("chosen", ["all", "others", "some"])
-def test_the_jacobian_is_autograds(network: Reparametrised, chosen: str) -> None:
-    v, terms = vector(network), [term()]
+@pytest.mark.parametrize("family", [Burgers, FourthOrder])
+def test_the_jacobian_is_autograds(
+    network: Reparametrised, chosen: str, family: type[Burgers]
+) -> None:
+    v, terms = vector(network), [term(family(nu=0.05))]
     expected = torch.func.jacrev(lambda at: residuals(network, at, terms))(v)
     free = {
         "all": None,
