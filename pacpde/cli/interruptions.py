@@ -108,6 +108,9 @@ def leave(status: int) -> int:
     """
     if _in_main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # `python -m` ends by the signal, not by the status, where Ctrl-C ended the latest code that was
+    # compiled from a text, as that of a dataclass is
+    exec("")
     if threading.active_count() > 1:
         os._exit(status)
     return status

@@ -35,7 +35,7 @@ def allocate_source(
     fits: list[FitResult] = []
     for name, phases_of in (
         (stage, config.phases.after_pruning),
-        (f"{stage}.grow", config.phases.cold_start),
+        (f"{stage}.cold_start", config.phases.cold_start),
     ):
         phases = phases_of(task)
         fit = yield from steps_of(allocate)(

@@ -92,7 +92,7 @@ class ContinuationStrategy:
 
     def _cold_start(self, target: Task) -> Steps[FitResult]:
         phases = self.trainer.config.phases.cold_start(target)
-        return steps_of(self.trainer.fit)(target, phases, f"{self.trainer.stage}.grow")
+        return steps_of(self.trainer.fit)(target, phases, f"{self.trainer.stage}.cold_start")
 
     def _fixed_steps(
         self, source: Problem, target: Problem, path: SolutionPath

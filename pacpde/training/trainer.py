@@ -1,6 +1,7 @@
 """The trainer: phases of optimiser steps on fresh points, stopped on held-out residuals."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -130,7 +131,9 @@ class Trainer:
         while fit.phase < len(phases) and not fit.done:
             phase = phases[fit.phase]
             fit.sampling = sampling = phase.sampling
-            rng = generator(self.seed, stage, f"phase {fit.phase}", f"refresh {fit.refresh}")
+            rng = generator(
+                self.seed, _purpose(stage), f"phase {fit.phase}", f"refresh {fit.refresh}"
+            )
             steps = min(phase.refresh, phase.steps - fit.refresh * phase.refresh)
             try:
                 terms = yield Work(partial(task.terms, network, fit.weights, sampling, rng))
@@ -174,6 +177,11 @@ class Trainer:
             assessment,
             phases[-1].sampling,
         )
+
+
+def _purpose(stage: str) -> str:
+    """What the random numbers of a stage are drawn for: its first name, so that they stay."""
+    return re.sub(r"\.cold_start$", ".grow", stage)
 
 
 def _advance(

@@ -194,6 +194,20 @@ def test_a_process_ends_though_a_thread_still_computes() -> None:
     assert ended.returncode == 130
 
 
+def test_one_inside_code_from_a_text_ends_with_the_status_too(tmp_path: Path) -> None:
+    """As where a module with a dataclass is imported."""
+    (tmp_path / "command.py").write_text(
+        "from contextlib import suppress\n"
+        "from pacpde.cli.interruptions import leave\n"
+        "with suppress(KeyboardInterrupt):\n"
+        "    exec('raise KeyboardInterrupt')\n"
+        "raise SystemExit(leave(130))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "command"]
+    assert subprocess.run(command, cwd=tmp_path, env=environment, timeout=30).returncode == 130
+
+
 def test_what_workers_left_is_removed_without_a_remark() -> None:
     script = (
         "import multiprocessing, os\n"

@@ -63,7 +63,7 @@ def test_an_allocation_that_falls_short_starts_again_on_few_points(
     pruned = prune(source.reset(), 0.8)
     task, config = PhysicsTask(source.problem), TrainingConfig.of(source.problem, **SMALL)
     made, fits = allocate_source(pruned, task, config, stage="allocate", seed=0, callbacks=())
-    assert stages == ["allocate", "allocate.grow"][: len(residuals)]
+    assert stages == ["allocate", "allocate.cold_start"][: len(residuals)]
     assert torch.equal(made.weights, pruned.weights + taken)
     assert made.seconds == len(fits) == len(residuals)
     assert made.outcome == ("converged" if min(residuals) < 0.01 else "not_converged")

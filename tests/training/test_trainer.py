@@ -39,14 +39,22 @@ class Failing:
         return made
 
 
-def fitted(optimiser: Failing) -> FitResult:
+def fitted(optimiser: Failing, stage: str = "train") -> FitResult:
     task = PhysicsTask(Heat(alpha=0.2))
     network = network_for(task.ansatz(SamplingSpec()), 8, 1, "tanh")
     weights = torch.as_tensor(network.init_weights(np.random.default_rng(0)))
     phases = [Phase(10, 2, SamplingSpec(60))]
     config = TrainingConfig(tolerance=1e-9, optimiser=optimiser)
     surrogate = Surrogate(network, task.ansatz(SamplingSpec()), weights)
-    return Trainer(surrogate, config).fit(task, phases, "train")
+    return Trainer(surrogate, config).fit(task, phases, stage)
+
+
+def test_a_stage_of_another_name_than_before_draws_the_same_points() -> None:
+    first, now, other = (
+        fitted(Failing(value=1e-3), f"allocate.{stage}").weights
+        for stage in ("grow", "cold_start", "2")
+    )
+    assert torch.equal(now, first) and not torch.equal(now, other)
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("full"), torch.AcceleratorError("gone")])
