@@ -1,6 +1,7 @@
 """`fit_many` and `transfer_many`: many fits side by side, on all cores."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -173,12 +174,8 @@ def _references(
         raise InvalidValueError(
             f"reference is {reference!r}, expected 'auto' or None: there are several targets."
         )
-    known: dict[tuple[Problem, Problem], References] = {}
-    for one, target in zip(sources, targets, strict=True):
-        ends = one.problem, target
-        if ends not in known:
-            known[ends] = transfer_references(*ends, reference, tolerance)
-    return [known[one.problem, target] for one, target in zip(sources, targets, strict=True)]
+    each = cache(lambda source, target: transfer_references(source, target, reference, tolerance))
+    return [each(one.problem, target) for one, target in zip(sources, targets, strict=True)]
 
 
 def _as_list(problems: Iterable[Problem], what: str, others: Mapping[str, Any]) -> list[Problem]:

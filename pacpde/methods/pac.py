@@ -20,7 +20,6 @@ from pacpde.pac.reinit import REINIT_MODES, reinit_dead_neurons, widen
 from pacpde.pac.scores import SCORES
 from pacpde.residuals.task import Task
 from pacpde.residuals.terms import Anchor
-from pacpde.training.config import TrainingConfig
 from pacpde.training.trainer import FitResult
 
 LADDER = (0.0, 1e-9, 1e-7, 1e-5, 1e-3)  # of λ
@@ -155,7 +154,7 @@ class PAC(ContinuationMethod):
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
         config = self.config(context)
-        stage = yield from self._allocate(source.reset(), context, config)
+        stage = yield from steps_of(self.allocate)(source.reset(), context)
         allocated = widen(stage.allocated, self.extra_neurons, context.seed)
         mask = allocated.retained[SOURCE].mask
         if self.reinit_scale:
@@ -176,17 +175,16 @@ class PAC(ContinuationMethod):
         result = MethodResult.of(surrogate, int(trainable.sum()), fits, **snapshots)
         return result.with_source_stages(stage.fits, stage.pruning_seconds)
 
-    def _allocate(
-        self, source: Surrogate, context: TransferContext, config: TrainingConfig
-    ) -> Steps["_SourceStage"]:
+    @stepwise
+    def allocate(self, source: Surrogate, context: TransferContext) -> Steps["SourceStage"]:
         """Prune and allocate, round by round."""
-        own = config.with_steps(self.allocate_steps or context.config.steps)
+        own = context.config.with_steps(self.allocate_steps or context.config.steps)
         task, limit = context.source_task, None
         if self.max_source_loss_ratio is not None:
             sampling = own.phases.after_pruning(task)[-1].sampling
             before = task.held_out(source.network, source.weights, sampling)
             limit = self.max_source_loss_ratio * before
-        result: _SourceStage | None = None
+        result: SourceStage | None = None
         latest, fits, seconds = source, [], 0.0
         for number, sparsity in enumerate(self._sparsities, 1):
             clock = time.perf_counter()
@@ -211,13 +209,13 @@ class PAC(ContinuationMethod):
                     steps=latest.steps,
                 ))  # fmt: skip
                 break
-            result = _SourceStage(latest, pruned)
+            result = SourceStage(latest, pruned)
         assert result is not None
         return replace(result, fits=fits, pruning_seconds=seconds)
 
 
 @dataclass(frozen=True)
-class _SourceStage:
+class SourceStage:
     """The source in the weights of the last round, and what the rounds took."""
 
     allocated: Surrogate

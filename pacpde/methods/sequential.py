@@ -5,22 +5,19 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from pacpde.checks import check_nonnegative
 from pacpde.datasets import grading_reference
 from pacpde.datasets.grading import AUTO
 from pacpde.errors import InvalidValueError
 from pacpde.keywords import checked_call
-from pacpde.methods.allocation import allocate_source
 from pacpde.methods.arguments import Settings, check_arguments, config_after
-from pacpde.methods.base import build_surrogate
+from pacpde.methods.base import TransferContext, build_surrogate
 from pacpde.methods.checks import check_problem, check_transfer
-from pacpde.methods.continuation_strategy import ContinuationStrategy
 from pacpde.methods.grading import errors_of
 from pacpde.methods.pac import PAC
 from pacpde.methods.provenance import of_sequence
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
-from pacpde.pac import SOURCE, prune
-from pacpde.pac.mask import check_sparsity, score_mask
+from pacpde.pac import SOURCE
+from pacpde.pac.mask import score_mask
 from pacpde.pac.reinit import reinit_dead_neurons
 from pacpde.pac.scores import SCORES
 from pacpde.physics.problem import Problem
@@ -29,9 +26,7 @@ from pacpde.renamed import renamed_attribute
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.terms import Anchor
 from pacpde.runtime import check_seed, gradients
-from pacpde.training.callbacks import Callback, Progress, ProgressReport, prefixed
-from pacpde.training.config import TrainingConfig
-from pacpde.training.trainer import Trainer
+from pacpde.training.callbacks import Progress, ProgressReport, prefixed
 
 MIN_OWN = 10  # own weights of a target: fewer solve nothing
 
@@ -78,7 +73,7 @@ class Backbone:
     @property
     def n_unused(self) -> int:
         """Number of weights that no solver uses."""
-        return int((~_used(self.surrogate)).sum())
+        return int((_uses(self.surrogate) == 0).sum())
 
     def recall(self, name: str = SOURCE) -> Surrogate:
         """The solver of a name, to the last bit."""
@@ -127,8 +122,7 @@ def transfer_in_turn(
     if not problems:
         raise InvalidValueError("there are no targets: give at least one problem.")
     share = _checked_share(share, len(problems))
-    check_sparsity(sparsity)
-    check_nonnegative("strength (λ)", strength)
+    method = PAC(sparsity=sparsity, strength=strength)
     pruned = int(sparsity * source.parameters)
     if round(share * pruned) < MIN_OWN:
         raise InvalidValueError(
@@ -139,9 +133,9 @@ def transfer_in_turn(
         problem: grading_reference(problem, reference, reference_tolerance)
         for problem in dict.fromkeys([source.problem, *problems])
     }
-    stages = _Stages(strength, check_seed(seed), progress, settings or {})
-    surrogate = stages.allocate(source, sparsity)
-    count = int(share * int((~_used(surrogate)).sum()) + 1e-9)
+    stages = _Stages(method, check_seed(seed), progress, settings or {})
+    surrogate = stages.allocate(source)
+    count = int(share * int((_uses(surrogate) == 0).sum()) + 1e-9)
     solvers = [_graded(surrogate, SOURCE, surrogate.seconds, references)]
     for number, target in enumerate(problems, 1):
         name = f"target {number}"
@@ -165,65 +159,52 @@ def _checked_share(share: float | None, targets: int) -> float:
     return share
 
 
-def _used(surrogate: Surrogate) -> torch.Tensor:
-    """Weights that some solver uses, bool [size]."""
-    used = torch.zeros_like(surrogate.weights, dtype=torch.bool)
-    for solver in surrogate.retained.values():
-        used |= solver.mask
-    return used
+def _uses(surrogate: Surrogate) -> torch.Tensor:
+    """Number of solvers that use each weight, int [size]."""
+    return torch.stack([solver.mask for solver in surrogate.retained.values()]).sum(0)
 
 
 def _graded(
     surrogate: Surrogate, name: str, seconds: float, references: Mapping[Problem, Reference | None]
 ) -> FrozenSolver:
     """What there is to say of a solver of a name."""
-    own = surrogate.retained[name].mask.clone()
-    for other, solver in surrogate.retained.items():
-        if other != name:
-            own &= ~solver.mask
-    problem = surrogate.recall(name).problem
-    errors = errors_of(surrogate.recall(name), references[problem])
+    n_own = int((_uses(surrogate) == 1)[surrogate.retained[name].mask].sum())
+    recalled = surrogate.recall(name)
+    errors = errors_of(recalled, references[recalled.problem])
     total, by_field = (errors.total, errors.by_field) if errors else (None, None)
-    return FrozenSolver(name, problem, int(own.sum()), total, surrogate.outcome, seconds, by_field)
+    return FrozenSolver(name, recalled.problem, n_own, total, surrogate.outcome, seconds, by_field)
 
 
 @dataclass(frozen=True)
 class _Stages:
-    """The stages of the source and of every target.
+    """The stages of the source and of every target, with the options of `method`.
 
     Attributes:
         settings: of all fits.
     """
 
-    strength: float
+    method: PAC
     seed: int
     progress: Progress | None
     settings: Settings
 
-    def allocate(self, source: Surrogate, sparsity: float) -> Surrogate:
+    def allocate(self, source: Surrogate) -> Surrogate:
         """The source in the weights that it depends on most."""
-        config, task = self._config(source, source.problem), self._task(source, source.problem)
-        scores = SCORES["sensitivity"](source, task, self.seed)
-        pruned = prune(source.reset(), sparsity, scope="neuron", scores=scores)
-        callbacks = self._callbacks(SOURCE)
-        allocated, _ = allocate_source(
-            pruned, task, config, stage="allocate", seed=self.seed, callbacks=callbacks
-        )
-        return allocated
+        context = self._context(source, source.problem, SOURCE)
+        return self.method.allocate(source.reset(), context).allocated
 
     def calibrate(self, before: Surrogate, target: Problem, name: str, count: int) -> Surrogate:
         """A target in all unused weights, then in `count` of them."""
-        config, task = self._config(before, target), self._task(before, target)
-        used = _used(before)
+        context, task = self._context(before, target, name), self._task(before, target)
+        used, method = _uses(before) > 0, self.method
         before = reinit_dead_neurons(
-            before, used, self.seed, PAC.reinit_scale, config.frequency, PAC.reinit_mode
-        )
+            before, used, self.seed, method.reinit_scale, context.config.frequency,
+            method.reinit_mode,
+        )  # fmt: skip
         own = ~used
-        trainer = Trainer(
-            before, config, self.seed, self._callbacks(name), own, self._anchor(before, own)
-        )
-        fits = ContinuationStrategy(trainer).run(task)
-        phases = config.phases.warm_start(task)
+        trainer = method.trainer(before, own, context, anchor=self._anchor(before, own))
+        fits = method.fits(trainer, task)
+        phases = trainer.config.phases.warm_start(task)
         if count < int(own.sum()):
             weights = fits[-1].weights
             reached = task.solver(before.network, weights, phases[-1].sampling)
@@ -240,15 +221,15 @@ class _Stages:
         )
         return replace(solved, retained={**before.retained, name: solver})
 
-    def _config(self, surrogate: Surrogate, problem: Problem) -> TrainingConfig:
-        return config_after(surrogate, problem, self.settings)
+    def _context(self, surrogate: Surrogate, problem: Problem, name: str) -> TransferContext:
+        config = config_after(surrogate, problem, self.settings)
+        callbacks = [ProgressReport(prefixed(name, self.progress))] if self.progress else ()
+        source_task = self._task(surrogate, surrogate.problem)
+        return TransferContext(source_task, config, self.seed, callbacks)
 
     def _task(self, surrogate: Surrogate, problem: Problem) -> PhysicsTask:
         ansatz = surrogate.field_ansatz
         return PhysicsTask(problem, seed=self.seed, runtime=surrogate.runtime, like=ansatz)
 
     def _anchor(self, surrogate: Surrogate, trainable: torch.Tensor) -> Anchor | None:
-        return Anchor.at(torch.zeros_like(surrogate.weights[trainable]), self.strength)
-
-    def _callbacks(self, name: str) -> Sequence[Callback]:
-        return [ProgressReport(prefixed(name, self.progress))] if self.progress else ()
+        return Anchor.at(torch.zeros_like(surrogate.weights[trainable]), self.method.strength)
