@@ -35,10 +35,14 @@ NOT_COMPARED = ("threads", "stacked", "references")
 
 def of_fit(problem: Problem, config: TrainingConfig, seed: int, runtime: Runtime) -> Provenance:
     """Provenance of a call of `fit`."""
-    network = config.network
-    own = {"network_source": source_hash(foreign_classes(type(network)))} if network else {}
+    source = network_source(config)
     return _about(
-        "fit", runtime, problem=of_problem(problem), seed=seed, settings=config.as_json(), **own
+        "fit",
+        runtime,
+        problem=of_problem(problem),
+        seed=seed,
+        settings=config.as_json(),
+        **({"network_source": source} if source else {}),
     )
 
 
@@ -157,6 +161,11 @@ def of_reference(reference: Reference | None) -> Provenance | None:
         "certified_error": reference.certified_error,
         "values": values,
     }
+
+
+def network_source(config: TrainingConfig) -> str:
+    """Hash of the files of a user whose code gives a network's outputs; "" without any."""
+    return source_hash(own for cls in config.network_classes for own in foreign_classes(cls))
 
 
 def weights_hash(surrogate: Surrogate) -> str:

@@ -184,8 +184,14 @@ def _check_shapes(network: Network) -> None:
             f"its layout has {network.layout.size} entries: they must be the same number."
         )
     points = torch.from_numpy(np.zeros((1, 3, network.inputs)))
-    with torch.no_grad():
-        got = tuple(network.forward(torch.from_numpy(np.array(weights)), points, ("",)).shape)
+    try:
+        with torch.no_grad():
+            got = tuple(network.forward(torch.from_numpy(np.array(weights)), points, ("",)).shape)
+    except Exception as error:  # of the user's class
+        raise InvalidValueError(
+            f"the network {kind} cannot be evaluated ({type(error).__name__}: {error}): let its "
+            "forward take weights and jets of any precision and device."
+        ) from error
     if got != (1, 3, network.outputs):
         raise InvalidValueError(
             f"the network {kind} gives outputs {got} at 3 points, expected "

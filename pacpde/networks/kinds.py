@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pacpde.errors import DataFileError, InvalidValueError, PacpdeError
+from pacpde.errors import DataFileError, InvalidValueError, PacpdeError, UnknownNameError
 from pacpde.networks.activations import activations
 from pacpde.networks.mlp import MLP
 from pacpde.networks.protocol import Network, networks
@@ -71,10 +71,18 @@ def as_json(network: Network, weights: torch.Tensor) -> dict[str, Any]:
             f"a surrogate with a network of the class {kind.__name__} cannot be saved, since the "
             'class has no name of its own: write one in it, as in name = "my_network".'
         )
-    about = describe(network)
-    if kind.name == MLP.name and is_own(activations.get(network.settings["activation"])):
-        return {"network": network.settings}  # as folders of all versions have it
-    values = _values(network, weights)
+    # a dense one without its name, as in folders of all versions
+    about = network.settings if kind.name == MLP.name else describe(network)
+    if all(map(is_own, network.classes)):
+        return {"network": about}
+    try:
+        values = _values(network, weights)
+    except Exception as error:  # of the user's class
+        raise InvalidValueError(
+            f"a surrogate with a network of the class {kind.__name__} cannot be saved, since it "
+            f"cannot be evaluated in float64 on the CPU ({type(error).__name__}: {error}): let its "
+            "forward take weights and jets of any precision and device."
+        ) from error
     try:
         again = kind.from_settings(json.loads(json.dumps(network.settings)))
         alike = _are_same(_values(again, weights), values)
@@ -115,6 +123,12 @@ def from_json(about: Mapping[str, Any], weights: torch.Tensor) -> Network:
     try:
         network = kind.from_settings(settings)
         alike = _are_same(_values(network, weights), about["network_values"])
+    except UnknownNameError as error:
+        reason = str(error).rstrip(".")
+        raise DataFileError(
+            f"the network of the surrogate is a {kind.name!r} with an {reason}; for one of your "
+            f"own, {PLUGIN}."
+        ) from error
     except PacpdeError:
         raise
     except Exception as error:  # of the user's class

@@ -68,6 +68,10 @@ class MLP(Network):
     def settings(self) -> dict[str, Any]:
         return asdict(self)
 
+    @property
+    def classes(self) -> tuple[type, ...]:
+        return type(self), activations.get(self.activation)
+
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         sizes = [self.inputs, *self.widths, self.outputs]

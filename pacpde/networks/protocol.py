@@ -164,7 +164,7 @@ class Network(ABC):
         """The jet of the outputs, [..., channels, points, outputs]; differentiable by torch.
 
         Args:
-            weights: [..., size].
+            weights: [..., size], of any precision and device, which jet and outputs share.
             jet: of the inputs, [..., channels, points, inputs].
             names: the derivative of each channel, as "", "x", "xx".
         """
@@ -207,6 +207,11 @@ class Network(ABC):
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments, as a JSON object."""
+
+    @property
+    def classes(self) -> tuple[type, ...]:
+        """The classes whose code gives its outputs: files say where a user's own have changed."""
+        return (type(self),)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:

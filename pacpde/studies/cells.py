@@ -104,7 +104,7 @@ class Training:
     def _seedless(self) -> dict[str, Any]:
         about = {
             **provenance.comparable(self.provenance()),
-            "made_by": identity(*map(type, self._made_by)),
+            "made_by": identity(type(self.problem), *self.config.network_classes),
         }
         del about["seed"]
         if self.together:
@@ -113,12 +113,6 @@ class Training:
             about["origin"] = provenance.comparable(self.trained.provenance)
             about["weights"] = provenance.weights_hash(self.trained)
         return about
-
-    @property
-    def _made_by(self) -> list[object]:
-        """The objects whose classes may be a user's own."""
-        network = self.config.network
-        return [self.problem] if network is None else [self.problem, network]
 
     @cached_property
     def shape(self) -> str:

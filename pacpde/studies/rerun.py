@@ -16,6 +16,7 @@ from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.files import key_of
 from pacpde.methods import TransferResult
 from pacpde.methods.arguments import method_of
+from pacpde.methods.provenance import network_source
 from pacpde.networks.kinds import known_kind
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Problem, families
@@ -26,7 +27,7 @@ from pacpde.runtime import Runtime
 from pacpde.studies.cells import Cell, Training
 from pacpde.studies.records import Record, plain
 from pacpde.training.callbacks import Progress
-from pacpde.training.config import with_effect
+from pacpde.training.config import TrainingConfig, with_effect
 
 Provenance = Mapping[str, Any]
 FIT = ("problem", "seed", "settings", "device", "dtype")
@@ -156,13 +157,25 @@ def _check(about: Any) -> None:
         )
     if call != "recall":
         _problem(about["problem"])
-    if call == "fit" and "network" in about["settings"]:
-        known_kind(about["settings"]["network"]["name"], "the source")
+    if call == "fit":
+        _check_network(about)
     if call == "transfer":
         method_of(about["method"], about["options"])
         _check(about["source"])
     if call == "recall":
         _check(about["of"])
+
+
+def _check_network(about: Provenance) -> None:
+    """Refuse a fit whose network is not known here, or is not what it was."""
+    if "network" in about["settings"]:
+        known_kind(about["settings"]["network"]["name"], "the source")
+    config = TrainingConfig.of(_problem(about["problem"]), **with_effect(about["settings"]))
+    if network_source(config) != about.get("network_source", ""):
+        raise DataFileError(
+            "the file of the source's network is not the one that the record was made with: "
+            "restore it, or make the record anew."
+        )
 
 
 def _problem(about: Provenance) -> Problem:

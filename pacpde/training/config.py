@@ -10,7 +10,7 @@ from pacpde.errors import InvalidValueError, unknown
 from pacpde.networks.ansatz import network_for
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.choice import Choice, build_network, describe_choice, network_from
-from pacpde.networks.mlp import DEEPEST, WIDEST
+from pacpde.networks.mlp import DEEPEST, WIDEST, dense_network
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.base import Optimiser, describe_optimiser, make_optimiser, optimiser_from
@@ -155,6 +155,12 @@ class TrainingConfig:
             why = f"the random weights of a {type(network).__name__} do not depend on it"
             check_unused(["frequency"], {"frequency": why})
         return network
+
+    @property
+    def network_classes(self) -> tuple[type, ...]:
+        """The classes whose code gives the outputs of the network, once it is built."""
+        network = network_from(self.network) or dense_network(1, 1, (1,), self.activation)
+        return network.classes if isinstance(network, Network) else ()
 
     def with_built_network(self, ansatz: Ansatz) -> "TrainingConfig":
         """The same, where a network was given with that network for an ansatz."""

@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ def test_however_it_is_written_the_fit_is_the_same(way: str) -> None:
     assert torch.equal(made.weights, expected.weights)
     settings = made.provenance["settings"]
     assert settings["network"] == {"name": "mlp", **MLP(2, 1, 5, 1).settings}
-    assert "width" not in settings and made.provenance["network_source"] == ""
+    assert "width" not in settings and "network_source" not in made.provenance
     assert "network" not in expected.provenance["settings"]
     config = TrainingConfig.of(HEAT, network=WRITTEN[way], **SMALL)
     assert torch.equal(fit(HEAT, settings=config).weights, expected.weights)
@@ -89,6 +89,13 @@ class Narrow(SineSeries):
     """It says two outputs and gives one."""
 
 
+class Single(SineSeries):
+    """It takes inputs in float32 alone."""
+
+    def features(self, jet: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
+        return super().features(jet, names).float()
+
+
 class Long(SineSeries):
     """Its weights are longer than it says."""
 
@@ -121,6 +128,8 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "outputs of one column": (lambda: fit(Lorenz(), network=Narrow(1, 3)),
         r"Narrow gives outputs \(1, 3, 1\) at 3 points, expected \(1, 3, 3\)"),
     "weights": (lambda: fit(HEAT, network=Long(2)), r"Long has size 60, .*give \(61,\)"),
+    "one precision": (lambda: fit(HEAT, network=Single(2)),
+        "Single cannot be evaluated .RuntimeError.*: let its forward take"),
     "name": (lambda: fit(HEAT, network="mpl"),
         "unknown network 'mpl': did you mean mlp.; for one of your own, name the file"),
     "option": (lambda: fit(HEAT, network="mlp:widht=3"),
@@ -192,6 +201,33 @@ def test_a_record_makes_its_network_again(tmp_path: Path) -> None:
         assert [one.differing for one in again] == [[], []]
     with pytest.raises(DataFileError, match=r"network of the source is 'sines', .*--plugin"):
         rerun(records)
+    (tmp_path / "mine.py").write_text(FILE.read_text() + "# changed\n")
+    load_plugin(tmp_path / "mine.py")
+    with pytest.raises(DataFileError, match="file of the source's network is not the one"):
+        rerun(records)
+
+
+def test_the_key_of_a_source_depends_on_the_file_of_its_activation(tmp_path: Path) -> None:
+    text = """
+import torch
+from pacpde.networks import Activation
+
+class Bump(Activation):
+    name = "bump"
+
+    def value(self, z):
+        return torch.exp(-z * z)
+"""
+    keys = []
+    for comment in ("# one", "# two"):
+        (tmp_path / "mine.py").write_text(text + comment)
+        with scope():
+            load_plugin(tmp_path / "mine.py")
+            keys += [
+                Training(HEAT, settings={"activation": "bump"}).key,
+                Training(HEAT, settings={"network": MLP(2, 1, activation="bump")}).key,
+            ]
+    assert len(set(keys)) == 4
 
 
 def test_a_record_of_a_class_without_a_name_is_not_made_again() -> None:

@@ -13,7 +13,7 @@ import torch
 
 from pacpde import Surrogate, load, save
 from pacpde.errors import DataFileError, InvalidValueError
-from pacpde.networks import PhysicsAnsatz
+from pacpde.networks import Activation, PhysicsAnsatz
 from pacpde.networks.checkpoint import ABOUT, WEIGHTS, _checksum
 from pacpde.networks.mlp import MLP
 from pacpde.networks.protocol import Network, networks
@@ -152,6 +152,35 @@ def test_a_description_is_no_code(tmp_path: Path) -> None:
     changed(tmp_path / "made", network={"name": "torch.nn.Linear", "in_features": 2})
     with pytest.raises(DataFileError, match=r"class torch\.nn\.Linear, which had no name"):
         load(tmp_path / "made")
+
+
+def test_an_activation_that_is_not_known_here_is_asked_for(tmp_path: Path) -> None:
+    load_plugin(FILE)
+    with scope():
+
+        class Square(Activation):
+            name = "square"
+
+            def value(self, z: torch.Tensor) -> torch.Tensor:
+                return z * z
+
+        gained = networks.get("gained").from_settings
+        made = {"inputs": 2, "outputs": 1, "width": 3, "depth": 1, "activation": "square"}
+        save(surrogate_of(gained(made)), tmp_path / "made")
+    with pytest.raises(DataFileError, match=r"a 'gained' with an unknown .* 'square'.*--plugin"):
+        load(tmp_path / "made")
+
+
+def test_a_network_of_one_precision_is_not_saved(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Single(MLP):
+        name = "single"
+
+        def forward(self, weights: torch.Tensor, jet: torch.Tensor, *given: Any) -> torch.Tensor:
+            return super().forward(weights.float(), jet, *given)
+
+    with pytest.raises(InvalidValueError, match=r"Single cannot be saved, .*in float64 on the CPU"):
+        save(surrogate_of(Single(2, 1, 3, 1)), tmp_path / "made")
 
 
 def test_a_kind_that_is_incomplete_is_refused_with_its_file(tmp_path: Path) -> None:
