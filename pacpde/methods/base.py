@@ -108,17 +108,6 @@ class MethodResult:
             snapshots,
         )
 
-    def with_source_stages(self, allocate: Sequence[FitResult], prune: float) -> "MethodResult":
-        """The same with the fits of "allocate" and the seconds of "prune" in its sums."""
-        return replace(
-            self,
-            steps=self.steps + sum(fit.steps for fit in allocate),
-            evaluations=self.evaluations + sum(fit.evaluations for fit in allocate),
-            seconds={
-                "prune": prune, "allocate": sum(fit.seconds for fit in allocate), **self.seconds,
-            },
-        )  # fmt: skip
-
 
 def _short_repr(method: "Method") -> str:
     """As it is written in Python: the options that are not the default."""

@@ -172,8 +172,11 @@ class PAC(ContinuationMethod):
         if allocated.outcome != "converged" and surrogate.outcome == "converged":
             surrogate = replace(surrogate, outcome=allocated.outcome.in_stage("allocate"))
         snapshots = {"trained": source, "pruned": stage.pruned, "allocated": allocated}
-        result = MethodResult.of(surrogate, int(trainable.sum()), fits, **snapshots)
-        return result.with_source_stages(stage.fits, stage.pruning_seconds)
+        every = [*stage.fits, *fits]
+        result = MethodResult.of(surrogate, int(trainable.sum()), every, **snapshots)
+        allocate, calibrate = (sum(fit.seconds for fit in some) for some in (stage.fits, fits))
+        seconds = {"prune": stage.pruning_seconds, "allocate": allocate, "calibrate": calibrate}
+        return replace(result, seconds=seconds)
 
     @stepwise
     def allocate(self, source: Surrogate, context: TransferContext) -> Steps["SourceStage"]:

@@ -173,13 +173,11 @@ def weights_hash(surrogate: Surrogate) -> str:
     return short_hash(surrogate.weights.detach().cpu().contiguous().numpy().tobytes())
 
 
-def same_call(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two provenances describe the same call; keys in `NOT_COMPARED` are ignored."""
-    return bool(comparable(one) == comparable(other))
-
-
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Names of the keys in which two provenances differ; `NOT_COMPARED` are ignored."""
+    """Names of the keys in which two provenances differ, none if they describe the same call.
+
+    Keys in `NOT_COMPARED` are ignored.
+    """
     ours, theirs = comparable(one), comparable(other)
     names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
     found: list[str] = []

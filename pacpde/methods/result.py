@@ -10,8 +10,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.renamed import renamed_attribute
 from pacpde.runtime import versions
 
-SNAPSHOTS = ("trained", "pruned", "allocated")
-MOMENTS = (*SNAPSHOTS, "recalled", "unmasked")
+MOMENTS = ("trained", "pruned", "allocated", "recalled", "unmasked")
 
 
 @dataclass(frozen=True)

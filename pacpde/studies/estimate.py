@@ -20,12 +20,10 @@ class Estimate:
 
     Attributes:
         sources, cells: seconds of all sources, and of all cells.
-        measured: cells whose seconds are those of finished ones like them.
     """
 
     sources: float
     cells: float
-    measured: int
 
 
 def estimate(cells: Iterable[Cell], rows: Iterable[Row] = ()) -> Estimate:
@@ -44,7 +42,6 @@ def estimate(cells: Iterable[Cell], rows: Iterable[Row] = ()) -> Estimate:
             fits[cell.training.shape] if seconds is None else seconds
             for cell, seconds in zip(cells, measured, strict=True)
         ),
-        sum(seconds is not None for seconds in measured),
     )
 
 

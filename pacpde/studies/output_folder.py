@@ -46,9 +46,9 @@ def load(call: Call, output: Path) -> Fit | None:
     except DataFileError:
         difference = " that cannot be read"
     else:
-        if result is not None and provenance.same_call(surrogate.provenance, call):
-            return surrogate, result
         other = provenance.differences(surrogate.provenance, call)
+        if result is not None and not other:
+            return surrogate, result
         if surrogate.provenance and set(other) <= {"code", *versions()}:
             difference = " that another version of pacpde, or of what it stands on, made"
         elif "call" in other and "call" in surrogate.provenance:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pacpde.errors import DataFileError, unreadable
 from pacpde.files import atomic_write, short_hash
+from pacpde.methods.result import MOMENTS
 from pacpde.networks import checkpoint
 from pacpde.ownership import OwnFiles
 from pacpde.reading import DATA, parse_json, read_bytes
@@ -27,7 +28,6 @@ LATER = dict.fromkeys(
     ("provenance", "target_error_by_field", "worst_field_error", "outcomes", "assessment")
 )
 STAGES = ("source", "trained", "allocated", "calibrated", "overlapped")  # of outcomes, in order
-MOMENTS = ("trained", "pruned", "allocated", "recalled", "unmasked")
 TEXTS = ("provenance", "assessment")  # which rows of a study hold as JSON text
 CLOCKS = ("source", "prune", "allocate", "calibrate", "total")
 

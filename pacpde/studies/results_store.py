@@ -26,11 +26,12 @@ import pyarrow.parquet as pq
 
 from pacpde.errors import DataFileError, unreadable
 from pacpde.files import atomic_write, short_hash
+from pacpde.methods.result import MOMENTS
 from pacpde.networks import checkpoint
 from pacpde.networks.surrogate import Surrogate
 from pacpde.reading import read_bytes
 from pacpde.studies.folder import RECORDS
-from pacpde.studies.records import CLOCKS, KEYS, LATER, MOMENTS, TEXTS, Row
+from pacpde.studies.records import CLOCKS, KEYS, LATER, TEXTS, Row
 
 SURROGATES = "surrogates"
 ATTEMPTS = 5  # to read parts while a run makes one of them

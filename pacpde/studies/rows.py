@@ -8,11 +8,12 @@ import numpy as np
 from pacpde.datasets import References
 from pacpde.methods import TransferResult
 from pacpde.methods.grading import seconds_to_error
+from pacpde.methods.result import MOMENTS
 from pacpde.physics.domain import mesh
 from pacpde.physics.numbers import norm
 from pacpde.reference import Reference
 from pacpde.runtime import versions
-from pacpde.studies.records import CLOCKS, LATER, MOMENTS, Row, check
+from pacpde.studies.records import CLOCKS, LATER, Row, check
 
 if TYPE_CHECKING:
     from pacpde.studies.cells import Cell
