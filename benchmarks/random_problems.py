@@ -33,7 +33,7 @@ from scipy.sparse import diags_array, kron
 
 from pacpde import fit, transfer
 from pacpde.errors import ContradictionWarning, PacpdeError
-from pacpde.physics import Axis, Dirichlet, Periodic, Problem, coefficient
+from pacpde.physics import Axis, Dirichlet, Evolution, Periodic, coefficient
 from pacpde.physics.elementary import cos, exp, sin
 from pacpde.reference import solve
 
@@ -208,17 +208,21 @@ def family(case: RandomProblem, number: int) -> Any:
         return parts if case.fields > 1 else parts[0]
 
     axes = [Axis("t", 0.0, case.span)]
-    edges: dict[str, Any] = {}
+    conditions: list[Any] = []
+    if case.edges == "periodic":
+        conditions = [Periodic("x")]
+    elif case.edges is not None:
+        conditions = [Dirichlet("x-", case.edges[0]), Dirichlet("x+", case.edges[1])]
     if case.edges is not None:
         axes.append(Axis("x", 0.0, case.length))
-        edges["x"] = Periodic() if case.edges == "periodic" else Dirichlet(*case.edges)
     body = {
         "name": f"random_{number}", "axes": tuple(axes), "fields": names, "scales": case.scales,
-        "edges": edges, "time_windows": case.time_windows, "rhs": rhs, "initial": initial,
+        "time_windows": case.time_windows, "rhs": rhs, "initial": initial,
+        "conditions": lambda self: conditions,
     }  # fmt: skip
     k = coefficient(case.coefficient, lower=1e-9, upper=1e9, meaning="k")
     return make_dataclass(
-        f"Random{number}", [("k", float, k)], bases=(Problem,), namespace=body, frozen=True
+        f"Random{number}", [("k", float, k)], bases=(Evolution,), namespace=body, frozen=True
     )
 
 

@@ -16,7 +16,7 @@ def _families() -> dict[str, type[Problem]]:
     found = {}
     for info in pkgutil.iter_modules(__path__, f"{__name__}."):
         for name, value in vars(importlib.import_module(info.name)).items():
-            if isinstance(value, type) and issubclass(value, Problem) and value is not Problem:
+            if isinstance(value, type) and issubclass(value, Problem) and hasattr(value, "name"):
                 found[name] = value
     return found
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from pacpde.physics import Axis, Derivative, Dirichlet, Periodic, Problem, coefficient
+from pacpde.physics import Axis, Derivative, Dirichlet, Evolution, Periodic, coefficient
+from pacpde.physics.conditions import Condition
 from pacpde.physics.elementary import Array, sin
 
 
@@ -27,7 +28,7 @@ def cole_hopf(nu: float, t: np.ndarray, x: np.ndarray, nodes: int = 300) -> np.n
 
 
 @dataclass(frozen=True)
-class Burgers(Problem):
+class Burgers(Evolution):
     """u_t = −u u_x + ν u_xx on t∈[0,1], x∈[−1,1]; u(0,x) = −sin πx, u(t,±1) = 0.
 
     The solution is odd in x and forms a front of width ~2ν at x = 0 near t = 1/π. Exact by the
@@ -36,11 +37,13 @@ class Burgers(Problem):
 
     name = "burgers"
     axes = (Axis("t", 0.0, 1.0), Axis("x", -1.0, 1.0))
-    edges = {"x": Dirichlet(0.0, 0.0)}
     odd = ("x",)
     recipe = {"width": 30, "depth": 4, "points": 2000}
 
     nu: float = coefficient(0.01 / pi, lower=5e-4, upper=1.0, meaning="viscosity ν")
+
+    def conditions(self) -> list[Condition]:
+        return [Dirichlet("x", 0.0)]
 
     def rhs(self, u: Any, d: Derivative) -> Any:
         return -u * d(u, "x") + self.nu * d(u, "xx")
@@ -62,4 +65,6 @@ class BurgersPeriodic(Burgers):
     """
 
     name = "burgers_periodic"
-    edges = {"x": Periodic()}
+
+    def conditions(self) -> list[Condition]:
+        return [Periodic("x")]

@@ -6,12 +6,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pacpde.physics import Axis, Derivative, Dirichlet, Problem, coefficient
+from pacpde.physics import Axis, Derivative, Dirichlet, Evolution, coefficient
+from pacpde.physics.conditions import Condition
 from pacpde.physics.elementary import Array, sin
 
 
 @dataclass(frozen=True)
-class Heat(Problem):
+class Heat(Evolution):
     """u_t = α u_xx on t∈[0,1], x∈[0,1]; u(0,x) = Σ a_k sin kπx, u(t,0) = u(t,1) = 0.
 
     Exact: Σ a_k sin(kπx) exp(−α k²π² t). This family has the one mode sin πx.
@@ -19,10 +20,12 @@ class Heat(Problem):
 
     name = "heat"
     axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
-    edges = {"x": Dirichlet(0.0, 0.0)}
     modes: ClassVar[dict[int, float]] = {1: 1.0}
 
     alpha: float = coefficient(0.4, lower=1e-3, upper=10.0, meaning="diffusivity α")
+
+    def conditions(self) -> list[Condition]:
+        return [Dirichlet("x", 0.0)]
 
     def rhs(self, u: Any, d: Derivative) -> Any:
         return self.alpha * d(u, "xx")
@@ -50,7 +53,7 @@ class HeatModes(Heat):
 
 
 @dataclass(frozen=True)
-class Heat2D(Problem):
+class Heat2D(Evolution):
     """u_t = α (u_xx + u_yy) on t∈[0,1], x,y∈[0,1]; u = sin πx sin πy at t = 0, 0 on the edges.
 
     Exact: sin πx sin πy exp(−2π²α t).
@@ -58,9 +61,11 @@ class Heat2D(Problem):
 
     name = "heat2d"
     axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0), Axis("y", 0.0, 1.0))
-    edges = {"x": Dirichlet(0.0, 0.0), "y": Dirichlet(0.0, 0.0)}
 
     alpha: float = coefficient(0.1, lower=1e-3, upper=10.0, meaning="diffusivity α")
+
+    def conditions(self) -> list[Condition]:
+        return [Dirichlet("x", 0.0), Dirichlet("y", 0.0)]
 
     def rhs(self, u: Any, d: Derivative) -> Any:
         return self.alpha * (d(u, "xx") + d(u, "yy"))

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pacpde.physics import Axis, Derivative, Problem, coefficient
+from pacpde.physics import Axis, Derivative, Evolution, coefficient
 from pacpde.physics.elementary import Array
 
 
 @dataclass(frozen=True)
-class Lorenz(Problem):
+class Lorenz(Evolution):
     """x' = σ(y−x), y' = x(ρ−z)−y, z' = xy−βz on t∈[0,3] from (−8, 7, 27).
 
     Lorenz, J. Atmos. Sci. 20 (1963), eq. (25)–(27). Chaotic above ρ ≈ 24.74 for σ = 10, β = 8/3;

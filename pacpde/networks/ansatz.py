@@ -19,7 +19,6 @@ from pacpde.errors import InvalidValueError
 from pacpde.networks.batch import Ansatz, Batch
 from pacpde.networks.jets import check_channels
 from pacpde.networks.mlp import MLP, dense_network
-from pacpde.physics.conditions import Dirichlet, Periodic
 from pacpde.physics.derivatives import taylor_channels
 from pacpde.physics.elementary import exp
 from pacpde.physics.problem import Problem
@@ -46,11 +45,12 @@ class PhysicsAnsatz(Ansatz):
     odd: bool = False
     time_unit: float = field(default=1.0, kw_only=True)
 
+    def __post_init__(self) -> None:
+        self.problem.check_classical("an ansatz")
+
     @property
     def inputs(self) -> int:
-        return len(self.problem.axes) + sum(
-            isinstance(edge, Periodic) for edge in self.problem.edges.values()
-        )
+        return len(self.problem.axes) + len(self.problem.boundary.periodic)
 
     @property
     def outputs(self) -> int:
@@ -118,7 +118,7 @@ class PhysicsAnsatz(Ansatz):
         """Every axis mapped to [−1, 1]; a periodic one to its circle."""
         columns = []
         for axis in self.problem.domain.axes:
-            if isinstance(self.problem.edges.get(axis.name), Periodic):
+            if axis.name in self.problem.boundary.periodic:
                 angle = 2 * pi * (x[axis.name] - axis.lower) / axis.length
                 columns += [torch.cos(angle), torch.sin(angle)]
             else:
@@ -143,7 +143,7 @@ class PhysicsAnsatz(Ansatz):
         one = torch.ones_like(next(iter(x.values())))
         if not edges:
             space = [x[axis.name] for axis in self.problem.domain.space]
-            return [part * one for part in self.problem.initial_fields(*space)]
+            return [part * one for part in self.problem.evolution.initial_fields(*space)]
         *others, (name, low, high, (lower, upper)) = edges
         here, at_lower, at_upper = (
             self._start_with_edges(others, x | {name: place})
@@ -231,9 +231,9 @@ def leibniz(multiplier: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
 
 def _constant_edges(problem: Problem) -> list[Edge]:
     return [
-        (axis.name, edge.lower, edge.upper, (axis.lower, axis.upper))
+        (axis.name, *values, (axis.lower, axis.upper))
         for axis in problem.domain.space
-        if isinstance(edge := problem.edges[axis.name], Dirichlet)
+        if (values := problem.boundary.constant_edges(axis.name, 0)) is not None
     ]
 
 

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 Family = type["Problem"]
 
 DECLARATIONS = (
-    "name", "axes", "fields", "scales", "time_scale", "edges", "odd", "time_windows", "recipe",
+    "name", "axes", "fields", "scales", "time_scale", "order", "odd", "time_windows", "recipe",
 )  # fmt: skip
-METHODS = ("rhs", "initial", "exact")
+METHODS = ("residual", "rhs", "initial", "conditions", "exact")
 OLD_NAMES = {"horizons": "time_windows"}
+HINTS = {**OLD_NAMES, "edges": "conditions"}
 FUNCTIONS = (property, cached_property, staticmethod, classmethod)
 NEAR = 0.75  # of difflib: "axis" is as near to "axes"
 
@@ -46,12 +47,12 @@ def check_names(family: Family) -> None:
                     "something else: give it another one",
                 )  # fmt: skip
             continue
-        known = [*DECLARATIONS, *METHODS, *OLD_NAMES, "until"]
+        known = [*DECLARATIONS, *METHODS, *HINTS, "until"]
         near = get_close_matches(name, known, n=1, cutoff=NEAR)
         if near and name not in read:
             raise wrong(
                 family, f"{name}, which nothing in the class reads and no problem knows: did you "
-                f"mean {OLD_NAMES.get(near[0], near[0])}? Give it another name if it is your own",
+                f"mean {HINTS.get(near[0], near[0])}? Give it another name if it is your own",
             )  # fmt: skip
 
 
@@ -69,8 +70,13 @@ def check_taken(family: Family) -> None:
 
 
 def base_of(family: Family) -> type:
-    """`Problem` itself."""
-    return next(kind for kind in family.__mro__ if kind.__module__ == "pacpde.physics.problem")
+    """The class of pacpde that a family extends: `Problem` or `Evolution`."""
+    return next(kind for kind in family.__mro__ if is_base(kind))
+
+
+def is_base(kind: type) -> bool:
+    """Whether a class is `Problem` or `Evolution`."""
+    return kind.__module__ in ("pacpde.physics.problem", "pacpde.physics.evolution")
 
 
 def coefficient_names(family: type) -> set[str]:

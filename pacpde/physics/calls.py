@@ -13,13 +13,9 @@ SEVERAL = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 def check_calls(problem: "Problem") -> None:
     """Refuse functions that take another number of arguments, or coordinates in another order."""
-    names, fields = problem.domain.names, ", ".join(problem.fields)
-    tuples = f"where u is the tuple of the fields {fields}"
-    space = "where t is left out" if names[1:] else "as an ODE starts at numbers"
     whose = f"of the family {problem.name!r}"
-    check_call(problem, "rhs", ("u", "d"), whose, tuples if len(problem.fields) > 1 else "")
-    check_call(problem, "initial", names[1:], whose, space)
-    check_call(problem, "exact", names, whose, "where t comes first")
+    for name, arguments, remark in problem.signatures:
+        check_call(problem, name, arguments, whose, remark)
 
 
 def check_call(

@@ -9,13 +9,12 @@ start and edges are residuals beside the others.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from pacpde.errors import InvalidValueError, named_numbers
-from pacpde.physics.conditions import Dirichlet, Periodic
 from pacpde.physics.derivatives import taylor_channels
 from pacpde.physics.domain import Axis
 from pacpde.physics.narrow import START, narrow_features
@@ -63,21 +62,20 @@ class Contradiction:
 
 def contradictions(problem: "Problem") -> tuple[Contradiction, ...]:
     """The contradictions on lines through the domain, the largest of each kind and field."""
-    if not problem.domain.space:
+    if not problem.domain.space or not problem.order:
         return ()
     result: list[Contradiction] = []
     broken: set[str] = set()  # fields whose start jumps or has a kink
     starts = _StartOnLines(problem)
     for axis in problem.domain.space:
-        edge = problem.edges[axis.name]
         for field, name in enumerate(problem.fields):
             inside = starts.inside(axis, field, name)
             broken |= {one.field for one in inside}
             result += inside
-            if isinstance(edge, Periodic):
+            if axis.name in problem.boundary.periodic:
                 result += starts.seam(axis, field, name)
             else:
-                result += starts.walls(axis, edge, field, name)
+                result += starts.walls(axis, field, name)
     return (*result, *starts.narrow(set(problem.fields) - broken), *_corners(problem, starts))
 
 
@@ -94,10 +92,9 @@ class _StartOnLines:
         shares = np.concatenate([[0.0, 1.0], rng.random(FINE // len(self.places))])
         values = [self.line(axis, axis.lower + axis.length * shares)[0] for axis in space]
         walls = [
-            abs(value)
-            for edge in self.problem.edges.values()
-            if isinstance(edge, Dirichlet)
-            for value in (edge.lower, edge.upper)
+            abs(edge.constant)
+            for edge in self.problem.boundary.edges
+            if not edge.b and edge.constant is not None
         ]
         size = np.abs(np.concatenate(values, 1)).max((0, 1), initial=max(walls, default=0.0))
         self.size = np.where(np.isfinite(size) & (size > 0), size, 1.0)
@@ -131,7 +128,10 @@ class _StartOnLines:
         def start(**at: torch.Tensor) -> torch.Tensor:
             one = torch.ones_like(at[axis.name])
             return torch.stack(
-                [part * one for part in self.problem.initial_fields(*(at[name] for name in names))],
+                [
+                    part * one
+                    for part in self.problem.evolution.initial_fields(*(at[name] for name in names))
+                ],
                 -1,
             )
 
@@ -216,13 +216,12 @@ class _StartOnLines:
             return [Contradiction(name, where, bend, slope=True)]
         return []
 
-    def walls(self, axis: Axis, edge: Dirichlet, field: int, name: str) -> list[Contradiction]:
+    def walls(self, axis: Axis, field: int, name: str) -> list[Contradiction]:
         """Where the start misses the values that the edges hold."""
         values = self.line(axis, np.array([axis.lower, axis.upper]))[0][..., field]
+        ends = self.problem.boundary.constant_edges(axis.name, field) or ()
         jumps = []
-        for column, (place, value) in enumerate(
-            ((axis.lower, edge.lower), (axis.upper, edge.upper))
-        ):
+        for column, (place, value) in enumerate(zip((axis.lower, axis.upper), ends, strict=False)):
             jump = float(np.abs(values[:, column] - value).max())
             if jump > NEGLIGIBLE * self.size[field]:
                 where = f"from the start to the edge {axis.name} = {place:g}, held at {value:g}"
@@ -234,9 +233,8 @@ def _corners(problem: "Problem", starts: _StartOnLines) -> Sequence[Contradictio
     """Edges of two axes that meet and hold different values."""
     walls: list[tuple[str, float]] = []
     for axis in problem.domain.space:
-        edge: Any = problem.edges[axis.name]
-        if isinstance(edge, Dirichlet):
-            walls += [(axis.name, edge.lower), (axis.name, edge.upper)]
+        ends = problem.boundary.constant_edges(axis.name, 0)
+        walls += [(axis.name, value) for value in ends or ()]
     jumps = [
         (abs(a - b), f"where an edge of {one} meets one of {other}")
         for (one, a), (other, b) in combinations(walls, 2)

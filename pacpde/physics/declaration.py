@@ -1,7 +1,7 @@
 """Whether a family declares what it must: refused when its file is read, in one sentence.
 
 `check_class` sees the class statement, `check_family` the whole class once its file is read, and
-`check_physics` what `rhs` and `initial` return, before the first problem of the family is made.
+`check_physics` what its functions return, before the first problem of the family is made.
 """
 
 import dataclasses
@@ -16,14 +16,14 @@ import numpy as np
 from pacpde.errors import InvalidValueError, PacpdeError, UnknownNameError, short
 from pacpde.physics.attributes import (
     OLD_NAMES,
-    base_of,
     check_names,
     check_taken,
     coefficient_names,
+    is_base,
     wrong,
 )
 from pacpde.physics.calls import check_calls, line_of
-from pacpde.physics.conditions import Dirichlet, Periodic
+from pacpde.physics.conditions import EXAMPLE, ConstantEdges, Periodic
 from pacpde.physics.derivatives import ChannelDerivative
 from pacpde.physics.domain import LARGEST, SMALLEST, Axis
 from pacpde.physics.numbers import as_number, as_plain
@@ -31,12 +31,12 @@ from pacpde.physics.symmetry import check_declared
 from pacpde.renamed import renamed_declarations
 
 if TYPE_CHECKING:
+    from pacpde.physics.evolution import Evolution
     from pacpde.physics.problem import Problem
 
 Family = type["Problem"]
 
 POINTS = 7  # at which rhs and initial are tried: neither 1 nor a likely number of fields
-EDGES = 'edges = {"x": Dirichlet(0.0, 0.0)} or {"x": Periodic()}'
 SIZES = f"from {SMALLEST:g} to {LARGEST:g}"
 MOST_TIME_WINDOWS = 1000  # each is a phase of every fit
 settings: list[Callable[[Mapping[str, Any]], object]] = []  # of a fit: each refuses a recipe
@@ -55,7 +55,6 @@ def check_class(family: Family) -> None:
     _fill_scales(family)
     _check_fields(family)
     check_taken(family)
-    _check_edges(family)
     if not isinstance(family.recipe, Mapping):
         raise wrong(family, f"the recipe {family.recipe!r}, expected a dict of settings of a fit")
     scale = family.time_scale
@@ -72,6 +71,10 @@ def check_class(family: Family) -> None:
             f"time_windows = {short(windows)}, expected a whole number from 1 to "
             f"{MOST_TIME_WINDOWS}: a fit grows its time span in so many pieces",
         )
+    if windows > 1 and not any(axis.name == "t" for axis in family.axes):
+        raise wrong(family, f"time_windows = {windows} and no time, in which they would lie")
+    if family.needs_time and family.order not in (1, 2):
+        raise wrong(family, f"order = {short(family.order)}, expected 1 or 2: of ∂u/∂t or ∂²u/∂t²")
     check_declared(family)
     _check_defaults(family)
 
@@ -115,7 +118,7 @@ def check_coefficients(family: Family) -> None:
 
 
 def check_physics(problem: "Problem") -> None:
-    """Refuse a family whose `rhs` or `initial` does not give what it must; tried once a family."""
+    """Refuse a family whose functions do not give what they must; tried once a family."""
     family = type(problem)
     if family in _tried:
         return
@@ -137,41 +140,96 @@ def check_physics(problem: "Problem") -> None:
 
 
 def _try(problem: "Problem") -> None:
-    """Try both functions at a few points, once the derivatives that `rhs` asks for are known."""
+    """Try the family's functions at a few points."""
     box, rng = problem.domain, np.random.default_rng(0)
-    _check_derivatives(problem, problem.derivatives_read)
+    problem.check_equation()
     points = box.random(POINTS, rng).T
-    start = problem.initial_fields(*points[1:])
+    here = dict(zip(box.names, points, strict=True))
+    start = problem.start_values(here)
     for part in start:
         _check_values(problem, "initial", part)
-    fields = [np.broadcast_to(np.asarray(part, float), POINTS) for part in start]
+    count = len(problem.fields)
+    fields = [np.broadcast_to(np.asarray(part, float), POINTS) for part in start[:count]]
+    fields = fields or list(rng.random((count, POINTS)))
     channels = {
         name: [value + rng.random(POINTS) if name else value for value in fields]
         for name in problem.channels
     }
-    d = ChannelDerivative(channels, box.names, dict(zip(box.names, points, strict=True)))
-    for part in problem.rates(d.fields, d):
-        _check_values(problem, "rhs", part)
+    d = ChannelDerivative(channels, box.names, here)
+    for part in problem.equation_values(d.fields, d):
+        _check_values(problem, problem.equation_name, part)
+    for edge in problem.boundary.edges:
+        _check_values(problem, "conditions", edge.value_at(here))
 
 
-def _check_derivatives(problem: "Problem", derivatives: frozenset[str]) -> None:
-    """Refuse derivatives in time, and equations that cannot meet both edges of an axis."""
-    time = [name for name in derivatives if not name.strip("t")]  # mixed ones suit a residual alone
-    if time:
+def check_conditions(problem: "Problem") -> None:
+    """Refuse a problem without any condition."""
+    boundary = problem.boundary
+    if not (boundary.periodic or boundary.edges or boundary.points):
         raise InvalidValueError(
-            f'{_place(problem, "rhs")} asks for d(u, "{time[0]}"), a derivative in time, and it '
-            "gives ∂u/∂t itself: leave derivatives in space alone in it. Write u_tt = ... as a "
-            "system of two fields, u_t = v and v_t = ...."
+            f"the family {problem.name!r} has no condition, so that its equation has many "
+            f"solutions: write a function `conditions(self)`, as in {EXAMPLE}."
+        )
+
+
+def check_rates(problem: "Evolution") -> None:
+    """Refuse an evolution whose `rhs` asks for its own left side, or whose conditions do not suit.
+
+    By the highest derivative of a field in an axis: of a first one, a condition at one end at most;
+    of a second one, a condition at each end; of a higher one, at most as many as its order.
+    """
+    derivatives, order = problem.derivatives_read, problem.order
+    own = [name for name in derivatives if not name.strip("t") and len(name) >= order]
+    if own:  # mixed ones suit a residual alone
+        change, write = ("∂u/∂t", "order = 2") if order == 1 else ("∂²u/∂t²", "it")
+        raise InvalidValueError(
+            f'{_place(problem, "rhs")} asks for d(u, "{own[0]}"), a derivative in time, and it '
+            f"gives {change} itself: leave derivatives in space alone in it. "
+            + (f"Write {write} in the class for an equation u_tt = rhs." if order == 1 else "")
         )
     for axis in problem.domain.space:
-        highest = max((name.count(axis.name) for name in derivatives), default=0)
-        if highest == 1 and isinstance(problem.edges[axis.name], Dirichlet):
-            raise InvalidValueError(
-                f"{_place(problem, 'rhs')} has first derivatives in {axis.name!r} at most, and "
-                f"such an equation takes values at one edge: Dirichlet gives them at both. Declare "
-                f'edges = {{"{axis.name}": Periodic()}}, or add a second derivative with a small '
-                "coefficient."
-            )
+        if axis.name not in problem.boundary.periodic:
+            orders = [
+                max((name.count(axis.name) for name in names), default=0)
+                for names in problem.recorded.by_field.values()
+            ]
+            for field, highest in enumerate(orders):
+                _check_count(problem, axis.name, field, highest, max(orders))
+
+
+def _check_count(problem: "Evolution", axis: str, field: int, own: int, highest: int) -> None:
+    """Refuse conditions of a field in an axis that are too few or too many.
+
+    Args:
+        own, highest: order of the highest derivative in the axis, of this field and of any.
+    """
+    ends = [len(problem.boundary.at(axis, upper, field)) for upper in (False, True)]
+    place, name = _place(problem, "conditions"), problem.fields[field]
+    if highest and not any(one.axis == axis for one in problem.boundary.edges):
+        raise InvalidValueError(
+            f"{place}: there is none in {axis!r}, expected at least one condition for each axis: "
+            f"write {EXAMPLE}."
+        )
+    if highest == 1 and sum(ends) > 1:
+        raise InvalidValueError(
+            f"{_place(problem, 'rhs')} has first derivatives in {axis!r} at most, and such an "
+            f"equation takes values at one edge: {name} has conditions at both. Leave the one out "
+            f'where the flow leaves, declare Periodic("{axis}"), or add a second derivative with a '
+            "small coefficient."
+        )
+    if own == 2 and ends != [1, 1]:
+        there = " and ".join(
+            f"{count} at {axis}{side}" for count, side in zip(ends, "-+", strict=True)
+        )
+        raise InvalidValueError(
+            f"{place}: {name} has second derivatives in {axis!r}, so that it needs one condition "
+            f"at each end, and has {there}: write Dirichlet, Neumann or Robin for both."
+        )
+    if highest > 2 and sum(ends) > highest:
+        raise InvalidValueError(
+            f"{place}: {name} is in an equation of order {highest} in {axis!r}, so that it takes "
+            f"at most {highest} conditions there, and has {sum(ends)}."
+        )
 
 
 def _check_values(problem: "Problem", method: str, part: Any) -> None:
@@ -221,14 +279,15 @@ def _check_axes(family: Family) -> None:
             'axes = (Axis("t", 0.0, 1.0), Axis("x", -1.0, 1.0))',
         )
     names = [axis.name for axis in family.axes]
-    if names[:1] != ["t"] or len(set(names)) != len(names) or any(len(n) != 1 for n in names):
+    first = "t" in names[1:] or (family.needs_time and names[:1] != ["t"])
+    if first or len(set(names)) != len(names) or any(len(n) != 1 for n in names):
         raise wrong(family, f"the axes {names}: 't' comes first, names are one letter and differ")
 
 
 def _fill_scales(family: Family) -> None:
     """A scale of 1 for every field, where neither the family nor what it extends writes any."""
     writer = next(kind for kind in family.__mro__ if "scales" in vars(kind))
-    if writer is base_of(family) or writer in _filled:
+    if is_base(writer) or writer in _filled:
         family.scales = (1.0,) * len(family.fields)
         _filled.add(family)
 
@@ -261,31 +320,19 @@ def _check_fields(family: Family) -> None:
     family.scales = tuple(scale for scale in plain if scale is not None)
 
 
-def _check_edges(family: Family) -> None:
-    names, edges = [axis.name for axis in family.axes[1:]], family.edges
-    if not isinstance(edges, Mapping):
+def check_edges(family: Family, edges: Any) -> None:
+    """Refuse `edges` of older versions that are no dict of conditions, one for each space axis."""
+    names = [axis.name for axis in family.axes if axis.name != "t"]
+    kinds = ConstantEdges | Periodic
+    if (
+        not isinstance(edges, Mapping)
+        or not all(isinstance(edge, kinds) for edge in edges.values())
+        or set(edges) != set(names)
+    ):
         raise wrong(
             family,
-            f"edges = {_short(edges)}, expected a dict with a condition for each space axis: write "
-            f"{EDGES}. They depend on no coefficient",
-        )
-    for name, edge in edges.items():
-        if isinstance(edge, type) and issubclass(edge, Dirichlet | Periodic):
-            raise wrong(
-                family,
-                f"the class {edge.__name__} as the edge in {name!r}: write {edge.__name__}(), with "
-                "parentheses",
-            )
-        if not isinstance(edge, Dirichlet | Periodic):
-            raise wrong(
-                family,
-                f"the edge {_short(edge)} in {name!r}, expected one condition for all fields: "
-                f"write {EDGES}",
-            )
-    if set(edges) != set(names):
-        raise wrong(
-            family,
-            f"edges for {sorted(map(str, edges))}, expected one condition for each of {names}",
+            f"edges = {_short(edges)}, expected one condition for each of {names}: write a "
+            f"function `conditions(self)` in their place, as in {EXAMPLE}",
         )
 
 

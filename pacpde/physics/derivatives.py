@@ -62,21 +62,31 @@ class Derivative:
 
 
 class RecordedDerivative(Derivative):
-    """Records the derivatives and coordinates that a right-hand side reads; every value is 1."""
+    """Records the derivatives and coordinates that an equation reads; every value is 1.
 
-    def __init__(self, count: int, axes: Sequence[str]) -> None:
-        one = [np.ones(1) for _ in range(count)]
-        self.recorded = _Recorded({name: np.ones(1) for name in axes})
-        super().__init__(one, axes, self.recorded)
-        self.derivatives: set[str] = set()
+    Attributes:
+        by_field: the derivatives of each field.
+        n_rows: number of rows that the equation gave.
+    """
+
+    def __init__(self, names: Sequence[str], axes: Sequence[str]) -> None:
+        self._coordinates = _Recorded({name: np.ones(1) for name in axes})
+        super().__init__([np.ones(1) for _ in names], axes, self._coordinates)
+        self.by_field: dict[str, set[str]] = {name: set() for name in names}
+        self.n_rows = 0
 
     @property
-    def read(self) -> frozenset[str]:
+    def derivatives(self) -> set[str]:
+        """The derivatives of any field."""
+        return set().union(*self.by_field.values())
+
+    @property
+    def coordinates_read(self) -> frozenset[str]:
         """The coordinates that were read."""
-        return frozenset(self.recorded.read)
+        return frozenset(self._coordinates.read)
 
     def take(self, field: int, axes: str) -> Array:
-        self.derivatives.add(axes)
+        list(self.by_field.values())[field].add(axes)
         return np.ones(1)
 
 

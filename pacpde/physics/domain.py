@@ -60,7 +60,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Domain:
-    """A box: the product of its axes, `t` first."""
+    """A box: the product of its axes, `t` first where there is a time."""
 
     axes: tuple[Axis, ...]
 
@@ -71,7 +71,12 @@ class Domain:
     @property
     def space(self) -> tuple[Axis, ...]:
         """The axes without time."""
-        return self.axes[1:]
+        return tuple(axis for axis in self.axes if axis.name != "t")
+
+    @property
+    def time(self) -> Axis | None:
+        """The axis of time; None for a steady problem."""
+        return next((axis for axis in self.axes if axis.name == "t"), None)
 
     def axis(self, name: str) -> Axis:
         return self.axes[self.names.index(name)]

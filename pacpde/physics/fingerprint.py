@@ -16,7 +16,7 @@ import numpy as np
 
 from pacpde.errors import ChangedFamilyWarning, DataFileError, InvalidValueError
 from pacpde.files import short_hash
-from pacpde.physics.evaluation import initial_at, rates_at
+from pacpde.physics.evaluation import equation_at, start_at
 from pacpde.physics.problem import Problem, families
 
 POINTS = 64
@@ -31,7 +31,7 @@ class Fingerprint:
     Attributes:
         source: hash of the files that define its class and those it extends; "" without any.
         declared: hash of what it declares.
-        values: `rhs` and `initial` at `POINTS` random points and derivatives, one list each field.
+        values: of the equation, the start and conditions at `POINTS` random points, see `probe`.
     """
 
     source: str
@@ -72,14 +72,22 @@ class Fingerprint:
 
 @lru_cache(maxsize=10_000)
 def _of(problem: Problem) -> Fingerprint:
-    declared = {name: _described(getattr(problem, name)) for name in DECLARED}
+    declared = {
+        name: problem.boundary.described(problem.fields)
+        if name == "edges"
+        else _described(getattr(problem, name))
+        for name in DECLARED
+    }
     values = (tuple(float(f"{number:.12g}") for number in row) for row in probe(problem))
     source = source_hash(family_classes(type(problem)))
     return Fingerprint(source, short_hash(repr(declared).encode()), tuple(values))
 
 
 def probe(problem: Problem) -> list[np.ndarray]:
-    """`rhs` and then `initial`, one array a field, at random points and derivatives."""
+    """Values of a problem's functions at random points and for random derivatives.
+
+    They are those of the equation, of the start, and of conditions that are functions.
+    """
     rng = np.random.default_rng(0)
     domain = problem.domain
     points = domain.random(POINTS, rng).T
@@ -88,14 +96,24 @@ def probe(problem: Problem) -> list[np.ndarray]:
     }
     coordinates = dict(zip(domain.names, points, strict=True))
     return [
-        *rates_at(problem, channels, coordinates),
-        *initial_at(problem, list(points[1:]), (POINTS,)),
+        *equation_at(problem, channels, coordinates).values(),
+        *start_at(problem, coordinates).values(),
+        *(
+            np.broadcast_to(np.asarray(edge.value_at(coordinates), float), POINTS)
+            for edge in problem.boundary.edges
+            if edge.constant is None
+        ),
     ]
 
 
 def family_classes(family: type[Problem]) -> list[type]:
-    """The class of a family and the classes that it extends, without `Problem`."""
-    return [cls for cls in family.__mro__ if issubclass(cls, Problem) and cls is not Problem]
+    """The class of a family and the classes that it extends, without pacpde's base classes."""
+    bases = "pacpde.physics."
+    return [
+        cls
+        for cls in family.__mro__
+        if issubclass(cls, Problem) and not cls.__module__.startswith(bases)
+    ]
 
 
 def foreign_classes(cls: type) -> list[type]:

@@ -149,7 +149,7 @@ def _initial(problem: "Problem") -> Function:
 
     def values(unit: np.ndarray) -> np.ndarray:
         at = [axis.lower + axis.length * x for axis, x in zip(space, unit.T, strict=True)]
-        return np.stack(initial_at(problem, at, (len(unit),)), -1)
+        return np.stack(initial_at(problem.evolution, at, (len(unit),)), -1)
 
     return values
 
@@ -178,7 +178,7 @@ def _rates(problem: "Problem", names: tuple[str, ...]) -> Function:
                 channel: [np.full(len(unit), amount * size) for size in own]
                 for channel, own in sizes.items()
             }
-            rates += rates_at(problem, channels, at)
+            rates += rates_at(problem.evolution, channels, at)
         return np.stack(rates, -1)
 
     return values

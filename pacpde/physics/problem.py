@@ -5,12 +5,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from pacpde.errors import InvalidValueError, named_numbers, short, unknown
+from pacpde.physics.attributes import is_base
+from pacpde.physics.boundary import Boundary
 from pacpde.physics.calls import line_of
+from pacpde.physics.coefficients import Coefficient
 from pacpde.physics.conditions import Condition
 from pacpde.physics.contradictions import Contradiction, contradictions
 from pacpde.physics.declaration import (
@@ -18,65 +21,59 @@ from pacpde.physics.declaration import (
     check_class,
     check_coefficients,
     check_complete,
+    check_conditions,
     check_family,
     check_physics,
 )
 from pacpde.physics.derivatives import Derivative, RecordedDerivative, channel_names
 from pacpde.physics.domain import Axis, Domain
 from pacpde.physics.elementary import Array
-from pacpde.physics.narrow import RIGHT_HAND_SIDE, START, NarrowFeature, narrow_features
-from pacpde.physics.numbers import as_number, as_plain
+from pacpde.physics.evaluation import row_sizes
+from pacpde.physics.narrow import NarrowFeature
+from pacpde.physics.numbers import as_number
 from pacpde.physics.symmetry import check_symmetry
 from pacpde.registry import Registry
-from pacpde.renamed import renamed_attribute
+from pacpde.renamed import renamed_attribute, warn_renamed
+
+if TYPE_CHECKING:
+    from pacpde.physics.evolution import Evolution
 
 families: Registry[type["Problem"]] = Registry("family", "pacpde.problems", check_family)
 
 
 @dataclass(frozen=True)
-class Coefficient:
-    """Bounds, default and meaning of one coefficient; `lower` and `upper` are allowed values."""
-
-    default: float
-    lower: float
-    upper: float
-    meaning: str
-
-
-def coefficient(default: float, *, lower: float, upper: float, meaning: str) -> Any:
-    """A dataclass field that is a coefficient, checked whenever a problem is made."""
-    least, usual, most = (as_plain(value) for value in (lower, default, upper))
-    if least is None or usual is None or most is None or not least <= usual <= most:
-        raise InvalidValueError(
-            f"a coefficient ({meaning}) has the default {short(default)} and goes from "
-            f"{short(lower)} to {short(upper)}, expected finite numbers, the default between the "
-            "others."
-        )
-    return dataclasses.field(
-        default=usual, metadata={"coefficient": Coefficient(usual, least, most, meaning)}
-    )
-
-
-@dataclass(frozen=True)
 class Problem(ABC):
-    """∂u/∂t = rhs(u, d) on a box, from `initial` at the lower end of `t`, with `edges` in space.
+    """residual(u, d) = 0 on a box, with conditions at its ends.
 
     A family is a subclass: decorate it with `@dataclass(frozen=True)`, name it, declare what is
-    below, and write `rhs` and `initial`. Naming it registers it.
+    below, and write `residual` and `conditions`. Naming it registers it. An equation for ∂u/∂t or
+    ∂²u/∂t² is an `Evolution`.
 
     Class attributes:
         name: the family's name on the command line.
-        axes: `t` first, then space (none for an ODE).
+        axes: `t` first where there is a time, then space.
         fields: names of the unknowns.
         scales: typical size of each field, 1 by default; residuals and outputs are measured in it.
         time_scale: typical time in which the fields change; the time span by default.
-        edges: one condition for every space axis.
         odd: space axes in each of which every field is odd, u(−x) = −u(x); they must be symmetric.
-            Start, edges and equation are tried when a problem is made.
+            Start, conditions and equation are tried when a problem is made.
         time_windows: number of windows [start, tᵢ] in which a fit grows its time span, at most
             1000; 1 fits the whole span at once.
         recipe: settings of a fit that suit the family, see `pacpde.methods.TrainingConfig`.
         until: end of the time span, if it is not the family's own.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Membrane(Problem):
+        ...     name = "membrane"
+        ...     axes = (Axis("x", 0.0, 1.0), Axis("y", 0.0, 1.0))
+        ...     load: float = coefficient(1.0, lower=0.1, upper=10.0, meaning="load")
+        ...
+        ...     def residual(self, u, d):
+        ...         return d(u, "xx") + d(u, "yy") + self.load
+        ...
+        ...     def conditions(self):
+        ...         return [Dirichlet("boundary", 0.0)]
     """
 
     name: ClassVar[str]
@@ -84,15 +81,19 @@ class Problem(ABC):
     fields: ClassVar[tuple[str, ...]] = ("u",)
     scales: ClassVar[tuple[float, ...]] = (1.0,)
     time_scale: ClassVar[float | None] = None
-    edges: ClassVar[Mapping[str, Condition]] = {}
     odd: ClassVar[tuple[str, ...]] = ()
     time_windows: ClassVar[int] = 1
+    order: ClassVar[int] = 0  # of the time derivative that an `Evolution` gives
+    needs_time: ClassVar[bool] = False  # whether there must be an axis t
+    rows_may_be_even: ClassVar[bool] = True  # in an axis in which all fields are odd
     recipe: ClassVar[Mapping[str, Any]] = {}
 
     until: float | None = dataclasses.field(default=None, kw_only=True)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if not is_base(cls):
+            _make_evolution(cls)
         if "name" in cls.__dict__:
             check_class(cls)
             families.register(cls.name, cls)
@@ -112,8 +113,12 @@ class Problem(ABC):
                 )
             object.__setattr__(self, name, value)
         if self.until is not None:
-            start = self.axes[0].lower
-            end = as_number(self.until)
+            time = Domain(self.axes).time
+            if time is None:
+                raise InvalidValueError(
+                    f"{self.name} has no time, so that until = {short(self.until)} has no effect."
+                )
+            start, end = time.lower, as_number(self.until)
             if end is None or end <= start:
                 raise InvalidValueError(
                     f"{self.name}: until is {short(self.until)}, expected a finite time above "
@@ -130,20 +135,23 @@ class Problem(ABC):
         check_symmetry(self)
 
     @abstractmethod
-    def rhs(self, u: Any, d: Derivative) -> Any:
-        """The right-hand side of ∂u/∂t = ...; plain arithmetic and `d(u, "xx")`.
+    def residual(self, u: Any, d: Derivative) -> Any:
+        """What is zero where the equation holds: one row, or a tuple of rows.
 
-        `u` is the field, or the tuple of fields where there are several; so is what it returns.
-        `d.coordinates["x"]` and `d.coordinates["t"]` are the coordinates, as arrays that broadcast
-        against a field.
+        There may be more or fewer rows than fields: a constraint such as u_x + v_y = 0 is a row.
+
+        Args:
+            u: the field, or the tuple of fields where there are several.
+            d: gives derivatives, as `d(u, "xx")`; up to fourth order, also mixed ones.
+                `d.coordinates["x"]` is a coordinate, as an array that broadcasts against a field.
         """
 
-    @abstractmethod
-    def initial(self, *space: Array) -> Any:
-        """The field (or tuple of fields) at the start, of the space coordinates."""
+    def conditions(self) -> Sequence[Condition]:
+        """The conditions at the ends of the axes; they may depend on the coefficients."""
+        return []
 
     def exact(self, *coordinates: np.ndarray) -> np.ndarray | None:
-        """The exact solution at t, x, ... (broadcast), shape [fields, ...]; None if unknown."""
+        """The exact solution at the coordinates (broadcast), [fields, ...]; None if unknown."""
         return None
 
     @classmethod
@@ -186,74 +194,179 @@ class Problem(ABC):
 
     @property
     def span_ratio(self) -> float:
-        """Length of this problem's time span over that of the family's default span."""
+        """Length of this problem's time span over the family's own; 1 without a time."""
+        if self.until is None:
+            return 1.0
         return self.domain.axis("t").length / Domain(self.axes).axis("t").length
 
     @property
     def time_unit(self) -> float:
-        """The unit of time in a fit: `time_scale`, else the length of this problem's time span."""
-        return self.domain.axis("t").length if self.time_scale is None else self.time_scale
+        """The unit of time in a fit: `time_scale`, else the time span; 1 without a time."""
+        time = self.domain.time
+        if self.time_scale is not None:
+            return self.time_scale
+        return 1.0 if time is None else time.length
+
+    @property
+    def edge_axes(self) -> tuple[str, ...]:
+        """Names of the axes at whose ends `conditions` hold."""
+        return self.domain.names
+
+    @cached_property
+    def boundary(self) -> Boundary:
+        """The conditions, taken apart."""
+        return Boundary.of(self)
 
     @cached_property
     def contradictions(self) -> tuple[Contradiction, ...]:
         """Places where initial and boundary values contradict, or initial values are not smooth."""
         return contradictions(self)
 
-    @cached_property
+    @property
     def narrow_features(self) -> tuple[NarrowFeature, ...]:
-        """Features of `initial` and of `rhs` that are too narrow for the points of a fit."""
-        return (*narrow_features(self, START), *narrow_features(self, RIGHT_HAND_SIDE))
+        """Features of the problem's functions that are too narrow for the points of a fit."""
+        return ()
 
     @cached_property
     def channels(self) -> tuple[str, ...]:
-        """Every derivative the residual ∂u/∂t − rhs needs, with "" for the field itself."""
-        return channel_names(self.derivatives_read | {"t"})
+        """Every derivative that the residual needs, with "" for the field itself."""
+        return channel_names(self.derivatives_read)
 
     @property
     def derivatives_read(self) -> frozenset[str]:
-        """The derivatives that `rhs` reads, as in {"x", "xx"}."""
-        return frozenset(self._recorded.derivatives)
+        """The derivatives that the equation reads, as in {"x", "xx"}."""
+        return frozenset(self.recorded.derivatives)
 
     @property
     def coordinates_read(self) -> frozenset[str]:
-        """The coordinates that `rhs` depends on by itself, as sources and uneven media do."""
-        return self._recorded.read
+        """The coordinates that the equation depends on by itself, as sources and media do."""
+        return self.recorded.coordinates_read
 
     @cached_property
-    def _recorded(self) -> RecordedDerivative:
-        """What `rhs` asks for when it is tried."""
-        d = RecordedDerivative(len(self.fields), [axis.name for axis in self.axes])
-        self.rates(d.fields, d)
+    def recorded(self) -> RecordedDerivative:
+        """What the equation asks for when it is tried."""
+        d = RecordedDerivative(self.fields, [axis.name for axis in self.axes])
+        d.n_rows = len(self.rows(d.fields, d))
         return d
 
-    def rates(self, fields: Sequence[Array], d: Derivative) -> tuple[Array, ...]:
-        """`rhs` as a tuple of one array a field, however many fields there are."""
-        result = self.rhs(fields[0] if len(self.fields) == 1 else tuple(fields), d)
-        return self._as_tuple(result, "rhs")
+    @property
+    def n_rows(self) -> int:
+        """Number of rows of the residual."""
+        return self.recorded.n_rows
 
-    def initial_fields(self, *space: Array) -> tuple[Array, ...]:
-        """`initial` as a tuple of one array a field, however many fields there are."""
-        return self._as_tuple(self.initial(*space), "initial")
+    def rows(self, fields: Sequence[Array], d: Derivative) -> tuple[Array, ...]:
+        """`residual` as a tuple of rows, however many fields there are."""
+        result = self.residual(self.as_argument(fields), d)
+        rows = tuple(result) if isinstance(result, tuple | list) else (result,)
+        self._check_given("residual", rows, [f"row {k + 1}" for k in range(len(rows))])
+        return rows
+
+    @cached_property
+    def row_scales(self) -> tuple[Any, ...]:
+        """Size of each row for fields and derivatives of their typical sizes, [rows].
+
+        In a stack of problems each is a column, [stack, 1].
+        """
+        return row_sizes(self)
+
+    @property
+    def equation_name(self) -> str:
+        """Name of the family's own function that holds the equation."""
+        return "residual"
+
+    @property
+    def equation_names(self) -> tuple[str, ...]:
+        """A name for each of `equation_values`."""
+        return tuple(f"residual in row {number + 1}" for number in range(self.n_rows))
+
+    def equation_values(self, fields: Sequence[Array], d: Derivative) -> tuple[Array, ...]:
+        """What the family's own function of the equation gives, as a tuple."""
+        return self.rows(fields, d)
+
+    @property
+    def start_names(self) -> tuple[str, ...]:
+        """A name for each of `start_values`."""
+        return ()
+
+    def start_values(self, coordinates: Mapping[str, Array]) -> tuple[Array, ...]:
+        """What `initial` gives at coordinates by name; nothing where there is none."""
+        return ()
+
+    @property
+    def signatures(self) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+        """Functions of the family: name, arguments with which it is called, a remark on them."""
+        first = "where t comes first" if self.domain.time else ""
+        return (
+            (self.equation_name, ("u", "d"), self.tuple_remark),
+            ("conditions", (), ""),
+            ("exact", self.domain.names, first),
+        )
+
+    @property
+    def tuple_remark(self) -> str:
+        """A remark on the argument u where there are several fields."""
+        several = f"where u is the tuple of the fields {', '.join(self.fields)}"
+        return several if len(self.fields) > 1 else ""
+
+    @property
+    def evolution(self) -> "Evolution":
+        """This problem as an evolution.
+
+        Raises:
+            InvalidValueError: it gives a residual, and no right-hand side of ∂u/∂t.
+        """
+        raise InvalidValueError(
+            f"{self.name} gives a residual, and no right-hand side of ∂u/∂t = rhs."
+        )
+
+    def check_classical(self, what: str) -> None:
+        """Refuse what takes first-order evolutions with constant or periodic edges alone, so far.
+
+        Args:
+            what: names it, as in "an ansatz".
+        """
+        if self.order != 1 or not self.boundary.classical(self.edge_axes, len(self.fields)):
+            raise InvalidValueError(
+                f"{what} takes equations ∂u/∂t = rhs whose axes are periodic, or have one constant "
+                f"value for all fields at each end, and {self.name} is none."
+            )
+
+    def check_equation(self) -> None:
+        """Refuse an equation whose derivatives and conditions do not suit each other."""
+        check_conditions(self)
+
+    def in_units(self, rows: Sequence[Array]) -> list[Array]:
+        """Rows of the residual as shares of their typical size."""
+        return [row / scale for row, scale in zip(rows, self.row_scales, strict=True)]
+
+    def as_argument(self, fields: Sequence[Array]) -> Any:
+        """The field itself, or the tuple of fields where there are several."""
+        return fields[0] if len(self.fields) == 1 else tuple(fields)
 
     horizons = renamed_attribute("horizons", "time_windows")
     stretch = renamed_attribute("stretch", "span_ratio")
-    start = renamed_attribute("start", "initial_fields")
 
-    def _as_tuple(self, result: Any, where: str) -> tuple[Array, ...]:
-        parts = tuple(result) if isinstance(result, tuple | list) else (result,)
-        if len(parts) != len(self.fields):
-            raise InvalidValueError(
-                f"{self.name}.{where} returned {len(parts)} values for the fields "
-                f"{', '.join(self.fields)}{line_of(self, where)}: return a tuple with one value a "
-                "field."
-            )
-        for part, field in zip(parts, self.fields, strict=True):
+    def _check_given(self, where: str, parts: Sequence[Any], names: Sequence[str]) -> None:
+        """Refuse None in what a function of the family returned."""
+        for part, name in zip(parts, names, strict=True):
             if part is None:
                 raise InvalidValueError(
-                    f"{self.name}.{where} gave None for the field {field!r}"
-                    f"{line_of(self, where)}, expected its values: does it lack a `return`?"
+                    f"{self.name}.{where} gave None for {name}{line_of(self, where)}, expected its "
+                    "values: does it lack a `return`?"
                 )
-        return parts
 
     def __str__(self) -> str:
         return f"{self.name}({named_numbers(self.coefficients)})"
+
+
+def _make_evolution(cls: type) -> None:
+    """Let a family that extends `Problem` and gives `rhs`, as older versions ask, be an evolution.
+
+    Its `edges` become its conditions.
+    """
+    from pacpde.physics.evolution import Evolution, conditions_from_edges
+
+    if hasattr(cls, "rhs") and not issubclass(cls, Evolution):
+        warn_renamed(f"{cls.__name__}(Problem) with rhs", f"{cls.__name__}(Evolution)", 4)
+        cls.__bases__ = tuple(Evolution if base is Problem else base for base in cls.__bases__)
+    conditions_from_edges(cls)

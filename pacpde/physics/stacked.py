@@ -1,7 +1,7 @@
 """Many problems of one family as one: their coefficients become columns.
 
-Right-hand sides are plain arithmetic, so that a coefficient [stack, 1] with fields
-[stack, points] gives every problem of the stack its own rates.
+Equations are plain arithmetic, so that a coefficient [stack, 1] with fields
+[stack, points] gives every problem of the stack its own rows.
 """
 
 import copy
@@ -15,7 +15,7 @@ import torch
 from pacpde.physics.derivatives import Derivative
 from pacpde.physics.problem import Problem
 
-POINTS = 3  # at which the rates of a family are compared
+POINTS = 3  # at which the rows of a family are compared
 
 
 class _ProbeDerivative(Derivative):
@@ -37,25 +37,36 @@ def stack(problems: Sequence[Problem], like: torch.Tensor) -> Problem:
         name: like.new_tensor([getattr(problem, name) for problem in problems])[:, None]
         for name in problems[0].declared()
     }
-    return with_columns(problems[0], columns)
+    return with_columns(problems[0], {**columns, **_row_scales(problems, like)})
+
+
+def _row_scales(problems: Sequence[Problem], like: torch.Tensor) -> dict[str, Any]:
+    """The scales of the rows as columns, where they differ from problem to problem."""
+    scales = [problem.row_scales for problem in problems]
+    if all(own == scales[0] for own in scales):
+        return {}
+    return {"row_scales": tuple(like.new_tensor(row)[:, None] for row in zip(*scales, strict=True))}
 
 
 def select(stacked: Problem, chosen: torch.Tensor) -> Problem:
     """The stack of some of its problems."""
-    columns = {
+    columns: dict[str, Any] = {
         name: column[chosen]
         for name in stacked.declared()
         if isinstance(column := getattr(stacked, name), torch.Tensor)
     }
+    scales = stacked.row_scales
+    if any(isinstance(scale, torch.Tensor) for scale in scales):
+        columns["row_scales"] = tuple(scale[chosen] for scale in scales)
     return with_columns(stacked, columns)
 
 
 @cache
 def stackable(family: type[Problem]) -> bool:
-    """Whether the right-hand side of a family takes coefficients in columns.
+    """Whether the equation of a family takes coefficients in columns.
 
     One that asks `if self.nu > 1` or calls `math.sqrt(self.nu)` does not. Two problems are
-    evaluated as a stack and one by one; the rates must be equal.
+    evaluated as a stack and one by one; the rows must be equal.
     """
     declared = family.declared().items()
     blank = object.__new__(family)  # not checked: the family may be symmetric for others alone
@@ -65,9 +76,9 @@ def stackable(family: type[Problem]) -> bool:
     shape = (2, len(first.axes) + len(first.fields), POINTS)
     values = torch.from_numpy(np.random.default_rng(0).uniform(0.2, 0.9, shape))
     try:
-        together = torch.stack(_rates(stack(problems, values), values), -1)
+        together = torch.stack(_rows(stack(problems, values), values), -1)
         alone = [
-            torch.stack(_rates(problem, own), -1)
+            torch.stack(_rows(problem, own), -1)
             for problem, own in zip(problems, values, strict=True)
         ]
     except Exception:  # of the user's functions, which need not take columns
@@ -75,13 +86,13 @@ def stackable(family: type[Problem]) -> bool:
     return torch.equal(together, torch.stack(alone))
 
 
-def _rates(problem: Problem, values: torch.Tensor) -> list[torch.Tensor]:
-    """Rates at some values [..., fields and axes, points]."""
+def _rows(problem: Problem, values: torch.Tensor) -> list[torch.Tensor]:
+    """Rows of the residual at some values [..., fields and axes, points]."""
     columns = values.unbind(-2)
     fields, coordinates = columns[: len(problem.fields)], columns[len(problem.fields) :]
     names = [axis.name for axis in problem.axes]
     d = _ProbeDerivative(fields, names, dict(zip(names, coordinates, strict=True)))
-    return [rate + 0 * fields[0] for rate in problem.rates(d.fields, d)]
+    return [row + 0 * fields[0] for row in problem.rows(d.fields, d)]
 
 
 def with_columns(problem: Problem, columns: Mapping[str, Any]) -> Problem:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pacpde.errors import InvalidValueError, named_numbers
-from pacpde.physics.conditions import Dirichlet
-from pacpde.physics.evaluation import initial_at, rates_at
+from pacpde.physics.evaluation import equation_at, random_jet, start_at
 
 if TYPE_CHECKING:
     from pacpde.physics.problem import Problem
@@ -21,7 +20,7 @@ ROUNDING = 1e-9  # of the largest value: what rounding may leave where terms can
 
 
 def check_declared(family: "type[Problem]") -> None:
-    """Refuse axes that are not there or not symmetric, and edge values that are not odd."""
+    """Refuse axes that are not there or not symmetric."""
     known = [axis.name for axis in family.axes if axis.name != "t"]
     for name in family.odd:
         if name not in known:
@@ -30,20 +29,10 @@ def check_declared(family: "type[Problem]") -> None:
                 f"axes ({', '.join(known) or 'it has none'})."
             )
     for axis in family.axes:
-        edge = family.edges.get(axis.name)
-        if axis.name in family.odd and (
-            axis.lower != -axis.upper or (isinstance(edge, Dirichlet) and edge.lower != -edge.upper)
-        ):
+        if axis.name in family.odd and axis.lower != -axis.upper:
             raise InvalidValueError(
                 f"family {family.name!r} cannot be odd in {axis.name!r}: the axis and its edge "
                 "values must be symmetric about 0."
-            )
-        others = ", ".join(repr(name) for name in family.odd if name != axis.name)
-        if others and isinstance(edge, Dirichlet) and (edge.lower or edge.upper):
-            raise InvalidValueError(
-                f"family {family.name!r} cannot be odd in {others}: its edges in {axis.name!r} "
-                f"have the values {edge.lower:g} and {edge.upper:g}, expected 0, since a constant "
-                "is not odd."
             )
 
 
@@ -57,6 +46,8 @@ def check_symmetry(problem: "Problem") -> None:
     if not problem.odd:
         return
     check_declared(type(problem))
+    for axis in problem.odd:
+        _check_conditions(problem, axis)
     try:
         with np.errstate(all="ignore"):
             sentence = next(_contradictions(problem), None)
@@ -66,32 +57,68 @@ def check_symmetry(problem: "Problem") -> None:
         raise InvalidValueError(f"{problem} is declared odd in {sentence}")
 
 
+def _check_conditions(problem: "Problem", odd: str) -> None:
+    """Refuse conditions that are not odd in an axis."""
+    box = problem.domain
+    points = box.random(POINTS, np.random.default_rng(0)).T
+    here = dict(zip(box.names, points, strict=True))
+    for edge in problem.boundary.edges:
+        value = np.broadcast_to(edge.value_at(here), POINTS)
+        image = np.broadcast_to(edge.value_at(_mirrored(here, odd)), POINTS)
+        if edge.axis == odd:
+            others = problem.boundary.at(odd, not edge.upper, edge.field)
+            pairs = [one for one in others if (one.a, one.b) == (edge.a, edge.b)]
+            mirrored = _mirrored(here, odd)
+            image = (
+                np.broadcast_to(pairs[0].value_at(mirrored), POINTS)
+                if pairs
+                else np.full(POINTS, np.nan)
+            )
+        if np.allclose(value, -image, rtol=ROUNDING, atol=ROUNDING * np.abs(value).max()):
+            continue
+        if edge.axis == odd:
+            raise InvalidValueError(
+                f"family {problem.name!r} cannot be odd in {odd!r}: the axis and its edge "
+                "values must be symmetric about 0."
+            )
+        ends = problem.boundary.constant_edges(edge.axis, edge.field)
+        what = "conditions" if ends is None else f"the values {ends[0]:g} and {ends[1]:g}"
+        raise InvalidValueError(
+            f"family {problem.name!r} cannot be odd in {odd!r}: its edges in {edge.axis!r} have "
+            f"{what}"
+            + (" that are not odd" if ends is None else ", expected 0, since a constant is not odd")
+            + "."
+        )
+
+
 def _contradictions(problem: "Problem") -> Iterator[str]:
     """What is not odd, in words."""
     rng = np.random.default_rng(0)
     box = problem.domain
     points = box.random(POINTS, rng)
     here = dict(zip(box.names, points.T, strict=True))
-    space = {name: here[name] for name in box.names[1:]}
-    start = initial_at(problem, list(space.values()), (POINTS,))
+    space = {name: here[name] for name in box.names if name != "t"}
+    start = start_at(problem, here)
     for axis in problem.odd:
-        image = initial_at(problem, list(_mirrored(space, axis).values()), (POINTS,))
-        for k, field in enumerate(problem.fields):
-            yield from _contradiction(axis, f"initial {field}", space, start[k], image[k])
-    start_sizes = np.array([np.sqrt(np.mean(part**2)) for part in start])
+        image = start_at(problem, _mirrored(here, axis))
+        for what, values in start.items():
+            yield from _contradiction(axis, what, space, values, image[what])
+    start_sizes = np.array([np.sqrt(np.mean(part**2)) for part in start.values()])
+    start_sizes = start_sizes[: len(problem.fields)]
     for sizes in (np.asarray(problem.scales), start_sizes[np.isfinite(start_sizes)]):
         if len(sizes) < len(problem.fields) or not sizes.any():
             continue
-        jet = _jet(problem, sizes, rng)
-        rates = rates_at(problem, jet, here)
+        jet = random_jet(problem, list(sizes), POINTS, rng)
+        equation = equation_at(problem, jet, here)
         for axis in problem.odd:
             opposite = {
                 name: [value if name.count(axis) % 2 else -value for value in values]
                 for name, values in jet.items()
             }
-            image = rates_at(problem, opposite, _mirrored(here, axis))
-            for k, field in enumerate(problem.fields):
-                yield from _contradiction(axis, f"rhs of {field}", here, rates[k], image[k])
+            image = equation_at(problem, opposite, _mirrored(here, axis))
+            for what, values in equation.items():
+                if not (problem.rows_may_be_even and np.allclose(values, image[what])):
+                    yield from _contradiction(axis, what, here, values, image[what])
 
 
 def _contradiction(
@@ -113,17 +140,3 @@ def _contradiction(
 
 def _mirrored(at: Mapping[str, np.ndarray], axis: str) -> dict[str, np.ndarray]:
     return {name: -values if name == axis else values for name, values in at.items()}
-
-
-def _jet(
-    problem: "Problem", sizes: np.ndarray, rng: np.random.Generator
-) -> dict[str, list[np.ndarray]]:
-    """Random fields of these sizes and derivatives over the lengths of the axes."""
-    lengths = {axis.name: axis.length for axis in problem.domain.axes}
-    return {
-        name: [
-            size / np.prod([lengths[axis] for axis in name]) * rng.normal(size=POINTS)
-            for size in sizes
-        ]
-        for name in problem.channels
-    }

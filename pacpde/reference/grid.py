@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from scipy.fft import dct, rfft
 
-from pacpde.physics import Axis, Periodic, Problem
+from pacpde.physics import Axis, Problem
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,16 @@ class SpaceAxis:
 
 def space_axes(problem: Problem, sizes: Mapping[str, int]) -> tuple[SpaceAxis, ...]:
     """The spectral nodes of every space axis of a problem, with `sizes[name]` nodes each."""
+    problem.check_classical("the solver of references")
     result = []
     for axis in problem.domain.space:
-        edge, odd = problem.edges[axis.name], axis.name in problem.odd
+        odd = axis.name in problem.odd
+        ends = problem.boundary.constant_edges(axis.name, 0)
         edges: tuple[float, float] | None
-        if isinstance(edge, Periodic):
+        if ends is None:
             edges = (0.0, 0.0) if odd else None  # odd and periodic: 0 at the middle and the edge
         else:
-            edges = (0.0 if odd else edge.lower, edge.upper)
+            edges = (0.0 if odd else ends[0], ends[1])
         result.append(SpaceAxis(axis, sizes[axis.name], edges, half=odd))
     return tuple(result)
 

@@ -118,7 +118,7 @@ def _start_error(problem: Problem, points: list[np.ndarray], values: np.ndarray)
     grids = np.meshgrid(*points, indexing="ij", sparse=True)
     missed = 0.0
     shape = tuple(len(x) for x in points)
-    exact = initial_at(problem, grids, shape)
+    exact = initial_at(problem.evolution, grids, shape)
     space = {axis.name: x for axis, x in zip(problem.domain.space, points, strict=True)}
     check_finite(problem, "initial", np.stack(exact), space)
     for start, field in zip(exact, values, strict=True):

@@ -34,7 +34,9 @@ class MethodOfLines:
         }
         grids = np.meshgrid(*(axis.nodes for axis in space), indexing="ij", sparse=True)
         self.coordinates = {axis.axis.name: x for axis, x in zip(space, grids, strict=True)}
-        self.template = self._hold_edges(self._shaped(problem.initial_fields(*grids), "initial"))
+        self.template = self._hold_edges(
+            self._shaped(problem.evolution.initial_fields(*grids), "initial")
+        )
         self.start = self.template[self.inside].ravel()
         scales = np.asarray(problem.scales, float).reshape(-1, *[1] * len(space))
         self.scale = np.broadcast_to(scales, self.template.shape)[self.inside].ravel()
@@ -43,7 +45,7 @@ class MethodOfLines:
         """dy/dt [n]."""
         fields = list(self.unpack(y))
         d = MatrixDerivative(fields, self.matrices, {"t": np.asarray(t), **self.coordinates})
-        return self._shaped(self.problem.rates(fields, d), "rhs")[self.inside].ravel()
+        return self._shaped(self.problem.evolution.rates(fields, d), "rhs")[self.inside].ravel()
 
     def jacobian(self, t: float, y: np.ndarray) -> np.ndarray:
         """∂(dy/dt)/∂y [n, n] = Σ over channels c of diag(∂rhs/∂c) · (matrix of c).
@@ -120,7 +122,7 @@ class MethodOfLines:
             name: torch.as_tensor(x, device="cpu") for name, x in self.coordinates.items()
         }
         coordinates["t"] = torch.tensor(t, dtype=torch.float64, device="cpu")
-        rates = self.problem.rates(
+        rates = self.problem.evolution.rates(
             leaves[""], ChannelDerivative(leaves, tuple(self.coordinates), coordinates)
         )
         flat = [leaf for name in self.names for leaf in leaves[name]]

@@ -188,13 +188,13 @@ class Probes:
             name: [values @ lines.weights for values in fields] for name, fields in on_nodes.items()
         }
         at = lines.coordinates(lines.offsets)
-        exact = rates_at(self.problem, on_probes, at)
-        smooth = rates_at(self.problem, on_nodes, lines.coordinates(lines.nodes))
+        exact = rates_at(self.problem.evolution, on_probes, at)
+        smooth = rates_at(self.problem.evolution, on_nodes, lines.coordinates(lines.nodes))
         deviations = [e - s @ lines.weights for e, s in zip(exact, smooth, strict=True)]
         if not without_rounding:
             return deviations
         again = rates_at(
-            self.problem,
+            self.problem.evolution,
             {name: [self._perturbed(v) for v in fields] for name, fields in on_probes.items()},
             {name: x * (1 + self._rounding(x.shape)) for name, x in at.items()},
         )
@@ -212,7 +212,7 @@ class Probes:
     def _start(self, lines: Lines, offsets: np.ndarray) -> list[np.ndarray]:
         at = lines.coordinates(offsets)
         space = [at[axis.axis.name] for axis in self.space]
-        return initial_at(self.problem, space, at[lines.axis].shape)
+        return initial_at(self.problem.evolution, space, at[lines.axis].shape)
 
     def _derivative(self, nodal: np.ndarray, name: str) -> np.ndarray:
         """A derivative at the nodes of fields [lines, fields, nodes...]."""

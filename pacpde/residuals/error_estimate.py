@@ -21,7 +21,6 @@ import torch
 from scipy.sparse.linalg import splu
 
 from pacpde.networks.surrogate import Surrogate
-from pacpde.physics.conditions import Dirichlet
 from pacpde.physics.narrow import START
 from pacpde.physics.problem import Problem
 from pacpde.residuals.estimate_grid import NODES, Grid
@@ -90,7 +89,7 @@ def _missed_start(solver: Surrogate) -> float:
     points[:, 0] = problem.domain.axis("t").lower
     wrong, size = np.zeros(len(problem.fields)), np.zeros(len(problem.fields))
     for some, share in [(points, 1.0), *(one.box(problem, BOX_POINTS) for one in narrow)]:
-        parts = problem.initial_fields(*some.T[1:])
+        parts = problem.evolution.initial_fields(*some.T[1:])
         start = np.stack([np.broadcast_to(part, len(some)) for part in parts], -1)
         size += share * (start**2).mean(0)
         for own, expected in zip(np.array_split(some, 8), np.array_split(start, 8), strict=True):
@@ -134,7 +133,7 @@ class _Linearised:
         values, rate_of_change = shaped(jet[0]), shaped(jet[names.index("t")])
         space = [torch.from_numpy(x).to(weights) for x in grid.nodes.T]
         one = weights.new_ones(shape[1])
-        start = torch.stack([part * one for part in problem.initial_fields(*space)], -1)
+        start = torch.stack([part * one for part in problem.evolution.initial_fields(*space)], -1)
         return cls(
             values,
             {name: shaped(slopes[k]) for k, name in enumerate(names) if name != "t"},
@@ -163,7 +162,7 @@ def linearise_equation(
     jet = solver.jet(points, problem.channels)
     leaf = jet.clone().requires_grad_(True)
     channels, d = channels_of(problem, problem.channels, points, leaf)
-    rates = [rate + 0 * leaf[0, :, 0] for rate in problem.rates(channels[""], d)]
+    rates = [rate + 0 * leaf[0, :, 0] for rate in problem.evolution.rates(channels[""], d)]
     slopes = [torch.autograd.grad(rate.sum(), leaf, retain_graph=True)[0] for rate in rates]
     return jet, torch.stack(slopes, 2), torch.stack([rate.detach() for rate in rates], -1)
 
@@ -172,11 +171,10 @@ def _edge_error(problem: Problem, grid: Grid, values: np.ndarray) -> np.ndarray:
     """Edge value − u on Dirichlet edges; in a corner, that of the first axis."""
     error = np.zeros_like(values)
     for position, axis in reversed(list(enumerate(problem.domain.space))):
-        edge = problem.edges[axis.name]
-        if isinstance(edge, Dirichlet):
-            for place, value in ((axis.lower, edge.lower), (axis.upper, edge.upper)):
-                at = grid.nodes[:, position] == place
-                error[:, at] = value - values[:, at]
+        ends = problem.boundary.constant_edges(axis.name, 0) or ()
+        for place, value in zip((axis.lower, axis.upper), ends, strict=False):
+            at = grid.nodes[:, position] == place
+            error[:, at] = value - values[:, at]
     return error
 
 

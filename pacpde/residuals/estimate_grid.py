@@ -9,7 +9,6 @@ import scipy.sparse as sp
 import torch
 
 from pacpde.networks.surrogate import Surrogate
-from pacpde.physics.conditions import Periodic
 from pacpde.physics.domain import Axis, mesh
 from pacpde.physics.problem import Problem
 
@@ -55,7 +54,7 @@ class Grid:
             return cls(times, np.zeros((1, 0)), np.ones(1, bool), {"": one}, shares)
         count = NODES[len(space)]
         axes = [_placed(solver, axis, count) for axis in space]
-        periodic = [isinstance(problem.edges[axis.name], Periodic) for axis in space]
+        periodic = [axis.name in problem.boundary.periodic for axis in space]
         inside = [np.ones(len(x), bool) for x in axes]
         for own, wraps in zip(inside, periodic, strict=True):
             if not wraps:
@@ -144,7 +143,7 @@ def _placed(solver: Surrogate, axis: Axis, count: int) -> np.ndarray:
     if np.isfinite(total) and total > 0:
         share = (share + density / total) / 2
     reached = np.insert(np.cumsum(share), 0, 0.0)
-    periodic = isinstance(problem.edges[axis.name], Periodic)
+    periodic = axis.name in problem.boundary.periodic
     wanted = np.linspace(0, 1, count + 1)[:-1] if periodic else np.linspace(0, 1, count)
     placed = np.interp(wanted, reached / reached[-1], x)
     placed[0] = axis.lower

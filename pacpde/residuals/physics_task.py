@@ -14,7 +14,6 @@ from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.protocol import Network
-from pacpde.physics.conditions import Dirichlet
 from pacpde.physics.domain import Domain
 from pacpde.physics.problem import Problem
 from pacpde.residuals.assess import assess
@@ -184,13 +183,13 @@ class PhysicsTask(Task):
         count = max(sampling.points // 10, 20)
         start = box.sample(count, rng)
         start[:, 0] = box.axes[0].lower
-        values = [np.broadcast_to(v, count) for v in self.problem.initial_fields(*start.T[1:])]
+        values = [
+            np.broadcast_to(v, count) for v in self.problem.evolution.initial_fields(*start.T[1:])
+        ]
         labelled = [Measurements(start, np.stack(values, -1))]
         for position, axis in enumerate(self.problem.domain.axes):
-            edge = self.problem.edges.get(axis.name)
-            if not isinstance(edge, Dirichlet):
-                continue
-            for end, value in ((axis.lower, edge.lower), (axis.upper, edge.upper)):
+            ends = self.problem.boundary.constant_edges(axis.name, 0)
+            for end, value in zip((axis.lower, axis.upper), ends or (), strict=False):
                 points = box.sample(count, rng)
                 points[:, position] = end
                 labelled.append(

@@ -75,7 +75,7 @@ class Term(Stackable, ABC):
 
 @dataclass(frozen=True)
 class PhysicsTerm(Term):
-    """(∂u/∂t − rhs) · time unit / scale at points.
+    """The rows of a problem's residual, in their units, at points.
 
     Attributes:
         problem: in a stack, its coefficients are columns [stack, 1].
@@ -92,11 +92,7 @@ class PhysicsTerm(Term):
 
     def residual(self, fields: torch.Tensor) -> torch.Tensor:
         channels, d = channels_of(self.problem, self.batch.names, self.batch.coordinates, fields)
-        rates = self.problem.rates(channels[""], d)
-        rows = [
-            (slope - rate) * self.problem.time_unit / scale
-            for slope, rate, scale in zip(channels["t"], rates, self.problem.scales, strict=True)
-        ]
+        rows = self.problem.in_units(self.problem.rows(channels[""], d))
         return self.weighted(torch.stack(rows, -1))
 
     def with_problem(self, problem: Problem) -> "PhysicsTerm":
@@ -104,7 +100,7 @@ class PhysicsTerm(Term):
 
     @property
     def n_components(self) -> int:
-        return len(self.problem.fields)
+        return self.problem.n_rows
 
     @property
     def batch_key(self) -> Hashable:

@@ -86,9 +86,9 @@ def test_solve(call: Callable, tmp_path: Path) -> None:
 def test_plugin(call: Callable, tmp_path: Path) -> None:
     (tmp_path / "decay.py").write_text(
         "from dataclasses import dataclass\n"
-        "from pacpde.physics import Axis, Problem, coefficient\n"
+        "from pacpde.physics import Axis, Evolution, coefficient\n"
         "@dataclass(frozen=True)\n"
-        "class Decay(Problem):\n"
+        "class Decay(Evolution):\n"
         '    """u_t = -k u from 1."""\n'
         '    name = "decay_of_a_plugin"\n'
         '    axes = (Axis("t", 0.0, 1.0),)\n'

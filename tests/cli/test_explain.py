@@ -19,14 +19,16 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from math import sin
-from pacpde.physics import Axis, Dirichlet, Problem, coefficient
+from pacpde.physics import Axis, Dirichlet, Evolution, Problem, coefficient
 
 @dataclass(frozen=True)
-class Plugged(Problem):
+class Plugged(Evolution):
     name = "test_plugged"
     axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
-    edges = {"x": Dirichlet()}
     k: float = coefficient(0.4, lower=0.1, upper=10, meaning="rate")
+    def conditions(self):
+        return [Dirichlet("x", 0.0)]
+
     def rhs(self, u, d):
         return self.k * d(u, "xx")
     def initial(self, x):

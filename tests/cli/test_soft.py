@@ -8,16 +8,18 @@ from pacpde import load
 
 QUENCH = '''
 from dataclasses import dataclass
-from pacpde.physics import Axis, Dirichlet, Problem
+from pacpde.physics import Axis, Dirichlet, Evolution, Problem
 
 
 @dataclass(frozen=True)
-class Quench(Problem):
+class Quench(Evolution):
     """u_t = 0.1 u_xx; u = 1 at t = 0, u = 0 at both ends."""
 
     name = "quench"
     axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
-    edges = {"x": Dirichlet(0.0, 0.0)}
+
+    def conditions(self):
+        return [Dirichlet("x", 0.0)]
 
     def rhs(self, u, d):
         return 0.1 * d(u, "xx")

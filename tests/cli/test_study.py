@@ -147,11 +147,11 @@ def test_choose_writes_what_a_study_can_use(call: Callable, file: Path) -> None:
 PLUGIN = """
 from dataclasses import dataclass
 from pathlib import Path
-from pacpde.physics import Axis, Problem, coefficient
+from pacpde.physics import Axis, Evolution, Problem, coefficient
 Path({ran!r}).touch()
 
 @dataclass(frozen=True)
-class Theirs(Problem):
+class Theirs(Evolution):
     \"\"\"u' = -k u.\"\"\"
     name = "of_somebody_else"
     axes = (Axis("t", 0.0, 1.0),)

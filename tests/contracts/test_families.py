@@ -10,7 +10,6 @@ from pacpde.datasets import reference_for
 from pacpde.errors import InvalidValueError
 from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.physics import Problem, families
-from pacpde.physics.conditions import Dirichlet
 from pacpde.physics.derivatives import AutogradDerivative
 
 FAMILIES = families.names()
@@ -41,11 +40,11 @@ def test_reference_starts_at_the_start_and_meets_the_edges(problem: Problem) -> 
         # the start is given, not solved for: only interpolation rounds it
         np.testing.assert_allclose(field[0], value + np.zeros_like(field[0]), atol=1e-9)
         for position, axis in enumerate(problem.domain.space, start=1):
-            edge = problem.edges[axis.name]
+            edge = problem.boundary.constant_edges(axis.name, 0)
             low, high = field.take(0, position), field.take(-1, position)
-            if isinstance(edge, Dirichlet):
-                np.testing.assert_allclose(low[1:], edge.lower, atol=1e-9)
-                np.testing.assert_allclose(high[1:], edge.upper, atol=1e-9)
+            if edge is not None:
+                np.testing.assert_allclose(low[1:], edge[0], atol=1e-9)
+                np.testing.assert_allclose(high[1:], edge[1], atol=1e-9)
             else:
                 np.testing.assert_allclose(low, high, atol=1e-9)
 

@@ -13,7 +13,7 @@ from pacpde import Surrogate, fit, transfer
 from pacpde.datasets import References
 from pacpde.errors import InvalidValueError, UnknownNameError
 from pacpde.methods import TransferResult, methods
-from pacpde.physics import Axis, Periodic, Problem, coefficient
+from pacpde.physics import Axis, Evolution, Periodic, Problem, coefficient
 from pacpde.physics.elementary import sin
 from pacpde.problems import Burgers, Heat
 from pacpde.reference import solve
@@ -45,7 +45,7 @@ def check_gain(result: TransferResult, share: float) -> None:
 
 
 @dataclass(frozen=True)
-class Logistic(Problem):
+class Logistic(Evolution):
     """u' = r u (1 − u) on t∈[0,2], u(0) = 1/10: an ODE."""
 
     axes = (Axis("t", 0.0, 2.0),)
@@ -59,12 +59,14 @@ class Logistic(Problem):
 
 
 @dataclass(frozen=True)
-class Advection(Problem):
+class Advection(Evolution):
     """u_t = −c u_x on t,x∈[0,1], periodic, u(0,x) = sin 2πx: hyperbolic."""
 
     axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
-    edges = {"x": Periodic()}
     c: float = coefficient(0.3, lower=0.1, upper=5.0, meaning="speed")
+
+    def conditions(self):
+        return [Periodic("x")]
 
     def rhs(self, u: Any, d: Any) -> Any:
         return -self.c * d(u, "x")

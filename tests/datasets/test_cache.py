@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pacpde.physics import Axis, Problem, coefficient
 
 @dataclass(frozen=True)
-class Decay(Problem):
+class Decay(Evolution):
     name = "test_decay"
     axes = (Axis("t", 0.0, 1.0),)
     rate: float = coefficient(1.0, lower=0.1, upper=10.0, meaning="rate")

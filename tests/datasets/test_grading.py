@@ -14,7 +14,7 @@ from pacpde.datasets import cache, grading_reference, transfer_references, write
 from pacpde.datasets.grading import References, choice_inputs
 from pacpde.errors import DataFileError, InvalidValueError, SolverError
 from pacpde.methods.pac import PAC
-from pacpde.physics import Axis, Problem, coefficient, families
+from pacpde.physics import Axis, Evolution, coefficient, families
 from pacpde.problems import Heat, Lorenz
 from pacpde.reference import solve
 from pacpde.studies.comparison import compare
@@ -24,7 +24,7 @@ ENDS = ("source", "target")
 
 
 @dataclass(frozen=True)
-class Bomb(Problem):
+class Bomb(Evolution):
     """u' = a u², which ends at t = 1/a: no reference for a ≥ 1."""
 
     name = "test_grading_bomb"

@@ -12,14 +12,14 @@ from pacpde import Surrogate, fit, transfer
 from pacpde.cli.output import record_table, worst_field
 from pacpde.methods.grading import error_of, errors_of
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
-from pacpde.physics import Axis, Problem, coefficient
+from pacpde.physics import Axis, Evolution, coefficient
 from pacpde.problems import Heat
 from pacpde.reference import field_errors, solve
 from pacpde.studies import records
 
 
 @dataclass(frozen=True)
-class Beside(Problem):
+class Beside(Evolution):
     """A decay of size 1 beside an oscillator of size 1e-6; without a name it is not registered."""
 
     axes = (Axis("t", 0.0, 1.0),)

@@ -14,7 +14,7 @@ from pacpde.errors import InvalidValueError, SolverError, UnknownNameError
 from pacpde.methods.coefficient_errors import collinear, standard_errors
 from pacpde.methods.identification import identify, identify_by_scipy
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
-from pacpde.physics import Axis, Dirichlet, Problem, coefficient
+from pacpde.physics import Axis, Dirichlet, Evolution, coefficient
 from pacpde.physics.elementary import sin
 from pacpde.problems import Heat, Lorenz
 
@@ -122,7 +122,7 @@ def test_a_noise_that_is_given_is_tested(source: Surrogate) -> None:
 
 
 @dataclass(frozen=True)
-class Decay(Problem):
+class Decay(Evolution):
     """u' = −k u from a; both are coefficients, and the right-hand side branches on k."""
 
     axes = (Axis("t", 0.0, 1.0),)
@@ -155,7 +155,7 @@ def test_a_coefficient_of_the_start_is_found() -> None:
 
 
 @dataclass(frozen=True)
-class Unsolvable(Problem):
+class Unsolvable(Evolution):
     """u' = −k u from 1, which for scipy's integrator grows without bound."""
 
     axes = (Axis("t", 0.0, 1.0),)
@@ -274,14 +274,16 @@ def test_measurements_that_tell_nothing_say_so(source: Surrogate) -> None:
 
 
 @dataclass(frozen=True)
-class Mode(Problem):
+class Mode(Evolution):
     """u_t = D u_xx + k u from one mode: its rate k − π²D is all that can be told."""
 
     axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
-    edges = {"x": Dirichlet()}
 
     D: float = coefficient(0.1, lower=0.01, upper=2.0, meaning="diffusivity")
     k: float = coefficient(0.5, lower=0.01, upper=5.0, meaning="growth")
+
+    def conditions(self):
+        return [Dirichlet("x", 0.0)]
 
     def rhs(self, u: Any, d: Any) -> Any:
         return self.D * d(u, "xx") + self.k * u
@@ -355,14 +357,16 @@ def test_a_coefficient_beyond_its_bounds_ends_there(source: Surrogate) -> None:
 
 
 @dataclass(frozen=True)
-class Drifting(Problem):
+class Drifting(Evolution):
     """u_t = 0.1 u_xx + b u², odd for b = 0 alone."""
 
     axes = (Axis("t", 0.0, 1.0), Axis("x", -1.0, 1.0))
-    edges = {"x": Dirichlet()}
     odd = ("x",)
 
     b: float = coefficient(0.0, lower=-1.0, upper=1.0, meaning="reaction b")
+
+    def conditions(self):
+        return [Dirichlet("x", 0.0)]
 
     def rhs(self, u: Any, d: Any) -> Any:
         return 0.1 * d(u, "xx") + self.b * u * u

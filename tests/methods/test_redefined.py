@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pacpde.physics import Axis, Problem, coefficient
 
 @dataclass(frozen=True)
-class Decay(Problem):
+class Decay(Evolution):
     name = "test_redefined"
     axes = (Axis("t", 0.0, 1.0),)
     k: float = coefficient(1.0, lower=0.1, upper=9.0, meaning="rate")

@@ -11,7 +11,7 @@ import torch
 from pacpde.errors import InvalidValueError
 from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz, leibniz, network_for
 from pacpde.networks.mlp import MLP
-from pacpde.physics import Axis, Dirichlet, Periodic, Problem, families
+from pacpde.physics import Axis, Dirichlet, Problem, families
 from pacpde.physics.derivatives import AutogradDerivative, channel_names
 from pacpde.physics.elementary import exp, sin
 from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, Lorenz
@@ -24,7 +24,8 @@ EXACT = 1e-14
 class Ramp(Heat):
     """Heat between u = 1 and u = −2; without a name of its own it stays out of the registry."""
 
-    edges = {"x": Dirichlet(1.0, -2.0)}
+    def conditions(self):
+        return [Dirichlet("x-", 1.0), Dirichlet("x+", -2.0)]
 
     def initial(self, *space: Any) -> Any:
         (x,) = space
@@ -81,10 +82,8 @@ def starts_on_its_edges(problem: Problem) -> bool:
     """Whether the start has the edge values, so that both can be met."""
     points = random_points(problem)[:, 1:]
     for position, axis in enumerate(problem.domain.space):
-        edge = problem.edges[axis.name]
-        if isinstance(edge, Periodic):
-            continue
-        for end, value in ((axis.lower, edge.lower), (axis.upper, edge.upper)):
+        edge = problem.boundary.constant_edges(axis.name, 0) or ()
+        for end, value in zip((axis.lower, axis.upper), edge, strict=False):
             there = points.copy()
             there[:, position] = end
             if any(np.abs(part - value).max() > 1e-12 for part in problem.initial_fields(*there.T)):
@@ -111,10 +110,8 @@ class TestStartAndEdges:
     @pytest.mark.parametrize("problem", [*every_problem(), RAMP, BUMP])
     def test_dirichlet_edges_are_met_at_all_times(self, problem: Problem) -> None:
         for position, axis in enumerate(problem.domain.space, start=1):
-            edge = problem.edges[axis.name]
-            if isinstance(edge, Periodic):
-                continue
-            for end, value in ((axis.lower, edge.lower), (axis.upper, edge.upper)):
+            edge = problem.boundary.constant_edges(axis.name, 0) or ()
+            for end, value in zip((axis.lower, axis.upper), edge, strict=False):
                 points = random_points(problem)
                 points[:, position] = end
                 assert (evaluate(problem, points) - value).abs().max() <= EXACT
@@ -175,15 +172,11 @@ class TestSymmetry:
     @pytest.mark.parametrize("odd", [False, True])
     @pytest.mark.parametrize(
         "problem",
-        [
-            p
-            for p in every_problem()
-            if any(isinstance(edge, Periodic) for edge in p.values[0].edges.values())
-        ],
+        [p for p in every_problem() if p.values[0].boundary.periodic],
     )
     def test_the_periodic_ansatz_is_periodic(self, problem: Problem, odd: bool) -> None:
         for position, axis in enumerate(problem.domain.space, start=1):
-            if not isinstance(problem.edges[axis.name], Periodic):
+            if axis.name not in problem.boundary.periodic:
                 continue
             names = channel_names({*problem.channels, 2 * axis.name, "t" + axis.name})
             low, high = random_points(problem), random_points(problem)

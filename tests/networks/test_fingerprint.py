@@ -24,12 +24,14 @@ from pacpde.physics import Axis, Dirichlet, Problem, coefficient
 from pacpde.physics.elementary import sin
 
 @dataclass(frozen=True)
-class Edited(Problem):
+class Edited(Evolution):
     \"\"\"u_t = k u_xx.\"\"\"
     name = "edited_later"
     axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
-    edges = {"x": Dirichlet(0.0, 0.0)}
     k: float = coefficient(0.4, lower=0.1, upper=5.0, meaning="rate")
+
+    def conditions(self):
+        return [Dirichlet("x", 0.0)]
 
     def rhs(self, u, d):
         return self.k * d(u, "xx")

@@ -14,7 +14,7 @@ from pacpde.errors import ExtrapolationWarning, InvalidValueError, UnknownNameEr
 from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz, network_for
 from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import Surrogate
-from pacpde.physics import Axis, Periodic, Problem, coefficient
+from pacpde.physics import Axis, Evolution, Periodic, Problem, coefficient
 from pacpde.physics.elementary import cos, sin
 from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, Lorenz
 
@@ -22,15 +22,17 @@ T, X = np.linspace(0.1, 0.9, 7), np.linspace(0.05, 0.95, 7)
 
 
 @dataclass(frozen=True)
-class Pair(Problem):
+class Pair(Evolution):
     """Two fields of other sizes; without a name of its own it stays out of the registry."""
 
     axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
     fields = ("u", "v")
     scales = (1.0, 1e-3)
-    edges = {"x": Periodic()}
 
     nu: float = coefficient(0.1, lower=0.0, upper=1.0, meaning="diffusivity ν")
+
+    def conditions(self):
+        return [Periodic("x")]
 
     def rhs(self, u: Any, d: Any) -> Any:
         return self.nu * d(u[0], "xx"), self.nu * d(u[1], "xx")

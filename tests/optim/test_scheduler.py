@@ -20,7 +20,7 @@ from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
 from pacpde.optim.scheduler import BatchError, BatchScheduler, _digest
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
-from pacpde.physics import Axis, Problem, coefficient
+from pacpde.physics import Axis, Evolution, Problem, coefficient
 from pacpde.physics.stacked import stackable
 from pacpde.problems import Burgers, Heat, Lorenz
 from pacpde.residuals.physics_task import PhysicsTask
@@ -361,7 +361,7 @@ def test_families_stack(family: type[Problem]) -> None:
 
 
 @dataclass(frozen=True)
-class Asking(Problem):
+class Asking(Evolution):
     """u' = −u or −2u: its right-hand side asks for the size of its coefficient."""
 
     axes = (Axis("t", 0.0, 1.0),)

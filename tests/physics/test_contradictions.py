@@ -10,21 +10,27 @@ import pytest
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.physics import Axis, Dirichlet, Periodic, Problem
-from pacpde.physics.conditions import Condition
+from pacpde.physics import Axis, Evolution, Periodic, Problem
+from pacpde.physics.conditions import ConstantEdges, conditions_of_edges
 from pacpde.physics.contradictions import Contradiction, contradictions
 from pacpde.physics.elementary import cos, exp, sin, sqrt, tanh
 from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, HeatModes, Lorenz
 
 
 def problem(
-    start: Callable[..., Any], *edges: Condition, lower: float = -1.0, upper: float = 1.0
+    start: Callable[..., Any],
+    *edges: ConstantEdges | Periodic,
+    lower: float = -1.0,
+    upper: float = 1.0,
 ) -> Problem:
     names = "xy"[: len(edges)]
 
     @dataclass(frozen=True)
-    class Made(Problem):
+    class Made(Evolution):
         axes = (Axis("t", 0.0, 1.0), *(Axis(name, lower, upper) for name in names))
+
+        def conditions(self) -> Any:
+            return conditions_of_edges(dict(zip(names, edges, strict=True)))
 
         def rhs(self, u: Any, d: Any) -> Any:
             return sum(d(u, 2 * name) for name in names)
@@ -33,7 +39,6 @@ def problem(
             return start(*space)
 
     Made.name = "made"
-    Made.edges = dict(zip(names, edges, strict=True))
     return Made()
 
 
@@ -46,12 +51,12 @@ def only(found: tuple[Contradiction, ...]) -> Contradiction:
     "fine",
     [
         Burgers(), BurgersPeriodic(), Heat(), HeatModes(), Heat2D(), Lorenz(),
-        problem(lambda x: tanh(x / 0.003), Dirichlet(-1.0, 1.0)),  # steep, not broken
+        problem(lambda x: tanh(x / 0.003), ConstantEdges(-1.0, 1.0)),  # steep, not broken
         problem(lambda x: exp(-((x - 0.3) ** 2) / 2e-4), Periodic()),
         problem(lambda x: cos(40 * pi * x), Periodic()),
-        problem(lambda x: 1e-9 * cos(pi * x), Dirichlet(-1e-9, -1e-9)),  # whatever the size
-        problem(lambda x: 1e6 * sin(pi * x), Dirichlet(0.0, 0.0)),
-        problem(lambda x: sin(pi * x) + 2e-9, Dirichlet(0.0, 0.0)),  # a rounding error of a user
+        problem(lambda x: 1e-9 * cos(pi * x), ConstantEdges(-1e-9, -1e-9)),  # whatever the size
+        problem(lambda x: 1e6 * sin(pi * x), ConstantEdges(0.0, 0.0)),
+        problem(lambda x: sin(pi * x) + 2e-9, ConstantEdges(0.0, 0.0)),  # a rounding error
         problem(lambda x, y: cos(pi * x) * cos(pi * y), Periodic(), Periodic()),
     ],
 )  # fmt: skip
@@ -60,10 +65,10 @@ def test_what_agrees_is_left_alone(fine: Problem) -> None:
 
 
 def test_a_start_that_misses_its_edges() -> None:
-    found = contradictions(problem(lambda x: 1.0 + 0 * x, Dirichlet(0.0, 0.25)))
+    found = contradictions(problem(lambda x: 1.0 + 0 * x, ConstantEdges(0.0, 0.25)))
     assert [c.jump for c in found] == pytest.approx([1.0, 0.75])
     assert "x = -1" in str(found[0]) and "x = 1" in str(found[1])
-    cut = contradictions(problem(lambda x: exp(-(x**2) / 0.4), Dirichlet(0.0, 0.0)))
+    cut = contradictions(problem(lambda x: exp(-(x**2) / 0.4), ConstantEdges(0.0, 0.0)))
     assert [c.jump for c in cut] == pytest.approx([np.exp(-2.5)] * 2)
 
 
@@ -78,11 +83,11 @@ def test_a_periodic_axis_that_does_not_close() -> None:
 
 @pytest.mark.parametrize("place", [0.0, 0.123456, -0.5])
 def test_a_kink_or_a_jump_inside_the_start(place: float) -> None:
-    edges = Dirichlet(1 + place, 1 - place)
+    edges = ConstantEdges(1 + place, 1 - place)
     kink = only(contradictions(problem(lambda x: abs(x - place), edges)))
     assert kink.slope and kink.jump == pytest.approx(2.0, rel=0.6)  # at 0, |x| has the slope 0
     step = contradictions(
-        problem(lambda x: torch.where(x < place, -1.0, 1.0), Dirichlet(-1.0, 1.0))
+        problem(lambda x: torch.where(x < place, -1.0, 1.0), ConstantEdges(-1.0, 1.0))
     )
     assert not only(step).slope and only(step).jump == pytest.approx(2.0)
     assert float(str(only(step)).split("= ")[-1]) == pytest.approx(place, abs=1e-9)
@@ -110,7 +115,9 @@ def test_in_two_dimensions() -> None:
         "inside the start, at x = 0",
         "where the periodic axis x closes, at the start",
     ]
-    corner = contradictions(problem(lambda x, y: 0 * x, Dirichlet(0.0, 0.0), Dirichlet(0.0, 1.0)))
+    corner = contradictions(
+        problem(lambda x, y: 0 * x, ConstantEdges(0.0, 0.0), ConstantEdges(0.0, 1.0))
+    )
     assert any("meets" in str(c) for c in corner)
 
 

@@ -15,17 +15,19 @@ from pacpde.training.config import TrainingConfig
 
 FAMILY = """
 from dataclasses import dataclass
-from pacpde.physics import Axis, Dirichlet, Periodic, Problem, coefficient
+from pacpde.physics import Axis, Dirichlet, Evolution, Neumann, Periodic, Robin, coefficient
 
 @dataclass(frozen=True)
-class Declared(Problem):
+class Declared(Evolution):
     name = "test_declared"
     axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
     fields = ("u",)
     scales = (1.0,)
-    edges = {"x": Dirichlet()}
     recipe = {"width": 8}
     k: float = coefficient(0.4, lower=0.1, upper=10, meaning="rate")
+
+    def conditions(self):
+        return [Dirichlet("x", 0.0)]
 
     def rhs(self, u, d):
         return self.k * d(u, "xx")
@@ -33,30 +35,61 @@ class Declared(Problem):
     def initial(self, x):
         return x * (1 - x)
 """
-EDGES, RATES = 'edges = {"x": Dirichlet()}', 'return self.k * d(u, "xx")'
+CONDITION, RATES = 'Dirichlet("x", 0.0)', 'return self.k * d(u, "xx")'
 K = 'k: float = coefficient(0.4, lower=0.1, upper=10, meaning="rate")'
-CLASS_LINE, EDGE_LINE, K_LINE, RHS_LINE, START_LINE = 6, 11, 13, 15, 18
+CLASS_LINE, K_LINE, HERE, RHS_LINE, START_LINE = 6, 12, 14, 17, 20
 
 # old, new, line that is named, words of the sentence
 WRONG = {
     "first derivatives between walls": (
-        RATES, 'return -d(u, "x")', RHS_LINE, "takes values at one edge: Dirichlet gives them"),
-    "a class as an edge": (EDGES, 'edges = {"x": Dirichlet}', CLASS_LINE, r"write Dirichlet\(\)"),
-    "another class": (EDGES, 'edges = {"x": Periodic}', CLASS_LINE, r"write Periodic\(\), with"),
-    "edges in a tuple": (EDGES, "edges = (Dirichlet(),)", CLASS_LINE, "expected a dict"),
-    "edges as text": (EDGES, 'edges = "periodic"', CLASS_LINE, "expected a dict"),
-    "edges as a property": (
-        EDGES, "edges = property(lambda self: {})", CLASS_LINE, "depend on no coefficient"),
-    "edges as a function": (
-        EDGES, "edges = lambda self: {}", CLASS_LINE, "depend on no coefficient"),
-    "an edge for each field": (
-        EDGES, 'edges = {"x": (Dirichlet(), Periodic())}', CLASS_LINE, "for all fields"),
-    "an edge as text": (EDGES, 'edges = {"x": "periodic"}', CLASS_LINE, "expected one condition"),
-    "an edge as a number": (EDGES, 'edges = {"x": 5}', CLASS_LINE, "expected one condition"),
+        RATES, 'return -d(u, "x")', RHS_LINE, "takes values at one edge: u has conditions at both"),
+    "no conditions": (
+        f"[{CONDITION}]", "[]", HERE, "at least one condition for each axis"),
+    "no function of conditions": ("def conditions", "def mine", None, "at least one condition for"),
+    "conditions at one end": (
+        '"x", 0.0)]', '"x-", 0.0)]', HERE, r"and has 1 at x- and 0 at x\+: write"),
+    "a value and a slope at one end": (
+        "0.0)]", '0.0), Neumann("x-")]', HERE, "and has 2 at x- and 1 at"),
+    "two values at one end": (
+        "0.0)]", '0.0), Dirichlet("x-", 1.0)]', HERE, "two conditions for its value at"),
+    "periodic and held": ("0.0)]", '0.0), Periodic("x")]', HERE, "x is periodic and has"),
+    "a class as a condition": (CONDITION, "Dirichlet", HERE, r"write Dirichlet\(\"x\"\)"),
+    "another class": (CONDITION, "Periodic", HERE, r"write Periodic\(\"x\"\), with"),
+    "conditions as text": (f"[{CONDITION}]", '"periodic"', HERE, "expected a list"),
+    "conditions in a dict": (
+        f"[{CONDITION}]", '{"x": Periodic("x")}', HERE, "expected a list"),
+    "nothing returned": (f"return [{CONDITION}]", "pass", HERE, "are None, expected a"),
+    "conditions that are no function": (
+        f"def conditions(self):\n        return [{CONDITION}]", f"conditions = [{CONDITION}]", None,
+        "is list, no function"),
+    "conditions with an argument": (
+        "conditions(self)", "conditions(self, x)", HERE, r"write `def conditions\(self\)"),
+    "a condition as text": (CONDITION, '"periodic"', HERE, "expected conditions"),
+    "a condition as a number": (CONDITION, "5", HERE, "5 in the list, expected"),
+    "a condition of an unknown axis": ('"x", 0.0)', '"y", 0.0)', HERE, "unknown axis 'y'"),
+    "a condition in time": ('"x", 0.0)', '"t-", 0.0)', HERE, "what `initial` gives"),
+    "a condition nowhere": ('"x", 0.0)', '"x--", 0.0)', HERE, 'as in "x-" or "x\\+"'),
+    "a condition of an unknown field": (
+        '"x", 0.0)', '"x", 0.0, field="w")', HERE, "unknown field 'w'"),
+    "a value of None": ("0.0)]", "None)]", HERE, "has the value None, expected a finite"),
+    "two values for one field": ("0.0)]", "(0.0, 1.0))]", HERE, "2 values for 1 fields"),
+    "a value of something unknown": (
+        "0.0)]", "lambda t, y: t)]", HERE, "a function of 'y', expected coordinates"),
+    "a value without return": ("0.0)]", "lambda t: None)]", HERE, "expected real"),
+    "Robin without a slope": (
+        CONDITION, 'Robin("x", 1.0, 0.0)', HERE + 1, "expected a finite number that is"),
+    "edges in a tuple": (
+        "scales = (1.0,)", "scales = (1.0,)\n    edges = (Dirichlet(),)", CLASS_LINE,
+        "write a function `conditions"),
+    "edges as text": (
+        "scales = (1.0,)", 'scales = (1.0,)\n    edges = "periodic"', CLASS_LINE,
+        "write a function `conditions"),
+    "an edge of another axis": (
+        "scales = (1.0,)", 'scales = (1.0,)\n    edges = {"y": Periodic()}', CLASS_LINE,
+        "expected one condition for each of"),
     "an edge of a function": (
-        EDGES, 'edges = {"x": Dirichlet(0.0, lambda t: t)}', EDGE_LINE, "expected a finite number"),
-    "an edge of None": (
-        EDGES, 'edges = {"x": Dirichlet(0.0, None)}', EDGE_LINE, "upper = None, expected a finite"),
+        "scales = (1.0,)", 'scales = (1.0,)\n    edges = {"x": Dirichlet(0.0, lambda t: t)}', 11,
+        "expected a finite number"),
     "a setting misspelt": ("width", "widht", None, "setting of a fit 'widht': did you mean"),
     "a setting without sense": ('"width": 8', '"width": -8', None, "width is -8"),
     "a recipe as text": ('{"width": 8}', '"wide"', CLASS_LINE, "expected a dict of settings"),
@@ -73,7 +106,7 @@ WRONG = {
     "a start of a wrong shape": ("return x * (1 - x)", "return [[1, 2]]", START_LINE, "of shape"),
     "a start of text": ("return x * (1 - x)", "return 'x'", START_LINE, "expected real numbers"),
     "rates that are complex": (RATES, RATES + " * 1j", RHS_LINE, "expected real numbers"),
-    "a second derivative in time": (RATES, 'return d(u, "tt")', RHS_LINE, "as a system of two"),
+    "a second derivative in time": (RATES, 'return d(u, "tt")', RHS_LINE, "Write order = 2"),
     "a derivative in time": (RATES, 'return -d(u, "t")', RHS_LINE, "leave derivatives in space"),
     "an axis that is not there": (RATES, 'return d(u, "yy")', RHS_LINE + 1, "unknown axis 'y'"),
     "a field without its comma": (
@@ -126,7 +159,11 @@ WRONG = {
         "scales = (1.0,)", "scales = (1.0,)\n    time_windows = 10**9", CLASS_LINE, "1 to 1000"),
     "no axes": ("axes = (A", "boxes = (A", CLASS_LINE, r"axes = \(\), expected Axis objects"),
     "axes misspelt": ("axes = (A", "axis = (A", CLASS_LINE, "did you mean axes"),
-    "edges misspelt": ("edges =", "edge =", CLASS_LINE, "edge, which .* did you mean edges"),
+    "conditions misspelt": (
+        "def conditions", "def condition", CLASS_LINE, "did you mean conditions"),
+    "an order of 3": ("scales =", "order = 3\n    scales =", CLASS_LINE, "expected 1 or 2"),
+    "a start without its rate": (
+        "scales =", "order = 2\n    scales =", START_LINE + 1, r"must return the pair \(u, ∂u/∂t\)"),
     "scales misspelt": ("scales =", "scale =", CLASS_LINE, "did you mean scales"),
     "a recipe misspelt": ("recipe =", "recipes =", CLASS_LINE, "did you mean recipe"),
     "a field misspelt": ("fields =", "field =", CLASS_LINE, "did you mean fields"),

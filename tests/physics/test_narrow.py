@@ -9,7 +9,7 @@ import pytest
 
 from pacpde import fit
 from pacpde.errors import SolverError
-from pacpde.physics import Axis, Dirichlet, Problem
+from pacpde.physics import Axis, Dirichlet, Evolution, Problem
 from pacpde.physics.elementary import cos, exp, sin
 from pacpde.physics.narrow import RIGHT_HAND_SIDE, START
 from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, HeatModes, Lorenz
@@ -24,8 +24,11 @@ def problem(
     space: str = "x",
 ) -> Problem:
     @dataclass(frozen=True)
-    class Made(Problem):
+    class Made(Evolution):
         axes = (Axis("t", 0.0, 1.0), *(Axis(name, 0.0, 1.0) for name in space))
+
+        def conditions(self) -> Any:
+            return [Dirichlet("boundary", 0.0)]
 
         def rhs(self, u: Any, d: Any) -> Any:
             return 0.1 * sum(d(u, 2 * name) for name in space) + source(**d.coordinates)
@@ -34,7 +37,6 @@ def problem(
             return start(*at)
 
     Made.name = "made"
-    Made.edges = {name: Dirichlet(0.0, 0.0) for name in space}
     return Made()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pacpde.errors import InvalidValueError
-from pacpde.physics import Axis, Dirichlet, Periodic, Problem, coefficient, families
+from pacpde.physics import Axis, Dirichlet, Evolution, Periodic, Problem, coefficient, families
 from pacpde.physics.elementary import cos, exp, sin
 from pacpde.physics.stacked import stackable
 from pacpde.problems import Burgers
@@ -17,14 +17,16 @@ PLANE = (Axis("t", 0.0, 1.0), Axis("x", -1.0, 1.0), Axis("y", -2.0, 2.0))
 
 
 @dataclass(frozen=True)
-class Reaction(Problem):
+class Reaction(Evolution):
     """u_t = 0.1 u_xx + b u², odd for b = 0 alone; without a name it stays out of the registry."""
 
     axes = PLANE[:2]
-    edges = {"x": Dirichlet()}
     odd = ("x",)
 
     b: float = coefficient(0.0, lower=-10.0, upper=10.0, meaning="reaction b")
+
+    def conditions(self):
+        return [Dirichlet("x", 0.0)]
 
     def rhs(self, u: Any, d: Any) -> Any:
         return 0.1 * d(u, "xx") + self.b * u * u
@@ -72,7 +74,7 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "one axis of two": (
         {
             "axes": PLANE,
-            "edges": {"x": Dirichlet(), "y": Periodic()},
+            "conditions": lambda self: [Dirichlet("x", 0.0), Periodic("y")],
             "odd": ("x", "y"),
             "initial": lambda self, x, y: sin(pi * x) * cos(pi * y),
             "rhs": lambda self, u, d: d(u, "xx") + d(u, "yy"),
@@ -82,7 +84,7 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "both axes together": (
         {
             "axes": PLANE,
-            "edges": {"x": Periodic(), "y": Periodic()},
+            "conditions": lambda self: [Periodic("x"), Periodic("y")],
             "odd": ("x", "y"),
             "initial": lambda self, x, y: sin(pi * x) * sin(pi * y),
             "rhs": lambda self, u, d: d(u, "xx") + d(u, "xy"),
@@ -90,7 +92,7 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
         "the rhs of u",
     ),
     "edges of another axis": (
-        {"axes": PLANE, "edges": {"x": Dirichlet(), "y": Dirichlet(1.0, 1.0)}},
+        {"axes": PLANE, "conditions": lambda self: [Dirichlet("x", 0.0), Dirichlet("y", 1.0)]},
         "edges in 'y' have the values 1 and 1",
     ),
     "no such axis": ({"odd": ("z",)}, r"odd in 'z', expected one of its space axes \(x\)"),
@@ -110,13 +112,16 @@ AGREEING: dict[str, dict[str, Any]] = {
     "an odd source": {"rhs": lambda self, u, d: d(u, "xx") + d.coordinates["x"] * u**2},
     "two axes": {
         "axes": PLANE,
-        "edges": {"x": Dirichlet(), "y": Periodic()},
+        "conditions": lambda self: [Dirichlet("x", 0.0), Periodic("y")],
         "odd": ("x", "y"),
         "initial": lambda self, x, y: sin(pi * x) * sin(pi * y),
         "rhs": lambda self, u, d: d(u, "xx") + d.coordinates["x"] * d.coordinates["y"] * d(u, "xy"),
     },
     "at rest": {"initial": lambda self, x: 0.0},
-    "odd edges": {"edges": {"x": Dirichlet(1.0, -1.0)}, "initial": lambda self, x: -x},
+    "odd edges": {
+        "conditions": lambda self: [Dirichlet("x-", 1.0), Dirichlet("x+", -1.0)],
+        "initial": lambda self, x: -x,
+    },
 }
 
 

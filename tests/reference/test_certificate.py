@@ -8,7 +8,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from pacpde.errors import InvalidValueError, SolverError
-from pacpde.physics import Axis, Problem, families
+from pacpde.physics import Axis, Evolution, Problem, families
 from pacpde.problems import Burgers, Heat, Heat2D, HeatModes, Lorenz
 from pacpde.problems.burgers import cole_hopf
 from pacpde.reference import Reference, certificate, solve, worst_field_error
@@ -103,7 +103,7 @@ def test_a_stiff_ode_is_not_certified_by_two_equal_runs(
 
 
 @dataclasses.dataclass(frozen=True)
-class VanDerPol(Problem):
+class VanDerPol(Evolution):
     """u' = 8v, v' = 8(k(1 − u²)v − u)."""
 
     axes = (Axis("t", 0.0, 1.0),)

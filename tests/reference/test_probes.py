@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pacpde.errors import SolverError
-from pacpde.physics import Axis, Dirichlet, Problem, coefficient
+from pacpde.physics import Axis, Dirichlet, Evolution, Problem, coefficient
 from pacpde.physics.elementary import exp, sin
 from pacpde.problems import Burgers, Heat2D, Lorenz
 from pacpde.reference import solve, worst_field_error
@@ -26,11 +26,14 @@ def bump(x, place, width):
 
 
 @dataclass(frozen=True)
-class Narrow(Problem):
+class Narrow(Evolution):
     """u_t = α u_xx and something narrow, from sin πx between walls."""
 
     axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
-    edges = {"x": Dirichlet()}
+
+    def conditions(self):
+        return [Dirichlet("x", 0.0)]
+
     width: float = coefficient(1e-3, lower=1e-6, upper=1.0, meaning="width")
 
     def initial(self, x):
@@ -108,7 +111,9 @@ class Pulse(Narrow):
 
     name = "test_narrow_pulse"
     axes = (Axis("t", 0.0, 1.0),)
-    edges = {}
+
+    def conditions(self):
+        return []
 
     def rhs(self, u, d):
         return -u + bump(d.coordinates["t"], 0.4123, self.width)
@@ -123,7 +128,9 @@ class Threshold(Narrow):
 
     name = "test_narrow_threshold"
     axes = (Axis("t", 0.0, 1.0),)
-    edges = {}
+
+    def conditions(self):
+        return []
 
     def rhs(self, u, d):
         return -u + 1e3 * exp(-(((u - 0.7123) / self.width) ** 2))
@@ -138,7 +145,9 @@ class Needle2D(Narrow):
 
     name = "test_narrow_plane"
     axes = (*Narrow.axes, Axis("y", 0.0, 1.0))
-    edges = {"x": Dirichlet(), "y": Dirichlet()}
+
+    def conditions(self):
+        return [Dirichlet("x", 0.0), Dirichlet("y", 0.0)]
 
     def rhs(self, u, d):
         at = d.coordinates

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pacpde.errors import InvalidValueError, PacpdeError, SolverError
-from pacpde.physics import Axis, Dirichlet, Problem
+from pacpde.physics import Axis, Dirichlet, Evolution, Problem
 from pacpde.physics.elementary import log, sin
 from pacpde.problems import Burgers, Lorenz
 from pacpde.reference import certificate, solve, worst_field_error
@@ -28,12 +28,12 @@ def family() -> Callable[..., Problem]:
         body = {
             "name": "test_reasons",
             "axes": (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0)),
-            "edges": {"x": Dirichlet()},
+            "conditions": lambda self: [Dirichlet("x", 0.0)],
             "scales": scales,
             "rhs": rhs,
             "initial": initial,
         }
-        return dataclass(frozen=True)(type("Reasons", (Problem,), body))()
+        return dataclass(frozen=True)(type("Reasons", (Evolution,), body))()
 
     return made
 

@@ -5,19 +5,21 @@ from math import pi
 
 import numpy as np
 
-from pacpde.physics import Axis, Dirichlet, Periodic, Problem, coefficient
+from pacpde.physics import Axis, Dirichlet, Evolution, Periodic, coefficient
 from pacpde.physics.elementary import cos, exp, sin
 
 
 @dataclass(frozen=True)
-class Drift(Problem):
+class Drift(Evolution):
     """u_t = −c u_x + κ u_xx, periodic on [0, 2π], from sin x + ½ cos 3x: not odd about 0."""
 
     name = "test_drift"
     axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 2 * pi))
-    edges = {"x": Periodic()}
     c: float = coefficient(2.0, lower=-10.0, upper=10.0, meaning="speed")
     kappa: float = coefficient(0.1, lower=1e-4, upper=1.0, meaning="diffusivity")
+
+    def conditions(self):
+        return [Periodic("x")]
 
     def rhs(self, u, d):
         return -self.c * d(u, "x") + self.kappa * d(u, "xx")
@@ -32,13 +34,15 @@ class Drift(Problem):
 
 
 @dataclass(frozen=True)
-class Ramp(Problem):
+class Ramp(Evolution):
     """u_t = κ u_xx, u = 1 and 2 at the edges: a ramp and a decaying mode."""
 
     name = "test_ramp"
     axes = (Axis("t", 0.0, 1.0), Axis("x", -1.0, 1.0))
-    edges = {"x": Dirichlet(1.0, 2.0)}
     kappa: float = coefficient(0.3, lower=1e-3, upper=10.0, meaning="diffusivity")
+
+    def conditions(self):
+        return [Dirichlet("x-", 1.0), Dirichlet("x+", 2.0)]
 
     def rhs(self, u, d):
         return self.kappa * d(u, "xx")
@@ -51,7 +55,7 @@ class Ramp(Problem):
 
 
 @dataclass(frozen=True)
-class Wave(Problem):
+class Wave(Evolution):
     """z_t = z_xx + (1 − |z|²) z + iωz with z = u + iv, periodic: the plane wave with k = ½.
 
     Kopell & Howard, Stud. Appl. Math. 52 (1973): z = √(1 − k²) exp(i(kx + ωt)).
@@ -61,8 +65,10 @@ class Wave(Problem):
     axes = (Axis("t", 0.0, 2.0), Axis("x", 0.0, 4 * pi))
     fields = ("u", "v")
     scales = (1.0, 1.0)
-    edges = {"x": Periodic()}
     omega: float = coefficient(1.5, lower=0.0, upper=5.0, meaning="frequency")
+
+    def conditions(self):
+        return [Periodic("x")]
 
     def rhs(self, u, d):
         u, v = u
@@ -81,13 +87,15 @@ class Wave(Problem):
 
 
 @dataclass(frozen=True)
-class Forced(Problem):
+class Forced(Evolution):
     """u_t = κ u_xx + f(t, x), f made so that u = cos 3t (1 − x²)."""
 
     name = "test_forced"
     axes = (Axis("t", 0.0, 1.0), Axis("x", -1.0, 1.0))
-    edges = {"x": Dirichlet()}
     kappa: float = coefficient(0.3, lower=1e-3, upper=10.0, meaning="diffusivity")
+
+    def conditions(self):
+        return [Dirichlet("x", 0.0)]
 
     def rhs(self, u, d):
         t, x = d.coordinates["t"], d.coordinates["x"]
@@ -102,7 +110,7 @@ class Forced(Problem):
 
 
 @dataclass(frozen=True)
-class Sheared(Problem):
+class Sheared(Evolution):
     """u_t = κ (u_xx + u_yy + u_xy), x held and y periodic where `exact` is sin πx; mixed term.
 
     Periodic in both: u = sin(x + y) exp(−3κt).
@@ -110,8 +118,10 @@ class Sheared(Problem):
 
     name = "test_sheared"
     axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 2 * pi), Axis("y", 0.0, 2 * pi))
-    edges = {"x": Periodic(), "y": Periodic()}
     kappa: float = coefficient(0.2, lower=1e-3, upper=1.0, meaning="diffusivity")
+
+    def conditions(self):
+        return [Periodic("x"), Periodic("y")]
 
     def rhs(self, u, d):
         return self.kappa * (d(u, "xx") + d(u, "yy") + d(u, "xy"))
@@ -124,13 +134,15 @@ class Sheared(Problem):
 
 
 @dataclass(frozen=True)
-class Tube(Problem):
+class Tube(Evolution):
     """u_t = κ (u_xx + u_yy), held in x∈[0,1] and periodic in y: sin πx (1 + ½ cos y) decaying."""
 
     name = "test_tube"
     axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0), Axis("y", 0.0, 2 * pi))
-    edges = {"x": Dirichlet(), "y": Periodic()}
     kappa: float = coefficient(0.1, lower=1e-3, upper=1.0, meaning="diffusivity")
+
+    def conditions(self):
+        return [Dirichlet("x", 0.0), Periodic("y")]
 
     def rhs(self, u, d):
         return self.kappa * (d(u, "xx") + d(u, "yy"))
@@ -144,7 +156,7 @@ class Tube(Problem):
 
 
 @dataclass(frozen=True)
-class Stiff(Problem):
+class Stiff(Evolution):
     """u' = −λ (u − cos t) − sin t from 1: u = cos t, too stiff for an explicit method."""
 
     name = "test_stiff"
@@ -163,7 +175,7 @@ class Stiff(Problem):
 
 
 @dataclass(frozen=True)
-class Explosion(Problem):
+class Explosion(Evolution):
     """u' = u² from 1: u = 1/(1 − t), which ends at t = 1."""
 
     name = "test_explosion"
@@ -180,13 +192,15 @@ class Explosion(Problem):
 
 
 @dataclass(frozen=True)
-class Ignition(Problem):
+class Ignition(Evolution):
     """u_t = u_xx + a u², held: ends before t = 1 for a = 100 (Fujita 1966)."""
 
     name = "test_ignition"
     axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
-    edges = {"x": Dirichlet()}
     a: float = coefficient(100.0, lower=0.0, upper=1e3, meaning="reaction rate")
+
+    def conditions(self):
+        return [Dirichlet("x", 0.0)]
 
     def rhs(self, u, d):
         return d(u, "xx") + self.a * u * u
@@ -196,13 +210,15 @@ class Ignition(Problem):
 
 
 @dataclass(frozen=True)
-class Spike(Problem):
+class Spike(Evolution):
     """u_t = κ u_xx from a Gaussian of width 0.02 that coarse grids do not see."""
 
     name = "test_spike"
     axes = (Axis("t", 0.0, 0.01), Axis("x", -1.0, 1.0))
-    edges = {"x": Dirichlet()}
     kappa: float = coefficient(0.01, lower=1e-4, upper=1.0, meaning="diffusivity")
+
+    def conditions(self):
+        return [Dirichlet("x", 0.0)]
 
     def rhs(self, u, d):
         return self.kappa * d(u, "xx")
@@ -216,12 +232,14 @@ class Spike(Problem):
 
 
 @dataclass(frozen=True)
-class Jump(Problem):
+class Jump(Evolution):
     """u_t = u_xx from 1, held at 0: the start contradicts the edges, so no spectral accuracy."""
 
     name = "test_jump"
     axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
-    edges = {"x": Dirichlet()}
+
+    def conditions(self):
+        return [Dirichlet("x", 0.0)]
 
     def rhs(self, u, d):
         return d(u, "xx")

@@ -13,7 +13,7 @@ from scipy.special import erf
 
 from pacpde import Surrogate, fit
 from pacpde.networks.ansatz import PhysicsAnsatz
-from pacpde.physics import Axis, Dirichlet, Problem, coefficient
+from pacpde.physics import Axis, Dirichlet, Evolution, Problem, coefficient
 from pacpde.physics.elementary import Array, cos, exp, sin
 from pacpde.physics.problem import families
 from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, Lorenz
@@ -69,7 +69,7 @@ class FromOne(Heat):
 
 
 @dataclass(frozen=True)
-class Seed(Problem):
+class Seed(Evolution):
     """u_t = 15 u (1 − u) from 1e-4: it grows to 1, and 0 leaves almost no residual."""
 
     axes = (Axis("t", 0.0, 1.0),)
@@ -87,7 +87,7 @@ class Seed(Problem):
 
 
 @dataclass(frozen=True)
-class TwoSizes(Problem):
+class TwoSizes(Evolution):
     """Oscillators of size 1 and 1e-6 that do not know of each other."""
 
     axes = (Axis("t", 0.0, 1.0),)
@@ -159,12 +159,14 @@ def test_it_is_the_error_along_an_orbit() -> None:
 
 
 @dataclass(frozen=True)
-class Flash(Problem):
+class Flash(Evolution):
     """u_t = α u_xx + c exp(−((t − t₀)/w)²) sin πx from sin πx: short beside the steps of a grid."""
 
     axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
-    edges = {"x": Dirichlet(0.0, 0.0)}
     width: float = coefficient(2e-3, lower=1e-5, upper=1.0, meaning="width")
+
+    def conditions(self):
+        return [Dirichlet("x", 0.0)]
 
     def rhs(self, u, d):
         t, x = d.coordinates["t"], d.coordinates["x"]
@@ -212,9 +214,11 @@ def test_starts_and_edges_that_are_missed_count() -> None:
 
 def test_what_cannot_be_estimated_is_said() -> None:
     @dataclass(frozen=True)
-    class FourD(Problem):
+    class FourD(Evolution):
         axes = tuple(Axis(name, 0.0, 1.0) for name in "tabcd")
-        edges = {name: Dirichlet(0.0, 0.0) for name in "abcd"}
+
+        def conditions(self) -> Any:
+            return [Dirichlet("boundary", 0.0)]
 
         def rhs(self, u: Any, d: Any) -> Any:
             return sum(d(u, 2 * name) for name in "abcd")

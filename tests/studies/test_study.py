@@ -243,7 +243,7 @@ from dataclasses import dataclass
 from pacpde.physics import Axis, Problem, coefficient
 
 @dataclass(frozen=True)
-class Mine(Problem):
+class Mine(Evolution):
     \"\"\"u' = -k u.\"\"\"
     name = "of_test_study"
     axes = (Axis("t", 0.0, 1.0),)

@@ -29,7 +29,6 @@ from pacpde.networks.mlp import dense_network
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
-from pacpde.physics.conditions import Periodic
 from pacpde.physics.domain import Axis
 from pacpde.physics.problem import Problem
 from pacpde.residuals.physics_task import PhysicsTask
@@ -142,7 +141,7 @@ class DeepXDEAnsatz(PhysicsAnsatz):
                     "fields, which the engine needs: train it by DeepXDE, or change the transform."
                 )
         for axis in box.axes:
-            periodic = isinstance(self.problem.edges.get(axis.name), Periodic)
+            periodic = axis.name in self.problem.boundary.periodic
             if periodic and not self._is_closed(axis, x):
                 raise InvalidValueError(
                     f"{self.problem.name} is periodic in {axis.name}, and the network is not: the "

@@ -11,7 +11,6 @@ from pacpde.checks import check_count
 from pacpde.datasets import reference_for
 from pacpde.errors import InvalidValueError, SolverError
 from pacpde.methods.checks import check_problem
-from pacpde.physics.conditions import Dirichlet, Periodic
 from pacpde.physics.derivatives import Derivative
 from pacpde.physics.domain import Axis
 from pacpde.physics.problem import Problem
@@ -48,14 +47,13 @@ class DeepXDEDerivative(Derivative):
 
 
 def pde(problem: Problem) -> Callable[[Any, Any], list[Any]]:
-    """∂u/∂t − rhs of every field, [points, 1] each, as DeepXDE's `pde(x, u)`."""
+    """The rows of the residual, [points, 1] each, as DeepXDE's `pde(x, u)`."""
     check_problem(problem, "problem")
     axes = input_names(problem)
 
     def residuals(x: Any, u: Any) -> list[Any]:
         d = DeepXDEDerivative(x, u, axes)
-        rates = problem.rates(d.fields, d)
-        return [d(field, "t") - rate for field, rate in zip(d.fields, rates, strict=True)]
+        return list(problem.rows(d.fields, d))
 
     return residuals
 
@@ -91,6 +89,7 @@ def data(
     equation's own units, not divided by the problem's scales.
     """
     check_problem(problem, "problem")
+    problem.check_classical("DeepXDE's data")
     space = problem.domain.space
     if not space and num_initial is not None:
         raise InvalidValueError(
@@ -156,7 +155,7 @@ def _initial(problem: Problem, geometry: Any) -> list[Any]:
     def of(field: int) -> PointFunction:
         def values(x: np.ndarray) -> np.ndarray:
             space = x.T.astype(float)[: len(problem.domain.space)]
-            return _column(problem.initial_fields(*space)[field], x)
+            return _column(problem.evolution.initial_fields(*space)[field], x)
 
         return values
 
@@ -169,15 +168,14 @@ def _initial(problem: Problem, geometry: Any) -> list[Any]:
 def _edges(problem: Problem, geometry: Any) -> list[Any]:
     conditions = []
     for number, axis in enumerate(problem.domain.space):
-        edge = problem.edges[axis.name]
         there = _on(axis, number)
         for field in range(len(problem.fields)):
-            if isinstance(edge, Dirichlet):
-                values = _wall(axis, number, edge)
+            ends = problem.boundary.constant_edges(axis.name, field)
+            if ends is not None:
+                values = _wall(axis, number, *ends)
                 wall = dde.icbc.DirichletBC(geometry, values, there, component=field)
                 conditions.append(_without_cache(wall, values))
             else:
-                assert isinstance(edge, Periodic)
                 conditions += [
                     dde.icbc.PeriodicBC(geometry, number, there, slope, component=field)
                     for slope in (0, 1)
@@ -194,9 +192,9 @@ def _on(axis: Axis, number: int) -> Callable[[np.ndarray, bool], bool]:
     return there
 
 
-def _wall(axis: Axis, number: int, edge: Dirichlet) -> PointFunction:
+def _wall(axis: Axis, number: int, lower: float, upper: float) -> PointFunction:
     middle = (axis.lower + axis.upper) / 2
-    return lambda x: _column(np.where(x[:, number] < middle, edge.lower, edge.upper), x)
+    return lambda x: _column(np.where(x[:, number] < middle, lower, upper), x)
 
 
 def _without_cache(condition: Any, values: PointFunction) -> Any:

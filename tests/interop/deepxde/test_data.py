@@ -13,7 +13,7 @@ import torch
 from pacpde.datasets import reference_for
 from pacpde.errors import InvalidValueError, SolverError
 from pacpde.interop.deepxde import data, pde, solution
-from pacpde.physics import Axis, Derivative, Dirichlet, Problem, coefficient
+from pacpde.physics import Axis, Derivative, Dirichlet, Evolution, Problem, coefficient
 from pacpde.physics.elementary import Array
 from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, Lorenz
 
@@ -23,14 +23,16 @@ def dispersive() -> type[Problem]:
     """A user's family: two fields, a mixed and a third derivative, and a coordinate."""
 
     @dataclass(frozen=True)
-    class Dispersive(Problem):
+    class Dispersive(Evolution):
         name = "dispersive_for_deepxde"
         axes = (Axis("t", 0.0, 2.0), Axis("x", -1.0, 3.0))
         fields = ("u", "v")
-        edges = {"x": Dirichlet(2.0, -1.0)}
         scales = (1.0, 1.0)
 
         k: float = coefficient(0.5, lower=0.1, upper=2.0, meaning="k")
+
+        def conditions(self) -> Any:
+            return [Dirichlet("x-", 2.0), Dirichlet("x+", -1.0)]
 
         def rhs(self, u: Any, d: Derivative) -> Any:
             a, b = u
