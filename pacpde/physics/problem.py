@@ -366,7 +366,7 @@ def _make_evolution(cls: type) -> None:
     """
     from pacpde.physics.evolution import Evolution, conditions_from_edges
 
-    if hasattr(cls, "rhs") and not issubclass(cls, Evolution):
+    if hasattr(cls, "rhs") and Evolution not in cls.__mro__:  # `issubclass` would remember False
         warn_renamed(f"{cls.__name__}(Problem) with rhs", f"{cls.__name__}(Evolution)", 4)
         cls.__bases__ = tuple(Evolution if base is Problem else base for base in cls.__bases__)
     conditions_from_edges(cls)

@@ -18,7 +18,7 @@ from pacpde.problems import Burgers, Heat, HeatModes, Lorenz
 
 PLUGIN = """
 from dataclasses import dataclass
-from pacpde.physics import Axis, Problem, coefficient
+from pacpde.physics import Axis, Evolution, coefficient
 
 @dataclass(frozen=True)
 class Decay(Evolution):

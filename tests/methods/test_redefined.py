@@ -12,7 +12,7 @@ from pacpde.physics import Problem
 
 CELL = """
 from dataclasses import dataclass
-from pacpde.physics import Axis, Problem, coefficient
+from pacpde.physics import Axis, Evolution, coefficient
 
 @dataclass(frozen=True)
 class Decay(Evolution):

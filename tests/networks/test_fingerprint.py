@@ -20,7 +20,7 @@ from pacpde.reference import solve
 SMALL = {"width": 4, "depth": 1, "points": 20, "steps": 1}
 FAMILY = """
 from dataclasses import dataclass
-from pacpde.physics import Axis, Dirichlet, Problem, coefficient
+from pacpde.physics import Axis, Dirichlet, Evolution, coefficient
 from pacpde.physics.elementary import sin
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ EDITS = {
     "initial": ("return sin(", "return 0.9 * sin("),
     "rhs": ('self.k * d(u, "xx")', 'self.k * d(u, "xx") + 0.1 * u'),
     "an axis": ('Axis("x", 0.0, 1.0)', 'Axis("x", 0.0, 2.0)'),
-    "an edge": ("Dirichlet(0.0, 0.0)", "Dirichlet(0.0, 1.0)"),
-    "a scale": ("    edges", "    scales = (2.0,)\n    edges"),
+    "an edge": ('Dirichlet("x", 0.0)', 'Dirichlet("x", 1.0)'),
+    "a scale": ("    axes", "    scales = (2.0,)\n    axes"),
 }
 
 

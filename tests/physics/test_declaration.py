@@ -161,9 +161,9 @@ WRONG = {
     "axes misspelt": ("axes = (A", "axis = (A", CLASS_LINE, "did you mean axes"),
     "conditions misspelt": (
         "def conditions", "def condition", CLASS_LINE, "did you mean conditions"),
-    "an order of 3": ("scales =", "order = 3\n    scales =", CLASS_LINE, "expected 1 or 2"),
+    "an order of 3": ("scales =", "order = 3\n    scales =", CLASS_LINE, "expected 1 or"),
     "a start without its rate": (
-        "scales =", "order = 2\n    scales =", START_LINE + 1, r"must return the pair \(u, ∂u/∂t\)"),
+        "scales =", "order = 2\n    scales =", START_LINE + 1, r"must return the pair \(u"),
     "scales misspelt": ("scales =", "scale =", CLASS_LINE, "did you mean scales"),
     "a recipe misspelt": ("recipe =", "recipes =", CLASS_LINE, "did you mean recipe"),
     "a field misspelt": ("fields =", "field =", CLASS_LINE, "did you mean fields"),

@@ -240,7 +240,7 @@ def test_a_byte_order_mark_is_no_part_of_it(tmp_path: Path) -> None:
 
 PLUGIN = """
 from dataclasses import dataclass
-from pacpde.physics import Axis, Problem, coefficient
+from pacpde.physics import Axis, Evolution, coefficient
 
 @dataclass(frozen=True)
 class Mine(Evolution):
