@@ -1,6 +1,6 @@
 """Arguments and options that several commands share."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -154,9 +154,10 @@ class FitOptions:
         """The settings that were given, name → value."""
         given = {option.name: getattr(self, option.name) for option in fields(self)}
         given |= {"memory_gib": given.pop("memory"), "hard": False if given.pop("soft") else None}
-        settings = {name: value for name, value in given.items() if value is not None}
-        self._check(settings, unused_beside(settings))
-        return settings
+        return {name: value for name, value in given.items() if value is not None}
+
+    def __post_init__(self) -> None:
+        self.check(unused_beside(self.settings))
 
     def check(self, unused: Mapping[str, str]) -> None:
         """Refuse settings without effect.
@@ -164,12 +165,8 @@ class FitOptions:
         Args:
             unused: setting → why it has no effect.
         """
-        self._check(self.settings, unused)
-
-    @staticmethod
-    def _check(settings: Iterable[str], unused: Mapping[str, str]) -> None:
         written = {"memory_gib": "memory", "hard": "soft"}  # options of other names
-        for name in settings:
+        for name in self.settings:
             check_unused([name], unused, f"--{written.get(name, name)}")
 
 

@@ -26,8 +26,6 @@ study_app = typer.Typer(
 File = Annotated[Path, typer.Argument(metavar="STUDY.TOML", help="The study file.")]
 
 
-@study_app.command()
-@with_groups
 def check(
     *,
     file: File,
@@ -93,8 +91,6 @@ def check(
     )
 
 
-@study_app.command()
-@with_groups
 def run(
     *,
     file: File,
@@ -159,8 +155,6 @@ def run(
         raise typer.Exit(1)
 
 
-@study_app.command()
-@with_groups
 def status(
     *,
     folder: Annotated[Path, typer.Argument(help="Folder of a study.")],
@@ -212,8 +206,6 @@ def status(
         )
 
 
-@study_app.command()
-@with_groups
 def choose(
     *,
     folder: Annotated[Path, typer.Argument(help="Folder of a study that was carried out.")],
@@ -298,6 +290,10 @@ def report(
     )
     if counts["untrusted"]:
         print_note(f"{counts['untrusted']} The slider and pictures of solutions are left out.")
+
+
+for command in (check, run, status, choose):
+    study_app.command()(with_groups(command))
 
 
 def _parts(folder: Path) -> list[Path]:
