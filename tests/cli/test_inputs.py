@@ -1,16 +1,20 @@
 """Words become problems: what is not named comes from the source, or from the family."""
 
+import inspect
 from collections.abc import Callable
 
 import pytest
 
-from pacpde.cli import inputs
+from pacpde.cli import inputs, options
+from pacpde.cli.groups import with_groups
 from pacpde.errors import InvalidValueError
 from pacpde.methods import TrainingConfig
 from pacpde.methods.pac import PAC
 from pacpde.methods.warm_start import WarmStart
 from pacpde.problems import Heat, Lorenz
 from pacpde.residuals.physics_task import PhysicsTask
+
+SETTINGS = ("steps", "points", "tolerance", "memory", "optimiser")  # of a fit that goes on
 
 
 def test_a_target_keeps_what_the_source_has() -> None:
@@ -61,3 +65,17 @@ def test_options_make_methods_and_old_names_are_taken() -> None:
         PAC(reinit_scale=0.5, continuation="direct", sparsity=0.5),
         WarmStart(continuation="direct"),
     ]
+
+
+def test_a_command_takes_groups_and_typer_their_options() -> None:
+    calls: list[object] = []
+
+    def command(*, family: str, fit: options.RefitOptions, seed: int = 0) -> None:
+        calls.append((family, fit.settings, seed))
+
+    called = with_groups(command)
+    names = list(inspect.signature(called).parameters)
+    assert names == ["family", *SETTINGS, "seed", "plugin", "debug"]
+    given = {**dict.fromkeys(SETTINGS), "steps": 3, "memory": 0.5}
+    called(family="heat", seed=2, plugin=None, debug=False, **given)
+    assert calls == [("heat", {"steps": 3, "memory_gib": 0.5}, 2)]
