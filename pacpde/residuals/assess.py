@@ -11,7 +11,9 @@ from pacpde.networks.assessment import Assessment
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.narrow import RIGHT_HAND_SIDE
 from pacpde.physics.problem import Problem
-from pacpde.residuals.error_estimate import CHUNK, error_estimate, linearise_equation
+from pacpde.residuals.condition_residuals import ConditionResiduals
+from pacpde.residuals.error_estimate import error_estimate
+from pacpde.residuals.linearised import CHUNK, linearise_rows
 
 EXTRA_POINTS = 15  # extra points a held-out point, if the equation reads the coordinates
 BOX_POINTS = 2048  # points around each narrow feature
@@ -23,14 +25,15 @@ def assess(solver: Surrogate, points: torch.Tensor, estimate: bool = True) -> As
     """Assess a solution by its equation alone, without a reference.
 
     Args:
-        solver: a surrogate of an evolution equation u_t = rhs.
+        solver: a surrogate of a problem.
         points: held-out points, [points, axes].
         estimate: whether the error is estimated too, and narrow features are searched. Both cost
             about as much as a few steps of a fit.
 
     Returns:
         The root mean square residual of the worst equation, relative to that of the equation's
-        terms; the estimated error (`error_estimate`) or None; notes for the user.
+        terms, or of the worst condition, relative to the size of the field, whichever is larger;
+        the estimated error (`error_estimate`) or None; notes for the user.
     """
     problem = solver.problem
     if problem.coordinates_read:  # its sources may be narrow
@@ -53,6 +56,7 @@ def assess(solver: Surrogate, points: torch.Tensor, estimate: bool = True) -> As
         missed, residual = residual, max(residual, _worst_share(residuals, sizes))
         if residual > NOTE_RATIO * missed:
             notes += [f"{one}: the points of a fit hardly see it" for one in narrow]
+    residual = max(residual, ConditionResiduals(solver, points, fields).worst())
     error = error_estimate(solver) if estimate else None
     if estimate and error is None:
         notes.append(
@@ -67,9 +71,9 @@ class _Sums:
 
     Attributes:
         points: number of points.
-        residuals: of u_t − rhs, [fields].
-        terms: of the terms of each equation, [terms, fields]. The terms are u_t, ∂rhs/∂c · c for
-            each derivative c of each field, and the rest of rhs (sources).
+        residuals: of each row, [rows].
+        terms: of the terms of each row, [terms, rows]. The terms are ∂row/∂c · c for each
+            derivative c of each field, and the rest of the row (sources).
         values: of the fields, [fields].
     """
 
@@ -80,24 +84,17 @@ class _Sums:
 
     @classmethod
     def at(cls, solver: Surrogate, points: torch.Tensor) -> "_Sums":
-        jet, slopes, rates = linearise_equation(solver, points)
-        changes = jet[solver.problem.channels.index("t")]
-        linear = slopes * jet.unsqueeze(2)  # [channels, points, equations, fields]
-        rest = rates - linear.sum((0, 3))
-        terms = linear.permute(0, 3, 1, 2).flatten(0, 1)  # [terms, points, equations]
-        every = torch.cat([terms, torch.stack([changes, rest])])
-        return cls(
-            len(points),
-            ((changes - rates) ** 2).sum(0),
-            (every**2).sum(1),
-            (jet[0] ** 2).sum(0),
-        )
+        jet, slopes, rows = linearise_rows(solver, points)
+        linear = slopes * jet.unsqueeze(2)  # [channels, points, rows, fields]
+        terms = linear.permute(0, 3, 1, 2).flatten(0, 1)  # [terms, points, rows]
+        every = torch.cat([terms, (rows - linear.sum((0, 3)))[None]])
+        return cls(len(points), (rows**2).sum(0), (every**2).sum(1), (jet[0] ** 2).sum(0))
 
     @classmethod
     def sizes(
         cls, parts: Sequence[tuple[float, Sequence["_Sums"]]]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Root mean squares: of the terms (their sum), the residuals and the fields, each [fields].
+        """Root mean squares: of the terms (their sum) and residuals, [rows], and of the fields.
 
         Args:
             parts: (share of the domain that the points represent, their sums in chunks).

@@ -24,11 +24,9 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.narrow import START
 from pacpde.physics.problem import Problem
 from pacpde.residuals.estimate_grid import NODES, Grid
-from pacpde.residuals.terms import channels_of
-from pacpde.runtime import gradients
+from pacpde.residuals.linearised import CHUNK, linearise_rows
 
 DEFECT_TIMES, DEFECT_PLACES = 2048, 4  # equidistant times, and random places at each time
-CHUNK = 8192  # points that are evaluated at once
 START_POINTS, BOX_POINTS = 2**16, 2**12  # points of an initial field, and around a narrow feature
 
 
@@ -37,13 +35,16 @@ def error_estimate(solver: Surrogate) -> float | None:
 
     Returns:
         The estimate, inf where it overflows. None where no estimate exists: for an equation that is
-        not u_t = rhs with space derivatives up to second order, or for more than three space axes.
+        not u_t = rhs with space derivatives up to second order, for conditions other than periodic
+        axes and constant values for all fields, or for more than three space axes.
     """
     problem = solver.problem
     channels = problem.channels
     names = [axis.name for axis in problem.domain.space]
     if (
-        len(names) > max(NODES)
+        problem.order != 1
+        or not problem.boundary.classical(names, len(problem.fields))
+        or len(names) > max(NODES)
         or any("t" in channel and channel != "t" for channel in channels)
         or any(channel.count(name) > 2 for channel in channels for name in names)
     ):
@@ -73,8 +74,8 @@ def _defects_in_time(solver: Surrogate) -> np.ndarray:
     points = torch.from_numpy(problem.domain.from_unit(unit.reshape(-1, unit.shape[-1])))
     total = np.zeros(0)
     for own in points.to(solver.weights).split(CHUNK):
-        jet, _, rates = linearise_equation(solver, own)
-        defect = (rates - jet[problem.channels.index("t")]) / rates.new_tensor(problem.scales)
+        rows = linearise_rows(solver, own)[2]
+        defect = rows / rows.new_tensor(problem.scales)
         total = np.append(total, defect.abs().sum(-1).double().cpu().numpy())
     return np.nan_to_num(total.reshape(DEFECT_TIMES, DEFECT_PLACES).mean(1), posinf=0.0)
 
@@ -124,47 +125,23 @@ class _Linearised:
         shape = (len(grid.times), len(grid.nodes))
         columns = [np.repeat(grid.times, shape[1]), *np.tile(grid.nodes, (shape[0], 1)).T]
         points = torch.from_numpy(np.stack(columns, -1)).to(weights)
-        jet, slopes, rates = linearise_equation(solver, points)
+        jet, slopes, rows = linearise_rows(solver, points)
         names = problem.channels
 
         def shaped(values: torch.Tensor) -> np.ndarray:
             return values.double().cpu().numpy().reshape(*shape, *values.shape[1:])
 
-        values, rate_of_change = shaped(jet[0]), shaped(jet[names.index("t")])
+        values = shaped(jet[0])
         space = [torch.from_numpy(x).to(weights) for x in grid.nodes.T]
         one = weights.new_ones(shape[1])
         start = torch.stack([part * one for part in problem.evolution.initial_fields(*space)], -1)
         return cls(
             values,
-            {name: shaped(slopes[k]) for k, name in enumerate(names) if name != "t"},
-            shaped(rates) - rate_of_change,
+            {name: -shaped(slopes[k]) for k, name in enumerate(names) if name != "t"},
+            -shaped(rows),
             start.double().cpu().numpy() - values[0],
             _edge_error(problem, grid, values),
         )
-
-
-@gradients()
-def linearise_equation(
-    solver: Surrogate, points: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Evaluate a solution and linearise its equation at some points.
-
-    Args:
-        points: coordinates, [points, axes].
-
-    Returns:
-        jet: the fields and their derivatives, [channels, points, fields], in the order of
-            `problem.channels`.
-        slopes: ∂(rhs of field i)/∂(channel of field j), [channels, points, fields i, fields j].
-        rates: the right-hand sides, [points, fields].
-    """
-    problem = solver.problem
-    jet = solver.jet(points, problem.channels)
-    leaf = jet.clone().requires_grad_(True)
-    channels, d = channels_of(problem, problem.channels, points, leaf)
-    rates = [rate + 0 * leaf[0, :, 0] for rate in problem.evolution.rates(channels[""], d)]
-    slopes = [torch.autograd.grad(rate.sum(), leaf, retain_graph=True)[0] for rate in rates]
-    return jet, torch.stack(slopes, 2), torch.stack([rate.detach() for rate in rates], -1)
 
 
 def _edge_error(problem: Problem, grid: Grid, values: np.ndarray) -> np.ndarray:

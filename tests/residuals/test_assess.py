@@ -1,0 +1,182 @@
+"""Residuals of rows and conditions, as shares of the terms and fields, by formulas."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import pi
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pacpde.physics import (
+    Axis,
+    Dirichlet,
+    Evolution,
+    Neumann,
+    Periodic,
+    PointValue,
+    Problem,
+    Robin,
+    coefficient,
+)
+from pacpde.physics.elementary import cos, exp, sin
+from pacpde.physics.problem import families
+from pacpde.residuals.assess import assess
+from tests.residuals.given import given
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_family_stays() -> Iterator[None]:
+    known = set(families.names())
+    yield
+    assert set(families.names()) == known
+
+
+@dataclass(frozen=True)
+class Wave(Evolution):
+    """u_tt = c² u_xx; u = sin πx cos cπt."""
+
+    axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
+    order = 2
+    c: float = coefficient(2.0, lower=0.1, upper=10.0, meaning="speed c")
+
+    def rhs(self, u: Any, d: Any) -> Any:
+        return self.c**2 * d(u, "xx")
+
+    def initial(self, *space: Any) -> Any:
+        return sin(pi * space[0]), 0.0
+
+    def conditions(self) -> Any:
+        return [Dirichlet("x", 0.0)]
+
+
+@dataclass(frozen=True)
+class Rod(Problem):
+    """u'' + k² u = 0 on [0, 1]: u = sin kx; u = 0 at 0, u' + u at 1."""
+
+    axes = (Axis("x", 0.0, 1.0),)
+    k: float = coefficient(2.0, lower=0.1, upper=10.0, meaning="wave number")
+
+    def residual(self, u: Any, d: Any) -> Any:
+        return d(u, "xx") + self.k**2 * u
+
+    def conditions(self) -> Any:
+        k = self.k
+        return [Dirichlet("x-"), Robin("x+", 1.0, 1.0, float(np.sin(k) + k * np.cos(k)))]
+
+
+@dataclass(frozen=True)
+class Flow(Problem):
+    """(u, v) without divergence, and a pressure that is pinned; more rows than fields."""
+
+    axes = (Axis("x", 0.0, 1.0), Axis("y", 0.0, 1.0))
+    fields = ("u", "v", "p")
+    scales = (1.0, 1.0, 1.0)
+    nu: float = coefficient(1.0, lower=0.1, upper=10.0, meaning="viscosity")
+
+    def residual(self, u: Any, d: Any) -> Any:
+        u, v, p = u
+        return (
+            d(p, "x") - self.nu * (d(u, "xx") + d(u, "yy")),
+            d(p, "y") - self.nu * (d(v, "xx") + d(v, "yy")),
+            d(u, "x") + d(v, "y"),
+            d(p, "xx") + d(p, "yy"),
+        )
+
+    def conditions(self) -> Any:
+        return [
+            Periodic("x"),
+            Neumann("y-", field="p"),
+            PointValue({"x": 0.5, "y": 0.5}, 0.0, field="p"),
+        ]
+
+
+for family in (Wave, Rod, Flow):
+    family.name = family.__name__.lower()  # for messages; not registered
+
+
+def residual(problem: Problem, function: Any) -> float:
+    points = torch.from_numpy(problem.domain.sample(4096, np.random.default_rng(0)))
+    return assess(given(problem, function), points, estimate=False).residual
+
+
+def rms(function: Any, **ends: float) -> float:
+    """Root mean square of a function of t and x over the unit square."""
+    grid = (np.arange(400) + 0.5) / 400
+    t, x = np.meshgrid(grid, grid)
+    return float(np.sqrt(np.mean(function(**({"t": t, "x": x} | ends)) ** 2)))
+
+
+def test_exact_solutions_have_no_residual() -> None:
+    assert residual(Wave(), lambda t, x: sin(pi * x) * cos(2 * pi * t)) < 1e-12
+    assert residual(Rod(), lambda x: sin(2 * x)) < 1e-12
+    assert residual(Flow(), lambda x, y: (1.0 + 0 * x, 1.0 + 0 * x, 0.0 * x)) == 0
+
+
+def test_the_residual_of_order_two_is_a_share_of_its_terms() -> None:
+    """u + δ t² meets the start and, at x = 0 and 1, misses the edges by δ t²."""
+    delta = 1e-3
+    found = residual(
+        Wave(), lambda t, x: sin(pi * x) * cos(2 * pi * t) + delta * t**2 * sin(2 * pi * x)
+    )
+
+    def row(t: Any, x: Any) -> Any:
+        return delta * np.sin(2 * pi * x) * (2 + 4 * (2 * pi) ** 2 * t**2)
+
+    terms = 2 * rms(lambda t, x: (2 * pi) ** 2 * np.sin(pi * x) * np.cos(2 * pi * t))
+    # u_tt and 4 u_xx have one size in the solution; in δ t² sin 2πx they are of 1e-3 of it
+    assert found == pytest.approx(rms(row) / terms, rel=1e-2)
+
+
+@pytest.mark.parametrize("wrong", ["value", "rate", "edge"])
+def test_soft_start_and_edges_count(wrong: str) -> None:
+    """What solves the equation and misses a condition has the residual of the condition."""
+    delta = 1e-2
+    added = {
+        "value": lambda t, x: delta * sin(2 * pi * x) * cos(4 * pi * t),
+        "rate": lambda t, x: delta * sin(pi * x) * sin(2 * pi * t),
+        "edge": lambda t, x: delta * (1 - x),
+    }[wrong]
+    found = residual(Wave(), lambda t, x: sin(pi * x) * cos(2 * pi * t) + added(t, x))
+    size = rms(lambda t, x: np.sin(pi * x) * np.cos(2 * pi * t))  # 1/2
+    expected = {
+        "value": delta / 2**0.5 / size,
+        "rate": 2 * pi * delta / 2**0.5 / size,  # over the length of the time span
+        "edge": delta / size,
+    }[wrong]
+    assert found == pytest.approx(expected, rel=2e-2)
+
+
+def test_conditions_of_other_kinds_count() -> None:
+    """sin kx + δ cos kx solves the equation of a rod, and misses both of its ends."""
+    k, delta = 2.0, 1e-2
+    grid = (np.arange(4000) + 0.5) / 4000
+    size = np.sqrt(np.mean(np.sin(k * grid) ** 2))
+    at_zero = delta / size
+    slope = max(size, abs(k * np.cos(k)))
+    at_one = delta * abs(np.cos(k) - k * np.sin(k)) / (size + slope)
+    found = residual(Rod(), lambda x: sin(k * x) + delta * cos(k * x))
+    assert found == pytest.approx(max(at_zero, at_one), rel=2e-2)
+    found = residual(Rod(), lambda x: sin(k * x) + delta * sin(k * x))
+    missed = delta * abs(np.sin(k) + k * np.cos(k))
+    assert found == pytest.approx(missed / (size + slope), rel=3e-2)  # at_one alone
+
+
+def test_seams_and_points_count() -> None:
+    """A constant pressure solves all rows; a shear in x jumps where the box is periodic."""
+    pinned = residual(Flow(), lambda x, y: (1.0 + 0 * x, 1.0 + 0 * x, 0.25 + 0 * x))
+    assert pinned == pytest.approx(1.0)  # all of p's size
+    seam = residual(Flow(), lambda x, y: (1.0 + 0.1 * y, 1.0 + 0.1 * x, 0.0 * x))
+    size = np.sqrt(np.mean((1 + 0.1 * np.linspace(0, 1, 1001)) ** 2))
+    assert seam == pytest.approx(0.1 / size, rel=1e-2)  # v jumps by 0.1
+
+
+def test_a_row_with_terms_of_its_own_size_is_measured_by_them() -> None:
+    """A constraint of small terms is not hidden behind larger rows."""
+    found = residual(Flow(), lambda x, y: (1e-6 * sin(2 * pi * x), 1.0 + 0 * x, 0 * x))
+    assert found == pytest.approx(1.0)  # u_x = 0 is missed by all of it
+
+
+def test_a_solution_that_is_not_finite_is_said() -> None:
+    assert residual(Rod(), lambda x: exp(1e4 * (x + 1))) == float("inf")
