@@ -19,7 +19,7 @@ from pacpde.errors import DataFileError, InvalidValueError, UnknownNameError
 from pacpde.networks.protocol import Network, networks
 from pacpde.plugins import load_plugin, scope
 from pacpde.problems import BurgersPeriodic, Heat, Lorenz
-from pacpde.studies.cells import Training
+from pacpde.studies.cells import Cell, Training
 from pacpde.studies.rerun import rerun
 from tests.networks.user_networks import GainedMLP, SineSeries
 
@@ -154,8 +154,10 @@ def test_what_does_not_suit_is_refused(case: str) -> None:
 
 
 def test_the_key_of_a_source_names_the_network_that_is_made() -> None:
-    keys = {way: Training(HEAT, settings={"network": WRITTEN[way]}).key for way in WRITTEN}
+    sources = {way: Training(HEAT, settings={"network": WRITTEN[way]}) for way in WRITTEN}
+    keys = {way: source.key for way, source in sources.items()}
     assert len(set(keys.values())) == 1
+    assert len({Cell(source, Heat(alpha=0.3), "pac").key for source in sources.values()}) == 1
     other = Training(HEAT, settings={"network": MLP(2, 1, 6, 1)}).key
     assert other not in keys.values() and other != Training(HEAT).key
 
