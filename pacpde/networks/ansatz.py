@@ -8,7 +8,7 @@ computed once for a set of points (a `Batch`).
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import partial
+from functools import cached_property, partial
 from math import pi
 from typing import Any
 
@@ -19,6 +19,7 @@ from pacpde.errors import InvalidValueError
 from pacpde.networks.batch import Ansatz, Batch
 from pacpde.networks.jets import check_channels
 from pacpde.networks.mlp import MLP, dense_network
+from pacpde.physics.boundary import Boundary
 from pacpde.physics.derivatives import taylor_channels
 from pacpde.physics.elementary import exp
 from pacpde.physics.problem import Problem
@@ -33,7 +34,8 @@ class PhysicsAnsatz(Ansatz):
 
     Attributes:
         problem: start, edges, symmetries and scales come from it.
-        hard: meet start and edges exactly; otherwise they are left to residual terms.
+        hard: meet the conditions exactly where that is possible; otherwise they are left to
+            residual terms.
         odd: make N odd in each axis in which the problem declares odd fields. Pays late in a fit,
             hurts early.
         time_unit: in which a fit leaves the start: the multiplier is 1 − exp(−(t − t₀)/unit)
@@ -45,8 +47,21 @@ class PhysicsAnsatz(Ansatz):
     odd: bool = False
     time_unit: float = field(default=1.0, kw_only=True)
 
-    def __post_init__(self) -> None:
-        self.problem.check_classical("an ansatz")
+    @cached_property
+    def exactly(self) -> Boundary:
+        """The conditions that hold for every network, the start among them."""
+        problem = self.problem
+        suited = problem.boundary.classical(problem.edge_axes, len(problem.fields))
+        if not (self.hard and problem.order == 1 and suited):
+            return Boundary()
+        return Boundary(edges=problem.edge_conditions)
+
+    @cached_property
+    def by_residual(self) -> Boundary:
+        """The conditions that are left to residual terms."""
+        exactly = self.exactly.edges
+        edges = () if exactly else self.problem.edge_conditions
+        return Boundary(edges=edges, points=self.problem.boundary.points)
 
     @property
     def inputs(self) -> int:
@@ -132,7 +147,7 @@ class PhysicsAnsatz(Ansatz):
 
     def _offset(self, **x: torch.Tensor) -> torch.Tensor:
         one = torch.ones_like(next(iter(x.values())))
-        if not self.hard:
+        if not self.exactly.edges:
             return torch.stack([0 * one for _ in self.problem.fields], -1)
         return torch.stack(self._start_with_edges(_constant_edges(self.problem), x), -1)
 
@@ -156,10 +171,10 @@ class PhysicsAnsatz(Ansatz):
         ]
 
     def _multiplier(self, **x: torch.Tensor) -> torch.Tensor:
-        time = self.problem.domain.axis("t")
-        one = torch.ones_like(x["t"])
-        if not self.hard:
+        one = torch.ones_like(next(iter(x.values())))
+        if not self.exactly.edges:
             return one[:, None]
+        time = self.problem.domain.axis("t")
         result = one - exp(-(x["t"] - time.lower) / self.time_unit)
         for name, _, _, (lower, upper) in _constant_edges(self.problem):
             half = (upper - lower) / 2

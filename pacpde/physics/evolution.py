@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from pacpde.errors import InvalidValueError
+from pacpde.physics.boundary import EdgeCondition
 from pacpde.physics.calls import line_of
 from pacpde.physics.conditions import Condition, ConstantEdges, Periodic, conditions_of_edges
 from pacpde.physics.declaration import check_edges, check_rates
@@ -131,6 +132,19 @@ class Evolution(Problem):
     def start_values(self, coordinates: Mapping[str, Array]) -> tuple[Array, ...]:
         parts = self.initial_parts(*(coordinates[axis.name] for axis in self.domain.space))
         return tuple(field for part in parts for field in part)
+
+    @property
+    def start_conditions(self) -> tuple[EdgeCondition, ...]:
+        space = [axis.name for axis in self.domain.space]
+
+        def condition(order: int, field: int) -> EdgeCondition:
+            def value(**at: Array) -> Array:
+                part = self.initial_parts(*(at[name] for name in space))[order][field]
+                return -part if order else part  # the normal points out of the time span
+
+            return EdgeCondition("t", False, field, 1.0 - order, 1.0 * order, value)
+
+        return tuple(condition(k, i) for k in range(self.order) for i in range(len(self.fields)))
 
     @property
     def signatures(self) -> tuple[tuple[str, tuple[str, ...], str], ...]:

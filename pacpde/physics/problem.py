@@ -11,7 +11,7 @@ import numpy as np
 
 from pacpde.errors import InvalidValueError, named_numbers, short, unknown
 from pacpde.physics.attributes import is_base
-from pacpde.physics.boundary import Boundary
+from pacpde.physics.boundary import Boundary, EdgeCondition
 from pacpde.physics.calls import line_of
 from pacpde.physics.coefficients import Coefficient
 from pacpde.physics.conditions import Condition
@@ -216,6 +216,20 @@ class Problem(ABC):
     def boundary(self) -> Boundary:
         """The conditions, taken apart."""
         return Boundary.of(self)
+
+    @property
+    def start_conditions(self) -> tuple[EdgeCondition, ...]:
+        """What `initial` gives, as conditions at "t-"; none where there is no `initial`."""
+        return ()
+
+    @property
+    def edge_conditions(self) -> tuple[EdgeCondition, ...]:
+        """The start, and the conditions at ends of axes."""
+        return (*self.start_conditions, *self.boundary.edges)
+
+    def unit(self, axis: str) -> float:
+        """The unit in which a coordinate is measured: the unit of time, or the axis' length."""
+        return self.time_unit if axis == "t" else self.domain.axis(axis).length
 
     @cached_property
     def contradictions(self) -> tuple[Contradiction, ...]:

@@ -17,6 +17,7 @@ from pacpde.networks.protocol import Network
 from pacpde.physics.domain import Domain
 from pacpde.physics.problem import Problem
 from pacpde.residuals.assess import assess
+from pacpde.residuals.condition_terms import ConditionTerm
 from pacpde.residuals.factors import residuals
 from pacpde.residuals.jacobian import MEMORY, split
 from pacpde.residuals.measurements import HELD_OUT_SHARE, Measurements
@@ -26,6 +27,7 @@ from pacpde.runtime import Runtime, generator
 
 CANDIDATES = 4  # random points for each collocation point that is chosen among them
 HELD_OUT_POINTS = 4096  # held-out collocation points
+LEAST_ON_EDGES = 20  # points of the conditions at an end; more are a tenth of all points
 LABELS_ONLY_NOTE = "fitted to measurements alone: the error elsewhere is not known"
 
 
@@ -38,8 +40,8 @@ class PhysicsTask(Task):
 
     Attributes:
         labels: measurements; with `physics=False` they are all there is to fit.
-        hard: meet start and edges exactly; otherwise by residual terms of their own. Without
-            effect where `like` is given.
+        hard: meet the conditions exactly where that is possible; otherwise by residual terms of
+            their own. Without effect where `like` is given.
         seed: of the held-out points.
         like: the ansatz, whose problem is replaced by this one; by default a new one.
     """
@@ -92,8 +94,7 @@ class PhysicsTask(Task):
         terms: list[Term] = []
         if self.physics:
             terms.append(self._collocation(network, weights, sampling, rng))
-        if not self.field_ansatz(sampling).hard:
-            terms += self._conditions(ansatz, sampling, rng)
+        terms += self._conditions(sampling, rng)
         if self.labels is not None:
             labels = self.labels if self.physics else self._split[0]
             terms.append(labels.term(ansatz, self.runtime))
@@ -135,11 +136,7 @@ class PhysicsTask(Task):
                 f"{self.problem}: its start or its edges are not finite everywhere: look for what "
                 "divides by zero or is nan in them."
             )
-        return (
-            [term]
-            if self.field_ansatz(sampling).hard
-            else [term, *self._conditions(ansatz, sampling, rng)]
-        )
+        return [term, *self._conditions(sampling, rng)]
 
     def _held_out_points(self, sampling: SamplingSpec, rng: Generator) -> torch.Tensor:
         return self.runtime.tensor(self._box(sampling).sample(HELD_OUT_POINTS, rng))
@@ -147,8 +144,8 @@ class PhysicsTask(Task):
     def _box(self, sampling: SamplingSpec) -> Domain:
         """Where points are drawn: half the box where the ansatz is odd, up to the horizon."""
         box = self.problem.domain
-        time = box.axis("t")
-        if sampling.horizon < 1:
+        time = box.time
+        if sampling.horizon < 1 and time is not None:
             box = box.restricted("t", upper=time.lower + sampling.horizon * time.length)
         for name in self.problem.odd if self.field_ansatz(sampling).odd else ():
             box = box.restricted(name, lower=0.0)
@@ -177,22 +174,20 @@ class PhysicsTask(Task):
     def _physics(self, ansatz: Ansatz, points: torch.Tensor) -> PhysicsTerm:
         return PhysicsTerm.at(self.problem, ansatz, points)
 
-    def _conditions(self, ansatz: Ansatz, sampling: SamplingSpec, rng: Generator) -> list[Term]:
-        """Start and Dirichlet edges as label terms, for the soft ansatz."""
-        box = self._box(sampling)
-        count = max(sampling.points // 10, 20)
-        start = box.sample(count, rng)
-        start[:, 0] = box.axes[0].lower
-        values = [
-            np.broadcast_to(v, count) for v in self.problem.evolution.initial_fields(*start.T[1:])
+    def _conditions(self, sampling: SamplingSpec, rng: Generator) -> list[Term]:
+        """The conditions that the ansatz leaves to residuals, end by end, then points."""
+        ansatz, box = self.ansatz(sampling), self._box(sampling)
+        left = self.field_ansatz(sampling).by_residual
+        count = max(sampling.points // 10, LEAST_ON_EDGES)
+        names = self.problem.domain.names
+        ends = {(names.index(one.axis), one.upper) for one in left.edges}
+        terms: list[Term] = []
+        for position, upper in sorted(ends):
+            axis = self.problem.domain.axes[position]
+            points = box.sample(count, rng)
+            points[:, position] = axis.upper if upper else axis.lower
+            own = [one for one in left.edges if (one.axis, one.upper) == (axis.name, upper)]
+            terms.append(ConditionTerm.at_end(self.problem, ansatz, own, points, self.runtime))
+        return terms + [
+            ConditionTerm.at_point(self.problem, ansatz, one, self.runtime) for one in left.points
         ]
-        labelled = [Measurements(start, np.stack(values, -1))]
-        for position, axis in enumerate(self.problem.domain.axes):
-            ends = self.problem.boundary.constant_edges(axis.name, 0)
-            for end, value in zip((axis.lower, axis.upper), ends or (), strict=False):
-                points = box.sample(count, rng)
-                points[:, position] = end
-                labelled.append(
-                    Measurements(points, np.full((count, len(self.problem.fields)), value))
-                )
-        return [labels.term(ansatz, self.runtime) for labels in labelled]
