@@ -43,13 +43,13 @@ def fit_table(
     runtime: Runtime | None = None,
     **shorthand: Any,
 ) -> Surrogate:
-    """Fit a dense network to a table from random weights; columns are standardised.
+    """Fit a network to a table from random weights; columns are standardised.
 
     Args:
         inputs: [rows, columns].
         outputs: [rows] or [rows, targets].
         settings: of the fit, see `pacpde.TrainingConfig`; other keywords are settings too, as in
-            fit_table(inputs, outputs, steps=20).
+            fit_table(inputs, outputs, steps=20). By default the network is a dense one.
         seed: of the weights, and of the fifth of the rows that is held out to stop on.
 
     Returns:
