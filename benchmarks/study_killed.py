@@ -2,9 +2,12 @@
 
 python benchmarks/study_killed.py [--seeds 25]
 
-It ends with what an undisturbed run of the same study ends with, compared by hash, or fails.
+It ends with what an undisturbed run of the same study ends with, compared by hash, or fails. It
+waits for what happens and not for a time, so that it only takes longer on a busy machine. It gives
+up where no cell is finished in half an hour.
 """
 
+import socket
 import subprocess
 import sys
 import tempfile
@@ -12,6 +15,7 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from common import ROOT, Benchmark, Record, Run
 
@@ -28,22 +32,27 @@ source = {{ alpha = 0.4 }}
 targets = [{{ alpha = 0.35 }}, {{ alpha = 0.3 }}, {{ alpha = 0.25 }}, {{ alpha = 0.2 }}]
 """
 TIMES = ("seconds", "seconds_to", "reference_seconds")  # what no two runs share
+STALLED = 1800.0  # seconds without a finished cell
 Process = subprocess.Popen  # of bytes
 
 
 class Cluster:
     """A scheduler, two workers and a client, each a process of its own."""
 
-    def __init__(self, study: Path, out: Path, port: int) -> None:
-        self.study, self.out, self.port = study, out, str(port)
-        self.address = f"tcp://127.0.0.1:{port}"
+    def __init__(self, study: Path, out: Path) -> None:
+        self.study, self.out = study, out
         self.log = (out.parent / f"{out.name}.log").open("w")
         self.begin()
 
     def begin(self) -> None:
-        """A scheduler with two workers."""
-        self.scheduler = self._start("distributed.cli.dask_scheduler", "--host", "127.0.0.1",
-                                     "--port", self.port, "--no-dashboard")  # fmt: skip
+        """A scheduler at a port that nobody else has; once it listens, two workers."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            host, port = free.getsockname()
+        self.address, self.workers = f"tcp://{host}:{port}", []
+        self.scheduler = self._start("distributed.cli.dask_scheduler", "--host", host,
+                                     "--port", str(port), "--no-dashboard")  # fmt: skip
+        self.wait_until(lambda: listens(host, port), self.scheduler)
         self.workers = [self.worker(), self.worker()]
 
     def worker(self) -> Process:
@@ -65,10 +74,28 @@ class Cluster:
 
     def wait_for(self, client: Process, cells: int) -> None:
         """Until so many cells are finished."""
-        while self.cells < cells:
-            if client.poll() is not None:
-                raise SystemExit(f"the client ended early, see {self.log.name}")
-            time.sleep(0.1)
+        self.wait_until(lambda: self.cells >= cells, client)
+
+    def status(self, client: Process) -> int:
+        """With which a client ends."""
+        self.wait_until(lambda: client.poll() is not None)
+        return client.wait()
+
+    def wait_until(self, holds: Callable[[], bool], process: Process | None = None) -> None:
+        """Until it holds; refuses a process that ended before, and a study that stands still."""
+        clock, cells = time.monotonic(), -1
+        while not holds():
+            if process is not None and process.poll() is not None and not holds():
+                self.give_up("a process ended early")
+            if (finished := self.cells) > cells:
+                clock, cells = time.monotonic(), finished
+            if time.monotonic() - clock > STALLED:
+                self.give_up(f"no cell was finished in {STALLED:g} s")
+            time.sleep(0.2)
+
+    def give_up(self, why: str) -> NoReturn:
+        log = Path(self.log.name).read_text(encoding="utf-8", errors="replace")
+        raise SystemExit(f"{why}; the end of what the processes said:\n{log[-3000:]}")
 
     def end(self) -> None:
         kill(*self.workers, self.scheduler)
@@ -81,6 +108,15 @@ class Cluster:
         return sorted(
             (row["cell"], key_of({k: v for k, v in row.items() if k not in TIMES})) for row in rows
         )
+
+
+def listens(host: str, port: int) -> bool:
+    """Whether something answers at a port."""
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def kill(*processes: Process) -> None:
@@ -101,27 +137,27 @@ def disturbed(cluster: Cluster, cells: int) -> list[str]:
     kill(cluster.scheduler)
     finished = cluster.cells
     happened.append(f"the scheduler killed after {finished} cells: the client ended with status "
-                    f"{client.wait()}")  # fmt: skip
+                    f"{cluster.status(client)}")  # fmt: skip
     kill(*cluster.workers)
     cluster.begin()
     client = cluster.client()
     cluster.wait_for(client, 7 * cells // 10)
     kill(client)
     happened.append(f"the client killed after {cluster.cells} cells")
-    status = cluster.client().wait()
+    status = cluster.status(cluster.client())
     return [*happened, f"the same command again ended with status {status}"]
 
 
 def undisturbed(cluster: Cluster, cells: int) -> list[str]:
-    if cluster.client().wait() != 0:
-        raise SystemExit(f"the undisturbed run failed, see {cluster.log.name}")
+    status = cluster.status(cluster.client())
+    if status != 0:
+        cluster.give_up(f"the undisturbed run ended with status {status}")
     return []
 
 
 def main() -> None:
     parser = Benchmark(__doc__, "study_killed", seeds=25)
     parser.set_defaults(threads=1)
-    parser.add_argument("--port", type=int, default=28_786)
     what = "a study whose worker, scheduler and client were each killed"
     parser.carry_out(what, runs, table, key="")
 
@@ -136,7 +172,7 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
         file.write_text(STUDY.format(seeds=options.seeds), encoding="utf-8")
         for way in ways:
             clock = time.perf_counter()
-            cluster = Cluster(file, Path(folder) / way.__name__, options.port)
+            cluster = Cluster(file, Path(folder) / way.__name__)
             try:
                 record["told"] += way(cluster, record["cells"])
                 rows.append(cluster.rows())
