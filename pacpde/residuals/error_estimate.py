@@ -4,26 +4,28 @@ A small residual does not mean a small error: the error grows exponentially alon
 and adds up over a long time in a slow equation. To first order the error e obeys the linearised
 equation
 
-    e_t = Σ_c ∂rhs/∂c · ∂_c e + (rhs(u) − u_t),
-    e = initial value − u at the start,    e = edge value − u on Dirichlet edges,
+    ∂ᵏe/∂tᵏ = Σ_c ∂rhs/∂c · ∂_c e + (rhs(u) − ∂ᵏu/∂tᵏ),
+    e = initial value − u at the start,    a e + b ∂e/∂n = value − (a u + b ∂u/∂n) on edges,
 
 with a sum over the derivatives c in the right-hand side rhs. That is one Newton step on the
-differential equation (defect correction, Stetter 1978, doi:10.1007/BF01432879); rhs(u) − u_t is the
-defect. The equation is solved by three-point finite differences on a grid that is refined where the
-solution is steep, and by the trapezoidal rule in time. An accuracy of a few per cent is enough.
+differential equation (defect correction, Stetter 1978, doi:10.1007/BF01432879); rhs(u) − ∂ᵏu/∂tᵏ is
+the defect. The equation is solved by finite differences, of three points for derivatives up to
+second order and of seven for higher ones, on a grid that is refined where the solution is steep,
+and by the trapezoidal rule in time. An accuracy of a few ten per cent is enough.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
-import scipy.sparse as sp
 import torch
-from scipy.sparse.linalg import splu
 
 from pacpde.networks.surrogate import Surrogate
-from pacpde.physics.narrow import START
-from pacpde.physics.problem import Problem
+from pacpde.physics.narrow import START, narrow_features
+from pacpde.residuals.edge_rows import ReplacedRows
 from pacpde.residuals.estimate_grid import NODES, Grid
+from pacpde.residuals.evolution_error import (
+    LinearisedEvolution,
+    solved_as_ode,
+    solved_as_pde,
+)
 from pacpde.residuals.linearised import CHUNK, linearise_rows
 
 DEFECT_TIMES, DEFECT_PLACES = 2048, 4  # equidistant times, and random places at each time
@@ -34,27 +36,22 @@ def error_estimate(solver: Surrogate) -> float | None:
     """Estimate the relative L2 error of the worst field, to first order.
 
     Returns:
-        The estimate, inf where it overflows. None where no estimate exists: for an equation that is
-        not u_t = rhs with space derivatives up to second order, for conditions other than periodic
-        axes and constant values for all fields, or for more than three space axes.
+        The estimate, inf where it overflows. None where no estimate exists: for a problem that is
+        no `Evolution`, for point values and derivatives in time and space at once, or for more than
+        three space axes.
     """
     problem = solver.problem
-    channels = problem.channels
-    names = [axis.name for axis in problem.domain.space]
-    if (
-        problem.order != 1
-        or not problem.boundary.classical(names, len(problem.fields))
-        or len(names) > max(NODES)
-        or any("t" in channel and channel != "t" for channel in channels)
-        or any(channel.count(name) > 2 for channel in channels for name in names)
-    ):
+    if not problem.order or problem.boundary.points or len(problem.domain.space) > max(NODES):
+        return None
+    if any(channel.count("t") >= problem.order for channel in problem.derivatives_read):
         return None
     grid = Grid.of(solver, _defects_in_time(solver))
-    linear = _Linearised.at(solver, grid)
-    if not problem.domain.space:
-        error = _solved_as_ode(linear, grid)
+    linear = LinearisedEvolution.at(solver, grid)
+    if problem.domain.space:
+        error = solved_as_pde(linear, grid, ReplacedRows.of(solver, grid))
     else:
-        error = _solved_as_pde(linear, grid)
+        error = solved_as_ode(linear, grid)
+    error = error[..., : len(problem.fields)]
     weight = grid.weights[..., None]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         errors = np.sqrt((weight * error**2).sum((0, 1)))
@@ -83,7 +80,7 @@ def _defects_in_time(solver: Surrogate) -> np.ndarray:
 def _missed_start(solver: Surrogate) -> float:
     """Relative L2 error at the start, for initial fields too narrow for the grid; else 0."""
     problem = solver.problem
-    narrow = [one for one in problem.narrow_features if one.what == START]
+    narrow = narrow_features(problem, START)
     if not narrow:
         return 0.0
     points = problem.domain.random(START_POINTS, np.random.default_rng(0))
@@ -98,132 +95,3 @@ def _missed_start(solver: Surrogate) -> float:
             squares = ((values.double().cpu().numpy() - expected) ** 2).sum(0)
             wrong += share * squares / len(some)
     return float(np.sqrt(wrong / np.where(size > 0, size, 1.0)).max())
-
-
-@dataclass(frozen=True)
-class _Linearised:
-    """The linearised equation at every time and node of a grid.
-
-    Attributes:
-        values: the fields, [times, nodes, fields].
-        slopes: derivative channel → ∂(rhs of field i)/∂(channel of field j),
-            [times, nodes, fields i, fields j].
-        defect: rhs(u) − u_t, [times, nodes, fields].
-        start_error: initial value − u, [nodes, fields].
-        edge_error: edge value − u on Dirichlet edges, 0 elsewhere, [times, nodes, fields].
-    """
-
-    values: np.ndarray
-    slopes: dict[str, np.ndarray]
-    defect: np.ndarray
-    start_error: np.ndarray
-    edge_error: np.ndarray
-
-    @classmethod
-    def at(cls, solver: Surrogate, grid: Grid) -> "_Linearised":
-        problem, weights = solver.problem, solver.weights
-        shape = (len(grid.times), len(grid.nodes))
-        columns = [np.repeat(grid.times, shape[1]), *np.tile(grid.nodes, (shape[0], 1)).T]
-        points = torch.from_numpy(np.stack(columns, -1)).to(weights)
-        jet, slopes, rows = linearise_rows(solver, points)
-        names = problem.channels
-
-        def shaped(values: torch.Tensor) -> np.ndarray:
-            return values.double().cpu().numpy().reshape(*shape, *values.shape[1:])
-
-        values = shaped(jet[0])
-        space = [torch.from_numpy(x).to(weights) for x in grid.nodes.T]
-        one = weights.new_ones(shape[1])
-        start = torch.stack([part * one for part in problem.evolution.initial_fields(*space)], -1)
-        return cls(
-            values,
-            {name: -shaped(slopes[k]) for k, name in enumerate(names) if name != "t"},
-            -shaped(rows),
-            start.double().cpu().numpy() - values[0],
-            _edge_error(problem, grid, values),
-        )
-
-
-def _edge_error(problem: Problem, grid: Grid, values: np.ndarray) -> np.ndarray:
-    """Edge value − u on Dirichlet edges; in a corner, that of the first axis."""
-    error = np.zeros_like(values)
-    for position, axis in reversed(list(enumerate(problem.domain.space))):
-        ends = problem.boundary.constant_edges(axis.name, 0) or ()
-        for place, value in zip((axis.lower, axis.upper), ends, strict=False):
-            at = grid.nodes[:, position] == place
-            error[:, at] = value - values[:, at]
-    return error
-
-
-def _solved_as_ode(linear: _Linearised, grid: Grid) -> np.ndarray:
-    """Solve a system of ODEs by the trapezoidal rule; the matrices of all steps at once."""
-    jacobian = linear.slopes[""][:, 0]
-    defect = linear.defect[:, 0]
-    half = np.diff(grid.times)[:, None, None] / 2
-    one = np.eye(defect.shape[-1])
-    left = one - half * jacobian[1:]
-    forward = np.linalg.solve(left, one + half * jacobian[:-1])
-    pushed = np.linalg.solve(left, half * (defect[1:] + defect[:-1])[..., None])[..., 0]
-    error = np.zeros_like(defect)
-    error[0] = linear.start_error[0]
-    with np.errstate(over="ignore", invalid="ignore"):
-        for k in range(len(pushed)):
-            error[k + 1] = forward[k] @ error[k] + pushed[k]
-    return error[:, None]
-
-
-def _solved_as_pde(linear: _Linearised, grid: Grid) -> np.ndarray:
-    """Solve a PDE by the trapezoidal rule after two implicit Euler steps."""
-    times, nodes, fields = linear.values.shape
-    inside = np.tile(grid.inside, fields)
-    operators = _Assembled(grid, fields)
-    error = linear.edge_error.transpose(0, 2, 1).reshape(times, -1)  # fields, then nodes
-    error[0] = linear.start_error.T.reshape(-1)
-    defect = linear.defect.transpose(0, 2, 1).reshape(times, -1)
-    before = operators.at(linear, 0)
-    one = sp.eye_array(int(inside.sum()), format="csc")
-    for k in range(times - 1):
-        step = grid.times[k + 1] - grid.times[k]
-        after = operators.at(linear, k + 1)
-        # Two implicit steps damp what the trapezoidal rule would let oscillate (Rannacher 1984).
-        new, old = (1.0, 0.0) if k < 2 else (0.5, 0.5)
-        known = new * (after[:, ~inside] @ error[k + 1][~inside] + defect[k + 1])
-        if old:
-            known = known + old * (before @ error[k] + defect[k])
-        right = error[k][inside] + step * known[inside]
-        left = (one - step * new * after[inside][:, inside]).tocsc()
-        with np.errstate(over="ignore", invalid="ignore"):
-            try:
-                error[k + 1][inside] = splu(left).solve(right)
-            except RuntimeError:  # exactly singular
-                error[k + 1 :] = np.inf
-                break
-        before = after
-    return error.reshape(times, fields, nodes).transpose(0, 2, 1)
-
-
-class _Assembled:
-    """Assembles the operator Σ_c ∂rhs/∂c ∂_c at one time; its sparsity pattern is constant."""
-
-    def __init__(self, grid: Grid, fields: int) -> None:
-        self.nodes, self.fields = len(grid.nodes), fields
-        self.parts = []
-        rows, columns = [], []
-        for name, matrix in grid.operators.items():
-            entries = matrix.tocoo()
-            self.parts.append((name, entries.row, entries.data))
-            for i in range(fields):
-                for j in range(fields):
-                    rows.append(entries.row + i * self.nodes)
-                    columns.append(entries.col + j * self.nodes)
-        self.places = np.concatenate(rows), np.concatenate(columns)
-
-    def at(self, linear: _Linearised, step: int) -> sp.csr_array:
-        data = [
-            linear.slopes[name][step, rows, i, j] * values
-            for name, rows, values in self.parts
-            for i in range(self.fields)
-            for j in range(self.fields)
-        ]
-        size = self.nodes * self.fields
-        return sp.coo_array((np.concatenate(data), self.places), shape=(size, size)).tocsr()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,13 +11,18 @@ import torch
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.domain import Axis, mesh
 from pacpde.physics.problem import Problem
+from pacpde.residuals.differences import derivative_matrices, kronecker
 
 ODE_STEPS = 1000  # over the family's own time span
 EARLY = 120  # steps that grow geometrically from the start, for what happens at once there
 GRADED = 101  # even times at which the error of a PDE counts
 PDE_STEPS = 96  # over the time span, denser at the start
+STEPS_PER_CHANGE = 6  # for every change of the solution by its own size
+MOST_STEPS = {1: 480, 2: 192, 3: 96}  # by the number of space axes
 NODES = {1: 161, 2: 25, 3: 11}  # per axis, by the number of space axes
+LOW, HIGH = 3, 7  # points of differences: of derivatives up to second order, and of higher ones
 SNAPSHOTS = 33  # times of the solution by which the nodes are placed
+RATES = 2048  # random points at which rates of change are measured
 
 
 @dataclass(frozen=True)
@@ -26,16 +31,16 @@ class Grid:
 
     Attributes:
         times: [steps + 1].
-        nodes: [nodes, space axes].
-        inside: which nodes are unknown, bool [nodes]; the others lie on Dirichlet edges.
-        operators: derivative channel → its matrix on the nodes.
+        names: of the space axes.
+        axes: nodes along each of them; a periodic one goes without its upper end.
+        differences: matrices of the derivatives along each space axis, by their order.
         weights: of the quadrature, [steps + 1, nodes].
     """
 
     times: np.ndarray
-    nodes: np.ndarray
-    inside: np.ndarray
-    operators: dict[str, sp.csr_array]
+    names: tuple[str, ...]
+    axes: tuple[np.ndarray, ...]
+    differences: tuple[list[sp.csr_array], ...]
     weights: np.ndarray
 
     @classmethod
@@ -47,48 +52,67 @@ class Grid:
         """
         problem = solver.problem
         space = problem.domain.space
-        times = _times(problem, defects)
+        times = _times(solver, defects)
         if not space:
-            one = sp.csr_array(np.ones((1, 1)))
-            shares = _graded(times, ODE_STEPS + 1)[:, None]
-            return cls(times, np.zeros((1, 0)), np.ones(1, bool), {"": one}, shares)
-        count = NODES[len(space)]
-        axes = [_placed(solver, axis, count) for axis in space]
-        periodic = [axis.name in problem.boundary.periodic for axis in space]
-        inside = [np.ones(len(x), bool) for x in axes]
-        for own, wraps in zip(inside, periodic, strict=True):
-            if not wraps:
-                own[[0, -1]] = False
-        names = [axis.name for axis in space]
-        orders = [
-            _differences(x, axis.length if wraps else None)
-            for x, axis, wraps in zip(axes, space, periodic, strict=True)
+            return cls(times, (), (), (), _graded(times, ODE_STEPS + 1)[:, None])
+        axes = tuple(_placed(solver, axis, NODES[len(space)]) for axis in space)
+        periods = [
+            axis.length if axis.name in problem.boundary.periodic else None for axis in space
         ]
-        operators = {
-            channel: _product(
-                [own[channel.count(name)] for name, own in zip(names, orders, strict=True)]
-            )
-            for channel in problem.channels
-            if "t" not in channel
-        }
+        orders = [highest_order(problem, axis.name) for axis in space]
+        differences = tuple(
+            derivative_matrices(x, period, max(order, 1), LOW if order <= 2 else HIGH)
+            for x, period, order in zip(axes, periods, orders, strict=True)
+        )
         widths = [
-            _shares(np.append(x, axis.upper) if wraps else x)[: len(x)]
-            for x, axis, wraps in zip(axes, space, periodic, strict=True)
+            _shares(np.append(x, axis.upper) if period else x)[: len(x)]
+            for x, axis, period in zip(axes, space, periods, strict=True)
         ]
         everywhere = reduce(np.multiply.outer, widths).reshape(-1)
-        return cls(
-            times,
-            mesh(axes).reshape(-1, len(space)),
-            reduce(np.logical_and.outer, inside).reshape(-1),
-            operators,
-            np.multiply.outer(_graded(times, GRADED), everywhere),
-        )
+        weights = np.multiply.outer(_graded(times, GRADED), everywhere)
+        names = tuple(axis.name for axis in space)
+        return cls(times, names, axes, differences, weights)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of nodes along each space axis."""
+        return tuple(len(x) for x in self.axes)
+
+    @cached_property
+    def nodes(self) -> np.ndarray:
+        """Coordinates in space, [nodes, space axes]; one node of none for ODEs."""
+        return mesh(self.axes).reshape(-1, len(self.axes)) if self.axes else np.zeros((1, 0))
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """Numbers of the nodes, in the shape of the grid."""
+        return np.arange(len(self.nodes)).reshape(self.shape)
+
+    def points(self, nodes: np.ndarray | None = None) -> np.ndarray:
+        """All times at some nodes, by default at all of them: [times, nodes, axes]."""
+        chosen = self.nodes if nodes is None else self.nodes[nodes]
+        columns = [np.repeat(self.times, len(chosen)), *np.tile(chosen, (len(self.times), 1)).T]
+        return np.stack(columns, -1).reshape(len(self.times), len(chosen), -1)
+
+    def operator(self, orders: Sequence[int]) -> sp.csr_array:
+        """The matrix on the nodes of a derivative of these orders along the space axes."""
+        if not self.axes:
+            return sp.csr_array(np.ones((1, 1)))
+        return kronecker([own[k] for own, k in zip(self.differences, orders, strict=True)])
 
 
-def _times(problem: Problem, defects: np.ndarray) -> np.ndarray:
+def highest_order(problem: Problem, axis: str) -> int:
+    """Order of the highest derivative in an axis."""
+    return max(channel.count(axis) for channel in problem.channels)
+
+
+def _times(solver: Surrogate, defects: np.ndarray) -> np.ndarray:
+    problem = solver.problem
     time = problem.domain.axis("t")
     if problem.domain.space:
-        share = np.linspace(0, 1, PDE_STEPS + 1)
+        most = MOST_STEPS[len(problem.domain.space)]
+        changes = int(STEPS_PER_CHANGE * min(_changes(solver), most))
+        share = np.linspace(0, 1, min(max(PDE_STEPS, changes), most) + 1)
         result = time.lower + time.length * (0.3 * share + 0.7 * share**2)
         if not defects.any():
             return result
@@ -100,6 +124,15 @@ def _times(problem: Problem, defects: np.ndarray) -> np.ndarray:
     steps = int(ODE_STEPS * max(1.0, problem.span_ratio))
     early = np.concatenate([[0.0], np.geomspace(1e-9, 1 / steps, EARLY)])
     return time.lower + time.length * np.append(early, np.linspace(0, 1, steps + 1)[2:])
+
+
+def _changes(solver: Surrogate) -> float:
+    """By how many times its own size the solution changes over the time span, at a place."""
+    domain = solver.problem.domain
+    points = torch.from_numpy(domain.random(RATES, np.random.default_rng(0))).to(solver.weights)
+    values, rates = solver.jet(points, ("", "t"))
+    ratio = ((rates**2).mean(0) / (values**2).mean(0)).sqrt().nan_to_num(0.0, 0.0).max()
+    return float(ratio) * domain.axis("t").length
 
 
 def _graded(times: np.ndarray, count: int) -> np.ndarray:
@@ -150,36 +183,3 @@ def _placed(solver: Surrogate, axis: Axis, count: int) -> np.ndarray:
     if not periodic:
         placed[-1] = axis.upper
     return placed
-
-
-def _differences(x: np.ndarray, period: float | None) -> list[sp.csr_array]:
-    """Matrices of the value, the first and the second derivative, by three points each.
-
-    Rows of the two ends of an axis that is not periodic are one-sided and never used.
-    """
-    size = len(x)
-    if period is None:
-        ahead, behind = np.diff(x, append=2 * x[-1] - x[-2]), np.diff(x, prepend=2 * x[0] - x[1])
-    else:
-        ahead = np.diff(x, append=x[0] + period)
-        behind = np.roll(ahead, 1)
-    both = ahead + behind
-    middle = np.arange(size)
-    columns = [(middle - 1) % size, middle, (middle + 1) % size]
-    first = [-ahead / (behind * both), (ahead - behind) / (ahead * behind), behind / (ahead * both)]
-    second = [2 / (behind * both), -2 / (ahead * behind), 2 / (ahead * both)]
-
-    def matrix(parts: Sequence[np.ndarray]) -> sp.csr_array:
-        rows = np.tile(middle, 3)
-        entries = np.concatenate(parts), (rows, np.concatenate(columns))
-        return sp.coo_array(entries, shape=(size, size)).tocsr()
-
-    return [sp.csr_array(sp.eye_array(size)), matrix(first), matrix(second)]
-
-
-def _product(matrices: Sequence[sp.csr_array]) -> sp.csr_array:
-    """The Kronecker product of one matrix an axis."""
-    result = matrices[0]
-    for matrix in matrices[1:]:
-        result = sp.kron(result, matrix).tocsr()
-    return result
