@@ -4,14 +4,17 @@ A small residual does not mean a small error: the error grows exponentially alon
 and adds up over a long time in a slow equation. To first order the error e obeys the linearised
 equation
 
-    ∂ᵏe/∂tᵏ = Σ_c ∂rhs/∂c · ∂_c e + (rhs(u) − ∂ᵏu/∂tᵏ),
+    Σ_c ∂row/∂c · ∂_c e = −row,    for each row of the residual,
     e = initial value − u at the start,    a e + b ∂e/∂n = value − (a u + b ∂u/∂n) on edges,
 
-with a sum over the derivatives c in the right-hand side rhs. That is one Newton step on the
-differential equation (defect correction, Stetter 1978, doi:10.1007/BF01432879); rhs(u) − ∂ᵏu/∂tᵏ is
-the defect. The equation is solved by finite differences, of three points for derivatives up to
-second order and of seven for higher ones, on a grid that is refined where the solution is steep,
-and by the trapezoidal rule in time. An accuracy of a few ten per cent is enough.
+with a sum over the derivatives c that the row reads. That is one Newton step on the differential
+equation (defect correction, Stetter 1978, doi:10.1007/BF01432879). It is solved by finite
+differences on a grid that is refined where the solution is steep:
+
+- of an evolution by the trapezoidal rule in time (`evolution_error`);
+- of any other problem on all axes at once, in the least-squares sense (`box_error`).
+
+An accuracy of a few ten per cent is enough.
 """
 
 import numpy as np
@@ -19,8 +22,10 @@ import torch
 
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.narrow import START, narrow_features
+from pacpde.physics.problem import Problem
+from pacpde.residuals.box_error import solved_on_box
 from pacpde.residuals.edge_rows import ReplacedRows
-from pacpde.residuals.estimate_grid import NODES, Grid
+from pacpde.residuals.estimate_grid import NODES, BoxGrid, Grid
 from pacpde.residuals.evolution_error import (
     LinearisedEvolution,
     solved_as_ode,
@@ -36,29 +41,49 @@ def error_estimate(solver: Surrogate) -> float | None:
     """Estimate the relative L2 error of the worst field, to first order.
 
     Returns:
-        The estimate, inf where it overflows. None where no estimate exists: for a problem that is
-        no `Evolution`, for point values and derivatives in time and space at once, or for more than
-        three space axes.
+        The estimate, inf where it overflows. None where there are too many axes for a grid: more
+        than three in space, or more than three in all where there are no steps in time.
     """
     problem = solver.problem
-    if not problem.order or problem.boundary.points or len(problem.domain.space) > max(NODES):
+    steps = _solved_in_steps(problem)
+    if len(problem.domain.space if steps else problem.axes) > max(NODES):
         return None
-    if any(channel.count("t") >= problem.order for channel in problem.derivatives_read):
-        return None
+    errors, sizes = _in_steps(solver) if steps else _on_box(solver)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = np.where(errors == 0, 0.0, errors / np.where(sizes > 0, sizes, 0.0))
+    missed = _missed_start(solver)
+    return float(np.nan_to_num(shares, nan=np.inf, posinf=np.inf).max(initial=missed))
+
+
+def _solved_in_steps(problem: Problem) -> bool:
+    """Whether the error is solved step by step: rates of change are given by what is in space."""
+    mixed = any(channel.count("t") >= problem.order for channel in problem.derivatives_read)
+    return problem.order > 0 and not (mixed or problem.boundary.points)
+
+
+def _in_steps(solver: Surrogate) -> tuple[np.ndarray, np.ndarray]:
+    """Size of the error and of the solution, [fields] each."""
+    problem = solver.problem
     grid = Grid.of(solver, _defects_in_time(solver))
     linear = LinearisedEvolution.at(solver, grid)
     if problem.domain.space:
         error = solved_as_pde(linear, grid, ReplacedRows.of(solver, grid))
     else:
         error = solved_as_ode(linear, grid)
-    error = error[..., : len(problem.fields)]
-    weight = grid.weights[..., None]
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        errors = np.sqrt((weight * error**2).sum((0, 1)))
-        sizes = np.sqrt((weight * linear.values**2).sum((0, 1)))
-        shares = np.where(errors == 0, 0.0, errors / np.where(sizes > 0, sizes, 0.0))
-    missed = _missed_start(solver)
-    return float(np.nan_to_num(shares, nan=np.inf, posinf=np.inf).max(initial=missed))
+    return _size(grid, error[..., : len(problem.fields)]), _size(grid, linear.values)
+
+
+def _on_box(solver: Surrogate) -> tuple[np.ndarray, np.ndarray]:
+    """Size of the error and of the solution, [fields] each."""
+    grid = BoxGrid.on_box(solver)
+    error, values = solved_on_box(solver, grid)
+    return _size(grid, error[None]), _size(grid, values[None])
+
+
+def _size(grid: Grid, values: np.ndarray) -> np.ndarray:
+    """√∫ of the squares of values [times, nodes, fields]."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.sqrt((grid.weights[..., None] * values**2).sum((0, 1))))
 
 
 def _defects_in_time(solver: Surrogate) -> np.ndarray:
@@ -80,7 +105,7 @@ def _defects_in_time(solver: Surrogate) -> np.ndarray:
 def _missed_start(solver: Surrogate) -> float:
     """Relative L2 error at the start, for initial fields too narrow for the grid; else 0."""
     problem = solver.problem
-    narrow = narrow_features(problem, START)
+    narrow = narrow_features(problem, START) if problem.order else ()
     if not narrow:
         return 0.0
     points = problem.domain.random(START_POINTS, np.random.default_rng(0))

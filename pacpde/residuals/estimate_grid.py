@@ -20,7 +20,9 @@ PDE_STEPS = 96  # over the time span, denser at the start
 STEPS_PER_CHANGE = 6  # for every change of the solution by its own size
 MOST_STEPS = {1: 480, 2: 192, 3: 96}  # by the number of space axes
 NODES = {1: 161, 2: 25, 3: 11}  # per axis, by the number of space axes
+BOX_NODES = {1: 161, 2: 33, 3: 11}  # the same of problems that are solved on all axes at once
 LOW, HIGH = 3, 7  # points of differences: of derivatives up to second order, and of higher ones
+MIDDLE = 5  # in place of `LOW` where there are no steps in time
 SNAPSHOTS = 33  # times of the solution by which the nodes are placed
 RATES = 2048  # random points at which rates of change are measured
 
@@ -55,20 +57,7 @@ class Grid:
         times = _times(solver, defects)
         if not space:
             return cls(times, (), (), (), _graded(times, ODE_STEPS + 1)[:, None])
-        axes = tuple(_placed(solver, axis, NODES[len(space)]) for axis in space)
-        periods = [
-            axis.length if axis.name in problem.boundary.periodic else None for axis in space
-        ]
-        orders = [highest_order(problem, axis.name) for axis in space]
-        differences = tuple(
-            derivative_matrices(x, period, max(order, 1), LOW if order <= 2 else HIGH)
-            for x, period, order in zip(axes, periods, orders, strict=True)
-        )
-        widths = [
-            _shares(np.append(x, axis.upper) if period else x)[: len(x)]
-            for x, axis, period in zip(axes, space, periods, strict=True)
-        ]
-        everywhere = reduce(np.multiply.outer, widths).reshape(-1)
+        axes, differences, everywhere = _on_nodes(solver, space, NODES[len(space)], LOW)
         weights = np.multiply.outer(_graded(times, GRADED), everywhere)
         names = tuple(axis.name for axis in space)
         return cls(times, names, axes, differences, weights)
@@ -101,9 +90,48 @@ class Grid:
         return kronecker([own[k] for own, k in zip(self.differences, orders, strict=True)])
 
 
+@dataclass(frozen=True)
+class BoxGrid(Grid):
+    """Nodes in all axes, time among them; there is one step, of no meaning."""
+
+    @classmethod
+    def on_box(cls, solver: Surrogate) -> "BoxGrid":
+        """The grid of a solution of a problem that is no evolution."""
+        own = solver.problem.domain.axes
+        count = BOX_NODES[len(own)]
+        axes, differences, weights = _on_nodes(solver, own, count, MIDDLE)
+        return cls(np.zeros(1), solver.problem.domain.names, axes, differences, weights[None])
+
+    def points(self, nodes: np.ndarray | None = None) -> np.ndarray:
+        return (self.nodes if nodes is None else self.nodes[nodes])[None]
+
+
 def highest_order(problem: Problem, axis: str) -> int:
     """Order of the highest derivative in an axis."""
     return max(channel.count(axis) for channel in problem.channels)
+
+
+def _on_nodes(
+    solver: Surrogate, axes: Sequence[Axis], count: int, low: int
+) -> tuple[tuple[np.ndarray, ...], tuple[list[sp.csr_array], ...], np.ndarray]:
+    """Nodes along axes, matrices of the derivatives, weights of the quadrature [nodes].
+
+    Args:
+        low: points of the differences of derivatives up to second order.
+    """
+    problem = solver.problem
+    placed = tuple(_placed(solver, axis, count) for axis in axes)
+    periods = [axis.length if axis.name in problem.boundary.periodic else None for axis in axes]
+    orders = [highest_order(problem, axis.name) for axis in axes]
+    differences = tuple(
+        derivative_matrices(x, period, max(order, 1), low if order <= 2 else HIGH)
+        for x, period, order in zip(placed, periods, orders, strict=True)
+    )
+    widths = [
+        _shares(np.append(x, axis.upper) if period else x)[: len(x)]
+        for x, axis, period in zip(placed, axes, periods, strict=True)
+    ]
+    return placed, differences, reduce(np.multiply.outer, widths).reshape(-1)
 
 
 def _times(solver: Surrogate, defects: np.ndarray) -> np.ndarray:
@@ -163,7 +191,8 @@ def _placed(solver: Surrogate, axis: Axis, count: int) -> np.ndarray:
     domain = problem.domain
     x = axis.grid(4 * count)
     places = domain.random(SNAPSHOTS, np.random.default_rng(0))
-    places[:, 0] = domain.axis("t").grid(SNAPSHOTS)
+    if problem.order:
+        places[:, 0] = domain.axis("t").grid(SNAPSHOTS)
     points = np.repeat(places[:, None], len(x), 1)
     points[..., domain.names.index(axis.name)] = x
     flat = torch.from_numpy(points.reshape(-1, points.shape[-1])).to(solver.weights)

@@ -1,0 +1,121 @@
+"""Solve the linearised equation of a problem on all of its axes at once, for its error."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from scipy.sparse.linalg import splu
+
+from pacpde.networks.surrogate import Surrogate
+from pacpde.residuals.differences import difference_weights, kronecker
+from pacpde.residuals.edge_rows import EdgeRow, start_conditions
+from pacpde.residuals.estimate_grid import MIDDLE, BoxGrid
+from pacpde.residuals.linearised import linearise_rows
+
+CONDITIONS = 10.0  # weight of a condition beside the equation, each relative to its own size
+DENSE = 700  # unknowns up to which the matrix is dense
+SMALL = 1e-9  # of what no row says something of, the smallest solution is taken
+
+Rows = tuple[sp.csr_array, np.ndarray]  # matrix [rows, fields · nodes], right-hand sides [rows]
+
+
+def solved_on_box(solver: Surrogate, grid: BoxGrid) -> tuple[np.ndarray, np.ndarray]:
+    """Solve Σ_c ∂row/∂c ∂_c e = −row with the conditions, in the least-squares sense.
+
+    There may be more or fewer rows than fields. Of an error that no row says something of, as of
+    the mean of a pressure, the smallest is taken.
+
+    Returns:
+        The error and the values of the fields, [nodes, fields] each.
+    """
+    points = torch.from_numpy(grid.points()[0]).to(solver.weights)
+    jet, slopes, rows = linearise_rows(solver, points)
+    values = jet[0].double().cpu().numpy()
+    sizes = np.sqrt((grid.weights[0][:, None] * values**2).sum(0) / grid.weights.sum())
+    sizes = np.where((sizes > 0) & np.isfinite(sizes), sizes, 1.0)
+    parts = [
+        *_equation(grid, solver.problem.channels, slopes.double().cpu().numpy(), jet, rows),
+        *_edges(solver, grid, sizes),
+        *_point_values(solver, grid, sizes),
+    ]
+    matrix = sp.vstack([own for own, _ in parts], format="csr")
+    right = np.concatenate([own for _, own in parts])
+    unit = np.repeat(sizes, len(grid.nodes))  # unknowns are shares of the size of their field
+    if not (np.isfinite(matrix.data).all() and np.isfinite(right).all()):
+        return np.full_like(values, np.inf), values
+    error = unit * _least_squares(sp.csr_array(matrix @ sp.diags_array(unit)), right)
+    return error.reshape(-1, len(grid.nodes)).T, values
+
+
+def _equation(
+    grid: BoxGrid,
+    channels: tuple[str, ...],
+    slopes: np.ndarray,
+    jet: torch.Tensor,
+    rows: torch.Tensor,
+) -> Iterator[Rows]:
+    """Each row of the problem at all nodes, as a share of the size of its terms."""
+    linear = slopes * jet.double().cpu().numpy()[:, :, None]
+    residual = rows.double().cpu().numpy()
+    rest = residual - linear.sum((0, 3))
+    operators = [grid.operator([name.count(axis) for axis in grid.names]) for name in channels]
+    for i in range(residual.shape[1]):
+        terms = np.sqrt((linear[:, :, i] ** 2).mean(1)).sum() + np.sqrt((rest[:, i] ** 2).mean())
+        size = terms if terms > 0 else 1.0
+        blocks = [
+            sum(
+                (
+                    sp.diags_array(slopes[c, :, i, j] / size) @ operator
+                    for c, operator in enumerate(operators)
+                    if slopes[c, :, i, j].any()
+                ),
+                sp.csr_array((len(grid.nodes), len(grid.nodes))),
+            )
+            for j in range(slopes.shape[3])
+        ]
+        yield sp.hstack(blocks, format="csr"), -residual[:, i] / size
+
+
+def _edges(solver: Surrogate, grid: BoxGrid, sizes: np.ndarray) -> Iterator[Rows]:
+    for one in (*start_conditions(solver.problem), *solver.problem.boundary.edges):
+        edge = EdgeRow.of(solver, grid, one)
+        length = solver.problem.domain.axis(one.axis).length
+        size = (abs(one.a) + abs(one.b) / length) * sizes[one.field] / CONDITIONS
+        yield _of_field(edge.matrix / size, one.field, len(sizes)), edge.missed[0] / size
+
+
+def _point_values(solver: Surrogate, grid: BoxGrid, sizes: np.ndarray) -> Iterator[Rows]:
+    for one in solver.problem.boundary.points:
+        weights = []
+        for x, place in zip(grid.axes, one.point, strict=True):
+            nearest = np.sort(np.argsort(np.abs(x - place))[:MIDDLE])
+            row = difference_weights((x[nearest] - place)[None], 0)[0]
+            where = np.zeros(MIDDLE, int), nearest
+            weights.append(sp.coo_array((row[0], where), shape=(1, len(x))).tocsr())
+        point = torch.tensor([one.point]).to(solver.weights)
+        missed = one.value - float(solver.at(point)[0, one.field])
+        size = sizes[one.field] / CONDITIONS
+        matrix = kronecker(weights) / size
+        yield _of_field(matrix, one.field, len(sizes)), np.array([missed / size])
+
+
+def _of_field(matrix: sp.csr_array, field: int, fields: int) -> sp.csr_array:
+    """Rows that read one field alone."""
+    empty = sp.csr_array(matrix.shape)
+    return sp.hstack([matrix if k == field else empty for k in range(fields)], format="csr")
+
+
+def _least_squares(matrix: sp.csr_array, right: np.ndarray) -> np.ndarray:
+    """The smallest x of the smallest ‖matrix x − right‖; inf where there is none."""
+    rows, columns = matrix.shape
+    if columns <= DENSE:
+        return np.asarray(np.linalg.lstsq(matrix.toarray(), right, rcond=None)[0])
+    # r + A x = b, Aᵀ r − ε x = 0: more digits than by AᵀA
+    unit = sp.eye_array(rows)
+    whole = sp.block_array([[unit, matrix], [matrix.T, -SMALL * sp.eye_array(columns)]])
+    try:
+        solved = splu(sp.csc_array(whole)).solve(np.concatenate([right, np.zeros(columns)]))
+    except RuntimeError:  # exactly singular
+        return np.full(columns, np.inf)
+    return np.asarray(solved[rows:])

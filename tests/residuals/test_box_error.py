@@ -1,0 +1,247 @@
+"""The estimated error of problems that are no evolutions, against exact solutions."""
+
+from math import pi
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pacpde.networks.surrogate import Surrogate
+from pacpde.physics import Axis, Dirichlet, Neumann, Periodic, PointValue, Problem, Robin
+from pacpde.physics.elementary import cos, exp, sin, sqrt
+from pacpde.residuals.error_estimate import error_estimate
+from tests.residuals.given import given
+from tests.residuals.manufactured import disturbed, evolution, steady, true_error
+
+Case = tuple[Problem, Any]
+
+T, X, Y = (Axis(name, 0.0, 1.0) for name in "txy")
+NU = 0.05
+DECAY = 1 / (2 * NU) - float(sqrt(1 / (4 * NU**2) + 4 * pi**2))
+
+
+def laplacian(u: Any, d: Any) -> Any:
+    return d(u, "xx") + d(u, "yy")
+
+
+def flow(u: Any, d: Any) -> Any:
+    """Steady Navier–Stokes: two momenta and no divergence."""
+    a, b, p = u
+    return (
+        a * d(a, "x") + b * d(a, "y") + d(p, "x") - NU * laplacian(a, d),
+        a * d(b, "x") + b * d(b, "y") + d(p, "y") - NU * laplacian(b, d),
+        d(a, "x") + d(b, "y"),
+    )
+
+
+def nonlinear_rod() -> Case:
+    def exact(x: Any) -> Any:
+        return sin(2 * x) + x**2
+
+    def rows(u: Any, d: Any) -> Any:
+        return (d(u[0], "xx") + 4 * u[0] ** 3,)
+
+    end = Robin("x+", 1.0, 1.0, float(np.sin(2) + 2 * np.cos(2) + 3))
+    return steady([X], exact, rows, [Dirichlet("x-"), end]), exact
+
+
+def layer() -> Case:
+    """Convection and little diffusion: a layer of a fiftieth at one end."""
+
+    def exact(x: Any) -> Any:
+        return 1 - exp((x - 1) / 0.02)
+
+    def rows(u: Any, d: Any) -> Any:
+        return (d(u[0], "x") - 0.02 * d(u[0], "xx"),)
+
+    conditions = [Dirichlet("x-", 1 - float(np.exp(-50))), Dirichlet("x+")]
+    return steady([X], exact, rows, conditions), exact
+
+
+def loaded_beam() -> Case:
+    def exact(x: Any) -> Any:
+        return sin(3 * x)
+
+    def rows(u: Any, d: Any) -> Any:
+        return (d(u[0], "xxxx") + u[0],)
+
+    conditions = [Dirichlet("x", exact), Neumann("x-", -3.0), Neumann("x+", 3 * float(np.cos(3)))]
+    return steady([X], exact, rows, conditions), exact
+
+
+def helmholtz() -> Case:
+    def exact(x: Any, y: Any) -> Any:
+        return sin(pi * x) * sin(4 * pi * y)
+
+    def rows(u: Any, d: Any) -> Any:
+        return (laplacian(u[0], d) + u[0],)
+
+    square = [Axis("x", -1.0, 1.0), Axis("y", -1.0, 1.0)]
+    return steady(square, exact, rows, [Dirichlet("boundary")]), exact
+
+
+def poisson() -> Case:
+    """An end of each kind."""
+
+    def exact(x: Any, y: Any) -> Any:
+        return cos(pi * x) * cos(pi * y) + x * y
+
+    def rows(u: Any, d: Any) -> Any:
+        return (laplacian(u[0], d),)
+
+    conditions = [
+        Dirichlet("x", exact),
+        Neumann("y-", lambda x: -x),
+        Robin("y+", 1.0, 1.0, lambda x: 2 * x - cos(pi * x)),
+    ]
+    return steady([X, Y], exact, rows, conditions), exact
+
+
+def strip() -> Case:
+    """Periodic in one axis."""
+
+    def exact(x: Any, y: Any) -> Any:
+        return sin(2 * pi * x) * y
+
+    def rows(u: Any, d: Any) -> Any:
+        return (laplacian(u[0], d),)
+
+    return steady([X, Y], exact, rows, [Periodic("x"), Dirichlet("y", exact)]), exact
+
+
+def plate() -> Case:
+    def exact(x: Any, y: Any) -> Any:
+        return 100 * (x * (1 - x) * y * (1 - y)) ** 2
+
+    def rows(u: Any, d: Any) -> Any:
+        return (d(u[0], "xxxx") + 2 * d(u[0], "xxyy") + d(u[0], "yyyy"),)
+
+    return steady([X, Y], exact, rows, [Dirichlet("boundary"), Neumann("boundary")]), exact
+
+
+def kovasznay_flow(x: Any, y: Any) -> Any:
+    return (
+        1 - exp(DECAY * x) * cos(2 * pi * y),
+        DECAY / (2 * pi) * exp(DECAY * x) * sin(2 * pi * y),
+        (1 - exp(2 * DECAY * x)) / 2 + 0 * y,
+    )
+
+
+def kovasznay() -> Case:
+    """Three rows, velocities at the walls, a pressure that is pinned."""
+    corner = {"x": -0.5, "y": -0.5}
+    pressure = float(np.asarray(kovasznay_flow(-0.5, -0.5)[2]))
+    conditions = [
+        Dirichlet("boundary", lambda x, y: kovasznay_flow(x, y)[:2], field=("u", "v")),
+        PointValue(corner, pressure, field="p"),
+    ]
+    box = [Axis("x", -0.5, 1.0), Axis("y", -0.5, 1.5)]
+    return steady(box, kovasznay_flow, flow, conditions), kovasznay_flow
+
+
+def wave() -> Case:
+    """With t as an axis like others, and a start by conditions."""
+
+    def exact(t: Any, x: Any) -> Any:
+        return sin(pi * x) * cos(2 * pi * t)
+
+    def rows(u: Any, d: Any) -> Any:
+        return (d(u[0], "tt") - 4 * d(u[0], "xx"),)
+
+    conditions = [Dirichlet("t-", lambda x: sin(pi * x)), Neumann("t-"), Dirichlet("x")]
+    return steady([T, X], exact, rows, conditions), exact
+
+
+def constrained() -> Case:
+    """u' + u v = 0 with v = u²: one row is no equation for a rate of change."""
+
+    def exact(t: Any) -> Any:
+        return cos(3 * t), sin(t) + cos(3 * t) ** 2
+
+    def rows(u: Any, d: Any) -> Any:
+        return d(u[0], "t") + u[0] * u[1], u[1] - u[0] ** 2
+
+    return steady([T], exact, rows, [Dirichlet("t-", 1.0, field="u")]), exact
+
+
+def long_waves() -> Case:
+    """An evolution whose right-hand side has d(u, "txx")."""
+
+    def exact(t: Any, x: Any) -> Any:
+        return sin(2 * pi * (x - t))
+
+    def rates(u: Any, d: Any) -> Any:
+        return (0.1 * d(u[0], "txx") - d(u[0], "x") - u[0] * d(u[0], "x"),)
+
+    return evolution([T, X], exact, rates, [Periodic("x")]), exact
+
+
+CASES = [
+    nonlinear_rod, layer, loaded_beam, helmholtz, poisson, strip, plate, kovasznay, wave,
+    constrained, long_waves,
+]  # fmt: skip
+
+
+def estimated(found: Surrogate) -> float:
+    error = error_estimate(found)
+    assert error is not None
+    return error
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_it_is_the_error(case: Any, seed: int) -> None:
+    problem, exact = case()
+    found, true = disturbed(problem, exact, seed=seed)
+    # of first order in an error of 1e-3, and of the order of the grid
+    assert estimated(found) == pytest.approx(true, rel=0.05)
+
+
+def test_a_small_residual_near_resonance() -> None:
+    """u'' + k² u = f with k just beside 4π: what is left of the residual is one in 800."""
+    k = 4 * pi + 0.01
+
+    def exact(x: Any) -> Any:
+        return x * (1 - x)
+
+    def rows(u: Any, d: Any) -> Any:
+        return (d(u[0], "xx") + k**2 * u[0],)
+
+    def resonant(x: Any) -> Any:
+        return exact(x) + 0.02 * sin(4 * pi * x)
+
+    problem = steady([X], exact, rows, [Dirichlet("x")])
+    true = true_error(problem, exact, resonant)
+    assert estimated(given(problem, resonant)) == pytest.approx(true, rel=0.05)
+
+
+def test_the_mean_of_a_pressure_that_nothing_says_is_left_out() -> None:
+    """Two seams and a pressure by its gradient alone: any constant solves the rows."""
+
+    def exact(x: Any, y: Any) -> Any:
+        return sin(2 * pi * x) * cos(2 * pi * y)
+
+    def rows(u: Any, d: Any) -> Any:
+        return d(u[0], "x"), d(u[0], "y")
+
+    problem = steady([X, Y], exact, rows, [Periodic("x"), Periodic("y")])
+
+    def shifted(x: Any, y: Any) -> Any:
+        return exact(x, y) + 0.5 + 1e-3 * cos(2 * pi * x)
+
+    found = given(problem, shifted)
+    size = float(np.sqrt(0.25 + 0.25))  # of the field, with its constant
+    expected = 1e-3 / 2**0.5 / size
+    assert estimated(found) == pytest.approx(expected, rel=0.05)
+
+
+def test_four_axes_are_too_many() -> None:
+    def exact(t: Any, x: Any, y: Any, z: Any) -> Any:
+        return x + y + z + t
+
+    def rows(u: Any, d: Any) -> Any:
+        return (d(u[0], "t") - d(u[0], "xx") - d(u[0], "yy") - d(u[0], "zz"),)
+
+    box = [T, X, Y, Axis("z", 0.0, 1.0)]
+    problem = steady(box, exact, rows, [Dirichlet("boundary", exact)])
+    assert error_estimate(given(problem, exact)) is None
