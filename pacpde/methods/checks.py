@@ -11,14 +11,14 @@ from pacpde.physics.problem import Problem
 
 
 def warn_of_contradictions(problem: Problem) -> None:
-    """Say where start and edges contradict each other, before time goes into a fit.
+    """Say where start and edges contradict each other, or edges, before time goes into a fit.
 
     Warns:
         ContradictionWarning: with the place and the size of every jump.
     """
     if problem.contradictions:
         warnings.warn(
-            f"{problem}: {'; '.join(map(str, problem.contradictions))}. Start and edges are met by "
+            f"{problem}: {'; '.join(map(str, problem.contradictions))}. The conditions are met by "
             "residuals, not exactly.",
             ContradictionWarning,
             stacklevel=7,

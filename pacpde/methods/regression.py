@@ -20,9 +20,9 @@ from pacpde.methods.arguments import (
 from pacpde.methods.base import Method, TransferContext, train_from_scratch
 from pacpde.methods.result import MOMENTS, TransferResult
 from pacpde.methods.transfer import run_method
-from pacpde.networks.ansatz import TableAnsatz
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.surrogate import Surrogate
+from pacpde.networks.table_ansatz import TableAnsatz
 from pacpde.physics.numbers import as_floats
 from pacpde.residuals.measurements import Measurements
 from pacpde.residuals.table_task import TableTask

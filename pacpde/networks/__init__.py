@@ -1,11 +1,12 @@
 """Networks, the ansätze around them, and surrogates."""
 
 from pacpde.networks.activations import Activation
-from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.networks.batch import Ansatz, Batch, MeanBatch
 from pacpde.networks.mlp import MLP
 from pacpde.networks.protocol import Columns, Factors, Network
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
+from pacpde.networks.table_ansatz import TableAnsatz
 
 __all__ = [
     "MLP",

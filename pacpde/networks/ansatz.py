@@ -7,25 +7,22 @@ computed once for a set of points (a `Batch`).
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cached_property, partial
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from math import pi
 from typing import Any
 
-import numpy as np
 import torch
 
-from pacpde.errors import InvalidValueError
 from pacpde.networks.batch import Ansatz, Batch
+from pacpde.networks.edge_functions import AxisFunctions, axis_functions, within_images
 from pacpde.networks.jets import check_channels
+from pacpde.networks.leibniz import leibniz
 from pacpde.networks.mlp import MLP, dense_network
+from pacpde.networks.offset import offset
 from pacpde.physics.boundary import Boundary
 from pacpde.physics.derivatives import taylor_channels
-from pacpde.physics.elementary import exp
 from pacpde.physics.problem import Problem
-
-# (axis, lower value, upper value, (lower end, upper end)) of a Dirichlet axis
-Edge = tuple[str, float, float, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -47,21 +44,19 @@ class PhysicsAnsatz(Ansatz):
     odd: bool = False
     time_unit: float = field(default=1.0, kw_only=True)
 
-    @cached_property
+    @property
     def exactly(self) -> Boundary:
         """The conditions that hold for every network, the start among them."""
-        problem = self.problem
-        suited = problem.boundary.classical(problem.edge_axes, len(problem.fields))
-        if not (self.hard and problem.order == 1 and suited):
-            return Boundary()
-        return Boundary(edges=problem.edge_conditions)
+        edges = self.problem.edge_conditions if self.hard else ()
+        return Boundary(edges=within_images(edges))
 
-    @cached_property
+    @property
     def by_residual(self) -> Boundary:
         """The conditions that are left to residual terms."""
-        exactly = self.exactly.edges
-        edges = () if exactly else self.problem.edge_conditions
-        return Boundary(edges=edges, points=self.problem.boundary.points)
+        edges = self.problem.edge_conditions
+        exactly = within_images(edges) if self.hard else ()
+        left = tuple(one for one in edges if one not in exactly)
+        return Boundary(edges=left, points=self.problem.boundary.points)
 
     @property
     def inputs(self) -> int:
@@ -107,15 +102,25 @@ class PhysicsAnsatz(Ansatz):
         names = tuple(names)
         check_channels(names)
         coordinates = dict(zip(self.coordinates, points.unbind(-1), strict=True))
-        images = [taylor_channels(self._features, coordinates, names)]
-        for mirrored in self._mirrors[1:]:
-            features = partial(self._mirrored_features, mirrored)
-            images.append(taylor_channels(features, coordinates, names))
+        places = self._places
+        images = [
+            taylor_channels(partial(self._image, mirrored, place), coordinates, names)
+            for mirrored in self._mirrors
+            for place in places
+        ]
         inputs = torch.cat(images, dim=1) if len(images) > 1 else images[0]
         offset = taylor_channels(self._offset, coordinates, names)
-        multiplier = taylor_channels(self._multiplier, coordinates, names)[..., 0]
+        multiplier = taylor_channels(self._multiplier, coordinates, names)
+        if multiplier.shape[-1] == 1:
+            product = leibniz(multiplier[..., 0], names)
+        else:
+            product = leibniz(multiplier, names)
+            product = product.unflatten(-1, (len(places), -1)).transpose(-3, -2)
         scale = torch.as_tensor(self.problem.scales, dtype=points.dtype, device=points.device)
-        return Batch(points, names, inputs, offset, leibniz(multiplier, names), scale, len(images))
+        return Batch(
+            points, names, inputs, offset, product, scale, len(images),
+            by_field=multiplier.shape[-1] > 1,
+        )  # fmt: skip
 
     @property
     def _mirrors(self) -> list[tuple[str, ...]]:
@@ -129,6 +134,40 @@ class PhysicsAnsatz(Ansatz):
             images += [(*mirrored, name) for mirrored in images]
         return images
 
+    @property
+    def _axes(self) -> list[list[AxisFunctions]]:
+        """The functions of every axis with conditions that are met exactly, for each field."""
+        problem, edges = self.problem, self.exactly.edges
+        return [
+            [
+                axis_functions(axis, [one for one in own if one.field == k], self.time_unit)
+                for k in range(len(problem.fields))
+            ]
+            for axis in problem.domain.axes
+            if (own := [one for one in edges if one.axis == axis.name])
+        ]
+
+    @property
+    def _places(self) -> list[dict[str, bool]]:
+        """The ends to which each image of the network is moved, the point itself first."""
+        places: list[dict[str, bool]] = [{}]
+        for functions in self._axes:
+            ends = sorted({upper for own in functions for upper in own.mixed})
+            name = functions[0].axis.name
+            places = [place | own for place in places for own in ({}, *({name: u} for u in ends))]
+        return places
+
+    def _image(
+        self, mirrored: tuple[str, ...], place: dict[str, bool], **x: torch.Tensor
+    ) -> torch.Tensor:
+        """φ at an end of some axes, mirrored in others."""
+        for name, upper in place.items():
+            axis = self.problem.domain.axis(name)
+            x[name] = (axis.upper if upper else axis.lower) * torch.ones_like(x[name])
+        return self._features(
+            **{name: -value if name in mirrored else value for name, value in x.items()}
+        )
+
     def _features(self, **x: torch.Tensor) -> torch.Tensor:
         """Every axis mapped to [−1, 1]; a periodic one to its circle."""
         columns = []
@@ -140,116 +179,26 @@ class PhysicsAnsatz(Ansatz):
                 columns.append(2 * (x[axis.name] - axis.lower) / axis.length - 1)
         return torch.stack(columns, -1)
 
-    def _mirrored_features(self, axes: tuple[str, ...], **x: torch.Tensor) -> torch.Tensor:
-        return self._features(
-            **{name: -value if name in axes else value for name, value in x.items()}
-        )
-
     def _offset(self, **x: torch.Tensor) -> torch.Tensor:
-        one = torch.ones_like(next(iter(x.values())))
-        if not self.exactly.edges:
-            return torch.stack([0 * one for _ in self.problem.fields], -1)
-        return torch.stack(self._start_with_edges(_constant_edges(self.problem), x), -1)
-
-    def _start_with_edges(
-        self, edges: list[Edge], x: dict[str, torch.Tensor]
-    ) -> list[torch.Tensor]:
-        """The start, bent linearly in one axis after the other until it meets these edges."""
-        one = torch.ones_like(next(iter(x.values())))
-        if not edges:
-            space = [x[axis.name] for axis in self.problem.domain.space]
-            return [part * one for part in self.problem.evolution.initial_fields(*space)]
-        *others, (name, low, high, (lower, upper)) = edges
-        here, at_lower, at_upper = (
-            self._start_with_edges(others, x | {name: place})
-            for place in (x[name], lower * one, upper * one)
-        )
-        share = (x[name] - lower) / (upper - lower)
-        return [
-            value + (1 - share) * (low - first) + share * (high - last)
-            for value, first, last in zip(here, at_lower, at_upper, strict=True)
-        ]
+        return torch.stack(offset(self._axes, x, len(self.problem.fields)), -1)
 
     def _multiplier(self, **x: torch.Tensor) -> torch.Tensor:
+        """m, one column; where fields or images differ, one a field and image, images outside."""
+        axes, places = self._axes, self._places
         one = torch.ones_like(next(iter(x.values())))
-        if not self.exactly.edges:
-            return one[:, None]
-        time = self.problem.domain.axis("t")
-        result = one - exp(-(x["t"] - time.lower) / self.time_unit)
-        for name, _, _, (lower, upper) in _constant_edges(self.problem):
-            half = (upper - lower) / 2
-            result = result * (x[name] - lower) * (upper - x[name]) / half**2
-        return result[:, None]
-
-
-@dataclass(frozen=True)
-class TableAnsatz(Ansatz):
-    """A network on standardised columns, for regression on a table.
-
-    Attributes:
-        centre, spread: mean and standard deviation of each input column.
-        shift, scale: mean and standard deviation of each output. Constant columns count as 1 wide.
-    """
-
-    centre: tuple[float, ...]
-    spread: tuple[float, ...]
-    shift: tuple[float, ...]
-    scale: tuple[float, ...]
-
-    @classmethod
-    def of(cls, inputs: np.ndarray, outputs: np.ndarray) -> "TableAnsatz":
-        """Standardised by these data: inputs [points, columns], outputs [points, targets]."""
-
-        def columns(values: np.ndarray) -> tuple[float, ...]:
-            return tuple(float(value) for value in values)
-
-        def widths(values: np.ndarray) -> tuple[float, ...]:
-            constant = np.ptp(values, axis=0) == 0  # the deviation of equal numbers may round up
-            return columns(np.where(constant, 1.0, values.std(0)))
-
-        return cls(
-            columns(inputs.mean(0)), widths(inputs), columns(outputs.mean(0)), widths(outputs)
-        )
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @property
-    def inputs(self) -> int:
-        return len(self.centre)
-
-    @property
-    def outputs(self) -> int:
-        return len(self.shift)
-
-    def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
-        if tuple(names) != ("",):
-            raise InvalidValueError(f"a table has no derivatives, got the channels {names}.")
-        inputs = (points - points.new_tensor(self.centre)) / points.new_tensor(self.spread)
-        batch = Batch.without_derivatives(points, inputs[None], points.new_tensor(self.scale))
-        offset = points.new_tensor(self.shift).expand(len(points), -1)
-        return replace(batch, offset=offset[None])
-
-
-def leibniz(multiplier: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
-    """The map N ↦ m·N on jets, [channels, channels, points], of the jet m [channels, points]."""
-    at = {name: index for index, name in enumerate(names)}
-    product = multiplier.new_zeros(len(names), len(names), multiplier.shape[1])
-    for row, name in enumerate(names):
-        for mask in range(1 << len(name)):
-            first = "".join(a for i, a in enumerate(name) if mask >> i & 1)
-            second = "".join(a for i, a in enumerate(name) if not mask >> i & 1)
-            product[row, at[second]] += multiplier[at[first]]
-    return product
-
-
-def _constant_edges(problem: Problem) -> list[Edge]:
-    return [
-        (axis.name, *values, (axis.lower, axis.upper))
-        for axis in problem.domain.space
-        if (values := problem.boundary.constant_edges(axis.name, 0)) is not None
-    ]
+        columns = []
+        for place in places:
+            for number in range(len(self.problem.fields)):
+                factor = one
+                for functions in axes:
+                    own, name = functions[number], functions[number].axis.name
+                    factor = own.vanishing(factor, x[name])
+                    if any(other.mixed for other in functions):
+                        share = own.shares_of_images(x[name]).get(place.get(name), 0 * one)
+                        factor = factor * share
+                columns.append(factor)
+        alike = all(own.same_as(functions[0]) for functions in axes for own in functions)
+        return torch.stack(columns[:1] if alike and len(places) == 1 else columns, -1)
 
 
 def network_for(ansatz: Ansatz, width: int, depth: int, activation: str) -> MLP:

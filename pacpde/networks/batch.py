@@ -29,10 +29,13 @@ class Batch(Stackable):
         inputs: jet of the input map φ, [..., channels, images·points, features].
         offset: jet of g, [..., channels, points, fields].
         product: matrix that maps the jet of N to the jet of m N (Leibniz' rule),
-            [..., channels, channels, points].
+            [..., channels, channels, points]; with `by_field`
+            [..., channels, channels, places, points, fields].
         scale: s, typical size of each field, [fields].
-        images: evaluations of N for a point: 2ᵏ where N is made odd in k axes, each by
-            (N(x) − N(−x))/2.
+        images: evaluations of N for a point: 2ᵏ at each place, where N is made odd in k axes, each
+            by (N(x) − N(−x))/2.
+        by_field: whether every field has a multiplier of its own, one for N at each of several
+            places: the point itself, and ends of axes. m N is then the sum over the places.
         first_output: index of the first of the network's outputs that give the fields.
     """
 
@@ -46,6 +49,7 @@ class Batch(Stackable):
     scale: torch.Tensor
     images: int = 1
     first_output: int = 0
+    by_field: bool = False
 
     @classmethod
     def without_derivatives(
@@ -75,19 +79,24 @@ class Batch(Stackable):
             points: slice or indices, [chosen points].
         """
         inputs = self.inputs.unflatten(-2, (self.images, self.size))
+        if self.by_field:
+            product = self.product[..., points, :]
+        else:
+            product = self.product[..., points]
         return replace(
             self,
             coordinates=self.coordinates[..., points, :],
             inputs=inputs[..., points, :].flatten(-3, -2),
             offset=self.offset[..., points, :],
-            product=self.product[..., points],
+            product=product,
         )
 
     @property
     def batch_key(self) -> Hashable:
         """Batches with equal keys can be stacked."""
         scale = tuple(self.scale.tolist())
-        return self.names, self.images, self.first_output, self.inputs.shape, scale
+        sizes = self.inputs.shape, self.product.shape
+        return self.names, self.images, self.first_output, sizes, scale
 
     def fields(self, output: torch.Tensor) -> torch.Tensor:
         """Jet of the fields, [..., channels, points, fields].
@@ -98,10 +107,15 @@ class Batch(Stackable):
         count = len(self.scale)
         if output.shape[-1] != count:
             output = output[..., self.first_output : self.first_output + count]
-        while output.shape[-2] > self.size:  # one axis after the other, the last one first
+        places = self.product.shape[-3] if self.by_field else 1
+        while output.shape[-2] > places * self.size:  # one axis after the other, the last first
             here, mirrored = output.chunk(2, dim=-2)
             output = (here - mirrored) / 2
-        product = torch.einsum("...cdn,...dnk->...cnk", self.product, output)
+        if self.by_field:
+            output = output.unflatten(-2, (places, self.size))
+            product = torch.einsum("...cdpnk,...dpnk->...cnk", self.product, output)
+        else:
+            product = torch.einsum("...cdn,...dnk->...cnk", self.product, output)
         return self.offset + self.scale * product
 
 

@@ -8,11 +8,12 @@ import torch
 
 from pacpde.errors import DataFileError
 from pacpde.networks import kinds
-from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz
+from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
+from pacpde.networks.table_ansatz import TableAnsatz
 from pacpde.physics.fingerprint import Fingerprint, check_registered, check_unchanged
 from pacpde.physics.problem import families
 

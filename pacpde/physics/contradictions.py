@@ -1,4 +1,4 @@
-"""Where the start and the edges of a problem contradict each other.
+"""Where the start and the edges of a problem contradict each other, or edges each other.
 
 An ansatz that meets both exactly has to bend one of them, or keeps a kink that the equation would
 smooth out at once, and no residual inside the domain sees it: pointwise, x² + 2νt solves the heat
@@ -6,15 +6,16 @@ equation on a periodic axis. Such a problem has a solution nevertheless, which a
 start and edges are residuals beside the others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from pacpde.errors import InvalidValueError, named_numbers
+from pacpde.physics.boundary import EdgeCondition
+from pacpde.physics.corners import Meeting, condition_sizes, meetings
 from pacpde.physics.derivatives import taylor_channels
 from pacpde.physics.domain import Axis
 from pacpde.physics.narrow import START, narrow_features
@@ -62,8 +63,10 @@ class Contradiction:
 
 def contradictions(problem: "Problem") -> tuple[Contradiction, ...]:
     """The contradictions on lines through the domain, the largest of each kind and field."""
-    if not problem.domain.space or not problem.order:
-        return ()
+    found = meetings(problem)
+    if not problem.order or not problem.domain.space:
+        sizes = condition_sizes(problem)
+        return tuple(_disagreements(problem, found, np.where(sizes > 0, sizes, problem.scales)))
     result: list[Contradiction] = []
     broken: set[str] = set()  # fields whose start jumps or has a kink
     starts = _StartOnLines(problem)
@@ -74,9 +77,8 @@ def contradictions(problem: "Problem") -> tuple[Contradiction, ...]:
             result += inside
             if axis.name in problem.boundary.periodic:
                 result += starts.seam(axis, field, name)
-            else:
-                result += starts.walls(axis, field, name)
-    return (*result, *starts.narrow(set(problem.fields) - broken), *_corners(problem, starts))
+    narrow = starts.narrow(set(problem.fields) - broken)
+    return (*result, *narrow, *_disagreements(problem, found, starts.size))
 
 
 @dataclass
@@ -91,13 +93,9 @@ class _StartOnLines:
         self.places = rng.uniform(0.01, 0.99, (LINES if len(space) > 1 else 1, len(space)))
         shares = np.concatenate([[0.0, 1.0], rng.random(FINE // len(self.places))])
         values = [self.line(axis, axis.lower + axis.length * shares)[0] for axis in space]
-        walls = [
-            abs(edge.constant)
-            for edge in self.problem.boundary.edges
-            if not edge.b and edge.constant is not None
-        ]
-        size = np.abs(np.concatenate(values, 1)).max((0, 1), initial=max(walls, default=0.0))
-        self.size = np.where(np.isfinite(size) & (size > 0), size, 1.0)
+        walls = condition_sizes(self.problem)
+        size = np.maximum(np.abs(np.concatenate(values, 1)).max((0, 1)), walls)
+        self.size = np.where(np.isfinite(size) & (size > 0), size, self.problem.scales)
 
     def line(self, axis: Axis, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values and slopes along an axis at x [n] or [lines, n]: both [lines, n, fields].
@@ -216,33 +214,41 @@ class _StartOnLines:
             return [Contradiction(name, where, bend, slope=True)]
         return []
 
-    def walls(self, axis: Axis, field: int, name: str) -> list[Contradiction]:
-        """Where the start misses the values that the edges hold."""
-        values = self.line(axis, np.array([axis.lower, axis.upper]))[0][..., field]
-        ends = self.problem.boundary.constant_edges(axis.name, field) or ()
-        jumps = []
-        for column, (place, value) in enumerate(zip((axis.lower, axis.upper), ends, strict=False)):
-            jump = float(np.abs(values[:, column] - value).max())
-            if jump > NEGLIGIBLE * self.size[field]:
-                where = f"from the start to the edge {axis.name} = {place:g}, held at {value:g}"
-                jumps.append(Contradiction(name, where, jump))
-        return jumps
+
+def _disagreements(
+    problem: "Problem", found: Sequence[Meeting], sizes: np.ndarray
+) -> Iterator[Contradiction]:
+    """Where conditions contradict each other: each of the start, and the worst of the edges.
+
+    Args:
+        sizes: of the fields, [fields].
+    """
+    worst: dict[int, Meeting] = {}
+    for one in found:
+        limit = SLOPES if one.slope else NEGLIGIBLE
+        field = one.first.field
+        if not one.share > limit * sizes[field]:
+            continue
+        if one.first.axis == "t":
+            yield _contradiction(problem, one)
+        elif field not in worst or worst[field].share < one.share:
+            worst[field] = one
+    for one in worst.values():
+        yield _contradiction(problem, one)
 
 
-def _corners(problem: "Problem", starts: _StartOnLines) -> Sequence[Contradiction]:
-    """Edges of two axes that meet and hold different values."""
-    walls: list[tuple[str, float]] = []
-    for axis in problem.domain.space:
-        ends = problem.boundary.constant_edges(axis.name, 0)
-        walls += [(axis.name, value) for value in ends or ()]
-    jumps = [
-        (abs(a - b), f"where an edge of {one} meets one of {other}")
-        for (one, a), (other, b) in combinations(walls, 2)
-        if one != other
-    ]
-    largest = max(jumps, default=(0.0, ""))
-    return [
-        Contradiction(name, largest[1], largest[0])
-        for name, size in zip(problem.fields, starts.size, strict=True)
-        if largest[0] > NEGLIGIBLE * size
-    ]
+def _contradiction(problem: "Problem", one: Meeting) -> Contradiction:
+    first, second = _place(problem, one.first), _place(problem, one.second)
+    if one.first.axis == "t":
+        held = one.second.constant
+        value = "" if held is None or one.second.b else f", held at {held:g}"
+        rate = "its rate at " if one.first.b else ""
+        where = f"from {rate}the start to the edge {second}{value}"
+    else:
+        where = f"where the edge {first} meets the edge {second}"
+    return Contradiction(problem.fields[one.first.field], where, one.jump, one.slope)
+
+
+def _place(problem: "Problem", one: EdgeCondition) -> str:
+    axis = problem.domain.axis(one.axis)
+    return f"{one.axis} = {axis.upper if one.upper else axis.lower:g}"

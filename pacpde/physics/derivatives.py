@@ -168,11 +168,11 @@ class AutogradDerivative(Derivative):
             return self.fields[field]
         if (field, axes) not in self._known:
             lower = self.take(field, axes[:-1])
-            self._known[field, axes] = _gradient(lower, self.coordinates[axes[-1]])
+            self._known[field, axes] = gradient(lower, self.coordinates[axes[-1]])
         return self._known[field, axes]
 
 
-def _gradient(values: torch.Tensor, coordinate: torch.Tensor) -> torch.Tensor:
+def gradient(values: torch.Tensor, coordinate: torch.Tensor) -> torch.Tensor:
     """Pointwise derivative; zero where the values do not depend on the coordinate."""
     if not values.requires_grad:
         return torch.zeros_like(coordinate)

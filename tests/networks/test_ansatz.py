@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz, leibniz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, network_for
+from pacpde.networks.leibniz import leibniz
 from pacpde.networks.mlp import MLP
+from pacpde.networks.table_ansatz import TableAnsatz
 from pacpde.physics import Axis, Dirichlet, Problem, families
 from pacpde.physics.derivatives import AutogradDerivative, channel_names
 from pacpde.physics.elementary import exp, sin

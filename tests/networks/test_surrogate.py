@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from pacpde.errors import ExtrapolationWarning, InvalidValueError, UnknownNameError
-from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import Surrogate
+from pacpde.networks.table_ansatz import TableAnsatz
 from pacpde.physics import Axis, Evolution, Periodic, Problem, coefficient
 from pacpde.physics.elementary import cos, sin
 from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, Lorenz

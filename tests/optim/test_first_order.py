@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from pacpde.errors import InvalidValueError, MissingPackageError
-from pacpde.networks.ansatz import TableAnsatz, network_for
+from pacpde.networks.ansatz import network_for
+from pacpde.networks.table_ansatz import TableAnsatz
 from pacpde.optim.base import optimiser_from
 from pacpde.optim.first_order import SOAP, Adam
 from pacpde.optim.least_squares import LeastSquares

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, network_for
+from pacpde.networks.table_ansatz import TableAnsatz
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
 from pacpde.optim.linear_systems import normal_system

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, network_for
+from pacpde.networks.table_ansatz import TableAnsatz
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.quasi_newton import LBFGS
 from pacpde.problems import Heat

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.physics import Axis, Evolution, Periodic, Problem
+from pacpde.physics import Axis, Dirichlet, Evolution, Periodic, Problem, Robin, coefficient
 from pacpde.physics.conditions import ConstantEdges, conditions_of_edges
 from pacpde.physics.contradictions import Contradiction, contradictions
 from pacpde.physics.elementary import cos, exp, sin, sqrt, tanh
@@ -125,3 +125,58 @@ def test_a_start_that_torch_cannot_differentiate_is_refused() -> None:
     blind = problem(lambda x: torch.as_tensor(np.sin(pi * np.asarray(x.detach()))), Periodic())
     with pytest.raises(InvalidValueError, match=r"initial.*elementary"):
         contradictions(blind)
+
+
+def test_slopes_rates_and_edges_that_disagree() -> None:
+    """Each with the size of the jump, in its own unit."""
+
+    @dataclass(frozen=True)
+    class Driven(Evolution):
+        axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 2.0))
+        order = 2
+
+        def rhs(self, u: Any, d: Any) -> Any:
+            return d(u, "xx")
+
+        def initial(self, *space: Any) -> Any:
+            (x,) = space
+            return x**2, 1.0 + 0 * x
+
+        def conditions(self) -> Any:
+            return [Dirichlet("x-", lambda t: sin(3 * t)), Robin("x+", 2.0, 1.0, 5.0)]
+
+    Driven.name = "driven"
+    found = Driven().contradictions
+    # at x = 0 the rate 1 against cos 0 · 3; at x = 2 2·4 + 4 against 5, then 2·1 + 0 against 0
+    assert [one.jump for one in found] == pytest.approx([7.0, 2.0, 2.0])
+    assert all(one.slope for one in found)
+    assert [one.where for one in found] == [
+        "from the start to the edge x = 2",
+        "from its rate at the start to the edge x = 0",
+        "from its rate at the start to the edge x = 2",
+    ]
+
+
+def test_a_steady_problem_with_a_lid() -> None:
+    """u is 1 on the lid and 0 at the walls beside it; v is 0 everywhere."""
+
+    @dataclass(frozen=True)
+    class Lid(Problem):
+        axes = (Axis("x", 0.0, 1.0), Axis("y", 0.0, 1.0))
+        fields = ("u", "v")
+        scales = (1.0, 1.0)
+        lid: float = coefficient(1.0, lower=-2.0, upper=2.0, meaning="speed of the lid")
+
+        def residual(self, u: Any, d: Any) -> Any:
+            return d(u[0], "xx") + d(u[0], "yy"), d(u[1], "xx") + d(u[1], "yy")
+
+        def conditions(self) -> Any:
+            walls = [Dirichlet("x", 0.0), Dirichlet("y-", 0.0), Dirichlet("y+", 0.0, field="v")]
+            lid = self.lid
+            return [*walls, Dirichlet("y+", lambda x: lid * (1 + 0 * x), field="u")]
+
+    Lid.name = "lid"
+    found = only(Lid(lid=-0.5).contradictions)
+    assert found.field == "u" and found.jump == pytest.approx(0.5) and not found.slope
+    assert "y = 1" in found.where and "meets" in found.where
+    assert Lid(lid=0.0).contradictions == ()

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from pacpde.networks.ansatz import PhysicsAnsatz, TableAnsatz, network_for
+from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.mlp import MLP
+from pacpde.networks.table_ansatz import TableAnsatz
 from pacpde.physics import Axis, Dirichlet, Problem
 from pacpde.physics.elementary import sin
 from pacpde.problems import Burgers, BurgersPeriodic, Heat2D, Lorenz
