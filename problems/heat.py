@@ -8,7 +8,7 @@ import numpy as np
 
 from pacpde.physics import Axis, Derivative, Dirichlet, Evolution, coefficient
 from pacpde.physics.conditions import Condition
-from pacpde.physics.elementary import Array, sin
+from pacpde.physics.elementary import Array, exp, sin, stacked
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class Heat(Evolution):
 
     def exact(self, *coordinates: np.ndarray) -> np.ndarray:
         t, x = coordinates
-        return np.asarray(
+        return stacked(
             sum(
-                a * np.sin(k * pi * x) * np.exp(-self.alpha * (k * pi) ** 2 * t)
+                a * sin(k * pi * x) * exp(-self.alpha * (k * pi) ** 2 * t)
                 for k, a in self.modes.items()
             )
-        )[None]
+        )
 
 
 @dataclass(frozen=True)
@@ -76,4 +76,4 @@ class Heat2D(Evolution):
 
     def exact(self, *coordinates: np.ndarray) -> np.ndarray:
         t, x, y = coordinates
-        return (np.sin(pi * x) * np.sin(pi * y) * np.exp(-2 * pi**2 * self.alpha * t))[None]
+        return stacked(sin(pi * x) * sin(pi * y) * exp(-2 * pi**2 * self.alpha * t))

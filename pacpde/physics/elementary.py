@@ -45,3 +45,15 @@ def sinh(value: Array) -> Array:
 
 def cosh(value: Array) -> Array:
     return _dispatch("cosh", value)
+
+
+def arctan(value: Array) -> Array:
+    return _dispatch("arctan", value)
+
+
+def stacked(*fields: Array) -> Array:
+    """Fields that broadcast against each other as one array, [fields, ...]."""
+    if any(isinstance(field, torch.Tensor) for field in fields):
+        tensors = [torch.as_tensor(field, dtype=torch.float64) for field in fields]
+        return torch.stack(torch.broadcast_tensors(*tensors))
+    return np.stack(np.broadcast_arrays(*fields))

@@ -1,6 +1,8 @@
 """What every registered family must do: reference, residual and declarations agree."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +13,20 @@ from pacpde.errors import InvalidValueError
 from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.physics import Problem, families
 from pacpde.physics.derivatives import AutogradDerivative
+from pacpde.reference import Reference, solve, worst_field_error
 
 FAMILIES = families.names()
+# Of these the reference is computed in seconds, to the default tolerance. Those of the others are
+# tests of minutes.
+QUICK = (
+    "burgers", "burgers_periodic", "heat", "heat2d", "heat_gaussian", "heat_medium", "heat_modes",
+    "heat_source", "lorenz", "lotka_volterra",
+)  # fmt: skip
+
+
+def marked(names: Sequence[str]) -> list[Any]:
+    """Names of families, the slow ones marked."""
+    return [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 @pytest.fixture(params=FAMILIES)
@@ -32,37 +46,48 @@ def test_the_docstring_opens_with_the_equation(problem: Problem) -> None:
     assert "=" in (type(problem).__doc__ or "").splitlines()[0]
 
 
-def test_reference_starts_at_the_start_and_meets_the_edges(problem: Problem) -> None:
-    reference = reference_for(problem)
-    space = list(reference.axes.values())[1:]
-    mesh = np.meshgrid(*space, indexing="ij")
-    for value, field in zip(problem.initial_fields(*mesh), reference.fields.values(), strict=True):
-        # the start is given, not solved for: only interpolation rounds it
-        np.testing.assert_allclose(field[0], value + np.zeros_like(field[0]), atol=1e-9)
-        for position, axis in enumerate(problem.domain.space, start=1):
-            edge = problem.boundary.constant_edges(axis.name, 0)
-            low, high = field.take(0, position), field.take(-1, position)
-            if edge is not None:
-                np.testing.assert_allclose(low[1:], edge[0], atol=1e-9)
-                np.testing.assert_allclose(high[1:], edge[1], atol=1e-9)
-            else:
-                np.testing.assert_allclose(low, high, atol=1e-9)
+@pytest.fixture(scope="module", params=marked(FAMILIES))
+def reference(request: pytest.FixtureRequest) -> Reference:
+    """To the default tolerance; of what takes long or jumps the best that can be certified."""
+    problem = families.get(request.param)()
+    if request.param in QUICK:
+        return reference_for(problem)
+    try:
+        return solve(problem, tolerance=1e-7, loosest=1e-2)
+    except InvalidValueError as refusal:
+        pytest.skip(str(refusal))
 
 
-def is_solved(problem: Problem) -> bool:
-    """Whether its exact solution is known."""
-    return problem.exact(*(np.array([axis.upper]) for axis in problem.domain.axes)) is not None
+def test_reference_starts_at_the_start_and_meets_the_edges(reference: Reference) -> None:
+    problem = reference.problem
+    mesh = np.meshgrid(*reference.axes.values(), indexing="ij")
+    at = dict(zip(reference.axes, mesh, strict=True))
+    # the start is given, not solved for: only interpolation rounds it
+    room = max(1e-9, 10 * reference.certified_error)
+    starts = problem.start_values({name: x[0] for name, x in at.items()})[: len(problem.fields)]
+    for value, field in zip(starts, reference.fields.values(), strict=True):
+        np.testing.assert_allclose(field[0], value + np.zeros_like(field[0]), atol=room)
+    fields = list(reference.fields.values())
+    for position, axis in enumerate(problem.domain.axes):
+        for edge in problem.boundary.edges:
+            if edge.axis == axis.name and not edge.b:
+                gap = edge.a * fields[edge.field] - edge.value_at(at)
+                end = np.take(gap, -1 if edge.upper else 0, position)
+                np.testing.assert_allclose(end[1:] if position else end, 0, atol=room)
+        if axis.name in problem.boundary.periodic:
+            for field in fields:
+                low, high = field.take(0, position), field.take(-1, position)
+                np.testing.assert_allclose(low, high, atol=room)
 
 
-@pytest.mark.parametrize("problem", [p for p in (f() for f in families) if is_solved(p)], ids=str)
-def test_reference_agrees_with_the_exact_solution(problem: Problem) -> None:
-    reference = reference_for(problem)
+def test_reference_agrees_with_the_exact_solution(reference: Reference) -> None:
+    problem = reference.problem
     exact = problem.exact(*np.meshgrid(*reference.axes.values(), indexing="ij"))
-    assert exact is not None
-    solved = np.stack(list(reference.fields.values()))
-    error = np.linalg.norm(solved - exact) / np.linalg.norm(exact)
+    if exact is None:
+        pytest.skip("no exact solution is known: compared with other solvers in tests/problems")
+    error = worst_field_error(reference.values, exact)
     assert error <= reference.certified_error
-    assert error <= 1e-8
+    assert error <= 1e-8 or problem.name not in QUICK
 
 
 @pytest.mark.parametrize(
@@ -73,14 +98,19 @@ def test_reference_satisfies_the_equation(problem: Problem) -> None:
 
     Space derivatives of references are tested with the method of lines.
     """
-    reference = reference_for(problem)
+    if problem.order != 1:
+        pytest.skip("no equation of first order in time")
+    tolerance = None if problem.name in QUICK else 1e-7
+    reference = reference_for(problem, tolerance=tolerance)
     t = 0.37 * problem.domain.axis("t").upper
     step = 1e-4 * problem.domain.axis("t").length
     slope = (np.asarray(reference(t + step)) - np.asarray(reference(t - step))) / (2 * step)
     empty = AutogradDerivative([], {})
-    rate = np.array(problem.rates(list(np.asarray(reference(t))), empty), float)
-    # a second-order difference of step 3e-4 on oscillations of rate ~10: (10·3e-4)²/6 ≈ 2e-6
-    np.testing.assert_allclose(slope.ravel(), rate.ravel(), rtol=1e-4)
+    rate = np.array(problem.evolution.rates(list(np.asarray(reference(t))), empty), float)
+    # a second-order difference of step 3e-4 on oscillations of rate ~10: (10·3e-4)²/6 ≈ 2e-6;
+    # where terms cancel, a share of the largest
+    size = np.abs(rate).max()
+    np.testing.assert_allclose(slope.ravel(), rate.ravel(), rtol=1e-4, atol=1e-5 * size)
 
 
 def test_a_random_network_has_the_residual_that_autograd_finds(problem: Problem) -> None:
@@ -94,27 +124,17 @@ def test_a_random_network_has_the_residual_that_autograd_finds(problem: Problem)
     network = MLP(ansatz.inputs, ansatz.outputs, 7, 2)
     weights = torch.tensor(network.init_weights(rng))
     term = PhysicsTerm.at(problem, ansatz, points)
-    fast = residuals(network, weights, [term]).view(len(problem.fields), -1) * 16**0.5
+    fast = residuals(network, weights, [term]).view(problem.n_rows, -1) * 16**0.5
 
     axes = [axis.name for axis in problem.axes]
     leaves = {n: points[:, i].clone().requires_grad_(True) for i, n in enumerate(axes)}
-
-    def features(sign: float) -> torch.Tensor:
-        flipped = {n: sign * v if n in problem.odd else v for n, v in leaves.items()}
-        return ansatz._features(**flipped)
-
-    def network_at(sign: float) -> torch.Tensor:
-        return network.forward(weights, features(sign)[None], ("",))[0]
-
-    inner = (network_at(1) - network_at(-1)) / 2 if problem.odd else network_at(1)
-    scale = torch.tensor(problem.scales)
-    fields = ansatz._offset(**leaves) + scale * ansatz._multiplier(**leaves) * inner
-    d = AutogradDerivative(list(fields.unbind(-1)), leaves)
-    rates = problem.rates(d.fields, d)
-    slow = torch.stack(
-        [(d.take(k, "t") - r) / problem.scales[k] for k, r in enumerate(rates)]
-    ).detach()
-    torch.testing.assert_close(fast, slow, rtol=1e-9, atol=1e-9)
+    weights = weights.clone().requires_grad_(True)  # so that fields are followed by autograd
+    with torch.enable_grad():
+        batch = ansatz.batch(torch.stack(list(leaves.values()), -1))
+        fields = batch.fields(network.forward(weights, batch.inputs, ("",)))[0]
+        d = AutogradDerivative(list(fields.unbind(-1)), leaves)
+        slow = torch.stack(list(problem.in_units(problem.rows(d.fields, d)))).detach()
+    torch.testing.assert_close(fast, slow, rtol=1e-8, atol=1e-8 * float(slow.abs().max()))
 
 
 def test_problems_are_frozen(problem: Problem) -> None:

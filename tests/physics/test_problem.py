@@ -212,26 +212,31 @@ def test_a_name_that_is_none_is_refused(name: object) -> None:
         declare(name=name)
 
 
-@pytest.mark.parametrize("family", list(families), ids=lambda family: family.name)
-def test_starts_meet_edges_symmetries_and_exact_solutions(family: type[Problem]) -> None:
+@pytest.mark.parametrize(
+    "family",
+    [family for family in families if issubclass(family, Evolution)],
+    ids=lambda family: family.name,
+)
+def test_starts_meet_edges_symmetries_and_exact_solutions(family: type[Evolution]) -> None:
     problem = family()
-    grids = np.meshgrid(*(axis.grid(9) for axis in problem.domain.space), indexing="ij")
-    starts = problem.initial_fields(*grids)
-    for index, axis in enumerate(problem.domain.space):
+    box, room = problem.domain, 1e-14
+    grids = np.meshgrid(*(axis.grid(9) for axis in box.space), indexing="ij")
+    starts = [part + 0 * sum(grids, np.zeros(1)) for part in problem.initial_fields(*grids)]
+    at = {"t": box.axes[0].lower, **dict(zip(box.names[1:], grids, strict=True))}
+    for index, axis in enumerate(box.space):
         for field, start in enumerate(starts):
-            edge = problem.boundary.constant_edges(axis.name, field)
-            first, last = np.take(start, 0, index), np.take(start, -1, index)
-            if edge is not None:
-                # sin of a multiple of the rounded π: 1e-15
-                assert np.abs(first - edge[0]).max() < 1e-14
-                assert np.abs(last - edge[1]).max() < 1e-14
-            else:
-                assert np.abs(first - last).max() < 1e-14
+            if axis.name in problem.boundary.periodic:
+                assert np.abs(np.take(start, 0, index) - np.take(start, -1, index)).max() < room
             if axis.name in problem.odd:
-                assert np.abs(start + np.flip(start, index)).max() < 1e-14
-    exact = problem.exact(np.zeros(1), *grids) if grids else None
+                assert np.abs(start + np.flip(start, index)).max() < room
+            for edge in problem.boundary.edges:
+                if (edge.axis, edge.field, edge.b) == (axis.name, field, 0):
+                    value = edge.a * start - edge.value_at(at)
+                    # sin of a multiple of the rounded π: 1e-15
+                    assert np.abs(np.take(value, -1 if edge.upper else 0, index)).max() < room
+    exact = problem.exact(np.full(1, box.axes[0].lower), *grids) if grids else None
     if exact is not None:
-        assert np.abs(exact - np.stack(starts)).max() < 1e-14
+        assert np.abs(exact - np.stack(starts)).max() < room
 
 
 @pytest.mark.parametrize("family", [Burgers, Heat, HeatModes, Heat2D])

@@ -8,8 +8,8 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from pacpde.errors import InvalidValueError, SolverError
-from pacpde.physics import Axis, Evolution, Problem, families
-from pacpde.problems import Burgers, Heat, Heat2D, HeatModes, Lorenz
+from pacpde.physics import Axis, Evolution, Problem
+from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, HeatModes, Lorenz
 from pacpde.problems.burgers import cole_hopf
 from pacpde.reference import Reference, certificate, solve, worst_field_error
 from pacpde.reference.method_of_lines import MethodOfLines
@@ -20,13 +20,12 @@ def error_of(reference: Reference) -> float:
     return worst_field_error(reference.values, reference.problem.exact(*grid))
 
 
-def with_exact() -> list[Problem]:
-    problems = [family() for family in families if family.__module__.startswith("pacpde.problems")]
-    return [p for p in problems if p.exact(*(np.zeros(1) for _ in p.axes)) is not None]
-
-
-@pytest.mark.parametrize("problem", with_exact(), ids=str)
-def test_every_family_meets_its_exact_solution(problem: Problem) -> None:
+@pytest.mark.parametrize(
+    "problem",
+    [family() for family in (Burgers, BurgersPeriodic, Heat, HeatModes, Heat2D)],
+    ids=str,
+)
+def test_a_family_meets_its_exact_solution(problem: Problem) -> None:
     reference = solve(problem)
     # 1e-9 is the loosest default tolerance; the certificate may not promise more than is true.
     assert error_of(reference) <= reference.certified_error <= 1e-9
