@@ -1,6 +1,6 @@
 """Spectral nodes of one space axis: differentiation matrices and interpolation.
 
-Chebyshev–Gauss–Lobatto nodes where the edges are held, equidistant Fourier nodes where they are
+Chebyshev–Gauss–Lobatto nodes between two ends, equidistant Fourier nodes where an axis is
 periodic. An axis in which the problem is odd is solved on its upper half, with 0 at the middle:
 the nodes then cluster at the middle, where odd problems form their fronts.
 """
@@ -19,12 +19,12 @@ from pacpde.physics import Axis, Problem
 class SpaceAxis:
     """`size` spectral nodes on `axis`; `half` keeps its upper half only.
 
-    `edges` holds the fixed values at the first and last node, None where the axis is periodic.
+    `periodic`: Fourier nodes, the last of which lies before the upper end.
     """
 
     axis: Axis
     size: int
-    edges: tuple[float, float] | None
+    periodic: bool = False
     half: bool = False
 
     @property
@@ -33,34 +33,29 @@ class SpaceAxis:
 
     @property
     def kind(self) -> str:
-        if self.edges is None:
+        if self.periodic:
             return "Fourier"
         return "half-axis Chebyshev" if self.half else "Chebyshev"
 
     @cached_property
     def nodes(self) -> np.ndarray:
         """Coordinates, shape [size]."""
-        if self.edges is None:
+        if self.periodic:
             return self.lower + self.axis.length * np.arange(self.size) / self.size
         angles = np.pi * np.arange(self.size) / (self.size - 1)
         nodes = self.lower + (self.axis.upper - self.lower) * np.sin(angles / 2) ** 2
         nodes[-1] = self.axis.upper
         return nodes
 
-    @property
-    def inside(self) -> slice:
-        """The nodes that are unknown."""
-        return slice(None) if self.edges is None else slice(1, -1)
-
     def matrices(self, order: int) -> dict[int, np.ndarray]:
         """Differentiation matrices [size, size] of orders 1 to `order`."""
-        if self.edges is None:
+        if self.periodic:
             return _fourier_matrices(self.size, self.axis.length, order)
         return _chebyshev_matrices(self.size, self.axis.upper - self.lower, order)
 
     def interpolation(self, x: np.ndarray) -> np.ndarray:
         """Matrix [len(x), size] from values at the nodes to values at `x`."""
-        if self.edges is None:
+        if self.periodic:
             return _fourier_interpolation(self.nodes, self.axis.length, x)
         if not self.half:
             return _barycentric(self.nodes, x)
@@ -69,7 +64,7 @@ class SpaceAxis:
 
     def tail(self, values: np.ndarray, position: int) -> float:
         """Share of the highest four modes along array axis `position`: what is unresolved."""
-        if self.edges is None:
+        if self.periodic:
             modes = np.abs(rfft(values, axis=position))
         else:
             modes = np.abs(dct(values, type=1, axis=position))
@@ -78,19 +73,19 @@ class SpaceAxis:
 
 
 def space_axes(problem: Problem, sizes: Mapping[str, int]) -> tuple[SpaceAxis, ...]:
-    """The spectral nodes of every space axis of a problem, with `sizes[name]` nodes each."""
-    problem.check_classical("the solver of references")
-    result = []
-    for axis in problem.domain.space:
-        odd = axis.name in problem.odd
-        ends = problem.boundary.constant_edges(axis.name, 0)
-        edges: tuple[float, float] | None
-        if ends is None:
-            edges = (0.0, 0.0) if odd else None  # odd and periodic: 0 at the middle and the edge
-        else:
-            edges = (0.0 if odd else ends[0], ends[1])
-        result.append(SpaceAxis(axis, sizes[axis.name], edges, half=odd))
-    return tuple(result)
+    """The spectral nodes of every space axis of a problem, with `sizes[name]` nodes each.
+
+    An axis that is odd and periodic has 0 at the middle and at its ends, and is no Fourier one.
+    """
+    return tuple(
+        SpaceAxis(
+            axis,
+            sizes[axis.name],
+            periodic=axis.name in problem.boundary.periodic and axis.name not in problem.odd,
+            half=axis.name in problem.odd,
+        )
+        for axis in problem.domain.space
+    )
 
 
 def _chebyshev_matrices(size: int, length: float, order: int) -> dict[int, np.ndarray]:

@@ -1,116 +1,218 @@
 """A problem on the nodes of a tensor grid: rates, and their Jacobian derived by themselves."""
 
-from collections.abc import Mapping
-from functools import cached_property, reduce
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
 
-from pacpde.errors import InvalidValueError, named_numbers
+from pacpde.errors import InvalidValueError, SolverError, named_numbers
 from pacpde.physics import Problem
-from pacpde.physics.derivatives import ChannelDerivative, MatrixDerivative
+from pacpde.physics.derivatives import (
+    ChannelDerivative,
+    Derivative,
+    MatrixDerivative,
+    channel_names,
+)
+from pacpde.physics.elementary import Array
+from pacpde.reference.edge_rows import unknowns_of
+from pacpde.reference.field_nodes import FieldNodes
 from pacpde.reference.grid import SpaceAxis
+from pacpde.reference.stiffness import explicit_evaluations, oscillates
 from pacpde.runtime import gradients
+
+EXPLICIT_EVALUATIONS = 1e5  # of the right-hand side in space, that are fewer than Radau's work
 
 
 class MethodOfLines:
-    """∂u/∂t = rhs on the nodes of `space`; without space, the ODE itself.
+    """∂ᵏu/∂tᵏ = rhs on the nodes of `space`; without space, the ODE itself.
 
-    The state y [n] holds the unknown nodes of every field, field by field; nodes on held edges
-    are no unknowns and keep their values.
+    The state y [n] holds the unknowns of every field, field by field, and with k = 2 then those of
+    every ∂u/∂t. Conditions at the edges give the nodes from the unknowns (`FieldNodes`).
     """
 
     def __init__(self, problem: Problem, space: tuple[SpaceAxis, ...]) -> None:
+        if problem.boundary.points:
+            raise SolverError(
+                f"{problem} has values at points, which no solver of evolutions takes."
+            )
         self.problem = problem
         self.space = space
         time = problem.domain.axes[0]
         self.span = (time.lower, time.upper)
         self.shape = tuple(axis.size for axis in space)
-        self.inside = (slice(None), *(axis.inside for axis in space))
-        self.names = [name for name in problem.channels if "t" not in name]
-        self.matrices = {
-            axis.axis.name: axis.matrices(max(name.count(axis.axis.name) for name in self.names))
-            for axis in space
+        self.names = list(channel_names(problem.derivatives_read))
+        orders = {
+            axis.axis.name: max(name.count(axis.axis.name) for name in self.names) for axis in space
         }
+        self.matrices = {axis.axis.name: axis.matrices(orders[axis.axis.name]) for axis in space}
+        self.fields = [FieldNodes(own) for own in unknowns_of(problem, space, orders)]
+        self._known: dict[tuple[int, int, str, bool], np.ndarray] = {}
+        self.size = sum(field.size for field in self.fields)
         grids = np.meshgrid(*(axis.nodes for axis in space), indexing="ij", sparse=True)
         self.coordinates = {axis.axis.name: x for axis, x in zip(space, grids, strict=True)}
-        self.template = self._hold_edges(
-            self._shaped(problem.evolution.initial_fields(*grids), "initial")
-        )
-        self.start = self.template[self.inside].ravel()
-        scales = np.asarray(problem.scales, float).reshape(-1, *[1] * len(space))
-        self.scale = np.broadcast_to(scales, self.template.shape)[self.inside].ravel()
+        self.initial = [
+            self._shaped(part, "initial") for part in problem.evolution.initial_parts(*grids)
+        ]
+        self.start = np.concatenate([self._taken(part) for part in self.initial])
+        scales = [
+            np.full(field.size, scale)
+            for field, scale in zip(self.fields, problem.scales, strict=True)
+        ]
+        times = [problem.time_unit**-k for k in range(problem.order)]
+        self.scale = np.concatenate([factor * scale for factor in times for scale in scales])
 
     def rates(self, t: float, y: np.ndarray) -> np.ndarray:
         """dy/dt [n]."""
-        fields = list(self.unpack(y))
-        d = MatrixDerivative(fields, self.matrices, {"t": np.asarray(t), **self.coordinates})
-        return self._shaped(self.problem.evolution.rates(fields, d), "rhs")[self.inside].ravel()
+        fields, d = self._state(t, y)
+        rates = self._taken(self._shaped(self.problem.evolution.rates(fields, d), "rhs"))
+        return np.concatenate([y[self.size :], rates]) if self.problem.order > 1 else rates
 
     def jacobian(self, t: float, y: np.ndarray) -> np.ndarray:
         """∂(dy/dt)/∂y [n, n] = Σ over channels c of diag(∂rhs/∂c) · (matrix of c).
 
         The pointwise ∂rhs/∂c come from autograd over the channels, taken as leaves.
         """
-        count = len(self.problem.fields)
-        slopes = self._slopes(t, y)
-        size = len(y) // count
-        result = np.zeros((count, size, count, size))
-        for name, matrix in self._matrices_inside.items():
-            for row in range(count):
-                for column in range(count):
+        slopes = self.slopes(t, y)
+        result = np.zeros((len(y), len(y)))
+        ends = np.cumsum([0, *(field.size for field in self.fields)])
+        lower = len(y) - self.size  # first row of the rhs
+        for name in self.names:
+            columns = self.size if "t" in name else 0  # first column of the fields or their rates
+            for row in range(len(self.fields)):
+                for column in range(len(self.fields)):
                     pointwise = slopes[name][row][column]
                     if pointwise is None:
                         continue
-                    slope = pointwise.numpy()[self.inside[1:]].ravel()
-                    if matrix is None:
-                        result[row, np.arange(size), column, np.arange(size)] += slope
-                    else:
-                        result[row, :, column, :] += slope[:, None] * matrix
-        return result.reshape(len(y), len(y))
-
-    def unpack(self, y: np.ndarray) -> np.ndarray:
-        """The fields with their edges, shape [fields, nodes...]."""
-        full = self.template.copy()
-        full[self.inside] = y.reshape(full[self.inside].shape)
-        return full
-
-    @cached_property
-    def _matrices_inside(self) -> dict[str, np.ndarray | None]:
-        """Channel → its matrix between unknown nodes; None for the field itself."""
-        matrices: dict[str, np.ndarray | None] = {"": None}
-        for name in self.names:
-            if name:
-                matrices[name] = reduce(np.kron, [self._factor(axis, name) for axis in self.space])
-        return matrices
-
-    def _factor(self, axis: SpaceAxis, name: str) -> np.ndarray:
-        order = name.count(axis.axis.name)
-        matrix = self.matrices[axis.axis.name][order] if order else np.eye(axis.size)
-        return np.ascontiguousarray(matrix[axis.inside, axis.inside])
-
-    def check(self) -> None:
-        """Refuse a start, or rates at the start, that are not finite."""
-        nodes = {axis.axis.name: axis.nodes for axis in self.space}
-        time = {"t": np.array(self.span[0])}
-        check_finite(self.problem, "initial", self.template, nodes)
-        check_finite(self.problem, "rhs", self._rates_at_start(), nodes, time)
-
-    def _rates_at_start(self) -> np.ndarray:
-        with np.errstate(all="ignore"):
-            rates = self.rates(self.span[0], self.start)
-        result = np.zeros_like(self.template)
-        result[self.inside] = rates.reshape(result[self.inside].shape)
+                    block = result[
+                        lower + ends[row] : lower + ends[row + 1],
+                        columns + ends[column] : columns + ends[column + 1],
+                    ]
+                    self._add(block, pointwise.numpy(), row, column, name.replace("t", ""))
+        if lower:
+            result[np.arange(lower), np.arange(lower) + lower] = 1.0
         return result
 
+    def unpack(self, t: float, y: np.ndarray) -> np.ndarray:
+        """The fields at all nodes, shape [fields, nodes...]."""
+        return np.stack(self._at_nodes(t, y[: self.size]))
+
+    def states(self, t: float, y: np.ndarray) -> np.ndarray:
+        """The fields and, with order 2, their ∂/∂t at all nodes, [order, fields, nodes...]."""
+        parts = y.reshape(self.problem.order, self.size)
+        return np.stack([self._at_nodes(t, part, k > 0) for k, part in enumerate(parts)])
+
+    def check(self) -> None:
+        """Refuse a start, edge values, or rates at the start, that are not finite."""
+        nodes = {axis.axis.name: axis.nodes for axis in self.space}
+        time = {"t": np.array(self.span[0])}
+        for part in self.initial:
+            check_finite(self.problem, "initial", np.stack(part), nodes)
+        with np.errstate(all="ignore"):
+            fields = self.unpack(self.span[0], self.start)
+            rates = self.rates(self.span[0], self.start)[-self.size :]
+        check_finite(self.problem, "conditions", fields, nodes, time)
+        for k, (field, rate) in enumerate(zip(self.fields, self._split(rates), strict=True)):
+            places = [own.points for own in field.unknowns]
+            check_finite(
+                self.problem, "rhs", rate.reshape(1, *field.shape),
+                dict(zip(nodes, places, strict=True)), time, self.problem.fields[k : k + 1],
+            )  # fmt: skip
+
+    def _at_nodes(self, t: float, y: np.ndarray, derivative: bool = False) -> list[np.ndarray]:
+        return [
+            field.at_nodes(t, part, derivative)
+            for field, part in zip(self.fields, self._split(y), strict=True)
+        ]
+
+    def _split(self, y: np.ndarray) -> list[np.ndarray]:
+        return np.split(y, np.cumsum([field.size for field in self.fields])[:-1])
+
+    def _taken(self, values: Sequence[np.ndarray]) -> np.ndarray:
+        """The unknowns of every field from values at the nodes."""
+        return np.concatenate(
+            [field.taken(part) for field, part in zip(self.fields, values, strict=True)]
+        )
+
+    @cached_property
+    def explicit(self) -> bool:
+        """Whether its fastest motions are oscillations, slow enough for an explicit method."""
+        return (
+            bool(self.space)
+            and oscillates(self)
+            and explicit_evaluations(self) < EXPLICIT_EVALUATIONS
+        )
+
+    @cached_property
+    def cost(self) -> int:
+        """Products of one evaluation of the rates, about."""
+        return max(len(self.start) * max(sum(self.shape), 1), len(self.start))
+
+    @cached_property
+    def _reads_rates(self) -> bool:
+        return any("t" in name for name in self.names)
+
+    @cached_property
+    def _reads_edge_rates(self) -> bool:
+        return any("t" in name and len(name) > 1 for name in self.names) or not all(
+            field.at_some_nodes for field in self.fields
+        )
+
+    def _state(self, t: float, y: np.ndarray) -> tuple[list[np.ndarray], Derivative]:
+        """The fields at the nodes, and their derivatives."""
+        coordinates = {"t": np.asarray(t), **self.coordinates}
+        fields = self._at_nodes(t, y[: self.size])
+        d = MatrixDerivative(fields, self.matrices, coordinates)
+        if not self._reads_rates:
+            return fields, d
+        if self._reads_edge_rates:
+            rates = self._at_nodes(t, y[self.size :], derivative=True)
+        else:  # those of the edges have no effect on the unknowns
+            rates = [np.zeros(self.shape) for _ in self.fields]
+            for field, rate, part in zip(
+                self.fields, rates, self._split(y[self.size :]), strict=True
+            ):
+                rate[field.inside] = part.reshape(field.shape)
+        return fields, _WithRates(d, MatrixDerivative(rates, self.matrices))
+
+    def _add(self, block: np.ndarray, pointwise: np.ndarray, at: int, own: int, name: str) -> None:
+        """Add P · diag(pointwise) · D · E, D a derivative in space, to a block of the Jacobian."""
+        rows = self.fields[at]
+        if not rows.at_some_nodes:
+            matrix = self._matrix(own, own, name, all_nodes=True)
+            product = pointwise.reshape(-1, 1) * matrix
+            block += rows.taken(product.reshape(*self.shape, -1)).reshape(block.shape)
+            return
+        slope = rows.taken(pointwise)
+        if not name and self._kinds[at] == self._kinds[own]:
+            index = np.arange(rows.size)
+            block[index, index] += slope
+        else:
+            block += slope[:, None] * self._matrix(self._kinds[at], self._kinds[own], name)
+
+    @cached_property
+    def _kinds(self) -> list[int]:
+        """For every field the first one whose nodes depend on its unknowns in the same way."""
+        return [
+            next(k for k, first in enumerate(self.fields) if first.same_as(field))
+            for field in self.fields
+        ]
+
+    def _matrix(self, at: int, own: int, name: str, all_nodes: bool = False) -> np.ndarray:
+        """A derivative of one field at the unknowns of another, or at all nodes."""
+        key = at, own, name, all_nodes
+        if key not in self._known:
+            rows = None if all_nodes else self.fields[at]
+            self._known[key] = self.fields[own].matrix(rows, self.matrices, name)
+        return self._known[key]
+
     @gradients()
-    def _slopes(self, t: float, y: np.ndarray) -> dict[str, list[list[torch.Tensor | None]]]:
+    def slopes(self, t: float, y: np.ndarray) -> dict[str, list[list[torch.Tensor | None]]]:
         """∂(rate of field i)/∂(channel of field j) as slopes[channel][i][j], None where 0.
 
         The caller may have switched torch's gradients off.
         """
-        fields = list(self.unpack(y))
-        d = MatrixDerivative(fields, self.matrices)
+        fields, d = self._state(t, y)
         leaves = {
             name: [
                 torch.tensor(d.take(j, name) if name else fields[j], device="cpu").requires_grad_()
@@ -123,7 +225,7 @@ class MethodOfLines:
         }
         coordinates["t"] = torch.tensor(t, dtype=torch.float64, device="cpu")
         rates = self.problem.evolution.rates(
-            leaves[""], ChannelDerivative(leaves, tuple(self.coordinates), coordinates)
+            leaves[""], ChannelDerivative(leaves, d.axes, coordinates)
         )
         flat = [leaf for name in self.names for leaf in leaves[name]]
         rows = [_pointwise(rate, flat) for rate in rates]
@@ -133,7 +235,7 @@ class MethodOfLines:
             for k, name in enumerate(self.names)
         }
 
-    def _shaped(self, parts: tuple[object, ...], where: str) -> np.ndarray:
+    def _shaped(self, parts: tuple[object, ...], where: str) -> list[np.ndarray]:
         """One array over the nodes from what `rhs` or `initial` gave for each field."""
         arrays = []
         for part, field in zip(parts, self.problem.fields, strict=True):
@@ -145,15 +247,18 @@ class MethodOfLines:
                     f"expected a number or an array of the shape {self.shape} of the coordinates: "
                     "write it with plain arithmetic of the fields and coordinates."
                 ) from error
-        return np.stack(arrays)
+        return arrays
 
-    def _hold_edges(self, fields: np.ndarray) -> np.ndarray:
-        result = fields.astype(float)
-        for position, axis in enumerate(self.space, start=1):
-            if axis.edges is not None:
-                for index, value in zip((0, -1), axis.edges, strict=True):
-                    result[(slice(None),) * position + (index,)] = value
-        return result
+
+class _WithRates(Derivative):
+    """Derivatives of the fields, and of their ∂/∂t where "t" is named."""
+
+    def __init__(self, fields: MatrixDerivative, rates: MatrixDerivative) -> None:
+        super().__init__(fields.fields, ("t", *fields.axes), fields.coordinates)
+        self.parts = fields, rates
+
+    def take(self, field: int, axes: str) -> Array:
+        return self.parts[axes.count("t")].take(field, axes.replace("t", ""))
 
 
 def check_finite(
@@ -162,6 +267,7 @@ def check_finite(
     values: np.ndarray,
     grid: Mapping[str, np.ndarray],
     besides: Mapping[str, np.ndarray] | None = None,
+    fields: Sequence[str] | None = None,
 ) -> None:
     """Refuse values [fields, grid...] of `initial` or `rhs` that are not finite, with the place."""
     if np.isfinite(values).all():
@@ -171,8 +277,8 @@ def check_finite(
     at = named_numbers(place, " = ")
     raise InvalidValueError(
         f"{problem}: {where} gives {values[(field, *node)]} for the field "
-        f"{problem.fields[field]!r}{f' at {at}' if at else ''}: it must be finite in the whole "
-        "domain."
+        f"{(fields or problem.fields)[field]!r}{f' at {at}' if at else ''}: it must be finite in "
+        "the whole domain."
     )
 
 

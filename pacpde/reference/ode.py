@@ -19,18 +19,31 @@ Rates = Callable[[float, np.ndarray], np.ndarray]
 
 
 class SemiDiscrete(Protocol):
-    """dy/dt = rates(t, y), y [n]: an ODE, or a PDE on the nodes of `space`."""
+    """dy/dt = rates(t, y), y [n]: an ODE, or a PDE on the nodes of `space`.
+
+    Attributes:
+        explicit: whether an explicit method suits a PDE, whose fastest motions oscillate.
+        cost: of one evaluation of the rates, in products of numbers.
+    """
 
     space: tuple[SpaceAxis, ...]
     span: tuple[float, float]
     start: np.ndarray
     scale: np.ndarray
 
+    @property
+    def explicit(self) -> bool: ...
+
+    @property
+    def cost(self) -> int: ...
+
     def rates(self, t: float, y: np.ndarray) -> np.ndarray: ...
 
     def jacobian(self, t: float, y: np.ndarray) -> np.ndarray: ...
 
-    def unpack(self, y: np.ndarray) -> np.ndarray: ...
+    def unpack(self, t: float, y: np.ndarray) -> np.ndarray: ...
+
+    def states(self, t: float, y: np.ndarray) -> np.ndarray: ...
 
     def check(self) -> None: ...
 
@@ -47,15 +60,15 @@ class EffortError(IntegrationError):
 class Effort:
     """The cost that several integrations together may still have.
 
-    Counted in evaluations of the right-hand side, each times the square of the number of unknowns:
-    what products with dense matrices cost. It depends on no clock, so that a search ends at the
-    same place on every machine.
+    Counted in products of numbers: for every evaluation of the right-hand side those of the rates,
+    and with Radau the square of the number of unknowns, which dense matrices cost. It depends on no
+    clock, so that a search ends at the same place on every machine.
     """
 
     left: float
 
-    def spend(self, unknowns: int) -> None:
-        self.left -= unknowns**2
+    def spend(self, products: int) -> None:
+        self.left -= products
         if self.left < 0:
             raise EffortError
 
@@ -71,7 +84,15 @@ class Integrated:
 
     def __call__(self, t: np.ndarray) -> np.ndarray:
         """The fields at the nodes of space, shape [len(t), fields, nodes...]."""
-        return np.stack([self.system.unpack(y) for y in self.solution(t).T])
+        return self._each(self.system.unpack, t)
+
+    def states(self, t: np.ndarray) -> np.ndarray:
+        """The fields and, with order 2, their ∂/∂t, [len(t), order, fields, nodes...]."""
+        return self._each(self.system.states, t)
+
+    def _each(self, unpack: Rates, t: np.ndarray) -> np.ndarray:
+        states = self.solution(t).T
+        return np.stack([unpack(float(time), y) for time, y in zip(t, states, strict=True)])
 
 
 def integrate(
@@ -82,18 +103,21 @@ def integrate(
 ) -> Integrated:
     """Integrate over the whole span; absolute tolerance `rtol` times the fields' scales.
 
-    Space: Radau IIA (Hairer & Wanner 1996, order 5, L-stable) with the analytic Jacobian. No
-    space: DOP853 (Hairer, Nørsett & Wanner 1993, order 8), or Radau where that is stiff.
+    What diffuses: Radau IIA (Hairer & Wanner 1996, order 5, L-stable) with the analytic Jacobian.
+    What oscillates, and no space: DOP853 (Hairer, Nørsett & Wanner 1993, order 8), or Radau where
+    that is stiff.
 
     Steps are at most half the span times rtol^(1/8): the error estimate of Radau is blind in very
     stiff components, where two tolerances would otherwise give the same large steps. An estimate
     may be blind elsewhere too: where `coarse` are the steps of another solution, every step is
     shorter than its step there, so that the two do not share what such a step has done.
     """
-    if system.space:
+    system.check()
+    if system.space and not system.explicit:
         return _run(system, Radau, rtol, EVALUATIONS, effort, coarse)
+    limit = EVALUATIONS if system.space else EXPLICIT_EVALUATIONS
     try:
-        return _run(system, DOP853, rtol, EXPLICIT_EVALUATIONS, effort, coarse)
+        return _run(system, DOP853, rtol, limit, effort, coarse)
     except _TooLongError:
         return _run(system, Radau, rtol, EVALUATIONS, effort, coarse)
 
@@ -113,11 +137,11 @@ def _run(
     name = method.__name__
     options: dict[str, Any] = {} if method is DOP853 else {"jac": _finite(system.jacobian)}
     options["max_step"] = (system.span[1] - system.span[0]) * rtol**0.125 / 2
-    system.check()
+    products = len(system.start) ** 2 if method is Radau else system.cost
     try:
         with np.errstate(all="ignore"):
             result = solve_ivp(
-                _counted(system.rates, limit, effort), system.span, system.start,
+                _counted(system.rates, limit, effort, products), system.span, system.start,
                 method=method if coarse is None else _shorter(method, coarse),
                 rtol=rtol, atol=rtol * system.scale, dense_output=True, **options,
             )  # fmt: skip
@@ -161,7 +185,7 @@ def _finite(jacobian: Rates) -> Rates:
     return checked
 
 
-def _counted(rates: Rates, limit: int, effort: Effort | None) -> Rates:
+def _counted(rates: Rates, limit: int, effort: Effort | None, products: int) -> Rates:
     used = 0
 
     def counting(t: float, y: np.ndarray) -> np.ndarray:
@@ -170,7 +194,7 @@ def _counted(rates: Rates, limit: int, effort: Effort | None) -> Rates:
         if used > limit:
             raise _TooLongError(f"{limit} evaluations were used up at t = {t:.6g}")
         if effort is not None:
-            effort.spend(len(y))
+            effort.spend(products)
         return rates(t, y)
 
     return counting

@@ -67,6 +67,7 @@ class Probes:
         self.size, self.enough = size, enough
         self.system = cast(MethodOfLines, integrated.system)
         self.space = self.system.space
+        self.span = self.system.span[1] - self.system.span[0]
         self.rng = generator(0, "probes")
         dimensions = min(len(self.space), len(POINTS) - 1)
         self.points, self.lines = POINTS[dimensions], LINES[dimensions]
@@ -95,7 +96,7 @@ class Probes:
         if feature.what == START:
             error = feature.height * feature.share**0.5 / size
         else:
-            span = self.system.span[1] - self.system.span[0]
+            span = self.span**self.problem.order
             error = SAFETY * span * feature.height * feature.share / size
         return MissedFeature(
             float(error), feature.what, worst, min(1.0, shares[worst]), feature.place
@@ -106,14 +107,16 @@ class Probes:
         dimensions = min(len(self.space), len(POINTS) - 1)
         count, points = (LINES[2], POINTS[2]) if dimensions > 1 else (2, POINTS[0])
         place = self._places(count, axis)
-        tally = Tally("start", len(self.problem.fields), 2)
+        parts = self.problem.order
+        tally = Tally("start", parts * len(self.problem.fields), 2)
         for _, lines in self._chunks(axis, _cells(axis), count, points, place):
             on_nodes = self._start(lines, lines.nodes)
             on_probes = self._start(lines, lines.offsets)
             tally.add(
                 lines, [p - n @ lines.weights for n, p in zip(on_nodes, on_probes, strict=True)]
             )
-        return tally.worst(1 / self.size)
+        # a wrong ∂u/∂t at the start moves u by its product with the span at most
+        return tally.worst(np.concatenate([self.span**part / self.size for part in range(parts)]))
 
     def in_space(self, axis: SpaceAxis) -> MissedFeature:
         """The right-hand side along the solution, between the nodes of one space axis."""
@@ -122,7 +125,7 @@ class Probes:
         place = {"t": self._times(self.lines), **self._places(self.lines, axis)}
 
         def channels(_: np.ndarray, lines: Lines) -> Channels:
-            nodal = self.integrated(lines.place["t"])
+            nodal = self.integrated.states(lines.place["t"])
             result = {}
             for name in self.system.names:
                 values = self._on_lines(self._derivative(nodal, name), name, axis, lines)
@@ -136,7 +139,7 @@ class Probes:
         """The right-hand side within the steps, at random places, with its fields held."""
         steps = self.integrated.steps
         count = int(np.clip(self.points // (4 * len(steps)), 4, self.lines))
-        nodal = self.integrated(self._times(count))
+        nodal = self.integrated.states(self._times(count))
         node = [self.rng.integers(0, axis.size, count) for axis in self.space]
         where: tuple[Any, ...] = (np.arange(count), slice(None), *node)
         fields = {name: self._derivative(nodal, name)[where] for name in self.system.names}
@@ -155,7 +158,11 @@ class Probes:
 
         def channels(_: np.ndarray, lines: Lines) -> Channels:
             at = lines.along(lines.nodes)
-            return {"": [values.reshape(at.shape) for values in self.integrated(at.ravel()).T]}
+            states = self.integrated.states(at.ravel())
+            return {
+                name: [values.reshape(at.shape) for values in states[:, name.count("t")].T]
+                for name in self.system.names
+            }
 
         return self._rates(None, self.integrated.steps, 1, {}, channels)
 
@@ -168,7 +175,7 @@ class Probes:
         channels: OnNodes,
     ) -> MissedFeature:
         """What the right-hand side has between the nodes of its cells, in the mean."""
-        scale = SAFETY * (self.system.span[1] - self.system.span[0]) / self.size
+        scale = SAFETY * self.span**self.problem.order / self.size
         chunks = list(self._chunks(axis, cells, count, self.points, place))
         worst = MissedFeature()
         for without_rounding in (False, True):
@@ -212,10 +219,15 @@ class Probes:
     def _start(self, lines: Lines, offsets: np.ndarray) -> list[np.ndarray]:
         at = lines.coordinates(offsets)
         space = [at[axis.axis.name] for axis in self.space]
-        return initial_at(self.problem.evolution, space, at[lines.axis].shape)
+        return initial_at(self.problem.evolution, space, at[lines.axis].shape, self.problem.order)
 
     def _derivative(self, nodal: np.ndarray, name: str) -> np.ndarray:
-        """A derivative at the nodes of fields [lines, fields, nodes...]."""
+        """A derivative at the nodes, [lines, fields, nodes...].
+
+        Args:
+            nodal: the fields and their ∂/∂t, [lines, order, fields, nodes...].
+        """
+        nodal = nodal[:, name.count("t")]
         for position, axis in enumerate(self.space, start=2):
             order = name.count(axis.axis.name)
             if order:
@@ -281,4 +293,4 @@ class Probes:
 
 def _cells(axis: SpaceAxis) -> np.ndarray:
     """The nodes, and the upper end of a periodic axis, whose last node lies before it."""
-    return axis.nodes if axis.edges is not None else np.append(axis.nodes, axis.axis.upper)
+    return axis.nodes if not axis.periodic else np.append(axis.nodes, axis.axis.upper)

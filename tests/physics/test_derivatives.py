@@ -28,7 +28,7 @@ def wavy(number: int, **coordinates: torch.Tensor) -> torch.Tensor:
 def test_equations_agree_between_channels_autograd_and_matrices(family: type[Problem]) -> None:
     problem = family()
     number, space = len(problem.fields), problem.domain.space
-    nodes = [SpaceAxis(axis, 20 if len(space) > 1 else 30, (0.0, 0.0)) for axis in space]
+    nodes = [SpaceAxis(axis, 20 if len(space) > 1 else 30) for axis in space]
     grids = np.meshgrid(*(axis.nodes for axis in nodes), indexing="ij")
     shape = grids[0].shape if grids else (1,)
     flat = [torch.full((int(np.prod(shape)),), 0.4, dtype=torch.float64)]

@@ -1,0 +1,79 @@
+"""Whether an explicit method suits a semi-discrete problem: its fastest motions oscillate.
+
+Frozen at some nodes, rhs is linear in the fields and their derivatives, and a wave exp(iξx) of the
+shortest length that the grid has grows like exp(λt), λ the eigenvalues of its symbol. Waves,
+advection, Schrödinger and KdV have imaginary ones; what diffuses has negative ones.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pacpde.runtime import generator
+
+if TYPE_CHECKING:
+    from pacpde.reference.method_of_lines import MethodOfLines
+
+NODES = 64  # at most, at which the symbol is taken
+DIRECTIONS = 8  # of waves, where there are several axes
+REACH = 6.0  # of a step of DOP853, over the largest eigenvalue: where it is stable
+STAGES = 12  # evaluations of a step
+GROWTHS = 40  # of a vector by the Jacobian, which tell its largest eigenvalue
+DECAY = 1e-3  # of the largest frequency: a decay below it is none
+SLOW = 10.0  # decay over the span, that is none either
+
+
+def oscillates(system: "MethodOfLines") -> bool:
+    """Whether the fastest waves of a problem in space oscillate much faster than they decay."""
+    with np.errstate(all="ignore"):
+        symbol = _symbol(system)
+    if not np.isfinite(symbol).all():
+        return False
+    eigenvalues = np.linalg.eigvals(symbol)
+    frequency = np.abs(eigenvalues.imag).max()
+    slow = SLOW / (system.span[1] - system.span[0])
+    decay = np.abs(eigenvalues.real).max()
+    return bool(frequency > 0 and decay <= max(DECAY * frequency, slow))
+
+
+def explicit_evaluations(system: "MethodOfLines") -> float:
+    """Of the right-hand side that DOP853 needs to be stable over the whole span, about."""
+    matrix = system.jacobian(system.span[0], system.start)
+    vector = generator(0, "growth").standard_normal(len(matrix))
+    growths = []
+    for _ in range(GROWTHS):
+        vector = matrix @ (vector / np.linalg.norm(vector))
+        growths.append(np.linalg.norm(vector))
+    largest = np.exp(np.mean(np.log(growths[GROWTHS // 2 :])))
+    return float(largest * (system.span[1] - system.span[0]) * STAGES / REACH)
+
+
+def _symbol(system: "MethodOfLines") -> np.ndarray:
+    """∂(dy/dt)/∂y at some nodes for waves in some directions, [waves, nodes, n, n]."""
+    count, order = len(system.problem.fields), system.problem.order
+    slopes = system.slopes(system.span[0], system.start)
+    nodes = int(np.prod(system.shape))
+    rng = generator(0, "symbol")
+    chosen = rng.choice(nodes, min(NODES, nodes), replace=False)
+    waves = _shortest_waves(system, rng)
+    symbol = np.zeros((len(waves), len(chosen), order * count, order * count), complex)
+    if order == 2:
+        symbol[:, :, range(count), range(count, 2 * count)] = 1.0
+    names = [axis.axis.name for axis in system.space]
+    for name, rows in slopes.items():
+        factor = np.prod([(1j * waves[:, k]) ** name.count(x) for k, x in enumerate(names)], axis=0)
+        for row, columns in enumerate(rows):
+            for column, slope in enumerate(columns):
+                if slope is not None:
+                    at = (order - 1) * count + row, name.count("t") * count + column
+                    symbol[:, :, *at] += factor[:, None] * slope.numpy().ravel()[chosen]
+    return symbol
+
+
+def _shortest_waves(system: "MethodOfLines", rng: np.random.Generator) -> np.ndarray:
+    """Wave numbers of the shortest waves of the grid, [directions, axes]."""
+    shortest = np.array([np.pi / np.diff(axis.nodes).min() for axis in system.space])
+    if len(shortest) == 1:
+        return shortest[None]
+    directions = rng.normal(size=(DIRECTIONS, len(shortest)))
+    return np.asarray(shortest * directions / np.linalg.norm(directions, axis=1, keepdims=True))
