@@ -18,8 +18,9 @@ from pacpde.files import atomic_write, collect_leftovers
 from pacpde.physics import Problem
 from pacpde.physics.fingerprint import family_classes, probe, source_files, source_hash
 from pacpde.reading import TEXT, parse_json, read_bytes
-from pacpde.reference import Reference, solve
-from pacpde.reference.certificate import LOOSEST, Progress, not_certified, tolerances
+from pacpde.reference import Reference
+from pacpde.reference.certificate import Progress, not_certified, tolerances
+from pacpde.reference.solvers import solve_or_exact
 
 SOLVER = 2  # raise it with every change that should make references anew
 
@@ -61,7 +62,7 @@ def _best(problem: Problem, target: float, progress: Progress) -> Reference:
             progress(f"no cache at {folder} ({error}): the reference is computed anew")
             key = None
     if key is None:
-        return solve(problem, tolerance=target, loosest=LOOSEST, progress=progress)
+        return solve_or_exact(problem, target, progress)
     # the second is for where another user's file can be neither read nor replaced
     user = os.getuid() if hasattr(os, "getuid") else "own"
     places = [folder / f"{problem.name}-{key}{own}" for own in ("", f".{user}")]
@@ -98,7 +99,7 @@ def _solve_and_store(
     """Solve, and keep what comes of it at the first place that takes it."""
     collect_leftovers(places[0].parent)
     try:
-        reference = solve(problem, tolerance=target, loosest=LOOSEST, progress=progress)
+        reference = solve_or_exact(problem, target, progress)
     except SolverError as error:
         content = json.dumps({"failed": str(error)})
         _store(places, ".json", lambda file: _write_text(content, file), progress)

@@ -103,8 +103,9 @@ def _write_fields(file: h5py.File, reference: Reference) -> None:
 def _write_dense(file: h5py.File, reference: Reference) -> None:
     dense = file.create_group("dense")
     dense.attrs["degree"] = DEGREE
-    dense.create_dataset("times", data=reference.dense.times)
-    dense.create_dataset("values", data=reference.dense.values)
+    dense.attrs["form"] = reference.dense.form
+    for name, values in reference.dense.arrays().items():
+        dense.create_dataset(name, data=values)
 
 
 def _write_labels(file: h5py.File, labels: Labels) -> None:

@@ -60,8 +60,8 @@ def grading_reference(
     if isinstance(reference, Reference):
         if not same_problem(reference.problem, problem):
             raise InvalidValueError(
-                f"the reference solves {reference.problem} up to t = {_end(reference.problem):g}, "
-                f"expected {problem} up to t = {_end(problem):g}: solve that, or give none."
+                f"the reference solves {reference.problem}{reference.problem.span_text}, expected "
+                f"{problem}{problem.span_text}: solve that, or give none."
             )
         return reference
     if reference != AUTO:
@@ -180,10 +180,6 @@ def _file_hash(file: Path) -> str:
             f"the reference {str(file)!r} cannot be read ({error.strerror}): give auto, none or a "
             "file of `pacpde solve`."
         ) from error
-
-
-def _end(problem: Problem) -> float:
-    return problem.domain.axes[0].upper
 
 
 def _after(seconds: float, log: Log) -> Log:

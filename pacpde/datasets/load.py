@@ -1,5 +1,6 @@
 """Read a dataset (a certified reference, perhaps labels) from an HDF5 file."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from pacpde.physics import Problem, families
 from pacpde.physics.fingerprint import check_unchanged, family_difference, same_problem
 from pacpde.reading import parse_json
 from pacpde.reference import Reference
+from pacpde.reference.box import BoxSolution
 from pacpde.reference.dense import DEGREE, DenseSolution
+from pacpde.reference.exact import ExactSolution
 from pacpde.reference.grid import space_axes
+from pacpde.reference.nodal import NodalSolution, nodal_axes
 
 
 def load(path: str | Path, problem: Problem | None = None) -> Dataset:
@@ -89,8 +93,7 @@ def _check_problem(stored: Problem, expected: Problem, path: Path) -> None:
     elif stored.coefficients != expected.coefficients:
         differs = f"{stored}, expected {expected}"
     else:
-        ends = [problem.domain.axes[0].upper for problem in (stored, expected)]
-        differs = f"{stored} up to t = {ends[0]:g}, expected up to t = {ends[1]:g}"
+        differs = f"{stored}{stored.span_text}, expected{expected.span_text}"
     raise DataFileError(f"{path} holds {differs}.")
 
 
@@ -99,12 +102,11 @@ def _reference(file: h5py.File, problem: Problem) -> Reference:
     axes = {name: _numbers(file, f"axes/{name}", 1) for name in names}
     shape = tuple(len(axis) for axis in axes.values())
     on_grid = {name: _numbers(file, f"fields/{name}", len(names)) for name in fields}
-    times, values = _numbers(file, "dense/times", 1), _numbers(file, "dense/values", len(names) + 1)
-    if any(field.shape != shape for field in on_grid.values()) or (
-        values.shape[:2] != (len(times), len(fields)) or len(times) % DEGREE != 1
-    ):
-        raise ValueError("its axes, fields and dense values do not fit each other")
-    sizes = dict(zip(names[1:], values.shape[2:], strict=True))
+    if any(field.shape != shape for field in on_grid.values()):
+        raise ValueError("its axes and fields do not fit each other")
+    form = str(_own(file, "dense", h5py.Group).attrs.get("form", DenseSolution.form))
+    if form not in FORMS:
+        raise ValueError(f"its dense values have the unknown form {form!r}")
     return Reference(
         problem=problem,
         axes=axes,
@@ -113,8 +115,38 @@ def _reference(file: h5py.File, problem: Problem) -> Reference:
         solver=str(file.attrs["solver"]),
         tolerances=parse_json(file.attrs["tolerances"]),
         seconds=float(file.attrs["seconds"]),
-        dense=DenseSolution(times, space_axes(problem, sizes), values),
+        dense=FORMS[form](file, problem),
     )
+
+
+def _pieces(file: h5py.File, problem: Problem) -> BoxSolution:
+    names, fields = problem.domain.names, problem.fields
+    times, values = _numbers(file, "dense/times", 1), _numbers(file, "dense/values", len(names) + 1)
+    if values.shape[:2] != (len(times), len(fields)) or len(times) % DEGREE != 1:
+        raise ValueError("its fields and dense values do not fit each other")
+    sizes = dict(zip(names[1:], values.shape[2:], strict=True))
+    return DenseSolution(times, space_axes(problem, sizes), values)
+
+
+def _nodes(file: h5py.File, problem: Problem) -> BoxSolution:
+    names = problem.domain.names
+    values = _numbers(file, "dense/values", len(names) + 1)
+    sizes = dict(zip(names, values.shape[1:], strict=True))
+    axes = nodal_axes(problem, sizes)
+    if values.shape != (len(problem.fields), *(axis.size for axis in axes)):
+        raise ValueError("its fields and dense values do not fit each other")
+    return NodalSolution(axes, values)
+
+
+def _exact(file: h5py.File, problem: Problem) -> BoxSolution:
+    return ExactSolution(problem)
+
+
+FORMS: dict[str, Callable[[h5py.File, Problem], BoxSolution]] = {
+    DenseSolution.form: _pieces,
+    NodalSolution.form: _nodes,
+    ExactSolution.form: _exact,
+}
 
 
 def _labels(file: h5py.File) -> Labels | None:

@@ -200,6 +200,12 @@ class Problem(ABC):
         return self.domain.axis("t").length / Domain(self.axes).axis("t").length
 
     @property
+    def span_text(self) -> str:
+        """The end of the time span, as in " up to t = 1"; "" without a time."""
+        time = self.domain.time
+        return "" if time is None else f" up to t = {time.upper:g}"
+
+    @property
     def time_unit(self) -> float:
         """The unit of time in a fit: `time_scale`, else the time span; 1 without a time."""
         time = self.domain.time

@@ -42,33 +42,29 @@ def default_tolerance(problem: Problem) -> float:
 
 
 @gradients()
-def solve(
-    problem: Problem,
-    *,
-    tolerance: float | None = None,
-    loosest: float | None = None,
-    progress: Progress | None = None,
+def solve_by_lines(
+    problem: Problem, target: float, accepted: float, progress: Progress
 ) -> Reference:
-    """The reference solution of a problem, certified to `tolerance` (relative L2).
+    """The reference solution of an evolution by the method of lines.
 
     Levels refine the grid, and the tolerance of the integrator once the grid is in sight. The
     difference of two levels that differ in both is the error of the coarser one; it is certified
-    for the finer one, which is returned. Its floor is a tenth of `tolerance`, so it is never 0.
+    for the finer one, which is returned. Its floor is a tenth of `target`, so it is never 0.
 
     Args:
-        loosest: where `tolerance` is not met, the best certificate is taken if it is at most this;
+        accepted: where `target` is not met, the best certificate is taken if it is at most this;
             `certified_error` says what it is.
         progress: called with a sentence after every level.
 
     Raises:
         SolverError: the solution does not reach the end of the span, or no two levels agree.
     """
-    target, accepted = tolerances(problem, tolerance, loosest)
-    search = _Search(problem, target, progress or (lambda message: None))
+    search = _Search(problem, target, progress)
     search.run()
     best = search.best()
     if best is None or best.error > accepted:
-        raise SolverError(search.sentence(best))
+        kind = SolverError if search.levels or search.pairs else NoSolutionError
+        raise kind(search.sentence(best))
     limit = search.reason if best.error > target else None
     return _certified(problem, best, target, limit, search.seconds)
 
@@ -81,6 +77,10 @@ def not_certified(problem: Problem, target: float, reached: float | None, why: s
         else f"the best that can be certified is {reached:.1e}"
     )
     return f"{problem} was not certified to {target:.0e}: {best}, since {why}."
+
+
+class NoSolutionError(SolverError):
+    """The solution of an evolution does not reach the end of its span."""
 
 
 class _NoFinerLevelError(Exception):

@@ -5,18 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pacpde.errors import InvalidValueError
 from pacpde.physics.domain import Axis, Domain
-from pacpde.physics.numbers import along_axis, as_floats
+from pacpde.physics.numbers import along_axis
+from pacpde.reference.box import BoxSolution
 from pacpde.reference.grid import SpaceAxis
 
 DEGREE = 10  # of the polynomial in time on each piece
 PIECES = 20_000  # at most; a solver's dense output is polynomial, so far fewer are needed
-CHUNK = 2000  # scattered points evaluated at once
 
 
 @dataclass(frozen=True)
-class DenseSolution:
+class DenseSolution(BoxSolution):
     """Values at `times` and at the nodes of `space`, shape [len(times), fields, nodes...].
 
     In time: pieces of degree ten, piece k between the nodes 10 k and 10 (k + 1), fitted to the
@@ -27,28 +26,21 @@ class DenseSolution:
     space: tuple[SpaceAxis, ...]
     values: np.ndarray
 
-    def on_grid(self, t: np.ndarray, *space: np.ndarray) -> np.ndarray:
-        """The fields on a tensor grid, shape [fields, len(t), len(x), ...]."""
+    form = "pieces"
+
+    def on_grid(self, *axes: np.ndarray) -> np.ndarray:
+        t, *space = axes
         return to_points(self.space, self._in_time(t), space)
 
-    def at(self, t: np.ndarray, *space: np.ndarray) -> np.ndarray:
-        """The fields at points that broadcast, shape [fields, ...]."""
-        points = np.broadcast_arrays(*(as_floats(c, "the coordinates") for c in (t, *space)))
-        shape = points[0].shape
-        flat = self._inside([np.ravel(c) for c in points])
-        unique = [np.unique(c, return_inverse=True) for c in flat]
-        if np.prod([float(len(values)) for values, _ in unique]) <= 4 * flat[0].size:
-            grid = self.on_grid(*(values for values, _ in unique))
-            at = tuple(inverse for _, inverse in unique)
-            result = np.stack([field[at] for field in grid])
-        else:
-            parts = range(0, flat[0].size, CHUNK)
-            result = np.concatenate(
-                [self._scattered([c[start : start + CHUNK] for c in flat]) for start in parts], 1
-            )
-        return result.reshape(-1, *shape)
+    @property
+    def domain(self) -> Domain:
+        time = Axis("t", self.times[0], self.times[-1])
+        return Domain((time, *(space.axis for space in self.space)))
 
-    def _scattered(self, points: list[np.ndarray]) -> np.ndarray:
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"times": self.times, "values": self.values}
+
+    def scattered(self, points: list[np.ndarray]) -> np.ndarray:
         result = self._in_time(points[0])
         for axis, x in zip(self.space, points[1:], strict=True):
             result = np.einsum("pn,pfn...->pf...", axis.interpolation(x), result)
@@ -63,25 +55,6 @@ class DenseSolution:
         for k in range(DEGREE + 1):
             result += weights[:, k].reshape(-1, *[1] * (result.ndim - 1)) * self.values[starts + k]
         return result
-
-    def _inside(self, points: list[np.ndarray]) -> list[np.ndarray]:
-        """The points, moved to the edge where rounding put them outside; refused farther away."""
-        time = Axis("t", self.times[0], self.times[-1])
-        box = Domain((time, *(space.axis for space in self.space)))
-        if len(points) != len(box.axes):
-            raise InvalidValueError(
-                f"the reference was called with {len(points)} coordinates, expected "
-                f"{', '.join(box.names)}."
-            )
-        for values, axis in zip(points, box.axes, strict=True):
-            outside = ~Domain((axis,)).contains(values[:, None])
-            if outside.any():
-                raise InvalidValueError(
-                    f"{axis.name} = {values[outside][0]:g} lies outside the reference, which "
-                    f"covers {axis.lower:g} to {axis.upper:g}: solve a longer span or leave such "
-                    "points out."
-                )
-        return list(box.clipped(np.stack(points, -1)).T)
 
 
 def to_points(

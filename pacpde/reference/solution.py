@@ -8,7 +8,7 @@ import numpy as np
 
 from pacpde.physics import Problem
 from pacpde.physics.numbers import norm
-from pacpde.reference.dense import DenseSolution
+from pacpde.reference.box import BoxSolution
 
 ZERO = 1e-12  # of its scale: the size of a field that is nothing but rounding
 
@@ -35,7 +35,7 @@ class Reference:
     solver: str
     tolerances: dict[str, Any]
     seconds: float
-    dense: DenseSolution = field(repr=False)
+    dense: BoxSolution = field(repr=False)
 
     def __call__(self, *coordinates: Any) -> np.ndarray:
         """The fields at t, x, ... (numbers or arrays that broadcast), shape [fields, ...].

@@ -1,0 +1,109 @@
+"""The solvers of references behind one protocol: the problem chooses."""
+
+from typing import Protocol
+
+from pacpde.errors import SolverError
+from pacpde.physics import Problem
+from pacpde.reference.certificate import (
+    LOOSEST,
+    NoSolutionError,
+    Progress,
+    solve_by_lines,
+    tolerances,
+)
+from pacpde.reference.exact import exact_reference, gives_exact
+from pacpde.reference.solution import Reference
+from pacpde.reference.steady import solve_by_collocation
+
+
+class Solver(Protocol):
+    """Solves problems of one kind."""
+
+    def takes(self, problem: Problem) -> bool:
+        """Whether it can try the problem."""
+        ...
+
+    def solve(
+        self, problem: Problem, target: float, accepted: float, progress: Progress
+    ) -> Reference:
+        """The reference certified to `target`, or the best one up to `accepted`.
+
+        Raises:
+            SolverError: there is none.
+        """
+        ...
+
+
+class MethodOfLinesSolver:
+    """Evolutions: nodes in space, an integrator in time."""
+
+    def takes(self, problem: Problem) -> bool:
+        return problem.order > 0
+
+    def solve(
+        self, problem: Problem, target: float, accepted: float, progress: Progress
+    ) -> Reference:
+        return solve_by_lines(problem, target, accepted, progress)
+
+
+class CollocationSolver:
+    """Everything on a box: nodes on every axis, time among them, and Newton's method."""
+
+    def takes(self, problem: Problem) -> bool:
+        return problem.order == 0
+
+    def solve(
+        self, problem: Problem, target: float, accepted: float, progress: Progress
+    ) -> Reference:
+        return solve_by_collocation(problem, target, accepted, progress)
+
+
+SOLVERS: tuple[Solver, ...] = (MethodOfLinesSolver(), CollocationSolver())
+
+
+def solve(
+    problem: Problem,
+    *,
+    tolerance: float | None = None,
+    loosest: float | None = None,
+    progress: Progress | None = None,
+) -> Reference:
+    """The reference solution of a problem, certified to `tolerance` (relative L2).
+
+    Evolutions are solved by the method of lines, other problems by collocation.
+
+    Args:
+        tolerance: 1e-10 by default, 1e-9 with two space axes or more.
+        loosest: where `tolerance` is not met, the best certificate is taken if it is at most this;
+            `certified_error` says what it is.
+        progress: called with a sentence after every level.
+
+    Raises:
+        SolverError: the solution does not reach the end of the span, no solution is found, or none
+            is certified to so much.
+    """
+    target, accepted = tolerances(problem, tolerance, loosest)
+    solver = next(one for one in SOLVERS if one.takes(problem))
+    return solver.solve(problem, target, accepted, progress or (lambda message: None))
+
+
+def solve_or_exact(problem: Problem, target: float, progress: Progress) -> Reference:
+    """`solve`, to the best certificate there is; where there is none, the family's exact solution.
+
+    An evolution whose solution ends before its span does has no exact solution there either.
+
+    Raises:
+        SolverError: there is neither.
+    """
+    try:
+        return solve(problem, tolerance=target, loosest=LOOSEST, progress=progress)
+    except NoSolutionError:
+        raise
+    except SolverError as fault:
+        if not gives_exact(problem):
+            raise
+        progress(f"{fault} The exact solution of the family is taken.")
+        try:
+            return exact_reference(problem, target)
+        except SolverError as error:
+            raise SolverError(f"{fault} {error}") from error
