@@ -44,6 +44,18 @@ def is_loaded(path: str | Path) -> bool:
     return file.is_file() and _modules.get(_hash(file)) in sys.modules
 
 
+def defined_by(path: str | Path) -> list[object]:
+    """What a plugin, or the copy of it that was imported, defines in the registries, by name.
+
+    Example:
+        >>> load_plugin("my_family.py")
+        >>> defined_by("my_family.py")
+        [<class 'pacpde_plugin_my_family_7d0e1f2a.MyFamily'>]
+    """
+    module = _modules.get(_hash(Path(path)))
+    return [item for known in registries for item in known if module_of(item) == module]
+
+
 @contextmanager
 def scope() -> Iterator[None]:
     """On exit, undo what was registered or loaded inside: for tests and trials.

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from pacpde.cli.check import check
 from pacpde.cli.compare import compare
 from pacpde.cli.groups import with_groups
 from pacpde.cli.identify import identify
@@ -44,7 +45,7 @@ def everywhere(
 
 
 for command in (
-    families, methods, solve, train, transfer, predict, compare, identify, report, rerun,
+    families, methods, check, solve, train, transfer, predict, compare, identify, report, rerun,
 ):  # fmt: skip
     app.command()(with_groups(command))
 app.add_typer(study_app, name="study")

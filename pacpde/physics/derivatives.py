@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pacpde.errors import InvalidValueError, unknown
+from pacpde.errors import InvalidValueError, short, unknown
 from pacpde.physics.elementary import Array
 from pacpde.physics.numbers import along_axis
 from pacpde.runtime import gradients
@@ -37,7 +37,13 @@ class Derivative:
         self.axes = tuple(axes)
         self.coordinates: Mapping[str, Array] = coordinates or {}
 
-    def __call__(self, u: Array, axes: str) -> Array:
+    def __call__(self, u: Array, axes: str, *more: object) -> Array:
+        if more or not isinstance(axes, str):
+            got = ", ".join(short(each) for each in (axes, *more))
+            raise InvalidValueError(
+                f'd(u, {got}) does not name its axes in one text: write d(u, "x"), or '
+                'd(u, "xx") for the second derivative.'
+            )
         for name in axes:
             if name == "t" and name not in self.axes:
                 raise InvalidValueError(
@@ -53,7 +59,8 @@ class Derivative:
                 return self.take(index, "".join(sorted(axes, key=self.axes.index)))
         raise InvalidValueError(
             "d(u, ...) was given something that is not one of the fields: expand the derivative "
-            'by hand, for example d(u*u, "x") as 2*u*d(u, "x").'
+            'by hand, for example d(u*u, "x") as 2*u*d(u, "x"), and d(d(u, "x"), "x") as '
+            'd(u, "xx").'
         )
 
     def take(self, field: int, axes: str) -> Array:

@@ -1,0 +1,155 @@
+"""What a check notices in the equation, its fields, coefficients and conditions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from pacpde.physics import Axis, Dirichlet, Evolution, Neumann, PointValue, Problem, coefficient
+from pacpde.physics.dependence import dependence, read_coefficients
+from pacpde.physics.findings import Verdict
+
+
+def _rows(u: Any, d: Any, k: float) -> Any:
+    """Stokes flow: two momentum equations and a constraint."""
+    v, w, p = u
+    return (
+        d(v, "xx") + d(v, "yy") - d(p, "x") + k,
+        d(w, "xx") + d(w, "yy") - d(p, "y"),
+        d(v, "x") + d(w, "y"),
+    )
+
+
+@dataclass(frozen=True)
+class Stokes(Problem):
+    axes = (Axis("x", 0.0, 1.0), Axis("y", 0.0, 1.0))
+    fields = ("v", "w", "p")
+    name = "test_stokes"
+    rows_given: ClassVar[Callable[..., Any]] = staticmethod(_rows)
+    given: ClassVar[tuple[Any, ...]] = (
+        Dirichlet("boundary", 0.0, field=("v", "w")),
+        PointValue({"x": 0.0, "y": 0.0}, 0.0, field="p"),
+    )
+
+    k: float = coefficient(1.0, lower=0.1, upper=2.0, meaning="force")
+
+    def residual(self, u: Any, d: Any) -> Any:
+        return self.rows_given(u, d, self.k)
+
+    def conditions(self) -> Any:
+        return list(self.given)
+
+
+def varied(**changes: Any) -> Problem:
+    return dataclass(frozen=True)(type("Varied", (Stokes,), changes))()
+
+
+def wrong(problem: Problem, verdict: Verdict = Verdict.WRONG) -> list[str]:
+    return [one.sentence for one in dependence(problem) if one.verdict == verdict]
+
+
+def test_a_sound_system_has_nothing_wrong() -> None:
+    assert list(dependence(Stokes())) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (lambda u, d, k: _rows(u, d, k)[:2], ["gives 2 rows for the 3 fields v, w, p"]),
+        (lambda u, d, k: (*_rows(u, d, k), 2 * k), ["Row 4 of the residual"]),
+        (
+            lambda u, d, k: _rows((u[0], u[1], u[0]), d, k),
+            ["No row of the residual", "the field p, so"],
+        ),
+        (
+            lambda u, d, k: (*_rows(u, d, k)[:2], d(u[0], "x") + d(u[1], "y") + cut(u[2])),
+            ["Torch cannot differentiate all of row 3"],
+        ),
+        (lambda u, d, k: _rows(u, d, 1.0), ["Nothing reads the coefficient k (force)"]),
+        (
+            lambda u, d, k: _rows(u, d, 1 / (k - 0.1)),
+            ["At k = 0.1, within its bounds, there is no", "ZeroDivisionError: float division"],
+        ),
+        (
+            lambda u, d, k: _rows(u, d, np.log(np.float64(2 - k))),
+            ["At k = 2, within its bounds, row 1 is not finite"],
+        ),
+    ],
+    ids=["too few rows", "constant", "unread field", "cut", "unread coefficient", "1/0", "log 0"],
+)
+def test_what_is_wrong_in_the_equation_is_said(rows: Any, words: list[str]) -> None:
+    sentences = wrong(varied(rows_given=staticmethod(rows)))
+    assert len(sentences) == 1
+    assert all(word in sentences[0] for word in words)
+
+
+def cut(values: Any) -> Any:
+    """What torch does not follow."""
+    return values.detach() ** 2 if isinstance(values, torch.Tensor) else values**2
+
+
+def test_a_pressure_that_is_known_but_for_a_constant_is_to_be_pinned() -> None:
+    (sentence,) = wrong(varied(given=Stokes.given[:1]))
+    assert "p and p + 1 are both solutions" in sentence
+    assert 'PointValue({"x": 0, "y": 0}, 0.0, field="p")' in sentence
+
+
+def test_missing_conditions_of_a_steady_problem_are_doubtful() -> None:
+    held = (Dirichlet("x", 0.0, field=("v", "w")), Dirichlet("y-", 0.0, field=("v", "w")))
+    sentences = wrong(varied(given=(*held, Stokes.given[1])), Verdict.DOUBTFUL)
+    assert len(sentences) == 2
+    assert sentences[0].startswith("v has derivatives of order 2 in y and no condition at y+:")
+
+
+@dataclass(frozen=True)
+class Insulated(Evolution):
+    name = "test_insulated"
+    axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
+
+    a: float = coefficient(1.0, lower=0.5, upper=2.0, meaning="diffusivity")
+    b: float = coefficient(1.0, lower=0.5, upper=2.0, meaning="size of the start")
+    q: float = coefficient(1.0, lower=0.5, upper=2.0, meaning="flux")
+
+    def rhs(self, u: Any, d: Any) -> Any:
+        return self.a * d(u, "xx")
+
+    def initial(self, x: Any) -> Any:
+        return self.b * x**2
+
+    def conditions(self) -> Any:
+        return [Neumann("x-"), Neumann("x+", self.q)]
+
+
+def test_coefficients_are_read_in_equation_start_or_conditions() -> None:
+    assert read_coefficients(Insulated()) == ["a", "b", "q"]
+    assert list(dependence(Insulated())) == []  # the start gives the value of u
+
+
+def test_a_start_without_condition_is_doubtful_where_there_is_no_evolution() -> None:
+    @dataclass(frozen=True)
+    class Unstarted(Problem):
+        name = "test_unstarted"
+        axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
+
+        def residual(self, u: Any, d: Any) -> Any:
+            return d(u, "t") - d(u, "xx") + u
+
+        def conditions(self) -> Any:
+            return [Dirichlet("x", 0.0)]
+
+    (sentence,) = wrong(Unstarted(), Verdict.DOUBTFUL)
+    assert "u has derivatives of order 1 in t and no condition at t-" in sentence
+
+
+def test_random_fields_are_of_the_declared_sizes() -> None:
+    """Roots of fields are numbers: they are tried at positive values."""
+
+    def rows(u: Any, d: Any, k: float) -> Any:
+        first, *others = _rows(u, d, k)
+        return first + u[0] ** 0.5, *others
+
+    with np.errstate(all="raise"):
+        assert wrong(varied(rows_given=staticmethod(rows))) == []
