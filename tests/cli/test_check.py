@@ -34,7 +34,7 @@ class Rod(Evolution):
 """
 RATES, START, CONDITION = 'self.k * d(u, "xx")', "return sin(pi * x)\n", 'Dirichlet("x", 0.0)'
 RHS_LINE, START_LINE, HERE = 16, 19, 13
-TINY = ["--width", "8", "--depth", "1", "--points", "80", "--steps", "10"]
+TINY = ["--width", "10", "--depth", "2", "--points", "100", "--steps", "15"]
 
 Call = Callable[..., Called]
 

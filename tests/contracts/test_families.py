@@ -10,9 +10,11 @@ import torch
 
 from pacpde.datasets import reference_for
 from pacpde.errors import InvalidValueError
+from pacpde.methods.check_family import FamilyCheck
 from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.physics import Problem, families
 from pacpde.physics.derivatives import AutogradDerivative
+from pacpde.physics.findings import Verdict
 from pacpde.reference import Reference, solve, worst_field_error
 
 FAMILIES = families.names()
@@ -44,6 +46,12 @@ def test_defaults_lie_within_the_bounds_and_bounds_are_enforced(problem: Problem
 
 def test_the_docstring_opens_with_the_equation(problem: Problem) -> None:
     assert "=" in (type(problem).__doc__ or "").splitlines()[0]
+
+
+def test_a_check_finds_nothing_wrong(problem: Problem) -> None:
+    """All coefficients are read and may take their bounds; `exact` solves the equation."""
+    for finding in FamilyCheck(problem, fits=False).findings():
+        assert finding.verdict != Verdict.WRONG, finding.sentence
 
 
 @pytest.fixture(scope="module", params=marked(FAMILIES))

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from pacpde.physics import Axis, Dirichlet, Evolution, Neumann, Periodic, families
+from pacpde.physics import Axis, Dirichlet, Evolution, Neumann, Periodic
 from pacpde.physics.exact_solution import exact_solution
 from pacpde.physics.findings import Verdict
 from pacpde.problems import Burgers
@@ -83,10 +83,7 @@ def test_a_seam_that_does_not_close_is_said() -> None:
     assert any("misses the condition of u at the seam of x" in one for one in sentences)
 
 
-SOLVED = [family() for family in families]
-
-
-@pytest.mark.parametrize("problem", [*SOLVED, Burgers(nu=2e-3)], ids=str)
-def test_those_of_the_package_solve_their_equations(problem: Any) -> None:
-    for one in exact_solution(problem):
-        assert one.verdict == Verdict.FOUND, one.sentence
+def test_a_front_of_a_thousandth_is_followed() -> None:
+    """Stencils are as narrow as the solution asks; every family is tried in its contract test."""
+    row, _ = exact_solution(Burgers(nu=2e-3))
+    assert row.verdict == Verdict.FOUND and residual(row.sentence) < 1e-6
