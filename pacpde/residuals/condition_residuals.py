@@ -16,7 +16,7 @@ class ConditionResiduals:
     """The residuals of start, edges, seams and point values of a solution.
 
     A residual is relative to the sizes of its terms: that of a value to the size of the field; that
-    of a derivative to the size of the derivative, or of the field over the length of the axis,
+    of a derivative to the size of the derivative, or of the field over the unit of the axis,
     whichever is larger.
 
     Attributes:
@@ -32,7 +32,6 @@ class ConditionResiduals:
     def worst(self) -> float:
         """The largest relative residual of any condition; inf where one is no finite number."""
         shares = [
-            *self._start(),
             *self._edges(),
             *self._seams(),
             *self._point_values(),
@@ -42,26 +41,16 @@ class ConditionResiduals:
         worst = float(torch.stack(shares).max())  # nan where one is nan
         return worst if math.isfinite(worst) else math.inf
 
-    def _start(self) -> Iterator[torch.Tensor]:
-        problem = self.solver.problem
-        if not problem.order:
-            return
-        places = self._at("t", upper=False)
-        names = ("", "t")[: problem.order]
-        jet = self.solver.jet(places, names)
-        given = problem.start_values(self._by_name(places))
-        wanted = torch.stack([value + 0 * places[:, 0] for value in given], -1)
-        for name, values, own in zip(names, jet, wanted.chunk(len(names), -1), strict=True):
-            yield from self._shares(values - own, self._sizes_of(name, values))
-
     def _edges(self) -> Iterator[torch.Tensor]:
-        edges = self.solver.problem.boundary.edges
+        edges = self.solver.problem.edge_conditions
         for axis, upper in dict.fromkeys((one.axis, one.upper) for one in edges):
             places = self._at(axis, upper)
             jet = self.solver.jet(places, ("", axis))
             outwards = jet[1] if upper else -jet[1]
             sizes, slopes = self._sizes_of("", jet[0]), self._sizes_of(axis, jet[1])
-            for one in self.solver.problem.boundary.at(axis, upper):
+            for one in edges:
+                if (one.axis, one.upper) != (axis, upper):
+                    continue
                 k = one.field
                 missed = one.a * jet[0][:, k] + one.b * outwards[:, k]
                 missed = missed - one.value_at(self._by_name(places))
@@ -87,8 +76,8 @@ class ConditionResiduals:
         """The size of a derivative of each field, whose values [points, fields] are given."""
         if not channel:
             return self.sizes
-        length = self.solver.problem.domain.axis(channel[0]).length ** len(channel)
-        return torch.maximum(self.sizes / length, (values**2).mean(0).sqrt())
+        unit = self.solver.problem.unit(channel[0]) ** len(channel)
+        return torch.maximum(self.sizes / unit, (values**2).mean(0).sqrt())
 
     @staticmethod
     def _shares(missed: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """The conditions of a problem, linearised on a grid: a e + b ∂e/∂n = value − (a u + b ∂u/∂n)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +9,6 @@ import torch
 
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.boundary import EdgeCondition
-from pacpde.physics.elementary import Array
-from pacpde.physics.problem import Problem
 from pacpde.residuals.estimate_grid import Grid
 
 
@@ -103,22 +101,3 @@ class ReplacedRows:
         data, places, columns = (np.concatenate(own) for own in zip(empty, *parts, strict=True))
         matrix = sp.coo_array((data, (places, columns)), shape=(len(taken), len(taken)))
         return cls(taken, matrix.tocsr(), missed)
-
-
-def start_conditions(problem: Problem) -> list[EdgeCondition]:
-    """The start of an evolution as conditions at the lower end of t; none for other problems."""
-
-    def value(part: int, field: int) -> Callable[..., Array]:
-        def at(**coordinates: Array) -> Array:
-            space = [coordinates[axis.name] for axis in problem.domain.space]
-            given = problem.evolution.initial_parts(*space)[part][field]
-            return -given if part else given  # ∂u/∂n = −∂u/∂t there
-
-        return at
-
-    factors = [(1.0, 0.0), (0.0, 1.0)][: problem.order]
-    return [
-        EdgeCondition("t", False, field, a, b, value(part, field))
-        for part, (a, b) in enumerate(factors)
-        for field in range(len(problem.fields))
-    ]
