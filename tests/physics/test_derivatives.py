@@ -31,8 +31,9 @@ def test_equations_agree_between_channels_autograd_and_matrices(family: type[Pro
     nodes = [SpaceAxis(axis, 20 if len(space) > 1 else 30) for axis in space]
     grids = np.meshgrid(*(axis.nodes for axis in nodes), indexing="ij")
     shape = grids[0].shape if grids else (1,)
-    flat = [torch.full((int(np.prod(shape)),), 0.4, dtype=torch.float64)]
-    flat += [torch.as_tensor(grid.ravel()) for grid in grids]
+    flat = [torch.as_tensor(grid.ravel()) for grid in grids]
+    if problem.domain.time:
+        flat = [torch.full((int(np.prod(shape)),), 0.4, dtype=torch.float64), *flat]
     coordinates = dict(zip(problem.domain.names, flat, strict=True))
 
     leaves = {name: c.clone().requires_grad_(True) for name, c in coordinates.items()}

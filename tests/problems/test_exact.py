@@ -11,8 +11,8 @@ from pacpde.physics.derivatives import AutogradDerivative
 from pacpde.problems import HeatMedium, HeatSource
 
 POINTS = 40
-# Written with functions that numpy or scipy alone have: Cole–Hopf by quadrature.
-WITHOUT_AUTOGRAD = ("burgers", "burgers_periodic")
+# Written with functions that numpy or scipy alone have: quadrature, Jacobi's elliptic functions.
+WITHOUT_AUTOGRAD = ("burgers", "burgers_periodic", "pendulum")
 # What the definition of the problem leaves: images beyond the sum, at the edges.
 TOLERANCES = {"heat_gaussian": 1e-10}
 SHARES = (0.0, 0.35, 0.8)  # of the way from the default of a coefficient to three times that

@@ -19,6 +19,7 @@ from pacpde.problems import (
     KuramotoSivashinsky,
     Lorenz96,
     LotkaVolterra,
+    Pendulum,
     ReactionDiffusion,
     Robertson,
     Rossler,
@@ -74,6 +75,21 @@ def test_an_ode_agrees_with_a_solver_of_its_own(case: str) -> None:
     for t, expected in zip(truth.t, truth.y.T, strict=True):
         # certified to 1e-8 in the mean; a chaotic orbit ends with some times that
         np.testing.assert_allclose(reference(t), expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(("omega", "theta0"), [(1.0, 1.0), (2.0, 2.9), (0.3, 0.2)])
+def test_the_exact_pendulum_agrees_with_a_solver_of_its_own(omega: float, theta0: float) -> None:
+    problem = Pendulum(omega=omega, theta0=theta0)
+    t = np.linspace(0, 10, 21)
+    truth = solve_ivp(
+        lambda s, u: [u[1], -(omega**2) * np.sin(u[0])], (0, 10), [theta0, 0.0], "DOP853", t,
+        rtol=1e-12, atol=1e-13,
+    )  # fmt: skip
+    exact = problem.exact(t)
+    np.testing.assert_allclose(exact[0], truth.y[0], atol=1e-9)  # 10 turns of rtol
+    assert problem.initial_parts() == ((theta0,), (0.0,))
+    (rate,) = rates_at(problem, {"": [exact[0]]}, {"t": t})
+    np.testing.assert_allclose(rate, -(omega**2) * np.sin(truth.y[0]), atol=1e-8)
 
 
 def test_van_der_pol_has_the_published_period() -> None:

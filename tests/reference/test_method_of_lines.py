@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pacpde.physics import Axis, Problem, families
+from pacpde.physics import Axis, Evolution, Problem, families
 from pacpde.reference.grid import SpaceAxis, space_axes
 from pacpde.reference.method_of_lines import MethodOfLines
 
@@ -70,7 +70,7 @@ def jacobian_error(problem: Problem) -> float:
 
 
 def test_every_family_has_the_jacobian_of_its_rates() -> None:
-    for family in families:
+    for family in (family for family in families if issubclass(family, Evolution)):
         # central differences of quadratic rates are exact up to roundoff, 1e-16 / 1e-5
         assert jacobian_error(family()) < 1e-8, family.name
 
