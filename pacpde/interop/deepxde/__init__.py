@@ -9,7 +9,7 @@ from pacpde.interop.deepxde.backend import import_deepxde
 import_deepxde()  # before any of the modules below imports DeepXDE
 
 from pacpde.interop.deepxde.conversion import DeepXDEAnsatz, to_network, to_surrogate
-from pacpde.interop.deepxde.data import data, pde, solution
+from pacpde.interop.deepxde.data import data, loss_names, pde, solution
 from pacpde.interop.deepxde.fine_tuning import l2_sp, warm_start
 from pacpde.interop.deepxde.model import Model
 from pacpde.interop.deepxde.pac import PAC
@@ -23,6 +23,7 @@ __all__ = [
     "Tailored",
     "data",
     "l2_sp",
+    "loss_names",
     "pde",
     "solution",
     "to_network",

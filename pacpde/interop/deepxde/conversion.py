@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from pacpde.errors import InvalidValueError
-from pacpde.interop.deepxde.data import input_names
+from pacpde.interop.deepxde.conditions import input_names
 from pacpde.interop.deepxde.model import Transform, activations
 from pacpde.interop.deepxde.source import OutputCheck, Source
 from pacpde.methods.checks import check_problem
@@ -153,7 +153,7 @@ class DeepXDEAnsatz(PhysicsAnsatz):
         """Whether the network sees the same at both ends of an axis."""
         if self.features is None:
             return False
-        ends = [torch.full_like(x["t"], end) for end in (axis.lower, axis.upper)]
+        ends = [torch.full_like(x[axis.name], end) for end in (axis.lower, axis.upper)]
         lower, upper = (self._features(**x | {axis.name: end}) for end in ends)
         return _are_close(lower, upper)
 

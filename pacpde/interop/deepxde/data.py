@@ -1,22 +1,27 @@
 """A problem as DeepXDE's data."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import deepxde as dde
 import numpy as np
-import torch
 
 from pacpde.checks import check_count
 from pacpde.datasets import reference_for
 from pacpde.errors import InvalidValueError, SolverError
+from pacpde.interop.deepxde.conditions import (
+    ConditionLoss,
+    PointFunction,
+    condition_losses,
+    input_names,
+)
 from pacpde.methods.checks import check_problem
 from pacpde.physics.derivatives import Derivative
 from pacpde.physics.domain import Axis
 from pacpde.physics.problem import Problem
 from pacpde.reference.certificate import LOOSEST
 
-PointFunction = Callable[[np.ndarray], np.ndarray]  # [points, axes] → [points, 1]
+NEAR = 0.01  # share of an axis at whose distance from an end a point must not be taken for the end
 
 
 class DeepXDEDerivative(Derivative):
@@ -36,7 +41,10 @@ class DeepXDEDerivative(Derivative):
         self.x, self.u = x, u
 
     def take(self, field: int, axes: str) -> Any:
-        first, *others = (self.axes.index(name) for name in axes)
+        places = [self.axes.index(name) for name in axes]
+        if isinstance(self.u, tuple):
+            return self._take_forward(field, places)
+        first, *others = places
         if not others:
             return dde.grad.jacobian(self.u, self.x, i=field, j=first)
         second, *higher = others
@@ -44,6 +52,14 @@ class DeepXDEDerivative(Derivative):
         for axis in higher:
             derivative = dde.grad.jacobian(derivative, self.x, i=0, j=axis)
         return derivative
+
+    def _take_forward(self, field: int, places: list[int]) -> Any:
+        """The same in forward mode, whose derivatives are pairs of all fields, until the last."""
+        derivative = self.u
+        for axis in places[:-1]:
+            derivative = dde.grad.jacobian(derivative, self.x, i=None, j=axis)
+        values, _ = dde.grad.jacobian(derivative, self.x, i=field, j=places[-1])
+        return values
 
 
 def pde(problem: Problem) -> Callable[[Any, Any], list[Any]]:
@@ -58,11 +74,6 @@ def pde(problem: Problem) -> Callable[[Any, Any], list[Any]]:
     return residuals
 
 
-def input_names(problem: Problem) -> tuple[str, ...]:
-    """The axes as DeepXDE's inputs: space first, time last."""
-    return (*(axis.name for axis in problem.domain.space), "t")
-
-
 def data(
     problem: Problem,
     num_domain: int | None = None,
@@ -73,56 +84,125 @@ def data(
     reference: bool = True,
     **settings: Any,
 ) -> Any:
-    """A problem as `dde.data.TimePDE`, or `dde.data.PDE` where it has no space.
+    """A problem as `dde.data.TimePDE`, or as `dde.data.PDE` where it has no space or no time.
 
     Args:
-        num_domain, num_boundary, num_initial: points; those of DeepXDE's Burgers and Lorenz
-            examples by default. An ODE has no points at the start beside those on its boundary.
+        problem: a `Problem` or an `Evolution`, with any conditions.
+        num_domain, num_boundary, num_initial: points; those of DeepXDE's Burgers, Lorenz and
+            Poisson examples by default. Only a problem with space and time has points at the start
+            beside those on its boundary.
         conditions: start and edges as losses. Leave them out where the network's output transform
             meets them.
         reference: the certified reference as DeepXDE's `solution`, for metrics; it is solved for
             and stored at its first use.
         settings: of DeepXDE's class, such as `train_distribution` or `num_test`.
 
-    Losses come in the order: the equation of every field; the start of every field; the edges, axis
-    by axis and field by field, a periodic one by values and then by slopes. Residuals are in the
-    equation's own units, not divided by the problem's scales.
+    Returns:
+        The data. `loss_names` gives a name to each of their losses, in this order:
+
+        - the rows of the residual, in the equation's own units, not divided by scales;
+        - the conditions axis by axis (t first) and field by field: u − g, then ∂u/∂n − g of
+          Neumann and (a u + b ∂u/∂n − g)/b of Robin, with the normal n outwards. Both ends of an
+          axis of space are one loss. An order 2 starts by u and ∂u/∂n = −∂u/∂t;
+        - on a periodic axis the differences of u, ∂u/∂x, ... between both ends, up to the order of
+          the equation less one, at least to ∂u/∂x;
+        - values at points.
+
+    Raises:
+        InvalidValueError: a number of points or a setting is wrong; there is no point where a
+            condition holds; DeepXDE cannot find the ends of an axis, or take the derivatives of
+            the conditions in its forward mode.
+        SolverError: there is no certified reference.
+
+    Example:
+        >>> made = data(Heat(alpha=0.4), num_domain=500, reference=False)
+        >>> model = dde.Model(made, dde.nn.FNN([2, 20, 20, 1], "tanh", "Glorot normal"))
     """
     check_problem(problem, "problem")
-    problem.check_classical("DeepXDE's data")
-    space = problem.domain.space
-    if not space and num_initial is not None:
-        raise InvalidValueError(
-            f"{problem.name} has no space, so that its start is one point: ask for num_boundary, "
-            "whose points are both ends of the time span."
-        )
-    time = problem.domain.axis("t")
-    span = dde.geometry.TimeDomain(time.lower, time.upper)
-    geometry = dde.geometry.GeometryXTime(_box(space), span) if space else span
-    if reference and "solution" not in settings:
-        settings["solution"] = _metrics(problem)
-    icbcs = [*_initial(problem, geometry), *_edges(problem, geometry)] if conditions else []
+    domain = problem.domain
+    initial = domain.time is not None and bool(domain.space)
     counts = {"num_domain": 2540, "num_boundary": 80, "num_initial": 160}
-    if not space:
+    if not initial:
+        counts = {"num_domain": 2540, "num_boundary": 240}
+    if len(domain.axes) == 1:
         counts = {"num_domain": 400, "num_boundary": 2}
+    if not initial and num_initial is not None:
+        lacks = "time" if domain.time is None else "space, so that its start is one point"
+        raise InvalidValueError(
+            f"{problem.name} has no {lacks}: ask for num_boundary, whose points are at both ends "
+            f"of {' and '.join(domain.names)}."
+        )
     chosen = {"num_domain": num_domain, "num_boundary": num_boundary, "num_initial": num_initial}
     for name, count in chosen.items():
         if count is not None:
             check_count(name, count, 0)
             counts[name] = int(count)
-    kind = dde.data.TimePDE if space else dde.data.PDE
+    geometry = _geometry(problem)
+    losses = list(condition_losses(problem, geometry)) if conditions else []
+    _check_conditions(problem, losses)
+    if reference and "solution" not in settings:
+        settings["solution"] = _metrics(problem)
+    kind = dde.data.TimePDE if initial else dde.data.PDE
+    own = [loss.condition for loss in losses]
     try:
-        return kind(geometry, pde(problem), icbcs, **counts, **settings)
+        made = kind(geometry, pde(problem), own, **counts, **settings)
     except (TypeError, ValueError) as error:
         raise InvalidValueError(
             f"DeepXDE's {kind.__name__} refuses the settings: {error}"
         ) from error
+    for loss, count in zip(losses, made.num_bcs, strict=True):
+        if not count:
+            raise InvalidValueError(
+                f"{problem.name}: there is no point for the condition of {loss.name}, expected one "
+                f"or more: raise {' or '.join(name for name in counts if name != 'num_domain')}, "
+                "or give conditions=False."
+            )
+    return made
+
+
+def loss_names(problem: Problem, conditions: bool = True) -> list[str]:
+    """A name for each loss of `data`, in their order.
+
+    Args:
+        problem: the problem.
+        conditions: as given to `data`.
+
+    Example:
+        >>> loss_names(Heat())
+        ['row 1', 'u at t-', 'u at x']
+    """
+    check_problem(problem, "problem")
+    rows = [f"row {number + 1}" for number in range(problem.n_rows)]
+    losses = condition_losses(problem, _geometry(problem)) if conditions else ()
+    return rows + [loss.name for loss in losses]
+
+
+def _check_conditions(problem: Problem, losses: Sequence[ConditionLoss]) -> None:
+    """Refuse what DeepXDE cannot say of these conditions."""
+    forward = dde.config.autodiff == "forward"
+    for loss in losses:
+        if loss.reads_derivatives and forward:
+            raise InvalidValueError(
+                f"{problem.name}: DeepXDE's forward mode takes no derivatives in conditions, and "
+                f"there is one of {loss.name}: call "
+                'deepxde.config.set_default_autodiff("reverse"), or give conditions=False.'
+            )
+    for axis in problem.domain.axes if losses else ():
+        inside = np.array([axis.lower, axis.upper]) + NEAR * axis.length * np.array([1, -1])
+        near = dde.utils.isclose(inside.astype(dde.config.real(np)), [axis.lower, axis.upper])
+        if near.any():
+            raise InvalidValueError(
+                f"{problem.name}: DeepXDE takes points near an end for points at it, and cannot "
+                f"tell {axis.name} = {inside[near.argmax()]:.10g} from an end of the axis, which "
+                f"runs from {axis.lower:g} to {axis.upper:g}: measure it in another unit or from "
+                'another origin, or call deepxde.config.set_default_float("float64").'
+            )
 
 
 def _metrics(problem: Problem) -> PointFunction:
     try:
         return solution(problem)
-    except SolverError as error:
+    except (InvalidValueError, SolverError) as error:
         raise SolverError(
             f"{error} Or give reference=False: the data are the same, without metrics."
         ) from error
@@ -142,6 +222,15 @@ def solution(problem: Problem) -> PointFunction:
     return values
 
 
+def _geometry(problem: Problem) -> Any:
+    """DeepXDE's geometry: a box, a time span, or both."""
+    time, space = problem.domain.time, problem.domain.space
+    if time is None:
+        return _box(space)
+    span = dde.geometry.TimeDomain(time.lower, time.upper)
+    return dde.geometry.GeometryXTime(_box(space), span) if space else span
+
+
 def _box(space: tuple[Axis, ...]) -> Any:
     lower, upper = [axis.lower for axis in space], [axis.upper for axis in space]
     if len(space) == 1:
@@ -149,83 +238,3 @@ def _box(space: tuple[Axis, ...]) -> Any:
     if len(space) == 2:
         return dde.geometry.Rectangle(lower, upper)
     return dde.geometry.Hypercube(lower, upper)
-
-
-def _initial(problem: Problem, geometry: Any) -> list[Any]:
-    def of(field: int) -> PointFunction:
-        def values(x: np.ndarray) -> np.ndarray:
-            space = x.T.astype(float)[: len(problem.domain.space)]
-            return _column(problem.evolution.initial_fields(*space)[field], x)
-
-        return values
-
-    return [
-        _without_cache(dde.icbc.IC(geometry, of(k), lambda _, on: on, component=k), of(k))
-        for k in range(len(problem.fields))
-    ]
-
-
-def _edges(problem: Problem, geometry: Any) -> list[Any]:
-    conditions = []
-    for number, axis in enumerate(problem.domain.space):
-        there = _on(axis, number)
-        for field in range(len(problem.fields)):
-            ends = problem.boundary.constant_edges(axis.name, field)
-            if ends is not None:
-                values = _wall(axis, number, *ends)
-                wall = dde.icbc.DirichletBC(geometry, values, there, component=field)
-                conditions.append(_without_cache(wall, values))
-            else:
-                conditions += [
-                    dde.icbc.PeriodicBC(geometry, number, there, slope, component=field)
-                    for slope in (0, 1)
-                ]
-    return conditions
-
-
-def _on(axis: Axis, number: int) -> Callable[[np.ndarray, bool], bool]:
-    """Whether a point lies on the edges of this axis."""
-
-    def there(x: np.ndarray, on: bool) -> bool:
-        return bool(on and dde.utils.isclose(x[number], [axis.lower, axis.upper]).any())
-
-    return there
-
-
-def _wall(axis: Axis, number: int, lower: float, upper: float) -> PointFunction:
-    middle = (axis.lower + axis.upper) / 2
-    return lambda x: _column(np.where(x[:, number] < middle, lower, upper), x)
-
-
-def _without_cache(condition: Any, values: PointFunction) -> Any:
-    """The condition, which stores its values for the latest points alone.
-
-    DeepXDE 1.15 stores them by the address of an array, which after a resampling may be another's.
-    """
-    latest: list[Any] = []
-
-    def values_at(X: np.ndarray, begin: int, end: int, _: Any) -> torch.Tensor:
-        if not latest or latest[0] is not X or latest[1] != (begin, end):
-            latest[:] = X, (begin, end), torch.as_tensor(values(X[begin:end]))
-        tensor: torch.Tensor = latest[2]
-        return tensor
-
-    condition.func = values_at
-    return condition
-
-
-def clear_cached_values(conditions: Iterable[Any]) -> None:
-    """Drop the values that DeepXDE's own conditions store by the address of an array of points."""
-    for condition in conditions:
-        for name in ("func", "boundary_normal"):
-            function: Any = getattr(condition, name, None)
-            inner = getattr(getattr(function, "__code__", None), "co_freevars", ())
-            if "cache" in inner:
-                cache = function.__closure__[inner.index("cache")].cell_contents
-                if isinstance(cache, dict):
-                    cache.clear()
-
-
-def _column(values: Any, x: np.ndarray) -> np.ndarray:
-    """Numbers as [points, 1] in the precision of the points."""
-    return np.broadcast_to(np.asarray(values, float), len(x)).astype(x.dtype)[:, None]

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pacpde.errors import InvalidValueError
-from pacpde.interop.deepxde.data import clear_cached_values
+from pacpde.interop.deepxde.conditions import clear_cached_values
 from pacpde.interop.deepxde.source import (
     OutputCheck,
     TensorValues,

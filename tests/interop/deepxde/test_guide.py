@@ -26,7 +26,8 @@ def test_the_guide() -> None:
         assert whole.count(long) == 1
         whole = whole.replace(long, short)
     names: dict[str, Any] = {"SMALL": {"points": 100, "steps": 3}}
-    script, others, engine = (compile(part, str(GUIDE), "exec") for part in whole.split("\0"))
+    parts = (compile(part, str(GUIDE), "exec") for part in whole.split("\0"))
+    script, others, engine, string = parts
 
     dde.optimizers.config.LBFGS_options |= {"iter_per_step": 10, "fun_per_step": 20}
     exec(script, names)
@@ -39,3 +40,7 @@ def test_the_guide() -> None:
     expected = names["result"].surrogate(X[:, 1], X[:, 0])
     np.testing.assert_allclose(names["target"].predict(X)[:, 0], expected, rtol=1e-10, atol=1e-12)
     assert np.array_equal(names["model"].predict(X), before)
+    exec(string, names)
+    said = re.search(r"loss_names\(FreeString\(\)\)  # (.*)", whole)
+    assert said is not None and names["names"] == said[1].split(", ")
+    assert len(names["string"].data.num_bcs) == len(names["names"]) - 1
