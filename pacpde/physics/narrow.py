@@ -1,4 +1,4 @@
-"""Features of a right-hand side or a start that are so narrow that points and grids miss them.
+"""Features of an equation or a start that are so narrow that points and grids miss them.
 
 A source of width w in d coordinates holds a share w^d of the domain: ten thousand points see none
 of it, and neither do two grids that agree with each other. Its foot is wider than itself, by four
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pacpde.errors import named_numbers
-from pacpde.physics.evaluation import initial_at, rates_at
+from pacpde.physics.evaluation import equation_at, initial_at
 
 if TYPE_CHECKING:
     from pacpde.physics.problem import Problem
@@ -42,7 +42,7 @@ class NarrowFeature:
 
     Attributes:
         what: "right-hand side" or "start".
-        field: number of the field whose equation or start it is in.
+        field: number of the field whose start it is in, or of the row of the equation.
         height: above what is beside it.
         place: coordinate → where it is highest.
         widths: coordinate → half its width at half its height; coordinates along which it is long
@@ -119,7 +119,7 @@ FARTHEST = 2.0**-4  # distance of neighbours where there are more coordinates
 
 @lru_cache(maxsize=512)  # seeds and methods share their problems
 def narrow_features(problem: "Problem", what: str) -> tuple[NarrowFeature, ...]:
-    """The narrow features of the initial fields, or of a `rhs` that reads the coordinates.
+    """The narrow features of the initial fields, or of an equation that reads the coordinates.
 
     Args:
         what: `START` or `RIGHT_HAND_SIDE`.
@@ -141,7 +141,7 @@ def _search(problem: "Problem", what: str) -> "_Search":
         names = tuple(axis.name for axis in problem.domain.space)
         return _Search(problem, what, names, _initial(problem))
     names = tuple(name for name in problem.domain.names if name in problem.coordinates_read)
-    return _Search(problem, what, names, _rates(problem, names))
+    return _Search(problem, what, names, _equation(problem, names))
 
 
 def _initial(problem: "Problem") -> Function:
@@ -154,8 +154,8 @@ def _initial(problem: "Problem") -> Function:
     return values
 
 
-def _rates(problem: "Problem", names: tuple[str, ...]) -> Function:
-    """The right-hand sides for fields and derivatives of 0, and of their typical sizes."""
+def _equation(problem: "Problem", names: tuple[str, ...]) -> Function:
+    """The equation for fields and derivatives of 0, and of their typical sizes."""
     axes = {axis.name: axis for axis in problem.axes}
     sizes = {
         channel: [
@@ -172,14 +172,14 @@ def _rates(problem: "Problem", names: tuple[str, ...]) -> Function:
             name: axis.lower + axis.length * columns.get(name, middle)
             for name, axis in axes.items()
         }
-        rates = []
+        values_of_rows: list[np.ndarray] = []
         for amount in (0.0, 1.0):
             channels = {
                 channel: [np.full(len(unit), amount * size) for size in own]
                 for channel, own in sizes.items()
             }
-            rates += rates_at(problem.evolution, channels, at)
-        return np.stack(rates, -1)
+            values_of_rows += equation_at(problem, channels, at).values()
+        return np.stack(values_of_rows, -1)
 
     return values
 
@@ -299,9 +299,9 @@ class _Search:
             name: axes[name].lower + axes[name].length * x
             for name, x in zip(self.names, place.tolist(), strict=True)
         }
-        return NarrowFeature(
-            self.what, output % len(self.problem.fields), height, at, widths, share
-        )
+        of_start = self.what == START
+        outputs = self.problem.fields if of_start else self.problem.equation_names
+        return NarrowFeature(self.what, output % len(outputs), height, at, widths, share)
 
 
 def _highest(values: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ from pacpde.physics.derivatives import Derivative, RecordedDerivative, channel_n
 from pacpde.physics.domain import Axis, Domain
 from pacpde.physics.elementary import Array
 from pacpde.physics.evaluation import row_sizes
-from pacpde.physics.narrow import NarrowFeature
+from pacpde.physics.narrow import RIGHT_HAND_SIDE, NarrowFeature, narrow_features
 from pacpde.physics.numbers import as_number
 from pacpde.physics.symmetry import check_symmetry
 from pacpde.registry import Registry
@@ -242,10 +242,10 @@ class Problem(ABC):
         """Places where initial and boundary values contradict, or initial values are not smooth."""
         return contradictions(self)
 
-    @property
+    @cached_property
     def narrow_features(self) -> tuple[NarrowFeature, ...]:
         """Features of the problem's functions that are too narrow for the points of a fit."""
-        return ()
+        return narrow_features(self, RIGHT_HAND_SIDE)
 
     @cached_property
     def channels(self) -> tuple[str, ...]:

@@ -116,6 +116,33 @@ def test_a_fit_that_cannot_see_it_does_not_call_itself_right(name: str) -> None:
         assert "near t = 0.7331, x = 0.2713 the right-hand side" in made.assessment.notes[-1]
 
 
+def test_a_spark_in_a_steady_problem_is_found_and_not_called_right() -> None:
+    """In the second row, beside a first one without a source."""
+    source = spark(2e-4, "xy")
+
+    @dataclass(frozen=True)
+    class Steady(Problem):
+        axes = (Axis("x", 0.0, 1.0), Axis("y", 0.0, 1.0))
+        fields = ("u", "v")
+        scales = (1.0, 1.0)
+
+        def conditions(self) -> Any:
+            return [Dirichlet("boundary", 0.0)]
+
+        def residual(self, u: Any, d: Any) -> Any:
+            first, second = u
+            rows = [d(field, "xx") + d(field, "yy") for field in (first, second)]
+            return rows[0] + first - 1, rows[1] + source(**d.coordinates)
+
+    Steady.name = "steady"
+    (found,) = Steady().narrow_features
+    assert (found.what, found.field) == (RIGHT_HAND_SIDE, 1)
+    assert found.place == pytest.approx({"x": 0.2713, "y": 0.6137}, abs=2e-5)
+    made = fit(Steady(), **SMALL)
+    assert made.outcome == "not_converged"
+    assert made.assessment is not None and made.assessment.residual > 0.9
+
+
 @pytest.mark.parametrize("name", ["spark", "flash", "spike of the start"])
 def test_no_reference_is_certified_over_it(name: str) -> None:
     with pytest.raises(SolverError, match="nothing up to"):
