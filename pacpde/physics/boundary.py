@@ -129,17 +129,6 @@ class Boundary:
         assert lower is not None and upper is not None
         return lower, upper
 
-    def classical(self, axes: Sequence[str], n_fields: int) -> bool:
-        """Whether each axis is periodic, or each of its ends holds one constant for all fields."""
-        return not self.points and all(
-            name in self.periodic
-            or (
-                None not in (ends := {self.constant_edges(name, k) for k in range(n_fields)})
-                and len(ends) == 1
-            )
-            for name in axes
-        )
-
     def described(self, fields: Sequence[str]) -> Any:
         """Plain text that does not change from process to process, for a fingerprint.
 
