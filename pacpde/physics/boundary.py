@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 FACTORS = {Dirichlet: (1.0, 0.0), Neumann: (0.0, 1.0)}
 
+ConditionKey = tuple[str, bool, int, bool]  # axis, upper, field, with the normal derivative
+
 
 @dataclass(frozen=True)
 class EdgeCondition:
@@ -52,6 +54,11 @@ class EdgeCondition:
     def constant(self) -> float | None:
         """The value if it is one number; None for a function."""
         return None if callable(self.value) else self.value
+
+    @property
+    def key(self) -> "ConditionKey":
+        """What it is a condition for: of a problem, no two have the same."""
+        return self.axis, self.upper, self.field, bool(self.b)
 
     @property
     def where(self) -> str:
