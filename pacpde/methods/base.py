@@ -19,6 +19,7 @@ from pacpde.residuals.task import Task
 from pacpde.runtime import generator
 from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
+from pacpde.training.restarts import ENDED_WELL, best_of, joined_fits, restarts
 from pacpde.training.trainer import FitResult, Trainer
 
 
@@ -271,7 +272,7 @@ def train_from_scratch(
     stage: str = "train",
     budget: int = 0,
 ) -> Steps[tuple[Surrogate, FitResult]]:
-    """Fit a network from random weights.
+    """Fit a network from random weights; where that does not converge, once more, see `restarts`.
 
     Args:
         budget: so many steps more in the last phase, which then takes all of its steps.
@@ -287,7 +288,19 @@ def train_from_scratch(
         )
     blank = Surrogate(network, task.ansatz(phases[-1].sampling), weights)
     fit = yield from steps_of(Trainer(blank, config, seed, callbacks).fit)(task, phases, stage)
-    return build_surrogate(blank, task, [fit], "trained"), fit
+    tries = [(task, fit)]
+    for again in restarts(task, config, stage):
+        if tries[-1][1].outcome in ENDED_WELL:
+            break
+        rng = generator(seed, "weights", again.stage)
+        weights = task.runtime.tensor(network.init_weights(rng, again.config.frequency))
+        trainer = Trainer(replace(blank, weights=weights), again.config, seed, callbacks)
+        phases = again.config.phases.cold_start(again.task)
+        fit = yield from steps_of(trainer.fit)(again.task, phases, again.stage)
+        tries.append((again.task, fit))
+    best = tries.pop(best_of([fit for _, fit in tries]))
+    joined = joined_fits([*(fit for _, fit in tries), best[1]])
+    return build_surrogate(blank, best[0], [joined], "trained"), joined
 
 
 def build_surrogate(

@@ -74,6 +74,14 @@ class PhysicsTask(Task):
     def equation_at(self, problem: Problem) -> Self:
         return replace(self, problem=problem, labels=None)
 
+    def in_time_windows(self, count: int) -> "PhysicsTask | None":
+        time = self.problem.domain.time
+        if time is None or not self.physics:
+            return None
+        ansatz = self.field_ansatz(SamplingSpec())
+        unit = min(ansatz.time_unit, time.length / count)
+        return replace(self, like=replace(ansatz, time_unit=unit))
+
     def sample_inputs(self, count: int, rng: Generator) -> np.ndarray:
         return self.problem.domain.sample(count, rng)
 

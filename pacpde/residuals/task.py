@@ -75,6 +75,13 @@ class Task(ABC):
         """
         return self.physics_task.equation_at(problem)
 
+    def in_time_windows(self, count: int) -> "Task | None":
+        """The same task, fitted in so many time windows; None where it has no time to divide.
+
+        The ansatz leaves the start as fast as a window passes.
+        """
+        return None
+
     @abstractmethod
     def sample_inputs(self, count: int, rng: Generator) -> np.ndarray:
         """Random inputs, [count, axes]: points of the domain, or rows of the table."""

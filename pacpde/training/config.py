@@ -45,6 +45,9 @@ class TrainingConfig:
         memory_gib: GiB (2³⁰ bytes) that a step may take, at least 0.01, half for the Jacobian and
             half for its normal matrix with factor; a fit that needs more forms no matrix. Refused
             beside an optimiser that is an object with a memory of its own.
+        restarts: how often a fit from random weights begins again where it did not converge, in
+            shorter time windows each time; the best try counts. Fits of fewer steps than the
+            default, with a schedule of their own, or without a time are not restarted.
         schedule: phases of your own, beside which `points` and `steps` are refused; by default
             `StandardSchedule`.
         network: in place of the dense one: a network such as `MLP(2, 1, width=30)`; or what makes
@@ -69,6 +72,7 @@ class TrainingConfig:
     tolerance: float = 1e-2
     memory_gib: float = 2.0
     schedule: Schedule | None = None
+    restarts: int = 3
     network: Choice | str | Mapping[str, Any] | None = None
 
     @classmethod
@@ -107,6 +111,7 @@ class TrainingConfig:
         object.__setattr__(self, "network", network_from(self.network))
         for name, most in (("width", WIDEST), ("depth", DEEPEST), ("points", inf), ("steps", inf)):
             check_count(name, getattr(self, name), 1, most)
+        check_count("restarts", self.restarts, 0, inf)
         check_number("tolerance", self.tolerance, TINY, inf, expected="a number above 0")
         check_number(
             "memory", self.memory_gib, MIN_MEMORY, MAX_MEMORY, expected=f"GiB from {MIN_MEMORY:g}"
@@ -138,7 +143,11 @@ class TrainingConfig:
     @property
     def phases(self) -> Schedule:
         """The schedule of every fit with these settings."""
-        return self.schedule or StandardSchedule(self.points, self.steps, self.tolerance)
+        return self.schedule or self.standard_schedule(None, self.tolerance)
+
+    def standard_schedule(self, time_windows: int | None, tolerance: float) -> StandardSchedule:
+        """The default schedule with these points and steps; see `StandardSchedule`."""
+        return StandardSchedule(self.points, self.steps, tolerance, time_windows)
 
     def build_network(self, ansatz: Ansatz) -> Network:
         """The network of a fit in an ansatz: a dense one of this size, or the one that was given.

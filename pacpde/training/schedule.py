@@ -62,11 +62,13 @@ class StandardSchedule:
         points: collocation points of the last phase.
         steps: maximal number of steps of the last phase.
         tolerance: held-out residual at which a time window counts as solved.
+        time_windows: number of time windows; by default what the problem declares.
     """
 
     points: int
     steps: int
     tolerance: float
+    time_windows: int | None = None
 
     def cold_start(self, task: Task) -> tuple[Phase, ...]:
         """Few points first, and the odd ansatz late: from random weights it often ends in a false
@@ -74,8 +76,8 @@ class StandardSchedule:
         """
         if not task.solves_equation:
             return self.warm_start(task)
-        if task.problem.time_windows > 1:
-            windows = ceil(task.problem.time_windows * task.problem.span_ratio)
+        windows = self._windows(task)
+        if windows > 1:
             half = self._share(0.5)
             longer = [
                 Phase(
@@ -102,13 +104,19 @@ class StandardSchedule:
 
     def after_pruning(self, task: Task) -> tuple[Phase, ...]:
         """The phases of a warm start; with several time windows, those of a cold start."""
-        windows = task.solves_equation and task.problem.time_windows > 1
+        windows = task.solves_equation and self._windows(task) > 1
         return self.cold_start(task) if windows else self.warm_start(task)
 
     def corrector(self, task: Task, share: float, target_residual: float) -> Phase:
         """Ten steps, the points drawn twice."""
         sampling = SamplingSpec(self._share(share), odd=bool(task.problem.odd))
         return Phase(10, 5, sampling, target_residual)
+
+    def _windows(self, task: Task) -> int:
+        """Number of time windows of a cold start; more for a longer time span."""
+        declared = task.problem.time_windows
+        windows = ceil(declared * task.problem.span_ratio) if declared > 1 else 1
+        return self.time_windows or windows
 
     def _share(self, share: float) -> int:
         return max(1, round(share * self.points))
