@@ -13,8 +13,7 @@ from pacpde.residuals.task import Task
 from pacpde.training.config import TrainingConfig
 from pacpde.training.trainer import FitResult
 
-WINDOWS = 8, 24, 72  # of each restart in turn
-FREQUENCY = 4.0  # of the first layer, where there is nothing but time: solutions that oscillate
+WINDOWS = 10, 30, 90  # of each restart in turn
 WINDOW_TOLERANCE = 0.1  # of the fit's own, at which a window counts as solved
 ENDED_WELL = (Outcome.CONVERGED, Outcome.DEVICE_LOST)
 
@@ -41,12 +40,9 @@ def restarts(task: Task, config: TrainingConfig, stage: str) -> Iterator[Restart
         shorter = task.in_time_windows(windows)
         if shorter is None:
             continue
-        frequency = config.frequency
-        if frequency is None and not shorter.problem.domain.space:
-            frequency = FREQUENCY
         schedule = config.standard_schedule(windows, WINDOW_TOLERANCE * config.tolerance)
         own = replace(
-            config, frequency=frequency, schedule=schedule,
+            config, schedule=schedule,
             points=TrainingConfig.points, steps=TrainingConfig.steps,  # which the schedule has
         )  # fmt: skip
         yield Restart(shorter, own, f"{stage}.restart_{number}")
