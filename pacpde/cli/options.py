@@ -125,6 +125,13 @@ class FitOptions:
             help=f"Held-out residual below which a fit counts as converged. {_else('tolerance')}",
         ),
     ] = None
+    restarts: Annotated[
+        int | None,
+        typer.Option(
+            help="How often a fit from random weights begins again in time windows where it "
+            f"did not converge. {_else('restarts')}"
+        ),
+    ] = None
     memory: Annotated[
         float | None,
         typer.Option(
@@ -177,6 +184,7 @@ class RefitOptions(FitOptions):
     width: None = field(default=None, init=False)
     depth: None = field(default=None, init=False)
     network: None = field(default=None, init=False)
+    restarts: None = field(default=None, init=False)
     soft: bool = field(default=False, init=False)
 
 

@@ -102,11 +102,11 @@ class _Results:
             return self.surrogates[key_of(about["of"])].recall(about["name"])
         problem, runtime = _problem(about["problem"]), Runtime(about["device"], about["dtype"])
         if about["call"] == "fit":
-            training = Training(problem, about["seed"], runtime, with_effect(about["settings"]))
+            training = Training(problem, about["seed"], runtime, _settings(about))
             return training.run(self.progress)
         source = self.surrogates[key_of(about["source"])].to(runtime)
         cell = Cell(
-            Training.of_surrogate(source, about["seed"], with_effect(about["settings"])),
+            Training.of_surrogate(source, about["seed"], _settings(about)),
             problem, about["method"], about["options"],
             about["labels"], about["noise"], about["physics"],
         )  # fmt: skip
@@ -176,6 +176,11 @@ def _check_network(about: Provenance) -> None:
             "the file of the source's network is not the one that the record was made with: "
             "restore it, or make the record anew."
         )
+
+
+def _settings(about: Provenance) -> dict[str, Any]:
+    """The settings of a call's fits; older records had no restarts."""
+    return with_effect({"restarts": 0, **about["settings"]})
 
 
 def _problem(about: Provenance) -> Problem:

@@ -19,6 +19,7 @@ from pacpde.physics.problem import Problem
 from pacpde.training.schedule import Schedule, StandardSchedule
 
 MIN_MEMORY, MAX_MEMORY = 0.01, 2.0**20  # GiB; less cuts a step into pieces that take minutes
+POINTS_IN_TIME = 300  # of an equation in time alone, which a line of points covers densely
 TINY, HIGHEST = 1e-300, 1e6  # the highest frequency is far beyond what a network resolves
 OLD_NAMES = {"memory": "memory_gib"}  # as records and older calls have them
 DENSE = ("width", "depth", "activation")  # of the dense network of a fit that is given none
@@ -31,7 +32,7 @@ class TrainingConfig:
     Attributes:
         width, depth, activation: of the dense network of a fit that is given no other.
         frequency: of its first layer at the start, see `Network.init_weights`.
-        points: collocation points of one refresh.
+        points: collocation points of one refresh; 300 by default where there is time alone.
         steps: maximal number of steps of the last phase of a fit. New points are drawn every 20
             steps. The phase ends early if four draws in a row reduce the held-out residual by less
             than 5 %; that takes 100 steps, so that a fit of the default length never ends early.
@@ -224,11 +225,11 @@ def unused_beside(settings: Mapping[str, Any]) -> dict[str, str]:
 
     Example:
         >>> unused_beside({"schedule": StandardSchedule(40, 2, 1e-2), "steps": 3})
-        {'points': 'the schedule has its own', 'steps': 'the schedule has its own'}
+        {'points': 'the schedule has its own', 'steps': 'the schedule has its own', 'restarts': ...}
     """
     unused: dict[str, str] = {}
     if settings.get("schedule") is not None:
-        unused |= dict.fromkeys(("points", "steps"), "the schedule has its own")
+        unused |= dict.fromkeys(("points", "steps", "restarts"), "the schedule has its own")
     if settings.get("network") is not None:
         unused |= dict.fromkeys(DENSE, "the network that is given has its own")
     optimiser = optimiser_from(settings.get("optimiser", TrainingConfig.optimiser))
@@ -242,6 +243,8 @@ def _declared(problem: Problem | None) -> dict[str, Any]:
     if problem is None:
         return {}
     declared = dict(problem.recipe)
+    if not problem.domain.space and problem.domain.time is not None:
+        declared.setdefault("points", POINTS_IN_TIME)
     if problem.time_windows > 1 and problem.span_ratio > 1:
         points = declared.get("points", TrainingConfig.points)
         declared["points"] = ceil(points * problem.span_ratio)

@@ -43,7 +43,8 @@ def restarts(task: Task, config: TrainingConfig, stage: str) -> Iterator[Restart
         schedule = config.standard_schedule(windows, WINDOW_TOLERANCE * config.tolerance)
         own = replace(
             config, schedule=schedule,
-            points=TrainingConfig.points, steps=TrainingConfig.steps,  # which the schedule has
+            points=TrainingConfig.points, steps=TrainingConfig.steps,  # the schedule has its own
+            restarts=TrainingConfig.restarts,
         )  # fmt: skip
         yield Restart(shorter, own, f"{stage}.restart_{number}")
 

@@ -1,0 +1,65 @@
+"""A fit that ends in a wrong solution is tried again in time windows."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+from pacpde import Outcome, fit
+from pacpde.errors import InvalidValueError
+from pacpde.physics.numbers import relative_l2
+from pacpde.problems import SIR, Heat
+from pacpde.training.config import TrainingConfig
+from pacpde.training.restarts import WINDOWS
+from pacpde.training.schedule import StandardSchedule
+
+SMALL: dict[str, Any] = {"width": 12, "depth": 2, "points": 80}
+
+
+def true_error(made: Any) -> float:
+    """Relative L2 error of the worst field, beside scipy's LSODA."""
+    problem = made.problem
+    t = problem.domain.axes[0].grid(301)
+
+    def rates(_: float, y: np.ndarray) -> list[float]:
+        return [float(rate) for rate in problem.rates(tuple(y), None)]
+
+    start = [float(value) for value in problem.initial_fields()]
+    exact = solve_ivp(rates, t[[0, -1]], start, "LSODA", t_eval=t, rtol=1e-10, atol=1e-12).y
+    return max(relative_l2(*pair) for pair in zip(made(t), exact, strict=True))
+
+
+def test_a_wrong_solution_of_an_epidemic_is_tried_again() -> None:
+    """At once, SIR over the whole epidemic ends in a wrong minimum."""
+    alone = fit(SIR(), restarts=0, **SMALL)
+    assert alone.outcome != Outcome.CONVERGED and true_error(alone) > 0.1
+    again = fit(SIR(), restarts=1, **SMALL)
+    assert again.outcome == Outcome.CONVERGED
+    assert true_error(again) < 1e-3
+    stages = list(dict.fromkeys(entry["stage"].split(".phase")[0] for entry in again.history))
+    assert stages == ["train", "train.restart_1"]
+    # one clock for both, and all steps are counted
+    for name in ("step", "seconds"):
+        assert np.all(np.diff([entry[name] for entry in again.history]) >= 0)
+    assert again.steps == again.history[-1]["step"] > alone.steps
+    assert again.field_ansatz.time_unit == SIR().time_unit / WINDOWS[0]
+
+
+def test_what_has_converged_is_left_alone() -> None:
+    made = fit(Heat(alpha=0.4), width=8, depth=2, points=100, restarts=3)
+    assert made.outcome == Outcome.CONVERGED
+    assert {entry["stage"] for entry in made.history} == {"train"}
+
+
+def test_few_steps_are_a_wish() -> None:
+    """Who asks for a few steps gets a few."""
+    made = fit(SIR(), steps=2, **SMALL)
+    assert {entry["stage"] for entry in made.history} == {"train"}
+
+
+def test_restarts_are_counted_and_belong_to_the_schedule() -> None:
+    with pytest.raises(InvalidValueError, match="restarts is -1"):
+        TrainingConfig(restarts=-1)
+    with pytest.raises(InvalidValueError, match="the schedule has its own"):
+        TrainingConfig(restarts=1, schedule=StandardSchedule(10, 1, 1e-2))
