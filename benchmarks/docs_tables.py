@@ -17,6 +17,7 @@ import cost
 import deepxde_transfer
 import identification
 import methods_table
+import numpy as np
 import optimisers
 import over_seeds
 import phases
@@ -26,7 +27,9 @@ import readme_tables
 import tailored
 import ten_targets
 import transfers
-from common import RESULTS, ROOT, Record, read_record, write_table
+from common import RESULTS, ROOT, Record, markdown, read_record, write_table
+
+from pacpde.physics import families as pacpde_families
 
 README, EVIDENCE = ROOT / "README.md", ROOT / "docs" / "evidence"
 FITS, TRANSFERS, METHODS, IDENTIFICATION = (
@@ -38,6 +41,19 @@ def seeds_tables() -> str:
     """A table a record."""
     names = sorted(path.stem for path in RESULTS.glob("seeds_*.json"))
     return "\n".join(over_seeds.table(read_record(name)) for name in names)
+
+
+def families_list() -> str:
+    """The equation that the docstring of each family opens with."""
+    rows = []
+    for family in pacpde_families:
+        if not family.__module__.startswith("pacpde.problems"):
+            continue
+        equation = (family.__doc__ or "").splitlines()[0].replace("|", r"\|").rstrip(".")
+        place = [np.array([axis.upper]) for axis in family.axes]
+        exact = "yes" if family().exact(*place) is not None else ""
+        rows.append([f"`{family.name}`", equation, ", ".join(family.declared()), exact])
+    return markdown(["family", "equation", "coefficients", "exact"], rows)
 
 
 # page, name of the table in it, record, and how it becomes a table
@@ -75,6 +91,7 @@ def main() -> None:
     for name, table in readme_tables.TABLES:
         write_table(README, name, table())
     write_table(FITS, "seeds", seeds_tables())
+    write_table(ROOT / "docs" / "families.md", "families", families_list())
     write_table(TRANSFERS, "transfers of DeepXDE", deepxde_transfer.table())
     write_table(METHODS, "methods", methods_table.table(RESULTS / "methods"))
 

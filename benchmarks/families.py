@@ -6,10 +6,11 @@ random weights with default settings, and a transfer to other coefficients by wa
 scratch and by PAC. They are graded by the exact solution, or by the reference where none is known,
 at random points, in the worst field.
 
-Every row is made in a process of its own, and ends after `--limit` seconds without an answer. The
-record is written after every row; rows that it holds are not made again (`--again` makes those that
-took too long or were refused). The exit status is 1 if a fit calls itself converged and has an
-error above 1e-2, or a certificate is below the true error.
+Every row is made in a process of its own, which ends after `--limit` CPU seconds without an answer:
+other work on the machine makes no row fail. The record is written after every row; rows that it
+holds are not made again (`--again` makes those that took too long or were refused). The exit status
+is 1 if a fit calls itself converged and has an error above 1e-2, or a certificate is below the true
+error.
 
     python benchmarks/families.py --families wave kdv --seeds 3 --workers 2
     python benchmarks/families.py --without-recipes
@@ -21,8 +22,11 @@ import warnings
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from math import ceil
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from resource import RLIMIT_CPU, getrlimit, setrlimit
+from signal import SIGXCPU
 from typing import Any
 
 import numpy as np
@@ -171,42 +175,50 @@ def _has_exact(problem: Problem) -> bool:
     return problem.exact(*(np.array([axis.upper]) for axis in problem.domain.axes)) is not None
 
 
-def _work(name: str, seed: int | None, recipes: bool, pipe: Connection) -> None:
+def _work(name: str, seed: int | None, recipes: bool, limit: float, pipe: Connection) -> None:
     """One row, in a process of its own; None is the last message."""
+
+    def tell(message: dict[str, Any] | None) -> None:
+        pipe.send(message)
+        allow()
+
+    def allow() -> None:
+        """Time until the next message; then the system ends the process."""
+        most = ceil(time.process_time() + limit)
+        setrlimit(RLIMIT_CPU, (most, getrlimit(RLIMIT_CPU)[1]))
+
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
+    allow()
     family = families.get(name)
     if not recipes:
         family.recipe = {}
     if seed is None:
-        reference_row(family(), pipe.send)
+        reference_row(family(), tell)
     else:
-        transfers_row(family(), seed, pipe.send)
-    pipe.send(None)
+        transfers_row(family(), seed, tell)
+    tell(None)
 
 
 def row_of(name: str, seed: int | None, options: Namespace) -> Run:
-    """A row, ended after `--limit` seconds without a message."""
+    """A row, ended after `--limit` CPU seconds without a message."""
     context = get_context("spawn")
     here, there = context.Pipe(duplex=False)
     load = load_average()
-    process = context.Process(target=_work, args=(name, seed, options.recipes, there))
+    arguments = (name, seed, options.recipes, options.limit, there)
+    process = context.Process(target=_work, args=arguments)
     process.start()
     there.close()
     messages: list[dict[str, Any]] = []
-    ended = "time_limit"
-    while here.poll(options.limit):
-        try:
-            message = here.recv()
-        except EOFError:
-            ended = "crashed"
-            break
-        if message is None:
-            ended = ""
-            break
-        messages.append(message)
-    process.kill()
+    ended = ""
+    try:
+        while (message := here.recv()) is not None:
+            messages.append(message)
+    except EOFError:
+        ended = "unfinished"
     process.join()
+    if ended and process.exitcode == -SIGXCPU:
+        ended = "time_limit"
     row: Run = {"family": name, "load": load} | ({"ended": ended} if ended else {})
     if seed is None:
         return row | (messages[0] if messages else {"seconds": options.limit})
@@ -217,7 +229,7 @@ def main() -> None:
     parser = Benchmark(__doc__, "families", seeds=3)
     parser.set_defaults(threads=1)
     parser.add_argument("--families", nargs="+", metavar="NAME", help="all by default")
-    parser.add_argument("--limit", type=float, default=300.0, help="seconds of a fit")
+    parser.add_argument("--limit", type=float, default=300.0, help="CPU seconds of a fit")
     parser.add_argument("--workers", type=int, default=1, help="processes of one thread each")
     parser.add_argument("--only", choices=["references", "transfers"], help="both by default")
     parser.add_argument("--without-recipes", dest="recipes", action="store_false")
