@@ -36,6 +36,13 @@ SMALLER = {  # page → what makes its fits small
         "reference=None)",
     },
     "engine.md": {"network=": "points=60, steps=2, network="},
+    "equations.md": {
+        "fit(Brusselator(b=1.5), seed=0)": "fit(Brusselator(b=1.5), width=10, depth=2, points=100, "
+        "steps=15)",
+        'method="pac", seed=0)': 'method="pac", settings={"points": 100, "steps": 15})\n'
+        'assert result.outcome == "converged" and result.target_error < 1e-3',
+        "fit(Stirred(a=1.0), seed=0)": "fit(Stirred(a=1.0), width=8, depth=2, points=80, steps=5)",
+    },
     "identification.md": {'unknown=["nu"])': 'unknown=["nu"], settings=SMALL)'},
     "README.md": {
         "fit(Burgers(nu=0.01 / pi), seed=0)": "fit(Burgers(nu=0.01 / pi), seed=0, width=5, "

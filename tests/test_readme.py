@@ -25,16 +25,19 @@ def blocks(page: str, language: str = "") -> list[str]:
 
 
 LINES = re.findall(r"^pacpde .*$", "".join(blocks("docs/command_line.md")), re.MULTILINE)
+(EQUATION,) = [block for block in blocks("docs/equations.md", "python") if 'name = "rope"' in block]
 SMALL = {"width": 5, "depth": 1, "points": 60, "steps": 3}
 NETWORK = ["--width", "5", "--depth", "1"]
 FIT = ["--points", "60", "--steps", "3"]
 SMALLER = {  # command → what makes its fits small
+    "check": [*NETWORK, *FIT],
     "train": [*NETWORK, *FIT],
     "transfer": FIT,
     "compare": [*NETWORK, *FIT],
     "identify": FIT,
 }
 FILES = {
+    "my_family.py": EQUATION,
     "points.csv": "t,x\n0.5,0.25\n",
     "measured.csv": "t,x,u\n0.1,0.5,-0.9\n0.2,0.5,-0.8\n0.3,-0.5,0.7\n0.4,-0.5,0.6\n",
     "study.toml": """
@@ -59,9 +62,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def plugin(folder: Path) -> str:
     """The family of the guide, in a file."""
-    (block,) = blocks("docs/equations.md", "python")
-    (folder / "advection.py").write_text(block, encoding="utf-8")
-    return "advection.py"
+    (folder / "rope.py").write_text(EQUATION, encoding="utf-8")
+    return "rope.py"
 
 
 def test_the_python_blocks() -> None:
@@ -116,15 +118,17 @@ def test_the_demo_is_the_one_that_is_described() -> None:
 
 
 def test_your_own_equation(plugin: str, folder: Path) -> None:
-    """u = exp(−4π²νt) sin 2π(x − ct)."""
+    """u = sin πx/2 exp(−γt) (cos ωt + γ/ω sin ωt), ω² = (cπ/2)² − γ²."""
     assert main(["families", "--plugin", plugin]) == 0
-    assert main(["solve", "advection", "c=0.3", "-o", "made.h5", "--plugin", plugin]) == 0
+    assert main(["solve", "rope", "c=2", "gamma=0.3", "-o", "made.h5", "--plugin", plugin]) == 0
     reference = load(folder / "made.h5").reference
     t, x = np.meshgrid(*reference.axes.values(), indexing="ij")
-    exact = np.exp(-4 * np.pi**2 * 0.05 * t) * np.sin(2 * np.pi * (x - 0.3 * t))
+    rate = np.sqrt(np.pi**2 - 0.3**2)
+    moving = np.cos(rate * t) + 0.3 / rate * np.sin(rate * t)
+    exact = np.sin(np.pi / 2 * x) * np.exp(-0.3 * t) * moving
     error = np.linalg.norm(reference.values[0] - exact) / np.linalg.norm(exact)
     assert error <= max(reference.certified_error, 1e-9)
-    train = ["train", "advection", "-o", "made", *SMALLER["train"], "--plugin", plugin]
+    train = ["train", "rope", "-o", "made", *SMALLER["train"], "--plugin", plugin]
     assert main(train) in (0, 1)
     assert (folder / "made" / "surrogate.json").is_file()
 

@@ -37,14 +37,16 @@ METHODS = ("warm_start", "pac")
 ERROR_LIMIT = 1e-2  # a converged fit with a larger true error is wrong without a word
 GRADED = 4096  # points at which an exact solution grades
 ADVICE = {
-    Outcome.NOT_CONVERGED: "try more --steps and --points; where t is long, declare "
-    "time_windows = 10 in the class; and see that scales and time_scale suit",
-    Outcome.STALLED: "try another seed, more --points, or time_windows = 10 in the class",
+    Outcome.NOT_CONVERGED: "try more --steps and --points, and see that scales suit",
+    Outcome.STALLED: "try another seed or more --points, and see that scales suit",
     Outcome.DIVERGED: "a value was no finite number: look for what divides by 0 or grows without "
     "bound in the equation",
     Outcome.DRIFTED: "the equation makes a large error of a small residual, as chaos and long "
-    "times do: end t earlier, or take a smaller --tolerance and more --steps",
+    "times do: take a smaller --tolerance and more --steps",
 }
+IN_TIME = (
+    "; where t is long, declare time_windows = 10 and time_scale in the class, or end t earlier"
+)
 
 Stage = Callable[[Progress | None], Iterator[Finding]]
 
@@ -121,10 +123,11 @@ class FamilyCheck:
             return
         reference = self._reference
         numbers = {"certified_error": reference.certified_error, "seconds": reference.seconds}
+        limit = reference.tolerances.get("limit")
         yield Finding(
             "reference",
             f"The reference is certified to {reference.certified_error:.1e} by {reference.solver}, "
-            f"in {reference.seconds:.1f} s.",
+            f"in {reference.seconds:.1f} s{f', and not further, since {limit}' if limit else ''}.",
             numbers=numbers,
         )
         exact = self.problem.exact(*np.meshgrid(*reference.axes.values(), indexing="ij"))
@@ -150,7 +153,7 @@ class FamilyCheck:
             "residual": about and about.residual, "error_estimate": about and about.error_estimate,
             "error": error,
         }  # fmt: skip
-        yield _ended("fit", "A fit from random weights", numbers)
+        yield _ended(self.problem, "fit", "A fit from random weights", numbers)
         for note in about.notes if about else ():
             yield Finding("fit", f"{note[0].upper()}{note[1:]}.", Verdict.DOUBTFUL)
 
@@ -185,7 +188,7 @@ class FamilyCheck:
                 "error_estimate": about and about.error_estimate,
                 "error": self._error(result.surrogate, there),
             }  # fmt: skip
-            yield _ended("transfer", f"A transfer by {method} to {target}", numbers)
+            yield _ended(target, "transfer", f"A transfer by {method} to {target}", numbers)
 
     @cached_property
     def target(self) -> Problem | None:
@@ -242,7 +245,7 @@ def _reference_or_error(problem: Problem) -> "Reference | PacpdeError":
         return error
 
 
-def _ended(about: str, what: str, numbers: Mapping[str, Any]) -> Finding:
+def _ended(problem: Problem, about: str, what: str, numbers: Mapping[str, Any]) -> Finding:
     """How a fit or a transfer ended, with its numbers and what to do."""
     outcome, error = Outcome(numbers["outcome"]), numbers["error"]
     figures = {
@@ -261,4 +264,6 @@ def _ended(about: str, what: str, numbers: Mapping[str, Any]) -> Finding:
     if outcome == Outcome.CONVERGED:
         return Finding(about, f"{sentence}.", numbers=numbers)
     advice = ADVICE.get(outcome.of_fit)
+    if advice and problem.domain.time:
+        advice += IN_TIME
     return Finding(about, f"{sentence}{f'; {advice}' if advice else ''}.", Verdict.WRONG, numbers)

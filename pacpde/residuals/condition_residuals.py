@@ -58,11 +58,11 @@ class ConditionResiduals:
                 yield from self._shares(missed[:, None], size[None])
 
     def _seams(self) -> Iterator[torch.Tensor]:
-        """Of values, and of derivatives below the highest that the equation takes in the axis."""
+        """Of derivatives below the highest that the equation takes in a periodic axis."""
         problem = self.solver.problem
         for axis in problem.boundary.periodic:
             orders = [channel.count(axis) for channel in problem.channels]
-            names = tuple(axis * order for order in range(max(1, *orders)))
+            names = tuple(axis * order for order in range(max(orders)))
             lower, upper = (self.solver.jet(self._at(axis, end), names) for end in (False, True))
             for name, first, last in zip(names, lower, upper, strict=True):
                 yield from self._shares(last - first, self._sizes_of(name, first))

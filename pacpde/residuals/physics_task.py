@@ -20,7 +20,6 @@ from pacpde.residuals.assess import assess
 from pacpde.residuals.condition_terms import ConditionTerm
 from pacpde.residuals.factors import residuals
 from pacpde.residuals.jacobian import MEMORY, split
-from pacpde.residuals.layers import with_layers
 from pacpde.residuals.measurements import HELD_OUT_SHARE, Measurements
 from pacpde.residuals.task import SamplingSpec, Task, residual_norm
 from pacpde.residuals.terms import PhysicsTerm, Term
@@ -41,9 +40,8 @@ class PhysicsTask(Task):
 
     Attributes:
         labels: measurements; with `physics=False` they are all there is to fit.
-        hard: meet the conditions exactly where that is possible, of conditions that contradict each
-            other those that contradict no other; otherwise by residual terms of their own. Without
-            effect where `like` is given.
+        hard: meet the conditions exactly where that is possible; otherwise by residual terms of
+            their own. Without effect where `like` is given.
         seed: of the held-out points.
         like: the ansatz, whose problem is replaced by this one; by default a new one.
     """
@@ -90,11 +88,9 @@ class PhysicsTask(Task):
 
     def field_ansatz(self, sampling: SamplingSpec) -> PhysicsAnsatz:
         """The ansatz of the fields; `ansatz` may have more inputs."""
-        agree = not self.problem.contradictions
         like = self.like or PhysicsAnsatz(
             self.problem,
-            hard=self.hard and agree,
-            agreeing=self.hard and not agree,
+            hard=self.hard and not self.problem.contradictions,
             time_unit=self.problem.time_unit,
         )
         return replace(like, problem=self.problem).with_odd(sampling.odd)
@@ -126,12 +122,7 @@ class PhysicsTask(Task):
             return Assessment(residual, None, (LABELS_ONLY_NOTE,))
         solver = self.solver(network, weights, sampling)
         points = self._held_out_points(sampling, generator(self.seed, "held-out"))
-        assessment = assess(solver, points, estimate)
-        left = [one.name for one in solver.field_ansatz.conditions if not one.exactly]
-        if not (self.hard and left):
-            return assessment
-        note = f"met by residuals, not exactly: {', '.join(left)}"
-        return replace(assessment, notes=(*assessment.notes, note))
+        return assess(solver, points, estimate)
 
     @cached_property
     def _split(self) -> tuple[Measurements, Measurements]:
@@ -176,9 +167,7 @@ class PhysicsTask(Task):
         rng: Generator,
     ) -> Term:
         """The residual at points chosen from a pool by its size there."""
-        box = self._box(sampling)
-        candidates = box.sample(CANDIDATES * sampling.points, rng)
-        pool = self.runtime.tensor(with_layers(candidates, self.problem, box, rng))
+        pool = self.runtime.tensor(self._box(sampling).sample(CANDIDATES * sampling.points, rng))
         term = self._physics(self.ansatz(sampling), pool)
         with torch.no_grad():
             few = split(network, [term], MEMORY)  # a pool may be larger than what is fitted
