@@ -230,9 +230,10 @@ class GradingOptions:
         str,
         typer.Option(
             "--reference",
-            metavar="auto|none|FILE",
-            help="What grades the result, and nothing more: the best solution that scipy "
-            "certifies, nothing, or a file of `pacpde solve`.",
+            metavar="auto|none|exact|FILE",
+            help="What grades the result, and nothing more: the best solution that can be "
+            "certified, nothing, the family's exact solution, a file of `pacpde solve`, or a "
+            "CSV table on a grid.",
         ),
     ] = "auto"
     reference_tolerance: Annotated[

@@ -8,15 +8,18 @@ from pathlib import Path
 
 from pacpde.datasets.cache import reference_for
 from pacpde.datasets.load import load
+from pacpde.datasets.tables import SUFFIXES, read_table
 from pacpde.errors import DataFileError, InvalidValueError, SolverError
 from pacpde.physics import Problem
 from pacpde.physics.fingerprint import same_problem
 from pacpde.reading import read_bytes
 from pacpde.reference import Reference, default_tolerance
 from pacpde.reference.certificate import LOOSEST, check_tolerance
+from pacpde.reference.exact import exact_reference
 from pacpde.renamed import renamed_keywords
 
-AUTO, NONE = "auto", "none"  # choices: the best reference that scipy certifies; none at all
+AUTO, NONE = "auto", "none"  # choices: the best reference that is certified; none at all
+EXACT = "exact"  # and the exact solution that the family gives
 # how a user writes the choice "auto", and the tolerance: in Python and in a command
 PYTHON = "reference='auto'", "reference_tolerance"
 COMMAND = "--reference auto", "--reference-tolerance"
@@ -47,11 +50,12 @@ def grading_reference(
     """The reference that grades a problem, or None: a fit and a transfer go on without one.
 
     Args:
-        reference: "auto" for the best certificate that scipy reaches; None or "none"; a
-            `Reference`, or a file of `pacpde solve`, of this very problem.
+        reference: "auto" for the best certificate that a solver reaches; None or "none"; "exact"
+            for the exact solution that the family gives; a `Reference`, a file of `pacpde solve`,
+            or a table on a grid (see `read_table`), of this very problem.
         tolerance: relative error that "auto" tries to certify first; 1e-10 by default, 1e-9 in two
             dimensions of space or more. Where it is not met, the best that is met is taken.
-        log: called with a sentence if that is so, or if there is no reference.
+        log: called with a sentence if that is so, or if there is no reference or no certificate.
     """
     check_choice(reference, tolerance)
     log = log or (lambda sentence: None)
@@ -64,12 +68,15 @@ def grading_reference(
                 f"{problem}{problem.span_text}: solve that, or give none."
             )
         return reference
+    if reference == EXACT:
+        return exact_reference(problem)
     if reference != AUTO:
         if not isinstance(reference, str | Path):
             raise InvalidValueError(
-                f"reference is {reference!r}, expected 'auto', None, a Reference or a file."
+                f"reference is {reference!r}, expected 'auto', None, 'exact', a Reference or a "
+                "file."
             )
-        return load(reference, problem).reference
+        return _of_file(reference, problem, log)
     target = default_tolerance(problem) if tolerance is None else tolerance
     try:
         best = reference_for(
@@ -81,6 +88,14 @@ def grading_reference(
     if best.certified_error > target:
         log(f"{certified_to_less(best, target)} Errors near it are not told apart.")
     return best
+
+
+def _of_file(file: str | Path, problem: Problem, log: Log) -> Reference:
+    """The reference in a file: an HDF5 one, or a table."""
+    if Path(file).suffix.lower() not in SUFFIXES:
+        return load(file, problem).reference
+    log(f"nothing is known of the error of {file}: errors below it are not seen.")
+    return read_table(file, problem)
 
 
 def certified_to_less(reference: Reference, target: float) -> str:
@@ -110,7 +125,7 @@ def transfer_references(
     there = grading_reference(target, reference, tolerance if reference == AUTO else None, log)
     if source == target:
         return References(there, there)
-    choice = None if _is_none(reference) else AUTO
+    choice = reference if _is_none(reference) or reference == EXACT else AUTO
     return References(grading_reference(source, choice, tolerance, log), there)
 
 
@@ -135,6 +150,8 @@ def choice_inputs(reference: ReferenceChoice, tolerance: float | None) -> dict[s
         inputs["reference"] = NONE
     elif isinstance(reference, Reference):
         inputs["reference"] = hashlib.sha256(reference.values.tobytes()).hexdigest()
+    elif reference == EXACT:
+        inputs["reference"] = EXACT
     elif isinstance(reference, str | Path) and reference != AUTO:
         inputs["reference"] = _file_hash(Path(reference))
     if tolerance is not None:
@@ -177,8 +194,8 @@ def _file_hash(file: Path) -> str:
         return hashlib.sha256(read_bytes(file)).hexdigest()
     except OSError as error:
         raise DataFileError(
-            f"the reference {str(file)!r} cannot be read ({error.strerror}): give auto, none or a "
-            "file of `pacpde solve`."
+            f"the reference {str(file)!r} cannot be read ({error.strerror}): give auto, none, "
+            "exact or a file."
         ) from error
 
 

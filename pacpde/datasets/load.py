@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from pacpde.datasets.schema import SCHEMA, Dataset, Labels, check_sealed
+from pacpde.datasets.tables import GridSolution
 from pacpde.errors import DataFileError, InvalidValueError, UnknownNameError
 from pacpde.physics import Problem, families
 from pacpde.physics.fingerprint import check_unchanged, family_difference, same_problem
@@ -138,6 +139,14 @@ def _nodes(file: h5py.File, problem: Problem) -> BoxSolution:
     return NodalSolution(axes, values)
 
 
+def _grid(file: h5py.File, problem: Problem) -> BoxSolution:
+    axes = {name: _numbers(file, f"axes/{name}", 1) for name in problem.domain.names}
+    values = _numbers(file, "dense/values", len(axes) + 1)
+    if values.shape != (len(problem.fields), *(len(axis) for axis in axes.values())):
+        raise ValueError("its fields and dense values do not fit each other")
+    return GridSolution(axes, values)
+
+
 def _exact(file: h5py.File, problem: Problem) -> BoxSolution:
     return ExactSolution(problem)
 
@@ -146,6 +155,7 @@ FORMS: dict[str, Callable[[h5py.File, Problem], BoxSolution]] = {
     DenseSolution.form: _pieces,
     NodalSolution.form: _nodes,
     ExactSolution.form: _exact,
+    GridSolution.form: _grid,
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pacpde.datasets import transfer_references
-from pacpde.datasets.grading import AUTO, NONE, References, check_label_source
+from pacpde.datasets.grading import AUTO, EXACT, NONE, References, check_label_source
 from pacpde.errors import InvalidValueError
 from pacpde.keywords import checked_call
 from pacpde.methods.arguments import Settings, check_arguments, method_of
@@ -170,9 +170,10 @@ def _references(
     tolerance: float | None,
 ) -> list[References]:
     """What grades each transfer, found before any of them runs; each problem once."""
-    if not (reference is None or reference in (AUTO, NONE)):
+    if not (reference is None or reference in (AUTO, NONE, EXACT)):
         raise InvalidValueError(
-            f"reference is {reference!r}, expected 'auto' or None: there are several targets."
+            f"reference is {reference!r}, expected 'auto', 'exact' or None: there are several "
+            "targets."
         )
     each = cache(lambda source, target: transfer_references(source, target, reference, tolerance))
     return [each(one.problem, target) for one, target in zip(sources, targets, strict=True)]

@@ -152,13 +152,13 @@ def of_problem(problem: Problem) -> Provenance:
 
 
 def of_reference(reference: Reference | None) -> Provenance | None:
-    """The certified error of a reference, its tolerance, and a hash of its values."""
+    """The certified error of a reference (None if unknown), its tolerance, a hash of its values."""
     if reference is None:
         return None
     values = short_hash(np.ascontiguousarray(reference.values).tobytes())
     return {
         "tolerance": reference.tolerances.get("target"),
-        "certified_error": reference.certified_error,
+        "certified_error": reference.known_error,
         "values": values,
     }
 

@@ -67,7 +67,8 @@ def fit(
         callbacks: your own, called after every refresh too; see `pacpde.training.Callback`.
         resume_state: where to keep the state, so that a killed fit resumes exactly.
         reference: grades the fit, whose history then has errors, and nothing more: "auto" (the
-            best that scipy certifies, if any), None, a `Reference`, or a file of `pacpde solve`.
+            best that can be certified, if any), None, "exact" (the exact solution that the family
+            gives), a `Reference`, a file of `pacpde solve`, or a table on a grid of your own.
         reference_tolerance: relative error that "auto" tries to certify first; refused where
             "auto" is not to.
 
@@ -131,8 +132,9 @@ def transfer(
         labels, noise: measurements of the target, and their noise relative to the fields' spread.
         physics: use the target's equation; otherwise labels alone.
         reference: grades the result and nothing more; labels are drawn from it. "auto" (the best
-            that scipy certifies, if any), None, or a `Reference` or file of the target, in which
-            case "auto" grades the source alone.
+            that can be certified, if any), None, "exact" (the exact solution that the family
+            gives), or a `Reference` or file of the target, in which case "auto" grades the source
+            alone.
         reference_tolerance: relative error that "auto" tries to certify first.
 
     Raises:
@@ -184,7 +186,7 @@ def transfer(
         error_of(source.with_problem(target), graded.target),
         None if errors is None else errors.total,
         _source_errors(source, result, graded.source),
-        None if graded.target is None else graded.target.certified_error,
+        None if graded.target is None else graded.target.known_error,
         None if errors is None else errors.by_field,
     )
 

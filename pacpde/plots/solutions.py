@@ -20,15 +20,15 @@ THIN = 129  # points an axis at most
 def maps(reference: Reference, surrogates: Mapping[str, Surrogate]) -> Figure:
     """Reference, prediction and |error| of every method on the reference's problem.
 
-    One space axis: the whole (t, x) plane. Two: the plane at the final time. None: trajectories,
-    their errors, and phase portraits where there are several fields.
+    Two axes: the whole plane. More: the plane of two space axes, at the final time. One: curves,
+    their errors, and phase portraits where it is time and there are several fields.
 
     Args:
         surrogates: method → its surrogate of the target.
     """
     with styled():
         if len(reference.axes) == 1:
-            return _trajectories(reference, surrogates)
+            return _curves(reference, surrogates)
         return _planes(reference, surrogates)
 
 
@@ -79,7 +79,7 @@ def _plane(
     """The two axes to draw, the fields over them, and the fixed coordinates."""
     names = list(reference.axes)
     thin = {n: _spread(len(axis)) for n, axis in reference.axes.items()}
-    plane = names if len(names) == 2 else names[1:3]
+    plane = names if len(names) == 2 else [name for name in names if name != "t"][:2]
     fixed: dict[str, float] = {}
     index: list[np.ndarray] = []
     for name, axis in reference.axes.items():
@@ -126,34 +126,34 @@ def _title(reference: Reference, fixed: Mapping[str, float]) -> str:
     return f"Target {reference.problem}{f' at {at}' if at else ''}"
 
 
-def _trajectories(reference: Reference, surrogates: Mapping[str, Surrogate]) -> Figure:
-    (t,) = reference.axes.values()
+def _curves(reference: Reference, surrogates: Mapping[str, Surrogate]) -> Figure:
+    ((axis, x),) = reference.axes.items()
     exact = reference.values
-    portraits = len(surrogates) if len(exact) > 1 else 0
+    portraits = len(surrogates) if len(exact) > 1 and axis == "t" else 0
     rows = len(exact) + 1
     fig = empty_figure(13.0, 1.9 * rows + (4.0 if portraits else 0.6))
     upper: FigureBase = fig
     if portraits:
         upper, lower = fig.subfigures(2, 1, height_ratios=[1.9 * rows, 4.0], squeeze=False)[:, 0]
-    times = upper.subplots(rows, 1, sharex=True)
+    panes = upper.subplots(rows, 1, sharex=True)
     style = looks(list(surrogates))
     predictions = {
-        name: _over_time(surrogate, t, len(exact)) for name, surrogate in surrogates.items()
+        name: _along(surrogate, x, len(exact)) for name, surrogate in surrogates.items()
     }
-    for ax, field, values in zip(times, reference.fields, exact, strict=False):
+    for ax, field, values in zip(panes, reference.fields, exact, strict=False):
         for name, predicted in predictions.items():
             k = list(reference.fields).index(field)
-            ax.plot(t, predicted[k], color=style[name].colour, lw=1.8, label=readable(name))
-        ax.plot(t, values, color=ink(), lw=1.4, ls=(0, (4, 3)), label="reference")
+            ax.plot(x, predicted[k], color=style[name].colour, lw=1.8, label=readable(name))
+        ax.plot(x, values, color=ink(), lw=1.4, ls=(0, (4, 3)), label="reference")
         ax.set_ylabel(field)
         ax.grid(alpha=0.3)
     for name, predicted in predictions.items():
         size = np.linalg.norm(predicted - exact, axis=0)
-        times[-1].semilogy(t[1:], np.maximum(size[1:], 1e-16), color=style[name].colour, lw=1.4)
-    times[-1].set_ylabel("distance from\nreference")
-    times[-1].set_xlabel("t")
-    times[-1].grid(alpha=0.3)
-    handles, labels = times[0].get_legend_handles_labels()
+        panes[-1].semilogy(x[1:], np.maximum(size[1:], 1e-16), color=style[name].colour, lw=1.4)
+    panes[-1].set_ylabel("distance from\nreference")
+    panes[-1].set_xlabel(axis)
+    panes[-1].grid(alpha=0.3)
+    handles, labels = panes[0].get_legend_handles_labels()
     upper.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     if portraits:
         panels = lower.subplots(1, portraits, squeeze=False, sharex=True, sharey=True)[0]
@@ -163,8 +163,8 @@ def _trajectories(reference: Reference, surrogates: Mapping[str, Surrogate]) -> 
     return fig
 
 
-def _over_time(surrogate: Surrogate, t: np.ndarray, fields: int) -> np.ndarray:
-    return np.asarray(surrogate(t)).reshape(fields, -1)
+def _along(surrogate: Surrogate, x: np.ndarray, fields: int) -> np.ndarray:
+    return np.asarray(surrogate(x)).reshape(fields, -1)
 
 
 def _portrait(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,13 @@ ZERO = 1e-12  # of its scale: the size of a field that is nothing but rounding
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """A scipy solution of `problem` with its own certified error.
+    """A solution of `problem` with its own certified error.
 
     Attributes:
-        axes: name → 1-D output grid, `t` first.
-        fields: name → values over the output grid, shape [len(t), len(x), ...].
-        certified_error: bound of the relative L2 error over the output grid (`worst_field_error`).
+        axes: name → 1-D output grid, `t` first where there is a time.
+        fields: name → values over the output grid, shape [len(axis), ...].
+        certified_error: bound of the relative L2 error over the output grid (`worst_field_error`);
+            infinite where nothing is known of it.
         solver: how it was found, in words.
         tolerances: the target, rtol, atol and grid of the last two solutions compared; where the
             target was not met, `limit` says why.
@@ -38,12 +40,18 @@ class Reference:
     dense: BoxSolution = field(repr=False)
 
     def __call__(self, *coordinates: Any) -> np.ndarray:
-        """The fields at t, x, ... (numbers or arrays that broadcast), shape [fields, ...].
+        """The fields at the coordinates (numbers or arrays that broadcast), shape [fields, ...].
 
-        Spectral in space and of ninth degree in time, from the solver's own nodes: as accurate
-        between the output points as at them. Points outside the box are refused.
+        Spectral in space and of tenth degree in time, from the solver's own nodes: as accurate
+        between the output points as at them; of a table by cubic splines. Points outside the box
+        are refused.
         """
         return self.dense.at(*coordinates)
+
+    @property
+    def known_error(self) -> float | None:
+        """`certified_error`; None where nothing is certified, as in a table of the user's."""
+        return self.certified_error if self.certified_error < inf else None
 
     @property
     def values(self) -> np.ndarray:

@@ -30,7 +30,7 @@ def row_of(cell: "Cell", result: TransferResult, references: References) -> Row:
         **_names(cell),
         "distance": distance(references.source, reference),
         "reference_seconds": None if reference is None else reference.seconds,
-        "reference_error": None if reference is None else reference.certified_error,
+        "reference_error": None if reference is None else reference.known_error,
         "held_out": held_out if math.isfinite(held_out) else None,
         "seconds_to": seconds_to_error(result.history, THRESHOLDS),
         "fault": None,
@@ -77,11 +77,14 @@ def distance(source: Reference | None, target: Reference | None) -> float | None
     """
     if source is None or target is None:
         return None
-    axes = list(target.axes.values())
-    inside = axes[0] <= source.problem.domain.axis("t").upper
-    points = mesh([axes[0][inside], *axes[1:]])
-    there = source(*np.moveaxis(points, -1, 0))
-    here = target.values[:, inside]
+    domain = source.dense.domain
+    inside = [
+        (x >= axis.lower) & (x <= axis.upper)
+        for x, axis in zip(target.axes.values(), domain.axes, strict=True)
+    ]
+    axes = [x[own] for x, own in zip(target.axes.values(), inside, strict=True)]
+    there = source(*np.moveaxis(mesh(axes), -1, 0))
+    here = target.values[np.ix_(np.arange(len(target.values)), *map(np.flatnonzero, inside))]
     return float(norm(here - there) / norm(here))
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from pacpde.checks import as_float
-from pacpde.datasets.grading import AUTO, NONE
+from pacpde.datasets.grading import AUTO, EXACT, NONE
 from pacpde.errors import InvalidValueError
 from pacpde.expressions import evaluate
 from pacpde.runtime import LARGEST_SEED
@@ -44,8 +44,10 @@ def _seeds(value: Any) -> Any:
 
 
 def _reference(value: Any) -> Any:
-    if value not in (AUTO, NONE):
-        raise InvalidValueError(f"reference is {value!r}, expected {AUTO!r} or {NONE!r}.")
+    if value not in (AUTO, NONE, EXACT):
+        raise InvalidValueError(
+            f"reference is {value!r}, expected {AUTO!r}, {NONE!r} or {EXACT!r}."
+        )
     return value
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pacpde import fit, transfer, transfer_in_turn, transfer_many
-from pacpde.datasets import cache, grading_reference, transfer_references, write
+from pacpde.datasets import cache, grading_reference, load, transfer_references, write
 from pacpde.datasets.grading import References, choice_inputs
 from pacpde.errors import DataFileError, InvalidValueError, SolverError
 from pacpde.methods.pac import PAC
@@ -195,3 +195,42 @@ def test_a_comparison_goes_on_ungraded(tmp_path: Path) -> None:
 
     drawn = plots.draw_all(found, tmp_path / "runs")
     assert [path.name for path in drawn] == ["source_error.png"]
+
+
+def test_the_exact_solution_grades_on_request(tmp_path: Path) -> None:
+    problem = Heat(alpha=0.3)
+    reference = grading_reference(problem, "exact")
+    assert reference is not None and reference.certified_error < 1e-9
+    assert np.array_equal(reference(0.3, 0.4), problem.exact(np.array(0.3), np.array(0.4)))
+    both = transfer_references(Heat(alpha=0.2), problem, "exact")
+    assert both.source is not None and "exact" in both.source.solver
+    write(reference, tmp_path / "exact.h5")
+    again = load(tmp_path / "exact.h5", problem).reference
+    assert np.array_equal(again(0.3, 0.4), reference(0.3, 0.4))
+    with pytest.raises(SolverError, match="gives no exact solution"):
+        grading_reference(Lorenz(), "exact")
+
+
+def test_a_table_of_the_user_grades(tmp_path: Path) -> None:
+    problem = Heat(alpha=0.3)
+    t, x = np.meshgrid(np.linspace(0, 1, 21), np.linspace(0, 1, 31), indexing="ij")
+    rows = np.stack([x.ravel(), problem.exact(t, x).ravel(), t.ravel()], -1)
+    file = tmp_path / "mine.csv"
+    np.random.default_rng(0).shuffle(rows)
+    np.savetxt(file, rows, delimiter=",", header="x,u,t", comments="", fmt="%.17g")
+    said: list[str] = []
+    reference = grading_reference(problem, file, log=said.append)
+    assert reference is not None and "nothing is known of the error" in said[0]
+    assert reference.known_error is None and reference.values.shape == (1, 21, 31)
+    assert np.array_equal(reference.values, problem.exact(t, x))
+    # cubic splines with spacings of 1/20 and 1/30 of a sine that decays with rate 3
+    write(reference, tmp_path / "mine.h5")
+    again = load(tmp_path / "mine.h5", problem).reference
+    assert again(0.333, 0.444) == reference(0.333, 0.444) and again.known_error is None
+    assert np.abs(reference(0.333, 0.444) - problem.exact(0.333, 0.444)).max() < 1e-4
+    np.savetxt(file, rows[1:], delimiter=",", header="x,u,t", comments="")
+    with pytest.raises(DataFileError, match=r"650 points, .* 21 × 31 different values: expected a"):
+        grading_reference(problem, file)
+    np.savetxt(file, rows, delimiter=",", header="x,v,t", comments="")
+    with pytest.raises(DataFileError, match="has the columns x, v, t, expected t, x, u"):
+        grading_reference(problem, file)

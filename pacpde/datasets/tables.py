@@ -1,0 +1,107 @@
+"""A reference from a user's own table of values on a grid."""
+
+import math
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from scipy.interpolate import BSpline, make_interp_spline
+
+from pacpde.datasets.columns import listed, read_columns
+from pacpde.errors import DataFileError
+from pacpde.physics import Axis, Problem
+from pacpde.physics.domain import Domain
+from pacpde.physics.numbers import along_axis
+from pacpde.reference import Reference
+from pacpde.reference.box import BoxSolution
+
+SUFFIXES = (".csv", ".tsv", ".txt", ".dat")
+DEGREE = 3  # of the splines between the values
+
+
+@dataclass(frozen=True, eq=False)
+class GridSolution(BoxSolution):
+    """Values on a tensor grid, [fields, points...]; cubic splines between them."""
+
+    axes: dict[str, np.ndarray]
+    values: np.ndarray
+
+    form = "grid"
+
+    @property
+    def domain(self) -> Domain:
+        return Domain(tuple(Axis(name, float(x[0]), float(x[-1])) for name, x in self.axes.items()))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"values": self.values}
+
+    def on_grid(self, *axes: np.ndarray) -> np.ndarray:
+        result = self.values
+        for position, (spline, x) in enumerate(zip(self._splines, axes, strict=True), start=1):
+            result = along_axis(spline(x), result, position)
+        return np.ascontiguousarray(result)
+
+    def scattered(self, points: list[np.ndarray]) -> np.ndarray:
+        first, *others = zip(self._splines, points, strict=True)
+        result = np.moveaxis(along_axis(first[0](first[1]), self.values, 1), 1, 0)
+        for spline, x in others:
+            result = np.einsum("pn,pfn...->pf...", spline(x), result)
+        return np.ascontiguousarray(result.T)
+
+    @cached_property
+    def _splines(self) -> list[BSpline]:
+        """One an axis: x [points] → matrix from the values to those at x."""
+        return [
+            make_interp_spline(x, np.eye(len(x)), min(DEGREE, len(x) - 1))
+            for x in self.axes.values()
+        ]
+
+
+def read_table(path: str | Path, problem: Problem) -> Reference:
+    """The reference in a text file with a column for each axis and each field, on a tensor grid.
+
+    The order of rows and columns is free. Nothing is known of its error: `certified_error` is
+    infinite, and null in records.
+
+    Raises:
+        DataFileError: no such file, other columns, points outside the domain, or no grid.
+    """
+    began, file = time.perf_counter(), Path(path)
+    names, fields = problem.domain.names, tuple(problem.fields)
+    columns = read_columns(file)
+    if sorted(columns.names) != sorted((*names, *fields)):
+        raise DataFileError(
+            f"{file} has the columns {listed(columns.names)}, expected "
+            f"{listed((*names, *fields))}: the axes and the fields, each once and in any order."
+        )
+    points, values = columns.take(names), columns.take(fields)
+    outside = problem.domain.outside(points)
+    if outside:
+        raise DataFileError(f"{file}: {outside}: leave them out.")
+    axes, places = {}, []
+    for name, x in zip(names, points.T, strict=True):
+        axes[name], place = np.unique(x, return_inverse=True)
+        places.append(place)
+    shape = tuple(len(axis) for axis in axes.values())
+    number = np.ravel_multi_index(tuple(places), shape)
+    if min(shape) < 2 or len(points) != math.prod(shape) or len(np.unique(number)) < len(points):
+        raise DataFileError(
+            f"{file} has {len(points)} points, and its coordinates have "
+            f"{' × '.join(map(str, shape))} different values: expected a grid, each combination "
+            "once, with two values or more of each coordinate."
+        )
+    on_grid = np.empty((len(fields), len(points)))
+    on_grid[:, number] = values.T
+    on_grid = on_grid.reshape(-1, *shape)
+    return Reference(
+        problem=problem,
+        axes=axes,
+        fields=dict(zip(fields, on_grid, strict=True)),
+        certified_error=math.inf,
+        solver=f"the table {file.name}",
+        tolerances={},
+        seconds=time.perf_counter() - began,
+        dense=GridSolution(axes, on_grid),
+    )
