@@ -137,9 +137,7 @@ def _curves(reference: Reference, surrogates: Mapping[str, Surrogate]) -> Figure
         upper, lower = fig.subfigures(2, 1, height_ratios=[1.9 * rows, 4.0], squeeze=False)[:, 0]
     panes = upper.subplots(rows, 1, sharex=True)
     style = looks(list(surrogates))
-    predictions = {
-        name: _along(surrogate, x, len(exact)) for name, surrogate in surrogates.items()
-    }
+    predictions = {name: _along(surrogate, x, len(exact)) for name, surrogate in surrogates.items()}
     for ax, field, values in zip(panes, reference.fields, exact, strict=False):
         for name, predicted in predictions.items():
             k = list(reference.fields).index(field)

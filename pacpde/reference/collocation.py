@@ -30,18 +30,24 @@ class Collocation:
     The state w [size] holds the nodal values field by field, and then one number for each equation
     that there is too much (see `excess`).
 
+    Args:
+        more: points of the rows beyond `sizes`, an axis. The equations are then more than the
+            unknowns, and hold in the least-squares sense.
+
     Attributes:
         grids: the nodal axes of each field.
+        rows, cells: of each axis, the points of the rows, and the ends of the cells around them.
         excess: conditions at points beyond the number of unknowns, as where a pressure is pinned
             whose constant no other equation gives. Each adds a number λ to the state, times a
             random vector in the rows: where the equations have a solution, λ = 0.
     """
 
-    def __init__(self, problem: Problem, sizes: dict[str, int]) -> None:
+    def __init__(self, problem: Problem, sizes: dict[str, int], more: int = 0) -> None:
         self.problem, boundary = problem, problem.boundary
         self.axes = nodal_axes(problem, sizes)
         axes = [axis.axis for axis in self.axes]
-        self.rows = [axis.inner(axis.size)[0] for axis in self.axes]
+        places = [axis.inner(axis.size + more) for axis in self.axes]
+        self.rows, self.cells = [rows for rows, _ in places], [ends for _, ends in places]
         self.grids = [
             nodal_axes(
                 problem,

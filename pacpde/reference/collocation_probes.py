@@ -25,7 +25,7 @@ def equations_between(system: Collocation, state: np.ndarray) -> np.ndarray:
     parts = PARTS.get(len(counts), 1)
     if len(counts) == 1:
         parts = max(parts, -(-LEAST // (NODES * counts[0])))
-    cells = [axis.inner(axis.size)[1] for axis in system.axes]
+    cells = system.cells
     places = [_places(axis, own, parts) for axis, own in zip(system.axes, cells, strict=True)]
     grid = np.meshgrid(*places, indexing="ij")
     coordinates = dict(zip(system.problem.domain.names, grid, strict=True))
@@ -100,7 +100,7 @@ def _condition(
     shares = [0 if k == own else parts for k in range(len(grid))]
     places = []
     for k, axis in enumerate(grid):
-        cells = axis.cells if k > own else system.axes[k].inner(system.axes[k].size)[1]
+        cells = axis.cells if k > own else system.cells[k]
         places.append(ends[k] if k == own else _places(axis, cells, parts))
     values = along_axis(system.edge_row(edge)[None], system.split(state)[edge.field], own)
     for k, axis in enumerate(grid):

@@ -33,7 +33,7 @@ class System(Protocol):
 
 
 class Factors:
-    """A matrix [m, n], m ≥ n, in factors: LU of a square one, else QR with column pivots.
+    """A matrix [m, n], m ≥ n, in factors: LU of a square one, else QR.
 
     Rows are divided by their largest entry first.
     """
@@ -55,9 +55,8 @@ class Factors:
                 self.lu = lu_factor(matrix.T, overwrite_a=True, check_finite=False)
             self.condition = float(lapack.dgecon(self.lu[0], size)[0])
         else:
-            self.q, self.r, self.pivots = qr(matrix, mode="economic", pivoting=True)
-            diagonal = np.abs(np.diag(self.r))
-            self.condition = float(diagonal.min() / diagonal.max())
+            self.q, self.r = qr(matrix, mode="economic", overwrite_a=True, check_finite=False)
+            self.condition = float(lapack.dtrcon(self.r)[0])
         if not self.condition > SINGULAR:
             raise SingularError("the equations and conditions leave something of it open")
 
@@ -66,9 +65,7 @@ class Factors:
         scaled = right / self.sizes
         if self.square:
             return np.asarray(lu_solve(self.lu, scaled, trans=1, check_finite=False))
-        result = np.empty(self.r.shape[1])
-        result[self.pivots] = solve_triangular(self.r, self.q.T @ scaled)
-        return result
+        return np.asarray(solve_triangular(self.r, self.q.T @ scaled, check_finite=False))
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ class CollocationSolver:
         return solve_by_collocation(problem, target, accepted, progress)
 
 
+WEAK = 1e-6  # a certificate above it does not tell good fits apart
 SOLVERS: tuple[Solver, ...] = (MethodOfLinesSolver(), CollocationSolver())
 
 
@@ -88,22 +89,32 @@ def solve(
 
 
 def solve_or_exact(problem: Problem, target: float, progress: Progress) -> Reference:
-    """`solve`, to the best certificate there is; where there is none, the family's exact solution.
+    """`solve`, to the best certificate there is; the family's exact solution where that is weak.
 
     An evolution whose solution ends before its span does has no exact solution there either.
 
     Raises:
         SolverError: there is neither.
     """
+    solved, fault = None, None
     try:
-        return solve(problem, tolerance=target, loosest=LOOSEST, progress=progress)
+        solved = solve(problem, tolerance=target, loosest=LOOSEST, progress=progress)
+        if solved.certified_error <= max(target, WEAK):
+            return solved
     except NoSolutionError:
         raise
-    except SolverError as fault:
-        if not gives_exact(problem):
-            raise
-        progress(f"{fault} The exact solution of the family is taken.")
+    except SolverError as error:
+        fault = error
+    if gives_exact(problem):
         try:
-            return exact_reference(problem, target)
+            exact = exact_reference(problem, target)
+            if solved is None or exact.certified_error < solved.certified_error:
+                progress(f"{problem}: the exact solution that the family gives is taken")
+                return exact
         except SolverError as error:
-            raise SolverError(f"{fault} {error}") from error
+            fault = SolverError(f"{fault} {error}") if fault else None
+            progress(str(error))
+    if solved is not None:
+        return solved
+    assert fault is not None
+    raise fault

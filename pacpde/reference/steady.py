@@ -19,7 +19,8 @@ FAILURES = 4  # of these, levels on which Newton's method finds nothing
 FIRST_SIZE = {1: 14, 2: 8, 3: 5}  # points an axis, by number of axes
 MEMORY = 0.65e9  # bytes of the largest Jacobian: its factors take half a minute
 RESOLVED = 0.1  # a larger difference says that grids are too coarse, and nothing else
-RECTANGULAR = 0.1e9  # the same for one that is not square
+RECTANGULAR = 0.3e9  # the same for one that is not square
+MORE = 2  # points an axis where square equations leave something open
 
 
 @gradients()
@@ -43,7 +44,7 @@ def solve_by_collocation(
     """
     search = _Search(problem, target, progress)
     search.run()
-    best = min(search.pairs, key=lambda pair: pair.error, default=None)
+    best = search.pairs[-1] if search.pairs else None
     if best is None or best.error > accepted:
         raise SolverError(search.sentence(best))
     return search.reference(best)
@@ -61,6 +62,7 @@ class _Search:
         self.problem, self.target = problem, target
         self.progress: Progress = lambda message: progress(f"{problem}: {message}")
         self.level: Level | None = None
+        self.more = 0
         self.pairs: list[Pair] = []
         self.ended = f"{LEVELS} refinements were not enough"
         self.began = time.perf_counter()
@@ -70,12 +72,14 @@ class _Search:
         sizes = {axis.name: FIRST_SIZE.get(len(axes), 4) for axis in axes}
         failures = 0
         for _ in range(LEVELS):
-            system = Collocation(self.problem, sizes)
+            system = Collocation(self.problem, sizes, self.more)
             if not self._fits(system):
                 return
             try:
                 fine = Level.of(system, sizes, self.level)
             except NewtonError as error:
+                if self._takes_more(system, error):
+                    continue
                 failures += 1
                 self.ended = self._reason(system, error)
                 self.progress(f"{size_text(sizes)} points: {error}")
@@ -86,6 +90,22 @@ class _Search:
             if self._add(fine):
                 return
             sizes = fine.refined(self.target)
+
+    def _takes_more(self, system: Collocation, error: NewtonError) -> bool:
+        """Whether the search begins again with more equations than unknowns.
+
+        Conditions that say again what the equations say, such as a pressure along an edge, leave
+        as many equations as unknowns that are not independent.
+        """
+        if self.more or not isinstance(error, SingularError) or self._open(system):
+            return False
+        self.more, self.level, self.pairs = MORE, None, []
+        self.progress("equations depend on each other: more of them are taken")
+        return True
+
+    def _open(self, system: Collocation) -> list[str]:
+        """Fields to which a constant may be added."""
+        return open_constants(system, next(starts(system)))
 
     def _fits(self, system: Collocation) -> bool:
         """Whether the Jacobian of a level fits into memory; says why there is no finer one."""
@@ -110,7 +130,7 @@ class _Search:
         self.pairs.append(pair)
         self.progress(
             f"{size_text(fine.sizes)} points: differs by {pair.difference:.1e}, misses "
-            f"{fine.missed:.1e}"
+            f"{fine.missed:.1e}, error {pair.error:.1e}"
         )
         differences = [max(one.difference, one.fine.missed) for one in self.pairs]
         stagnates = (
@@ -120,14 +140,18 @@ class _Search:
         )
         if stagnates:
             self.ended = "four refinements have not halved the difference"
-        return stagnates or pair.error <= self.target
+        contradicts = fine.contradiction > max(
+            self.target, pair.difference, coarse.contradiction / 2
+        )
+        if contradicts:
+            self.ended = "more points do not change that"
+        return stagnates or contradicts or pair.error <= self.target
 
     def _reason(self, system: Collocation, error: NewtonError) -> str:
         """Why there is no solution on a grid."""
         if not isinstance(error, SingularError):
             return f"Newton's method finds no solution: {error}"
-        start = next(starts(system))
-        names = open_constants(system, start)
+        names = self._open(system)
         if names and self.problem.domain.time is not None:
             return (
                 f"a function of t may be added to {' and '.join(names)}, for all that the "
@@ -148,7 +172,7 @@ class _Search:
         last = self.pairs[-1] if self.pairs else None
         if last is not None and last.fine.contradiction > max(self.target, last.difference):
             return (
-                "a condition at a point contradicts the equations, by "
+                "its equations and conditions contradict each other, by "
                 f"{last.fine.contradiction:.0e} of their size, and {self.ended}"
             )
         if last is not None and last.fine.missed > max(self.target, last.difference):

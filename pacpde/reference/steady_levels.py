@@ -19,6 +19,8 @@ GROWTH = 1.4  # of an axis that is not resolved
 STEADY_OUTPUT = {1: (1001,), 2: (129, 129)}  # points an axis
 SAFETY = 2.0  # of the error that the equations between the nodes give
 FALLING = 0.5  # the difference over the one before: the finer level has less error than it
+FIRST = 4.0  # times the first difference: how fast they fall is not known yet
+TINY = 1e-300
 SLOW = 0.9  # differences that fall less tell nothing of the error
 
 
@@ -31,7 +33,7 @@ class Level:
         values: on the output grid, [fields, points...].
         tails: axis → share of the highest modes, which are not resolved.
         missed: relative error by what lies between the nodes.
-        contradiction: by how much conditions at points contradict the rest, as a share of a row.
+        contradiction: by how much the equations contradict each other, as a share of a row.
         step: the last step of Newton's method.
     """
 
@@ -61,7 +63,7 @@ class Level:
             values=solution.on_grid(*grid),
             tails=_tails(system, solution),
             missed=missed_share(system, root.state, correction, grid),
-            contradiction=float(np.abs(root.state[system.ends[-1] :]).max(initial=0.0)),
+            contradiction=_contradiction(system, root.state),
             step=root.step,
         )
 
@@ -79,11 +81,16 @@ class Level:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two levels, their difference, and the error certified for the finer one."""
+    """Two levels, their difference, and the error certified for the finer one.
+
+    Attributes:
+        ratio: of the difference to that of the pair before; 0 for the first one.
+    """
 
     coarse: Level
     fine: Level
     difference: float
+    ratio: float
     error: float
 
     @classmethod
@@ -92,20 +99,23 @@ class Pair:
     ) -> "Pair":
         """Compare two levels; `before` is the pair whose finer level is the coarser one here.
 
-        Where differences fall by the factor q, that of all finer levels together is q / (1 − q)
+        Where differences fall by the factor q, those of all finer levels together are q / (1 − q)
         of the last one. Where they do not fall, the error of the coarser level and the difference
         bound that of the finer one.
         """
         difference = max(field_errors(coarse.values, fine.values, scales))
-        if before is None or difference <= FALLING * before.difference:
+        ratio = 0.0 if before is None else difference / max(before.difference, TINY)
+        slowest = ratio if before is None else max(ratio, (ratio * before.ratio) ** 0.5)
+        if before is None:
+            error = FIRST * difference
+        elif slowest <= FALLING:
             error = difference
-        elif difference <= SLOW * before.difference:
-            ratio = difference / before.difference
-            error = difference * ratio / (1 - ratio)
+        elif slowest <= SLOW:
+            error = difference * slowest / (1 - slowest)
         else:
             error = before.error + difference
         between = max(SAFETY * fine.missed, fine.contradiction)
-        return cls(coarse, fine, difference, max(error, between))
+        return cls(coarse, fine, difference, ratio, max(error, between))
 
 
 def _root(system: Collocation, coarse: Level | None) -> Root:
@@ -124,6 +134,13 @@ def _root(system: Collocation, coarse: Level | None) -> Root:
             fault = fault or error
     assert fault is not None
     raise fault
+
+
+def _contradiction(system: Collocation, state: np.ndarray) -> float:
+    """What the equations lack of a common solution, where they are more than the unknowns."""
+    if system.n_equations > system.size:
+        return float(np.sqrt(np.mean(system.equations(state) ** 2)))
+    return float(np.abs(state[system.ends[-1] :]).max(initial=0.0))
 
 
 def _tails(system: Collocation, solution: NodalSolution) -> dict[str, float]:

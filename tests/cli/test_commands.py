@@ -83,6 +83,21 @@ def test_solve(call: Callable, tmp_path: Path) -> None:
     assert np.linalg.norm(u - exact) <= about["certified_error"] * np.linalg.norm(exact)
 
 
+def test_solve_without_a_time(call: Callable, tmp_path: Path) -> None:
+    given = ["solve", "poisson", "a=2", "--tolerance", "1e-8", "--labels", "7", "-o", "made.h5"]
+    about = json.loads(call(*given, "--json", "-").out)
+    assert about["certified_error"] <= 1e-8 and about["until"] is None
+    assert "collocation" in about["solver"]
+    with h5py.File(tmp_path / "made.h5") as file:
+        assert list(file["axes"]) == ["x", "y"] and file["labels/points"].shape == (7, 2)
+        x, y, u = file["axes/x"][:], file["axes/y"][:], file["fields/u"][:]
+    exact = families.get("poisson")(a=2.0).exact(*np.meshgrid(x, y, indexing="ij"))[0]
+    assert np.linalg.norm(u - exact) <= about["certified_error"] * np.linalg.norm(exact)
+    assert "holds this already" in call(*given, "--json", "-").err
+    refused = call("solve", "poisson", "a=2", "--until", "0.5", "-o", "other.h5")
+    assert refused.status == 2 and "has no time" in refused.err
+
+
 def test_plugin(call: Callable, tmp_path: Path) -> None:
     (tmp_path / "decay.py").write_text(
         "from dataclasses import dataclass\n"

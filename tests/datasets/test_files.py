@@ -13,6 +13,7 @@ import pytest
 from pacpde.datasets import Labels, draw_labels, load, write
 from pacpde.datasets.schema import UNSEALED, seal
 from pacpde.errors import DataFileError, InvalidValueError, OutputError
+from pacpde.physics import families
 from pacpde.problems import Burgers, Heat2D, Lorenz
 from pacpde.reference import Reference, solve
 
@@ -56,7 +57,17 @@ def test_schema_1(file: Path, reference: Reference) -> None:
         assert opened["labels/points"].shape == (25, 2)
 
 
-@pytest.mark.parametrize("problem", [Burgers(nu=0.1), Heat2D(), Lorenz(until=0.5)], ids=str)
+@pytest.mark.parametrize(
+    "problem",
+    [
+        Burgers(nu=0.1),
+        Heat2D(),
+        Lorenz(until=0.5),
+        families.get("poisson")(),
+        families.get("poisson_1d")(),
+    ],
+    ids=str,
+)
 def test_a_file_comes_back_to_the_last_bit(problem, tmp_path: Path) -> None:
     made = solve(problem, tolerance=1e-6)
     write(made, tmp_path / "new" / "file.h5")

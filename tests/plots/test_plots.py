@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from pacpde import plots
-from pacpde.physics import Problem
+from pacpde.physics import Problem, families
 from pacpde.problems import Burgers, Heat, Heat2D, Lorenz
 from pacpde.reference import Reference, solve
 
@@ -33,6 +33,19 @@ class Shifted:
 def found(problem: Problem, **errors: float) -> tuple[Reference, dict[str, Any]]:
     reference = solve(problem, tolerance=1e-6)
     return reference, {name: Shifted(reference, error) for name, error in errors.items()}
+
+
+def test_pictures_without_a_time() -> None:
+    """A curve over x and a plane over x and y, of values and errors that are known."""
+    curve = plots.maps(*found(families.get("poisson_1d")(), pac=1e-3))
+    values, distance = curve.axes
+    assert distance.get_xlabel() == "x" and values.get_ylabel() == "u"
+    np.testing.assert_allclose(distance.lines[0].get_ydata(), 1e-3, rtol=1e-6)
+    plane = plots.maps(*found(families.get("poisson")(), pac=1e-3))
+    panels = [ax for ax in plane.axes if ax.get_title().startswith(("Ref", "PAC"))]
+    assert [ax.get_xlabel() for ax in panels] == ["x"] * 3 and panels[0].get_ylabel() == "y"
+    error = np.asarray(panels[2].collections[0].get_array())
+    np.testing.assert_allclose(error, 1e-3, rtol=1e-6)
 
 
 def titles(figure: Figure) -> list[str]:

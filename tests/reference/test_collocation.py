@@ -1,10 +1,12 @@
 """References by collocation against exact solutions: the error, and that the certificate holds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pacpde.errors import SolverError
-from pacpde.physics import Axis, Problem
+from pacpde.physics import Axis, Problem, families
 from pacpde.reference import Reference, field_errors, solve, steady
 from pacpde.reference.collocation import Collocation
 from pacpde.reference.nodal import NodalAxis
@@ -63,6 +65,23 @@ def test_corners_leave_a_certificate_that_holds(steady_families: Families) -> No
         reference = solve(steady_families["Corners"](), tolerance=tolerance)
         # 1e-10: what 400 terms of the series leave, the last one being 4 / (799 π)³
         assert error_of(reference) <= reference.certified_error + 1e-10
+
+
+def test_a_pressure_along_an_edge_is_taken_beside_what_gives_it_already() -> None:
+    """The velocity at all edges leaves a constant of the pressure open, and no more."""
+    problem = families.get("kovasznay")()
+    reference = solve(problem, tolerance=1e-6)
+    assert error_of(reference) <= reference.certified_error <= 1e-6
+
+
+def test_equations_that_contradict_each_other_are_named(steady_families: Families) -> None:
+    problem = steady_families["Kovasznay"](re=20.0)
+    pinned = problem.boundary.points[0]
+    other = replace(pinned, point=(1.0, 1.5), value=pinned.value + 1.0)
+    boundary = replace(problem.boundary, points=(pinned, other))
+    problem.__dict__["boundary"] = boundary  # where the cached property keeps it
+    with pytest.raises(SolverError, match="contradict each other"):
+        solve(problem, tolerance=1e-4)
 
 
 def test_a_needle_between_the_nodes_is_seen(steady_families: Families) -> None:
