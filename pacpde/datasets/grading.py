@@ -73,8 +73,8 @@ def grading_reference(
     if reference != AUTO:
         if not isinstance(reference, str | Path):
             raise InvalidValueError(
-                f"reference is {reference!r}, expected 'auto', None, 'exact', a Reference or a "
-                "file."
+                f"reference is {reference!r}, expected 'auto', None, a Reference or a file, or "
+                "'exact'."
             )
         return _of_file(reference, problem, log)
     target = default_tolerance(problem) if tolerance is None else tolerance
