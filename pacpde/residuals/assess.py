@@ -56,7 +56,7 @@ def assess(solver: Surrogate, points: torch.Tensor, estimate: bool = True) -> As
         missed, residual = residual, max(residual, _worst_share(residuals, sizes))
         if residual > NOTE_RATIO * missed:
             notes += [f"{one}: the points of a fit hardly see it" for one in narrow]
-    residual = max(residual, ConditionResiduals(solver, points, fields).worst())
+    residual = max(residual, ConditionResiduals(solver, points, fields, estimate).worst())
     error = error_estimate(solver) if estimate else None
     if estimate and error is None:
         notes.append(

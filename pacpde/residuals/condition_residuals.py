@@ -4,11 +4,13 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from pacpde.networks.surrogate import Surrogate
 
 POINTS = 512  # at each end of an axis
+DENSE = 2**15  # the same of values that are functions, which may be narrow
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,13 @@ class ConditionResiduals:
         solver: the solution.
         points: where conditions are evaluated, once moved to an end of an axis, [points, axes].
         sizes: root mean square of each field, [fields].
+        closely: whether values that are functions are looked at closely.
     """
 
     solver: Surrogate
     points: torch.Tensor
     sizes: torch.Tensor
+    closely: bool = False
 
     def worst(self) -> float:
         """The largest relative residual of any condition; inf where one is no finite number."""
@@ -44,7 +48,9 @@ class ConditionResiduals:
     def _edges(self) -> Iterator[torch.Tensor]:
         edges = self.solver.problem.edge_conditions
         for axis, upper in dict.fromkeys((one.axis, one.upper) for one in edges):
-            places = self._at(axis, upper)
+            own = self.solver.problem.boundary.at(axis, upper)
+            dense = self.closely and any(one.constant is None for one in own)
+            places = self._at(axis, upper, dense)
             jet = self.solver.jet(places, ("", axis))
             outwards = jet[1] if upper else -jet[1]
             sizes, slopes = self._sizes_of("", jet[0]), self._sizes_of(axis, jet[1])
@@ -85,10 +91,14 @@ class ConditionResiduals:
         residuals = (missed**2).mean(0).sqrt()
         return torch.where(residuals == 0, 0.0, residuals / sizes)
 
-    def _at(self, axis: str, upper: bool) -> torch.Tensor:
-        """Points at one end of an axis."""
+    def _at(self, axis: str, upper: bool, dense: bool = False) -> torch.Tensor:
+        """Points at one end of an axis; dense ones lie evenly where the others lie."""
         domain = self.solver.problem.domain
         places = self.points[:POINTS].clone()
+        if dense:
+            unit = np.random.default_rng(0).random((DENSE, len(domain.axes)))
+            lower, upper_corner = self.points.min(0).values, self.points.max(0).values
+            places = lower + torch.from_numpy(unit).to(places) * (upper_corner - lower)
         end = domain.axis(axis).upper if upper else domain.axis(axis).lower
         places[:, domain.names.index(axis)] = end
         return places

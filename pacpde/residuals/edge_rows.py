@@ -12,6 +12,16 @@ from pacpde.physics.boundary import EdgeCondition
 from pacpde.residuals.estimate_grid import Grid
 
 
+def missed_at(solver: Surrogate, one: EdgeCondition, points: np.ndarray) -> np.ndarray:
+    """value − (a u + b ∂u/∂n) at points [..., axes] of the edge."""
+    flat = torch.from_numpy(points.reshape(-1, points.shape[-1])).to(solver.weights)
+    values, slopes = solver.jet(flat, ("", one.axis))[..., one.field]
+    coordinates = dict(zip(solver.problem.domain.names, flat.unbind(-1), strict=True))
+    outwards = slopes if one.upper else -slopes
+    missed = one.value_at(coordinates) - one.a * values - one.b * outwards
+    return missed.double().cpu().numpy().reshape(points.shape[:-1])
+
+
 @dataclass(frozen=True)
 class EdgeRow:
     """One condition of one field at one end of an axis.
@@ -42,17 +52,12 @@ class EdgeRow:
         slope = grid.operator([int(name == one.axis) for name in grid.names])[nodes]
         value = sp.eye_array(len(grid.nodes), format="csr")[nodes]
         points = grid.points(nodes)
-        flat = torch.from_numpy(points.reshape(-1, points.shape[-1])).to(solver.weights)
-        values, slopes = solver.jet(flat, ("", one.axis))[..., one.field]
-        coordinates = dict(zip(solver.problem.domain.names, flat.unbind(-1), strict=True))
-        wanted = one.value_at(coordinates) + 0 * values
-        missed = wanted - one.a * values - one.b * outwards * slopes
         return cls(
             one,
             nodes,
             inner,
             (one.a * value + one.b * outwards * slope).tocsr(),
-            missed.double().cpu().numpy().reshape(points.shape[:2]),
+            missed_at(solver, one, points),
         )
 
 

@@ -24,7 +24,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.narrow import START, narrow_features
 from pacpde.physics.problem import Problem
 from pacpde.residuals.box_error import solved_on_box
-from pacpde.residuals.edge_rows import ReplacedRows
+from pacpde.residuals.edge_rows import ReplacedRows, missed_at
 from pacpde.residuals.estimate_grid import NODES, BoxGrid, Grid
 from pacpde.residuals.evolution_error import (
     LinearisedEvolution,
@@ -87,18 +87,26 @@ def _size(grid: Grid, values: np.ndarray) -> np.ndarray:
 
 
 def _defects_in_time(solver: Surrogate) -> np.ndarray:
-    """Mean |defect| at equidistant times, [times]; empty unless a PDE reads the time."""
+    """Mean |defect| at equidistant times, [times]; empty unless a PDE or an edge reads the time."""
     problem = solver.problem
-    if not problem.domain.space or "t" not in problem.coordinates_read:
+    moving = [one for one in problem.boundary.edges if one.constant is None]
+    if not problem.domain.space or not ("t" in problem.coordinates_read or moving):
         return np.zeros(0)
     unit = np.random.default_rng(0).uniform(size=(DEFECT_TIMES, DEFECT_PLACES, len(problem.axes)))
     unit[..., 0] = np.linspace(0, 1, DEFECT_TIMES)[:, None]
-    points = torch.from_numpy(problem.domain.from_unit(unit.reshape(-1, unit.shape[-1])))
-    total = np.zeros(0)
-    for own in points.to(solver.weights).split(CHUNK):
+    points = problem.domain.from_unit(unit.reshape(-1, unit.shape[-1]))
+    parts = []
+    for own in torch.from_numpy(points).to(solver.weights).split(CHUNK):
         rows = linearise_rows(solver, own)[2]
         defect = rows / rows.new_tensor(problem.scales)
-        total = np.append(total, defect.abs().sum(-1).double().cpu().numpy())
+        parts.append(defect.abs().sum(-1).double().cpu().numpy())
+    total = np.concatenate(parts)
+    for one in moving:
+        axis = problem.domain.axis(one.axis)
+        edge = points.copy()
+        edge[:, problem.domain.names.index(one.axis)] = axis.upper if one.upper else axis.lower
+        size = (abs(one.a) + abs(one.b) / axis.length) * problem.scales[one.field]
+        total += np.abs(missed_at(solver, one, edge)) / (size * problem.time_unit**problem.order)
     return np.nan_to_num(total.reshape(DEFECT_TIMES, DEFECT_PLACES).mean(1), posinf=0.0)
 
 

@@ -180,3 +180,27 @@ def test_a_row_with_terms_of_its_own_size_is_measured_by_them() -> None:
 
 def test_a_solution_that_is_not_finite_is_said() -> None:
     assert residual(Rod(), lambda x: exp(1e4 * (x + 1))) == float("inf")
+
+
+def test_a_pulse_of_an_edge_between_the_points_of_a_fit_counts() -> None:
+    """Of width 3e-4 and height 30 in time: what nothing but the edge itself says."""
+    unit = Wave().domain.sample(256, np.random.default_rng(0))
+    times = np.sort(unit[:, 0])
+    widest = int(np.diff(times).argmax())
+    middle = float(times[widest : widest + 2].mean())
+    assert times[widest + 1] - middle > 5 * 3e-4
+
+    @dataclass(frozen=True)
+    class Driven(Wave):
+        def conditions(self) -> Any:
+            pulse = Dirichlet("x-", lambda t: 30 * exp(-(((t - middle) / 3e-4) ** 2)))
+            return [pulse, Dirichlet("x+")]
+
+    Driven.name = "driven"
+    problem = Driven()
+    points = torch.from_numpy(unit)
+    quiet = given(problem, lambda t, x: sin(pi * x) * cos(2 * pi * t))
+    assert assess(quiet, points, estimate=False).residual < 1e-9
+    closely = assess(quiet, points).residual
+    pulse = 30 * (3e-4 * (pi / 2) ** 0.5) ** 0.5  # root mean square
+    assert closely == pytest.approx(pulse / 0.5, rel=0.3)
