@@ -72,6 +72,11 @@ class Batch(Stackable):
         """Number of points."""
         return self.coordinates.shape[-2]
 
+    @property
+    def places(self) -> int:
+        """Number of places at which N is evaluated for a point; 1 where it is the point alone."""
+        return self.product.shape[-3] if self.by_field else 1
+
     def subset(self, points: slice | torch.Tensor) -> "Batch":
         """The batch of some of the points.
 
@@ -107,7 +112,7 @@ class Batch(Stackable):
         count = len(self.scale)
         if output.shape[-1] != count:
             output = output[..., self.first_output : self.first_output + count]
-        places = self.product.shape[-3] if self.by_field else 1
+        places = self.places
         while output.shape[-2] > places * self.size:  # one axis after the other, the last first
             here, mirrored = output.chunk(2, dim=-2)
             output = (here - mirrored) / 2

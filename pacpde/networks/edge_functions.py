@@ -14,6 +14,7 @@ the axis and s the share from one end (s = σ at the lower one), an ansatz needs
   smooth w of that kind is reached, by N = N₀ + (w − h N₀)/s.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot, prod
@@ -190,12 +191,16 @@ def within_images(conditions: Sequence[EdgeCondition]) -> tuple[EdgeCondition, .
     """
     left = list(conditions)
     while True:
-        ends: dict[str, set[bool]] = {}
-        for one in left:
-            alone = [c for c in left if (c.where, c.field) == (one.where, one.field)] == [one]
-            if one.b and alone:
-                ends.setdefault(one.axis, set()).add(one.upper)
-        if prod(1 + len(own) for own in ends.values()) <= MOST_IMAGES:
+        alone = [one for one in left if one.b and not any(_share_end(one, c) for c in left)]
+        ends = dict.fromkeys((one.axis, one.upper) for one in alone)
+        counts = Counter(axis for axis, _ in ends)
+        if prod(1 + count for count in counts.values()) <= MOST_IMAGES:
             return tuple(left)
-        last = list(ends)[-1]
-        left = [one for one in left if not (one.b and one.axis == last)]
+        last = list(counts)[-1]
+        left = [one for one in left if one not in alone or one.axis != last]
+
+
+def _share_end(one: EdgeCondition, other: EdgeCondition) -> bool:
+    """Whether they are two conditions of one field at one end."""
+    same = (one.axis, one.upper, one.field) == (other.axis, other.upper, other.field)
+    return same and one is not other

@@ -179,3 +179,19 @@ def test_the_ansatz_is_finite_where_conditions_contradict_each_other() -> None:
     )
     jet = made(problem).jet(corners, channel_names({"tt", "xxxx", "xxyy"}))
     assert jet.isfinite().all()
+
+
+def test_odd_fields_between_insulated_ends() -> None:
+    @dataclass(frozen=True)
+    class Odd(Insulated):
+        axes = (Axis("t", 0.0, 1.0), Axis("x", -1.0, 1.0))
+        odd = ("x",)
+
+        def initial(self, *space: Any) -> Any:
+            return sin(np.pi / 2 * space[0])
+
+    surrogate = made(Odd(), odd=True)
+    assert max(missed(surrogate)) <= EXACT
+    t, x = Odd().domain.random(40, np.random.default_rng(0)).T
+    np.testing.assert_allclose(surrogate(t, -x), -surrogate(t, x), rtol=0, atol=EXACT)
+    assert surrogate.ansatz.batch(torch.zeros(1, 2)).images == 6  # two mirrors, three places

@@ -18,6 +18,7 @@ from pacpde.problems import Burgers, BurgersPeriodic, Heat2D, Lorenz
 from pacpde.residuals.factors import Streamed, residuals
 from pacpde.residuals.jacobian import linearise, split
 from pacpde.residuals.terms import LabelTerm, PhysicsTerm, Term
+from tests import equations
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,17 @@ class Plate(Heat2D):
 
     def rhs(self, u: Any, d: Any) -> Any:
         return -d(u, "xxxx") - 2 * d(u, "xxyy") - d(u, "yyyy") + u * d(u, "xxy")
+
+
+@dataclass(frozen=True)
+class OddInsulated(equations.Insulated):
+    """u_t = 0.1 u_xx, odd between insulated ends."""
+
+    axes = (Axis("t", 0.0, 1.0), Axis("x", -1.0, 1.0))
+    odd = ("x",)
+
+    def initial(self, *space: Any) -> Any:
+        return sin(np.pi / 2 * space[0])
 
 
 Case = tuple[MLP, torch.Tensor, Sequence[Term]]
@@ -98,6 +110,9 @@ CASES: dict[str, Any] = {
     "fourth order": lambda: case(Dispersive()),
     "fourth order, odd": lambda: case(Dispersive(), odd=True),
     "fourth order in two axes": lambda: case(Plate()),
+    "insulated ends": lambda: case(equations.Insulated(), labels=True),
+    "two fields with conditions of their own": lambda: case(equations.TwoKinds()),
+    "odd between insulated ends": lambda: case(OddInsulated(), odd=True),
     "table": table,
 }
 
@@ -119,7 +134,8 @@ def test_equals_jacrev(made: Case) -> None:
     expected = torch.func.jacrev(lambda w: residuals(network, w, terms))(weights)
     # every weight matters, so every column is tested; only an odd ansatz cancels the output bias
     without_effect = (expected.abs().amax(0) == 0).nonzero()[:, 0].tolist()
-    assert without_effect == ([network.size - 1] if terms[0].batch.images > 1 else [])
+    odd = terms[0].batch.images > terms[0].batch.places
+    assert without_effect == ([network.size - 1] if odd else [])
     # the same sums in another order
     torch.testing.assert_close(jacobian, expected, rtol=1e-12, atol=1e-12)
 
