@@ -20,7 +20,7 @@ from pacpde.reference.levels import (
     output_axes,
     size_text,
 )
-from pacpde.reference.ode import Effort, EffortError, IntegrationError
+from pacpde.reference.ode import Effort, EffortError, IntegrationError, StiffError
 from pacpde.reference.probe_lines import MissedFeature
 from pacpde.reference.probes import PER_WIDTH, missed_feature
 from pacpde.reference.solution import Reference, worst_field_error
@@ -28,7 +28,8 @@ from pacpde.runtime import gradients
 
 LEVELS = 14  # refinements before giving up
 FAILURES = 4  # of these, integrations that end early
-UNKNOWNS = 2000  # of the largest grid: its dense Jacobian takes 32 MB
+UNKNOWNS = 2000  # of the largest grid of one axis: its dense Jacobian takes 32 MB
+PLANE = 40_000  # of two axes or more: a solution in time of a thousand pieces takes 3 GiB
 EFFORT = 2e10  # of all levels together (see Effort): minutes; the families of the package need 3e9
 FIRST_RTOL = 1e-6
 LOOSEST = 0.1  # a certificate above this says nothing
@@ -145,16 +146,21 @@ class _Search:
 
     def _level(self, sizes: dict[str, int], rtol: float) -> Level:
         unknowns = self._unknowns(sizes)
-        if unknowns > UNKNOWNS:
+        most = UNKNOWNS if len(sizes) < 2 else PLANE
+        if unknowns > most:
             raise _NoFinerLevelError(
                 f"a finer grid ({size_text(sizes)}) would have {unknowns:.0f} unknowns, and "
-                f"{UNKNOWNS} is the most"
+                f"{most} is the most"
             )
         steps = None  # of the level before, if this one is to differ from it in time
         if self.levels and rtol < self.levels[-1].rtol / 2:
             steps = self.levels[-1].integrated.steps
         try:
             return Level.of(self.problem, sizes, rtol, self.effort, steps)
+        except StiffError as error:
+            raise _NoFinerLevelError(
+                f"a finer grid ({size_text(sizes)}) would have {error}"
+            ) from error
         except EffortError as error:
             raise _NoFinerLevelError(
                 f"the steps that a finer grid ({size_text(sizes)}) needs would take too long: "

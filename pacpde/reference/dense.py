@@ -30,7 +30,7 @@ class DenseSolution(BoxSolution):
 
     def on_grid(self, *axes: np.ndarray) -> np.ndarray:
         t, *space = axes
-        return to_points(self.space, self._in_time(t), space)
+        return to_points(self.space, self.in_time(t), space)
 
     @property
     def domain(self) -> Domain:
@@ -41,12 +41,12 @@ class DenseSolution(BoxSolution):
         return {"times": self.times, "values": self.values}
 
     def scattered(self, points: list[np.ndarray]) -> np.ndarray:
-        result = self._in_time(points[0])
+        result = self.in_time(points[0])
         for axis, x in zip(self.space, points[1:], strict=True):
             result = np.einsum("pn,pfn...->pf...", axis.interpolation(x), result)
         return result.T
 
-    def _in_time(self, t: np.ndarray) -> np.ndarray:
+    def in_time(self, t: np.ndarray) -> np.ndarray:
         """Values at the nodes of space, shape [len(t), fields, nodes...]."""
         piece = np.searchsorted(self.times[::DEGREE], t, side="right") - 1
         starts = DEGREE * np.clip(piece, 0, len(self.times) // DEGREE - 1)

@@ -10,9 +10,10 @@ from pacpde.physics.evaluation import initial_at
 from pacpde.reference.dense import to_points
 from pacpde.reference.grid import space_axes
 from pacpde.reference.method_of_lines import MethodOfLines, check_finite
-from pacpde.reference.ode import Effort, Integrated, integrate
+from pacpde.reference.ode import Effort, Integrated, IntegrationError, integrate
 
 FINEST_RTOL = 1e-13  # of the order of 100 units of roundoff, what the integrators stand
+LARGEST = 1e100  # value of a solution, whose square is still a number
 FIRST_SIZE = {0: 0, 1: 24, 2: 14}  # nodes an axis, by number of space axes
 OUTPUT = {0: (1001,), 1: (101, 513), 2: (33, 65, 65)}  # points an axis
 
@@ -50,6 +51,8 @@ class Level:
         integrated = integrate(MethodOfLines(problem, space), rtol, effort, steps)
         t, *points = output_axes(problem).values()
         nodal = integrated(t)
+        if not np.abs(nodal).max() < LARGEST:
+            raise IntegrationError("the solution grows beyond all numbers")
         tails = {axis.axis.name: axis.tail(nodal, k) for k, axis in enumerate(space, start=2)}
         values = to_points(space, nodal, points)
         start_error = _start_error(problem, points, values)
@@ -68,6 +71,9 @@ class Level:
         cheap.
         """
         goal = np.log(target / 3)
+        if self.tails and max(self.tails.values()) < self.integrated.noise:
+            sizes = {name: 2 * ceil(1.15 * size / 2) for name, size in self.sizes.items()}
+            return sizes, max(min(self.rtol / 10, target), FINEST_RTOL)
         growth = {
             name: float(np.clip(goal / np.log(min(tail, 0.5)), 1.15, 2.0))
             for name, tail in self.tails.items()

@@ -9,8 +9,13 @@ from scipy.integrate import DOP853, OdeSolver, Radau, solve_ivp
 
 from pacpde.errors import PacpdeError
 from pacpde.reference.grid import SpaceAxis
+from pacpde.reference.windows import step_through
 
 EVALUATIONS = 200_000  # right-hand sides of one integration
+DENSE = 2000  # unknowns of the largest Jacobian: it takes 32 MB
+FINEST = 1e-13  # tolerance of DOP853, above rounding
+STABLE = 1e-3  # of the tolerance, where steps are as short as stability asks whatever it is
+NOISE = 100.0  # of the tolerance of explicit steps: the share of the highest modes they leave
 EXPLICIT_EVALUATIONS = 20_000  # right-hand sides after which DOP853 is given up as stiff
 
 SHORTER = 0.75  # what ten times less error takes at order eight anyway
@@ -22,6 +27,7 @@ class SemiDiscrete(Protocol):
     """dy/dt = rates(t, y), y [n]: an ODE, or a PDE on the nodes of `space`.
 
     Attributes:
+        explicit_evaluations: that an explicit method needs to be stable.
         explicit: whether an explicit method suits a PDE, whose fastest motions oscillate.
         cost: of one evaluation of the rates, in products of numbers.
     """
@@ -33,6 +39,9 @@ class SemiDiscrete(Protocol):
 
     @property
     def explicit(self) -> bool: ...
+
+    @property
+    def explicit_evaluations(self) -> float: ...
 
     @property
     def cost(self) -> int: ...
@@ -50,6 +59,10 @@ class SemiDiscrete(Protocol):
 
 class IntegrationError(Exception):
     """An integration ended early; a finer grid may still succeed."""
+
+
+class StiffError(IntegrationError):
+    """A grid is too large for implicit steps and too stiff for explicit ones; finer ones more."""
 
 
 class EffortError(IntegrationError):
@@ -75,12 +88,17 @@ class Effort:
 
 @dataclass(frozen=True)
 class Integrated:
-    """The result of one integration: method, the solver's dense output, and steps."""
+    """The result of one integration: method, the solver's dense output, and steps.
+
+    Attributes:
+        noise: share of the highest modes that may be errors of steps, which nothing damps.
+    """
 
     method: str
     solution: Callable[[np.ndarray], np.ndarray]
     system: SemiDiscrete
     steps: np.ndarray
+    noise: float = 0.0
 
     def __call__(self, t: np.ndarray) -> np.ndarray:
         """The fields at the nodes of space, shape [len(t), fields, nodes...]."""
@@ -113,17 +131,50 @@ def integrate(
     shorter than its step there, so that the two do not share what such a step has done.
     """
     system.check()
-    if system.space and not system.explicit:
+    if system.space:
+        if len(system.start) > DENSE or system.explicit:
+            return _run_explicit(system, rtol, effort, coarse)
         return _run(system, Radau, rtol, EVALUATIONS, effort, coarse)
-    limit = EVALUATIONS if system.space else EXPLICIT_EVALUATIONS
     try:
-        return _run(system, DOP853, rtol, limit, effort, coarse)
+        return _run(system, DOP853, rtol, EXPLICIT_EVALUATIONS, effort, coarse)
     except _TooLongError:
         return _run(system, Radau, rtol, EVALUATIONS, effort, coarse)
 
 
 class _TooLongError(IntegrationError):
     pass
+
+
+def _run_explicit(
+    system: SemiDiscrete, rtol: float, effort: Effort | None, coarse: np.ndarray | None
+) -> Integrated:
+    """DOP853 in space: no matrix, and dense output in bounded memory."""
+    needed = system.explicit_evaluations
+    if not needed < EVALUATIONS:
+        raise StiffError(
+            f"{len(system.start)} unknowns that explicit steps would take {needed:.0e} evaluations "
+            f"for, and implicit ones a matrix of {len(system.start) ** 2 / 2**27:.2g} GiB"
+        )
+    if not system.explicit:
+        rtol = max(rtol * STABLE, FINEST)
+    method: Any = DOP853 if coarse is None else _shorter(DOP853, coarse)
+    begin, end = system.span
+    with np.errstate(all="ignore"):
+        solver = method(
+            _counted(system.rates, EVALUATIONS, effort, system.cost), begin, system.start, end,
+            rtol=rtol, atol=rtol * system.scale, max_step=(end - begin) * rtol**0.125 / 2,
+        )  # fmt: skip
+        stepped = step_through(solver, rtol * float(np.sqrt(np.mean(system.scale**2))))
+    if stepped.failed:
+        raise _ended_early("DOP853", stepped.steps[-1], stepped.last)
+    return Integrated("DOP853", stepped.solution, system, stepped.steps, NOISE * rtol)
+
+
+def _ended_early(name: str, t: float, y: np.ndarray) -> IntegrationError:
+    return IntegrationError(
+        f"{name} stopped at t = {t:.6g}, where the solution reached {np.abs(y).max():.3g}; if it "
+        "grows without bound, end before it does (until)"
+    )
 
 
 def _run(
@@ -150,11 +201,7 @@ def _run(
     except ValueError as error:  # of scipy's linear algebra
         raise IntegrationError(f"the equation gives what is not finite ({error})") from error
     if not result.success or result.sol is None or not np.isfinite(result.y).all():
-        raise IntegrationError(
-            f"{name} stopped at t = {result.t[-1]:.6g}, where the solution reached "
-            f"{np.abs(result.y[:, -1]).max():.3g}; if it grows without bound, end before it does "
-            "(until)"
-        )
+        raise _ended_early(name, result.t[-1], result.y[:, -1])
     return Integrated(name, result.sol, system, result.t)
 
 
