@@ -33,7 +33,7 @@ def test_families(call: Callable) -> None:
     content = json.loads(ended.out)
     assert set(content) == {"families"}
     assert [family["name"] for family in content["families"]] == families.names()
-    burgers = content["families"][0]
+    burgers = next(family for family in content["families"] if family["name"] == "burgers")
     assert set(burgers) == {"name", "coefficients"}
     assert burgers["coefficients"]["nu"] == {
         "default": pytest.approx(0.01 / np.pi), "lower": 5e-4, "upper": 1.0,
