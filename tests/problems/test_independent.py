@@ -7,12 +7,15 @@ from math import pi
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
+from scipy.sparse import csr_array, diags_array, hstack, identity, vstack
+from scipy.sparse.linalg import spsolve
 
 from pacpde.physics import Problem
 from pacpde.physics.evaluation import rates_at
 from pacpde.problems import (
     SIR,
     AllenCahn,
+    CavityRegularised,
     FitzHughNagumo,
     GrayScott,
     KdV,
@@ -216,6 +219,59 @@ def test_schrodinger_is_the_breather_of_satsuma_and_yajima() -> None:
     found = rates_at(problem, channels, {"t": 0 * x, "x": x})
     np.testing.assert_allclose(found, [rate.real, rate.imag], rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(problem.initial_fields(x)[0], 2 / np.cosh(x), rtol=1e-14)
+
+
+def cavity_by_differences(lid: Callable[[np.ndarray], np.ndarray], nu: float, cells: int) -> float:
+    """u in the middle of a lid-driven cavity, by central differences of ψ and ω.
+
+    ∇²ψ = −ω and ψ_y ω_x − ψ_x ω_y = ν∇²ω with ω by Thom's formula at the walls; Picard's iteration.
+    """
+    h, size = 1 / cells, cells + 1
+    number = np.arange(size**2).reshape(size, size)  # x first
+    inner, walls = number[1:-1, 1:-1].ravel(), np.ones((size, size), bool)
+    walls[1:-1, 1:-1] = False
+    x, wall = np.linspace(0, 1, size), number[walls]
+    beside = number[np.clip(wall // size, 1, cells - 1), np.clip(wall % size, 1, cells - 1)]
+    speed = np.where(wall % size == cells, lid(x[wall // size]), 0.0)
+    unit = identity(size**2, format="csr")
+
+    def shifted(step: int) -> csr_array:
+        return csr_array(unit[inner + step])
+
+    east, west, north, south = (shifted(step) for step in (size, -size, 1, -1))
+    here = shifted(0)
+    laplace = (east + west + north + south - 4 * here) / h**2
+    along_x, along_y = (east - west) / (2 * h), (north - south) / (2 * h)
+    psi = np.zeros(size**2)
+    for _ in range(40):
+        u, v = along_y @ psi, -(along_x @ psi)
+        carried = diags_array(u) @ along_x + diags_array(v) @ along_y - nu * laplace
+        nothing = csr_array((len(inner), size**2))
+        matrix = vstack([
+            hstack([laplace, here]),
+            hstack([nothing, carried]),
+            hstack([unit[wall], csr_array((len(wall), size**2))]),
+            hstack([2 / h**2 * unit[beside], unit[wall]]),
+        ]).tocsc()  # fmt: skip
+        right = np.zeros(2 * size**2)
+        right[-len(wall) :] = -2 * speed / h
+        before, psi = psi, spsolve(matrix, right)[: size**2]
+        if np.abs(psi - before).max() < 1e-10:
+            break
+    middle = cells // 2
+    return float((psi[number[middle, middle + 1]] - psi[number[middle, middle - 1]]) / (2 * h))
+
+
+def test_the_regularised_cavity_agrees_with_stream_function_and_vorticity() -> None:
+    nu = 0.02
+    reference = solve(CavityRegularised(a=1.0, nu=nu), tolerance=1e-3)
+    coarse, fine = (
+        cavity_by_differences(lambda x: 16 * (x * (1 - x)) ** 2, nu, cells) for cells in (24, 48)
+    )
+    # differences of second order: a third of what halving the cells changes is left
+    assert abs(fine - coarse) < 0.01
+    expected = fine + (fine - coarse) / 3
+    assert float(reference(0.5, 0.5)[0]) == pytest.approx(expected, abs=1e-3)
 
 
 def test_gray_scott_without_diffusion_is_its_ode_at_every_place() -> None:
