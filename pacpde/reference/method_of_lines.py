@@ -137,6 +137,8 @@ class MethodOfLines:
     @cached_property
     def explicit(self) -> bool:
         """Whether its fastest motions are oscillations, slow enough for an explicit method."""
+        if not self.space:
+            return False
         return oscillates(self) and self.explicit_evaluations < EXPLICIT_EVALUATIONS
 
     @cached_property
