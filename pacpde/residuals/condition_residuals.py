@@ -68,7 +68,7 @@ class ConditionResiduals:
         problem = self.solver.problem
         for axis in problem.boundary.periodic:
             orders = [channel.count(axis) for channel in problem.channels]
-            names = tuple(axis * order for order in range(max(orders)))
+            names = tuple(axis * order for order in range(max(1, *orders)))
             lower, upper = (self.solver.jet(self._at(axis, end), names) for end in (False, True))
             for name, first, last in zip(names, lower, upper, strict=True):
                 yield from self._shares(last - first, self._sizes_of(name, first))

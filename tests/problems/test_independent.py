@@ -10,6 +10,7 @@ from scipy.integrate import solve_ivp
 from scipy.sparse import csr_array, diags_array, hstack, identity, vstack
 from scipy.sparse.linalg import spsolve
 
+from pacpde import fit
 from pacpde.physics import Problem
 from pacpde.physics.evaluation import rates_at
 from pacpde.problems import (
@@ -23,6 +24,7 @@ from pacpde.problems import (
     Lorenz96,
     LotkaVolterra,
     Pendulum,
+    Reaction,
     ReactionDiffusion,
     Robertson,
     Rossler,
@@ -272,6 +274,12 @@ def test_the_regularised_cavity_agrees_with_stream_function_and_vorticity() -> N
     assert abs(fine - coarse) < 0.01
     expected = fine + (fine - coarse) / 3
     assert float(reference(0.5, 0.5)[0]) == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_periodic_axis_without_derivatives_is_fitted() -> None:
+    """The logistic equation at every place: its seam is one of values alone."""
+    surrogate = fit(Reaction(rho=1.0), seed=0, width=8, depth=1, points=60, steps=5)
+    assert surrogate.assessment is not None and np.isfinite(surrogate.held_out)
 
 
 def test_gray_scott_without_diffusion_is_its_ode_at_every_place() -> None:
