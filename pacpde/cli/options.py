@@ -151,7 +151,7 @@ class FitOptions:
         bool,
         typer.Option(
             "--soft",
-            help="Meet start and edges by residuals, not exactly; so it is anyway where they "
+            help="Meet start and edges by residuals, not exactly; so it is anyway for those that "
             "contradict each other.",
         ),
     ] = False

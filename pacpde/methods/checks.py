@@ -18,8 +18,8 @@ def warn_of_contradictions(problem: Problem) -> None:
     """
     if problem.contradictions:
         warnings.warn(
-            f"{problem}: {'; '.join(map(str, problem.contradictions))}. The conditions are met by "
-            "residuals, not exactly.",
+            f"{problem}: {'; '.join(map(str, problem.contradictions))}. These conditions are "
+            "met by residuals, not exactly.",
             ContradictionWarning,
             stacklevel=7,
         )

@@ -18,9 +18,10 @@ from pacpde.networks.batch import Ansatz, Batch
 from pacpde.networks.edge_functions import AxisFunctions, axis_functions, within_images
 from pacpde.networks.jets import check_channels
 from pacpde.networks.leibniz import leibniz
+from pacpde.networks.met_condition import MetCondition, met_conditions
 from pacpde.networks.mlp import MLP, dense_network
 from pacpde.networks.offset import offset
-from pacpde.physics.boundary import Boundary
+from pacpde.physics.boundary import Boundary, EdgeCondition
 from pacpde.physics.derivatives import taylor_channels
 from pacpde.physics.problem import Problem
 
@@ -35,6 +36,8 @@ class PhysicsAnsatz(Ansatz):
             residual terms.
         odd: make N odd in each axis in which the problem declares odd fields. Pays late in a fit,
             hurts early.
+        agreeing: without `hard`, meet those exactly that take no part in a contradiction; see
+            `Problem.contradictions`.
         time_unit: in which a fit leaves the start: the multiplier is 1 − exp(−(t − t₀)/unit)
             there.
     """
@@ -43,20 +46,33 @@ class PhysicsAnsatz(Ansatz):
     hard: bool = True
     odd: bool = False
     time_unit: float = field(default=1.0, kw_only=True)
+    agreeing: bool = field(default=False, kw_only=True)
 
     @property
     def exactly(self) -> Boundary:
         """The conditions that hold for every network, the start among them."""
-        edges = self.problem.edge_conditions if self.hard else ()
-        return Boundary(edges=within_images(edges))
+        return Boundary(edges=self._parted[0])
 
     @property
     def by_residual(self) -> Boundary:
         """The conditions that are left to residual terms."""
+        return Boundary(edges=self._parted[1], points=self.problem.boundary.points)
+
+    @property
+    def conditions(self) -> tuple[MetCondition, ...]:
+        """Every condition of the problem, and whether it is met exactly or by a residual."""
+        return tuple(met_conditions(self.problem, self.exactly, self.by_residual))
+
+    @property
+    def _parted(self) -> tuple[tuple[EdgeCondition, ...], tuple[EdgeCondition, ...]]:
+        """The conditions at ends that are met exactly, and the others."""
         edges = self.problem.edge_conditions
-        exactly = within_images(edges) if self.hard else ()
-        left = tuple(one for one in edges if one not in exactly)
-        return Boundary(edges=left, points=self.problem.boundary.points)
+        wanted = edges if self.hard else ()
+        if self.agreeing:
+            broken = {part for one in self.problem.contradictions for part in one.parts}
+            wanted = tuple(one for one in edges if one.key not in broken)
+        exactly = within_images(wanted)
+        return exactly, tuple(one for one in edges if one not in exactly)
 
     @property
     def inputs(self) -> int:

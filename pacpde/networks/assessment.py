@@ -1,13 +1,16 @@
 """How far a solution can be trusted, without a reference."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 # Half of 1e-2: estimates are of first order, and may be half of the error.
 ERROR_LIMIT = 5e-3
 MARGIN = 0.5  # of a tolerance, for the same reason
 RESIDUAL_LIMIT = 0.1  # share of the equation's terms above which first order is not enough
+# Errors of 60 times the residual were measured (KdV with solitons, 0.88 at 1.5e-2). Where no
+# error can be estimated, the residual has to be so small that such a one is below 1e-2.
+UNESTIMATED_LIMIT = 1e-4
 
 
 @dataclass(frozen=True)
@@ -20,18 +23,21 @@ class Assessment:
         error_estimate: relative L2 error of the worst field, to first order, by the linearised
             equation; None where it cannot be estimated.
         notes: sentences about what was noticed, for the user.
+        unestimated: whether the error was to be estimated, and cannot be.
     """
 
     residual: float
     error_estimate: float | None = None
     notes: tuple[str, ...] = ()
+    unestimated: bool = field(default=False, compare=False)
 
     def meets(self, tolerance: float) -> bool:
         """Whether the equation is met: by its residual, or by the estimated error.
 
-        A residual may be larger where it does little, as along kinks and in thin layers.
+        A residual may be larger where it does little, as along kinks and in thin layers. It has to
+        be smaller where nothing is known of the error that it causes.
         """
-        if self.residual <= tolerance:
+        if self.residual <= (min(tolerance, UNESTIMATED_LIMIT) if self.unestimated else tolerance):
             return True
         error = self.error_estimate
         return error is not None and error <= MARGIN * tolerance and self.residual <= RESIDUAL_LIMIT

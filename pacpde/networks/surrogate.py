@@ -13,6 +13,7 @@ from pacpde.networks.assessment import Assessment
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.coordinates import as_points, clipped
 from pacpde.networks.jets import HIGHEST
+from pacpde.networks.met_condition import MetCondition
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.protocol import Network
 from pacpde.physics.derivatives import channel_names
@@ -99,6 +100,18 @@ class Surrogate:
     def field_ansatz(self) -> PhysicsAnsatz:
         """The ansatz of fits that start from this surrogate, at any coefficients."""
         return self.ansatz.field_ansatz
+
+    @property
+    def conditions(self) -> tuple[MetCondition, ...]:
+        """Every condition of its problem, and whether it is met exactly or by a residual.
+
+        Example:
+            >>> print(*surrogate.conditions, sep="\n")
+            value of u at t-, exact
+            value of u at x-, exact
+            normal derivative of u at x+, exact
+        """
+        return self.field_ansatz.conditions
 
     @property
     def parameters(self) -> int:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 FACTORS = {Dirichlet: (1.0, 0.0), Neumann: (0.0, 1.0)}
 
+ConditionKey = tuple[str, bool, int, bool]  # axis, upper, field, with the normal derivative
+
 
 @dataclass(frozen=True)
 class EdgeCondition:
@@ -52,6 +54,11 @@ class EdgeCondition:
     def constant(self) -> float | None:
         """The value if it is one number; None for a function."""
         return None if callable(self.value) else self.value
+
+    @property
+    def key(self) -> "ConditionKey":
+        """What it is a condition for: of a problem, no two have the same."""
+        return self.axis, self.upper, self.field, bool(self.b)
 
     @property
     def where(self) -> str:
@@ -128,17 +135,6 @@ class Boundary:
         lower, upper = (own[0].constant for own in ends)
         assert lower is not None and upper is not None
         return lower, upper
-
-    def classical(self, axes: Sequence[str], n_fields: int) -> bool:
-        """Whether each axis is periodic, or each of its ends holds one constant for all fields."""
-        return not self.points and all(
-            name in self.periodic
-            or (
-                None not in (ends := {self.constant_edges(name, k) for k in range(n_fields)})
-                and len(ends) == 1
-            )
-            for name in axes
-        )
 
     def described(self, fields: Sequence[str]) -> Any:
         """Plain text that does not change from process to process, for a fingerprint.

@@ -6,6 +6,7 @@ equation on a periodic axis. Such a problem has a solution nevertheless, which a
 start and edges are residuals beside the others.
 """
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 
 from pacpde.errors import InvalidValueError, named_numbers
-from pacpde.physics.boundary import EdgeCondition
+from pacpde.physics.boundary import ConditionKey, EdgeCondition
 from pacpde.physics.corners import Meeting, condition_sizes, meetings
 from pacpde.physics.derivatives import taylor_channels
 from pacpde.physics.domain import Axis
@@ -34,6 +35,8 @@ HALVINGS = 34  # of such an interval, to a share of 2⁻⁴⁵ of the axis: roun
 NEGLIGIBLE = 1e-4
 SLOPES = 1e-3  # the same of slopes along an axis; rounding in a start leaves 1e-8 at most
 
+Corner = tuple[tuple[str, bool], ...]
+
 
 @dataclass(frozen=True)
 class Contradiction:
@@ -45,6 +48,8 @@ class Contradiction:
         jump: by how much, in the field's own unit, or that an axis where `slope` is true.
         slope: whether the slope jumps rather than the value.
         narrow: whether it is no jump, but a feature too narrow for any fit to see.
+        parts: the conditions that an ansatz does not meet exactly for that reason.
+        corners: where it is: ends of axes, each with whether it is the upper one.
     """
 
     field: str
@@ -52,6 +57,8 @@ class Contradiction:
     jump: float
     slope: bool = False
     narrow: bool = False
+    parts: tuple[ConditionKey, ...] = dataclasses.field(default=(), compare=False, repr=False)
+    corners: tuple[Corner, ...] = dataclasses.field(default=(), compare=False, repr=False)
 
     def __str__(self) -> str:
         if self.narrow:
@@ -77,8 +84,12 @@ def contradictions(problem: "Problem") -> tuple[Contradiction, ...]:
             result += inside
             if axis.name in problem.boundary.periodic:
                 result += starts.seam(axis, field, name)
-    narrow = starts.narrow(set(problem.fields) - broken)
-    return (*result, *narrow, *_disagreements(problem, found, starts.size))
+    result += starts.narrow(set(problem.fields) - broken)
+    inside = [
+        dataclasses.replace(one, parts=_start_of(problem, one.field), corners=((("t", False),),))
+        for one in result
+    ]
+    return (*inside, *_disagreements(problem, found, starts.size))
 
 
 @dataclass
@@ -223,30 +234,45 @@ def _disagreements(
     Args:
         sizes: of the fields, [fields].
     """
-    worst: dict[int, Meeting] = {}
+    edges: dict[int, list[Meeting]] = {}
     for one in found:
         limit = SLOPES if one.slope else NEGLIGIBLE
-        field = one.first.field
-        if not one.share > limit * sizes[field]:
+        if not one.share > limit * sizes[one.first.field]:
             continue
         if one.first.axis == "t":
-            yield _contradiction(problem, one)
-        elif field not in worst or worst[field].share < one.share:
-            worst[field] = one
-    for one in worst.values():
-        yield _contradiction(problem, one)
+            yield _contradiction(problem, [one])
+        else:
+            edges.setdefault(one.first.field, []).append(one)
+    for several in edges.values():
+        yield _contradiction(problem, several)
 
 
-def _contradiction(problem: "Problem", one: Meeting) -> Contradiction:
+def _contradiction(problem: "Problem", several: Sequence[Meeting]) -> Contradiction:
+    """The worst of some disagreements; of a start and an edge, the start is left to residuals."""
+    one = max(several, key=lambda own: own.share)
     first, second = _place(problem, one.first), _place(problem, one.second)
     if one.first.axis == "t":
         held = one.second.constant
         value = "" if held is None or one.second.b else f", held at {held:g}"
         rate = "its rate at " if one.first.b else ""
         where = f"from {rate}the start to the edge {second}{value}"
+        parts = [one.first.key]
     else:
         where = f"where the edge {first} meets the edge {second}"
-    return Contradiction(problem.fields[one.first.field], where, one.jump, one.slope)
+        parts = [key for own in several for key in (own.first.key, own.second.key)]
+    return Contradiction(
+        problem.fields[one.first.field],
+        where,
+        one.jump,
+        one.slope,
+        parts=tuple(dict.fromkeys(parts)),
+        corners=tuple(own.corner for own in several),
+    )
+
+
+def _start_of(problem: "Problem", field: str) -> tuple[ConditionKey, ...]:
+    number = problem.fields.index(field)
+    return tuple(one.key for one in problem.start_conditions if one.field == number)
 
 
 def _place(problem: "Problem", one: EdgeCondition) -> str:

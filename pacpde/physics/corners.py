@@ -39,6 +39,11 @@ class Meeting:
     share: float
 
     @property
+    def corner(self) -> tuple[tuple[str, bool], ...]:
+        """The ends that meet: axis, and whether its upper end."""
+        return (self.first.axis, self.first.upper), (self.second.axis, self.second.upper)
+
+    @property
     def slope(self) -> bool:
         """Whether normal derivatives are compared."""
         return bool(self.first.b or self.second.b)

@@ -339,18 +339,6 @@ class Problem(ABC):
             f"{self.name} gives a residual, and no right-hand side of ∂u/∂t = rhs."
         )
 
-    def check_classical(self, what: str) -> None:
-        """Refuse what takes first-order evolutions with constant or periodic edges alone, so far.
-
-        Args:
-            what: names it, as in "an ansatz".
-        """
-        if self.order != 1 or not self.boundary.classical(self.edge_axes, len(self.fields)):
-            raise InvalidValueError(
-                f"{what} takes equations ∂u/∂t = rhs whose axes are periodic, or have one constant "
-                f"value for all fields at each end, and {self.name} is none."
-            )
-
     def check_equation(self) -> None:
         """Refuse an equation whose derivatives and conditions do not suit each other."""
         check_conditions(self)

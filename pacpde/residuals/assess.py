@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pacpde.networks.assessment import Assessment
+from pacpde.networks.assessment import UNESTIMATED_LIMIT, Assessment
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.narrow import RIGHT_HAND_SIDE
 from pacpde.physics.problem import Problem
@@ -58,11 +58,13 @@ def assess(solver: Surrogate, points: torch.Tensor, estimate: bool = True) -> As
             notes += [f"{one}: the points of a fit hardly see it" for one in narrow]
     residual = max(residual, ConditionResiduals(solver, points, fields, estimate).worst())
     error = error_estimate(solver) if estimate else None
-    if estimate and error is None:
+    unestimated = estimate and error is None
+    if unestimated:
         notes.append(
-            "the error cannot be estimated for this kind of equation: only the residual is known"
+            "the error cannot be estimated for this kind of equation: only the residual is known, "
+            f"and a fit converges where it is at most {UNESTIMATED_LIMIT:g}"
         )
-    return Assessment(residual, error, tuple(notes))
+    return Assessment(residual, error, tuple(notes), unestimated)
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class ConditionResiduals:
                 yield from self._shares(missed[:, None], size[None])
 
     def _seams(self) -> Iterator[torch.Tensor]:
-        """Of derivatives below the highest that the equation takes in a periodic axis."""
+        """Of values, and of derivatives below the highest that the equation takes in the axis."""
         problem = self.solver.problem
         for axis in problem.boundary.periodic:
             orders = [channel.count(axis) for channel in problem.channels]

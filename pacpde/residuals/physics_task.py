@@ -20,6 +20,7 @@ from pacpde.residuals.assess import assess
 from pacpde.residuals.condition_terms import ConditionTerm
 from pacpde.residuals.factors import residuals
 from pacpde.residuals.jacobian import MEMORY, split
+from pacpde.residuals.layers import with_layers
 from pacpde.residuals.measurements import HELD_OUT_SHARE, Measurements
 from pacpde.residuals.task import SamplingSpec, Task, residual_norm
 from pacpde.residuals.terms import PhysicsTerm, Term
@@ -40,8 +41,9 @@ class PhysicsTask(Task):
 
     Attributes:
         labels: measurements; with `physics=False` they are all there is to fit.
-        hard: meet the conditions exactly where that is possible; otherwise by residual terms of
-            their own. Without effect where `like` is given.
+        hard: meet the conditions exactly where that is possible, of conditions that contradict each
+            other those that contradict no other; otherwise by residual terms of their own. Without
+            effect where `like` is given.
         seed: of the held-out points.
         like: the ansatz, whose problem is replaced by this one; by default a new one.
     """
@@ -88,9 +90,11 @@ class PhysicsTask(Task):
 
     def field_ansatz(self, sampling: SamplingSpec) -> PhysicsAnsatz:
         """The ansatz of the fields; `ansatz` may have more inputs."""
+        agree = not self.problem.contradictions
         like = self.like or PhysicsAnsatz(
             self.problem,
-            hard=self.hard and not self.problem.contradictions,
+            hard=self.hard and agree,
+            agreeing=self.hard and not agree,
             time_unit=self.problem.time_unit,
         )
         return replace(like, problem=self.problem).with_odd(sampling.odd)
@@ -122,7 +126,12 @@ class PhysicsTask(Task):
             return Assessment(residual, None, (LABELS_ONLY_NOTE,))
         solver = self.solver(network, weights, sampling)
         points = self._held_out_points(sampling, generator(self.seed, "held-out"))
-        return assess(solver, points, estimate)
+        assessment = assess(solver, points, estimate)
+        left = [one.name for one in solver.field_ansatz.conditions if not one.exactly]
+        if not (self.hard and left):
+            return assessment
+        note = f"met by residuals, not exactly: {', '.join(left)}"
+        return replace(assessment, notes=(*assessment.notes, note))
 
     @cached_property
     def _split(self) -> tuple[Measurements, Measurements]:
@@ -167,7 +176,9 @@ class PhysicsTask(Task):
         rng: Generator,
     ) -> Term:
         """The residual at points chosen from a pool by its size there."""
-        pool = self.runtime.tensor(self._box(sampling).sample(CANDIDATES * sampling.points, rng))
+        box = self._box(sampling)
+        candidates = box.sample(CANDIDATES * sampling.points, rng)
+        pool = self.runtime.tensor(with_layers(candidates, self.problem, box, rng))
         term = self._physics(self.ansatz(sampling), pool)
         with torch.no_grad():
             few = split(network, [term], MEMORY)  # a pool may be larger than what is fitted

@@ -39,8 +39,8 @@ class TrainingConfig:
         optimiser: an object such as `Adam(lr=1e-3)`, its name ("adam"), its name with options
             ("adam:lr=1e-3"), or these as a mapping ({"name": "adam", "lr": 1e-3}); both of these
             become an object.
-        hard: meet start and edges exactly where they agree with each other; where they contradict
-            each other, or with False, by residuals.
+        hard: meet start and edges exactly where that is possible; those that contradict each other,
+            or all of them with False, by residuals.
         tolerance: a fit counts as converged below it: by its held-out residual (root mean square,
             as a share of the equation's terms), or by twice its estimated error.
         memory_gib: GiB (2³⁰ bytes) that a step may take, at least 0.01, half for the Jacobian and

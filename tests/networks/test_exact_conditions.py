@@ -13,7 +13,8 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Axis, Dirichlet, Neumann, Problem, Robin
 from pacpde.physics.derivatives import AutogradDerivative, channel_names
 from pacpde.physics.elementary import cos, exp, sin
-from tests.equations import EVERY, Insulated, Kovasznay
+from pacpde.problems import BurgersPeriodic
+from tests.equations import EVERY, DrivenWave, Insulated, Kovasznay
 
 # Rounding of sums and products of numbers of size 1 to 100: weights are of size 1.
 EXACT = 1e-12
@@ -195,3 +196,50 @@ def test_odd_fields_between_insulated_ends() -> None:
     t, x = Odd().domain.random(40, np.random.default_rng(0)).T
     np.testing.assert_allclose(surrogate(t, -x), -surrogate(t, x), rtol=0, atol=EXACT)
     assert surrogate.ansatz.batch(torch.zeros(1, 2)).images == 6  # two mirrors, three places
+
+
+def test_a_surrogate_says_how_it_meets_each_condition() -> None:
+    surrogate = made(DrivenWave())
+    assert [str(one) for one in surrogate.conditions] == [
+        "value of u at t-, exact",
+        "rate of u at t-, exact",
+        "value of u at x-, exact",
+        "normal derivative of u at x+, exact",
+    ]
+    soft = made(Kovasznay(), hard=False).conditions
+    assert len(soft) == 9 and not any(one.exactly for one in soft)
+    assert str(soft[-1]) == "value of p at x = 0, y = 0, by residual"
+    assert str(made(BurgersPeriodic()).conditions[0]) == "x periodic, exact"
+
+
+def test_conditions_that_agree_stay_exact_beside_those_that_do_not() -> None:
+    @dataclass(frozen=True)
+    class Lid(Kovasznay):
+        """1 on the lid; u is 0 at the walls beside it, which v does not see."""
+
+        def conditions(self) -> Any:
+            walls = Dirichlet("boundary", 0.0, field="v")
+            lid = [Dirichlet("y+", 1.0, field="u"), Dirichlet("y-", 0.0, field="u")]
+            return [*lid, Dirichlet("x", 0.0, field="u"), walls]
+
+    ansatz = made(Lid(), hard=False, agreeing=True).field_ansatz
+    assert {(one.where, one.field) for one in ansatz.by_residual.edges} == {
+        ("y+", 0), ("x-", 0), ("x+", 0),
+    }  # fmt: skip
+    assert max(missed(made(Lid(), hard=False, agreeing=True))) <= EXACT
+
+    @dataclass(frozen=True)
+    class Kinked(DrivenWave):
+        """|x − 0.5| with a rate that does not vanish."""
+
+        def initial(self, *space: Any) -> Any:
+            return abs(space[0] - 0.5) - 0.5, 2 + 0 * space[0]
+
+        def conditions(self) -> Any:
+            return [Dirichlet("x", lambda t: 2 * t)]
+
+    kinked = made(Kinked(), hard=False, agreeing=True)
+    assert [str(one) for one in kinked.conditions if not one.exactly] == [
+        "value of u at t-, by residual", "rate of u at t-, by residual",
+    ]  # fmt: skip
+    assert max(missed(kinked)) <= EXACT

@@ -92,7 +92,24 @@ class Flow(Problem):
         ]
 
 
-for family in (Wave, Rod, Flow):
+@dataclass(frozen=True)
+class Decay(Evolution):
+    """u_t = −u at every place by itself, periodic: u = e^{−t}."""
+
+    axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
+    rate: float = coefficient(1.0, lower=0.1, upper=10.0, meaning="rate")
+
+    def rhs(self, u: Any, d: Any) -> Any:
+        return -self.rate * u
+
+    def initial(self, *space: Any) -> Any:
+        return 1.0 + 0 * space[0]
+
+    def conditions(self) -> Any:
+        return [Periodic("x")]
+
+
+for family in (Wave, Rod, Flow, Decay):
     family.name = family.__name__.lower()  # for messages; not registered
 
 
@@ -170,6 +187,13 @@ def test_seams_and_points_count() -> None:
     seam = residual(Flow(), lambda x, y: (1.0 + 0.1 * y, 1.0 + 0.1 * x, 0.0 * x))
     size = np.sqrt(np.mean((1 + 0.1 * np.linspace(0, 1, 1001)) ** 2))
     assert seam == pytest.approx(0.1 / size, rel=1e-2)  # v jumps by 0.1
+
+
+def test_a_seam_counts_where_the_equation_has_no_derivatives_across_it() -> None:
+    """A jump of 0.1 e^{−t} between the ends of x, beside 0.029 of it at the start."""
+    assert residual(Decay(), lambda t, x: exp(-t) + 0 * x) < 1e-12
+    found = residual(Decay(), lambda t, x: exp(-t) * (0.95 + 0.1 * x))
+    assert found == pytest.approx(0.1, rel=1e-2)
 
 
 def test_a_row_with_terms_of_its_own_size_is_measured_by_them() -> None:

@@ -17,7 +17,10 @@ from pacpde.physics import Axis, Dirichlet, Evolution, Problem, coefficient
 from pacpde.physics.elementary import Array, cos, exp, sin
 from pacpde.physics.problem import families
 from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, Lorenz
+from pacpde.residuals.assess import assess
 from pacpde.residuals.error_estimate import error_estimate
+from tests.residuals.given import given
+from tests.residuals.manufactured import evolution
 
 SMALL = {"width": 12, "depth": 2, "points": 100, "steps": 15}
 FEW = {"width": 8, "depth": 2, "points": 100, "steps": 3}
@@ -231,6 +234,27 @@ def test_what_cannot_be_estimated_is_said() -> None:
     assert made.assessment is not None
     assert made.assessment.error_estimate is None
     assert any("cannot be estimated" in note for note in made.assessment.notes)
+
+
+@pytest.mark.parametrize("size", [1e-2, 1e-5])
+def test_what_cannot_be_estimated_needs_a_smaller_residual(size: float) -> None:
+    """A sum of four coordinates and time solves the equation; a wave of this size does not."""
+
+    def exact(t: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+        return a + b + c + d + t
+
+    def rates(u: Any, d: Any) -> Any:
+        return (sum(d(u[0], 2 * name) for name in "abcd"),)
+
+    box = [Axis(name, 0.0, 1.0) for name in "tabcd"]
+    problem = evolution(box, exact, rates, [Dirichlet("boundary", exact)])
+    found = given(problem, lambda **x: exact(**x) + size * cos(x["a"]))
+    points = torch.from_numpy(problem.domain.sample(512, np.random.default_rng(0)))
+    about = assess(found, points)
+    assert about.error_estimate is None
+    assert about.residual == pytest.approx(size * 0.84 / 2, rel=0.1)  # u_t and the source are 1
+    assert about.meets(tolerance=10.0) == (size == 1e-5)  # 1e-4 at most, whatever is asked for
+    assert assess(found, points, estimate=False).meets(tolerance=1e-2) == (about.residual < 1e-2)
 
 
 @pytest.mark.parametrize("problem", [Slow(), SlowUnscaled(), FromOne(), Seed(), TwoSizes()])
