@@ -47,6 +47,11 @@ class SpaceAxis:
         nodes[-1] = self.axis.upper
         return nodes
 
+    @property
+    def cells(self) -> np.ndarray:
+        """The nodes, and the upper end of a periodic axis, whose last node lies before it."""
+        return np.append(self.nodes, self.axis.upper) if self.periodic else self.nodes
+
     def matrices(self, order: int) -> dict[int, np.ndarray]:
         """Differentiation matrices [size, size] of orders 1 to `order`."""
         if self.periodic:

@@ -13,11 +13,12 @@ import numpy as np
 
 from pacpde.physics import Problem
 from pacpde.physics.evaluation import initial_at, rates_at
-from pacpde.physics.narrow import START, NarrowFeature, narrow_features_near
+from pacpde.physics.narrow import RIGHT_HAND_SIDE, START, NarrowFeature, narrow_features_near
 from pacpde.physics.numbers import along_axis
 from pacpde.reference.grid import SpaceAxis
 from pacpde.reference.method_of_lines import MethodOfLines
 from pacpde.reference.ode import Integrated
+from pacpde.reference.probe_edges import missed_at_edges
 from pacpde.reference.probe_lines import UNIT, Lines, MissedFeature, Tally
 from pacpde.runtime import generator
 
@@ -49,9 +50,13 @@ def missed_feature(
         results.append(probes.along_orbit())
     elif "t" in probes.read:
         results.append(probes.in_time())
+    results += missed_at_edges(probes)
     results += [probes.around(one) for one in problem.narrow_features]
     worst = max(results, key=lambda one: one.error)
-    if worst.error > enough:  # its foot was seen, perhaps: how high is it?
+    if worst.error > enough and worst.what in (
+        START,
+        RIGHT_HAND_SIDE,
+    ):  # its foot was seen, perhaps: how high is it?
         higher = narrow_features_near(problem, worst.what, worst.place)
         results += [probes.around(one) for one in higher]
     return max(results, key=lambda one: one.error)
@@ -84,7 +89,7 @@ class Probes:
         shares = {}
         for name, width in feature.widths.items():
             axis = next((one for one in self.space if one.axis.name == name), None)
-            cells = self.integrated.steps if axis is None else _cells(axis)
+            cells = self.integrated.steps if axis is None else axis.cells
             place = feature.place[name]
             place = abs(place) if axis is not None and axis.half else place
             cell = int(np.clip(np.searchsorted(cells, place) - 1, 0, len(cells) - 2))
@@ -106,10 +111,10 @@ class Probes:
         """The start between the nodes of one space axis, in the mean square."""
         dimensions = min(len(self.space), len(POINTS) - 1)
         count, points = (LINES[2], POINTS[2]) if dimensions > 1 else (2, POINTS[0])
-        place = self._places(count, axis)
+        place = self.places(count, axis)
         parts = self.problem.order
         tally = Tally("start", parts * len(self.problem.fields), 2)
-        for _, lines in self._chunks(axis, _cells(axis), count, points, place):
+        for _, lines in self.chunks(axis, axis.cells, count, points, place):
             on_nodes = self._start(lines, lines.nodes)
             on_probes = self._start(lines, lines.offsets)
             tally.add(
@@ -120,9 +125,9 @@ class Probes:
 
     def in_space(self, axis: SpaceAxis) -> MissedFeature:
         """The right-hand side along the solution, between the nodes of one space axis."""
-        cells = _cells(axis)
+        cells = axis.cells
         inside = axis.interpolation((cells[:-1, None] + np.diff(cells)[:, None] * UNIT).ravel())
-        place = {"t": self._times(self.lines), **self._places(self.lines, axis)}
+        place = {"t": self.times(self.lines), **self.places(self.lines, axis)}
 
         def channels(_: np.ndarray, lines: Lines) -> Channels:
             nodal = self.integrated.states(lines.place["t"])
@@ -139,7 +144,7 @@ class Probes:
         """The right-hand side within the steps, at random places, with its fields held."""
         steps = self.integrated.steps
         count = int(np.clip(self.points // (4 * len(steps)), 4, self.lines))
-        nodal = self.integrated.states(self._times(count))
+        nodal = self.integrated.states(self.times(count))
         node = [self.rng.integers(0, axis.size, count) for axis in self.space]
         where: tuple[Any, ...] = (np.arange(count), slice(None), *node)
         fields = {name: self._derivative(nodal, name)[where] for name in self.system.names}
@@ -151,7 +156,7 @@ class Probes:
                 for name, values in fields.items()
             }
 
-        return self._rates(None, steps, count, self._places(count), channels)
+        return self._rates(None, steps, count, self.places(count), channels)
 
     def along_orbit(self) -> MissedFeature:
         """The right-hand side of an ODE along its solution, within the steps."""
@@ -176,7 +181,7 @@ class Probes:
     ) -> MissedFeature:
         """What the right-hand side has between the nodes of its cells, in the mean."""
         scale = SAFETY * self.span**self.problem.order / self.size
-        chunks = list(self._chunks(axis, cells, count, self.points, place))
+        chunks = list(self.chunks(axis, cells, count, self.points, place))
         worst = MissedFeature()
         for without_rounding in (False, True):
             tally = Tally("right-hand side", len(self.problem.fields), 1)
@@ -255,12 +260,12 @@ class Probes:
                 nodal = nodal * signs.reshape(-1, *[1] * (nodal.ndim - 1))
         return nodal
 
-    def _times(self, count: int) -> np.ndarray:
+    def times(self, count: int) -> np.ndarray:
         """One random time in each of `count` equal parts of the span."""
         lower, upper = self.system.span
         return lower + (upper - lower) * (np.arange(count) + self.rng.random(count)) / count
 
-    def _places(self, count: int, besides: SpaceAxis | None = None) -> dict[str, np.ndarray]:
+    def places(self, count: int, besides: SpaceAxis | None = None) -> dict[str, np.ndarray]:
         """Random coordinates in space of lines along an axis."""
         return {
             axis.axis.name: axis.axis.lower + axis.axis.length * self.rng.random(count)
@@ -268,7 +273,7 @@ class Probes:
             if axis is not besides
         }
 
-    def _chunks(
+    def chunks(
         self,
         axis: SpaceAxis | None,
         cells: np.ndarray,
@@ -289,8 +294,3 @@ class Probes:
                 chosen,
                 Lines(name, cells, offsets, signs, {n: x[chosen] for n, x in place.items()}),
             )
-
-
-def _cells(axis: SpaceAxis) -> np.ndarray:
-    """The nodes, and the upper end of a periodic axis, whose last node lies before it."""
-    return axis.nodes if not axis.periodic else np.append(axis.nodes, axis.axis.upper)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pacpde.errors import SolverError
-from pacpde.physics import Axis, Dirichlet, Evolution, Problem, coefficient
+from pacpde.physics import Axis, Dirichlet, Evolution, Neumann, Problem, coefficient
 from pacpde.physics.elementary import exp, sin
 from pacpde.problems import Burgers, Heat2D, Lorenz
 from pacpde.reference import solve, worst_field_error
@@ -158,6 +158,43 @@ class Needle2D(Narrow):
         return sin(pi * x) * sin(pi * y)
 
 
+@dataclass(frozen=True)
+class Tap(Narrow):
+    """Heat that comes in at an end for a moment."""
+
+    name = "test_narrow_tap"
+
+    def rhs(self, u, d):
+        return 0.1 * d(u, "xx")
+
+    def conditions(self):
+        return [
+            Dirichlet("x-", 0.0),
+            Neumann("x+", lambda t: -pi * exp(-0.1 * pi**2 * t) + bump(t, 0.4123, self.width)),
+        ]
+
+
+@dataclass(frozen=True)
+class Nail(Narrow):
+    """A plane whose lower edge is warm at a narrow place."""
+
+    name = "test_narrow_nail"
+    axes = (*Narrow.axes, Axis("y", 0.0, 1.0))
+
+    def rhs(self, u, d):
+        return 0.1 * (d(u, "xx") + d(u, "yy"))
+
+    def initial(self, x, y):
+        return sin(pi * x) * sin(pi * y)
+
+    def conditions(self):
+        return [
+            Dirichlet("x", 0.0),
+            Dirichlet("y-", lambda x: exp(-(((x - PLACE) / self.width) ** 2))),
+            Dirichlet("y+", 0.0),
+        ]
+
+
 @pytest.mark.parametrize(
     ("family", "width", "axis"),
     [
@@ -170,6 +207,8 @@ class Needle2D(Narrow):
         (Pulse, 1e-5, "t"),
         (Threshold, 1e-5, "t"),
         (Needle2D, 1e-3, "x"),
+        (Tap, 1e-4, "t"),
+        (Nail, 1e-3, "x"),
     ],
 )
 def test_what_is_narrower_than_every_grid_is_not_certified(
