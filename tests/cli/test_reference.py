@@ -69,7 +69,7 @@ def test_a_tolerance_beside_the_only_reference_is_refused(call: Callable) -> Non
 def test_a_file_that_is_not_there_is_told_before_anything_is_trained(call: Callable) -> None:
     ends = ["--source", "alpha=0.4", "--target", "alpha=0.3"]
     ended = call("compare", "heat", *ends, *TINY, "--reference", "no.h5", "-o", "out")
-    assert ended.status == 2 and "give auto, none or a file" in ended.err
+    assert ended.status == 2 and "give auto, none, exact or a file" in ended.err
     assert not Path("out").exists()
 
 
@@ -90,7 +90,7 @@ def test_a_study_names_its_reference(tmp_path: Path) -> None:
     (loose,) = study('reference_tolerance = "1e-4"').cells
     assert (plain.reference, none.reference, loose.reference_tolerance) == ("auto", "none", 1e-4)
     assert len({plain.key, none.key, loose.key}) == 3
-    with pytest.raises(InvalidValueError, match="reference is 'some', expected 'auto' or 'none'"):
+    with pytest.raises(InvalidValueError, match="expected 'auto', 'none' or 'exact'"):
         study('reference = "some"')
     with pytest.raises(InvalidValueError, match="labels are drawn from the reference"):
         study('reference = "none"\nlabels = 5')
