@@ -26,8 +26,8 @@ def description(problem: "Problem") -> Iterator[Finding]:
     for contradiction in problem.contradictions:
         yield Finding(
             "contradiction",
-            f"Start and conditions contradict each other: {contradiction}. They are met by "
-            "residuals then, not exactly.",
+            f"Start and conditions contradict each other: {contradiction}. Those that do "
+            "are met by residuals then, not exactly.",
             Verdict.DOUBTFUL,
             {"field": contradiction.field, "jump": contradiction.jump},
         )
