@@ -8,7 +8,8 @@ from pacpde.interop.deepxde.backend import import_deepxde
 
 import_deepxde()  # before any of the modules below imports DeepXDE
 
-from pacpde.interop.deepxde.conversion import DeepXDEAnsatz, to_network, to_surrogate
+from pacpde.interop.deepxde.ansatz import DeepXDEAnsatz
+from pacpde.interop.deepxde.conversion import to_network, to_surrogate
 from pacpde.interop.deepxde.data import data, loss_names, pde, solution
 from pacpde.interop.deepxde.fine_tuning import l2_sp, warm_start
 from pacpde.interop.deepxde.model import Model

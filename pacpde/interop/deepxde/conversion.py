@@ -5,8 +5,6 @@ time first. The map goes into the first layer, and the fields' scales into the l
 function in other numbers, equal but for rounding.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import deepxde as dde
@@ -15,25 +13,24 @@ import torch
 from torch import nn
 
 from pacpde.errors import InvalidValueError
+from pacpde.interop.deepxde.ansatz import DeepXDEAnsatz
 from pacpde.interop.deepxde.conditions import input_names
-from pacpde.interop.deepxde.model import Transform, activations
-from pacpde.interop.deepxde.source import OutputCheck, Source
+from pacpde.interop.deepxde.model import activations
+from pacpde.interop.deepxde.source import Source
 from pacpde.methods.checks import check_problem
 from pacpde.methods.checks import check_source as check_surrogate
 from pacpde.methods.provenance import of_import
 from pacpde.networks.ansatz import PhysicsAnsatz
-from pacpde.networks.batch import Batch
 from pacpde.networks.frozen import copy_with_values, merged_state, plain_copy
 from pacpde.networks.layout import module_layout
 from pacpde.networks.mlp import dense_network
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
-from pacpde.physics.domain import Axis
 from pacpde.physics.problem import Problem
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
-from pacpde.runtime import Runtime, generator, gradients
+from pacpde.runtime import Runtime, gradients
 from pacpde.training.config import TrainingConfig
 
 ACTIVATIONS = {  # function → name, which is the same in DeepXDE
@@ -44,135 +41,31 @@ ACTIVATIONS = {  # function → name, which is the same in DeepXDE
     nn.functional.gelu: "gelu",
 }
 ACTIVATIONS |= {dde.nn.activations.get(name): name for name in set(ACTIVATIONS.values())}
-PROBES = 64  # points at which a transform is tried
-TOLERANCE = 1e-9  # relative, in float64
-
-
-@dataclass(frozen=True)
-class DeepXDEAnsatz(PhysicsAnsatz):
-    """u = T(x, N(F(x))) with the transforms of a DeepXDE network, T affine in N; never made odd.
-
-    Attributes:
-        features: F, inputs [points, axes] → [points, features]; None where the map to [−1, 1] is
-            in the network.
-        width: number of features.
-        output_transform: T, (inputs, outputs [points, fields]) → fields; None for none.
-        output_check: of the network that it was made from, before every use: the transforms follow
-            values that they read and that are changed.
-    """
-
-    features: Transform | None = None
-    width: int = 0
-    output_transform: Transform | None = None
-    output_check: OutputCheck | None = field(default=None, compare=False, repr=False)
-
-    def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
-        if self.output_check is not None:
-            self.output_check.check()
-        return super().batch(points, names)
-
-    @property
-    def inputs(self) -> int:
-        return super().inputs if self.features is None else self.width
-
-    @property
-    def maps_inputs(self) -> bool:
-        return self.features is None
-
-    @property
-    def scales_outputs(self) -> bool:
-        return self.output_transform is None
-
-    def with_odd(self, odd: bool) -> "DeepXDEAnsatz":
-        return self
-
-    def _features(self, **x: torch.Tensor) -> torch.Tensor:
-        return super()._features(**x) if self.features is None else self.features(self._columns(x))
-
-    def _offset(self, **x: torch.Tensor) -> torch.Tensor:
-        if self.output_transform is None:
-            return super()._offset(**x)
-        return self._transformed(x, 0.0)
-
-    def _multiplier(self, **x: torch.Tensor) -> torch.Tensor:
-        if self.output_transform is None:
-            return super()._multiplier(**x)
-        return (self._transformed(x, 1.0) - self._transformed(x, 0.0))[:, :1]
-
-    def _transformed(self, x: dict[str, torch.Tensor], value: float) -> torch.Tensor:
-        inputs = self._columns(x)
-        outputs = torch.full_like(inputs[:, :1], value).expand(-1, self.outputs)
-        assert self.output_transform is not None
-        return self.output_transform(inputs, outputs)
-
-    def _columns(self, x: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Coordinates in DeepXDE's order, [points, axes]."""
-        return torch.stack([x[name] for name in input_names(self.problem)], -1)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        if self.features is not None or self.output_transform is not None:
-            raise InvalidValueError(
-                "a surrogate with transforms of a DeepXDE network cannot be saved, since they are "
-                "functions: give it back by to_network, and save that."
-            )
-        return {"hard": self.hard, "odd": self.odd}
-
-    def check(self) -> None:
-        """Refuse transforms that the engine cannot carry derivatives through."""
-        box, rng = self.problem.domain, generator(0, "transforms")
-        points = torch.as_tensor(box.sample(PROBES, rng))
-        x = dict(zip(box.names, points.unbind(-1), strict=True))
-        try:
-            self._features(**x), self._offset(**x)
-        except (RuntimeError, TypeError, ValueError, IndexError) as error:
-            raise InvalidValueError(
-                f"the network's transforms cannot be evaluated in float64 on the CPU ({error}), "
-                "where the engine computes: make the tensors that they use there."
-            ) from error
-        if self.output_transform is not None:
-            inputs = self._columns(x)
-            outputs = torch.as_tensor(rng.normal(size=(PROBES, self.outputs)))
-            fields = self.output_transform(inputs, outputs)
-            affine = self._offset(**x) + self._multiplier(**x) * outputs
-            if fields.shape != affine.shape or not _are_close(fields, affine):
-                raise InvalidValueError(
-                    "the network's output transform is not u = g(x) + m(x)·N with one m for all "
-                    "fields, which the engine needs: train it by DeepXDE, or change the transform."
-                )
-        for axis in box.axes:
-            periodic = axis.name in self.problem.boundary.periodic
-            if periodic and not self._is_closed(axis, x):
-                raise InvalidValueError(
-                    f"{self.problem.name} is periodic in {axis.name}, and the network is not: the "
-                    "engine needs an input transform that is, such as sin and cos of "
-                    f"2π{axis.name}/{axis.length:g}."
-                )
-
-    def _is_closed(self, axis: Axis, x: dict[str, torch.Tensor]) -> bool:
-        """Whether the network sees the same at both ends of an axis."""
-        if self.features is None:
-            return False
-        ends = [torch.full_like(x[axis.name], end) for end in (axis.lower, axis.upper)]
-        lower, upper = (self._features(**x | {axis.name: end}) for end in ends)
-        return _are_close(lower, upper)
-
-
-def _are_close(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return torch.allclose(one, other, TOLERANCE, TOLERANCE)
 
 
 @gradients()
 def to_surrogate(model: Any, problem: Problem) -> Surrogate:
     """A trained DeepXDE model as a pacpde surrogate, in float64 on the CPU.
 
-    Takes an FNN with tanh, sin, sigmoid, swish or gelu throughout, and transforms of inputs and,
-    affine, of outputs.
-    Start and edges are left to residuals, as DeepXDE does, whatever its transforms meet. The
-    outcome and the assessment are those of a fit that ended with these weights.
+    Takes an FNN with tanh, sin, sigmoid, swish or gelu throughout, and transforms of inputs and
+    outputs; the latter are u = g(x) + m(x) N, each field by its own output.
+    Conditions that the output transform meets for every N hold exactly, the others are residual
+    terms, as in DeepXDE; `surrogate.conditions` lists both. The outcome and the assessment are
+    those of a fit that ended with these weights.
 
     Args:
-        problem: what it solves.
+        model: a trained `dde.Model` with an FNN, which stays as it is.
+        problem: what it solves, of any kind that `data` takes.
+
+    Returns:
+        The surrogate: the same function, but for rounding.
+
+    Raises:
+        InvalidValueError: the network or its transforms are others, or do not suit the problem.
+
+    Example:
+        >>> surrogate = to_surrogate(model, Heat(alpha=0.4))
+        >>> result = transfer(surrogate, Heat(alpha=0.3), method="pac")
     """
     check_problem(problem, "problem")
     source = Source.of(model)

@@ -12,8 +12,18 @@ import torch
 from pacpde import fit, load, save, transfer
 from pacpde.errors import InvalidValueError
 from pacpde.interop.deepxde import Model, data, to_network, to_surrogate
+from pacpde.interop.deepxde.conditions import input_names
 from pacpde.networks.frozen import merged_state
-from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, Lorenz
+from pacpde.problems import (
+    Burgers,
+    BurgersPeriodic,
+    Heat,
+    Heat2D,
+    Kovasznay,
+    Lorenz,
+    Poisson1D,
+    Wave,
+)
 
 SMALL = {"points": 200, "steps": 20}
 
@@ -31,11 +41,12 @@ def model_of(problem: Any, sizes: list[int], activation: Any = "tanh") -> Any:
 
 def inputs(problem: Any) -> np.ndarray:
     points = problem.domain.sample(50, np.random.default_rng(0))
-    return points[:, [*range(1, points.shape[1]), 0]]
+    return points[:, [problem.domain.names.index(name) for name in input_names(problem)]]
 
 
 def fields(surrogate: Any, x: np.ndarray) -> np.ndarray:
-    found = surrogate(*x[:, [-1, *range(x.shape[1] - 1)]].T)
+    names = input_names(surrogate.problem)
+    found = surrogate(*(x[:, names.index(name)] for name in surrogate.problem.domain.names))
     return np.atleast_2d(found).T
 
 
@@ -48,6 +59,9 @@ def fields(surrogate: Any, x: np.ndarray) -> np.ndarray:
         (Heat(), [2, 6, 1], "sigmoid"),
         (Heat(), [2, 6, 1], "silu"),
         (Heat(), [2, 6, 1], "gelu"),
+        (Wave(), [2, 6, 1], "tanh"),
+        (Poisson1D(), [1, 6, 1], "tanh"),
+        (Kovasznay(), [2, 6, 3], "sin"),
     ],
 )
 def test_there_and_back_is_the_same_function(problem: Any, sizes: Any, activation: Any) -> None:
