@@ -19,6 +19,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.boundary import Boundary
 from pacpde.physics.dependence import dependence, read_coefficients
 from pacpde.physics.description import condition_words, description
+from pacpde.physics.evaluation import exact_at
 from pacpde.physics.exact_solution import exact_solution
 from pacpde.physics.findings import Finding, Verdict
 from pacpde.physics.numbers import relative_l2
@@ -130,10 +131,10 @@ class FamilyCheck:
             f"in {reference.seconds:.1f} s{f', and not further, since {limit}' if limit else ''}.",
             numbers=numbers,
         )
-        exact = self.problem.exact(*np.meshgrid(*reference.axes.values(), indexing="ij"))
+        exact = exact_at(self.problem, np.meshgrid(*reference.axes.values(), indexing="ij"))
         if exact is None:
             return
-        error = relative_l2(reference.values, np.broadcast_to(exact, reference.values.shape))
+        error = relative_l2(reference.values, exact)
         wrong = not error <= 2 * reference.certified_error
         yield Finding(
             "reference",
@@ -229,12 +230,11 @@ class FamilyCheck:
             errors = errors_of(solver, reference)
             return None if errors is None else errors.worst
         points = solver.problem.domain.random(GRADED, np.random.default_rng(self.seed))
-        exact = solver.problem.exact(*points.T)
+        exact = exact_at(solver.problem, list(points.T))
         if exact is None:
             return None
         fields = solver.at(solver.runtime.tensor(points)).cpu().numpy().T
-        pairs = zip(fields, np.broadcast_to(exact, fields.shape), strict=True)
-        return max(relative_l2(own, wanted) for own, wanted in pairs)
+        return max(relative_l2(own, wanted) for own, wanted in zip(fields, exact, strict=True))
 
 
 def _reference_or_error(problem: Problem) -> "Reference | PacpdeError":

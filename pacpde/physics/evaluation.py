@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pacpde.errors import InvalidValueError
+from pacpde.physics.calls import line_of
 from pacpde.physics.derivatives import ChannelDerivative
 
 if TYPE_CHECKING:
@@ -69,6 +71,28 @@ def start_at(problem: "Problem", coordinates: Mapping[str, np.ndarray]) -> dict[
         values = problem.start_values(coordinates)
     shape = np.shape(next(iter(coordinates.values())))
     return dict(zip(problem.start_names, _arrays(values, shape), strict=True))
+
+
+def exact_at(problem: "Problem", coordinates: Sequence[np.ndarray]) -> np.ndarray | None:
+    """`exact` at coordinates that broadcast, in the order of the axes, [fields, ...]; or None.
+
+    Values that are not finite are given as they are, without a warning.
+
+    Raises:
+        InvalidValueError: it gives an array of another shape.
+    """
+    with np.errstate(all="ignore"):
+        values = problem.exact(*coordinates)
+    if values is None:
+        return None
+    shape = (len(problem.fields), *np.broadcast_shapes(*map(np.shape, coordinates)))
+    try:
+        return np.broadcast_to(np.asarray(values, float), shape)
+    except ValueError as error:
+        raise InvalidValueError(
+            f"{problem.name}.exact{line_of(problem, 'exact')} gave an array of the shape "
+            f"{np.shape(values)}, expected {shape}: one array a field, stacked."
+        ) from error
 
 
 def random_jet(

@@ -14,7 +14,7 @@ from numpy.polynomial import chebyshev
 
 from pacpde.errors import named_numbers
 from pacpde.physics.calls import line_of
-from pacpde.physics.evaluation import rows_at
+from pacpde.physics.evaluation import exact_at, rows_at
 from pacpde.physics.findings import Finding, Verdict
 from pacpde.physics.problem import Problem
 
@@ -66,7 +66,7 @@ class _Exact:
 
     @property
     def known(self) -> bool:
-        return self.problem.exact(*self.points.T) is not None
+        return exact_at(self.problem, list(self.points.T)) is not None
 
     @cached_property
     def sizes(self) -> np.ndarray:
@@ -76,9 +76,9 @@ class _Exact:
 
     def values(self, points: np.ndarray) -> np.ndarray:
         """The fields [fields, ...] at points [..., axes]."""
-        given = self.problem.exact(*np.moveaxis(points, -1, 0))
-        shape = (len(self.problem.fields), *points.shape[:-1])
-        return np.broadcast_to(np.asarray(given, float), shape)
+        values = exact_at(self.problem, list(np.moveaxis(points, -1, 0)))
+        assert values is not None
+        return values
 
     def jet(self, points: np.ndarray, names: Sequence[str], width: float) -> Jet:
         """Derivatives at points [points, axes], one array a field."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pacpde.errors import SolverError
+from pacpde.errors import InvalidValueError, SolverError
 from pacpde.physics import Axis, Problem
 from pacpde.physics.boundary import EdgeCondition
 from pacpde.physics.domain import Domain
-from pacpde.physics.evaluation import rows_at
+from pacpde.physics.evaluation import exact_at, rows_at
 from pacpde.physics.numbers import along_axis
 from pacpde.reference.box import BoxSolution
 from pacpde.reference.certificate import default_tolerance
@@ -102,18 +102,13 @@ def exact_reference(problem: Problem, target: float | None = None) -> Reference:
 
 def _exact(problem: Problem, coordinates: list[np.ndarray]) -> np.ndarray:
     """`exact` at coordinates of one shape, [fields, ...]."""
-    with np.errstate(all="ignore"):
-        values = problem.exact(*coordinates)
+    try:
+        values = exact_at(problem, coordinates)
+    except InvalidValueError as error:
+        raise SolverError(str(error)) from error
     if values is None:
         raise SolverError(f"{problem} gives no exact solution.")
-    shape = (len(problem.fields), *coordinates[0].shape)
-    try:
-        return np.broadcast_to(np.asarray(values, float), shape)
-    except ValueError as error:
-        raise SolverError(
-            f"{problem.name}.exact gave an array of the shape {np.shape(values)}, expected "
-            f"{shape}: one array a field, stacked."
-        ) from error
+    return values
 
 
 def _rounding(problem: Problem, axes: dict[str, np.ndarray], values: np.ndarray) -> float:

@@ -76,6 +76,8 @@ MISTAKES = {
         RATES, 'd(u, "xx") / (self.k - 0.1)', 1, ["! At k = 0.1, within its bounds"]),
     "another exact solution": (
         "exp(-self.k", "exp(-1.1 * self.k", 1, ["! Exact (line 22) leaves a residual of"]),
+    "an exact solution of two fields": (
+        "* t))[None]", "* t))[None].repeat(2, 0)", 2, ["line 22", "one array a field, stacked"]),
 }  # fmt: skip
 
 
