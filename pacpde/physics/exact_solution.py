@@ -45,6 +45,11 @@ def exact_solution(problem: Problem) -> Iterator[Finding]:
         yield _finding(f"{place} meets the conditions to {worst:.1e} of their size", worst)
 
 
+def missed_conditions(problem: Problem) -> Iterator[tuple[str, float]]:
+    """Where start and conditions hold, and by which share of its size `exact` misses each."""
+    return _Exact(problem).conditions()
+
+
 def _finding(sentence: str, share: float) -> Finding:
     wrong = not share <= LIMIT
     remedy = ": correct it, or the equation" if wrong else ""

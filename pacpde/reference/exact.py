@@ -1,16 +1,16 @@
 """The exact solution that a family gives, as a reference, checked against its own equation."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from pacpde.errors import InvalidValueError, SolverError
 from pacpde.physics import Axis, Problem
-from pacpde.physics.boundary import EdgeCondition
 from pacpde.physics.domain import Domain
 from pacpde.physics.evaluation import exact_at, rows_at
+from pacpde.physics.exact_solution import missed_conditions
 from pacpde.physics.numbers import along_axis
 from pacpde.reference.box import BoxSolution
 from pacpde.reference.certificate import default_tolerance
@@ -60,10 +60,11 @@ def gives_exact(problem: Problem) -> bool:
 def exact_reference(problem: Problem, target: float | None = None) -> Reference:
     """The exact solution of a family as a reference.
 
-    Its `certified_error` is the larger of two: by how much it changes where the coordinates change
-    by rounding, and how far it misses the equation and the conditions, as a share of their terms,
-    at half of 24 random places. There its derivatives are those of its Chebyshev interpolant in a
-    small box, whose own rounding is counted, too.
+    Its `certified_error` is the largest of three: by how much it changes where the coordinates
+    change by rounding; how far it misses the equation at half of 24 random places, as a share of
+    its terms; and how far it misses start and conditions, as a share of their sizes (see
+    `missed_conditions`). Its derivatives are those of Chebyshev interpolants in small boxes, whose
+    own rounding is counted, too.
 
     Args:
         target: what is asked for; `tolerances["limit"]` says why it is not met. 1e-10 by default,
@@ -78,15 +79,14 @@ def exact_reference(problem: Problem, target: float | None = None) -> Reference:
     values = solution.on_grid(*axes.values())
     if not np.isfinite(values).all():
         raise SolverError(f"{problem}: `exact` is not finite in the whole domain.")
-    misses = dict(_misses(problem))
-    worst = max(misses, key=lambda what: misses[what])
-    if misses[worst] > DISAGREEMENT:
+    worst, missed = max(_misses(problem), key=lambda miss: miss[1])
+    if missed > DISAGREEMENT:
         raise SolverError(
             f"{problem}: `exact` does not solve the problem: it misses {worst} by "
-            f"{misses[worst]:.1e} of the size of the terms."
+            f"{missed:.1e} of the size of the terms."
         )
-    error = max(_rounding(problem, axes, values), misses[worst])
-    why = f"its exact solution is seen to meet {worst} to {misses[worst]:.1e}"
+    error = max(_rounding(problem, axes, values), missed)
+    why = f"its exact solution is seen to meet {worst} to {missed:.1e}"
     limit = {"limit": why} if error > target else {}
     return Reference(
         problem=problem,
@@ -94,7 +94,7 @@ def exact_reference(problem: Problem, target: float | None = None) -> Reference:
         fields=dict(zip(problem.fields, values, strict=True)),
         certified_error=error,
         solver="the exact solution that the family gives",
-        tolerances={"target": target, "agreement": misses[worst], **limit},
+        tolerances={"target": target, "agreement": missed, **limit},
         seconds=time.perf_counter() - began,
         dense=solution,
     )
@@ -123,33 +123,18 @@ def _rounding(problem: Problem, axes: dict[str, np.ndarray], values: np.ndarray)
 
 
 def _misses(problem: Problem) -> Iterator[tuple[str, float]]:
-    """What is to hold, and by what share of its terms `exact` misses it, at half of the places."""
-    rng = generator(0, "places of an exact solution")
-    boxes = problem.domain.axes
-    places = problem.domain.random(PLACES, rng)
+    """What is to hold, and by what share of its size `exact` misses it.
+
+    The equation at half of the places, the conditions at most.
+    """
+    places = problem.domain.random(PLACES, generator(0, "places of an exact solution"))
     tried = [[_rows(problem, patch) for patch in _patches(problem, place)] for place in places]
     rows = np.array([_best(shares) for shares in tried])
     for number, shares in enumerate(rows.T):
         several = f" in row {number + 1}" if rows.shape[1] > 1 else ""
         yield f"the equation{several}", float(np.median(shares))
-    for edge in problem.boundary.edges:
-        end = next(a.upper if edge.upper else a.lower for a in boxes if a.name == edge.axis)
-        k = problem.domain.names.index(edge.axis)
-        found = []
-        for place in problem.domain.random(PLACES, rng):
-            place[k] = end
-            widths = WIDTHS if edge.b else WIDTHS[-1:]  # a value needs no derivative
-            found.append(_best([_edge(p, edge, k) for p in _patches(problem, place, widths)]))
-        yield f"the condition at {edge.where}", float(np.median(found))
-    starts = problem.start_values(dict(zip(problem.domain.names, places.T, strict=True)))
-    if starts:
-        places[:, 0] = boxes[0].lower
-        exact = _exact(problem, list(places.T))
-        fields = [np.broadcast_to(np.asarray(v, float), PLACES) for v in starts[: len(exact)]]
-        yield "the start", max(field_errors(exact, np.stack(fields), problem.scales))
-    for point in problem.boundary.points:
-        value = _exact(problem, [np.array([x]) for x in point.point])[point.field, 0]
-        yield "the value at a point", abs(float(value) - point.value) / problem.scales[point.field]
+    for where, share in missed_conditions(problem):
+        yield f"the condition of {where}", share if np.isfinite(share) else np.inf
 
 
 def _best(shares: list[np.ndarray]) -> np.ndarray:
@@ -175,11 +160,9 @@ class _Patch:
         return values
 
 
-def _patches(
-    problem: Problem, place: np.ndarray, widths: Sequence[float] = WIDTHS
-) -> Iterator[_Patch]:
+def _patches(problem: Problem, place: np.ndarray) -> Iterator[_Patch]:
     """Small boxes of some widths around a place, moved into the domain."""
-    for width in widths:
+    for width in WIDTHS:
         axes = []
         for axis, x in zip(problem.domain.axes, place, strict=True):
             half = width * axis.length / 2
@@ -203,18 +186,3 @@ def _rows(problem: Problem, patch: _Patch) -> np.ndarray:
         terms = float(np.sqrt(np.mean((other - row) ** 2))) / NUDGE
         shares.append(float(np.sqrt(np.mean(row**2))) / max(terms, 1e-3 * scale))
     return np.array(shares)
-
-
-def _edge(patch: _Patch, edge: EdgeCondition, position: int) -> np.ndarray:
-    """Root mean square of a condition over that of its terms, [1]."""
-    end, normal = (-1, 1.0) if edge.upper else (0, -1.0)
-    value, slope = (
-        np.take(v[edge.field], [end], axis=position)
-        for v in (patch.fields, patch.derivative(edge.axis))
-    )
-    at = {name: np.take(x, [end], axis=position) for name, x in patch.coordinates.items()}
-    terms = [edge.a * value, normal * edge.b * slope, edge.value_at(at) + 0 * value]
-    size = max(float(np.sqrt(np.mean(term**2))) for term in terms)
-    missed = float(np.sqrt(np.mean((terms[0] + terms[1] - terms[2]) ** 2)))
-    typical = 1e-3 * float(np.sqrt(np.mean(patch.fields[edge.field] ** 2)))
-    return np.array([missed / max(size, typical, 1e-300)])

@@ -1,11 +1,15 @@
-"""Exact solutions as references: they are checked against their own equation."""
+"""Exact solutions as references: they are checked against their own equation and conditions."""
+
+from dataclasses import dataclass
+from math import pi
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pacpde.datasets import reference_for
 from pacpde.errors import SolverError
-from pacpde.physics import Problem
+from pacpde.physics import Axis, Dirichlet, Evolution, Periodic, Problem
 from pacpde.problems import Heat, Lorenz
 from pacpde.reference import solve
 from pacpde.reference.exact import exact_reference
@@ -33,6 +37,77 @@ def test_it_agrees_with_the_method_of_lines() -> None:
 def test_a_wrong_one_is_refused(steady_families: Families) -> None:
     with pytest.raises(SolverError, match=r"`exact` does not solve .* misses the .* by"):
         exact_reference(steady_families["Wrong"]())
+
+
+@dataclass(frozen=True)
+class Advected(Evolution):
+    """u_t = u_x on x∈[0,1] and called periodic; sin(x + t) is not."""
+
+    name = "test_exact_advected"
+    axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
+
+    def conditions(self) -> Any:
+        return [Periodic("x")]
+
+    def rhs(self, u: Any, d: Any) -> Any:
+        return d(u, "x")
+
+    def initial(self, x: Any) -> Any:
+        return np.sin(x)
+
+    def exact(self, t: Any, x: Any) -> Any:
+        return np.sin(x + t)[None]
+
+
+@dataclass(frozen=True)
+class Struck(Evolution):
+    """u_tt = u_xx from rest in place, and struck; sin πx cos πt is not struck."""
+
+    name = "test_exact_struck"
+    axes = Advected.axes
+    order = 2
+
+    def conditions(self) -> Any:
+        return [Dirichlet("x", 0.0)]
+
+    def rhs(self, u: Any, d: Any) -> Any:
+        return d(u, "xx")
+
+    def initial(self, x: Any) -> Any:
+        return np.sin(pi * x), np.sin(pi * x)
+
+    def exact(self, t: Any, x: Any) -> Any:
+        return (np.sin(pi * x) * np.cos(pi * t))[None]
+
+
+@dataclass(frozen=True)
+class Pair(Evolution):
+    """Two heat equations; the first field is to be 1 at the ends, and sin πx e^{−π²t} is 0."""
+
+    name = "test_exact_pair"
+    axes = Advected.axes
+    fields = ("u", "v")
+
+    def conditions(self) -> Any:
+        return [Dirichlet("x", 1.0, field="u"), Dirichlet("x", 0.0, field="v")]
+
+    def rhs(self, u: Any, d: Any) -> Any:
+        return tuple(d(field, "xx") for field in u)
+
+    def initial(self, x: Any) -> Any:
+        return np.sin(pi * x), np.sin(pi * x)
+
+    def exact(self, t: Any, x: Any) -> Any:
+        return np.stack(2 * [np.sin(pi * x) * np.exp(-(pi**2) * t)])
+
+
+@pytest.mark.parametrize(
+    ("family", "missed"),
+    [(Advected, "u at the seam of x"), (Struck, "u at the start"), (Pair, "u at x-")],
+)
+def test_every_condition_is_checked(family: type[Problem], missed: str) -> None:
+    with pytest.raises(SolverError, match=f"it misses the condition of {missed} by"):
+        exact_reference(family())
 
 
 def test_a_family_without_one_is_named() -> None:
