@@ -153,6 +153,19 @@ class Registry(Generic[T]):
             self._local.importing = False
 
 
+def check_defined(kind: str, item: Any) -> None:
+    """Refuse a class that lacks functions which what it extends asks for.
+
+    Args:
+        kind: what it is, in a sentence: "family".
+    """
+    missing = sorted(getattr(item, "__abstractmethods__", ()))
+    if missing:
+        raise InvalidValueError(
+            f"{kind} {item.name!r} lacks {' and '.join(missing)}: define it in its class."
+        )
+
+
 def _again(known: object, item: object) -> bool:
     """Whether `item` is the same definition as `known`, run again."""
     if module_of(known) != module_of(item):

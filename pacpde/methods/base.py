@@ -13,7 +13,7 @@ from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.calls import check_call
-from pacpde.registry import Registry
+from pacpde.registry import Registry, check_defined
 from pacpde.renamed import renamed_attribute, renamed_keys, renamed_names
 from pacpde.residuals.task import Task
 from pacpde.runtime import generator
@@ -25,11 +25,7 @@ from pacpde.training.trainer import FitResult, Trainer
 
 def _check_method(method: type["Method"]) -> None:
     """Refuse a method that is incomplete, once its file is read."""
-    missing = sorted(getattr(method, "__abstractmethods__", ()))
-    if missing:
-        raise InvalidValueError(
-            f"method {method.name!r} lacks {' and '.join(missing)}: define it in its class."
-        )
+    check_defined("method", method)
     called = ("source", "target", "context")
     check_call(method, "run", called, f"of the method {method.name!r}")
     if not isinstance(getattr(method, "summary", None), str):

@@ -12,6 +12,7 @@ surrogates with such networks can be stored, see `pacpde.networks.kinds`.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -20,22 +21,15 @@ import torch
 from pacpde.errors import InvalidValueError
 from pacpde.networks.layout import WeightLayout
 from pacpde.networks.stacking import Stackable
-from pacpde.registry import Registry
+from pacpde.registry import Registry, check_defined
 
 if TYPE_CHECKING:
     from pacpde.networks.neurons import Neurons
 
 
-def _check_kind(kind: type["Network"]) -> None:
-    """Refuse a kind of network that is incomplete, once its file is read."""
-    missing = sorted(getattr(kind, "__abstractmethods__", ()))
-    if missing:
-        raise InvalidValueError(
-            f"network {kind.name!r} lacks {' and '.join(missing)}: define it in its class."
-        )
-
-
-networks: Registry[type["Network"]] = Registry("network", "pacpde.networks", _check_kind)
+networks: Registry[type["Network"]] = Registry(
+    "network", "pacpde.networks", partial(check_defined, "network")
+)
 
 
 @dataclass(frozen=True)

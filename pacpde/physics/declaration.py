@@ -28,6 +28,7 @@ from pacpde.physics.derivatives import ChannelDerivative
 from pacpde.physics.domain import LARGEST, SMALLEST, Axis
 from pacpde.physics.numbers import as_number, as_plain
 from pacpde.physics.symmetry import check_declared
+from pacpde.registry import check_defined
 from pacpde.renamed import renamed_declarations
 
 if TYPE_CHECKING:
@@ -88,11 +89,7 @@ def check_family(family: Family) -> None:
 def check_complete(family: Family) -> None:
     """Refuse a family that lacks a function, or has fields that are no coefficients."""
     check_coefficients(family)
-    missing = sorted(getattr(family, "__abstractmethods__", ()))
-    if missing:
-        raise InvalidValueError(
-            f"family {family.name!r} lacks {' and '.join(missing)}: define it in its class."
-        )
+    check_defined("family", family)
 
 
 def check_coefficients(family: Family) -> None:

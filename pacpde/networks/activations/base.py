@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.registry import Registry, is_own
+from pacpde.registry import Registry, check_defined, is_own
 from pacpde.runtime import gradients
 
 Slopes = list[torch.Tensor]  # an activation and its derivatives, one after the other
@@ -79,10 +79,8 @@ def check_activation(activation: type[Activation]) -> None:
     """
     if is_own(activation):
         return
+    check_defined("activation", activation)
     what = f"activation {activation.name!r}"
-    missing = sorted(getattr(activation, "__abstractmethods__", ()))
-    if missing:
-        raise InvalidValueError(f"{what} lacks {' and '.join(missing)}: define it in its class.")
     z = torch.tensor([[-1.7, -0.6, 0.3], [0.8, 1.1, 2.4]], dtype=torch.float64, device="cpu")
     try:
         with gradients():
