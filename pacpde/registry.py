@@ -168,13 +168,17 @@ def check_defined(kind: str, item: Any) -> None:
 
 def _again(known: object, item: object) -> bool:
     """Whether `item` is the same definition as `known`, run again."""
-    if module_of(known) != module_of(item):
-        return False
-    if getattr(known, "__qualname__", None) != getattr(item, "__qualname__", None):
+    if not same_definition(known, item):
         return False
     # within one reading of a file only a decorator makes a class twice, from the same lines
     same_reading = any(known is other for _, other in recorder.items or ())
     return not same_reading or first_line(known) == first_line(item)
+
+
+def same_definition(one: object, other: object) -> bool:
+    """Whether two things stand under the same name in the same module."""
+    names = [getattr(item, "__qualname__", None) for item in (one, other)]
+    return module_of(one) == module_of(other) and names[0] == names[1]
 
 
 def _plain(name: str) -> str:

@@ -19,7 +19,7 @@ from pacpde.networks.activations import activations
 from pacpde.networks.mlp import MLP
 from pacpde.networks.protocol import Network, networks
 from pacpde.physics.fingerprint import same_values
-from pacpde.registry import is_own
+from pacpde.registry import is_own, same_definition
 
 POINTS = 16  # at which the outputs of a stored network are compared
 PLUGIN = "name the file of its class with --plugin (in Python: pacpde.plugins.load_plugin)"
@@ -140,11 +140,8 @@ def from_json(about: Mapping[str, Any], weights: torch.Tensor) -> Network:
 
 def _is_registered(kind: type[Network]) -> bool:
     """Whether the name of a class leads back to it, or to the same definition run again."""
-    name = vars(kind).get("name")
-    if not isinstance(name, str) or name not in networks.names():
-        return False
-    known = networks.get(name)
-    return (known.__module__, known.__qualname__) == (kind.__module__, kind.__qualname__)
+    name = vars(kind).get("name", "")
+    return name in networks.names() and same_definition(networks.get(name), kind)
 
 
 def _values(network: Network, weights: torch.Tensor) -> list[list[float]]:

@@ -18,6 +18,7 @@ from pacpde.errors import ChangedFamilyWarning, DataFileError, InvalidValueError
 from pacpde.files import short_hash
 from pacpde.physics.evaluation import equation_at, start_at
 from pacpde.physics.problem import Problem, families
+from pacpde.registry import same_definition
 
 POINTS = 64
 CLOSE = 1e-8  # of the largest value: other machines round functions such as sin otherwise
@@ -180,7 +181,7 @@ def check_registered(problem: Problem) -> None:
     """Refuse to store a problem that its family's name does not lead back to."""
     cls = type(problem)
     known = families.get(cls.name) if cls.name in families.names() else cls
-    if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+    if not same_definition(known, cls):
         raise InvalidValueError(
             f"the family {cls.__name__} has no name of its own and would be stored as "
             f"{cls.name!r}, which is {known.__name__}: write one in its class, as in "
