@@ -268,7 +268,7 @@ def train_from_scratch(
     stage: str = "train",
     budget: int = 0,
 ) -> Steps[tuple[Surrogate, FitResult]]:
-    """Fit a network from random weights; where that does not converge, once more, see `restarts`.
+    """Fit a network from random weights; where that does not converge, again, see `restarts`.
 
     Args:
         budget: so many steps more in the last phase, which then takes all of its steps.
@@ -310,28 +310,22 @@ def build_surrogate(
     Args:
         start: whose network the fits were of, and whose retained solvers and history go on.
     """
-    history, clock, steps = list(start.history), start.seconds, 0
-    for fit in fits:
-        history += [
-            {**entry, "seconds": clock + entry["seconds"], "step": steps + entry["step"]}
-            for entry in fit.history
-        ]
-        clock += fit.seconds
-        steps += fit.steps
-    solver = task.solver(start.network, fits[-1].weights, fits[-1].sampling)
+    fit = joined_fits(fits)
+    later = ({**entry, "seconds": start.seconds + entry["seconds"]} for entry in fit.history)
+    solver = task.solver(start.network, fit.weights, fit.sampling)
     ended = replace(
         start,
         network=solver.network,
         ansatz=solver.ansatz,
         weights=solver.weights,
         stage=stage,
-        outcome=fits[-1].outcome,
-        assessment=fits[-1].assessment,
-        history=tuple(history),
-        seconds=clock,
-        steps=start.steps + steps,
-        held_out=fits[-1].held_out,
+        outcome=fit.outcome,
+        assessment=fit.assessment,
+        history=(*start.history, *later),
+        seconds=start.seconds + fit.seconds,
+        steps=start.steps + fit.steps,
+        held_out=fit.held_out,
         provenance={},
-        outcomes={**start.outcomes, stage: fits[-1].outcome},
+        outcomes={**start.outcomes, stage: fit.outcome},
     )
     return ended.to(ended.runtime)  # a lost device leaves the weights on the CPU: masks follow
