@@ -33,7 +33,6 @@ class Rod(Evolution):
         return (sin(pi * x) * exp(-self.k * pi**2 * t))[None]
 """
 RATES, START, CONDITION = 'self.k * d(u, "xx")', "return sin(pi * x)\n", 'Dirichlet("x", 0.0)'
-RHS_LINE, START_LINE, HERE = 16, 19, 13
 TINY = ["--width", "10", "--depth", "2", "--points", "100", "--steps", "15"]
 
 Call = Callable[..., Called]
