@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,16 +14,15 @@ from pacpde.datasets.columns import listed, read_columns
 from pacpde.errors import DataFileError
 from pacpde.physics import Axis, Problem
 from pacpde.physics.domain import Domain
-from pacpde.physics.numbers import along_axis
 from pacpde.reference import Reference
-from pacpde.reference.box import BoxSolution
+from pacpde.reference.box import TensorSolution
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".dat")
 DEGREE = 3  # of the splines between the values
 
 
 @dataclass(frozen=True, eq=False)
-class GridSolution(BoxSolution):
+class GridSolution(TensorSolution):
     """Values on a tensor grid, [fields, points...]; cubic splines between them."""
 
     axes: dict[str, np.ndarray]
@@ -34,21 +34,8 @@ class GridSolution(BoxSolution):
     def domain(self) -> Domain:
         return Domain(tuple(Axis(name, float(x[0]), float(x[-1])) for name, x in self.axes.items()))
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        return {"values": self.values}
-
-    def on_grid(self, *axes: np.ndarray) -> np.ndarray:
-        result = self.values
-        for position, (spline, x) in enumerate(zip(self._splines, axes, strict=True), start=1):
-            result = along_axis(spline(x), result, position)
-        return np.ascontiguousarray(result)
-
-    def scattered(self, points: list[np.ndarray]) -> np.ndarray:
-        first, *others = zip(self._splines, points, strict=True)
-        result = np.moveaxis(along_axis(first[0](first[1]), self.values, 1), 1, 0)
-        for spline, x in others:
-            result = np.einsum("pn,pfn...->pf...", spline(x), result)
-        return np.ascontiguousarray(result.T)
+    def interpolation(self, points: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [spline(x) for spline, x in zip(self._splines, points, strict=True)]
 
     @cached_property
     def _splines(self) -> list[BSpline]:

@@ -1,13 +1,14 @@
 """What every solution in a reference gives: its fields anywhere in a box."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 
 from pacpde.errors import InvalidValueError
 from pacpde.physics.domain import Domain
-from pacpde.physics.numbers import as_floats
+from pacpde.physics.numbers import along_axis, as_floats
 
 CHUNK = 2000  # scattered points evaluated at once
 
@@ -79,3 +80,33 @@ class BoxSolution(ABC):
                     "points out."
                 )
         return list(box.clipped(np.stack(points, -1)).T)
+
+
+class TensorSolution(BoxSolution):
+    """Values on a tensor grid, [fields, points...], and a linear interpolation along each axis.
+
+    Attributes:
+        values: on the grid.
+    """
+
+    values: np.ndarray
+
+    @abstractmethod
+    def interpolation(self, points: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """For each axis the matrix [len(x), size] from values on its grid to values at its `x`."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"values": self.values}
+
+    def on_grid(self, *axes: np.ndarray) -> np.ndarray:
+        result = self.values
+        for position, matrix in enumerate(self.interpolation(axes), start=1):
+            result = along_axis(matrix, result, position)
+        return np.ascontiguousarray(result)
+
+    def scattered(self, points: list[np.ndarray]) -> np.ndarray:
+        first, *others = self.interpolation(points)
+        result = np.moveaxis(along_axis(first, self.values, 1), 1, 0)
+        for matrix in others:
+            result = np.einsum("pn,pfn...->pf...", matrix, result)
+        return np.ascontiguousarray(result.T)

@@ -1,6 +1,6 @@
 """Spectral nodes of any axis of a box, and a solution given by its values at them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,8 +10,7 @@ from scipy.special import diric
 
 from pacpde.physics import Axis, Problem
 from pacpde.physics.domain import Domain
-from pacpde.physics.numbers import along_axis
-from pacpde.reference.box import BoxSolution
+from pacpde.reference.box import TensorSolution
 from pacpde.reference.grid import SpaceAxis
 
 HIGHEST = 4  # modes whose share tells what is unresolved
@@ -110,7 +109,7 @@ def nodal_axes(problem: Problem, sizes: Mapping[str, int]) -> tuple[NodalAxis, .
 
 
 @dataclass(frozen=True, eq=False)
-class NodalSolution(BoxSolution):
+class NodalSolution(TensorSolution):
     """Values at the nodes of `axes`, [fields, nodes...]; the interpolant of them anywhere."""
 
     axes: tuple[NodalAxis, ...]
@@ -122,18 +121,5 @@ class NodalSolution(BoxSolution):
     def domain(self) -> Domain:
         return Domain(tuple(one.axis for one in self.axes))
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        return {"values": self.values}
-
-    def on_grid(self, *axes: np.ndarray) -> np.ndarray:
-        result = self.values
-        for position, (axis, x) in enumerate(zip(self.axes, axes, strict=True), start=1):
-            result = along_axis(axis.interpolation(x), result, position)
-        return np.ascontiguousarray(result)
-
-    def scattered(self, points: list[np.ndarray]) -> np.ndarray:
-        first, *others = zip(self.axes, points, strict=True)
-        result = np.moveaxis(along_axis(first[0].interpolation(first[1]), self.values, 1), 1, 0)
-        for axis, x in others:
-            result = np.einsum("pn,pfn...->pf...", axis.interpolation(x), result)
-        return np.ascontiguousarray(result.T)
+    def interpolation(self, points: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [axis.interpolation(x) for axis, x in zip(self.axes, points, strict=True)]
