@@ -4,18 +4,15 @@ from collections.abc import Sequence
 from functools import reduce
 
 import numpy as np
-import torch
 from scipy import sparse
 
 from pacpde.physics import Problem
 from pacpde.physics.boundary import EdgeCondition, PointCondition
-from pacpde.physics.derivatives import ChannelDerivative
 from pacpde.physics.evaluation import rows_at
 from pacpde.physics.numbers import along_axis
 from pacpde.reference.nodal import NodalAxis, nodal_axes
-from pacpde.runtime import generator, gradients
-
-Slopes = dict[str, list[list[np.ndarray | None]]]  # derivative → row → field → [points]
+from pacpde.reference.slopes import Slopes, pointwise_slopes
+from pacpde.runtime import generator
 
 
 class Collocation:
@@ -153,29 +150,10 @@ class Collocation:
             else:
                 part += line[:, None] * scaled[:, None, :]
 
-    @gradients()
     def slopes(self, state: np.ndarray) -> Slopes:
-        """∂(row)/∂(derivative of field) at the points of the rows; None where it is 0.
-
-        The caller may have switched torch's gradients off.
-        """
-        leaves = {
-            name: [torch.tensor(values, device="cpu").requires_grad_() for values in fields]
-            for name, fields in self.channels(state).items()
-        }
-        at = {name: torch.as_tensor(x, device="cpu") for name, x in self.points.items()}
-        rows = self.problem.rows(leaves[""], ChannelDerivative(leaves, tuple(at), at))
-        flat = [leaf for name in self.names for leaf in leaves[name]]
-        count = len(self.grids)
-        result: Slopes = {name: [] for name in self.names}
-        for row in rows:
-            slopes: list[np.ndarray | None] = [None] * len(flat)
-            if isinstance(row, torch.Tensor) and row.requires_grad:
-                found = torch.autograd.grad(row.sum(), flat, allow_unused=True, retain_graph=True)
-                slopes = [None if slope is None else slope.numpy() for slope in found]
-            for k, name in enumerate(self.names):
-                result[name].append(slopes[k * count : (k + 1) * count])
-        return result
+        """∂(row)/∂(derivative of field) at the points of the rows; None where it is 0."""
+        names = self.problem.domain.names
+        return pointwise_slopes(self.problem.rows, self.channels(state), names, self.points)
 
     def _add_conditions(self) -> None:
         """The matrix and the right-hand side of all conditions, in units of the fields.

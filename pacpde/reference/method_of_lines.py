@@ -4,22 +4,16 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
-import torch
 
 from pacpde.errors import InvalidValueError, SolverError, named_numbers
 from pacpde.physics import Problem
-from pacpde.physics.derivatives import (
-    ChannelDerivative,
-    Derivative,
-    MatrixDerivative,
-    channel_names,
-)
+from pacpde.physics.derivatives import Derivative, MatrixDerivative, channel_names
 from pacpde.physics.elementary import Array
 from pacpde.reference.edge_rows import unknowns_of
 from pacpde.reference.field_nodes import FieldNodes
 from pacpde.reference.grid import SpaceAxis
+from pacpde.reference.slopes import Slopes, pointwise_slopes
 from pacpde.reference.stiffness import explicit_evaluations, oscillates
-from pacpde.runtime import gradients
 
 EXPLICIT_EVALUATIONS = 1e5  # of the right-hand side in space, that are fewer than Radau's work
 
@@ -88,7 +82,7 @@ class MethodOfLines:
                         lower + ends[row] : lower + ends[row + 1],
                         columns + ends[column] : columns + ends[column + 1],
                     ]
-                    self._add(block, pointwise.numpy(), row, column, name.replace("t", ""))
+                    self._add(block, pointwise, row, column, name.replace("t", ""))
         if lower:
             result[np.arange(lower), np.arange(lower) + lower] = 1.0
         return result
@@ -210,34 +204,15 @@ class MethodOfLines:
             self._known[key] = self.fields[own].matrix(rows, self.matrices, name)
         return self._known[key]
 
-    @gradients()
-    def slopes(self, t: float, y: np.ndarray) -> dict[str, list[list[torch.Tensor | None]]]:
-        """∂(rate of field i)/∂(channel of field j) as slopes[channel][i][j], None where 0.
-
-        The caller may have switched torch's gradients off.
-        """
+    def slopes(self, t: float, y: np.ndarray) -> Slopes:
+        """∂(rate of field i)/∂(channel of field j) as slopes[channel][i][j], None where 0."""
         fields, d = self._state(t, y)
-        leaves = {
-            name: [
-                torch.tensor(d.take(j, name) if name else fields[j], device="cpu").requires_grad_()
-                for j in range(len(fields))
-            ]
+        channels = {
+            name: [d.take(j, name) if name else fields[j] for j in range(len(fields))]
             for name in self.names
         }
-        coordinates = {
-            name: torch.as_tensor(x, device="cpu") for name, x in self.coordinates.items()
-        }
-        coordinates["t"] = torch.tensor(t, dtype=torch.float64, device="cpu")
-        rates = self.problem.evolution.rates(
-            leaves[""], ChannelDerivative(leaves, d.axes, coordinates)
-        )
-        flat = [leaf for name in self.names for leaf in leaves[name]]
-        rows = [_pointwise(rate, flat) for rate in rates]
-        count = len(fields)
-        return {
-            name: [row[k * count : (k + 1) * count] for row in rows]
-            for k, name in enumerate(self.names)
-        }
+        coordinates = {**self.coordinates, "t": np.asarray(t)}
+        return pointwise_slopes(self.problem.evolution.rates, channels, d.axes, coordinates)
 
     def _shaped(self, parts: tuple[object, ...], where: str) -> list[np.ndarray]:
         """One array over the nodes from what `rhs` or `initial` gave for each field."""
@@ -284,12 +259,6 @@ def check_finite(
         f"{(fields or problem.fields)[field]!r}{f' at {at}' if at else ''}: it must be finite in "
         "the whole domain."
     )
-
-
-def _pointwise(rate: object, leaves: list[torch.Tensor]) -> list[torch.Tensor | None]:
-    if not isinstance(rate, torch.Tensor) or not rate.requires_grad:
-        return [None] * len(leaves)
-    return list(torch.autograd.grad(rate.sum(), leaves, allow_unused=True, retain_graph=True))
 
 
 def _words(part: object) -> str:

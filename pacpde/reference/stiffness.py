@@ -75,7 +75,7 @@ def _symbol(system: "MethodOfLines") -> np.ndarray:
             for column, slope in enumerate(columns):
                 if slope is not None:
                     at = (order - 1) * count + row, name.count("t") * count + column
-                    symbol[:, :, *at] += factor[:, None] * slope.numpy().ravel()[chosen]
+                    symbol[:, :, *at] += factor[:, None] * slope.ravel()[chosen]
     return symbol
 
 
