@@ -6,8 +6,9 @@ import operator
 import re
 import warnings
 from collections.abc import Callable
+from typing import Any
 
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, short
 
 LONGEST = 200  # characters
 DEEPEST = 40  # nested operations
@@ -64,6 +65,38 @@ def evaluate(text: str) -> float:
     if not math.isfinite(value):
         raise _not_finite(stripped)
     return value
+
+
+def named_options(
+    what: str, text: str, example: str, value_of: Callable[[str], Any] = evaluate
+) -> dict[str, Any]:
+    """A name with options, as "adam:lr=1e-3,eps=1e-8", as a mapping with the name as "name".
+
+    Args:
+        what: is written so, for the error.
+        example: of what it may be.
+        value_of: gives the value of an option from its text.
+
+    Raises:
+        InvalidValueError: an option has no value, or is given twice.
+
+    Example:
+        >>> named_options("the optimiser", "adam:lr=1/100", "adam:lr=1e-3")
+        {'name': 'adam', 'lr': 0.01}
+    """
+    name, colon, rest = text.partition(":")
+    options: dict[str, Any] = {}
+    for part in rest.split(",") if colon else []:
+        key, equals, value = (word.strip() for word in part.partition("="))
+        if not equals or not key or key == "name":
+            raise InvalidValueError(
+                f"{what} is {short(text)}, expected a name with options, each once, as in "
+                f'"{example}".'
+            )
+        if key in options:
+            raise InvalidValueError(f"{key} is given twice in {short(text)}: give one.")
+        options[key] = value_of(value)
+    return {"name": name.strip(), **options}
 
 
 def _value(node: ast.expr, text: str, depth: int) -> float:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pacpde.errors import InvalidValueError, PacpdeError, short, unknown
-from pacpde.expressions import evaluate
+from pacpde.expressions import evaluate, named_options
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.kinds import PLUGIN, describe
 from pacpde.networks.protocol import Network, networks
@@ -60,7 +60,7 @@ def network_from(wanted: Any) -> Choice | None:
     if wanted is None or isinstance(wanted, Network):
         return wanted
     if isinstance(wanted, str):
-        return network_from(_parsed(wanted))
+        return network_from(named_options("network", wanted, "mlp:width=30,depth=2", _value))
     if isinstance(wanted, Mapping):
         options = dict(wanted)
         return _named(str(options.pop("name", None)), options)
@@ -112,21 +112,6 @@ def _named(kind: str, options: dict[str, Any]) -> Choice:
     if {"inputs", "outputs"} <= set(options):
         return _called(named, options["inputs"], options["outputs"])
     return named
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    """ "mlp:width=30" as a mapping."""
-    name, colon, rest = text.partition(":")
-    options: dict[str, Any] = {"name": name.strip()}
-    for part in rest.split(",") if colon else []:
-        key, equals, value = (word.strip() for word in part.partition("="))
-        if not equals or not key or key in options:
-            raise InvalidValueError(
-                f"network is {short(text)}, expected a name with options, each once, as in "
-                '"mlp:width=30,depth=2".'
-            )
-        options[key] = _value(value)
-    return options
 
 
 def _value(text: str) -> int | float | bool | str:

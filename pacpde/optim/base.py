@@ -9,7 +9,7 @@ import torch
 
 from pacpde.checks import check_number
 from pacpde.errors import InvalidValueError, short, unknown
-from pacpde.expressions import evaluate
+from pacpde.expressions import named_options
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.registry import Registry
 
@@ -92,17 +92,10 @@ def optimiser_from(wanted: Any) -> str | Optimiser:
         0.01
     """
     if isinstance(wanted, str):
-        name, colon, text = wanted.partition(":")
-        if not colon:
-            optimisers.get(name)
-            return name
-        parts = [part.partition("=") for part in text.split(",")]
-        given = [key.strip() for key, _, _ in parts]
-        for key in given:
-            if given.count(key) > 1:
-                raise InvalidValueError(f"{key} is given twice in {short(wanted)}: give one.")
-        values = [evaluate(value) for _, _, value in parts]
-        return optimiser_from({"name": name, **dict(zip(given, values, strict=True))})
+        if ":" in wanted:
+            return optimiser_from(named_options("the optimiser", wanted, "adam:lr=1e-3"))
+        optimisers.get(wanted)
+        return wanted
     if isinstance(wanted, Mapping):
         options = dict(wanted)
         name = options.pop("name", None)

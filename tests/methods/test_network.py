@@ -135,6 +135,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "option": (lambda: fit(HEAT, network="mlp:widht=3"),
         "option of the network mlp 'widht': did you mean width"),
     "text": (lambda: fit(HEAT, network="mlp:width"), "a name with options, each once"),
+    "twice": (lambda: fit(HEAT, network="mlp:width=3,width=4"), "width is given twice"),
     "value": (lambda: fit(HEAT, network="mlp:width=many"), "width of a network is 'many'"),
     "a transfer": (
         lambda: transfer(fit(HEAT, width=3, **SMALL), Heat(), settings={"network": "mlp"}),

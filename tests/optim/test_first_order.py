@@ -135,6 +135,7 @@ def test_a_package_that_is_missing_is_named(
         ({"name": "adam", "lr": "1e-3"}, "lr of Adam is '1e-3'"),
         ({"name": "adam", "lr": math.nan}, "lr of Adam is nan"),
         ("adam:lr=1e-3,lr=1e-2", "lr is given twice"),
+        ("adam:lr", "the optimiser is 'adam:lr', expected a name with options"),
         ("soap:frequency=0", "frequency of SOAP is 0.*a whole number above 0"),
         ("lbfgs:history=1.5", "history of LBFGS is 1.5.*a whole number above 0"),
         ("ssbroyden:slope=1", "slope of SSBroyden is 1.*above 0 and below 1"),
