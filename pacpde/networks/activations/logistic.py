@@ -10,7 +10,15 @@ def _sigmoid(z: torch.Tensor, order: int) -> Slopes:
     """σ and its derivatives; with g = σ' = σ(1 − σ) and h = 1 − 2σ: g' = gh, h' = −2g."""
     f = torch.sigmoid(z)
     g, h = f * (1 - f), 1 - 2 * f
-    slopes = [f, g, g * h, g * (1 - 6 * g), g * h * (1 - 12 * g), g * (1 - 30 * g + 120 * g * g)]
+    slopes = [f, g]
+    if order > 1:
+        slopes.append(g * h)
+    if order > 2:
+        slopes.append(g * (1 - 6 * g))
+    if order > 3:
+        slopes.append(slopes[2] * (1 - 12 * g))
+    if order > 4:
+        slopes.append(g * (1 - 30 * g + 120 * g * g))
     return slopes[: order + 1]
 
 
