@@ -9,7 +9,7 @@ from scipy.sparse.linalg import splu
 
 from pacpde.networks.surrogate import Surrogate
 from pacpde.residuals.differences import difference_weights, kronecker
-from pacpde.residuals.edge_rows import EdgeRow
+from pacpde.residuals.edge_rows import LinearisedCondition
 from pacpde.residuals.estimate_grid import MIDDLE, BoxGrid
 from pacpde.residuals.linearised import linearise_rows
 
@@ -79,7 +79,7 @@ def _equation(
 
 def _edges(solver: Surrogate, grid: BoxGrid, sizes: np.ndarray) -> Iterator[Rows]:
     for one in solver.problem.edge_conditions:
-        edge = EdgeRow.of(solver, grid, one)
+        edge = LinearisedCondition.of(solver, grid, one)
         unit = solver.problem.unit(one.axis)
         size = (abs(one.a) + abs(one.b) / unit) * sizes[one.field] / CONDITIONS
         yield _of_field(edge.matrix / size, one.field, len(sizes)), edge.missed[0] / size

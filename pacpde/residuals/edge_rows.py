@@ -23,7 +23,7 @@ def missed_at(solver: Surrogate, one: EdgeCondition, points: np.ndarray) -> np.n
 
 
 @dataclass(frozen=True)
-class EdgeRow:
+class LinearisedCondition:
     """One condition of one field at one end of an axis.
 
     Attributes:
@@ -41,7 +41,7 @@ class EdgeRow:
     missed: np.ndarray
 
     @classmethod
-    def of(cls, solver: Surrogate, grid: Grid, one: EdgeCondition) -> "EdgeRow":
+    def of(cls, solver: Surrogate, grid: Grid, one: EdgeCondition) -> "LinearisedCondition":
         nodes, inner = (
             grid.numbers.take(
                 -1 - depth if one.upper else depth, grid.names.index(one.axis)
@@ -83,11 +83,15 @@ class ReplacedRows:
         edges = solver.problem.boundary.edges
         ordered = sorted(edges, key=lambda one: (one.b != 0, grid.names.index(one.axis)))
         return cls.from_rows(
-            [EdgeRow.of(solver, grid, one) for one in ordered], grid, len(solver.problem.fields)
+            [LinearisedCondition.of(solver, grid, one) for one in ordered],
+            grid,
+            len(solver.problem.fields),
         )
 
     @classmethod
-    def from_rows(cls, edges: Sequence[EdgeRow], grid: Grid, fields: int) -> "ReplacedRows":
+    def from_rows(
+        cls, edges: Sequence[LinearisedCondition], grid: Grid, fields: int
+    ) -> "ReplacedRows":
         count = len(grid.nodes)
         taken = np.zeros(fields * count, bool)
         missed = np.zeros((len(grid.times), fields * count))
