@@ -79,8 +79,8 @@ class DeepXDEAnsatz(PhysicsAnsatz):
     def _meets(self, one: EdgeCondition) -> bool:
         """Whether a g + b ∂g/∂n is the value, and m and, for b ≠ 0, ∂m/∂n are 0."""
         axis, unit = self.problem.domain.axis(one.axis), self.problem.unit(one.axis)
-        x = self._probes()
-        x[one.axis] = torch.full_like(x[one.axis], axis.upper if one.upper else axis.lower)
+        end = axis.upper if one.upper else axis.lower
+        x = self._probes | {one.axis: torch.full_like(self._probes[one.axis], end)}
         offset, multiplier = self._jets(x, one.field, ("", one.axis))
         outwards = 1.0 if one.upper else -1.0
         missed = one.a * offset[0] + one.b * outwards * offset[1] - one.value_at(x)
@@ -104,10 +104,15 @@ class DeepXDEAnsatz(PhysicsAnsatz):
 
     def _vanishes(self, missed: torch.Tensor, multiplier: torch.Tensor) -> bool:
         """Whether both are 0, but for rounding, the latter beside its size in the domain."""
-        largest = self._multiplier(**self._probes()).abs().max()
-        small = multiplier.abs() <= TOLERANCE * largest
+        small = multiplier.abs() <= TOLERANCE * self._largest
         return bool((missed.abs() <= TOLERANCE).all() and small.all())
 
+    @cached_property
+    def _largest(self) -> torch.Tensor:
+        """The largest |m| in the domain."""
+        return self._multiplier(**self._probes).abs().max()
+
+    @cached_property
     def _probes(self) -> dict[str, torch.Tensor]:
         """Points at which transforms are tried, coordinate by name."""
         box = self.problem.domain
@@ -150,7 +155,7 @@ class DeepXDEAnsatz(PhysicsAnsatz):
     @cached_property
     def _alike(self) -> bool:
         """Whether m is the same for all fields."""
-        factors = self._factors(self._probes())
+        factors = self._factors(self._probes)
         return _are_close(factors, factors[:, :1].expand_as(factors))
 
     def _transformed(self, x: dict[str, torch.Tensor], value: float) -> torch.Tensor:
@@ -174,7 +179,7 @@ class DeepXDEAnsatz(PhysicsAnsatz):
 
     def check(self) -> None:
         """Refuse transforms that the engine cannot carry derivatives through."""
-        x = self._probes()
+        x = self._probes
         try:
             self._features(**x), self._offset(**x)
         except (RuntimeError, TypeError, ValueError, IndexError) as error:
