@@ -1,6 +1,5 @@
 """Residuals of rows and conditions, as shares of the terms and fields, by formulas."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import pi
 from typing import Any
@@ -21,34 +20,9 @@ from pacpde.physics import (
     coefficient,
 )
 from pacpde.physics.elementary import cos, exp, sin
-from pacpde.physics.problem import families
 from pacpde.residuals.assess import assess
+from tests.equations import Wave
 from tests.residuals.given import given
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_family_stays() -> Iterator[None]:
-    known = set(families.names())
-    yield
-    assert set(families.names()) == known
-
-
-@dataclass(frozen=True)
-class Wave(Evolution):
-    """u_tt = c² u_xx; u = sin πx cos cπt."""
-
-    axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
-    order = 2
-    c: float = coefficient(2.0, lower=0.1, upper=10.0, meaning="speed c")
-
-    def rhs(self, u: Any, d: Any) -> Any:
-        return self.c**2 * d(u, "xx")
-
-    def initial(self, *space: Any) -> Any:
-        return sin(pi * space[0]), 0.0
-
-    def conditions(self) -> Any:
-        return [Dirichlet("x", 0.0)]
 
 
 @dataclass(frozen=True)
@@ -109,7 +83,7 @@ class Decay(Evolution):
         return [Periodic("x")]
 
 
-for family in (Wave, Rod, Flow, Decay):
+for family in (Rod, Flow, Decay):
     family.name = family.__name__.lower()  # for messages; not registered
 
 
@@ -126,7 +100,7 @@ def rms(function: Any, **ends: float) -> float:
 
 
 def test_exact_solutions_have_no_residual() -> None:
-    assert residual(Wave(), lambda t, x: sin(pi * x) * cos(2 * pi * t)) < 1e-12
+    assert residual(Wave(c=2.0), lambda t, x: sin(pi * x) * cos(2 * pi * t)) < 1e-12
     assert residual(Rod(), lambda x: sin(2 * x)) < 1e-12
     assert residual(Flow(), lambda x, y: (1.0 + 0 * x, 1.0 + 0 * x, 0.0 * x)) == 0
 
@@ -135,7 +109,7 @@ def test_the_residual_of_order_two_is_a_share_of_its_terms() -> None:
     """u + δ t² meets the start and, at x = 0 and 1, misses the edges by δ t²."""
     delta = 1e-3
     found = residual(
-        Wave(), lambda t, x: sin(pi * x) * cos(2 * pi * t) + delta * t**2 * sin(2 * pi * x)
+        Wave(c=2.0), lambda t, x: sin(pi * x) * cos(2 * pi * t) + delta * t**2 * sin(2 * pi * x)
     )
 
     def row(t: Any, x: Any) -> Any:
@@ -155,7 +129,7 @@ def test_soft_start_and_edges_count(wrong: str) -> None:
         "rate": lambda t, x: delta * sin(pi * x) * sin(2 * pi * t),
         "edge": lambda t, x: delta * (1 - x),
     }[wrong]
-    found = residual(Wave(), lambda t, x: sin(pi * x) * cos(2 * pi * t) + added(t, x))
+    found = residual(Wave(c=2.0), lambda t, x: sin(pi * x) * cos(2 * pi * t) + added(t, x))
     size = rms(lambda t, x: np.sin(pi * x) * np.cos(2 * pi * t))  # 1/2
     expected = {
         "value": delta / 2**0.5 / size,
@@ -208,7 +182,7 @@ def test_a_solution_that_is_not_finite_is_said() -> None:
 
 def test_a_pulse_of_an_edge_between_the_points_of_a_fit_counts() -> None:
     """Of width 3e-4 and height 30 in time: what nothing but the edge itself says."""
-    unit = Wave().domain.sample(256, np.random.default_rng(0))
+    unit = Wave(c=2.0).domain.sample(256, np.random.default_rng(0))
     times = np.sort(unit[:, 0])
     widest = int(np.diff(times).argmax())
     middle = float(times[widest : widest + 2].mean())
@@ -221,7 +195,7 @@ def test_a_pulse_of_an_edge_between_the_points_of_a_fit_counts() -> None:
             return [pulse, Dirichlet("x+")]
 
     Driven.name = "driven"
-    problem = Driven()
+    problem = Driven(c=2.0)
     points = torch.from_numpy(unit)
     quiet = given(problem, lambda t, x: sin(pi * x) * cos(2 * pi * t))
     assert assess(quiet, points, estimate=False).residual < 1e-9

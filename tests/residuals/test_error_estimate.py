@@ -1,6 +1,5 @@
 """The estimated error is the error, as exact solutions and an independent solver find it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import pi
 from typing import Any
@@ -15,7 +14,6 @@ from pacpde import Surrogate, fit
 from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.physics import Axis, Dirichlet, Evolution, Problem, coefficient
 from pacpde.physics.elementary import Array, cos, exp, sin
-from pacpde.physics.problem import families
 from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, Lorenz
 from pacpde.residuals.assess import assess
 from pacpde.residuals.error_estimate import error_estimate
@@ -24,13 +22,6 @@ from tests.residuals.manufactured import evolution
 
 SMALL = {"width": 12, "depth": 2, "points": 100, "steps": 15}
 FEW = {"width": 8, "depth": 2, "points": 100, "steps": 3}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_family_stays() -> Iterator[None]:
-    known = set(families.names())
-    yield
-    assert set(families.names()) == known
 
 
 @dataclass(frozen=True)
