@@ -12,7 +12,7 @@ import warnings
 from argparse import Namespace
 from collections.abc import Iterator
 
-from common import Benchmark, Record, Run, load_average, markdown
+from common import Benchmark, Record, Run, load_average, markdown, number
 
 from pacpde import fit
 from pacpde.errors import ContradictionWarning, PacpdeError
@@ -72,9 +72,9 @@ def table(record: Record) -> str:
         [
             run["family"],
             str(run["steps"]),
-            _number(run["residual"]),
-            _number(run["estimate"]),
-            _number(run["error"]),
+            number(run["residual"]),
+            number(run["estimate"]),
+            number(run["error"]),
             "" if not run["estimate"] else f"{run['estimate'] / run['error']:.2f}",
             run["outcome"] + (" **wrong**" if _wrong(run) else ""),
         ]
@@ -97,10 +97,6 @@ def table(record: Record) -> str:
 
 def _wrong(run: Run) -> bool:
     return run["outcome"] == "converged" and run["error"] > LIMIT + run["certified"]
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1e}"
 
 
 if __name__ == "__main__":

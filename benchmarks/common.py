@@ -185,3 +185,8 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def number(value: float | None) -> str:
+    """For a table, as in 1.2e-03; – for None."""
+    return "–" if value is None else f"{value:.1e}"

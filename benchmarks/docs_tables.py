@@ -17,7 +17,6 @@ import cost
 import deepxde_transfer
 import identification
 import methods_table
-import numpy as np
 import optimisers
 import over_seeds
 import phases
@@ -30,6 +29,7 @@ import transfers
 from common import RESULTS, ROOT, Record, markdown, read_record, write_table
 
 from pacpde.physics import families as pacpde_families
+from pacpde.reference.exact import gives_exact
 
 README, EVIDENCE = ROOT / "README.md", ROOT / "docs" / "evidence"
 FITS, TRANSFERS, METHODS, IDENTIFICATION = (
@@ -50,8 +50,7 @@ def families_list() -> str:
         if not family.__module__.startswith("pacpde.problems"):
             continue
         equation = (family.__doc__ or "").splitlines()[0].replace("|", r"\|").rstrip(".")
-        place = [np.array([axis.upper]) for axis in family.axes]
-        exact = "yes" if family().exact(*place) is not None else ""
+        exact = "yes" if gives_exact(family()) else ""
         rows.append([f"`{family.name}`", equation, ", ".join(family.declared()), exact])
     return markdown(["family", "equation", "coefficients", "exact"], rows)
 

@@ -31,13 +31,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import RESULTS, Benchmark, Record, Run, earlier_record, load_average, markdown
+from common import RESULTS, Benchmark, Record, Run, earlier_record, load_average, markdown, number
 
 from pacpde import fit, transfer
 from pacpde.datasets import reference_for
 from pacpde.errors import PacpdeError
 from pacpde.physics import Problem, families
 from pacpde.reference import field_errors, solve
+from pacpde.reference.exact import gives_exact
 
 LIMIT = 1e-2  # true error of a field above which "converged" is wrong
 POINTS = 8192  # at which a solution is graded
@@ -108,7 +109,7 @@ def reference_row(problem: Problem, tell: Tell) -> None:
         tell({"sentence": str(refusal), "seconds": time.perf_counter() - clock})
         return
     cpu = time.process_time() - cpu
-    grader = Grader(problem) if _has_exact(problem) else None
+    grader = Grader(problem) if gives_exact(problem) else None
     tell(
         {
             "certified": reference.certified_error,
@@ -164,15 +165,12 @@ def _end(
         "graded_by": grader.by,
         "floor": grader.floor,
         "held_out": surrogate.held_out,
+        "residual": assessment and assessment.residual,
         "estimate": assessment and assessment.error_estimate,
         "steps": surrogate.steps,
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
     }
-
-
-def _has_exact(problem: Problem) -> bool:
-    return problem.exact(*(np.array([axis.upper]) for axis in problem.domain.axes)) is not None
 
 
 def _work(name: str, seed: int | None, recipes: bool, limit: float, pipe: Connection) -> None:
@@ -299,7 +297,7 @@ def table(record: Record) -> str:
     for name in sorted(names):
         rows = [row for row in record["rows"] if row["family"] == name]
         reference = next((row for row in rows if "seed" not in row), {})
-        cells = [_number(reference.get(key)) for key in ("certified", "true")]
+        cells = [number(reference.get(key)) for key in ("certified", "true")]
         cells.append(_seconds([reference["seconds"]] if "seconds" in reference else []))
         for what in ("fit", *METHODS):
             cells += _cells(
@@ -316,7 +314,7 @@ def _cells(ends: Sequence[dict[str, Any]]) -> list[str]:
     """Median error with every outcome that is not `converged`, and median seconds."""
     errors = [end["error"] for end in ends if end.get("error") is not None]
     others = sorted({end["outcome"] for end in ends} - {"converged"})
-    error = _number(statistics.median(errors) if errors else None)
+    error = number(statistics.median(errors) if errors else None)
     shown = " ".join([error, *others]) if ends else "–"
     return [shown, _seconds([end["seconds"] for end in ends if "seconds" in end])]
 
@@ -342,10 +340,6 @@ def _summary(record: Record, names: Sequence[str]) -> str:
         f"{len(names)} families; by warm start and PAC {' and '.join(counts)}; "
         f"{len(faults(record))} faults\n"
     )
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1e}"
 
 
 def _seconds(values: Sequence[float]) -> str:
