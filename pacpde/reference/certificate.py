@@ -33,6 +33,7 @@ PLANE = 40_000  # of two axes or more: a solution in time of a thousand pieces t
 EFFORT = 2e10  # of all levels together (see Effort): minutes; the families of the package need 3e9
 FIRST_RTOL = 1e-6
 LOOSEST = 0.1  # a certificate above this says nothing
+STAGNATION = "four refinements have not halved the difference"
 
 Progress = Callable[[str], None]
 
@@ -140,8 +141,8 @@ class _Search:
                 continue
             if rtol < 2 * FINEST_RTOL:
                 raise _NoFinerLevelError(f"the integrator's tolerance of {rtol:.0e} is the finest")
-            if _stagnates([pair.difference for pair in self.pairs[compared:]]):
-                raise _NoFinerLevelError("four refinements have not halved the difference")
+            if stagnates([pair.difference for pair in self.pairs[compared:]]):
+                raise _NoFinerLevelError(STAGNATION)
             sizes, rtol = fine.refined(self.target)
 
     def _level(self, sizes: dict[str, int], rtol: float) -> Level:
@@ -270,8 +271,8 @@ class _Search:
         return not_certified(self.problem, self.target, reached, self.reason)
 
 
-def _stagnates(differences: list[float]) -> bool:
-    """Four refinements have not halved the difference."""
+def stagnates(differences: list[float]) -> bool:
+    """Whether four refinements have not halved the difference."""
     return len(differences) > 4 and differences[-1] > differences[-5] / 2
 
 

@@ -7,6 +7,7 @@ from pacpde.physics.evaluation import rows_at
 from pacpde.physics.numbers import along_axis, norm
 from pacpde.reference.collocation import Collocation
 from pacpde.reference.nodal import NodalAxis
+from pacpde.reference.solution import ZERO
 
 NODES = 6  # of a Gauss–Legendre quadrature
 QUADRATURE = np.polynomial.legendre.leggauss(NODES)
@@ -50,7 +51,7 @@ def missed_share(
             own, values = along_axis(matrix, own, position), along_axis(matrix, values, position)
         size = norm(values)
         unit = system.problem.scales[field] * np.size(values) ** 0.5
-        shares.append(float(norm(own) / (size if size > 1e-12 * unit else unit)))
+        shares.append(float(norm(own) / (size if size > ZERO * unit else unit)))
     return max(shares)
 
 

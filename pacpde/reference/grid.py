@@ -14,6 +14,8 @@ from scipy.fft import dct, rfft
 
 from pacpde.physics import Axis, Problem
 
+HIGHEST = 4  # modes whose share tells what is unresolved
+
 
 @dataclass(frozen=True)
 class SpaceAxis:
@@ -68,12 +70,12 @@ class SpaceAxis:
         return np.asarray(signs * _barycentric(self.nodes, np.abs(x)))
 
     def tail(self, values: np.ndarray, position: int) -> float:
-        """Share of the highest four modes along array axis `position`: what is unresolved."""
+        """Share of the highest modes along array axis `position`: what is unresolved."""
         if self.periodic:
             modes = np.abs(rfft(values, axis=position))
         else:
             modes = np.abs(dct(values, type=1, axis=position))
-        highest = np.take(modes, np.arange(-4, 0), axis=position)
+        highest = np.take(modes, np.arange(-HIGHEST, 0), axis=position, mode="wrap")  # if fewer
         return float(np.linalg.norm(highest) / max(float(np.linalg.norm(modes)), 1e-300))
 
 

@@ -5,15 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.fft import dct, rfft
 from scipy.special import diric
 
 from pacpde.physics import Axis, Problem
 from pacpde.physics.domain import Domain
 from pacpde.reference.box import TensorSolution
 from pacpde.reference.grid import SpaceAxis
-
-HIGHEST = 4  # modes whose share tells what is unresolved
 
 
 @dataclass(frozen=True)
@@ -94,10 +91,7 @@ class NodalAxis:
 
     def tail(self, values: np.ndarray, position: int) -> float:
         """Share of the highest modes along array axis `position`: what is unresolved."""
-        modes = rfft(values, axis=position) if self.periodic else dct(values, 1, axis=position)
-        highest = np.take(modes, np.arange(-HIGHEST, 0), axis=position, mode="wrap")
-        size = float(np.linalg.norm(modes))
-        return float(np.linalg.norm(highest)) / size if size else 0.0
+        return self._basis.tail(values, position)
 
 
 def nodal_axes(problem: Problem, sizes: Mapping[str, int]) -> tuple[NodalAxis, ...]:

@@ -5,7 +5,7 @@ from math import ceil
 
 from pacpde.errors import SolverError
 from pacpde.physics import Problem
-from pacpde.reference.certificate import Progress, not_certified
+from pacpde.reference.certificate import STAGNATION, Progress, not_certified, stagnates
 from pacpde.reference.collocation import Collocation
 from pacpde.reference.levels import size_text
 from pacpde.reference.newton import NewtonError, SingularError
@@ -133,19 +133,15 @@ class _Search:
             f"{fine.missed:.1e}, error {pair.error:.1e}"
         )
         differences = [max(one.difference, one.fine.missed) for one in self.pairs]
-        stagnates = (
-            len(differences) > 4
-            and differences[-1] > differences[-5] / 2
-            and differences[-5] < RESOLVED
-        )
-        if stagnates:
-            self.ended = "four refinements have not halved the difference"
+        stands_still = stagnates(differences) and differences[-5] < RESOLVED
+        if stands_still:
+            self.ended = STAGNATION
         contradicts = fine.contradiction > max(
             self.target, pair.difference, coarse.contradiction / 2
         )
         if contradicts:
             self.ended = "more points do not change that"
-        return stagnates or contradicts or pair.error <= self.target
+        return stands_still or contradicts or pair.error <= self.target
 
     def _reason(self, system: Collocation, error: NewtonError) -> str:
         """Why there is no solution on a grid."""
