@@ -48,6 +48,8 @@ ADVICE = {
 IN_TIME = (
     "; where t is long, declare time_windows = 10 and time_scale in the class, or end t earlier"
 )
+# of a fit in time that was too short for restarts
+AGAIN = f"; with --steps {TrainingConfig.steps} or more it begins again by itself in time windows"
 
 Stage = Callable[[Progress | None], Iterator[Finding]]
 
@@ -154,7 +156,9 @@ class FamilyCheck:
             "residual": about and about.residual, "error_estimate": about and about.error_estimate,
             "error": error,
         }  # fmt: skip
-        yield _ended(self.problem, "fit", "A fit from random weights", numbers)
+        config = TrainingConfig.of(self.problem, **self._settings)
+        remark = AGAIN if config.restarts and config.steps < TrainingConfig.steps else ""
+        yield _ended(self.problem, "fit", "A fit from random weights", numbers, remark)
         for note in about.notes if about else ():
             yield Finding("fit", f"{note[0].upper()}{note[1:]}.", Verdict.DOUBTFUL)
 
@@ -245,8 +249,14 @@ def _reference_or_error(problem: Problem) -> "Reference | PacpdeError":
         return error
 
 
-def _ended(problem: Problem, about: str, what: str, numbers: Mapping[str, Any]) -> Finding:
-    """How a fit or a transfer ended, with its numbers and what to do."""
+def _ended(
+    problem: Problem, about: str, what: str, numbers: Mapping[str, Any], remark: str = ""
+) -> Finding:
+    """How a fit or a transfer ended, with its numbers and what to do.
+
+    Args:
+        remark: after what is to be done.
+    """
     outcome, error = Outcome(numbers["outcome"]), numbers["error"]
     figures = {
         "residual": numbers["residual"],
@@ -265,5 +275,5 @@ def _ended(problem: Problem, about: str, what: str, numbers: Mapping[str, Any]) 
         return Finding(about, f"{sentence}.", numbers=numbers)
     advice = ADVICE.get(outcome.of_fit)
     if advice and problem.domain.time:
-        advice += IN_TIME
+        advice += remark + IN_TIME
     return Finding(about, f"{sentence}{f'; {advice}' if advice else ''}.", Verdict.WRONG, numbers)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pacpde.methods.check_family import SHORT
+from pacpde.training.config import TrainingConfig
 from tests.cli.conftest import Called
 
 FAMILY = """
@@ -137,7 +139,14 @@ def test_a_fit_that_falls_short_fails_with_advice(call: Call) -> None:
     assert called.status == 1
     assert "! A fit from random weights ended not_converged" in called.out
     assert "try more --steps and --points" in called.out
+    assert "with --steps 60 or more it begins again by itself in time windows" in called.out
     assert "No transfer is tried from a source that did not converge." in called.out
+
+
+def test_the_help_has_the_settings_of_the_short_fit(call: Call) -> None:
+    said = " ".join(call("check", "--help").out.split())
+    assert f"a short one, of {SHORT['steps']} steps on {SHORT['points']} points" in said
+    assert f"fits of fewer than {TrainingConfig.steps} steps do not begin again" in said
 
 
 def test_the_file_is_at_fault(call: Call) -> None:
