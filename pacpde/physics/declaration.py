@@ -186,10 +186,7 @@ def check_rates(problem: "Evolution") -> None:
         )
     for axis in problem.domain.space:
         if axis.name not in problem.boundary.periodic:
-            orders = [
-                max((name.count(axis.name) for name in names), default=0)
-                for names in problem.recorded.by_field.values()
-            ]
+            orders = problem.recorded.orders(axis.name)
             for field, highest in enumerate(orders):
                 _check_count(problem, axis.name, field, highest, max(orders))
 

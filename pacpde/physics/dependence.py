@@ -131,9 +131,9 @@ class _Tried:
         problem = self.problem
         if problem.order:
             return
-        for number, (field, read) in enumerate(problem.recorded.by_field.items()):
+        for number, field in enumerate(problem.fields):
             for axis in problem.domain.axes:
-                highest = max((name.count(axis.name) for name in read), default=0)
+                highest = problem.recorded.orders(axis.name)[number]
                 if axis.name in problem.boundary.periodic or not highest:
                     continue
                 ends = {

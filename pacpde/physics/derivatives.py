@@ -87,6 +87,12 @@ class RecordedDerivative(Derivative):
         """The derivatives of any field."""
         return set().union(*self.by_field.values())
 
+    def orders(self, axis: str) -> list[int]:
+        """Order of the highest derivative in an axis, of each field."""
+        return [
+            max((name.count(axis) for name in names), default=0) for names in self.by_field.values()
+        ]
+
     @property
     def coordinates_read(self) -> frozenset[str]:
         """The coordinates that were read."""
