@@ -65,6 +65,10 @@ class EdgeCondition:
         """As in "x-"."""
         return f"{self.axis}{'+' if self.upper else '-'}"
 
+    def size(self, unit: float) -> float:
+        """|a| + |b| / unit: of a u + b ∂u/∂n for a field of size 1, on an axis of this unit."""
+        return abs(self.a) + abs(self.b) / unit
+
     def value_at(self, coordinates: Mapping[str, Array]) -> Array:
         """The value at coordinates by name; a number where it is constant."""
         return self.value(**coordinates) if callable(self.value) else self.value

@@ -76,7 +76,7 @@ def _compared(problem: "Problem", first: EdgeCondition, second: EdgeCondition) -
     points = _points(problem, {first.axis: first.upper, second.axis: second.upper})
     gap = _applied(first, second, points) - _applied(second, first, points)
     jump = float(gap.detach().abs().max())
-    norms = [abs(one.a) + abs(one.b) / problem.unit(one.axis) for one in (first, second)]
+    norms = [one.size(problem.unit(one.axis)) for one in (first, second)]
     return Meeting(first, second, jump, jump / (norms[0] * norms[1]))
 
 

@@ -153,7 +153,7 @@ class _Exact:
                 slope = (jet[axis.name] if edge.b else jet[""])[edge.field]
                 outwards = slope if edge.upper else -slope
                 missed.append(np.abs(edge.a * jet[""][edge.field] + edge.b * outwards - wanted))
-            size = self.sizes[edge.field] * (abs(edge.a) + abs(edge.b) / axis.length)
+            size = self.sizes[edge.field] * edge.size(axis.length)
             where = "the start" if edge.axis == "t" and self.problem.order else edge.where
             share = np.max(np.min(missed, axis=0)) / size
             yield f"{self.problem.fields[edge.field]} at {where}", float(share)

@@ -210,7 +210,7 @@ class Collocation:
     def edge_scale(self, edge: EdgeCondition) -> float:
         """The size of a condition, in the units of its field and axis."""
         length = self.problem.domain.axis(edge.axis).length
-        return self.problem.scales[edge.field] * (abs(edge.a) + abs(edge.b) / length)
+        return self.problem.scales[edge.field] * edge.size(length)
 
     def _point(self, point: PointCondition) -> tuple[sparse.csr_matrix, np.ndarray]:
         scale = self.problem.scales[point.field]

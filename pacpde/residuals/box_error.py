@@ -81,7 +81,7 @@ def _edges(solver: Surrogate, grid: BoxGrid, sizes: np.ndarray) -> Iterator[Rows
     for one in solver.problem.edge_conditions:
         edge = LinearisedCondition.of(solver, grid, one)
         unit = solver.problem.unit(one.axis)
-        size = (abs(one.a) + abs(one.b) / unit) * sizes[one.field] / CONDITIONS
+        size = one.size(unit) * sizes[one.field] / CONDITIONS
         yield _of_field(edge.matrix / size, one.field, len(sizes)), edge.missed[0] / size
 
 

@@ -52,8 +52,7 @@ class ConditionTerm(Term):
         sign = 1.0 if conditions[0].upper else -1.0
         at = dict(zip(problem.domain.names, points.T, strict=True))
         rows = [
-            (one.a, sign * one.b, (abs(one.a) + abs(one.b) / unit) * problem.scales[one.field])
-            for one in conditions
+            (one.a, sign * one.b, one.size(unit) * problem.scales[one.field]) for one in conditions
         ]
         names = ("", axis) if any(one.b for one in conditions) else ("",)
         return cls(

@@ -105,7 +105,7 @@ def _defects_in_time(solver: Surrogate) -> np.ndarray:
         axis = problem.domain.axis(one.axis)
         edge = points.copy()
         edge[:, problem.domain.names.index(one.axis)] = axis.upper if one.upper else axis.lower
-        size = (abs(one.a) + abs(one.b) / axis.length) * problem.scales[one.field]
+        size = one.size(axis.length) * problem.scales[one.field]
         total += np.abs(missed_at(solver, one, edge)) / (size * problem.time_unit**problem.order)
     return np.nan_to_num(total.reshape(DEFECT_TIMES, DEFECT_PLACES).mean(1), posinf=0.0)
 

@@ -84,7 +84,7 @@ class DeepXDEAnsatz(PhysicsAnsatz):
         offset, multiplier = self._jets(x, one.field, ("", one.axis))
         outwards = 1.0 if one.upper else -1.0
         missed = one.a * offset[0] + one.b * outwards * offset[1] - one.value_at(x)
-        size = self.problem.scales[one.field] * (abs(one.a) + abs(one.b) / unit)
+        size = self.problem.scales[one.field] * one.size(unit)
         free = multiplier[0].abs() + (one.b != 0) * unit * multiplier[1].abs()
         return self._vanishes(missed / size, free)
 
