@@ -143,7 +143,11 @@ class _Search:
                 raise _NoFinerLevelError(f"the integrator's tolerance of {rtol:.0e} is the finest")
             if stagnates([pair.difference for pair in self.pairs[compared:]]):
                 raise _NoFinerLevelError(STAGNATION)
-            sizes, rtol = fine.refined(self.target)
+            sizes, rtol = fine.refined(self.target, *self._before())
+
+    def _before(self) -> tuple[Level | None, float]:
+        """The level before the last one, and their difference."""
+        return (self.levels[-2], self.pairs[-1].difference) if self.levels[1:] else (None, np.inf)
 
     def _level(self, sizes: dict[str, int], rtol: float) -> Level:
         unknowns = self._unknowns(sizes)
@@ -309,7 +313,7 @@ def _certified(
         axes=axes,
         fields=dict(zip(problem.fields, values, strict=True)),
         certified_error=error,
-        solver=f"scipy solve_ivp {fine.integrated.method}{_nodes(dense.space)}",
+        solver=f"{fine.integrated.method}{_nodes(dense.space)}",
         tolerances={
             "target": target, "rtol": fine.rtol, "atol": atol, "grid": fine.sizes,
             "coarse_rtol": coarse.rtol, "coarse_grid": coarse.sizes,

@@ -11,6 +11,7 @@ from pacpde.reference.box import BoxSolution
 from pacpde.reference.grid import SpaceAxis
 
 DEGREE = 10  # of the polynomial in time on each piece
+UNIT = np.sin(np.pi * np.arange(DEGREE + 1) / (2 * DEGREE)) ** 2  # its nodes
 PIECES = 20_000  # at most; a solver's dense output is polynomial, so far fewer are needed
 
 
@@ -76,14 +77,13 @@ def in_pieces(
     A piece is halved until it meets the function between its nodes to the absolute `error`
     [fields], in the mean square over the nodes of space at each time.
     """
-    unit = np.sin(np.pi * np.arange(DEGREE + 1) / (2 * DEGREE)) ** 2
-    between = (unit[1:] + unit[:-1]) / 2
-    weights = lagrange(np.broadcast_to(unit, (DEGREE, DEGREE + 1)), between)
+    between = (UNIT[1:] + UNIT[:-1]) / 2
+    weights = lagrange(np.broadcast_to(UNIT, (DEGREE, DEGREE + 1)), between)
     times, values = [np.array([span[0]])], [function(np.array([span[0]]))]
     waiting = [span]
     while waiting:
         lower, upper = waiting.pop()
-        nodes = lower + (upper - lower) * unit
+        nodes = lower + (upper - lower) * UNIT
         nodes[-1] = upper
         nodal = function(nodes)
         guess = np.tensordot(weights, nodal, axes=1)

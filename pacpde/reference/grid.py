@@ -60,6 +60,10 @@ class SpaceAxis:
             return _fourier_matrices(self.size, self.axis.length, order)
         return _chebyshev_matrices(self.size, self.axis.upper - self.lower, order)
 
+    def factors(self, order: int) -> np.ndarray:
+        """(ik)^order of every mode of a periodic axis, [size]: what a derivative is there."""
+        return _fourier_factors(self.size, self.axis.length, order)
+
     def interpolation(self, x: np.ndarray) -> np.ndarray:
         """Matrix [len(x), size] from values at the nodes to values at `x`."""
         if self.periodic:
@@ -116,15 +120,19 @@ def _chebyshev_matrices(size: int, length: float, order: int) -> dict[int, np.nd
 
 
 def _fourier_matrices(size: int, length: float, order: int) -> dict[int, np.ndarray]:
-    wave = 2j * np.pi / length * np.fft.fftfreq(size, 1 / size)
     modes = np.fft.fft(np.eye(size), axis=0)
     matrices = {}
     for m in range(1, order + 1):
-        factor = wave**m
-        if m % 2 and size % 2 == 0:
-            factor[size // 2] = 0.0  # an odd derivative of the highest cosine is 0 at the nodes
-        matrices[m] = np.ascontiguousarray(np.fft.ifft(factor[:, None] * modes, axis=0).real)
+        factors = _fourier_factors(size, length, m)[:, None]
+        matrices[m] = np.ascontiguousarray(np.fft.ifft(factors * modes, axis=0).real)
     return matrices
+
+
+def _fourier_factors(size: int, length: float, order: int) -> np.ndarray:
+    factors = (2j * np.pi / length * np.fft.fftfreq(size, 1 / size)) ** order
+    if order % 2 and size % 2 == 0:
+        factors[size // 2] = 0.0  # an odd derivative of the highest cosine is 0 at the nodes
+    return factors
 
 
 def _barycentric(nodes: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -13,6 +13,9 @@ from pacpde.reference.method_of_lines import MethodOfLines, check_finite
 from pacpde.reference.ode import Effort, Integrated, IntegrationError, integrate
 
 FINEST_RTOL = 1e-13  # of the order of 100 units of roundoff, what the integrators stand
+SLOW = 0.75  # of the exponent with which modes decay, that is not exponential
+TELLING = 1.5  # growth of an axis that tells
+BELOW = 100.0  # the difference of levels over the tolerance, where finer grids do not end
 LARGEST = 1e100  # value of a solution, whose square is still a number
 FIRST_SIZE = {0: 0, 1: 24, 2: 14}  # nodes an axis, by number of space axes
 OUTPUT = {0: (1001,), 1: (101, 513), 2: (33, 65, 65)}  # points an axis
@@ -63,12 +66,19 @@ class Level:
         """Root mean square of each field, [fields]."""
         return np.asarray(np.sqrt(np.mean(self.values**2, tuple(range(1, self.values.ndim)))))
 
-    def refined(self, target: float) -> tuple[dict[str, int], float]:
+    def refined(
+        self, target: float, before: "Level | None" = None, difference: float = np.inf
+    ) -> tuple[dict[str, int], float]:
         """The next grid and tolerance, on the way to an error of `target`.
 
         The highest modes decay exponentially with the size of an axis, so that their share now
         tells the size that will do. Until that is in sight the tolerance stays: coarse grids stay
-        cheap.
+        cheap. Where they decay by a power of it, because of a kink, no size will do; the tolerance
+        then stays below the difference, too.
+
+        Args:
+            before: the level before.
+            difference: from it.
         """
         goal = np.log(target / 3)
         if self.tails and max(self.tails.values()) < self.integrated.noise:
@@ -78,10 +88,19 @@ class Level:
             name: float(np.clip(goal / np.log(min(tail, 0.5)), 1.15, 2.0))
             for name, tail in self.tails.items()
         }
+        slow = [] if before is None else [name for name in growth if self._is_slow(name, before)]
+        growth |= dict.fromkeys(slow, 2.0)
         sizes = {name: 2 * ceil(size * growth[name] / 2) for name, size in self.sizes.items()}
+        if slow:
+            return sizes, max(min(self.rtol, difference / BELOW), FINEST_RTOL)
         if any(factor == 2.0 for factor in growth.values()):
             return sizes, self.rtol
         return sizes, max(min(self.rtol / 10, target), FINEST_RTOL)
+
+    def _is_slow(self, axis: str, before: "Level") -> bool:
+        """Whether the highest modes of an axis have decayed more slowly than exponentially."""
+        growth = self.sizes[axis] / before.sizes[axis]
+        return growth > TELLING and self.tails[axis] > before.tails[axis] ** (SLOW * growth)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pacpde.physics.elementary import Array
 from pacpde.reference.edge_rows import unknowns_of
 from pacpde.reference.field_nodes import FieldNodes
 from pacpde.reference.grid import SpaceAxis
+from pacpde.reference.modes import Modes, semilinear
 from pacpde.reference.slopes import Slopes, pointwise_slopes
 from pacpde.reference.stiffness import explicit_evaluations, oscillates
 
@@ -127,6 +128,11 @@ class MethodOfLines:
         return np.concatenate(
             [field.taken(part) for field, part in zip(self.fields, values, strict=True)]
         )
+
+    @cached_property
+    def modes(self) -> Modes | None:
+        """Its Fourier modes, where a linear part in them is exact and takes what is stiff."""
+        return Modes(self) if semilinear(self) else None
 
     @cached_property
     def explicit(self) -> bool:

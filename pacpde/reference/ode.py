@@ -1,4 +1,4 @@
-"""`scipy.integrate.solve_ivp` over a semi-discrete problem, with every failure named."""
+"""Integration in time of a semi-discrete problem, with every failure named."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,8 +8,10 @@ import numpy as np
 from scipy.integrate import DOP853, OdeSolver, Radau, solve_ivp
 
 from pacpde.errors import PacpdeError
+from pacpde.reference.exponential import SETTLED, step_exponentially
 from pacpde.reference.grid import SpaceAxis
-from pacpde.reference.windows import step_through
+from pacpde.reference.modes import Modes
+from pacpde.reference.windows import Stepped, step_through
 
 EVALUATIONS = 200_000  # right-hand sides of one integration
 DENSE = 2000  # unknowns of the largest Jacobian: it takes 32 MB
@@ -18,15 +20,19 @@ STABLE = 1e-3  # of the tolerance, where steps are as short as stability asks wh
 NOISE = 100.0  # of the tolerance of explicit steps: the share of the highest modes they leave
 EXPLICIT_EVALUATIONS = 20_000  # right-hand sides after which DOP853 is given up as stiff
 
+SWEEPS = 20_000  # of exponential collocation, after which it is given up
+PRODUCTS = 400  # of a sweep and an unknown: transforms and rates at ten times
+
 SHORTER = 0.75  # what ten times less error takes at order eight anyway
 
-Rates = Callable[[float, np.ndarray], np.ndarray]
+Rates = Callable[[Any, np.ndarray], np.ndarray]  # (a time or several, the state there)
 
 
 class SemiDiscrete(Protocol):
     """dy/dt = rates(t, y), y [n]: an ODE, or a PDE on the nodes of `space`.
 
     Attributes:
+        modes: its Fourier modes, where exponential collocation suits a PDE.
         explicit_evaluations: that an explicit method needs to be stable.
         explicit: whether an explicit method suits a PDE, whose fastest motions oscillate.
         cost: of one evaluation of the rates, in products of numbers.
@@ -36,6 +42,9 @@ class SemiDiscrete(Protocol):
     span: tuple[float, float]
     start: np.ndarray
     scale: np.ndarray
+
+    @property
+    def modes(self) -> Modes | None: ...
 
     @property
     def explicit(self) -> bool: ...
@@ -121,9 +130,10 @@ def integrate(
 ) -> Integrated:
     """Integrate over the whole span; absolute tolerance `rtol` times the fields' scales.
 
-    What diffuses: Radau IIA (Hairer & Wanner 1996, order 5, L-stable) with the analytic Jacobian.
-    What oscillates, and no space: DOP853 (Hairer, Nørsett & Wanner 1993, order 8), or Radau where
-    that is stiff.
+    On Fourier nodes, with constant coefficients of the highest derivatives: exponential
+    collocation. What diffuses elsewhere: Radau IIA (Hairer & Wanner 1996, order 5, L-stable) with
+    the analytic Jacobian. What oscillates, and no space: DOP853 (Hairer, Nørsett & Wanner 1993,
+    order 8), or Radau where that is stiff.
 
     Steps are at most half the span times rtol^(1/8): the error estimate of Radau is blind in very
     stiff components, where two tolerances would otherwise give the same large steps. An estimate
@@ -131,6 +141,11 @@ def integrate(
     shorter than its step there, so that the two do not share what such a step has done.
     """
     system.check()
+    if system.modes is not None:
+        try:
+            return _run_exponential(system, system.modes, rtol, effort, coarse)
+        except _TooLongError:
+            pass
     if system.space:
         if len(system.start) > DENSE or system.explicit:
             return _run_explicit(system, rtol, effort, coarse)
@@ -162,12 +177,31 @@ def _run_explicit(
     with np.errstate(all="ignore"):
         solver = method(
             _counted(system.rates, EVALUATIONS, effort, system.cost), begin, system.start, end,
-            rtol=rtol, atol=rtol * system.scale, max_step=(end - begin) * rtol**0.125 / 2,
+            rtol=rtol, atol=rtol * system.scale, max_step=_longest_of_all(system, rtol),
         )  # fmt: skip
         stepped = step_through(solver, rtol * float(np.sqrt(np.mean(system.scale**2))))
+    return _integrated("scipy solve_ivp DOP853", stepped, system, NOISE * rtol)
+
+
+def _run_exponential(
+    system: SemiDiscrete,
+    modes: Modes,
+    rtol: float,
+    effort: Effort | None,
+    coarse: np.ndarray | None,
+) -> Integrated:
+    rest = _counted(modes.rest, SWEEPS, effort, PRODUCTS * len(system.start))
+    longest = _longest_step(coarse) if coarse is not None else lambda t: np.inf
+    most = _longest_of_all(system, rtol)
+    with np.errstate(all="ignore"):
+        stepped = step_exponentially(modes, rest, rtol, lambda t: min(most, longest(t)))
+    return _integrated("exponential collocation", stepped, system, SETTLED * rtol)
+
+
+def _integrated(name: str, stepped: Stepped, system: SemiDiscrete, noise: float) -> Integrated:
     if stepped.failed:
-        raise _ended_early("DOP853", stepped.steps[-1], stepped.last)
-    return Integrated("DOP853", stepped.solution, system, stepped.steps, NOISE * rtol)
+        raise _ended_early(name, stepped.steps[-1], stepped.last)
+    return Integrated(name, stepped.solution, system, stepped.steps, noise)
 
 
 def _ended_early(name: str, t: float, y: np.ndarray) -> IntegrationError:
@@ -185,9 +219,9 @@ def _run(
     effort: Effort | None = None,
     coarse: np.ndarray | None = None,
 ) -> Integrated:
-    name = method.__name__
+    name = f"scipy solve_ivp {method.__name__}"
     options: dict[str, Any] = {} if method is DOP853 else {"jac": _finite(system.jacobian)}
-    options["max_step"] = (system.span[1] - system.span[0]) * rtol**0.125 / 2
+    options["max_step"] = _longest_of_all(system, rtol)
     products = len(system.start) ** 2 if method is Radau else system.cost
     try:
         with np.errstate(all="ignore"):
@@ -207,7 +241,7 @@ def _run(
 
 def _shorter(method: type[Radau] | type[DOP853], coarse: np.ndarray) -> type[OdeSolver]:
     """The method with steps that are shorter than those of another solution at the same time."""
-    lengths = SHORTER * np.diff(coarse)
+    longest_step = _longest_step(coarse)
 
     class Shorter(method):  # type: ignore[misc, valid-type]
         max_step: float
@@ -215,11 +249,26 @@ def _shorter(method: type[Radau] | type[DOP853], coarse: np.ndarray) -> type[Ode
 
         def _step_impl(self) -> Any:
             self.longest = self.longest or self.max_step
-            here = int(np.clip(np.searchsorted(coarse, self.t, "right") - 1, 0, len(lengths) - 1))
-            self.max_step = min(self.longest, float(lengths[here]))
+            self.max_step = min(self.longest, longest_step(self.t))
             return super()._step_impl()
 
     return Shorter
+
+
+def _longest_of_all(system: SemiDiscrete, rtol: float) -> float:
+    begin, end = system.span
+    return float((end - begin) * rtol**0.125 / 2)
+
+
+def _longest_step(coarse: np.ndarray) -> Callable[[float], float]:
+    """At a time, a length that is shorter than the step of another solution there."""
+    lengths = SHORTER * np.diff(coarse)
+
+    def at(t: float) -> float:
+        here = np.clip(np.searchsorted(coarse, t, "right") - 1, 0, len(lengths) - 1)
+        return float(lengths[here])
+
+    return at
 
 
 def _finite(jacobian: Rates) -> Rates:
@@ -239,7 +288,7 @@ def _counted(rates: Rates, limit: int, effort: Effort | None, products: int) -> 
         nonlocal used
         used += 1
         if used > limit:
-            raise _TooLongError(f"{limit} evaluations were used up at t = {t:.6g}")
+            raise _TooLongError(f"{limit} evaluations were used up at t = {np.max(t):.6g}")
         if effort is not None:
             effort.spend(products)
         return rates(t, y)

@@ -5,11 +5,13 @@ shortest length that the grid has grows like exp(λt), λ the eigenvalues of its
 advection, Schrödinger and KdV have imaginary ones; what diffuses has negative ones.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pacpde.physics.numbers import norm
+from pacpde.reference.slopes import Slopes
 from pacpde.runtime import generator
 
 if TYPE_CHECKING:
@@ -59,24 +61,44 @@ def explicit_evaluations(system: "MethodOfLines") -> float:
 
 def _symbol(system: "MethodOfLines") -> np.ndarray:
     """∂(dy/dt)/∂y at some nodes for waves in some directions, [waves, nodes, n, n]."""
-    count, order = len(system.problem.fields), system.problem.order
     slopes = system.slopes(system.span[0], system.start)
     nodes = int(np.prod(system.shape))
     rng = generator(0, "symbol")
     chosen = rng.choice(nodes, min(NODES, nodes), replace=False)
     waves = _shortest_waves(system, rng)
-    symbol = np.zeros((len(waves), len(chosen), order * count, order * count), complex)
-    if order == 2:
-        symbol[:, :, range(count), range(count, 2 * count)] = 1.0
     names = [axis.axis.name for axis in system.space]
+    factors = {
+        name: np.prod([(1j * waves[:, k]) ** name.count(x) for k, x in enumerate(names)], axis=0)
+        for name in slopes
+    }
+    at = {
+        name: [[None if one is None else one.ravel()[chosen] for one in row] for row in rows]
+        for name, rows in slopes.items()
+    }
+    return symbol(at, factors, system.problem.order)
+
+
+def symbol(slopes: Slopes, factors: Mapping[str, np.ndarray], order: int) -> np.ndarray:
+    """∂(dy/dt)/∂y for waves, [waves, points, n, n]; y are the fields and, with order 2, their ∂/∂t.
+
+    Args:
+        slopes: at points.
+        factors: derivative → what it multiplies each wave by, [waves].
+        order: of the equation.
+    """
+    waves = len(next(iter(factors.values())))
+    given = [s for rows in slopes.values() for row in rows for s in row if s is not None]
+    count, points = len(slopes[""]), len(given[0]) if given else 1
+    result = np.zeros((waves, points, order * count, order * count), complex)
+    if order == 2:
+        result[:, :, range(count), range(count, 2 * count)] = 1.0
     for name, rows in slopes.items():
-        factor = np.prod([(1j * waves[:, k]) ** name.count(x) for k, x in enumerate(names)], axis=0)
         for row, columns in enumerate(rows):
             for column, slope in enumerate(columns):
                 if slope is not None:
                     at = (order - 1) * count + row, name.count("t") * count + column
-                    symbol[:, :, *at] += factor[:, None] * slope.ravel()[chosen]
-    return symbol
+                    result[:, :, *at] += factors[name][:, None] * slope
+    return result
 
 
 def _shortest_waves(system: "MethodOfLines", rng: np.random.Generator) -> np.ndarray:

@@ -16,6 +16,12 @@ from pacpde.reference.stiffness import explicit_evaluations
 LONG = Axis("x", -30.0, 30.0)  # a soliton is exp(−30) at its ends
 
 
+@pytest.fixture(autouse=True)
+def no_exponential_collocation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Periodic problems of constant coefficients are solved by it otherwise."""
+    monkeypatch.setattr(MethodOfLines, "modes", None)
+
+
 def sech(x):
     return 2 / (exp(x) + exp(-x))
 
