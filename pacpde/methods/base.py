@@ -20,6 +20,7 @@ from pacpde.runtime import generator
 from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
 from pacpde.training.restarts import ENDED_WELL, best_of, joined_fits, restarts
+from pacpde.training.schedule import Phase
 from pacpde.training.trainer import FitResult, Trainer
 
 
@@ -261,7 +262,7 @@ def best_last(fits: list[FitResult], others: list[FitResult]) -> list[FitResult]
 @stepwise
 def train_from_scratch(
     task: Task,
-    network: Network,
+    network: Network | None,
     config: TrainingConfig,
     seed: int,
     callbacks: Sequence[Callback] = (),
@@ -271,10 +272,17 @@ def train_from_scratch(
     """Fit a network from random weights; where that does not converge, again, see `restarts`.
 
     Args:
+        network: None for the one of the settings, of which a restart may take a larger one.
         budget: so many steps more in the last phase, which then takes all of its steps.
     """
-    rng = generator(seed, "weights")
-    weights = task.runtime.tensor(network.init_weights(rng, config.frequency))
+
+    def start(config: TrainingConfig, task: Task, phases: Sequence[Phase], *name: str) -> Surrogate:
+        ansatz = task.ansatz(phases[-1].sampling)
+        own = network or config.build_network(ansatz)
+        rng = generator(seed, "weights", *name)
+        weights = task.runtime.tensor(own.init_weights(rng, config.frequency))
+        return Surrogate(own, ansatz, weights)
+
     phases = config.phases.cold_start(task)
     if budget:
         last = phases[-1]
@@ -282,21 +290,20 @@ def train_from_scratch(
             *phases[:-1],
             replace(last, steps=last.steps + budget, target_residual=0.0, patience=0),
         )
-    blank = Surrogate(network, task.ansatz(phases[-1].sampling), weights)
+    blank = start(config, task, phases)
     fit = yield from steps_of(Trainer(blank, config, seed, callbacks).fit)(task, phases, stage)
-    tries = [(task, fit)]
+    tries = [(blank, task, fit)]
     for again in restarts(task, config, stage):
-        if tries[-1][1].outcome in ENDED_WELL:
+        if tries[-1][-1].outcome in ENDED_WELL:
             break
-        rng = generator(seed, "weights", again.stage)
-        weights = task.runtime.tensor(network.init_weights(rng, again.config.frequency))
-        trainer = Trainer(replace(blank, weights=weights), again.config, seed, callbacks)
         phases = again.config.phases.cold_start(again.task)
+        blank = start(again.config, again.task, phases, again.stage)
+        trainer = Trainer(blank, again.config, seed, callbacks)
         fit = yield from steps_of(trainer.fit)(again.task, phases, again.stage)
-        tries.append((again.task, fit))
-    best = tries.pop(best_of([fit for _, fit in tries]))
-    joined = joined_fits([*(fit for _, fit in tries), best[1]])
-    return build_surrogate(blank, best[0], [joined], "trained"), joined
+        tries.append((blank, again.task, fit))
+    blank, task, fit = tries.pop(best_of([fit for *_, fit in tries]))
+    joined = joined_fits([*(other for *_, other in tries), fit])
+    return build_surrogate(blank, task, [joined], "trained"), joined
 
 
 def build_surrogate(

@@ -86,12 +86,10 @@ def fit(
     config = config_of_fit(problem, settings, shorthand)
     graded = grading_reference(problem, reference, reference_tolerance)
     task = PhysicsTask(problem, hard=config.hard, seed=check_seed(seed), runtime=runtime)
-    ansatz = task.ansatz(SamplingSpec())
-    config = config.with_built_network(ansatz)
-    network = config.build_network(ansatz)
+    config = config.with_built_network(task.ansatz(SamplingSpec()))
     called = _callbacks(problem, runtime, graded, resume_state, progress, callbacks)
     provenance = of_fit(problem, config, seed, runtime)
-    surrogate, _ = yield from steps_of(train_from_scratch)(task, network, config, seed, called)
+    surrogate, _ = yield from steps_of(train_from_scratch)(task, None, config, seed, called)
     return replace(surrogate, provenance=provenance)
 
 

@@ -47,8 +47,9 @@ class TrainingConfig:
             half for its normal matrix with factor; a fit that needs more forms no matrix. Refused
             beside an optimiser that is an object with a memory of its own.
         restarts: how often a fit from random weights begins again where it did not converge, in
-            shorter time windows each time; the best try counts. Fits of fewer steps than the
-            default, with a schedule of their own, or without a time are not restarted.
+            shorter time windows each time; the best try counts. A network of default size is then
+            replaced by a larger one, with more points. Fits of fewer steps than the default, with a
+            schedule of their own, or without a time are not restarted.
         schedule: phases of your own, beside which `points` and `steps` are refused; by default
             `StandardSchedule`.
         network: in place of the dense one: a network such as `MLP(2, 1, width=30)`; or what makes
@@ -149,6 +150,12 @@ class TrainingConfig:
     def standard_schedule(self, time_windows: int | None, tolerance: float) -> StandardSchedule:
         """The default schedule with these points and steps; see `StandardSchedule`."""
         return StandardSchedule(self.points, self.steps, tolerance, time_windows)
+
+    @property
+    def has_default_network(self) -> bool:
+        """Whether the network is the dense one of default size, which nobody chose."""
+        own = type(self)
+        return self.network is None and (self.width, self.depth) == (own.width, own.depth)
 
     def build_network(self, ansatz: Ansatz) -> Network:
         """The network of a fit in an ansatz: a dense one of this size, or the one that was given.

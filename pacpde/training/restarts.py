@@ -2,6 +2,8 @@
 
 A fit of a long time span at once often ends in a wrong solution that meets the equation almost
 everywhere. In time windows [start, tᵢ] that grow, each begins from the solution of the one before.
+Since a network may also be too small for the solution, a restart takes a larger one and more points
+where the settings do not say otherwise.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,6 +16,8 @@ from pacpde.training.config import TrainingConfig
 from pacpde.training.trainer import FitResult
 
 WINDOWS = 10, 30, 90  # of each restart in turn
+WIDTH, DEPTH = 30, 4  # of the network of a restart, in place of one of default size
+MORE_POINTS = 2  # times as many points for it
 WINDOW_TOLERANCE = 0.1  # of the fit's own, at which a window counts as solved
 ENDED_WELL = (Outcome.CONVERGED, Outcome.DEVICE_LOST)
 
@@ -40,13 +44,21 @@ def restarts(task: Task, config: TrainingConfig, stage: str) -> Iterator[Restart
         shorter = task.in_time_windows(windows)
         if shorter is None:
             continue
-        schedule = config.standard_schedule(windows, WINDOW_TOLERANCE * config.tolerance)
+        larger = _larger(config)
+        schedule = larger.standard_schedule(windows, WINDOW_TOLERANCE * config.tolerance)
         own = replace(
-            config, schedule=schedule,
+            larger, schedule=schedule,
             points=TrainingConfig.points, steps=TrainingConfig.steps,  # the schedule has its own
             restarts=TrainingConfig.restarts,
         )  # fmt: skip
         yield Restart(shorter, own, f"{stage}.restart_{number}")
+
+
+def _larger(config: TrainingConfig) -> TrainingConfig:
+    """Settings of a larger network and more points, where network and points are by default."""
+    if not config.has_default_network:
+        return config
+    return replace(config, width=WIDTH, depth=DEPTH, points=MORE_POINTS * config.points)
 
 
 def best_of(fits: Sequence[FitResult]) -> int:
