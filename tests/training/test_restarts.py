@@ -10,8 +10,10 @@ from pacpde import Outcome, fit
 from pacpde.errors import InvalidValueError
 from pacpde.physics.numbers import relative_l2
 from pacpde.problems import SIR, Heat
+from pacpde.residuals.physics_task import PhysicsTask
+from pacpde.residuals.task import SamplingSpec
 from pacpde.training.config import TrainingConfig
-from pacpde.training.restarts import WINDOWS
+from pacpde.training.restarts import WINDOWS, restarts
 from pacpde.training.schedule import StandardSchedule
 
 SMALL: dict[str, Any] = {"width": 12, "depth": 2, "points": 80}
@@ -63,3 +65,16 @@ def test_restarts_are_counted_and_belong_to_the_schedule() -> None:
         TrainingConfig(restarts=-1)
     with pytest.raises(InvalidValueError, match="the schedule has its own"):
         TrainingConfig(restarts=1, schedule=StandardSchedule(10, 1, 1e-2))
+
+
+def test_a_restart_takes_a_larger_network_where_nobody_chose_one() -> None:
+    task = PhysicsTask(SIR())
+    larger, *_ = restarts(task, TrainingConfig.of(SIR()), "train")
+    assert larger.config.build_network(task.ansatz(SamplingSpec())).widths == (30,) * 4
+    assert larger.config.schedule.warm_start(task)[-1].sampling.points == 2 * 300
+    for chosen in ({"width": 12}, {"depth": 2}, {"network": "mlp:width=24"}):
+        config = TrainingConfig.of(SIR(), **chosen)
+        same, *_ = restarts(task, config, "train")
+        network = same.config.build_network(task.ansatz(SamplingSpec()))
+        assert network == config.build_network(task.ansatz(SamplingSpec()))
+        assert same.config.schedule.warm_start(task)[-1].sampling.points == 300
