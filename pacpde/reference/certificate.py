@@ -215,6 +215,8 @@ class _Search:
         """The pair of the smallest error that can be certified."""
         if self._reaches_target():
             return self.pairs[-1]
+        if self.missed is not None and not np.isfinite(self.missed.error):
+            return None  # a coarser level has missed it as well
         best = self._most_certain()
         return best if best is None or best.probed else self._probed(best)
 

@@ -1,9 +1,13 @@
 """The equations of a collocation between its nodes: what no level of a refinement has seen."""
 
+from collections.abc import Sequence
+from functools import reduce
+
 import numpy as np
 
 from pacpde.physics.boundary import EdgeCondition
 from pacpde.physics.evaluation import rows_at
+from pacpde.physics.narrow import NarrowFeature
 from pacpde.physics.numbers import along_axis, norm
 from pacpde.reference.collocation import Collocation
 from pacpde.reference.nodal import NodalAxis
@@ -13,6 +17,8 @@ NODES = 6  # of a Gauss–Legendre quadrature
 QUADRATURE = np.polynomial.legendre.leggauss(NODES)
 PARTS = {1: 8, 2: 2}  # of a cell, an axis, each with its quadrature; by number of axes
 LEAST = 20_000  # places on one axis without another one
+ABRUPT = 0.1  # of an equation's size: what is no polynomial over a cell
+SEEN = 3.0  # of the distance of places: the width of what they see
 
 
 def equations_between(system: Collocation, state: np.ndarray) -> np.ndarray:
@@ -23,11 +29,7 @@ def equations_between(system: Collocation, state: np.ndarray) -> np.ndarray:
     equations at the points are, they are to be put into the Jacobian, which gives the error.
     """
     counts = [len(rows) for rows in system.rows]
-    parts = PARTS.get(len(counts), 1)
-    if len(counts) == 1:
-        parts = max(parts, -(-LEAST // (NODES * counts[0])))
-    cells = system.cells
-    places = [_places(axis, own, parts) for axis, own in zip(system.axes, cells, strict=True)]
+    parts, places = _all_places(system)
     grid = np.meshgrid(*places, indexing="ij")
     coordinates = dict(zip(system.problem.domain.names, grid, strict=True))
     rows = rows_at(system.problem, _channels(system, state, places), coordinates)
@@ -35,8 +37,66 @@ def equations_between(system: Collocation, state: np.ndarray) -> np.ndarray:
         _means(row / scale, counts, [parts] * len(counts))
         for row, scale in zip(rows, system.row_scales, strict=True)
     ]
+    for feature in system.problem.narrow_features:
+        means[feature.field] += _narrow(system, feature, parts)
     means += [_condition(system, state, edge, parts) for edge in system.problem.boundary.edges]
     return np.concatenate([*means, np.zeros(len(system.problem.boundary.points))])
+
+
+def changes_abruptly(system: Collocation, state: np.ndarray) -> bool:
+    """Whether the fields alone make an equation anything but smooth over a cell, by its own size.
+
+    A solution that has missed such a narrow range of the fields may go another way.
+    """
+    parts, places = _all_places(system)
+    smooth = np.linalg.qr(np.polynomial.legendre.legvander(_offsets(parts) * 2 - 1, NODES))[0]
+    held = [np.repeat(rows, parts * NODES) for rows in system.rows]
+    at = dict(zip(system.problem.domain.names, np.meshgrid(*held, indexing="ij"), strict=True))
+    rows = rows_at(system.problem, _channels(system, state, places), at)
+    for row, scale in zip(rows, system.row_scales, strict=True):
+        for axis, count in enumerate(len(own) for own in system.rows):
+            lines = np.moveaxis(row, axis, -1).reshape(-1, count, parts * NODES)
+            if np.abs(lines - lines @ smooth @ smooth.T).max() > ABRUPT * scale:
+                return True
+    return False
+
+
+def _all_places(system: Collocation) -> tuple[int, list[np.ndarray]]:
+    """The number of parts of a cell, and the places in all of them, an array an axis."""
+    counts = [len(rows) for rows in system.rows]
+    parts = PARTS.get(len(counts), 1)
+    if len(counts) == 1:
+        parts = max(parts, -(-LEAST // (NODES * counts[0])))
+    pairs = zip(system.axes, system.cells, strict=True)
+    return parts, [_places(axis, own, parts) for axis, own in pairs]
+
+
+def out_of_sight(feature: NarrowFeature, axes: Sequence[NodalAxis]) -> bool:
+    """Whether it is narrower than a cell of these axes."""
+    widths = [_widths(feature, axis, axis.inner(axis.size)[1])[1] for axis in axes]
+    return min(widths) < 1
+
+
+def _narrow(system: Collocation, feature: NarrowFeature, parts: int) -> np.ndarray:
+    """The mean over each cell, flat, of a feature that may lie between the quadrature's nodes."""
+    found = [
+        _widths(feature, axis, own) for axis, own in zip(system.axes, system.cells, strict=True)
+    ]
+    if min(width for _, width in found) * parts * NODES >= SEEN:
+        return np.zeros(())
+    inside = [own * min(1.0, width) for own, width in found]
+    height = feature.height / system.row_scales[feature.field]
+    return np.asarray(height * reduce(np.multiply.outer, inside)).ravel()
+
+
+def _widths(feature: NarrowFeature, axis: NodalAxis, cells: np.ndarray) -> tuple[np.ndarray, float]:
+    """In which cells of an axis it lies (0 or 1 each), and its width as a share of one."""
+    inside, name = np.ones(len(cells) - 1), axis.axis.name
+    if name not in feature.widths:
+        return inside, np.inf
+    cell = int(np.clip(np.searchsorted(cells, feature.place[name]) - 1, 0, len(inside) - 1))
+    inside[np.arange(len(inside)) != cell] = 0.0
+    return inside, 2 * feature.widths[name] / float(cells[cell + 1] - cells[cell])
 
 
 def missed_share(
@@ -55,10 +115,14 @@ def missed_share(
     return max(shares)
 
 
+def _offsets(parts: int) -> np.ndarray:
+    """The nodes of a quadrature on `parts` parts of the unit interval."""
+    return np.asarray((np.arange(parts)[:, None] + (QUADRATURE[0] + 1) / 2).ravel() / parts)
+
+
 def _places(axis: NodalAxis, cells: np.ndarray, parts: int) -> np.ndarray:
     """The nodes of a quadrature on `parts` parts of every cell, [cells * parts * NODES]."""
-    offsets = (np.arange(parts)[:, None] + (QUADRATURE[0] + 1) / 2).ravel() / parts
-    x = (cells[:-1, None] + np.diff(cells)[:, None] * offsets).ravel()
+    x = (cells[:-1, None] + np.diff(cells)[:, None] * _offsets(parts)).ravel()
     if axis.periodic:
         x = np.where(x < axis.axis.lower, x + axis.axis.length, x)
     return np.clip(x, axis.axis.lower, axis.axis.upper)

@@ -7,6 +7,7 @@ left over is a feature that was missed. The points depend on nothing but the pro
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -25,6 +26,9 @@ from pacpde.runtime import generator
 POINTS = (2**18, 2**20, 2**21)  # of the lines along one axis, by number of space axes
 LINES = (1, 128, 1024)
 PLAIN = 16  # an equation that does not read the coordinates gets so much less of both
+IN_TIME, ORBIT = 4, 2**20  # lines in time at places of an axis in space, and points of all of them
+MOST_CELLS = 300  # of these lines
+ABRUPT, NOISY = 0.1, 1e-6  # of the rates in a cell, and of the largest ones: see `_abrupt`
 PER_WIDTH = 3  # nodes or steps within a feature's width at half its height that resolve it
 CHUNK = 2**18  # points at once
 SAFETY = 3.0  # a narrow source spreads in space, and its effect then exceeds its mean
@@ -46,9 +50,9 @@ def missed_feature(
     probes = Probes(problem, integrated, np.where(size > 0, size, 1.0), enough)
     results = [probes.in_start(axis) for axis in probes.space]
     results += [probes.in_space(axis) for axis in probes.space]
-    if not probes.space:
+    if len(probes.space) < 2:
         results.append(probes.along_orbit())
-    elif "t" in probes.read:
+    if probes.space and "t" in probes.read:
         results.append(probes.in_time())
     results += missed_at_edges(probes)
     results += [probes.around(one) for one in problem.narrow_features]
@@ -159,17 +163,32 @@ class Probes:
         return self._rates(None, steps, count, self.places(count), channels)
 
     def along_orbit(self) -> MissedFeature:
-        """The right-hand side of an ODE along its solution, within the steps."""
+        """The right-hand side along the solution, within the steps.
 
-        def channels(_: np.ndarray, lines: Lines) -> Channels:
-            at = lines.along(lines.nodes)
-            states = self.integrated.states(at.ravel())
-            return {
-                name: [values.reshape(at.shape) for values in states[:, name.count("t")].T]
-                for name in self.system.names
-            }
+        With an axis in space, at some of its nodes, and what the fields make abrupt alone.
+        """
+        steps = self.integrated.steps
+        if self.space:  # short steps of explicit methods are joined: what is abrupt is no less so
+            steps = np.append(steps[: -1 : -(-len(steps) // MOST_CELLS)], steps[-1])
+        count = IN_TIME if self.space else 1
+        nodes = [self.rng.integers(1, axis.size - 1, count) for axis in self.space]
+        place = {a.axis.name: a.nodes[k] for a, k in zip(self.space, nodes, strict=True)}
+        times = steps[:-1, None] + np.diff(steps)[:, None] * UNIT
+        states = self.integrated.states(times.ravel())
+        fields = {  # [fields, lines, steps, nodes of a step]
+            name: np.stack([values[(..., *at)] for at in zip(*nodes, strict=True)] or [values], 1)
+            .reshape(*times.shape, count, -1)
+            .transpose(3, 2, 0, 1)
+            for name in self.system.names
+            for values in [self._derivative(states, name)]
+        }
 
-        return self._rates(None, self.integrated.steps, 1, {}, channels)
+        def channels(chosen: np.ndarray, lines: Lines) -> Channels:
+            return {name: [own[chosen] for own in values] for name, values in fields.items()}
+
+        if not self.space:
+            return self._rates(None, steps, count, place, channels, ORBIT)
+        return self._abrupt(list(self.chunks(None, steps, count, ORBIT, place)), channels)
 
     def _rates(
         self,
@@ -178,10 +197,11 @@ class Probes:
         count: int,
         place: Mapping[str, np.ndarray],
         channels: OnNodes,
+        points: int | None = None,
     ) -> MissedFeature:
         """What the right-hand side has between the nodes of its cells, in the mean."""
         scale = SAFETY * self.span**self.problem.order / self.size
-        chunks = list(self.chunks(axis, cells, count, self.points, place))
+        chunks = list(self.chunks(axis, cells, count, points or self.points, place))
         worst = MissedFeature()
         for without_rounding in (False, True):
             tally = Tally("right-hand side", len(self.problem.fields), 1)
@@ -189,16 +209,37 @@ class Probes:
                 tally.add(lines, self._deviations(lines, channels(chosen, lines), without_rounding))
             worst = tally.worst(scale)
             if worst.error <= self.enough:
-                break
-        return worst
+                return worst
+        return max(worst, self._abrupt(chunks, channels), key=lambda one: one.error)
+
+    def _abrupt(self, chunks: list[tuple[np.ndarray, Lines]], channels: OnNodes) -> MissedFeature:
+        """Infinite where the fields alone change the rates by their own size between the nodes.
+
+        A solution that has missed this may go another way: nothing bounds its error, while that
+        by a source or a medium that is narrow is about its mean.
+        """
+        scale = SAFETY * self.span**self.problem.order / self.size
+        tally = Tally("right-hand side", len(self.problem.fields), 1)
+        for chosen, lines in chunks:
+            on_nodes = channels(chosen, lines)
+            middle = lines.coordinates(np.full((len(chosen), 1), 0.5))
+            exact = rates_at(self.problem.evolution, _between(on_nodes, lines), middle)
+            smooth = rates_at(self.problem.evolution, on_nodes, middle)
+            deviations = []
+            for own, rates in zip(exact, smooth, strict=True):
+                missed = np.abs(own - rates @ lines.weights)
+                size = np.abs(rates).max(2, keepdims=True)
+                least = ABRUPT * size + NOISY * size.max()
+                deviations.append(np.where(missed > least, missed, 0.0))
+            tally.add(lines, deviations)
+        worst = tally.worst(scale)
+        return replace(worst, error=np.inf) if worst.error > self.enough else MissedFeature()
 
     def _deviations(
         self, lines: Lines, on_nodes: Channels, without_rounding: bool
     ) -> list[np.ndarray]:
         """Of the right-hand side at the probes; what may be rounding is left out on demand."""
-        on_probes = {
-            name: [values @ lines.weights for values in fields] for name, fields in on_nodes.items()
-        }
+        on_probes = _between(on_nodes, lines)
         at = lines.coordinates(lines.offsets)
         exact = rates_at(self.problem.evolution, on_probes, at)
         smooth = rates_at(self.problem.evolution, on_nodes, lines.coordinates(lines.nodes))
@@ -294,3 +335,8 @@ class Probes:
                 chosen,
                 Lines(name, cells, offsets, signs, {n: x[chosen] for n, x in place.items()}),
             )
+
+
+def _between(on_nodes: Channels, lines: Lines) -> Channels:
+    """Channels at the probes of lines, from those at the nodes of their cells."""
+    return {name: [own @ lines.weights for own in fields] for name, fields in on_nodes.items()}

@@ -5,10 +5,13 @@ from math import ceil
 
 from pacpde.errors import SolverError
 from pacpde.physics import Problem
+from pacpde.physics.narrow import NarrowFeature
 from pacpde.reference.certificate import STAGNATION, Progress, not_certified, stagnates
 from pacpde.reference.collocation import Collocation
+from pacpde.reference.collocation_probes import out_of_sight
 from pacpde.reference.levels import size_text
 from pacpde.reference.newton import NewtonError, SingularError
+from pacpde.reference.nodal import nodal_axes
 from pacpde.reference.solution import Reference
 from pacpde.reference.starts import starts
 from pacpde.reference.steady_levels import GROWTH, Level, Pair, open_constants, steady_output
@@ -123,6 +126,9 @@ class _Search:
     def _add(self, fine: Level) -> bool:
         """Compare with the level before; whether that certifies the target, or nothing will."""
         coarse, self.level = self.level, fine
+        if fine.missed > self.target and (feature := self._out_of_sight()):
+            self.ended = f"no grid that can be had would see it: {feature}"
+            return True
         if coarse is None:
             return False
         before = self.pairs[-1] if self.pairs else None
@@ -142,6 +148,15 @@ class _Search:
         if contradicts:
             self.ended = "more points do not change that"
         return stands_still or contradicts or pair.error <= self.target
+
+    def _out_of_sight(self) -> NarrowFeature | None:
+        """A feature that is narrower than the nodes of the largest grid."""
+        axes = self.problem.domain.axes
+        most = int((MEMORY / 8) ** 0.5 / len(self.problem.fields)) ** (1 / len(axes))
+        most = min(most, FIRST_SIZE.get(len(axes), 4) * GROWTH ** (LEVELS - 1))
+        largest = nodal_axes(self.problem, {axis.name: int(most) for axis in axes})
+        features = self.problem.narrow_features
+        return next((one for one in features if out_of_sight(one, largest)), None)
 
     def _reason(self, system: Collocation, error: NewtonError) -> str:
         """Why there is no solution on a grid."""
@@ -171,10 +186,11 @@ class _Search:
                 "its equations and conditions contradict each other, by "
                 f"{last.fine.contradiction:.0e} of their size, and {self.ended}"
             )
-        if last is not None and last.fine.missed > max(self.target, last.difference):
+        missed = 0.0 if self.level is None else self.level.missed
+        if missed > max(self.target, 0.0 if last is None else last.difference):
             return (
                 "something between the nodes is narrower than they can see, which changes the "
-                f"solution by {last.fine.missed:.0e}, and {self.ended}"
+                f"solution by {missed:.0e}, and {self.ended}"
             )
         return self.ended
 

@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 
 import numpy as np
 
 from pacpde.physics import Problem
 from pacpde.reference.collocation import Collocation
-from pacpde.reference.collocation_probes import equations_between, missed_share
+from pacpde.reference.collocation_probes import (
+    changes_abruptly,
+    equations_between,
+    missed_share,
+)
 from pacpde.reference.levels import OUTPUT, output_axes
 from pacpde.reference.newton import NewtonError, Root, newton
 from pacpde.reference.nodal import NodalSolution, nodal_axes
@@ -17,6 +21,7 @@ from pacpde.reference.starts import on_nodes, starts
 
 GROWTH = 1.4  # of an axis that is not resolved
 STEADY_OUTPUT = {1: (1001,), 2: (129, 129)}  # points an axis
+VISIBLE = 1e-6  # what is missed of a narrow range of the fields: the places are 20 000
 SAFETY = 2.0  # of the error that the equations between the nodes give
 FALLING = 0.5  # the difference over the one before: the finer level has less error than it
 FIRST = 4.0  # times the first difference: how fast they fall is not known yet
@@ -32,7 +37,8 @@ class Level:
         sizes: axis → number of points of the rows.
         values: on the output grid, [fields, points...].
         tails: axis → share of the highest modes, which are not resolved.
-        missed: relative error by what lies between the nodes.
+        missed: relative error by what lies between the nodes, to first order.
+        abrupt: whether it is missed in the fields, so that first order says nothing of it.
         contradiction: by how much the equations contradict each other, as a share of a row.
         step: the last step of Newton's method.
     """
@@ -42,6 +48,7 @@ class Level:
     values: np.ndarray
     tails: dict[str, float]
     missed: float
+    abrupt: bool
     contradiction: float
     step: float
 
@@ -55,14 +62,16 @@ class Level:
         root = _root(system, coarse)
         solution = common_grid(system, root.state)
         axes = steady_output(system.problem)
-        correction = root.factors.solve(equations_between(system, root.state))
         grid = list(axes.values())
+        correction = root.factors.solve(equations_between(system, root.state))
+        missed = missed_share(system, root.state, correction, grid)
         return cls(
             sizes=sizes,
             solution=solution,
             values=solution.on_grid(*grid),
             tails=_tails(system, solution),
-            missed=missed_share(system, root.state, correction, grid),
+            missed=missed,
+            abrupt=missed > VISIBLE and changes_abruptly(system, root.state),
             contradiction=_contradiction(system, root.state),
             step=root.step,
         )
@@ -114,7 +123,7 @@ class Pair:
             error = difference * slowest / (1 - slowest)
         else:
             error = before.error + difference
-        between = max(SAFETY * fine.missed, fine.contradiction)
+        between = inf if fine.abrupt else max(SAFETY * fine.missed, fine.contradiction)
         return cls(coarse, fine, difference, ratio, max(error, between))
 
 

@@ -1,12 +1,13 @@
 """References by collocation against exact solutions: the error, and that the certificate holds."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from pacpde.errors import SolverError
-from pacpde.physics import Axis, Problem, families
+from pacpde.physics import Axis, Dirichlet, Problem, coefficient, families
+from pacpde.physics.elementary import exp
 from pacpde.reference import Reference, field_errors, solve, steady
 from pacpde.reference.collocation import Collocation
 from pacpde.reference.nodal import NodalAxis
@@ -99,6 +100,43 @@ def test_two_coarse_grids_that_miss_a_needle_do_not_certify(
     monkeypatch.setattr(steady, "LEVELS", 2)
     with pytest.raises(SolverError, match="something between the nodes is narrower"):
         solve(steady_families["Needle"](width=1e-4), tolerance=1e-4)
+
+
+@dataclass(frozen=True)
+class Hat(Problem):
+    """u_xx = −1/w for |x − 0.3137| < w/2, u = 0 at both ends: u(0.3137) ≈ 0.215."""
+
+    name = "test_hat"
+    axes = (Axis("x", 0.0, 1.0),)
+    w: float = coefficient(1e-5, lower=1e-6, upper=1.0, meaning="width")
+
+    def residual(self, u, d):
+        return d(u, "xx") + (abs(d.coordinates["x"] - 0.3137) < self.w / 2) / self.w
+
+    def conditions(self):
+        return [Dirichlet("x", 0.0)]
+
+
+@dataclass(frozen=True)
+class Trap(Problem):
+    """u_t = 1 − u, and a narrow range of u where it is below 0: u stays at its lower end, 0.5."""
+
+    name = "test_trap"
+    axes = (Axis("t", 0.0, 3.0),)
+    w: float = coefficient(1e-3, lower=1e-6, upper=1.0, meaning="width")
+
+    def residual(self, u, d):
+        return d(u, "t") - 1 + u + 0.505 * exp(-(((u - 0.5) / self.w) ** 2))
+
+    def conditions(self):
+        return [Dirichlet("t-", 0.0)]
+
+
+@pytest.mark.parametrize("problem", [Hat(w=1e-5), Hat(w=1e-6), Trap(w=1e-3), Trap(w=1e-4)], ids=str)
+def test_what_every_grid_misses_is_not_certified(problem: Problem) -> None:
+    """Grids that miss the hat give u = 0, those that miss the trap u(3) = 0.95."""
+    with pytest.raises(SolverError, match=r"nothing up to 0\.1 can be certified"):
+        solve(problem, loosest=0.1)
 
 
 def test_a_pressure_without_a_value_is_named(steady_families: Families) -> None:

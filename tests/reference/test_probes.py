@@ -5,10 +5,11 @@ from math import pi
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 from pacpde.errors import SolverError
 from pacpde.physics import Axis, Dirichlet, Evolution, Neumann, Problem, coefficient
-from pacpde.physics.elementary import exp, sin
+from pacpde.physics.elementary import cos, exp, sin
 from pacpde.problems import Burgers, Heat2D, Lorenz
 from pacpde.reference import solve, worst_field_error
 from pacpde.reference.grid import space_axes
@@ -140,6 +141,40 @@ class Threshold(Narrow):
 
 
 @dataclass(frozen=True)
+class Trap(Narrow):
+    """u' = 1 − u, and a narrow range of u where it is below 0: u stays at its lower end."""
+
+    name = "test_narrow_trap"
+    axes = (Axis("t", 0.0, 3.0),)
+
+    def conditions(self):
+        return []
+
+    def rhs(self, u, d):
+        return 1 - u - 0.505 * exp(-(((u - 0.5) / self.width) ** 2))
+
+    def initial(self):
+        return 0.0
+
+
+@dataclass(frozen=True)
+class TrapInSpace(Trap):
+    """The same at every place, which diffusion joins."""
+
+    name = "test_narrow_trap_in_space"
+    axes = (Axis("t", 0.0, 3.0), Axis("x", 0.0, 1.0))
+
+    def conditions(self):
+        return [Neumann("x", 0.0)]
+
+    def rhs(self, u, d):
+        return 0.01 * d(u, "xx") + super().rhs(u, d)
+
+    def initial(self, x):
+        return 0.1 * cos(pi * x)
+
+
+@dataclass(frozen=True)
 class Needle2D(Narrow):
     """A source that is narrow in both directions of a plane."""
 
@@ -222,6 +257,22 @@ def test_what_is_narrower_than_every_grid_is_not_certified(
 def test_not_even_the_loosest_certificate_is_given_blind(loosest: float | None) -> None:
     with pytest.raises(SolverError, match=r"nothing up to 0\.1 can be certified"):
         solve(Needle(width=1e-4), tolerance=1e-3, loosest=loosest)
+
+
+@pytest.mark.parametrize(("family", "width"), [(Trap, 1e-4), (Trap, 1e-6), (TrapInSpace, 1e-5)])
+def test_a_missed_range_of_the_fields_leaves_no_certificate(
+    family: type[Narrow], width: float
+) -> None:
+    """A solution that steps over it ends at 0.95 in place of 0.5, by a mean as small as `width`."""
+    with pytest.raises(SolverError, match=r"nothing up to 0\.1 can be certified"):
+        solve(family(width=width), loosest=0.1)
+
+
+def test_a_range_of_the_fields_that_steps_see_is_certified() -> None:
+    """The end is the root of the right-hand side below 0.5."""
+    end = brentq(lambda u: 1 - u - 0.505 * np.exp(-(((u - 0.5) / 2e-3) ** 2)), 0.49, 0.5)
+    reference = solve(Trap(width=2e-3))
+    assert abs(reference(3.0)[0] - end) < 1e-10
 
 
 @pytest.mark.parametrize("width", [0.05, 0.02])
