@@ -12,8 +12,9 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.narrow import RIGHT_HAND_SIDE
 from pacpde.physics.problem import Problem
 from pacpde.residuals.condition_residuals import ConditionResiduals
-from pacpde.residuals.error_estimate import error_estimate
+from pacpde.residuals.error_estimate import error_estimate, solved_in_steps
 from pacpde.residuals.linearised import CHUNK, linearise_rows
+from pacpde.residuals.open_solutions import OPEN_NOTE, leaves_open
 
 EXTRA_POINTS = 15  # extra points a held-out point, if the equation reads the coordinates
 BOX_POINTS = 2048  # points around each narrow feature
@@ -58,6 +59,9 @@ def assess(solver: Surrogate, points: torch.Tensor, estimate: bool = True) -> As
             notes += [f"{one}: the points of a fit hardly see it" for one in narrow]
     residual = max(residual, ConditionResiduals(solver, points, fields, estimate).worst())
     error = error_estimate(solver) if estimate else None
+    if error is not None and not solved_in_steps(problem) and leaves_open(solver):
+        error = math.inf
+        notes.append(OPEN_NOTE)
     unestimated = estimate and error is None
     if unestimated:
         notes.append(

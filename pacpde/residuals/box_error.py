@@ -29,6 +29,22 @@ def solved_on_box(solver: Surrogate, grid: BoxGrid) -> tuple[np.ndarray, np.ndar
     Returns:
         The error and the values of the fields, [nodes, fields] each.
     """
+    matrix, right, unit, values = linearised_on_box(solver, grid)
+    if not (np.isfinite(matrix.data).all() and np.isfinite(right).all()):
+        return np.full_like(values, np.inf), values
+    error = unit * _least_squares(matrix, right)
+    return error.reshape(-1, len(grid.nodes)).T, values
+
+
+def linearised_on_box(
+    solver: Surrogate, grid: BoxGrid
+) -> tuple[sp.csr_array, np.ndarray, np.ndarray, np.ndarray]:
+    """The linearised equation with the conditions: each row a share of the size of its terms.
+
+    Returns:
+        Matrix [rows, fields · nodes] and right-hand sides [rows] for errors as shares of the size
+        of their field; that size [fields · nodes]; the fields [nodes, fields].
+    """
     points = torch.from_numpy(grid.points()[0]).to(solver.weights)
     jet, slopes, rows = linearise_rows(solver, points)
     values = jet[0].double().cpu().numpy()
@@ -42,10 +58,7 @@ def solved_on_box(solver: Surrogate, grid: BoxGrid) -> tuple[np.ndarray, np.ndar
     matrix = sp.vstack([own for own, _ in parts], format="csr")
     right = np.concatenate([own for _, own in parts])
     unit = np.repeat(sizes, len(grid.nodes))  # unknowns are shares of the size of their field
-    if not (np.isfinite(matrix.data).all() and np.isfinite(right).all()):
-        return np.full_like(values, np.inf), values
-    error = unit * _least_squares(sp.csr_array(matrix @ sp.diags_array(unit)), right)
-    return error.reshape(-1, len(grid.nodes)).T, values
+    return sp.csr_array(matrix @ sp.diags_array(unit)), right, unit, values
 
 
 def _equation(

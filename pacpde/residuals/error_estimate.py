@@ -45,7 +45,7 @@ def error_estimate(solver: Surrogate) -> float | None:
         than three in space, or more than three in all where there are no steps in time.
     """
     problem = solver.problem
-    steps = _solved_in_steps(problem)
+    steps = solved_in_steps(problem)
     if len(problem.domain.space if steps else problem.axes) > max(NODES):
         return None
     errors, sizes = _in_steps(solver) if steps else _on_box(solver)
@@ -55,7 +55,7 @@ def error_estimate(solver: Surrogate) -> float | None:
     return float(np.nan_to_num(shares, nan=np.inf, posinf=np.inf).max(initial=missed))
 
 
-def _solved_in_steps(problem: Problem) -> bool:
+def solved_in_steps(problem: Problem) -> bool:
     """Whether the error is solved step by step: rates of change are given by what is in space."""
     mixed = any(channel.count("t") >= problem.order for channel in problem.derivatives_read)
     return problem.order > 0 and not (mixed or problem.boundary.points)

@@ -95,10 +95,10 @@ class BoxGrid(Grid):
     """Nodes in all axes, time among them; there is one step, of no meaning."""
 
     @classmethod
-    def on_box(cls, solver: Surrogate) -> "BoxGrid":
-        """The grid of a solution of a problem that is no evolution."""
+    def on_box(cls, solver: Surrogate, count: int | None = None) -> "BoxGrid":
+        """The grid of a solution of a problem that is no evolution, with `count` nodes an axis."""
         own = solver.problem.domain.axes
-        count = BOX_NODES[len(own)]
+        count = count or BOX_NODES[len(own)]
         axes, differences, weights = _on_nodes(solver, own, count, MIDDLE)
         return cls(np.zeros(1), solver.problem.domain.names, axes, differences, weights[None])
 

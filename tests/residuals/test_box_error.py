@@ -1,5 +1,6 @@
 """The estimated error of problems that are no evolutions, against exact solutions."""
 
+from dataclasses import dataclass
 from math import pi
 from typing import Any
 
@@ -7,9 +8,19 @@ import numpy as np
 import pytest
 
 from pacpde.networks.surrogate import Surrogate
-from pacpde.physics import Axis, Dirichlet, Neumann, Periodic, PointValue, Problem, Robin
-from pacpde.physics.elementary import cos, exp, sin, sqrt
+from pacpde.physics import (
+    Axis,
+    Dirichlet,
+    Neumann,
+    Periodic,
+    PointValue,
+    Problem,
+    Robin,
+    coefficient,
+)
+from pacpde.physics.elementary import cos, exp, sin, sqrt, tanh
 from pacpde.residuals.error_estimate import error_estimate
+from pacpde.residuals.open_solutions import leaves_open
 from tests.residuals.given import given
 from tests.residuals.manufactured import disturbed, evolution, steady, true_error
 
@@ -215,6 +226,55 @@ def test_a_small_residual_near_resonance() -> None:
     assert estimated(given(problem, resonant)) == pytest.approx(true, rel=0.05)
 
 
+@dataclass(frozen=True)
+class Euler(Problem):
+    """x u' − 2u = x, u(0) = 0: u = −x + c x² for any c."""
+
+    name = "test_euler_family"
+    axes = (X,)
+
+    def residual(self, u: Any, d: Any) -> Any:
+        return d.coordinates["x"] * d(u, "x") - 2 * u - d.coordinates["x"]
+
+    def conditions(self) -> Any:
+        return [Dirichlet("x-")]
+
+
+@dataclass(frozen=True)
+class InnerLayer(Problem):
+    """ε u'' = u u' from 1 to −1: σ is about e^(−1/ε), and its layer may stand anywhere then."""
+
+    name = "test_inner_layer"
+    axes = (Axis("x", -1.0, 1.0),)
+    eps: float = coefficient(0.1, lower=0.01, upper=1.0, meaning="ε")
+
+    def residual(self, u: Any, d: Any) -> Any:
+        return self.eps * d(u, "xx") - u * d(u, "x")
+
+    def conditions(self) -> Any:
+        return [Dirichlet("x-", 1.0), Dirichlet("x+", -1.0)]
+
+    def layer(self, x: Any) -> Any:
+        return -tanh((x - 0.05) / (2 * self.eps))
+
+
+def test_a_residual_that_says_nothing_of_the_error_is_noticed() -> None:
+    """u = −x + 0.3 x² beside −x, and a layer that stands at 0.05 in place of 0.
+
+    With ε = 0.1 that makes a residual of 1e-5 at the ends, which tells the error.
+    """
+    assert leaves_open(given(Euler(), lambda x: -x + 0.3 * x**2))
+    for eps, is_open in ((0.03, True), (0.1, False)):
+        problem = InnerLayer(eps=eps)
+        assert leaves_open(given(problem, problem.layer)) is is_open
+
+
+@pytest.mark.parametrize("case", [one for one in CASES if one is not long_waves])
+def test_problems_with_one_solution_leave_nothing_open(case: Any) -> None:
+    problem, exact = case()
+    assert not leaves_open(disturbed(problem, exact, seed=0)[0])
+
+
 def test_the_mean_of_a_pressure_that_nothing_says_is_left_out() -> None:
     """Two seams and a pressure by its gradient alone: any constant solves the rows."""
 
@@ -230,6 +290,7 @@ def test_the_mean_of_a_pressure_that_nothing_says_is_left_out() -> None:
         return exact(x, y) + 0.5 + 1e-3 * cos(2 * pi * x)
 
     found = given(problem, shifted)
+    assert not leaves_open(found)  # constants do not count
     size = float(np.sqrt(0.25 + 0.25))  # of the field, with its constant
     expected = 1e-3 / 2**0.5 / size
     assert estimated(found) == pytest.approx(expected, rel=0.05)
