@@ -15,7 +15,8 @@ TOO_LARGE = re.compile(
     re.IGNORECASE,
 )
 OTHER_KIND = re.compile(  # math on arrays, numpy on tensors, torch on numpy arrays
-    r"converted to Python scalars|numpy\(\) on Tensor|must be Tensor|must be real number"
+    r"converted to Python scalars|'numpy.ndarray' and 'Tensor'|numpy\(\) on Tensor|must be Tensor"
+    r"|must be real number"
 )
 # package → the extra it comes with
 EXTRAS = dict.fromkeys(("pydantic", "pyarrow", "dask", "distributed", "cloudpickle"), "studies")
@@ -89,6 +90,8 @@ def _in_plugin(error: BaseException) -> str | None:
 
 
 def _hint(error: BaseException) -> str:
+    if "is ambiguous" in str(error):  # an array as a condition of `if`
+        return "; functions take many points at once: write a switch as (t > 0.5) * 1.0."
     if not OTHER_KIND.search(str(error)):
         return "."
     return (

@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
+
 from pacpde.errors import InvalidValueError, short, unknown
 from pacpde.physics.calls import SEVERAL, line_of
 from pacpde.physics.conditions import (
@@ -323,13 +326,18 @@ class _Reader:
 
 def _by_name(function: Callable[..., Any], axes: tuple[str, ...], place: str) -> Callable[..., Any]:
     """The function, called with those coordinates that its arguments name."""
+    unknown_arguments = InvalidValueError(
+        f"{place} have a function whose arguments have no names: write lambda {', '.join(axes)}: "
+        "..., with sin, exp, ... from pacpde.physics.elementary."
+    )
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError) as error:
-        raise InvalidValueError(
-            f"{place} have a function whose arguments are not known: write "
-            f"lambda {', '.join(axes)}: ..."
-        ) from error
+        raise unknown_arguments from error
+    if isinstance(function, np.ufunc) or any(
+        own.kind is inspect.Parameter.POSITIONAL_ONLY for own in parameters
+    ):
+        raise unknown_arguments
     if any(own.kind in SEVERAL for own in parameters):
         return function
     names = [own.name for own in parameters if own.default is inspect.Parameter.empty]
@@ -351,12 +359,19 @@ def _part(function: Callable[..., Any], index: int, count: int, place: str) -> C
 
     def call(**coordinates: Any) -> Array:
         result = function(**coordinates)
-        if not isinstance(result, list | tuple):
-            return result
-        if len(result) != count:
+        if isinstance(result, list | tuple):
+            if len(result) != count:
+                raise InvalidValueError(
+                    f"{place} have a function that gives {len(result)} values for {count} fields."
+                )
+            result = result[index]
+        if isinstance(result, np.ndarray) and any(
+            isinstance(x, torch.Tensor) for x in coordinates.values()
+        ):
             raise InvalidValueError(
-                f"{place} have a function that gives {len(result)} values for {count} fields."
+                f"{place} have a function that gives a numpy array for torch tensors: take sin, "
+                "exp, ... from pacpde.physics.elementary, and write a switch as (t > 0.5) * 1.0."
             )
-        return result[index]
+        return result
 
     return call

@@ -52,6 +52,15 @@ MISTAKES = {
         RATES, '__import__("numpy").sin(d.coordinates["x"]) + d(u, "xx")', 2, ["line 17"]),
     "sin of math in a condition": (
         CONDITION, 'Dirichlet("x", lambda t: __import__("math").sin(t))', 2, ["line 14"]),
+    "where of numpy in a condition": (
+        CONDITION, 'Dirichlet("x", lambda t: __import__("numpy").where(t > 0.5, 1.0, 0.0))', 2,
+        ["line 13", "a numpy array for torch tensors", "(t > 0.5) * 1.0"]),
+    "a function of numpy as a condition": (
+        CONDITION, 'Dirichlet("x", __import__("numpy").sin)', 2,
+        ["line 13", "arguments have no names: write lambda t, x: ..."]),
+    "if of a coordinate": (
+        CONDITION, 'Dirichlet("x", lambda t: 1.0 if t > 0.5 else 0.0)', 2,
+        ["line 14", "(t > 0.5) * 1.0"]),
     "a derivative of a product": (RATES, 'd(u*u, "x")', 2, ["line 17", "as 2*u*d(u, \"x\")"]),
     "a derivative of a derivative": (
         RATES, 'd(d(u, "x"), "x")', 2, ["line 17", "d(d(u, \"x\"), \"x\") as d(u, \"xx\")"]),
