@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pacpde.methods.base import best_last, build_surrogate
-from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE, allocate
 from pacpde.residuals.task import Task
 from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
+from pacpde.training.restarts import ENDED_WELL, windowed_phases
+from pacpde.training.schedule import Phase
 from pacpde.training.trainer import FitResult
 
 
@@ -26,18 +27,19 @@ def allocate_source(
 ) -> Steps[tuple[Surrogate, list[FitResult]]]:
     """A pruned source allocated, its retained source solved by the ansatz in which it was.
 
-    The fit starts from the pruned weights. Where it does not converge, another one takes the phases
-    of a fit from random weights.
+    The fit starts from the pruned weights. Where it does not converge, others take the phases of a
+    fit from random weights, and then those of its first restart.
 
     Returns:
         The surrogate, and every fit, the one that gave its weights last.
     """
     fits: list[FitResult] = []
-    for name, phases_of in (
-        (stage, config.phases.after_pruning),
-        (f"{stage}.cold_start", config.phases.cold_start),
-    ):
-        phases = phases_of(task)
+    phases: Sequence[Phase] = config.phases.after_pruning(task)
+    cold = config.phases.cold_start(task)
+    tries = [(stage, phases)]
+    if cold != phases:
+        tries.append((f"{stage}.cold_start", cold))
+    for name, phases in [*tries, *windowed_phases(task, config, stage)]:
         fit = yield from steps_of(allocate)(
             pruned,
             task,
@@ -48,7 +50,7 @@ def allocate_source(
             callbacks=callbacks,
         )
         fits = best_last(fits, [fit])
-        if fit.outcome == Outcome.CONVERGED or phases == config.phases.cold_start(task):
+        if fit.outcome in ENDED_WELL:
             break
     surrogate = build_surrogate(pruned, task, fits, "allocated")
     solver = replace(

@@ -331,6 +331,7 @@ def build_surrogate(
         history=(*start.history, *later),
         seconds=start.seconds + fit.seconds,
         steps=start.steps + fit.steps,
+        points=fit.sampling.points if task.solves_equation else start.points,
         held_out=fit.held_out,
         provenance={},
         outcomes={**start.outcomes, stage: fit.outcome},

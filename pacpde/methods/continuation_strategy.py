@@ -18,6 +18,7 @@ from pacpde.residuals.task import Task
 from pacpde.training.config import TrainingConfig
 from pacpde.training.continuation import StepControl, follow, interpolate
 from pacpde.training.path import SolutionPath
+from pacpde.training.restarts import windowed_phases
 from pacpde.training.trainer import FitResult, Trainer
 
 MODES = ("adaptive", "adaptive_only", "cold_start", "fixed", "direct")
@@ -40,7 +41,8 @@ class ContinuationStrategy:
         mode: one of `MODES`:
 
             - "adaptive": fits along the path of solutions from source to target. The tangent
-              predicts each step, residuals decide its length. Where the path is lost, "cold_start".
+              predicts each step, residuals decide its length. Where the path is lost, "cold_start",
+              and where that fails too, the phases of the first restart.
             - "adaptive_only": the same without "cold_start"; it ends where the path ends.
             - "cold_start": the phases of a fit from random weights, but from the source's weights:
               few points first, which are drawn anew often, the plain ansatz, a growing time span.
@@ -71,6 +73,10 @@ class ContinuationStrategy:
         lost = not fits or fits[-1] is not here
         if lost and self.mode == "adaptive":
             fits.append((yield from self._cold_start(target)))
+            for stage, phases in windowed_phases(target, self.trainer.config, self.trainer.stage):
+                if fits[-1].held_out <= accepted:
+                    break
+                fits.append((yield from steps_of(self.trainer.fit)(target, phases, stage)))
             if fits[-1].held_out <= accepted:
                 return fits
         if here is not None or self.mode == "adaptive_only":

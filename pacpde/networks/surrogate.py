@@ -66,6 +66,7 @@ class Surrogate:
             known, as in folders of older versions.
         outcomes: stage → how its fit ended, "source" for the surrogate that the first one began
             from; an outcome of the last one may hide that an earlier one fell short.
+        points: collocation points of its last fit; 0 before one, and in older files.
         assessment: of the result of its last fit; None before one, where it diverged or its
             device was lost, for another problem (`with_problem`), and in older files. Look at
             `outcome` first, or write `surrogate.assessment and surrogate.assessment.residual`.
@@ -84,6 +85,7 @@ class Surrogate:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     outcomes: Mapping[str, str] = field(default_factory=dict)
     assessment: Assessment | None = None
+    points: int = 0
 
     memories = renamed_attribute("memories", "retained")
 

@@ -40,6 +40,7 @@ def as_json(surrogate: Surrogate) -> dict[str, Any]:
         "assessment": surrogate.assessment and surrogate.assessment.as_json(),
         "seconds": surrogate.seconds,
         "steps": surrogate.steps,
+        "points": surrogate.points,
         "held_out": surrogate.held_out,
         "outcomes": dict(surrogate.outcomes),
         "history": list(surrogate.history),
@@ -100,6 +101,7 @@ def from_json(about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> 
         about.get("provenance", {}),
         about.get("outcomes", {}),
         _assessment(about),
+        about.get("points", 0),
     )
 
 

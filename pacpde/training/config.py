@@ -32,7 +32,8 @@ class TrainingConfig:
     Attributes:
         width, depth, activation: of the dense network of a fit that is given no other.
         frequency: of its first layer at the start, see `Network.init_weights`.
-        points: collocation points of one refresh; 300 by default where there is time alone.
+        points: collocation points of one refresh; 300 by default where there is time alone, and in
+            a transfer at least as many as the source was fitted with.
         steps: maximal number of steps of the last phase of a fit. New points are drawn every 20
             steps. The phase ends early if four draws in a row reduce the held-out residual by less
             than 5 %; that takes 100 steps, so that a fit of the default length never ends early.
@@ -98,8 +99,13 @@ class TrainingConfig:
 
     @classmethod
     def after(cls, source: Surrogate, problem: Problem, **settings: Any) -> "TrainingConfig":
-        """The settings of fits that start from the weights and the ansatz of a surrogate."""
+        """The settings of fits that start from the weights and the ansatz of a surrogate.
+
+        Their default of points is at least the number that its own fit took.
+        """
         config = cls.of(problem, **{"hard": source.field_ansatz.hard, **settings})
+        if "points" not in settings and config.schedule is None:
+            config = replace(config, points=max(config.points, source.points))
         if config.hard != source.field_ansatz.hard:
             met = "exactly" if source.field_ansatz.hard else "by residuals"
             raise InvalidValueError(

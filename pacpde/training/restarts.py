@@ -8,11 +8,13 @@ where the settings do not say otherwise.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from pacpde.networks.outcome import Outcome
 from pacpde.residuals.task import Task
 from pacpde.training.config import TrainingConfig
+from pacpde.training.schedule import Phase
 from pacpde.training.trainer import FitResult
 
 WINDOWS = 10, 30, 90  # of each restart in turn
@@ -52,6 +54,14 @@ def restarts(task: Task, config: TrainingConfig, stage: str) -> Iterator[Restart
             restarts=TrainingConfig.restarts,
         )  # fmt: skip
         yield Restart(shorter, own, f"{stage}.restart_{number}")
+
+
+def windowed_phases(
+    task: Task, config: TrainingConfig, stage: str
+) -> Iterator[tuple[str, Sequence[Phase]]]:
+    """The first of these tries for weights that are given, in their own ansatz: (stage, phases)."""
+    for again in islice(restarts(task, config, stage), 1):
+        yield again.stage, again.config.phases.cold_start(task)
 
 
 def _larger(config: TrainingConfig) -> TrainingConfig:

@@ -8,6 +8,8 @@ from scipy.integrate import solve_ivp
 
 from pacpde import Outcome, fit
 from pacpde.errors import InvalidValueError
+from pacpde.methods.allocation import allocate_source
+from pacpde.pac import prune
 from pacpde.physics.numbers import relative_l2
 from pacpde.problems import SIR, Heat
 from pacpde.residuals.physics_task import PhysicsTask
@@ -78,3 +80,26 @@ def test_a_restart_takes_a_larger_network_where_nobody_chose_one() -> None:
         network = same.config.build_network(task.ansatz(SamplingSpec()))
         assert network == config.build_network(task.ansatz(SamplingSpec()))
         assert same.config.schedule.warm_start(task)[-1].sampling.points == 300
+
+
+def test_an_allocation_that_fails_is_tried_again_in_time_windows() -> None:
+    """From weights that solve nothing it ends in a wrong minimum, as a fit does."""
+    nothing = fit(SIR(), steps=1, **SMALL)
+    config = TrainingConfig.after(nothing, SIR())
+    pruned = prune(nothing.reset(), 0.2)
+    allocated, fits = allocate_source(
+        pruned, PhysicsTask(SIR()), config, stage="allocate", seed=0, callbacks=()
+    )
+    stages = {entry["stage"] for entry in allocated.history}
+    assert stages == {"allocate", "allocate.cold_start", "allocate.restart_1"}
+    assert allocated.outcome == fits[-1].outcome == Outcome.CONVERGED
+    assert true_error(allocated.recall()) < 1e-3
+
+
+def test_a_transfer_takes_as_many_points_as_its_source() -> None:
+    source = fit(Heat(alpha=0.4), width=4, depth=1, points=1200, steps=1)
+    assert source.points == 1200
+    assert TrainingConfig.after(source, Heat(alpha=0.3)).points == 1200
+    assert TrainingConfig.after(source, Heat(alpha=0.3), points=50).points == 50
+    few = fit(Heat(alpha=0.4), width=4, depth=1, points=40, steps=1)
+    assert TrainingConfig.after(few, Heat(alpha=0.3)).points == 1000
