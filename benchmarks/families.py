@@ -14,6 +14,7 @@ error.
 
     python benchmarks/families.py --families wave kdv --seeds 3 --workers 2
     python benchmarks/families.py --without-recipes
+    python benchmarks/families.py --only fits --seeds 5 --families convection:beta=50 kdv
 """
 
 import statistics
@@ -36,6 +37,7 @@ from common import RESULTS, Benchmark, Record, Run, earlier_record, load_average
 from pacpde import fit, transfer
 from pacpde.datasets import reference_for
 from pacpde.errors import PacpdeError
+from pacpde.expressions import named_options
 from pacpde.physics import Problem, families
 from pacpde.reference import field_errors, solve
 from pacpde.reference.exact import gives_exact
@@ -44,6 +46,7 @@ LIMIT = 1e-2  # true error of a field above which "converged" is wrong
 POINTS = 8192  # at which a solution is graded
 GRADING = 1e-6  # error that a reference is certified to where it grades
 METHODS = ("warm_start", "scratch", "pac")
+SHOWN = {"fit": "fit", "warm_start": "warm start", "scratch": "scratch", "pac": "PAC"}
 # Coefficients that a transfer changes; those not named here move their first one by a tenth.
 TARGETS: dict[str, dict[str, float]] = {
     "burgers": {"nu": 0.02 / np.pi},
@@ -121,7 +124,7 @@ def reference_row(problem: Problem, tell: Tell) -> None:
     )
 
 
-def transfers_row(problem: Problem, seed: int, tell: Tell) -> None:
+def transfers_row(problem: Problem, seed: int, methods: Sequence[str], tell: Tell) -> None:
     """A fit, and a transfer by each method; one message each."""
     cpu = time.process_time()
     try:
@@ -131,6 +134,8 @@ def transfers_row(problem: Problem, seed: int, tell: Tell) -> None:
         return
     cpu = time.process_time() - cpu
     tell(_end("fit", source, source.seconds, cpu, Grader(problem)))
+    if not methods:
+        return
     target = target_of(problem)
     grader = Grader(target)
     tell(
@@ -142,7 +147,7 @@ def transfers_row(problem: Problem, seed: int, tell: Tell) -> None:
             "seconds": 0.0,
         }
     )
-    for method in METHODS:
+    for method in methods:
         cpu = time.process_time()
         try:
             result = transfer(source, target, method=method, seed=seed, reference=None)
@@ -173,7 +178,7 @@ def _end(
     }
 
 
-def _work(name: str, seed: int | None, recipes: bool, limit: float, pipe: Connection) -> None:
+def _work(text: str, seed: int | None, options: Namespace, pipe: Connection) -> None:
     """One row, in a process of its own; None is the last message."""
 
     def tell(message: dict[str, Any] | None) -> None:
@@ -182,20 +187,26 @@ def _work(name: str, seed: int | None, recipes: bool, limit: float, pipe: Connec
 
     def allow() -> None:
         """Time until the next message; then the system ends the process."""
-        most = ceil(time.process_time() + limit)
+        most = ceil(time.process_time() + options.limit)
         setrlimit(RLIMIT_CPU, (most, getrlimit(RLIMIT_CPU)[1]))
 
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     allow()
-    family = families.get(name)
-    if not recipes:
-        family.recipe = {}
+    problem = problem_of(text)
+    if not options.recipes:
+        type(problem).recipe = {}
     if seed is None:
-        reference_row(family(), tell)
+        reference_row(problem, tell)
     else:
-        transfers_row(family(), seed, tell)
+        transfers_row(problem, seed, () if options.only == "fits" else METHODS, tell)
     tell(None)
+
+
+def problem_of(text: str) -> Problem:
+    """The problem of a text such as "wave" or "convection:beta=50"."""
+    coefficients = named_options("the family", text, "convection:beta=50")
+    return families.get(coefficients.pop("name"))(**coefficients)
 
 
 def row_of(name: str, seed: int | None, options: Namespace) -> Run:
@@ -203,8 +214,7 @@ def row_of(name: str, seed: int | None, options: Namespace) -> Run:
     context = get_context("spawn")
     here, there = context.Pipe(duplex=False)
     load = load_average()
-    arguments = (name, seed, options.recipes, options.limit, there)
-    process = context.Process(target=_work, args=arguments)
+    process = context.Process(target=_work, args=(name, seed, options, there))
     process.start()
     there.close()
     messages: list[dict[str, Any]] = []
@@ -226,10 +236,12 @@ def row_of(name: str, seed: int | None, options: Namespace) -> Run:
 def main() -> None:
     parser = Benchmark(__doc__, "families", seeds=3)
     parser.set_defaults(threads=1)
-    parser.add_argument("--families", nargs="+", metavar="NAME", help="all by default")
+    parser.add_argument(
+        "--families", nargs="+", metavar="NAME", help="as wave or wave:c=2; all by default"
+    )
     parser.add_argument("--limit", type=float, default=300.0, help="CPU seconds of a fit")
     parser.add_argument("--workers", type=int, default=1, help="processes of one thread each")
-    parser.add_argument("--only", choices=["references", "transfers"], help="both by default")
+    parser.add_argument("--only", choices=["references", "fits", "transfers"])
     parser.add_argument("--without-recipes", dest="recipes", action="store_false")
     parser.add_argument("--again", action="store_true", help="also rows that were not finished")
     parser.carry_out("default settings on every family", runs, checked_table, "rows")
@@ -246,11 +258,12 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
     record["rows"] = rows
     known = {(row["family"], row.get("seed")) for row in rows}
     names = options.families or families.names()
-    for name in families.names():
-        target = target_of(families.get(name)())
-        record["targets"][name] = target.coefficients
-    seeds = {"references": [None], "transfers": [*range(options.seeds)]}
-    chosen = seeds[options.only] if options.only else [*seeds["references"], *seeds["transfers"]]
+    moved = {row["family"] for row in rows} | set(names)
+    for name in () if options.only == "fits" else sorted(moved):
+        record["targets"][name] = target_of(problem_of(name)).coefficients
+    each = [*range(options.seeds)]
+    seeds = {"references": [None], "fits": each, "transfers": each}
+    chosen = seeds[options.only] if options.only else [None, *each]
     units = [(name, seed) for seed in chosen for name in names]
     missing = [unit for unit in units if unit not in known]
     with ThreadPoolExecutor(options.workers) as pool:
@@ -293,20 +306,22 @@ def checked_table(record: Record) -> str:
 def table(record: Record) -> str:
     """A line a family: medians over the seeds, the worst outcome, and a summary below."""
     names = list(dict.fromkeys(row["family"] for row in record["rows"]))
+    made = {end["what"] for row in record["rows"] for end in row.get("ends", ())}
+    shown = [what for what in SHOWN if what in made]
     lines = []
     for name in sorted(names):
         rows = [row for row in record["rows"] if row["family"] == name]
         reference = next((row for row in rows if "seed" not in row), {})
         cells = [number(reference.get(key)) for key in ("certified", "true")]
         cells.append(_seconds([reference["seconds"]] if "seconds" in reference else []))
-        for what in ("fit", *METHODS):
+        for what in shown:
             cells += _cells(
                 [end for row in rows for end in row.get("ends", ()) if end["what"] == what]
             )
         lines.append([name, *cells])
     head = ["family", "certified", "true", "s"]
-    for what in ("fit", "warm start", "scratch", "PAC"):
-        head += [what, "s"]
+    for what in shown:
+        head += [SHOWN[what], "s"]
     return markdown(head, lines) + _summary(record, names)
 
 
@@ -321,6 +336,8 @@ def _cells(ends: Sequence[dict[str, Any]]) -> list[str]:
 
 def _summary(record: Record, names: Sequence[str]) -> str:
     """How many families end below 1e-3 and 1e-5 by warm start and PAC, in the median."""
+    if not record["targets"]:
+        return f"{len(names)} problems; {len(faults(record))} faults\n"
     counts = []
     for bound in (1e-3, 1e-5):
         good = 0
