@@ -19,20 +19,14 @@ error.
 
 import statistics
 import time
-import warnings
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from math import ceil
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from resource import RLIMIT_CPU, getrlimit, setrlimit
-from signal import SIGXCPU
 from typing import Any
 
 import numpy as np
-import torch
 from common import RESULTS, Benchmark, Record, Run, earlier_record, load_average, markdown, number
+from limited import Tell, messages_of
 
 from pacpde import fit, transfer
 from pacpde.datasets import reference_for
@@ -68,8 +62,6 @@ TARGETS: dict[str, dict[str, float]] = {
     "poisson_1d": {"w": 0.25},
     "van_der_pol": {"mu": 1.2},
 }
-
-Tell = Callable[[dict[str, Any]], None]
 
 
 def target_of(problem: Problem) -> Problem:
@@ -178,21 +170,8 @@ def _end(
     }
 
 
-def _work(text: str, seed: int | None, options: Namespace, pipe: Connection) -> None:
-    """One row, in a process of its own; None is the last message."""
-
-    def tell(message: dict[str, Any] | None) -> None:
-        pipe.send(message)
-        allow()
-
-    def allow() -> None:
-        """Time until the next message; then the system ends the process."""
-        most = ceil(time.process_time() + options.limit)
-        setrlimit(RLIMIT_CPU, (most, getrlimit(RLIMIT_CPU)[1]))
-
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore")
-    allow()
+def row_work(text: str, seed: int | None, options: Namespace, tell: Tell) -> None:
+    """One row, in a process of its own."""
     problem = problem_of(text)
     if not options.recipes:
         type(problem).recipe = {}
@@ -200,7 +179,6 @@ def _work(text: str, seed: int | None, options: Namespace, pipe: Connection) -> 
         reference_row(problem, tell)
     else:
         transfers_row(problem, seed, () if options.only == "fits" else METHODS, tell)
-    tell(None)
 
 
 def problem_of(text: str) -> Problem:
@@ -211,22 +189,8 @@ def problem_of(text: str) -> Problem:
 
 def row_of(name: str, seed: int | None, options: Namespace) -> Run:
     """A row, ended after `--limit` CPU seconds without a message."""
-    context = get_context("spawn")
-    here, there = context.Pipe(duplex=False)
     load = load_average()
-    process = context.Process(target=_work, args=(name, seed, options, there))
-    process.start()
-    there.close()
-    messages: list[dict[str, Any]] = []
-    ended = ""
-    try:
-        while (message := here.recv()) is not None:
-            messages.append(message)
-    except EOFError:
-        ended = "unfinished"
-    process.join()
-    if ended and process.exitcode == -SIGXCPU:
-        ended = "time_limit"
+    messages, ended = messages_of(row_work, name, seed, options, limit=options.limit)
     row: Run = {"family": name, "load": load} | ({"ended": ended} if ended else {})
     if seed is None:
         return row | (messages[0] if messages else {"seconds": options.limit})
