@@ -25,7 +25,7 @@ def messages_of(
         work: a function of a module.
         limit: CPU seconds between two messages; other work on the machine makes nothing fail.
     """
-    context = get_context("spawn")
+    context = get_context("forkserver")  # which has imported all once
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(work, arguments, limit, there))
     process.start()

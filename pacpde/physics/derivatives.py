@@ -14,7 +14,6 @@ import torch
 
 from pacpde.errors import InvalidValueError, short, unknown
 from pacpde.physics.elementary import Array
-from pacpde.physics.numbers import along_axis
 from pacpde.runtime import gradients
 
 
@@ -135,31 +134,6 @@ class ChannelDerivative(Derivative):
         if axes not in self.channels:
             raise unknown("derivative", axes, [name for name in self.channels if name])
         return self.channels[axes][field]
-
-
-class MatrixDerivative(Derivative):
-    """Applies a differentiation matrix along an axis of numpy fields on a tensor grid.
-
-    Args:
-        matrices: axis → order → matrix [n, n]; the fields' array axes follow `matrices`' keys.
-    """
-
-    def __init__(
-        self,
-        fields: Sequence[np.ndarray],
-        matrices: Mapping[str, Mapping[int, np.ndarray]],
-        coordinates: Mapping[str, np.ndarray] | None = None,
-    ) -> None:
-        super().__init__(fields, tuple(matrices), coordinates)
-        self.matrices = matrices
-
-    def take(self, field: int, axes: str) -> Array:
-        result = self.fields[field]
-        for position, name in enumerate(self.axes):
-            order = axes.count(name)
-            if order:
-                result = along_axis(self.matrices[name][order], result, position)
-        return result
 
 
 class AutogradDerivative(Derivative):

@@ -29,6 +29,7 @@ from pacpde.runtime import gradients
 LEVELS = 14  # refinements before giving up
 FAILURES = 4  # of these, integrations that end early
 UNKNOWNS = 2000  # of the largest grid of one axis: its dense Jacobian takes 32 MB
+MODES = 20_000  # of one axis in Fourier modes, without a Jacobian
 PLANE = 40_000  # of two axes or more: a solution in time of a thousand pieces takes 3 GiB
 EFFORT = 2e10  # of all levels together (see Effort): minutes; the families of the package need 3e9
 FIRST_RTOL = 1e-6
@@ -150,8 +151,7 @@ class _Search:
         return (self.levels[-2], self.pairs[-1].difference) if self.levels[1:] else (None, np.inf)
 
     def _level(self, sizes: dict[str, int], rtol: float) -> Level:
-        unknowns = self._unknowns(sizes)
-        most = UNKNOWNS if len(sizes) < 2 else PLANE
+        unknowns, most = self._unknowns(sizes), self._most(sizes)
         if unknowns > most:
             raise _NoFinerLevelError(
                 f"a finer grid ({size_text(sizes)}) would have {unknowns:.0f} unknowns, and "
@@ -204,9 +204,16 @@ class _Search:
         if self.missed is not None and self.missed.axis in sizes:
             axis = self.missed.axis
             needed = int(PER_WIDTH * sizes[axis] / self.missed.share)
-            if self._unknowns({**sizes, axis: needed}) <= UNKNOWNS:
+            if self._unknowns({**sizes, axis: needed}) <= self._most({axis: needed}):
                 return {**sizes, axis: 2 * sizes[axis]}
         raise _NoFinerLevelError("no grid or step that can be had would see it")
+
+    def _most(self, sizes: dict[str, int]) -> int:
+        """Unknowns of the largest grid."""
+        if len(sizes) > 1:
+            return PLANE
+        in_modes = self.levels and self.levels[-1].integrated.system.modes is not None
+        return MODES if in_modes else UNKNOWNS
 
     def _unknowns(self, sizes: dict[str, int]) -> float:
         return float(np.prod([float(n) for n in sizes.values()])) * len(self.problem.fields)

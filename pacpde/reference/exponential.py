@@ -21,7 +21,7 @@ from pacpde.reference.windows import Stepped
 
 SWEEPS = 30  # iterations of a step
 SETTLED = 1e-2  # of the tolerance: the change of the last one
-RESOLVED = 0.1  # of the tolerance: the two highest degrees in time
+RESOLVED = 1.0  # of the tolerance: the two highest degrees in time
 EASY = 2**-11  # of that, where a step twice as long is resolved
 PATIENCE = 4  # steps between a halving and the next doubling
 WHOLE = 2**40  # parts of the span, of which the shortest step has one

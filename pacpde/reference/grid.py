@@ -5,14 +5,17 @@ periodic. An axis in which the problem is odd is solved on its upper half, with 
 the nodes then cluster at the middle, where odd problems form their fronts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.fft import dct, rfft
+from scipy.fft import dct, irfft, rfft
 
 from pacpde.physics import Axis, Problem
+from pacpde.physics.derivatives import Derivative
+from pacpde.physics.elementary import Array
+from pacpde.physics.numbers import along_axis
 
 HIGHEST = 4  # modes whose share tells what is unresolved
 
@@ -56,9 +59,23 @@ class SpaceAxis:
 
     def matrices(self, order: int) -> dict[int, np.ndarray]:
         """Differentiation matrices [size, size] of orders 1 to `order`."""
-        if self.periodic:
-            return _fourier_matrices(self.size, self.axis.length, order)
-        return _chebyshev_matrices(self.size, self.axis.upper - self.lower, order)
+        if order not in self._known:
+            length = self.axis.upper - self.lower
+            matrices = _fourier_matrices if self.periodic else _chebyshev_matrices
+            self._known[order] = matrices(self.size, length, order)
+        return self._known[order]
+
+    @cached_property
+    def _known(self) -> dict[int, dict[int, np.ndarray]]:
+        return {}
+
+    def derivative(self, values: np.ndarray, order: int, position: int) -> np.ndarray:
+        """Of values at the nodes along array axis `position`."""
+        if not self.periodic:
+            return along_axis(self.matrices(order)[order], values, position)
+        modes = rfft(np.moveaxis(values, position, -1))
+        modes = modes * self.factors(order)[: self.size // 2 + 1]
+        return np.moveaxis(irfft(modes, self.size), -1, position)
 
     def factors(self, order: int) -> np.ndarray:
         """(ik)^order of every mode of a periodic axis, [size]: what a derivative is there."""
@@ -73,6 +90,25 @@ class SpaceAxis:
         signs: np.ndarray = np.where(x < 0, -1.0, 1.0)[:, None]
         return np.asarray(signs * _barycentric(self.nodes, np.abs(x)))
 
+    def within_cells(self, offsets: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """From values at the nodes, [..., size], to values in `cells`, [..., cells, offsets].
+
+        Args:
+            offsets: from 0 to 1 of each cell.
+        """
+        if self.periodic:
+            waves = np.pi / self.axis.length * 2j * np.arange(self.size // 2 + 1)
+            shifts = np.exp(np.multiply.outer(offsets * self.axis.length / self.size, waves))
+
+            def shifted(values: np.ndarray) -> np.ndarray:
+                modes = rfft(values)[..., None, :] * shifts
+                return np.asarray(irfft(modes, self.size).swapaxes(-1, -2))
+
+            return shifted
+        cells = self.cells
+        matrix = self.interpolation((cells[:-1, None] + np.diff(cells)[:, None] * offsets).ravel())
+        return lambda values: (values @ matrix.T).reshape(*values.shape[:-1], -1, len(offsets))
+
     def tail(self, values: np.ndarray, position: int) -> float:
         """Share of the highest modes along array axis `position`: what is unresolved."""
         if self.periodic:
@@ -86,17 +122,47 @@ class SpaceAxis:
 def space_axes(problem: Problem, sizes: Mapping[str, int]) -> tuple[SpaceAxis, ...]:
     """The spectral nodes of every space axis of a problem, with `sizes[name]` nodes each.
 
-    An axis that is odd and periodic has 0 at the middle and at its ends, and is no Fourier one.
+    An axis that is odd and periodic has 0 at the middle and at its ends, and is no Fourier one; nor
+    is one without derivatives, along which a kink where its ends meet would spread.
     """
     return tuple(
         SpaceAxis(
             axis,
             sizes[axis.name],
-            periodic=axis.name in problem.boundary.periodic and axis.name not in problem.odd,
+            periodic=axis.name in problem.boundary.periodic
+            and axis.name not in problem.odd
+            and any(axis.name in name for name in problem.derivatives_read),
             half=axis.name in problem.odd,
         )
         for axis in problem.domain.space
     )
+
+
+def differentiated(
+    values: np.ndarray, space: Sequence[SpaceAxis], name: str, position: int = 0
+) -> np.ndarray:
+    """The derivative "xx", "xy" ... of values whose array axes from `position` on are `space`."""
+    for place, axis in enumerate(space, start=position):
+        order = name.count(axis.axis.name)
+        if order:
+            values = axis.derivative(values, order, place)
+    return values
+
+
+class NodalDerivative(Derivative):
+    """Differentiates numpy fields on the nodes of a tensor grid."""
+
+    def __init__(
+        self,
+        fields: Sequence[np.ndarray],
+        space: Sequence[SpaceAxis],
+        coordinates: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        super().__init__(fields, tuple(axis.axis.name for axis in space), coordinates)
+        self.space = space
+
+    def take(self, field: int, axes: str) -> Array:
+        return differentiated(self.fields[field], self.space, axes)
 
 
 def _chebyshev_matrices(size: int, length: float, order: int) -> dict[int, np.ndarray]:

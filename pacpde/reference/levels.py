@@ -15,9 +15,10 @@ from pacpde.reference.ode import Effort, Integrated, IntegrationError, integrate
 FINEST_RTOL = 1e-13  # of the order of 100 units of roundoff, what the integrators stand
 SLOW = 0.75  # of the exponent with which modes decay, that is not exponential
 TELLING = 1.5  # growth of an axis that tells
-BELOW = 100.0  # the difference of levels over the tolerance, where finer grids do not end
+BELOW = 20.0  # the difference of levels over the tolerance, where finer grids do not end
 LARGEST = 1e100  # value of a solution, whose square is still a number
 FIRST_SIZE = {0: 0, 1: 24, 2: 14}  # nodes an axis, by number of space axes
+FIRST_RING = 64  # of a single Fourier axis, on which waves of too few nodes grow
 OUTPUT = {0: (1001,), 1: (101, 513), 2: (33, 65, 65)}  # points an axis
 
 
@@ -131,8 +132,10 @@ def output_axes(problem: Problem) -> dict[str, np.ndarray]:
 
 def first_sizes(problem: Problem) -> dict[str, int]:
     """Nodes of each space axis of the first level."""
-    size = FIRST_SIZE.get(len(problem.domain.space), 8)
-    return {axis.name: size for axis in problem.domain.space}
+    axes = problem.domain.space
+    sizes = {axis.name: FIRST_SIZE.get(len(axes), 8) for axis in axes}
+    rings = [one.axis.name for one in space_axes(problem, sizes) if one.periodic]
+    return dict.fromkeys(rings, FIRST_RING) if len(axes) == len(rings) == 1 else sizes
 
 
 def _start_error(problem: Problem, points: list[np.ndarray], values: np.ndarray) -> float:

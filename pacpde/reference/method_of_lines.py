@@ -7,11 +7,11 @@ import numpy as np
 
 from pacpde.errors import InvalidValueError, SolverError, named_numbers
 from pacpde.physics import Problem
-from pacpde.physics.derivatives import Derivative, MatrixDerivative, channel_names
+from pacpde.physics.derivatives import Derivative, channel_names
 from pacpde.physics.elementary import Array
 from pacpde.reference.edge_rows import unknowns_of
 from pacpde.reference.field_nodes import FieldNodes
-from pacpde.reference.grid import SpaceAxis
+from pacpde.reference.grid import NodalDerivative, SpaceAxis
 from pacpde.reference.modes import Modes, semilinear
 from pacpde.reference.slopes import Slopes, pointwise_slopes
 from pacpde.reference.stiffness import explicit_evaluations, oscillates
@@ -37,11 +37,10 @@ class MethodOfLines:
         self.span = (time.lower, time.upper)
         self.shape = tuple(axis.size for axis in space)
         self.names = list(channel_names(problem.derivatives_read))
-        orders = {
+        self._orders = {
             axis.axis.name: max(name.count(axis.axis.name) for name in self.names) for axis in space
         }
-        self.matrices = {axis.axis.name: axis.matrices(orders[axis.axis.name]) for axis in space}
-        self.fields = [FieldNodes(own) for own in unknowns_of(problem, space, orders)]
+        self.fields = [FieldNodes(own) for own in unknowns_of(problem, space, self._orders)]
         self._known: dict[tuple[int, int, str, bool], np.ndarray] = {}
         self.size = sum(field.size for field in self.fields)
         grids = np.meshgrid(*(axis.nodes for axis in space), indexing="ij", sparse=True)
@@ -166,7 +165,7 @@ class MethodOfLines:
         """The fields at the nodes, and their derivatives."""
         coordinates = {"t": np.asarray(t), **self.coordinates}
         fields = self._at_nodes(t, y[: self.size])
-        d = MatrixDerivative(fields, self.matrices, coordinates)
+        d = NodalDerivative(fields, self.space, coordinates)
         if not self._reads_rates:
             return fields, d
         if self._reads_edge_rates:
@@ -177,7 +176,7 @@ class MethodOfLines:
                 self.fields, rates, self._split(y[self.size :]), strict=True
             ):
                 rate[field.inside] = part.reshape(field.shape)
-        return fields, _WithRates(d, MatrixDerivative(rates, self.matrices))
+        return fields, _WithRates(d, NodalDerivative(rates, self.space))
 
     def _add(self, block: np.ndarray, pointwise: np.ndarray, at: int, own: int, name: str) -> None:
         """Add P · diag(pointwise) · D · E, D a derivative in space, to a block of the Jacobian."""
@@ -207,7 +206,10 @@ class MethodOfLines:
         key = at, own, name, all_nodes
         if key not in self._known:
             rows = None if all_nodes else self.fields[at]
-            self._known[key] = self.fields[own].matrix(rows, self.matrices, name)
+            matrices = {
+                axis.axis.name: axis.matrices(self._orders[axis.axis.name]) for axis in self.space
+            }
+            self._known[key] = self.fields[own].matrix(rows, matrices, name)
         return self._known[key]
 
     def slopes(self, t: float, y: np.ndarray) -> Slopes:
@@ -238,7 +240,7 @@ class MethodOfLines:
 class _WithRates(Derivative):
     """Derivatives of the fields, and of their ∂/∂t where "t" is named."""
 
-    def __init__(self, fields: MatrixDerivative, rates: MatrixDerivative) -> None:
+    def __init__(self, fields: NodalDerivative, rates: NodalDerivative) -> None:
         super().__init__(fields.fields, ("t", *fields.axes), fields.coordinates)
         self.parts = fields, rates
 

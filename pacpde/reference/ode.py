@@ -21,7 +21,8 @@ NOISE = 100.0  # of the tolerance of explicit steps: the share of the highest mo
 EXPLICIT_EVALUATIONS = 20_000  # right-hand sides after which DOP853 is given up as stiff
 
 SWEEPS = 20_000  # of exponential collocation, after which it is given up
-PRODUCTS = 400  # of a sweep and an unknown: transforms and rates at ten times
+CALL = 50_000  # products that take as long as to ask for rates at all
+PRODUCTS = 800  # of a sweep and an unknown: transforms and rates at ten times
 
 SHORTER = 0.75  # what ten times less error takes at order eight anyway
 
@@ -83,14 +84,15 @@ class Effort:
     """The cost that several integrations together may still have.
 
     Counted in products of numbers: for every evaluation of the right-hand side those of the rates,
-    and with Radau the square of the number of unknowns, which dense matrices cost. It depends on no
-    clock, so that a search ends at the same place on every machine.
+    and with Radau the square of the number of unknowns, which dense matrices cost; of small systems
+    what the call itself takes. It depends on no clock, so that a search ends at the same place on
+    every machine.
     """
 
     left: float
 
     def spend(self, products: int) -> None:
-        self.left -= products
+        self.left -= max(products, CALL)
         if self.left < 0:
             raise EffortError
 

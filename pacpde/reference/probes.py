@@ -15,8 +15,7 @@ import numpy as np
 from pacpde.physics import Problem
 from pacpde.physics.evaluation import initial_at, rates_at
 from pacpde.physics.narrow import RIGHT_HAND_SIDE, START, NarrowFeature, narrow_features_near
-from pacpde.physics.numbers import along_axis
-from pacpde.reference.grid import SpaceAxis
+from pacpde.reference.grid import SpaceAxis, differentiated
 from pacpde.reference.method_of_lines import MethodOfLines
 from pacpde.reference.ode import Integrated
 from pacpde.reference.probe_edges import missed_at_edges
@@ -130,7 +129,7 @@ class Probes:
     def in_space(self, axis: SpaceAxis) -> MissedFeature:
         """The right-hand side along the solution, between the nodes of one space axis."""
         cells = axis.cells
-        inside = axis.interpolation((cells[:-1, None] + np.diff(cells)[:, None] * UNIT).ravel())
+        inside = axis.within_cells(UNIT)
         place = {"t": self.times(self.lines), **self.places(self.lines, axis)}
 
         def channels(_: np.ndarray, lines: Lines) -> Channels:
@@ -138,8 +137,7 @@ class Probes:
             result = {}
             for name in self.system.names:
                 values = self._on_lines(self._derivative(nodal, name), name, axis, lines)
-                shape = (*values.shape[:2], len(cells) - 1, len(UNIT))
-                result[name] = list((values @ inside.T).reshape(shape).swapaxes(0, 1))
+                result[name] = list(inside(values).swapaxes(0, 1))
             return result
 
         return self._rates(axis, cells, self.lines, place, channels)
@@ -273,12 +271,7 @@ class Probes:
         Args:
             nodal: the fields and their ∂/∂t, [lines, order, fields, nodes...].
         """
-        nodal = nodal[:, name.count("t")]
-        for position, axis in enumerate(self.space, start=2):
-            order = name.count(axis.axis.name)
-            if order:
-                nodal = along_axis(self.system.matrices[axis.axis.name][order], nodal, position)
-        return nodal
+        return differentiated(nodal[:, name.count("t")], self.space, name, 2)
 
     def _on_lines(self, nodal: np.ndarray, name: str, axis: SpaceAxis, lines: Lines) -> np.ndarray:
         """Values [lines, fields, nodes...] at the lines' places in the other axes.

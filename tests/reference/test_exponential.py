@@ -10,7 +10,7 @@ from scipy.integrate import quad
 from pacpde.errors import SolverError
 from pacpde.physics import Axis, Evolution, Periodic, Problem, coefficient
 from pacpde.physics.elementary import cos, exp, sin
-from pacpde.problems import AllenCahn, Convection, GrayScott, KdV, KuramotoSivashinsky
+from pacpde.problems import AllenCahn, Convection, GrayScott, KdV, KuramotoSivashinsky, Reaction
 from pacpde.reference import Reference, solve, worst_field_error
 from pacpde.reference.dense import UNIT
 from pacpde.reference.exponential import collocation_weights
@@ -226,6 +226,10 @@ def test_the_linear_part_is_that_of_the_equation() -> None:
     assert np.abs(modes.eigenvalues[0] - expected).max() < 1e-12 * np.abs(expected).max()
 
 
+def test_coarse_grids_whose_waves_grow_are_passed_over() -> None:
+    assert solve(KdV(nu=1e-4), tolerance=1e-6).certified_error <= 1e-6
+
+
 def test_blow_up_is_named() -> None:
     with pytest.raises(SolverError, match=r"stopped at t = 0\.\d+, where the solution reached"):
         solve(Explosion())
@@ -253,6 +257,37 @@ def test_certificates_hold_against_implicit_and_explicit_steps(
     assert "solve_ivp" in other.solver
     bound = reference.certified_error + other.certified_error
     assert difference(reference, other) <= bound <= 2 * tolerance
+
+
+def test_a_kink_at_the_seam_is_met_on_fine_grids() -> None:
+    """The slope of the start jumps where the ends of x meet: u_t = εu_xx + κu from x², in modes."""
+
+    @dataclass(frozen=True)
+    class Kinked(Around):
+        name = "test_exponential_kinked"
+        axes = (Axis("t", 0.0, 1.0), Axis("x", -1.0, 1.0))
+
+        def rhs(self, u, d):
+            return 0.01 * d(u, "xx") + u
+
+        def initial(self, x):
+            return x**2
+
+    reference = solve(Kinked(), tolerance=3e-6)
+    t, x = np.meshgrid(*reference.axes.values(), indexing="ij")
+    expected = np.full(t.shape, 1 / 3)
+    for k in range(1, 400):
+        coefficient = 4 * (-1) ** k / (pi * k) ** 2
+        expected = expected + coefficient * np.exp(-0.01 * (pi * k) ** 2 * t) * np.cos(pi * k * x)
+    expected[0] = x[0] ** 2  # where 400 modes are too few
+    error = worst_field_error(reference.values, (expected * np.exp(t))[None])
+    assert error <= reference.certified_error <= 3e-6
+
+
+def test_a_kink_at_the_seam_does_not_matter_without_derivatives() -> None:
+    reference = solve(Reaction())
+    assert "Chebyshev" in reference.solver
+    assert error_of(reference) <= reference.certified_error <= 1e-10
 
 
 def test_invariants_of_kdv_stay() -> None:

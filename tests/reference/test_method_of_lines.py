@@ -30,6 +30,26 @@ def test_fourier_differentiates_harmonics_exactly(order: int) -> None:
     assert np.abs(found - expected).max() < 1e-12 * k**order
 
 
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+@pytest.mark.parametrize("axis", [CHEBYSHEV, FOURIER])
+def test_derivatives_are_those_of_the_matrices(axis: SpaceAxis, order: int) -> None:
+    values = np.random.default_rng(0).standard_normal((3, 12, 2))  # the highest mode, too
+    found = axis.derivative(values, order, 1)
+    expected = np.einsum("ij,ajb->aib", axis.matrices(order)[order], values)
+    assert np.abs(found - expected).max() < 1e-13 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("axis", [CHEBYSHEV, FOURIER, HALF])
+def test_values_within_cells_are_interpolated(axis: SpaceAxis) -> None:
+    values = np.random.default_rng(0).standard_normal((3, 12))
+    offsets = np.array([0.0, 0.3, 0.5, 1.0])
+    found = axis.within_cells(offsets)(values)
+    x = axis.cells[:-1, None] + np.diff(axis.cells)[:, None] * offsets
+    expected = values @ axis.interpolation(x.ravel()).T
+    assert found.shape == (3, *x.shape)
+    assert np.abs(found.reshape(3, -1) - expected).max() < 1e-12
+
+
 @pytest.mark.parametrize(
     ("axis", "function"),
     [
