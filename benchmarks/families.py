@@ -270,8 +270,7 @@ def checked_table(record: Record) -> str:
 def table(record: Record) -> str:
     """A line a family: medians over the seeds, the worst outcome, and a summary below."""
     names = list(dict.fromkeys(row["family"] for row in record["rows"]))
-    made = {end["what"] for row in record["rows"] for end in row.get("ends", ())}
-    shown = [what for what in SHOWN if what in made]
+    shown = [*SHOWN] if transfers_made(record) else ["fit"]
     lines = []
     for name in sorted(names):
         rows = [row for row in record["rows"] if row["family"] == name]
@@ -289,6 +288,11 @@ def table(record: Record) -> str:
     return markdown(head, lines) + _summary(record, names)
 
 
+def transfers_made(record: Record) -> bool:
+    """Whether a record has more than references and fits."""
+    return any(end["what"] in METHODS for row in record["rows"] for end in row.get("ends", ()))
+
+
 def _cells(ends: Sequence[dict[str, Any]]) -> list[str]:
     """Median error with every outcome that is not `converged`, and median seconds."""
     errors = [end["error"] for end in ends if end.get("error") is not None]
@@ -300,7 +304,7 @@ def _cells(ends: Sequence[dict[str, Any]]) -> list[str]:
 
 def _summary(record: Record, names: Sequence[str]) -> str:
     """How many families end below 1e-3 and 1e-5 by warm start and PAC, in the median."""
-    if not record["targets"]:
+    if not transfers_made(record):
         return f"{len(names)} problems; {len(faults(record))} faults\n"
     counts = []
     for bound in (1e-3, 1e-5):
