@@ -9,7 +9,7 @@ from pacpde.physics import Axis, Derivative, Dirichlet, Evolution, coefficient
 from pacpde.physics.conditions import Condition
 from pacpde.physics.elementary import Array, exp, sqrt, stacked
 
-IMAGES = 6  # on either side; enough where αt ≤ 5
+IMAGES = 16  # on either side; the next is exp(−40) of the first where αt ≤ 6
 
 
 @dataclass(frozen=True)

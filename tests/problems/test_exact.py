@@ -8,7 +8,7 @@ import torch
 
 from pacpde.physics import Problem, families
 from pacpde.physics.derivatives import AutogradDerivative
-from pacpde.problems import HeatMedium, HeatSource
+from pacpde.problems import HeatGaussian, HeatMedium, HeatSource
 
 POINTS = 40
 # Written with functions that numpy or scipy alone have: quadrature, Jacobi's elliptic functions.
@@ -116,3 +116,13 @@ def test_numpy_and_torch_agree(problem: Problem) -> None:
     assert isinstance(by_numpy, np.ndarray) and by_numpy.shape == (len(problem.fields), POINTS)
     by_torch = problem.exact(*(torch.tensor(column) for column in points))
     np.testing.assert_allclose(by_numpy, by_torch, rtol=1e-14, atol=1e-15)
+
+
+def test_images_of_a_gaussian_are_enough_at_the_largest_diffusivity() -> None:
+    """At the edges they cancel, while the solution itself is 1e-6 at the end."""
+    problem = HeatGaussian(alpha=5.0)
+    t = np.linspace(0.05, 1, 20)
+    assert np.abs(problem.exact(t, np.ones(20))).max() < 1e-15
+    # the slowest of its cosines, alone from the middle of the span on
+    amplitude = problem.w * (2 * np.pi) ** 0.5 * np.exp(-((np.pi / 2) ** 2) * (10 * 0.9 + 0.01) / 2)
+    assert problem.exact(np.array([0.9]), np.array([0.0]))[0] == pytest.approx(amplitude, rel=1e-8)
