@@ -42,8 +42,8 @@ def check(
     """Say what a family of yours does, what is wrong with it, and whether it can be solved.
 
     Sentences with ? may be meant, those with ! are wrong: then the exit status is 1. Where neither
-    you nor the family say so, the fit is a short one, of 30 steps on 500 points; fits of fewer than
-    60 steps do not begin again.
+    you nor the family say so, the fit is a short one, of 30 steps on 500 points (300 of an ODE);
+    fits of fewer than 60 steps do not begin again.
 
     Example: pacpde check my_family.py k=0.5
     """

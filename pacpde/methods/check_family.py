@@ -214,7 +214,10 @@ class FamilyCheck:
     def _settings(self) -> dict[str, Any]:
         given = {**self.problem.recipe, **self.settings}
         unused = unused_beside(given)
-        short = {name: value for name, value in SHORT.items() if name not in {*unused, *given}}
+        fewer = {"points": min(SHORT["points"], TrainingConfig.of(self.problem).points)}
+        short = {
+            name: value for name, value in (SHORT | fewer).items() if name not in {*unused, *given}
+        }
         return {**short, **self.settings}
 
     @cached_property
