@@ -66,7 +66,7 @@ def row_work(name: str, coefficients: Coefficients, tell: Tell) -> None:
     problem = families.get(name)(**coefficients)
     clock, cpu = time.perf_counter(), time.process_time()
     try:
-        reference = solve(problem, loosest=LOOSEST)
+        reference = solve(problem)
     except PacpdeError as refusal:
         tell({"sentence": str(refusal), "seconds": time.perf_counter() - clock})
         return

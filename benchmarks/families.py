@@ -99,7 +99,7 @@ def reference_row(problem: Problem, tell: Tell) -> None:
     """The best that can be certified of a problem."""
     clock, cpu = time.perf_counter(), time.process_time()
     try:
-        reference = solve(problem, loosest=0.1)
+        reference = solve(problem)
     except PacpdeError as refusal:
         tell({"sentence": str(refusal), "seconds": time.perf_counter() - clock})
         return

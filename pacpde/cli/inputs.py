@@ -15,7 +15,6 @@ from pacpde.methods import Method, methods
 from pacpde.networks import checkpoint
 from pacpde.physics import Problem, families
 from pacpde.reference import Reference, default_tolerance
-from pacpde.reference.certificate import LOOSEST
 from pacpde.runtime import check_seed
 from pacpde.studies import records
 
@@ -162,11 +161,9 @@ def option_table(cls: type[Method]) -> dict[str, Any]:
 
 def solution(problem: Problem, tolerance: float | None) -> Reference:
     """A reference certified to `tolerance`; without one, to the best that there is."""
-    if tolerance is not None:
-        return datasets.reference_for(problem, tolerance=tolerance, progress=print_stderr)
-    result = datasets.reference_for(problem, loosest=LOOSEST, progress=print_stderr)
+    result = datasets.reference_for(problem, tolerance=tolerance, progress=print_stderr)
     wanted = default_tolerance(problem)
-    if result.certified_error > wanted:
+    if tolerance is None and result.certified_error > wanted:
         print_note(certified_to_less(result, wanted))
     return result
 

@@ -26,7 +26,6 @@ from pacpde.physics.numbers import relative_l2
 from pacpde.physics.problem import Problem
 from pacpde.physics.start_sizes import start_sizes
 from pacpde.reference import Reference
-from pacpde.reference.certificate import LOOSEST
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
 from pacpde.training.callbacks import Progress
@@ -247,7 +246,7 @@ class FamilyCheck:
 def _reference_or_error(problem: Problem) -> "Reference | PacpdeError":
     """The best reference that can be certified, or why there is none."""
     try:
-        return reference_for(problem, loosest=LOOSEST)
+        return reference_for(problem)
     except PacpdeError as error:
         return error
 

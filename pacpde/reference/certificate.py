@@ -298,10 +298,14 @@ def check_tolerance(tolerance: float, option: str = "tolerance") -> float:
 def tolerances(
     problem: Problem, tolerance: float | None, loosest: float | None = None
 ) -> tuple[float, float]:
-    """(the error to certify, the largest error that is accepted), defaults filled in."""
+    """(the error to certify, the largest error that is accepted), defaults filled in.
+
+    A tolerance that is asked for is to be met; of the default one the best certificate is taken.
+    """
     target = check_tolerance(default_tolerance(problem) if tolerance is None else tolerance)
-    accepted = target if loosest is None else max(target, check_tolerance(loosest, "loosest"))
-    return target, accepted
+    if loosest is None:
+        return target, LOOSEST if tolerance is None else target
+    return target, max(target, check_tolerance(loosest, "loosest"))
 
 
 def _certified(

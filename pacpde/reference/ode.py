@@ -21,7 +21,7 @@ NOISE = 100.0  # of the tolerance of explicit steps: the share of the highest mo
 EXPLICIT_EVALUATIONS = 20_000  # right-hand sides after which DOP853 is given up as stiff
 
 SWEEPS = 20_000  # of exponential collocation, after which it is given up
-CALL = 50_000  # products that take as long as to ask for rates at all
+CALL = 50_000  # products that take as long as an explicit stage of a small system
 PRODUCTS = 800  # of a sweep and an unknown: transforms and rates at ten times
 
 SHORTER = 0.75  # what ten times less error takes at order eight anyway
@@ -83,16 +83,16 @@ class EffortError(IntegrationError):
 class Effort:
     """The cost that several integrations together may still have.
 
-    Counted in products of numbers: for every evaluation of the right-hand side those of the rates,
-    and with Radau the square of the number of unknowns, which dense matrices cost; of small systems
-    what the call itself takes. It depends on no clock, so that a search ends at the same place on
-    every machine.
+    Counted in products of numbers: for every evaluation of the right-hand side those of the rates
+    (with explicit steps at least what the call itself takes), and with Radau the square of the
+    number of unknowns, which dense matrices cost. It depends on no clock, so that a search ends at
+    the same place on every machine.
     """
 
     left: float
 
     def spend(self, products: int) -> None:
-        self.left -= max(products, CALL)
+        self.left -= products
         if self.left < 0:
             raise EffortError
 
@@ -175,10 +175,11 @@ def _run_explicit(
     if not system.explicit:
         rtol = max(rtol * STABLE, FINEST)
     method: Any = DOP853 if coarse is None else _shorter(DOP853, coarse)
+    rates = _counted(system.rates, EVALUATIONS, effort, max(system.cost, CALL))
     begin, end = system.span
     with np.errstate(all="ignore"):
         solver = method(
-            _counted(system.rates, EVALUATIONS, effort, system.cost), begin, system.start, end,
+            rates, begin, system.start, end,
             rtol=rtol, atol=rtol * system.scale, max_step=_longest_of_all(system, rtol),
         )  # fmt: skip
         stepped = step_through(solver, rtol * float(np.sqrt(np.mean(system.scale**2))))

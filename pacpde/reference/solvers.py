@@ -76,7 +76,8 @@ def solve(
     Args:
         tolerance: 1e-10 by default, 1e-9 with two space axes or more.
         loosest: where `tolerance` is not met, the best certificate is taken if it is at most this;
-            `certified_error` says what it is.
+            `certified_error` says what it is, and `tolerances["limit"]` why. By default 0.1, or
+            `tolerance` where it is given.
         progress: called with a sentence after every level.
 
     Raises:

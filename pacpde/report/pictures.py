@@ -14,7 +14,6 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.plots import error_against_seconds, maps, save, source_error
 from pacpde.plots import studies as plots
 from pacpde.plots.style import readable, styled
-from pacpde.reference.certificate import LOOSEST
 from pacpde.report.summary_text import baseline_of
 from pacpde.studies.cells import Cell
 from pacpde.studies.groups import Group, variant_names
@@ -135,7 +134,7 @@ def _of_family(
     yield Picture(
         f"solutions-{family}",
         f"{farthest.name}, seed {seed}: reference, predictions and errors.",
-        lambda: maps(reference_for(target, loosest=LOOSEST), surrogates),
+        lambda: maps(reference_for(target), surrogates),
         on_page=False,
     )
 

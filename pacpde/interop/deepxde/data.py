@@ -19,7 +19,6 @@ from pacpde.methods.checks import check_problem
 from pacpde.physics.derivatives import Derivative
 from pacpde.physics.domain import Axis
 from pacpde.physics.problem import Problem
-from pacpde.reference.certificate import LOOSEST
 
 NEAR = 0.01  # share of an axis at whose distance from an end a point must not be taken for the end
 
@@ -211,7 +210,7 @@ def _metrics(problem: Problem) -> PointFunction:
 def solution(problem: Problem) -> PointFunction:
     """The best certified reference at DeepXDE's points, [points, axes] → [points, fields]."""
     check_problem(problem, "problem")
-    reference = reference_for(problem, loosest=LOOSEST)
+    reference = reference_for(problem)
     axes = problem.domain.axes
 
     def values(x: np.ndarray) -> np.ndarray:
