@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from pacpde.checks import check_choice, check_count
 from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Method
+from pacpde.methods.base import Method, best_last
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.protocol import Network
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
@@ -48,6 +48,9 @@ class ContinuationStrategy:
               few points first, which are drawn anew often, the plain ansatz, a growing time span.
             - "fixed": `stations` equal steps along the path, whatever the residuals are.
             - "direct": one fit to the target.
+
+            A network of time windows is fitted to the target window after window, and where that
+            does not converge by "cold_start".
         stations: number of equal steps.
     """
 
@@ -62,6 +65,8 @@ class ContinuationStrategy:
             return [(yield from self._last(target))]
         if self.mode == "cold_start":
             return [(yield from self._cold_start(target))]
+        if self.trainer.surrogate.network.time_windows > 1:
+            return (yield from self._in_time_windows(target))
         source, accepted = self.trainer.surrogate.problem, accepted_residual(self.trainer.config)
         path = SolutionPath(self.trainer, target, accepted)
         if self.mode == "fixed":
@@ -95,6 +100,13 @@ class ContinuationStrategy:
         weights = after.weights if after else None
         phases = self.trainer.config.phases.warm_start(target)
         return steps_of(self.trainer.fit)(target, phases, weights=weights)
+
+    def _in_time_windows(self, target: Task) -> Steps[list[FitResult]]:
+        """One window after the other, where the way of each is short: no steps on it are needed."""
+        fits = [(yield from self._last(target))]
+        if self.mode == "adaptive" and fits[0].outcome != Outcome.CONVERGED:
+            fits = best_last(fits, [(yield from self._cold_start(target))])
+        return fits
 
     def _cold_start(self, target: Task) -> Steps[FitResult]:
         phases = self.trainer.config.phases.cold_start(target)

@@ -7,6 +7,7 @@ from pacpde.networks.mlp import MLP
 from pacpde.networks.protocol import Columns, Factors, Network
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.networks.table_ansatz import TableAnsatz
+from pacpde.networks.time_windows import TimeWindows
 
 __all__ = [
     "MLP",
@@ -21,5 +22,6 @@ __all__ = [
     "RetainedSolver",
     "Surrogate",
     "TableAnsatz",
+    "TimeWindows",
     "network_for",
 ]

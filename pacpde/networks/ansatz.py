@@ -40,6 +40,8 @@ class PhysicsAnsatz(Ansatz):
             `Problem.contradictions`.
         time_unit: in which a fit leaves the start: the multiplier is 1 − exp(−(t − t₀)/unit)
             there.
+        harmonics: number of waves cos k θ, sin k θ that the network sees of a periodic axis, whose
+            angle is θ.
     """
 
     problem: Problem
@@ -47,6 +49,7 @@ class PhysicsAnsatz(Ansatz):
     odd: bool = False
     time_unit: float = field(default=1.0, kw_only=True)
     agreeing: bool = field(default=False, kw_only=True)
+    harmonics: int = field(default=1, kw_only=True)
 
     @property
     def exactly(self) -> Boundary:
@@ -76,7 +79,8 @@ class PhysicsAnsatz(Ansatz):
 
     @property
     def inputs(self) -> int:
-        return len(self.problem.axes) + len(self.problem.boundary.periodic)
+        periodic = len(self.problem.boundary.periodic)
+        return len(self.problem.axes) + (2 * self.harmonics - 1) * periodic
 
     @property
     def outputs(self) -> int:
@@ -190,7 +194,8 @@ class PhysicsAnsatz(Ansatz):
         for axis in self.problem.domain.axes:
             if axis.name in self.problem.boundary.periodic:
                 angle = 2 * pi * (x[axis.name] - axis.lower) / axis.length
-                columns += [torch.cos(angle), torch.sin(angle)]
+                for k in range(1, self.harmonics + 1):
+                    columns += [torch.cos(k * angle), torch.sin(k * angle)]
             else:
                 columns.append(2 * (x[axis.name] - axis.lower) / axis.length - 1)
         return torch.stack(columns, -1)

@@ -86,6 +86,8 @@ def build_network(choice: Choice, ansatz: Ansatz) -> Network:
     ends = getattr(network, "inputs", None), getattr(network, "outputs", None)
     if ends != (inputs, outputs):
         raise _unsuitable(ends, ansatz)
+    if network.time_windows > 1:
+        _check_time(ansatz)
     _check_shapes(network)
     return network
 
@@ -154,6 +156,20 @@ def _unsuitable(ends: tuple[object, object], ansatz: Ansatz) -> InvalidValueErro
         f"({why if problem else 'its columns and its targets'}): make it with these, or write "
         "network=lambda inputs, outputs: MLP(inputs, outputs)."
     )
+
+
+def _check_time(ansatz: Ansatz) -> None:
+    """Refuse time windows where the fields must be more than continuous in time."""
+    problem = ansatz.problem_or_none
+    if (
+        problem is None
+        or problem.domain.time is None
+        or any("tt" in name for name in problem.channels)
+    ):
+        raise InvalidValueError(
+            f"the network has time windows, and {problem or 'the table'} is no equation of first "
+            "order in time: take a dense network."
+        )
 
 
 def _check_shapes(network: Network) -> None:

@@ -18,6 +18,7 @@ from pacpde.errors import DataFileError, InvalidValueError, PacpdeError, Unknown
 from pacpde.networks.activations import activations
 from pacpde.networks.mlp import MLP
 from pacpde.networks.protocol import Network, networks
+from pacpde.networks.time_windows import TimeWindows as TimeWindows  # registers it
 from pacpde.physics.fingerprint import same_values
 from pacpde.registry import is_own, same_definition
 

@@ -226,6 +226,15 @@ class Network(ABC):
         return slice(size - sum(own.size for own in self.layout.groups if own.is_head), size)
 
     @property
+    def time_windows(self) -> int:
+        """Number of time windows, each with weights of its own; 1 where it is not divided."""
+        return 1
+
+    def window(self, number: int) -> slice:
+        """The slice of the flat vector that belongs to a time window."""
+        return slice(0, self.size)
+
+    @property
     def layers(self) -> tuple[Layer, ...]:
         """Each dense layer's place in the flat vector, from the inputs to the outputs."""
         raise self._lacks("dense layers")

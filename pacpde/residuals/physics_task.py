@@ -74,13 +74,14 @@ class PhysicsTask(Task):
     def equation_at(self, problem: Problem) -> Self:
         return replace(self, problem=problem, labels=None)
 
-    def in_time_windows(self, count: int) -> "PhysicsTask | None":
+    def in_time_windows(self, count: int, harmonics: int = 1) -> "PhysicsTask | None":
         time = self.problem.domain.time
         if time is None or not self.physics:
             return None
         ansatz = self.field_ansatz(SamplingSpec())
         unit = min(ansatz.time_unit, time.length / count)
-        return replace(self, like=replace(ansatz, time_unit=unit))
+        like = replace(ansatz, time_unit=unit, harmonics=max(ansatz.harmonics, harmonics))
+        return replace(self, like=like)
 
     def sample_inputs(self, count: int, rng: Generator) -> np.ndarray:
         return self.problem.domain.sample(count, rng)
@@ -109,11 +110,14 @@ class PhysicsTask(Task):
         terms += self._conditions(sampling, rng)
         if self.labels is not None:
             labels = self.labels if self.physics else self._split[0]
-            terms.append(labels.term(ansatz, self.runtime))
+            here = self._in_window(labels.points, sampling)
+            if here.any():
+                labels = Measurements(labels.points[here], labels.values[here])
+                terms.append(labels.term(ansatz, self.runtime))
         return terms
 
     def held_out(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> float:
-        key = sampling.odd, sampling.horizon
+        key = sampling.odd, sampling.start, sampling.horizon
         if key not in self._held_out:
             self._held_out[key] = self._held_out_terms(sampling)
         return residual_norm(network, weights, self._held_out[key])
@@ -164,6 +168,8 @@ class PhysicsTask(Task):
         time = box.time
         if sampling.horizon < 1 and time is not None:
             box = box.restricted("t", upper=time.lower + sampling.horizon * time.length)
+        if sampling.start and time is not None:
+            box = box.restricted("t", lower=time.lower + sampling.start * time.length)
         for name in self.problem.odd if self.field_ansatz(sampling).odd else ():
             box = box.restricted(name, lower=0.0)
         return box
@@ -178,7 +184,9 @@ class PhysicsTask(Task):
         """The residual at points chosen from a pool by its size there."""
         box = self._box(sampling)
         candidates = box.sample(CANDIDATES * sampling.points, rng)
-        pool = self.runtime.tensor(with_layers(candidates, self.problem, box, rng))
+        if not sampling.start:  # contradictions are at the start, or decay soon after it
+            candidates = with_layers(candidates, self.problem, box, rng)
+        pool = self.runtime.tensor(candidates)
         term = self._physics(self.ansatz(sampling), pool)
         with torch.no_grad():
             few = split(network, [term], MEMORY)  # a pool may be larger than what is fitted
@@ -189,6 +197,15 @@ class PhysicsTask(Task):
         chosen = rng.choice(len(pool), sampling.points, replace=False, p=density / density.sum())
         points = torch.as_tensor(np.sort(chosen), device=pool.device)
         return replace(term, batch=term.batch.subset(points))
+
+    def _in_window(self, points: np.ndarray, sampling: SamplingSpec) -> np.ndarray:
+        """Which points [points, axes] lie in the time window, if there is one by itself."""
+        if sampling.start is None:
+            return np.ones(len(points), dtype=bool)
+        time, names = self._box(sampling).time, self.problem.domain.names
+        assert time is not None
+        t = points[:, names.index("t")]
+        return (time.lower <= t) & (t <= time.upper)
 
     def _physics(self, ansatz: Ansatz, points: torch.Tensor) -> PhysicsTerm:
         return PhysicsTerm.at(self.problem, ansatz, points)
@@ -205,8 +222,12 @@ class PhysicsTask(Task):
             axis = self.problem.domain.axes[position]
             points = box.sample(count, rng)
             points[:, position] = axis.upper if upper else axis.lower
+            if not self._in_window(points, sampling).all():
+                continue
             own = [one for one in left.edges if (one.axis, one.upper) == (axis.name, upper)]
             terms.append(ConditionTerm.at_end(self.problem, ansatz, own, points, self.runtime))
         return terms + [
-            ConditionTerm.at_point(self.problem, ansatz, one, self.runtime) for one in left.points
+            ConditionTerm.at_point(self.problem, ansatz, one, self.runtime)
+            for one in left.points
+            if self._in_window(np.array([one.point]), sampling).all()
         ]

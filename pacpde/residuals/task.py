@@ -31,11 +31,14 @@ class SamplingSpec:
         points: number of points of the equation's residual.
         odd: whether the ansatz makes the network odd; see `PhysicsAnsatz`.
         horizon: share of the time span, from its start, in which points lie; above 0, at most 1.
+        start: in a time window by itself, the share of the time span at which it begins, from 0 and
+            below `horizon`; measurements and conditions outside of it are left out then.
     """
 
     points: int = 2000
     odd: bool = False
     horizon: float = 1.0
+    start: float | None = None
 
 
 class Task(ABC):
@@ -75,10 +78,13 @@ class Task(ABC):
         """
         return self.physics_task.equation_at(problem)
 
-    def in_time_windows(self, count: int) -> "Task | None":
+    def in_time_windows(self, count: int, harmonics: int = 1) -> "Task | None":
         """The same task, fitted in so many time windows; None where it has no time to divide.
 
         The ansatz leaves the start as fast as a window passes.
+
+        Args:
+            harmonics: of the ansatz, at least; see `PhysicsAnsatz`.
         """
         return None
 

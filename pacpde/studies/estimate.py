@@ -62,11 +62,12 @@ def _seconds(training: Training) -> float:
     rng = generator(0, "estimate")
     weights = torch.from_numpy(network.init_weights(rng, config.frequency))
     terms = task.terms(network, weights, phases[-1].sampling, rng)
-    free = torch.ones_like(weights, dtype=torch.bool)
+    free = torch.zeros_like(weights, dtype=torch.bool)
+    free[network.window(0)] = True  # one time window after the other is fitted
     ready, optimiser = LeastSquares(network, weights, free, terms), config.optimiser_object
-    optimiser.run(ready, weights, 1)
+    optimiser.run(ready, ready.x0, 1)
     clock = time.perf_counter()
-    optimiser.run(ready, weights, 1)
-    step = time.perf_counter() - clock
+    optimiser.run(ready, ready.x0, 1)
+    step = (time.perf_counter() - clock) * network.time_windows
     last = phases[-1].sampling.points
     return step * sum(phase.steps * (phase.sampling.points / last) ** 1.5 for phase in phases)

@@ -1,6 +1,7 @@
 """Schedules: in which phases a fit draws points and takes steps."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Protocol
 
@@ -25,6 +26,11 @@ class Phase:
         target_residual: the phase ends when the held-out residual is below it.
         patience: the phase ends after this number of draws in a row without a reduction of the
             held-out residual by 5 %; 0 for never.
+        from_random: of use only from random weights.
+        window: number of the time window of the network whose weights alone move; None for all.
+        from_previous: the window begins with the weights of the one before.
+        spare: taken only where the phase before it left a held-out residual above the tolerance of
+            the fit, which ends where this one leaves that, too.
     """
 
     steps: int
@@ -32,6 +38,33 @@ class Phase:
     sampling: SamplingSpec
     target_residual: float = 0.0
     patience: int = 0
+    from_random: bool = False
+    window: int | None = None
+    from_previous: bool = False
+    spare: bool = False
+
+
+def in_time_windows(phases: Sequence[Phase], count: int) -> tuple[Phase, ...]:
+    """The phases of a network of `count` time windows: all of them in each window, one by one.
+
+    A later window of a fit from random weights begins with those of the one before, which solve it
+    nearly, and needs no phases for random ones. Each has its last phase once more to spare.
+
+    Args:
+        phases: of a fit of all weights; those on a part of the time span are left out.
+    """
+    whole = [phase for phase in phases if phase.sampling.horizon == 1]
+    again = any(phase.from_random for phase in phases)
+    spare = replace(whole[-1], spare=True)
+    result: list[Phase] = []
+    for window in range(count):
+        copied = again and window > 0
+        own = [phase for phase in (*whole, spare) if not (copied and phase.from_random)]
+        for number, phase in enumerate(own):
+            box = replace(phase.sampling, start=window / count, horizon=(window + 1) / count)
+            first = copied and number == 0
+            result.append(replace(phase, sampling=box, window=window, from_previous=first))
+    return tuple(result)
 
 
 class Schedule(Protocol):
@@ -82,13 +115,14 @@ class StandardSchedule:
             longer = [
                 Phase(
                     self.steps, 5, SamplingSpec(half, horizon=k / windows),
-                    target_residual=self.tolerance,
+                    target_residual=self.tolerance, from_random=True,
                 )
                 for k in range(1, windows)
             ]  # fmt: skip
             return (*longer, *self.warm_start(task))
         few = SamplingSpec(self._share(0.25))
-        return (Phase(4 * self.steps, 3, few, target_residual=4e-2), *self.warm_start(task))
+        early = Phase(4 * self.steps, 3, few, target_residual=4e-2, from_random=True)
+        return (early, *self.warm_start(task))
 
     def warm_start(self, task: Task) -> tuple[Phase, ...]:
         """More points from phase to phase; labels alone are all used at once."""

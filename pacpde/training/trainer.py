@@ -21,7 +21,7 @@ from pacpde.residuals.terms import Anchor
 from pacpde.runtime import generator
 from pacpde.training.callbacks import Callback, FitState
 from pacpde.training.config import TrainingConfig
-from pacpde.training.schedule import Phase
+from pacpde.training.schedule import Phase, in_time_windows
 
 DEVICE_ERRORS = (torch.AcceleratorError, torch.OutOfMemoryError)
 GAIN = 0.95  # a refresh gains where the held-out residual falls below this share
@@ -111,7 +111,10 @@ class Trainer:
             InvalidValueError: no weight may move.
         """
         stage, task = stage or self.stage, self.task_transform(task)
-        network, mask = self.surrogate.network, self.mask
+        network, mask, whole = self.surrogate.network, self.mask, phases[-1].sampling
+        tolerance = self.config.tolerance
+        if network.time_windows > 1 and task.solves_equation:
+            phases = in_time_windows(phases, network.time_windows)
         weights = self.surrogate.weights if weights is None else weights
         if not bool(mask.any()):
             raise InvalidValueError(f"{stage}: no weight is trainable: change the sparsity.")
@@ -119,7 +122,7 @@ class Trainer:
         solved = repr(task.problem) if task.solves_equation else ""
         fit = FitState(
             stage,
-            sum(phase.steps for phase in phases),
+            sum(phase.steps for phase in phases if not phase.spare),
             [solved, network, self.seed, phases, repr(optimiser)],
             weights,
             weights,
@@ -135,16 +138,25 @@ class Trainer:
                 self.seed, _purpose(stage), f"phase {fit.phase}", f"refresh {fit.refresh}"
             )
             steps = min(phase.refresh, phase.steps - fit.refresh * phase.refresh)
+            trainable, anchor = mask, self.anchor
+            if phase.window is not None:
+                window = network.window(phase.window)
+                trainable = torch.zeros_like(mask)
+                trainable[window] = mask[window]
+                anchor = anchor and anchor.select(trainable[mask])
+                if fit.refresh == 0 and phase.from_previous and bool(mask[window].all()):
+                    fit.weights = fit.weights.clone()
+                    fit.weights[window] = fit.weights[network.window(phase.window - 1)]
             try:
                 terms = yield Work(partial(task.terms, network, fit.weights, sampling, rng))
-                problem = LeastSquares(network, fit.weights, mask, terms.value, self.anchor)
+                problem = LeastSquares(network, fit.weights, trainable, terms.value, anchor)
                 request = StepRequest(
                     optimiser, problem, problem.x0, steps, fit.optimiser_state or None
                 )
                 stepped = yield request
                 weights = problem.insert(stepped.value.x)
                 held_out = yield Work(partial(task.held_out, network, weights, sampling))
-                _advance(fit, weights, stepped.value.state, phases, held_out.value)
+                _advance(fit, weights, stepped.value.state, phases, held_out.value, tolerance)
                 best_on_cpu = fit.best.cpu()
             except DEVICE_ERRORS:
                 fit.best, fit.device_lost, fit.done = best_on_cpu, True, True
@@ -161,21 +173,23 @@ class Trainer:
         assessment = None
         if not fit.device_lost and math.isfinite(fit.held_out):
             try:
-                sampling = phases[-1].sampling
-                assessed = yield Work(partial(task.assess, network, fit.best, sampling, estimate))
+                if phases[-1].window is not None:
+                    measured = yield Work(partial(task.held_out, network, fit.best, whole))
+                    fit.held_out = measured.value
+                assessed = yield Work(partial(task.assess, network, fit.best, whole, estimate))
                 assessment = assessed.value
             except DEVICE_ERRORS:
                 fit.best, fit.device_lost = best_on_cpu, True
         return FitResult(
             fit.best,
-            _outcome(fit, assessment, self.config.tolerance),
+            _outcome(fit, assessment, tolerance),
             fit.held_out,
             fit.steps,
             fit.evaluations,
             fit.seconds,
             tuple(fit.history),
             assessment,
-            phases[-1].sampling,
+            whole,
         )
 
 
@@ -190,8 +204,13 @@ def _advance(
     state: State,
     phases: Sequence[Phase],
     held_out: float,
+    limit: float,
 ) -> None:
-    """Take over an optimiser's result, keep the best weights, and move to the next refresh."""
+    """Take over an optimiser's result, keep the best weights, and move to the next refresh.
+
+    Args:
+        limit: held-out residual above which a time window is not solved.
+    """
     phase = phases[fit.phase]
     if not math.isfinite(held_out):
         fit.done, fit.held_out = True, math.nan
@@ -204,9 +223,15 @@ def _advance(
     over = fit.refresh * phase.refresh >= phase.steps
     waited = 0 < phase.patience <= fit.waited
     if over or waited or held_out < phase.target_residual:
+        missed = fit.held_out > limit
+        fit.done = phase.spare and missed
         fit.phase, fit.refresh, fit.waited = fit.phase + 1, 0, 0
-        if fit.phase < len(phases):  # another ansatz or time window: measure anew
-            fit.best, fit.held_out = weights, math.inf
+        if fit.phase < len(phases) and phases[fit.phase].spare and not missed:
+            fit.phase += 1
+        if fit.phase < len(phases) and not fit.done:  # another ansatz or time window: measure anew
+            if phases[fit.phase].window != phase.window:
+                fit.weights, fit.optimiser_state = fit.best, {}
+            fit.best, fit.held_out = fit.weights, math.inf
 
 
 def _outcome(fit: FitState, assessment: Assessment | None, tolerance: float) -> Outcome:
