@@ -8,6 +8,7 @@ import torch
 from scipy.sparse.linalg import splu
 
 from pacpde.networks.surrogate import Surrogate
+from pacpde.physics.numbers import norm
 from pacpde.residuals.differences import difference_weights, kronecker
 from pacpde.residuals.edge_rows import LinearisedCondition
 from pacpde.residuals.estimate_grid import MIDDLE, BoxGrid
@@ -17,6 +18,8 @@ CONDITIONS = 10.0  # weight of a condition beside the equation, each relative to
 DENSE = 700  # unknowns up to which the matrix is dense
 SMALL = 1e-9  # of what no row says something of, the smallest solution is taken
 
+LEFT, LARGE = 0.5, 1e-2  # of the residual, and of the terms: a residual that no error explains
+
 Rows = tuple[sp.csr_array, np.ndarray]  # matrix [rows, fields · nodes], right-hand sides [rows]
 
 
@@ -24,7 +27,8 @@ def solved_on_box(solver: Surrogate, grid: BoxGrid) -> tuple[np.ndarray, np.ndar
     """Solve Σ_c ∂row/∂c ∂_c e = −row with the conditions, in the least-squares sense.
 
     There may be more or fewer rows than fields. Of an error that no row says something of, as of
-    the mean of a pressure, the smallest is taken.
+    the mean of a pressure, the smallest is taken. Where a large residual is that of no error, as
+    beside a kink that no solution has, the error is infinite.
 
     Returns:
         The error and the values of the fields, [nodes, fields] each.
@@ -32,8 +36,12 @@ def solved_on_box(solver: Surrogate, grid: BoxGrid) -> tuple[np.ndarray, np.ndar
     matrix, right, unit, values = linearised_on_box(solver, grid)
     if not (np.isfinite(matrix.data).all() and np.isfinite(right).all()):
         return np.full_like(values, np.inf), values
-    error = unit * _least_squares(matrix, right)
-    return error.reshape(-1, len(grid.nodes)).T, values
+    shares = _least_squares(matrix, right)
+    equations = solver.problem.n_rows * len(grid.nodes)
+    left = norm((matrix @ shares - right)[:equations])
+    if left > max(LEFT * norm(right[:equations]), LARGE * equations**0.5):
+        return np.full_like(values, np.inf), values
+    return (unit * shares).reshape(-1, len(grid.nodes)).T, values
 
 
 def linearised_on_box(

@@ -18,7 +18,7 @@ from pacpde.physics import (
     Robin,
     coefficient,
 )
-from pacpde.physics.elementary import cos, exp, sin, sqrt, tanh
+from pacpde.physics.elementary import cos, exp, log, sin, sqrt, tanh
 from pacpde.residuals.error_estimate import error_estimate
 from pacpde.residuals.open_solutions import leaves_open
 from tests.residuals.given import given
@@ -256,6 +256,34 @@ class InnerLayer(Problem):
 
     def layer(self, x: Any) -> Any:
         return -tanh((x - 0.05) / (2 * self.eps))
+
+
+@dataclass(frozen=True)
+class Eikonal(Problem):
+    """ε u'' + u'² = 1, u = 0 at both ends: u = ε ln cosh((x − ½)/ε) − ε ln cosh(½/ε), a valley."""
+
+    name = "test_eikonal"
+    axes = (X,)
+    eps: float = coefficient(0.005, lower=0.001, upper=1.0, meaning="ε")
+
+    def residual(self, u: Any, d: Any) -> Any:
+        return self.eps * d(u, "xx") + d(u, "x") ** 2 - 1
+
+    def conditions(self) -> Any:
+        return [Dirichlet("x", 0.0)]
+
+    def valley(self, x: Any) -> Any:
+        r = sqrt((x - 0.5) ** 2 + 1e-12)
+        return r - 0.5 + self.eps * log(1 + exp(-2 * r / self.eps))  # and e^(−1/ε), which is 0
+
+
+def test_a_residual_of_no_error_has_no_estimate() -> None:
+    """A hill in place of the valley: the residual is 2 at the top alone, 0.08 of the terms."""
+    problem = Eikonal()
+    assert error_estimate(given(problem, lambda x: 1.001 * problem.valley(x))) == pytest.approx(
+        1e-3, rel=0.05
+    )
+    assert error_estimate(given(problem, lambda x: -problem.valley(x))) == np.inf
 
 
 def test_a_residual_that_says_nothing_of_the_error_is_noticed() -> None:
