@@ -11,6 +11,9 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.residuals.edge_rows import ReplacedRows
 from pacpde.residuals.estimate_grid import Grid
 from pacpde.residuals.linearised import linearise_rows
+from pacpde.residuals.terms import channels_of
+
+NONLINEAR = 0.5  # of the change to first order: what a second order may add
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,26 @@ def solved_as_ode(linear: LinearisedEvolution, grid: Grid) -> np.ndarray:
         for k in range(len(pushed)):
             error[k + 1] = forward[k] @ error[k] + pushed[k]
     return error[:, None]
+
+
+def is_first_order(solver: Surrogate, grid: Grid, error: np.ndarray) -> bool:
+    """Whether the rates of an ODE at the corrected solution are what first order says they are.
+
+    They are not where an equation has a range of the fields that is as narrow as the error.
+    """
+    problem = solver.problem
+    points = torch.from_numpy(grid.points().reshape(len(grid.times), -1)).to(solver.weights)
+    jet, slopes, rows = linearise_rows(solver, points)
+    change = torch.zeros_like(jet)
+    for order, part in enumerate(np.split(error[:, 0], problem.order, axis=-1)):
+        name = "t" * order
+        if name in problem.channels:
+            change[problem.channels.index(name)] = torch.from_numpy(part).to(jet)
+    channels, d = channels_of(problem, problem.channels, points, jet + change)
+    moved = torch.stack([row + 0 * jet[0, :, 0] for row in problem.rows(channels[""], d)], -1)
+    expected = torch.einsum("cnij,cnj->ni", slopes, change)
+    left = float((moved - rows - expected).norm())
+    return left <= NONLINEAR * float(expected.norm() + rows.norm())
 
 
 def solved_as_pde(linear: LinearisedEvolution, grid: Grid, edges: ReplacedRows) -> np.ndarray:

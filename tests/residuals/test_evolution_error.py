@@ -1,5 +1,6 @@
 """The estimated error of evolutions of all kinds, against exact solutions."""
 
+from dataclasses import dataclass
 from math import pi
 from typing import Any
 
@@ -7,7 +8,16 @@ import numpy as np
 import pytest
 
 from pacpde.networks.surrogate import Surrogate
-from pacpde.physics import Axis, Dirichlet, Neumann, Periodic, Problem, Robin
+from pacpde.physics import (
+    Axis,
+    Dirichlet,
+    Evolution,
+    Neumann,
+    Periodic,
+    Problem,
+    Robin,
+    coefficient,
+)
 from pacpde.physics.elementary import cos, cosh, exp, sin, sqrt
 from pacpde.residuals.error_estimate import error_estimate
 from tests.residuals.given import given
@@ -288,6 +298,40 @@ def test_a_soliton_that_is_late() -> None:
     true = true_error(problem, soliton, late)
     assert 0.01 < true < 0.1
     assert estimated(given(problem, late)) == pytest.approx(true, rel=0.2)  # of first order
+
+
+@dataclass(frozen=True)
+class Trap(Evolution):
+    """u' = 1 − u, and a narrow range of u where it is below 0: u stays at its lower end."""
+
+    name = "test_trap_of_an_estimate"
+    axes = (Axis("t", 0.0, 3.0),)
+    width: float = coefficient(2e-3, lower=1e-4, upper=1.0, meaning="width")
+
+    def rhs(self, u: Any, d: Any) -> Any:
+        return 1 - u - 0.505 * exp(-(((u - 0.5) / self.width) ** 2))
+
+    def initial(self) -> Any:
+        return 0.0
+
+
+def test_an_error_that_first_order_does_not_hold_for_is_not_estimated() -> None:
+    """u = 1 − e^(−t) goes through the trap, by an error of 0.6; first order says 0.1."""
+    assert estimated(given(Trap(), lambda t: 1 - exp(-t))) == np.inf
+
+
+def test_small_errors_beside_a_trap_are_estimated() -> None:
+    """Before it, up to t = 0.6, u = 1 − e^(−t) is the solution."""
+
+    def through(t: Any) -> Any:
+        return 1 - exp(-t)
+
+    def beside(t: Any) -> Any:
+        return through(t) * (1 + 1e-3 * t)
+
+    t = np.linspace(0, 0.6, 1001)
+    true = np.linalg.norm(beside(t) - through(t)) / np.linalg.norm(through(t))
+    assert estimated(given(Trap(until=0.6), beside)) == pytest.approx(true, rel=0.05)
 
 
 def test_what_starts_wrong_grows() -> None:
