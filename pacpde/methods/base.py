@@ -15,7 +15,7 @@ from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.calls import check_call
 from pacpde.registry import Registry, check_defined
 from pacpde.renamed import renamed_attribute, renamed_keys, renamed_names
-from pacpde.residuals.task import Task
+from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import generator
 from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
@@ -283,6 +283,9 @@ def train_from_scratch(
         weights = task.runtime.tensor(own.init_weights(rng, config.frequency))
         return Surrogate(own, ansatz, weights)
 
+    given = network or config.build_network(task.ansatz(SamplingSpec()))
+    if given.time_windows > 1:
+        task = task.in_time_windows(given.time_windows) or task
     phases = config.phases.cold_start(task)
     if budget:
         last = phases[-1]
@@ -293,7 +296,7 @@ def train_from_scratch(
     blank = start(config, task, phases)
     fit = yield from steps_of(Trainer(blank, config, seed, callbacks).fit)(task, phases, stage)
     tries = [(blank, task, fit)]
-    for again in restarts(task, config, stage):
+    for again in restarts(task, config, stage, chosen=network is not None):
         if tries[-1][-1].outcome in ENDED_WELL:
             break
         phases = again.config.phases.cold_start(again.task)

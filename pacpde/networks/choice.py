@@ -14,6 +14,7 @@ from pacpde.expressions import evaluate, named_options
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.kinds import PLUGIN, describe
 from pacpde.networks.protocol import Network, networks
+from pacpde.physics.problem import Problem
 
 Maker = Callable[[int, int], Network]  # (inputs, outputs) → network
 Choice = Network | Maker
@@ -158,14 +159,17 @@ def _unsuitable(ends: tuple[object, object], ansatz: Ansatz) -> InvalidValueErro
     )
 
 
+def allows_time_windows(problem: Problem | None) -> bool:
+    """Whether a solution need only be continuous in time: of an equation of first order in it."""
+    if problem is None or problem.domain.time is None:
+        return False
+    return not any("tt" in name for name in problem.channels)
+
+
 def _check_time(ansatz: Ansatz) -> None:
     """Refuse time windows where the fields must be more than continuous in time."""
     problem = ansatz.problem_or_none
-    if (
-        problem is None
-        or problem.domain.time is None
-        or any("tt" in name for name in problem.channels)
-    ):
+    if not allows_time_windows(problem):
         raise InvalidValueError(
             f"the network has time windows, and {problem or 'the table'} is no equation of first "
             "order in time: take a dense network."

@@ -49,8 +49,9 @@ class TrainingConfig:
             beside an optimiser that is an object with a memory of its own.
         restarts: how often a fit from random weights begins again where it did not converge, in
             shorter time windows each time; the best try counts. A network of default size is then
-            replaced by a larger one, with more points. Fits of fewer steps than the default, with a
-            schedule of their own, or without a time are not restarted.
+            replaced by a larger one, with more points, or by one of time windows. Fits of fewer
+            steps than the default, with a schedule of their own, or without a time are not
+            restarted.
         schedule: phases of your own, beside which `points` and `steps` are refused; by default
             `StandardSchedule`.
         network: in place of the dense one: a network such as `MLP(2, 1, width=30)`; or what makes

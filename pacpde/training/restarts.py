@@ -3,21 +3,29 @@
 A fit of a long time span at once often ends in a wrong solution that meets the equation almost
 everywhere. In time windows [start, tᵢ] that grow, each begins from the solution of the one before.
 Since a network may also be too small for the solution, a restart takes a larger one and more points
-where the settings do not say otherwise.
+where the settings do not say otherwise, and one of them a network of time windows (`TimeWindows`)
+where the equation allows it: the first one of ODEs, where it takes seconds, else the last one.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from math import ceil
 from typing import Any
 
+from pacpde.networks.choice import NamedNetwork, allows_time_windows
 from pacpde.networks.outcome import Outcome
+from pacpde.networks.time_windows import TimeWindows
 from pacpde.residuals.task import Task
 from pacpde.training.config import TrainingConfig
 from pacpde.training.schedule import Phase
 from pacpde.training.trainer import FitResult
 
 WINDOWS = 10, 30, 90  # of each restart in turn
+FEWEST, MOST = 20, 400  # time windows of a network, of the family's own time span
+WINDOWS_A_UNIT = 2  # for a unit of time
+IN_TIME, IN_SPACE = (12, 2), (20, 3)  # width and depth of each, of ODEs and of equations in space
+HARMONICS = 4  # of a periodic axis
 WIDTH, DEPTH = 30, 4  # of the network of a restart, in place of one of default size
 MORE_POINTS = 2  # times as many points for it
 WINDOW_TOLERANCE = 0.1  # of the fit's own, at which a window counts as solved
@@ -38,11 +46,25 @@ class Restart:
     stage: str
 
 
-def restarts(task: Task, config: TrainingConfig, stage: str) -> Iterator[Restart]:
-    """The tries that follow a fit of a task with these settings; none where it has no time."""
+def restarts(
+    task: Task, config: TrainingConfig, stage: str, chosen: bool = False
+) -> Iterator[Restart]:
+    """The tries that follow a fit of a task with these settings; none where it has no time.
+
+    Args:
+        chosen: whether the network is given, and not that of the settings.
+    """
     if config.schedule is not None or config.steps < TrainingConfig.steps:
         return
-    for number, windows in enumerate(WINDOWS[: config.restarts], start=1):
+    divided = None if chosen else _in_time_windows(task, config)
+    order: list[int | Restart] = list(WINDOWS)
+    if divided is not None:
+        order = [*WINDOWS[:2], divided] if task.problem.domain.space else [divided, *WINDOWS[:2]]
+    for number, windows in enumerate(order[: config.restarts], start=1):
+        name = f"{stage}.restart_{number}"
+        if isinstance(windows, Restart):
+            yield replace(windows, stage=name)
+            continue
         shorter = task.in_time_windows(windows)
         if shorter is None:
             continue
@@ -53,15 +75,35 @@ def restarts(task: Task, config: TrainingConfig, stage: str) -> Iterator[Restart
             points=TrainingConfig.points, steps=TrainingConfig.steps,  # the schedule has its own
             restarts=TrainingConfig.restarts,
         )  # fmt: skip
-        yield Restart(shorter, own, f"{stage}.restart_{number}")
+        yield Restart(shorter, own, name)
 
 
 def windowed_phases(
     task: Task, config: TrainingConfig, stage: str
 ) -> Iterator[tuple[str, Sequence[Phase]]]:
     """The first of these tries for weights that are given, in their own ansatz: (stage, phases)."""
-    for again in islice(restarts(task, config, stage), 1):
+    for again in islice(restarts(task, config, stage, chosen=True), 1):
         yield again.stage, again.config.phases.cold_start(task)
+
+
+def _in_time_windows(task: Task, config: TrainingConfig) -> Restart | None:
+    """A network of time windows; None where one was chosen, or where the slopes must go on."""
+    if not (config.has_default_network and task.solves_equation):
+        return None
+    problem = task.problem
+    time = problem.domain.time
+    if time is None or not allows_time_windows(problem):
+        return None
+    units = max(FEWEST * problem.span_ratio, WINDOWS_A_UNIT * time.length / problem.time_unit)
+    count = min(max(FEWEST, ceil(units)), MOST)
+    width, depth = IN_SPACE if problem.domain.space else IN_TIME
+    network = NamedNetwork(
+        TimeWindows.name,
+        {"count": count, "width": width, "depth": depth, "activation": config.activation},
+    )
+    task = task.in_time_windows(count, HARMONICS) or task
+    own = replace(config, activation=TrainingConfig.activation, network=network)
+    return Restart(task, own, TimeWindows.name)
 
 
 def _larger(config: TrainingConfig) -> TrainingConfig:

@@ -26,7 +26,7 @@ class Phase:
         target_residual: the phase ends when the held-out residual is below it.
         patience: the phase ends after this number of draws in a row without a reduction of the
             held-out residual by 5 %; 0 for never.
-        from_random: of use only from random weights.
+        from_random: for random weights alone.
         window: number of the time window of the network whose weights alone move; None for all.
         from_previous: the window begins with the weights of the one before.
         spare: taken only where the phase before it left a held-out residual above the tolerance of
@@ -48,7 +48,7 @@ def in_time_windows(phases: Sequence[Phase], count: int) -> tuple[Phase, ...]:
     """The phases of a network of `count` time windows: all of them in each window, one by one.
 
     A later window of a fit from random weights begins with those of the one before, which solve it
-    nearly, and needs no phases for random ones. Each has its last phase once more to spare.
+    nearly, and takes the last phase alone. Each has its last phase once more to spare.
 
     Args:
         phases: of a fit of all weights; those on a part of the time span are left out.
@@ -59,7 +59,7 @@ def in_time_windows(phases: Sequence[Phase], count: int) -> tuple[Phase, ...]:
     result: list[Phase] = []
     for window in range(count):
         copied = again and window > 0
-        own = [phase for phase in (*whole, spare) if not (copied and phase.from_random)]
+        own = [*(whole[-1:] if copied else whole), spare]
         for number, phase in enumerate(own):
             box = replace(phase.sampling, start=window / count, horizon=(window + 1) / count)
             first = copied and number == 0

@@ -9,13 +9,14 @@ from scipy.integrate import solve_ivp
 from pacpde import Outcome, fit
 from pacpde.errors import InvalidValueError
 from pacpde.methods.allocation import allocate_source
+from pacpde.networks import TimeWindows
 from pacpde.pac import prune
 from pacpde.physics.numbers import relative_l2
-from pacpde.problems import SIR, Heat
+from pacpde.problems import SIR, Heat, KdV, Pendulum, Wave
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
 from pacpde.training.config import TrainingConfig
-from pacpde.training.restarts import WINDOWS, restarts
+from pacpde.training.restarts import HARMONICS, WINDOWS, restarts
 from pacpde.training.schedule import StandardSchedule
 
 SMALL: dict[str, Any] = {"width": 12, "depth": 2, "points": 80}
@@ -71,7 +72,7 @@ def test_restarts_are_counted_and_belong_to_the_schedule() -> None:
 
 def test_a_restart_takes_a_larger_network_where_nobody_chose_one() -> None:
     task = PhysicsTask(SIR())
-    larger, *_ = restarts(task, TrainingConfig.of(SIR()), "train")
+    _, larger, *_ = restarts(task, TrainingConfig.of(SIR()), "train")
     assert larger.config.build_network(task.ansatz(SamplingSpec())).widths == (30,) * 4
     assert larger.config.schedule.warm_start(task)[-1].sampling.points == 2 * 300
     for chosen in ({"width": 12}, {"depth": 2}, {"network": "mlp:width=24"}):
@@ -80,6 +81,31 @@ def test_a_restart_takes_a_larger_network_where_nobody_chose_one() -> None:
         network = same.config.build_network(task.ansatz(SamplingSpec()))
         assert network == config.build_network(task.ansatz(SamplingSpec()))
         assert same.config.schedule.warm_start(task)[-1].sampling.points == 300
+
+
+def test_a_restart_takes_a_network_of_time_windows_where_it_may() -> None:
+    *others, first = restarts(PhysicsTask(KdV()), TrainingConfig.of(KdV()), "train")
+    assert len(others) == 2 and first.stage == "train.restart_3"
+    network = first.config.build_network(first.task.ansatz(SamplingSpec()))
+    assert isinstance(network, TimeWindows)
+    assert (network.count, network.inputs) == (20, 1 + 2 * HARMONICS)
+    assert first.task.ansatz(SamplingSpec()).time_unit == KdV().time_unit / 20
+    # it is the first one of ODEs; ten times the time span has ten times the windows
+    (longer,) = restarts(PhysicsTask(SIR(until=600)), TrainingConfig.of(SIR(), restarts=1), "train")
+    assert longer.config.network(1, 3).count == 200
+    for problem in (Wave(), Pendulum()):  # their rates have to go on as well
+        task, config = PhysicsTask(problem), TrainingConfig.of(problem)
+        assert all(one.config.network is None for one in restarts(task, config, "train"))
+    given = restarts(PhysicsTask(KdV()), TrainingConfig.of(KdV()), "train", chosen=True)
+    assert all(one.config.network is None for one in given)
+
+
+@pytest.mark.slow
+def test_default_settings_solve_an_epidemic_in_time_windows() -> None:
+    made = fit(SIR())
+    assert made.outcome == Outcome.CONVERGED
+    assert isinstance(made.network, TimeWindows)
+    assert true_error(made) < 1e-5
 
 
 def test_an_allocation_that_fails_is_tried_again_in_time_windows() -> None:
