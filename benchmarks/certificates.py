@@ -103,17 +103,17 @@ def finer_error(reference: Reference) -> dict[str, Any]:
 
 
 def runs(options: Namespace, record: Record) -> Iterator[Run]:
-    """Rows that the record does not hold yet."""
+    """Rows that the record does not hold yet: random coefficients first, then bounds."""
     names = options.families or families.names()
     rows = list(earlier_record(options.output).get("rows", []))
     if options.again:
         rows = [row for row in rows if row["family"] not in names]
-    record["rows"] = rows
+    record |= {"limit": options.limit, "rows": rows}
     known = {(row["family"], row["case"]) for row in rows}
-    for name in names:
-        for case, coefficients in cases(families.get(name), options.seeds):
-            if (name, case) not in known:
-                yield row_of(name, case, coefficients, options.limit)
+    units = [(name, *case) for name in names for case in cases(families.get(name), options.seeds)]
+    for name, case, coefficients in sorted(units, key=lambda unit: "random" not in unit[1]):
+        if (name, case) not in known:
+            yield row_of(name, case, coefficients, options.limit)
 
 
 def row_of(name: str, case: str, coefficients: Coefficients, limit: float) -> Run:
@@ -165,7 +165,7 @@ def table(record: Record) -> str:
             ]
         )  # fmt: skip
     head = ["family", "certified", "largest", "judged by", "largest error ÷ certificate", "most s"]
-    return markdown(head, lines) + summary(record)
+    return markdown(head, lines) + summary(record) + without_certificate(record)
 
 
 def summary(record: Record) -> str:
@@ -179,6 +179,16 @@ def summary(record: Record) -> str:
         f"{len(rows)} rows; {certified} certified, {judged} of them judged; {refused} refused; "
         f"{ended} took too long; {len(faults(record))} faults\n"
     )
+
+
+def without_certificate(record: Record) -> str:
+    """The rows that have none, and why."""
+    lines = []
+    for row in record["rows"]:
+        if "certified" not in row:
+            why = row.get("sentence") or f"no answer after {record['limit']:g} CPU seconds"
+            lines.append(f"- {row['family']}, {row['case']} ({coefficient_text(row)}): {why}\n")
+    return "\n" + "".join(lines) if lines else ""
 
 
 def main() -> None:

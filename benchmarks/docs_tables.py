@@ -13,6 +13,7 @@ import approaches
 import batch
 import burgers_vs_deepxde
 import burgers_vs_jinns
+import certificates
 import cost
 import deepxde_transfer
 import identification
@@ -32,8 +33,9 @@ from pacpde.physics import families as pacpde_families
 from pacpde.reference.exact import gives_exact
 
 README, EVIDENCE = ROOT / "README.md", ROOT / "docs" / "evidence"
-FITS, TRANSFERS, METHODS, IDENTIFICATION = (
-    EVIDENCE / f"{name}.md" for name in ("fits", "transfers", "methods", "identification")
+FITS, TRANSFERS, METHODS, IDENTIFICATION, REFERENCES = (
+    EVIDENCE / f"{name}.md"
+    for name in ("fits", "transfers", "methods", "identification", "references")
 )
 
 
@@ -72,6 +74,7 @@ TABLES: tuple[tuple[Path, str, str, Callable[[Record], str]], ...] = (
     (TRANSFERS, "attempts", "approaches", approaches.attempts_table),
     (METHODS, "tailored", "tailored", tailored.table),
     (TRANSFERS, "ten targets", "ten_targets", ten_targets.table),
+    (REFERENCES, "certificates", "certificates", certificates.table),
     (IDENTIFICATION, "identification", "identification", identification.table),
 )
 

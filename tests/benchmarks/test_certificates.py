@@ -67,9 +67,13 @@ def test_a_certificate_below_the_error_is_a_fault(benchmark: ModuleType) -> None
     refused = good | {"sentence": "no", "case": "alpha lower"}
     for key in ("certified", "error", "checked"):
         del refused[key]
-    table = benchmark.checked_table({"rows": [good, refused]})
-    assert "| heat | 1 of 2 | 1.0e-10 | exact | 0.20 | 2.0 |" in table
-    assert "2 rows; 1 certified, 1 of them judged; 1 refused; 0 took too long; 0 faults" in table
+    slow = {key: refused[key] for key in ("family", "coefficients")} | {"case": "random 1"}
+    rows = [good, refused, slow | {"ended": "time_limit"}]
+    table = benchmark.checked_table({"rows": rows, "limit": 60})
+    assert "| heat | 1 of 3 | 1.0e-10 | exact | 0.20 | 2.0 |" in table
+    assert "3 rows; 1 certified, 1 of them judged; 1 refused; 1 took too long; 0 faults" in table
+    assert "- heat, alpha lower (alpha=0.2): no\n" in table
+    assert "- heat, random 1 (alpha=0.2): no answer after 60 CPU seconds\n" in table
     with pytest.raises(
         SystemExit, match=r"FAULT heat, alpha upper \(alpha=10\): certified to 1.00e"
     ):
