@@ -13,8 +13,7 @@ from pacpde.reference.method_of_lines import MethodOfLines, check_finite
 from pacpde.reference.ode import Effort, Integrated, IntegrationError, integrate
 
 FINEST_RTOL = 1e-13  # of the order of 100 units of roundoff, what the integrators stand
-SLOW = 0.75  # of the exponent with which modes decay, that is not exponential
-TELLING = 1.5  # growth of an axis that tells
+SLOW = 0.85  # of the exponent with which modes decay, that is not exponential
 BELOW = 20.0  # the difference of levels over the tolerance, where finer grids do not end
 LARGEST = 1e100  # value of a solution, whose square is still a number
 FIRST_SIZE = {0: 0, 1: 24, 2: 14}  # nodes an axis, by number of space axes
@@ -101,7 +100,7 @@ class Level:
     def _is_slow(self, axis: str, before: "Level") -> bool:
         """Whether the highest modes of an axis have decayed more slowly than exponentially."""
         growth = self.sizes[axis] / before.sizes[axis]
-        return growth > TELLING and self.tails[axis] > before.tails[axis] ** (SLOW * growth)
+        return self.tails[axis] > before.tails[axis] ** (SLOW * growth)
 
 
 @dataclass(frozen=True)

