@@ -235,6 +235,11 @@ class Network(ABC):
         return slice(0, self.size)
 
     @property
+    def in_windows(self) -> "tuple[tuple[Network, slice], ...]":
+        """The network of each time window and its slice of the flat vector."""
+        return ((self, slice(0, self.size)),)
+
+    @property
     def layers(self) -> tuple[Layer, ...]:
         """Each dense layer's place in the flat vector, from the inputs to the outputs."""
         raise self._lacks("dense layers")

@@ -98,6 +98,10 @@ class TimeWindows(Network):
     def window(self, number: int) -> slice:
         return slice(number * self.inner.size, (number + 1) * self.inner.size)
 
+    @property
+    def in_windows(self) -> tuple[tuple[Network, slice], ...]:
+        return tuple((self.inner, self.window(number)) for number in range(self.count))
+
     def init_weights(self, rng: np.random.Generator, frequency: float | None = None) -> np.ndarray:
         """Random weights [size]: those of every window, see `MLP.init_weights`.
 

@@ -84,7 +84,7 @@ def test_a_fit_in_two_windows_is_the_exact_solution_and_leaves_the_first_alone()
     assert made.held_out == pytest.approx(whole, rel=1e-6)
 
 
-@pytest.mark.parametrize("method", ["warm_start"])
+@pytest.mark.parametrize("method", ["warm_start", "pac"])
 def test_it_is_transferred_and_pac_keeps_the_source(method: str) -> None:
     source = fit(Driven(), reference=None, **TWO)
     result = transfer(
