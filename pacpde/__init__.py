@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         DataFileError,
         ExtrapolationWarning,
         InvalidValueError,
+        MissingConditionWarning,
         MissingPackageError,
         OutputError,
         PacpdeError,
@@ -82,8 +83,9 @@ __version__ = "0.1.0"
 # module → what a user imports from pacpde itself
 _NAMES = {
     "errors": "ChangedFamilyWarning ContradictionWarning DataFileError ExtrapolationWarning "
-    "InvalidValueError MissingPackageError OutputError PacpdeError RenamedWarning SolverError "
-    "TransferWarning UnknownNameError UnreadableError UntrustedCodeError",
+    "InvalidValueError MissingConditionWarning MissingPackageError OutputError PacpdeError "
+    "RenamedWarning SolverError TransferWarning UnknownNameError UnreadableError "
+    "UntrustedCodeError",
     "methods.base": "Method",
     "methods.bias_only": "BiasOnly",
     "methods.bss": "BSS",

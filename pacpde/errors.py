@@ -55,6 +55,10 @@ class ContradictionWarning(UserWarning):
     """Start and edges of a problem contradict each other, or its start is not smooth."""
 
 
+class MissingConditionWarning(UserWarning):
+    """A problem has fewer conditions than its derivatives ask for: it may have many solutions."""
+
+
 class ChangedFamilyWarning(UserWarning):
     """A family's file differs from what something stored was made with, its values do not."""
 

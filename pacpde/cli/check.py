@@ -10,7 +10,7 @@ import typer
 from pacpde.cli import inputs, options
 from pacpde.cli.output import emit, progress_display
 from pacpde.cli.streams import print_note
-from pacpde.errors import ContradictionWarning, InvalidValueError, unknown
+from pacpde.errors import ContradictionWarning, InvalidValueError, MissingConditionWarning, unknown
 from pacpde.methods.check_family import FamilyCheck
 from pacpde.physics import Problem, families
 from pacpde.physics.findings import Finding, Verdict
@@ -87,7 +87,8 @@ def _checked(check: FamilyCheck, json: str | None) -> dict[str, Any]:
     found: list[Finding] = []
     for stage in check.stages:
         with progress_display() as display, warnings.catch_warnings():
-            warnings.simplefilter("ignore", ContradictionWarning)  # a finding says it
+            for said in (ContradictionWarning, MissingConditionWarning):  # by findings
+                warnings.simplefilter("ignore", said)
             fresh = list(stage(display))
         found += fresh
         if json != "-":

@@ -24,6 +24,7 @@ from pacpde.methods.result import MOMENTS, TransferResult
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
+from pacpde.physics.dependence import warn_of_missing_conditions
 from pacpde.physics.problem import Problem
 from pacpde.reference import Reference
 from pacpde.renamed import renamed_keywords
@@ -75,6 +76,8 @@ def fit(
     Warns:
         ContradictionWarning: where start and edges contradict each other; they are then met by
             residuals.
+        MissingConditionWarning: where the problem has fewer conditions than its derivatives ask
+            for.
     """
     check_problem(problem, "problem")
     check_arguments(
@@ -82,6 +85,7 @@ def fit(
         settings=settings,
     )  # fmt: skip
     warn_of_contradictions(problem)
+    warn_of_missing_conditions(problem, stacklevel=6)
     runtime = runtime or Runtime()
     config = config_of_fit(problem, settings, shorthand)
     graded = grading_reference(problem, reference, reference_tolerance)

@@ -5,6 +5,7 @@ coefficient that nothing reads, a field without equation, a pressure that is kno
 constant, a part of the equation that torch cannot differentiate.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from pacpde.errors import PacpdeError
+from pacpde.errors import MissingConditionWarning, PacpdeError
 from pacpde.physics.calls import line_of
 from pacpde.physics.derivatives import ChannelDerivative
 from pacpde.physics.evaluation import random_jet, rows_at, start_at
@@ -45,6 +46,18 @@ def read_coefficients(problem: Problem) -> list[str]:
     """The coefficients that change the equation, the start or the conditions."""
     tried = _Tried(problem)
     return [name for name in problem.declared() if tried.is_read(name)]
+
+
+def warn_of_missing_conditions(problem: Problem, stacklevel: int) -> None:
+    """Say where a problem may have many solutions, before time goes into one of them.
+
+    Warns:
+        MissingConditionWarning: with the field and the ends.
+    """
+    findings = list(_Tried(problem).missing_conditions())
+    if findings:
+        text = " ".join(finding.sentence for finding in findings)
+        warnings.warn(f"{problem}: {text}", MissingConditionWarning, stacklevel=stacklevel + 1)
 
 
 @dataclass(frozen=True)
@@ -143,13 +156,15 @@ class _Tried:
                     for upper in (False, True)
                 }
                 bare = [end for end, count in ends.items() if not count]
+                known = "no condition"
                 if axis.name == "t":
-                    bare = [] if ends["t-"] else ["t-"]
+                    bare = ["t-"] if ends["t-"] < highest and not ends["t+"] else []
+                    known = f"only {ends['t-']} of {highest} conditions" if ends["t-"] else known
                 if bare and (highest > 1 or axis.name == "t"):
                     yield Finding(
                         "conditions",
-                        f"{field} has derivatives of order {highest} in {axis.name} and no "
-                        f"condition at {' and '.join(bare)}: it may have many solutions.",
+                        f"{field} has derivatives of order {highest} in {axis.name} and {known} at "
+                        f"{' and '.join(bare)}: it may have many solutions.",
                         Verdict.DOUBTFUL,
                     )
         if problem.domain.time and not any("t" in name for name in problem.derivatives_read):

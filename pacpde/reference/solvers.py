@@ -4,6 +4,7 @@ from typing import Protocol
 
 from pacpde.errors import SolverError
 from pacpde.physics import Problem
+from pacpde.physics.dependence import warn_of_missing_conditions
 from pacpde.reference.certificate import (
     LOOSEST,
     NoSolutionError,
@@ -55,6 +56,7 @@ class CollocationSolver:
     def solve(
         self, problem: Problem, target: float, accepted: float, progress: Progress
     ) -> Reference:
+        warn_of_missing_conditions(problem, stacklevel=3)
         return solve_by_collocation(problem, target, accepted, progress)
 
 

@@ -1,6 +1,8 @@
 """What a check notices in the equation, its fields, coefficients and conditions."""
 
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -8,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from pacpde import MissingConditionWarning, SolverError, fit
 from pacpde.physics import Axis, Dirichlet, Evolution, Neumann, PointValue, Problem, coefficient
 from pacpde.physics.dependence import dependence, read_coefficients
 from pacpde.physics.findings import Verdict
+from pacpde.reference import solve
 
 
 def _rows(u: Any, d: Any, k: float) -> Any:
@@ -40,7 +44,7 @@ class Stokes(Problem):
         return self.rows_given(u, d, self.k)
 
     def conditions(self) -> Any:
-        return list(self.given)
+        return self.given
 
 
 def varied(**changes: Any) -> Problem:
@@ -102,6 +106,51 @@ def test_missing_conditions_of_a_steady_problem_are_doubtful() -> None:
     sentences = wrong(varied(given=(*held, Stokes.given[1])), Verdict.DOUBTFUL)
     assert len(sentences) == 2
     assert sentences[0].startswith("v has derivatives of order 2 in y and no condition at y+:")
+
+
+@dataclass(frozen=True)
+class Rod(Problem):
+    """u_ttxx = 0: two conditions at the start and one at each end make it one."""
+
+    given: ClassVar[list[Any]] = []
+
+    name = "test_rod"
+    axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
+
+    def residual(self, u: Any, d: Any) -> Any:
+        return d(u, "ttxx") - u
+
+    def conditions(self) -> Any:
+        return list(self.given)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentences"),
+    [
+        ([Dirichlet("t-", 1.0), Neumann("t-", 0.0), Dirichlet("x", 1.0)], []),
+        ([Dirichlet("t-", 1.0), Dirichlet("x", 1.0)],
+         ["order 2 in t and only 1 of 2 conditions at t-"]),
+        ([Dirichlet("t-", 1.0), Neumann("t-", 0.0)],
+         ["order 2 in x and no condition at x- and x+"]),
+        ([Dirichlet("x", 1.0)], ["order 2 in t and no condition at t-"]),
+    ],
+)  # fmt: skip
+def test_fits_and_references_warn_of_missing_conditions(
+    monkeypatch: pytest.MonkeyPatch, given: list[Any], sentences: list[str]
+) -> None:
+    monkeypatch.setattr(Rod, "given", given)
+    problem = Rod()
+    for run in (
+        lambda: fit(problem, width=3, depth=1, points=10, steps=1),
+        lambda: solve(problem),
+    ):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            with suppress(SolverError):
+                run()
+        said = [str(one.message) for one in caught if one.category is MissingConditionWarning]
+        assert len(said) == len(sentences)
+        assert all(part in text for text, part in zip(said, sentences, strict=True))
 
 
 @dataclass(frozen=True)
