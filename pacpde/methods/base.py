@@ -19,7 +19,7 @@ from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import generator
 from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
-from pacpde.training.restarts import ENDED_WELL, best_of, joined_fits, restarts
+from pacpde.training.restarts import best_of, is_enough, joined_fits, restarts
 from pacpde.training.schedule import Phase
 from pacpde.training.trainer import FitResult, Trainer
 
@@ -269,7 +269,7 @@ def train_from_scratch(
     stage: str = "train",
     budget: int = 0,
 ) -> Steps[tuple[Surrogate, FitResult]]:
-    """Fit a network from random weights; where that does not converge, again, see `restarts`.
+    """Fit a network from random weights; where that falls short, again, see `restarts`.
 
     Args:
         network: None for the one of the settings, of which a restart may take a larger one.
@@ -297,7 +297,7 @@ def train_from_scratch(
     fit = yield from steps_of(Trainer(blank, config, seed, callbacks).fit)(task, phases, stage)
     tries = [(blank, task, fit)]
     for again in restarts(task, config, stage, chosen=network is not None):
-        if tries[-1][-1].outcome in ENDED_WELL:
+        if is_enough([fit for *_, fit in tries]):
             break
         phases = again.config.phases.cold_start(again.task)
         blank = start(again.config, again.task, phases, again.stage)

@@ -48,7 +48,8 @@ class TrainingConfig:
             half for its normal matrix with factor; a fit that needs more forms no matrix. Refused
             beside an optimiser that is an object with a memory of its own.
         restarts: how often a fit from random weights begins again where it did not converge, in
-            shorter time windows each time; the best try counts. A network of default size is then
+            shorter time windows each time, and once where its estimated error is above 1e-3; the
+            best try counts. A network of default size is then
             replaced by a larger one, with more points, or by one of time windows. Fits of fewer
             steps than the default, with a schedule of their own, or without a time are not
             restarted.

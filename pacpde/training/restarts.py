@@ -30,6 +30,7 @@ WIDTH, DEPTH = 30, 4  # of the network of a restart, in place of one of default 
 MORE_POINTS = 2  # times as many points for it
 WINDOW_TOLERANCE = 0.1  # of the fit's own, at which a window counts as solved
 ENDED_WELL = (Outcome.CONVERGED, Outcome.DEVICE_LOST)
+ACCURATE = 1e-3  # estimated error; one that converged with a larger one begins again once
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,15 @@ def restarts(
             restarts=TrainingConfig.restarts,
         )  # fmt: skip
         yield Restart(shorter, own, name)
+
+
+def is_enough(fits: Sequence[FitResult]) -> bool:
+    """Whether a fit and the tries after it need no further one."""
+    if not any(fit.outcome in ENDED_WELL for fit in fits):
+        return False
+    assessment = fits[0].assessment
+    estimate = assessment.error_estimate if assessment else None
+    return len(fits) > 1 or estimate is None or estimate <= ACCURATE
 
 
 def windowed_phases(

@@ -4,20 +4,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.integrate import solve_ivp
 
 from pacpde import Outcome, fit
 from pacpde.errors import InvalidValueError
 from pacpde.methods.allocation import allocate_source
 from pacpde.networks import TimeWindows
+from pacpde.networks.assessment import Assessment
 from pacpde.pac import prune
 from pacpde.physics.numbers import relative_l2
-from pacpde.problems import SIR, Heat, KdV, Pendulum, Wave
+from pacpde.problems import SIR, Heat, KdV, Pendulum, Wave, WaveModes
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
 from pacpde.training.config import TrainingConfig
-from pacpde.training.restarts import HARMONICS, WINDOWS, restarts
+from pacpde.training.restarts import HARMONICS, WINDOWS, best_of, is_enough, restarts
 from pacpde.training.schedule import StandardSchedule
+from pacpde.training.trainer import FitResult
 
 SMALL: dict[str, Any] = {"width": 12, "depth": 2, "points": 80}
 
@@ -129,3 +132,27 @@ def test_a_transfer_takes_as_many_points_as_its_source() -> None:
     assert TrainingConfig.after(source, Heat(alpha=0.3), points=50).points == 50
     few = fit(Heat(alpha=0.4), width=4, depth=1, points=40, steps=1)
     assert TrainingConfig.after(few, Heat(alpha=0.3)).points == 1000
+
+
+def test_one_that_converged_with_a_large_error_begins_again_once() -> None:
+    def ended(outcome: Outcome, estimate: float | None) -> FitResult:
+        about = Assessment(1e-5, estimate)
+        return FitResult(torch.zeros(1), outcome, 1e-5, 1, 1, 0.0, (), about)
+
+    good, poor = ended(Outcome.CONVERGED, 9e-4), ended(Outcome.CONVERGED, 4e-3)
+    failed, unknown = ended(Outcome.NOT_CONVERGED, 1.0), ended(Outcome.CONVERGED, None)
+    for fits in ([good], [unknown], [poor, failed], [poor, poor], [failed, poor]):
+        assert is_enough(fits)
+    for fits in ([poor], [failed], [failed, failed]):
+        assert not is_enough(fits)
+    assert best_of([poor, failed]) == 0 and best_of([poor, good]) == 1
+
+
+@pytest.mark.slow
+def test_high_modes_of_a_wave_are_found_by_the_restart() -> None:
+    """The whole span at once converges with an error of 4e-3."""
+    made = fit(WaveModes())
+    t, x = (axis.grid(101) for axis in WaveModes().domain.axes)
+    exact = WaveModes().exact(t[:, None], x[None])[0]
+    assert made.outcome == Outcome.CONVERGED
+    assert relative_l2(made(t[:, None], x[None]), exact) < 1e-4
