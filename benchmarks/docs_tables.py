@@ -16,6 +16,7 @@ import burgers_vs_jinns
 import certificates
 import cost
 import deepxde_transfer
+import families
 import identification
 import methods_table
 import optimisers
@@ -64,6 +65,7 @@ TABLES: tuple[tuple[Path, str, str, Callable[[Record], str]], ...] = (
     (FITS, "batch", "batch", batch.table),
     (FITS, "batch on a GPU", "batch_gpu", batch.table),
     (FITS, "random problems", "random_problems", random_problems.table),
+    (FITS, "from nothing", "from_nothing", families.fits_table),
     (FITS, "optimisers", "optimisers", optimisers.table),
     (FITS, "phases", "phases", phases.table),
     (TRANSFERS, "transfers", "transfers", transfers.table),

@@ -288,6 +288,26 @@ def table(record: Record) -> str:
     return markdown(head, lines) + _summary(record, names)
 
 
+def fits_table(record: Record) -> str:
+    """A line a problem: fits from random weights over the seeds, and the errors of their judges."""
+    lines = []
+    for name in sorted({row["family"] for row in record["rows"]}):
+        rows = [row for row in record["rows"] if row["family"] == name]
+        ends = [end for row in rows for end in row.get("ends", ()) if end["what"] == "fit"]
+        errors = [end["error"] for end in ends if end.get("error") is not None]
+        ended = {row["ended"] for row in rows if "ended" in row}
+        if not errors:
+            lines.append([name, "–", "–", "–", ", ".join(sorted(ended))])
+            continue
+        outcomes = ", ".join(sorted({end["outcome"] for end in ends} | ended))
+        floor = number(max(end["floor"] for end in ends)) if ends[0]["floor"] else "exact"
+        middle, worst = number(statistics.median(errors)), number(max(errors))
+        seconds = _seconds([end["cpu_seconds"] for end in ends])
+        lines.append([name, f"{middle}, {worst} ({len(errors)})", floor, seconds, outcomes])
+    head = ["problem", "error: median, largest (seeds)", "judged to", "CPU s", "outcome"]
+    return markdown(head, lines)
+
+
 def transfers_made(record: Record) -> bool:
     """Whether a record has more than references and fits."""
     return any(end["what"] in METHODS for row in record["rows"] for end in row.get("ends", ()))
