@@ -22,7 +22,16 @@ from math import log10
 from typing import Any
 
 import numpy as np
-from common import Benchmark, Record, Run, earlier_record, load_average, markdown, number
+from common import (
+    Benchmark,
+    Record,
+    Run,
+    earlier_record,
+    load_average,
+    markdown,
+    number,
+    without_faults,
+)
 from limited import Tell, messages_of
 
 from pacpde.errors import PacpdeError
@@ -141,10 +150,7 @@ def coefficient_text(row: Run) -> str:
 
 def checked_table(record: Record) -> str:
     """The table; a fault ends with exit status 1."""
-    wrong = [f"FAULT {fault}" for fault in faults(record)]
-    if wrong:
-        raise SystemExit("\n".join([*wrong, table(record)]))
-    return table(record)
+    return without_faults(table(record), faults(record))
 
 
 def table(record: Record) -> str:

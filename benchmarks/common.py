@@ -133,6 +133,13 @@ def joined(files: Sequence[Path], key: str = "runs") -> Record:
     return {**parts[0], key: [run for part in parts for run in part[key]]}
 
 
+def without_faults(table: str, faults: Sequence[str]) -> str:
+    """The table to print; faults end with exit status 1, and stand before it."""
+    if faults:
+        raise SystemExit("\n".join([*(f"FAULT {fault}" for fault in faults), table]))
+    return table
+
+
 def read_record(name: str) -> Record:
     """A record of benchmarks/results."""
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))

@@ -25,7 +25,17 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import numpy as np
-from common import RESULTS, Benchmark, Record, Run, earlier_record, load_average, markdown, number
+from common import (
+    RESULTS,
+    Benchmark,
+    Record,
+    Run,
+    earlier_record,
+    load_average,
+    markdown,
+    number,
+    without_faults,
+)
 from limited import Tell, messages_of
 
 from pacpde import fit, transfer
@@ -261,10 +271,7 @@ def faults(record: Record) -> list[str]:
 
 def checked_table(record: Record) -> str:
     """The table; a fault ends with exit status 1."""
-    wrong = [f"FAULT {fault}" for fault in faults(record)]
-    if wrong:
-        raise SystemExit("\n".join([*wrong, table(record)]))
-    return table(record)
+    return without_faults(table(record), faults(record))
 
 
 def table(record: Record) -> str:
