@@ -57,26 +57,14 @@ def restarts(
     """
     if config.schedule is not None or config.steps < TrainingConfig.steps:
         return
+    growing = [_growing(task, config, windows) for windows in WINDOWS]
     divided = None if chosen else _in_time_windows(task, config)
-    order: list[int | Restart] = list(WINDOWS)
+    order = growing
     if divided is not None:
-        order = [*WINDOWS[:2], divided] if task.problem.domain.space else [divided, *WINDOWS[:2]]
-    for number, windows in enumerate(order[: config.restarts], start=1):
-        name = f"{stage}.restart_{number}"
-        if isinstance(windows, Restart):
-            yield replace(windows, stage=name)
-            continue
-        shorter = task.in_time_windows(windows)
-        if shorter is None:
-            continue
-        larger = _larger(config)
-        schedule = larger.standard_schedule(windows, WINDOW_TOLERANCE * config.tolerance)
-        own = replace(
-            larger, schedule=schedule,
-            points=TrainingConfig.points, steps=TrainingConfig.steps,  # the schedule has its own
-            restarts=TrainingConfig.restarts,
-        )  # fmt: skip
-        yield Restart(shorter, own, name)
+        order = [*growing[:2], divided] if task.problem.domain.space else [divided, *growing[:2]]
+    for number, again in enumerate(order[: config.restarts], start=1):
+        if again is not None:
+            yield replace(again, stage=f"{stage}.restart_{number}")
 
 
 def is_enough(fits: Sequence[FitResult]) -> bool:
@@ -94,6 +82,21 @@ def windowed_phases(
     """The first of these tries for weights that are given, in their own ansatz: (stage, phases)."""
     for again in islice(restarts(task, config, stage, chosen=True), 1):
         yield again.stage, again.config.phases.cold_start(task)
+
+
+def _growing(task: Task, config: TrainingConfig, windows: int) -> Restart | None:
+    """One network on a time span that grows in so many pieces; None where there is no time."""
+    shorter = task.in_time_windows(windows)
+    if shorter is None:
+        return None
+    larger = _larger(config)
+    own = replace(
+        larger,
+        schedule=larger.standard_schedule(windows, WINDOW_TOLERANCE * config.tolerance),
+        points=TrainingConfig.points, steps=TrainingConfig.steps,  # the schedule has its own
+        restarts=TrainingConfig.restarts,
+    )  # fmt: skip
+    return Restart(shorter, own, "growing")
 
 
 def _in_time_windows(task: Task, config: TrainingConfig) -> Restart | None:
