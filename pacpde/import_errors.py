@@ -1,11 +1,16 @@
-"""What the import of somebody's Python file raised, as one sentence with the line in that file."""
+"""What somebody's Python file raised, as one sentence with the line in that file."""
 
+import re
+import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from difflib import get_close_matches
 from pathlib import Path
 
-from pacpde.errors import DataFileError, PacpdeError
+from pacpde.errors import DataFileError, PacpdeError, unknown
+
+WANTED = re.compile(r"cannot import name '(\w+)'")  # an ImportError has no attribute for it
 
 
 @contextmanager
@@ -48,9 +53,45 @@ def import_errors(what: str, file: Path | None = None) -> Iterator[None]:
                 "it, or install both as a package."
             ) from error
         where = _at_line(file, error)
+        absent = _absent_name(error)
+        if absent is not None:
+            raise DataFileError(f"{what}{where}: {absent}") from error
         raise DataFileError(
             f"{what}{where and f'{where},'} failed on import with {type(error).__name__}: {error}"
+            f"{near_names(error)}"
         ) from error
+
+
+def near_names(error: BaseException) -> str:
+    """What a misspelt name in somebody's code may have meant, as "; did you mean self.nu?".
+
+    Coefficients of a problem come first. "" for other errors, and where nothing is near.
+    """
+    if not isinstance(error, AttributeError | NameError) or not error.name:
+        return ""
+    if isinstance(error, AttributeError):
+        owner, known, before = error.obj, dir(error.obj), ""
+    else:
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        owner, known = frame.f_locals.get("self"), [*frame.f_locals, *frame.f_globals]
+        before = "self."
+    coefficients = getattr(owner, "coefficients", None)
+    own = list(coefficients) if isinstance(coefficients, Mapping) else []
+    for names, prefix in ((own, before), (known, "")):
+        near = get_close_matches(error.name, names, n=1)
+        if near:
+            return f"; did you mean {prefix}{near[0]}?"
+    return f"; the coefficients are {', '.join(before + name for name in own)}" if own else ""
+
+
+def _absent_name(error: Exception) -> str | None:
+    """A sentence on a name that a module does not have; None for other errors."""
+    wanted = WANTED.match(str(error)) if isinstance(error, ImportError) else None
+    module = sys.modules.get(getattr(error, "name", None) or "")
+    if wanted is None or module is None:
+        return None
+    public = [name for name in dir(module) if not name.startswith("_")]
+    return str(unknown(f"name in {module.__name__}", wanted[1], getattr(module, "__all__", public)))
 
 
 def _at_line(file: Path | None, error: BaseException) -> str:

@@ -20,6 +20,7 @@ from pacpde.renamed import renamed_names
 
 T = TypeVar("T")
 
+PLUGIN = "name the file of its class with --plugin (in Python: pacpde.plugins.load_plugin)"
 registries: "list[Registry[Any]]" = []
 __getattr__ = renamed_names(__name__, load_plugin="pacpde.plugins.load_plugin")
 
@@ -114,7 +115,8 @@ class Registry(Generic[T]):
         """The thing called `name`; an unknown name lists the near ones."""
         self._discover()
         if not isinstance(name, str) or name not in self._items:
-            raise unknown(self.kind, name, self._items)
+            error = unknown(self.kind, name, self._items)
+            raise type(error)(f"{str(error).rstrip('.')}; for one of your own, {PLUGIN}.")
         return self._items[name]
 
     def names(self) -> list[str]:

@@ -6,6 +6,7 @@ import traceback
 from pathlib import Path
 
 from pacpde.errors import PacpdeError
+from pacpde.import_errors import near_names
 from pacpde.plugins import plugins
 
 HERE = Path(__file__).resolve().parents[1]
@@ -93,7 +94,8 @@ def _hint(error: BaseException) -> str:
     if "is ambiguous" in str(error):  # an array as a condition of `if`
         return "; functions take many points at once: write a switch as (t > 0.5) * 1.0."
     if not OTHER_KIND.search(str(error)):
-        return "."
+        near = near_names(error)
+        return near if near.endswith("?") else f"{near}."
     return (
         "; physics runs on arrays and on tensors: take sin, exp, ... from "
         "pacpde.physics.elementary, not from math, numpy or torch."

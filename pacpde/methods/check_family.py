@@ -21,7 +21,7 @@ from pacpde.physics.dependence import dependence, read_coefficients
 from pacpde.physics.description import condition_words, description
 from pacpde.physics.evaluation import exact_at
 from pacpde.physics.exact_solution import exact_solution
-from pacpde.physics.findings import Finding, Verdict
+from pacpde.physics.findings import Finding, Verdict, sentence_case
 from pacpde.physics.numbers import relative_l2
 from pacpde.physics.problem import Problem
 from pacpde.physics.start_sizes import start_sizes
@@ -159,7 +159,7 @@ class FamilyCheck:
         remark = AGAIN if config.restarts and config.steps < TrainingConfig.steps else ""
         yield _ended(self.problem, "fit", "A fit from random weights", numbers, remark)
         for note in about.notes if about else ():
-            yield Finding("fit", f"{note[0].upper()}{note[1:]}.", Verdict.DOUBTFUL)
+            yield Finding("fit", f"{sentence_case(note)}.", Verdict.DOUBTFUL)
 
     def transfers_found(self, progress: Progress | None = None) -> Iterator[Finding]:
         """How transfers to a nearby coefficient end."""

@@ -12,7 +12,7 @@ from torch import nn
 from pacpde.errors import InvalidValueError, PacpdeError, short, unknown
 from pacpde.expressions import evaluate, named_options
 from pacpde.networks.batch import Ansatz
-from pacpde.networks.kinds import PLUGIN, describe
+from pacpde.networks.kinds import describe
 from pacpde.networks.protocol import Network, networks
 from pacpde.physics.problem import Problem
 
@@ -104,9 +104,6 @@ def describe_choice(choice: Choice) -> dict[str, Any] | str:
 
 def _named(kind: str, options: dict[str, Any]) -> Choice:
     """The network of a description; what makes it where it has no inputs and outputs."""
-    if kind not in networks.names():
-        error = unknown("network", kind, networks.names())
-        raise type(error)(f"{str(error).rstrip('.')}; for one of your own, {PLUGIN}.")
     known = inspect.signature(networks.get(kind)).parameters
     for name in options:
         if name not in known:

@@ -20,10 +20,9 @@ from pacpde.networks.mlp import MLP
 from pacpde.networks.protocol import Network, networks
 from pacpde.networks.time_windows import TimeWindows as TimeWindows  # registers it
 from pacpde.physics.fingerprint import same_values
-from pacpde.registry import is_own, same_definition
+from pacpde.registry import PLUGIN, is_own, same_definition
 
 POINTS = 16  # at which the outputs of a stored network are compared
-PLUGIN = "name the file of its class with --plugin (in Python: pacpde.plugins.load_plugin)"
 
 
 def describe(network: Network) -> dict[str, Any]:
@@ -125,10 +124,8 @@ def from_json(about: Mapping[str, Any], weights: torch.Tensor) -> Network:
         network = kind.from_settings(settings)
         alike = _are_same(_values(network, weights), about["network_values"])
     except UnknownNameError as error:
-        reason = str(error).rstrip(".")
         raise DataFileError(
-            f"the network of the surrogate is a {kind.name!r} with an {reason}; for one of your "
-            f"own, {PLUGIN}."
+            f"the network of the surrogate is a {kind.name!r} with an {error}"
         ) from error
     except PacpdeError:
         raise

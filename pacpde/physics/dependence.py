@@ -17,7 +17,7 @@ from pacpde.errors import MissingConditionWarning, PacpdeError
 from pacpde.physics.calls import line_of
 from pacpde.physics.derivatives import ChannelDerivative
 from pacpde.physics.evaluation import random_jet, rows_at, start_at
-from pacpde.physics.findings import Finding, Verdict
+from pacpde.physics.findings import Finding, Verdict, sentence_case
 from pacpde.physics.problem import Problem
 from pacpde.runtime import gradients
 
@@ -106,7 +106,7 @@ class _Tried:
         if self.problem.n_rows < len(names):
             yield Finding(
                 "equation",
-                f"{self.place.capitalize()} gives {self.problem.n_rows} rows for the "
+                f"{sentence_case(self.place)} gives {self.problem.n_rows} rows for the "
                 f"{len(names)} fields {', '.join(names)}: give at least one a field.",
                 Verdict.WRONG,
             )
@@ -170,8 +170,8 @@ class _Tried:
         if problem.domain.time and not any("t" in name for name in problem.derivatives_read):
             yield Finding(
                 "equation",
-                f"{self.place.capitalize()} reads no derivative in t, so that each time is solved "
-                'by itself: add d(u, "t"), or leave out the axis t.',
+                f"{sentence_case(self.place)} reads no derivative in t, so that each time is "
+                'solved by itself: add d(u, "t"), or leave out the axis t.',
                 Verdict.DOUBTFUL,
             )
 

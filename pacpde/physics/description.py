@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pacpde.errors import named_numbers
 from pacpde.physics.boundary import Boundary, EdgeCondition
-from pacpde.physics.findings import Finding, Verdict
+from pacpde.physics.findings import Finding, Verdict, sentence_case
 
 if TYPE_CHECKING:
     from pacpde.physics.problem import Problem
@@ -33,7 +33,7 @@ def description(problem: "Problem") -> Iterator[Finding]:
         )
     for feature in problem.narrow_features:
         yield Finding(
-            "narrow", f"{str(feature).capitalize()}: points may miss it.", Verdict.DOUBTFUL
+            "narrow", f"{sentence_case(str(feature))}: points may miss it.", Verdict.DOUBTFUL
         )
 
 

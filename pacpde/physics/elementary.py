@@ -1,12 +1,18 @@
 """Elementary functions that take a numpy array, a torch tensor or a number, and return its kind.
 
-A problem written with these runs unchanged in scipy and under automatic differentiation.
+A problem written with these runs unchanged in scipy and under automatic differentiation. The number
+`pi` is here too.
 """
 
+from math import pi
 from typing import Any
 
 import numpy as np
 import torch
+
+__all__ = [
+    "arctan", "cos", "cosh", "exp", "log", "pi", "sin", "sinh", "sqrt", "stacked", "tanh",
+]  # fmt: skip
 
 Array = Any  # numpy array, torch tensor or number: physics is written for all three
 

@@ -15,7 +15,7 @@ from numpy.polynomial import chebyshev
 from pacpde.errors import named_numbers
 from pacpde.physics.calls import line_of
 from pacpde.physics.evaluation import exact_at, rows_at
-from pacpde.physics.findings import Finding, Verdict
+from pacpde.physics.findings import Finding, Verdict, sentence_case
 from pacpde.physics.problem import Problem
 
 POINTS = 64
@@ -54,7 +54,7 @@ def _finding(sentence: str, share: float) -> Finding:
     wrong = not share <= LIMIT
     remedy = ": correct it, or the equation" if wrong else ""
     verdict = Verdict.WRONG if wrong else Verdict.FOUND
-    return Finding("exact", f"{sentence[0].upper()}{sentence[1:]}{remedy}.", verdict)
+    return Finding("exact", f"{sentence_case(sentence)}{remedy}.", verdict)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,11 @@ class Verdict(StrEnum):
     WRONG = "wrong"
 
 
+def sentence_case(text: str) -> str:
+    """The text with its first letter as a capital, and all others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that a check found.

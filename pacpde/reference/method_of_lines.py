@@ -31,6 +31,12 @@ class MethodOfLines:
             raise SolverError(
                 f"{problem} has values at points, which no solver of evolutions takes."
             )
+        for name in problem.derivatives_read:
+            if name.count("t") >= problem.order:
+                raise SolverError(
+                    f"the rhs of {problem} reads the mixed derivative {name}, which no solver of "
+                    "evolutions takes: write the equation as a Problem, whose `residual` may."
+                )
         self.problem = problem
         self.space = space
         time = problem.domain.axes[0]

@@ -132,8 +132,8 @@ def _scale_notes(problem: Problem, sizes: torch.Tensor) -> list[str]:
     for name, scale, size in zip(problem.fields, problem.scales, sizes.tolist(), strict=True):
         if size > SCALE_RATIO * scale or 0 < size < scale / SCALE_RATIO:
             notes.append(
-                f"{name} has the size {size:.1e} here and is measured in {scale:g}: if that is its "
-                "size, and not that of a fit that failed, declare it in `scales` of the family "
-                f"{problem.name}"
+                f"the field {name} has the size {size:.1e} here and is measured in {scale:g}: if "
+                "that is its size, and not that of a fit that failed, declare it in `scales` of "
+                f"the family {problem.name}"
             )
     return notes

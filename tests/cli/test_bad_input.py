@@ -11,7 +11,10 @@ from pacpde.cli import main
 COMPARE = ("compare", "heat", "-o", "out", "--source", "alpha=0.4", "--target")
 
 BAD = {
-    "unknown family": (("solve", "burger", "nu=0.1", "-o", "x.h5"), "burgers"),
+    "unknown family": (
+        ("solve", "burger", "nu=0.1", "-o", "x.h5"),
+        "did you mean burgers or burgers2d?; for one of your own, name the file of its class with",
+    ),
     "unknown command": (("slove", "burgers", "-o", "x.h5"), "slove"),
     "unknown coefficient": (("solve", "burgers", "mu=0.1", "-o", "x.h5"), "nu"),
     "no equals sign": (("solve", "burgers", "0.1", "-o", "x.h5"), "name=value"),

@@ -86,6 +86,23 @@ MISTAKES = {
         RATES, 'd(u, "xx") / (self.k - 0.1)', 1, ["! At k = 0.1, within its bounds"]),
     "another exact solution": (
         "exp(-self.k", "exp(-1.1 * self.k", 1, ["! Exact (line 22) leaves a residual of"]),
+    "a misspelt coefficient": (
+        RATES, 'self.kk * d(u, "xx")', 2, ["line 17", "no attribute 'kk'; did you mean k?"]),
+    "a coefficient of another name": (
+        RATES, 'self.nu * d(u, "xx")', 2, ["no attribute 'nu'; the coefficients are k."]),
+    "a misspelt coefficient without self": (
+        RATES, 'kk * d(u, "xx")', 2, ["name 'kk' is not defined; did you mean self.k?"]),
+    "a misspelt function": (START, "return sinn(pi * x)\n", 2, ["line 20", "did you mean sin?"]),
+    "a misspelt condition": (
+        CONDITION, 'Dirichle("x", 0.0)', 2, ["line 14", "did you mean Dirichlet?"]),
+    "a function that is not there": (
+        "import exp, sin", "import exp, sec, sin", 2,
+        ["plugin 'rod.py', line 5: unknown name in pacpde.physics.elementary 'sec': choose from"]),
+    "a misspelt import": (
+        "Dirichlet, Evolution", "Dirichlet, Evoluton", 2,
+        ["line 4: unknown name in pacpde.physics 'Evoluton': did you mean Evolution?"]),
+    "a misspelt base": (
+        "Rod(Evolution)", "Rod(Evoluton)", 2, ["line 8", "did you mean Evolution?"]),
     "an exact solution of two fields": (
         "* t))[None]", "* t))[None].repeat(2, 0)", 2, ["line 22", "one array a field, stacked"]),
 }  # fmt: skip
@@ -104,6 +121,12 @@ def test_a_mistake_of_a_new_user_is_said_in_a_sentence(
     for word in words:
         assert word in said
     assert "Traceback" not in called.err
+
+
+def test_pi_comes_with_the_functions(call: Call) -> None:
+    text = FAMILY.replace("from math import pi\n", "").replace("import exp", "import pi, exp")
+    Path("rod.py").write_text(text)
+    assert call("check", "rod.py", "--no-fit").status == 0
 
 
 def test_a_sound_family_is_described(call: Call) -> None:

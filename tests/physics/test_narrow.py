@@ -10,6 +10,7 @@ import pytest
 from pacpde import fit
 from pacpde.errors import SolverError
 from pacpde.physics import Axis, Dirichlet, Evolution, Problem
+from pacpde.physics.description import description
 from pacpde.physics.elementary import cos, exp, sin
 from pacpde.physics.narrow import RIGHT_HAND_SIDE, START
 from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, HeatModes, Lorenz
@@ -48,6 +49,13 @@ def spark(width: float, names: str, content: float = 0.3) -> Callable[..., Any]:
         return content / (pi**0.5 * width) ** len(names) * exp(-far / width**2)
 
     return source
+
+
+def test_a_sentence_keeps_the_names_of_axes() -> None:
+    source = spark(1e-3, "tx")
+    made = problem(lambda t, X: source(t=t, x=X), lambda X: sin(pi * X), space="X")
+    (sentence,) = (one.sentence for one in description(made) if one.about == "narrow")
+    assert sentence.startswith("Near t = 0.7331, X = 0.2713 the right-hand side")
 
 
 @pytest.mark.parametrize(

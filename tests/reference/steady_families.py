@@ -15,7 +15,7 @@ from pacpde.physics import (
     Robin,
     coefficient,
 )
-from pacpde.physics.elementary import cos, exp, sin
+from pacpde.physics.elementary import cos, cosh, exp, sin
 
 SQUARE = (Axis("x", 0.0, 1.0), Axis("y", 0.0, 1.0))
 
@@ -362,3 +362,24 @@ class Cavity(Kovasznay):
 
     def exact(self, x, y):
         return None
+
+
+@dataclass(frozen=True)
+class BenjaminBonaMahony(Problem):
+    """u_t + u_x + u u_x = u_xxt: a solitary wave of the speed c, whose u_t stands in two terms."""
+
+    name = "test_benjamin_bona_mahony"
+    axes = (Axis("t", 0.0, 1.0), Axis("x", -4.0, 6.0))
+    c: float = coefficient(1.5, lower=1.2, upper=3.0, meaning="speed")
+
+    def wave(self, t, x):
+        return 3 * (self.c - 1) / cosh(0.5 * (1 - 1 / self.c) ** 0.5 * (x - self.c * t)) ** 2
+
+    def residual(self, u, d):
+        return d(u, "t") + d(u, "x") + u * d(u, "x") - d(u, "xxt")
+
+    def conditions(self):
+        return [Dirichlet("t-", lambda x: self.wave(0.0, x)), Dirichlet("x", self.wave)]
+
+    def exact(self, t, x):
+        return self.wave(t, x)[None]

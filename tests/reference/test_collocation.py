@@ -37,6 +37,7 @@ def error_of(reference: Reference) -> float:
         ("Channel", {}),
         ("Advection", {}),
         ("Flux", {}),
+        ("BenjaminBonaMahony", {}),
     ],
 )
 def test_a_problem_without_evolution_meets_its_exact_solution(

@@ -42,6 +42,15 @@ def diffusion(self, u, d):
     return d(u, "xx")
 
 
+def test_a_mixed_derivative_in_a_rhs_is_refused_with_advice(
+    family: Callable[..., Problem],
+) -> None:
+    with pytest.raises(
+        SolverError, match=r"mixed derivative txx, .*as a Problem, whose `residual`"
+    ):
+        solve(family(lambda self, u, d: d(u, "xxt") - d(u, "x")))
+
+
 @pytest.mark.parametrize(
     ("rhs", "initial", "told"),
     [

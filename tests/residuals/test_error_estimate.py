@@ -265,7 +265,8 @@ def test_a_scale_that_is_far_off_is_noticed() -> None:
     made = fit(SlowUnscaled(), **FEW)
     assert made.outcome != "converged"
     assert made.assessment is not None
-    assert any("`scales`" in note for note in made.assessment.notes)
+    (note,) = (note for note in made.assessment.notes if "`scales`" in note)
+    assert note.startswith("the field u has the size")  # a capital U would be another name
 
 
 def test_a_small_residual_that_grows_is_not_convergence() -> None:
