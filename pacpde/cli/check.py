@@ -9,7 +9,7 @@ import typer
 
 from pacpde.cli import inputs, options
 from pacpde.cli.output import emit, progress_display
-from pacpde.cli.streams import print_note
+from pacpde.cli.streams import print_note, print_stderr
 from pacpde.errors import ContradictionWarning, InvalidValueError, MissingConditionWarning, unknown
 from pacpde.methods.check_family import FamilyCheck
 from pacpde.physics import Problem, families
@@ -60,7 +60,8 @@ def check(
         fit.check(dict.fromkeys(fit.settings, "nothing is fitted"))
     for problem in problems:
         fit.check(unused_in_fits(TrainingConfig.of(problem, **fit.settings)))
-    found = [_checked(FamilyCheck(one, fit.settings, seed, fits), result.json) for one in problems]
+    checks = [FamilyCheck(one, fit.settings, seed, fits, print_stderr) for one in problems]
+    found = [_checked(one, result.json) for one in checks]
     result.emit({"families": found, "passed": all(one["passed"] for one in found)})
     wrong = sum(not one["passed"] for one in found)
     if wrong:

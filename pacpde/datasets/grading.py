@@ -79,9 +79,7 @@ def grading_reference(
         return _of_file(reference, problem, log)
     target = default_tolerance(problem) if tolerance is None else tolerance
     try:
-        best = reference_for(
-            problem, tolerance=target, loosest=LOOSEST, progress=_after(PATIENCE, log)
-        )
+        best = reference_for(problem, tolerance=target, loosest=LOOSEST, progress=patiently(log))
     except SolverError as error:
         log(f"{error} Nothing is graded on {problem}: its errors will not be known.")
         return None
@@ -199,12 +197,12 @@ def _file_hash(file: Path) -> str:
         ) from error
 
 
-def _after(seconds: float, log: Log) -> Log:
-    """Passes on what is said later than that."""
+def patiently(log: Log) -> Log:
+    """Passes on what is said after `PATIENCE`."""
     began = time.monotonic()
 
     def later(sentence: str) -> None:
-        if time.monotonic() - began > seconds:
+        if time.monotonic() - began > PATIENCE:
             log(sentence)
 
     return later

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pacpde.datasets import reference_for
-from pacpde.datasets.grading import References
+from pacpde.datasets.grading import Log, References, patiently
 from pacpde.errors import PacpdeError
 from pacpde.methods.grading import errors_of
 from pacpde.methods.transfer import fit, transfer
@@ -18,7 +18,7 @@ from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.boundary import Boundary
 from pacpde.physics.dependence import dependence, read_coefficients
-from pacpde.physics.description import condition_words, description
+from pacpde.physics.description import condition_words, description, nearby
 from pacpde.physics.evaluation import exact_at
 from pacpde.physics.exact_solution import exact_solution
 from pacpde.physics.findings import Finding, Verdict, sentence_case
@@ -32,7 +32,6 @@ from pacpde.training.callbacks import Progress
 from pacpde.training.config import TrainingConfig, unused_beside
 
 SHORT = {"points": 500, "steps": 30}  # settings of a short fit, where the family's recipe has none
-STEP = 0.1  # relative change of the coefficient of the transfer
 METHODS = ("warm_start", "pac")
 ERROR_LIMIT = 1e-2  # a converged fit with a larger true error is wrong without a word
 GRADED = 4096  # points at which an exact solution grades
@@ -62,6 +61,7 @@ class FamilyCheck:
         settings: of the fits; where neither these nor the family say so, short ones.
         seed: of the fits.
         fits: whether to try a reference, a fit and transfers, not the equation alone.
+        log: called with a sentence after every level of a reference that takes long.
 
     Example:
         >>> check = FamilyCheck(Heat(), fits=False)
@@ -72,6 +72,7 @@ class FamilyCheck:
     settings: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     fits: bool = True
+    log: Log | None = None
 
     def findings(self, progress: Progress | None = None) -> Iterator[Finding]:
         """Everything that is found, in turn."""
@@ -170,7 +171,7 @@ class FamilyCheck:
         if source.outcome != Outcome.CONVERGED:
             yield Finding("transfer", "No transfer is tried from a source that did not converge.")
             return
-        there = _reference_or_error(target)
+        there = self._reference_or_error(target)
         known = [None if isinstance(one, PacpdeError) else one for one in (self._reference, there)]
         for method in METHODS:
             began = time.perf_counter()
@@ -197,17 +198,19 @@ class FamilyCheck:
     @cached_property
     def target(self) -> Problem | None:
         """The problem with a coefficient changed a little; None where none has an effect."""
-        for name in read_coefficients(self.problem):
-            about, value = self.problem.declared()[name], getattr(self.problem, name)
-            step = STEP * (abs(value) or about.upper - about.lower)
-            for other in (value + step, value - step):
-                if about.lower <= other <= about.upper and other != value:
-                    return self.problem.with_coefficients(**{name: other})
-        return None
+        names = read_coefficients(self.problem)
+        return next((one for name in names for one in nearby(self.problem, name)), None)
 
     @cached_property
     def _reference(self) -> "Reference | PacpdeError":
-        return _reference_or_error(self.problem)
+        return self._reference_or_error(self.problem)
+
+    def _reference_or_error(self, problem: Problem) -> "Reference | PacpdeError":
+        """The best reference that can be certified, or why there is none."""
+        try:
+            return reference_for(problem, progress=patiently(self.log or (lambda sentence: None)))
+        except PacpdeError as error:
+            return error
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
@@ -241,14 +244,6 @@ class FamilyCheck:
             return None
         fields = solver.at(solver.runtime.tensor(points)).cpu().numpy().T
         return max(relative_l2(own, wanted) for own, wanted in zip(fields, exact, strict=True))
-
-
-def _reference_or_error(problem: Problem) -> "Reference | PacpdeError":
-    """The best reference that can be certified, or why there is none."""
-    try:
-        return reference_for(problem)
-    except PacpdeError as error:
-        return error
 
 
 def _ended(

@@ -10,6 +10,7 @@ from pacpde.physics.findings import Finding, Verdict, sentence_case
 if TYPE_CHECKING:
     from pacpde.physics.problem import Problem
 
+STEP = 0.1  # relative change of a coefficient to a problem nearby
 KINDS = {
     1: "an evolution of order 1 (∂u/∂t = rhs)",
     2: "an evolution of order 2 (∂²u/∂t² = rhs)",
@@ -31,10 +32,37 @@ def description(problem: "Problem") -> Iterator[Finding]:
             Verdict.DOUBTFUL,
             {"field": contradiction.field, "jump": contradiction.jump},
         )
+    if not problem.contradictions:
+        yield from _contradictions_nearby(problem)
     for feature in problem.narrow_features:
         yield Finding(
             "narrow", f"{sentence_case(str(feature))}: points may miss it.", Verdict.DOUBTFUL
         )
+
+
+def nearby(problem: "Problem", name: str) -> Iterator["Problem"]:
+    """The problem with one coefficient a tenth larger, and smaller, where its bounds let it."""
+    about, value = problem.declared()[name], getattr(problem, name)
+    step = STEP * (abs(value) or about.upper - about.lower)
+    for other in (value + step, value - step):
+        if about.lower <= other <= about.upper and other != value:
+            yield problem.with_coefficients(**{name: other})
+
+
+def _contradictions_nearby(problem: "Problem") -> Iterator[Finding]:
+    """The first contradiction of each coefficient that has one nearby."""
+    for name in problem.declared():
+        moved = next((one for one in nearby(problem, name) if one.contradictions), None)
+        if moved is not None:
+            first = moved.contradictions[0]
+            yield Finding(
+                "contradiction",
+                f"Start and conditions agree here, and contradict each other at "
+                f"{name} = {getattr(moved, name):g}: {first}. For a transfer there, fit the source "
+                "with hard=False (--soft), or let the start depend on the coefficient.",
+                Verdict.DOUBTFUL,
+                {"field": first.field, "jump": first.jump, name: getattr(moved, name)},
+            )
 
 
 def condition_words(problem: "Problem", boundary: Boundary) -> list[str]:

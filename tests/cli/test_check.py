@@ -1,11 +1,13 @@
 """`pacpde check` says what is right and wrong with a family of a new user's."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pacpde.datasets import grading
 from pacpde.methods.check_family import SHORT
 from pacpde.training.config import TrainingConfig
 from tests.cli.conftest import Called
@@ -74,6 +76,9 @@ MISTAKES = {
         RATES, 'd(u, "xx")', 1, ["! Nothing reads the coefficient k (conductivity)"]),
     "a start that contradicts the conditions": (
         CONDITION, 'Dirichlet("x", 1.0)', 1, ["? Start and conditions", "jumps by 1 from the"]),
+    "a start that contradicts the conditions elsewhere": (
+        CONDITION, 'Dirichlet("x", self.k - 0.4)', 0,
+        ["? Start and conditions agree here, and contradict each other at k = 0.44", "--soft"]),
     "another size": (START, "return 5e4 * sin(pi * x)\n", 1, ["? u has the size 3.5e+04"]),
     "seconds of a day": (
         '0.0, 1.0), Axis("x"', '0.0, 86400.0), Axis("x"', 0, ["? At the start", "time_windows"]),
@@ -163,6 +168,14 @@ def test_a_whole_check_solves_fits_and_transfers(call: Call) -> None:
     for one in transfers:
         assert one["target"] == {"k": pytest.approx(0.44)}
         assert one["outcome"] == "converged" and one["error"] < 1e-2
+
+
+def test_a_long_reference_tells_how_far_it_is(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grading, "PATIENCE", 0.0)
+    Path("rod.py").write_text(FAMILY)
+    called = call("check", "rod.py", "k=0.41", *TINY)
+    for k in ("0.41", "0.451"):  # of the problem, and of the one of the transfer
+        assert re.search(rf"test_rod\(k={k}\): grid \d+, rtol 1e-\d+: differs by", called.err)
 
 
 def test_a_fit_that_falls_short_fails_with_advice(call: Call) -> None:
