@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from pacpde.cli import inputs, options
 from pacpde.cli.output import emit, progress_display
 from pacpde.cli.streams import print_note, print_stderr
 from pacpde.errors import ContradictionWarning, InvalidValueError, MissingConditionWarning, unknown
-from pacpde.methods.check_family import FamilyCheck
+from pacpde.methods.check_family import SHORT, FamilyCheck
 from pacpde.physics import Problem, families
 from pacpde.physics.findings import Finding, Verdict
 from pacpde.plugins import defined_by, load_plugin
@@ -19,6 +20,14 @@ from pacpde.runtime import check_seed
 from pacpde.training.config import TrainingConfig, unused_in_fits
 
 SIGNS = {Verdict.FOUND: "  ", Verdict.DOUBTFUL: "? ", Verdict.WRONG: "! "}
+
+
+@dataclass(frozen=True)
+class ShortFitOptions(options.FitOptions):
+    """Settings of the short fit of a check."""
+
+    steps: Annotated[int | None, typer.Option(help=options.steps_help(SHORT["steps"]))] = None
+    points: Annotated[int | None, typer.Option(help=options.points_help(SHORT["points"]))] = None
 
 
 def check(
@@ -34,7 +43,7 @@ def check(
         bool,
         typer.Option("--fit/--no-fit", help="Try a reference, a short fit and short transfers."),
     ] = True,
-    fit: options.FitOptions,
+    fit: ShortFitOptions,
     until: options.Until = None,
     seed: options.Seed = 0,
     result: options.ResultOptions,

@@ -18,7 +18,7 @@ from pacpde.methods.pac import PAC
 from pacpde.optim.base import optimisers
 from pacpde.physics import Problem
 from pacpde.plugins import load_plugin
-from pacpde.training.config import unused_beside
+from pacpde.training.config import POINTS_IN_TIME, unused_beside
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -46,6 +46,26 @@ def _else(setting: str) -> str:
     return f"Default: what the family declares, else {getattr(TrainingConfig, setting):g}."
 
 
+def steps_help(default: int = TrainingConfig.steps) -> str:
+    """Help of --steps."""
+    return (
+        "At most so many steps of a fit's last phase; the total shown counts the phases before it "
+        f"too. Default: what the family declares, else {default}."
+    )
+
+
+def points_help(default: int = TrainingConfig.points, also: str = "") -> str:
+    """Help of --points.
+
+    Args:
+        also: what else holds of the default.
+    """
+    return (
+        "Collocation points drawn at a time. Default: what the family declares, else "
+        f"{default} ({POINTS_IN_TIME} of an ODE){also}."
+    )
+
+
 Coefficients = Annotated[
     list[str] | None,
     typer.Argument(
@@ -65,8 +85,11 @@ Family = Annotated[str, typer.Argument(help="Name of the equation; see `pacpde f
 Folder = Annotated[Path, typer.Option("-o", "--output", help="Folder for the result.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
 Dtype = Annotated[str, typer.Option(help="float64 or float32; float32 stalls fine fits.")]
-Seed = Annotated[int, typer.Option(help="Of weights, points and labels.")]
-OneSeed = Annotated[int | None, typer.Option(help="Of weights, points and labels; default 0.")]
+Seed = Annotated[int, typer.Option(help="Of what is drawn at random: weights, points, labels.")]
+OneSeed = Annotated[
+    int | None,
+    typer.Option(help="Of what is drawn at random: weights, points, labels. Default: 0."),
+]
 Plugin = Annotated[
     list[Path] | None,
     typer.Option(
@@ -80,7 +103,8 @@ Until = Annotated[
     float | None, typer.Option(parser=number, help="End of the time span, if not the family's own.")
 ]
 Noise = Annotated[
-    float, typer.Option(parser=number, help="Noise of the labels, in spreads of each field.")
+    float,
+    typer.Option(parser=number, help="Noise of the labels, in standard deviations of each field."),
 ]
 Trust = Annotated[
     bool,
@@ -95,13 +119,7 @@ Unused = Annotated[str, typer.Option(help="Taken as by every command, without ef
 class FitOptions:
     """Settings of a fit."""
 
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            help="At most so many steps of a fit's last phase; the "
-            f"total shown counts the phases before it too. {_else('steps')}"
-        ),
-    ] = None
+    steps: Annotated[int | None, typer.Option(help=steps_help())] = None
     width: Annotated[int | None, typer.Option(help=f"Neurons a hidden layer. {_else('width')}")] = (
         None
     )
@@ -110,26 +128,27 @@ class FitOptions:
         str | None,
         typer.Option(
             metavar="NAME[:OPTION=VALUE,...]",
-            help="Another network than the dense one of --width and --depth, of a --plugin of "
-            "yours.",
+            help="Another network than the dense one of --width and --depth: for long times of an "
+            "equation of first order in time time_windows:count=20,width=12,depth=2, or one of a "
+            "--plugin of yours.",
         ),
     ] = None
-    points: Annotated[
-        int | None, typer.Option(help=f"Collocation points drawn at a time. {_else('points')}")
-    ] = None
+    points: Annotated[int | None, typer.Option(help=points_help())] = None
     tolerance: Annotated[
         float | None,
         typer.Option(
             "--tolerance",
             parser=number,
-            help=f"Held-out residual below which a fit counts as converged. {_else('tolerance')}",
+            help="A fit counts as converged where its held-out residual, as a share of the "
+            f"equation's terms, or twice its estimated error is below it. {_else('tolerance')}",
         ),
     ] = None
     restarts: Annotated[
         int | None,
         typer.Option(
             help="How often a fit from random weights begins again in time windows where it "
-            f"did not converge. {_else('restarts')}"
+            f"did not converge; one of fewer than {TrainingConfig.steps} --steps never does. "
+            f"{_else('restarts')}"
         ),
     ] = None
     memory: Annotated[
@@ -143,16 +162,17 @@ class FitOptions:
     optimiser: Annotated[
         str | None,
         typer.Option(
-            help=f"One of {', '.join(optimisers.names())}; those without second-order steps need "
-            "thousands of --steps. Default: levenberg_marquardt."
+            help=f"One of {', '.join(optimisers.names())}, with options as adam:lr=1e-2. Those "
+            "without second-order steps need thousands of --steps. Default: what the family "
+            f"declares, else {TrainingConfig.optimiser}."
         ),
     ] = None
     soft: Annotated[
         bool,
         typer.Option(
             "--soft",
-            help="Meet start and edges by residuals, not exactly; so it is anyway for those that "
-            "contradict each other.",
+            help="Meet start and conditions by residuals, not exactly. Those that contradict each "
+            "other are met so anyway.",
         ),
     ] = False
 
@@ -181,6 +201,10 @@ class FitOptions:
 class RefitOptions(FitOptions):
     """Settings of fits that go on from a source, whose network and ansatz they keep."""
 
+    points: Annotated[
+        int | None,
+        typer.Option(help=points_help(also=", and at least as many as the source was fitted with")),
+    ] = None
     width: None = field(default=None, init=False)
     depth: None = field(default=None, init=False)
     network: None = field(default=None, init=False)
@@ -196,24 +220,38 @@ class TransferOptions:
         float | None,
         typer.Option(
             parser=number,
-            help="Share of the source's weights that is freed, between 0 and 1. Default "
-            f"of pac: {PAC.sparsity:g}.",
+            help="Share of the source's weights that is freed for the target, between 0 and 1. "
+            f"Default of pac: {PAC.sparsity:g}.",
         ),
     ] = None
     strength: Annotated[
         float | None,
         typer.Option(
-            parser=number, help=f"λ of the penalty λ‖w_P‖². Default of pac: {PAC.strength:g}."
+            parser=number,
+            help="λ of the penalty λ‖w_P‖², with the freed weights w_P. Default of pac: "
+            f"{PAC.strength:g}.",
         ),
     ] = None
-    labels: Annotated[int, typer.Option(help="Number of labelled points drawn of the target.")] = 0
+    labels: Annotated[
+        int,
+        typer.Option(
+            help="Also fit so many labels: values of the target's reference at random points."
+        ),
+    ] = 0
     noise: Noise = 0.0
     physics: Annotated[
-        bool, typer.Option("--physics/--no-physics", help="Use the target's equation.")
+        bool,
+        typer.Option(
+            "--physics/--no-physics", help="Fit the target's equation, or --labels alone."
+        ),
     ] = True
     option: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Another option of a method; repeatable."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Another option of a method, see `pacpde methods`; repeatable.",
+        ),
     ] = None
 
     def methods(self, names: Sequence[str]) -> list[Method]:
@@ -231,9 +269,9 @@ class GradingOptions:
         typer.Option(
             "--reference",
             metavar="auto|none|exact|FILE",
-            help="What grades the result, and nothing more: the best solution that can be "
-            "certified, nothing, the family's exact solution, a file of `pacpde solve`, or a "
-            "CSV table on a grid.",
+            help="What grades the result, and nothing more: auto, the best solution that can be "
+            "certified; none; exact, the family's exact solution; or a file, of `pacpde solve` or "
+            "a CSV table on a grid.",
         ),
     ] = "auto"
     reference_tolerance: Annotated[

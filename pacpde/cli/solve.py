@@ -26,7 +26,9 @@ def solve(
             "best that is met is taken.",
         ),
     ] = None,
-    labels: Annotated[int, typer.Option(help="Also draw so many labelled points.")] = 0,
+    labels: Annotated[
+        int, typer.Option(help="Also draw so many points with values, for fits to labels.")
+    ] = 0,
     noise: options.Noise = 0.0,
     until: options.Until = None,
     seed: options.Seed = 0,

@@ -25,7 +25,7 @@ def transfer(
     source: Annotated[Path, typer.Argument(help="Folder of a trained surrogate.")],
     output: options.Folder,
     coefficients: options.Changes = None,
-    method: Annotated[str, typer.Option(help="See `pacpde methods`.")] = "pac",
+    method: Annotated[str, typer.Option(help="How to transfer, see `pacpde methods`.")] = "pac",
     chosen: options.TransferOptions,
     fit: options.RefitOptions,
     grading: options.GradingOptions,

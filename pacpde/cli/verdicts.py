@@ -1,7 +1,7 @@
 """Sentences on fits that did not converge: the stage, and its residual."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import typer
 
 from pacpde.cli.streams import print_note
 from pacpde.methods import TrainingConfig
+from pacpde.methods.advice import advice
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.pac import SOURCE
@@ -23,26 +24,9 @@ def verdict(
     if not poor:
         return None
     shortfalls = "; ".join(_shortfall(name, one, settings) for name, one in poor.items())
-    advice = _advice(list(poor.values()))
-    return f"{shortfalls}; what there is is kept in {folder}; {advice} may help."
-
-
-def _advice(poor: Sequence[Surrogate]) -> str:
-    """Advice for each stage that did not converge."""
-    last = [surrogate for surrogate in poor if not surrogate.outcome.stage]
-    advice = []
-    if len(last) < len(poor) or any(
-        one.outcomes.get("allocated", Outcome.CONVERGED) != Outcome.CONVERGED for one in poor
-    ):
-        advice.append("a lower --sparsity or a larger --set allocate_steps=...")
-    if any(surrogate.outcome.of_fit == Outcome.DRIFTED for surrogate in poor):
-        advice.append(
-            "drifted means that the equation makes a large error of a residual within the "
-            "tolerance: a smaller --tolerance, more --steps and --points or an earlier --until"
-        )
-    elif last:
-        advice.append("more --steps or another --seed")
-    return ", and ".join(advice)
+    remedies = (advice(one, TrainingConfig.of(one.problem, **settings)) for one in poor.values())
+    remedy = "; ".join(dict.fromkeys(remedies))
+    return f"{shortfalls}; what there is is kept in {folder}; {remedy}."
 
 
 def remarks(fitted: Mapping[str, Surrogate]) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 from pacpde.datasets import reference_for
 from pacpde.datasets.grading import Log, References, patiently
 from pacpde.errors import PacpdeError
+from pacpde.methods.advice import advice
 from pacpde.methods.grading import errors_of
 from pacpde.methods.transfer import fit, transfer
 from pacpde.networks.jets import HIGHEST
@@ -35,19 +36,6 @@ SHORT = {"points": 500, "steps": 30}  # settings of a short fit, where the famil
 METHODS = ("warm_start", "pac")
 ERROR_LIMIT = 1e-2  # a converged fit with a larger true error is wrong without a word
 GRADED = 4096  # points at which an exact solution grades
-ADVICE = {
-    Outcome.NOT_CONVERGED: "try more --steps and --points, and see that scales suit",
-    Outcome.STALLED: "try another seed or more --points, and see that scales suit",
-    Outcome.DIVERGED: "a value was no finite number: look for what divides by 0 or grows without "
-    "bound in the equation",
-    Outcome.DRIFTED: "the equation makes a large error of a small residual, as chaos and long "
-    "times do: take a smaller --tolerance and more --steps",
-}
-IN_TIME = (
-    "; where t is long, declare time_windows = 10 and time_scale in the class, or end t earlier"
-)
-# of a fit in time that was too short for restarts
-AGAIN = f"; with --steps {TrainingConfig.steps} or more it begins again by itself in time windows"
 
 Stage = Callable[[Progress | None], Iterator[Finding]]
 
@@ -157,8 +145,7 @@ class FamilyCheck:
             "error": error,
         }  # fmt: skip
         config = TrainingConfig.of(self.problem, **self._settings)
-        remark = AGAIN if config.restarts and config.steps < TrainingConfig.steps else ""
-        yield _ended(self.problem, "fit", "A fit from random weights", numbers, remark)
+        yield _ended("fit", "A fit from random weights", numbers, advice(fitted, config))
         for note in about.notes if about else ():
             yield Finding("fit", f"{sentence_case(note)}.", Verdict.DOUBTFUL)
 
@@ -176,10 +163,10 @@ class FamilyCheck:
         for method in METHODS:
             began = time.perf_counter()
             try:
+                config = TrainingConfig.after(source, target, **self._settings)
                 result = transfer(
                     source, target, method=method, seed=self.seed, progress=progress,
-                    settings=TrainingConfig.after(source, target, **self._settings),
-                    reference=References(*known),
+                    settings=config, reference=References(*known),
                 )  # fmt: skip
             except PacpdeError as error:
                 yield Finding("transfer", f"{method} to {target}: {error}", Verdict.WRONG)
@@ -193,7 +180,8 @@ class FamilyCheck:
                 "error_estimate": about and about.error_estimate,
                 "error": self._error(result.surrogate, there),
             }  # fmt: skip
-            yield _ended(target, "transfer", f"A transfer by {method} to {target}", numbers)
+            what, remedy = f"A transfer by {method} to {target}", advice(result.surrogate, config)
+            yield _ended("transfer", what, numbers, remedy)
 
     @cached_property
     def target(self) -> Problem | None:
@@ -246,14 +234,8 @@ class FamilyCheck:
         return max(relative_l2(own, wanted) for own, wanted in zip(fields, exact, strict=True))
 
 
-def _ended(
-    problem: Problem, about: str, what: str, numbers: Mapping[str, Any], remark: str = ""
-) -> Finding:
-    """How a fit or a transfer ended, with its numbers and what to do.
-
-    Args:
-        remark: after what is to be done.
-    """
+def _ended(about: str, what: str, numbers: Mapping[str, Any], remedy: str) -> Finding:
+    """How a fit or a transfer ended, with its numbers and what to do."""
     outcome, error = Outcome(numbers["outcome"]), numbers["error"]
     figures = {
         "residual": numbers["residual"],
@@ -270,7 +252,4 @@ def _ended(
         return Finding(about, wrong, Verdict.WRONG, numbers)
     if outcome == Outcome.CONVERGED:
         return Finding(about, f"{sentence}.", numbers=numbers)
-    advice = ADVICE.get(outcome.of_fit)
-    if advice and problem.domain.time:
-        advice += remark + IN_TIME
-    return Finding(about, f"{sentence}{f'; {advice}' if advice else ''}.", Verdict.WRONG, numbers)
+    return Finding(about, f"{sentence}{f'; {remedy}' if remedy else ''}.", Verdict.WRONG, numbers)

@@ -16,6 +16,7 @@ from typing import Any
 from pacpde.networks.choice import NamedNetwork, allows_time_windows
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.time_windows import TimeWindows
+from pacpde.physics.problem import Problem
 from pacpde.residuals.task import Task
 from pacpde.training.config import TrainingConfig
 from pacpde.training.schedule import Phase
@@ -84,6 +85,36 @@ def windowed_phases(
         yield again.stage, again.config.phases.cold_start(task)
 
 
+def network_of_time_windows(problem: Problem, activation: str) -> NamedNetwork | None:
+    """The network of time windows of a restart; None where the equation does not allow one.
+
+    Example:
+        >>> network_of_time_windows(Lorenz(until=20.0), "tanh").options["count"]
+        400
+    """
+    time = problem.domain.time
+    if time is None or not allows_time_windows(problem):
+        return None
+    units = max(FEWEST * problem.span_ratio, WINDOWS_A_UNIT * time.length / problem.time_unit)
+    count = min(max(FEWEST, ceil(units)), MOST)
+    width, depth = IN_SPACE if problem.domain.space else IN_TIME
+    return NamedNetwork(
+        TimeWindows.name,
+        {"count": count, "width": width, "depth": depth, "activation": activation},
+    )
+
+
+def tries_time_windows(problem: Problem, config: TrainingConfig) -> bool:
+    """Whether a fit from random weights tries a network of time windows before it is given up."""
+    place = len(WINDOWS) if problem.domain.space else 1
+    return (
+        config.has_default_network
+        and config.schedule is None
+        and config.steps >= TrainingConfig.steps
+        and config.restarts >= place
+    )
+
+
 def _growing(task: Task, config: TrainingConfig, windows: int) -> Restart | None:
     """One network on a time span that grows in so many pieces; None where there is no time."""
     shorter = task.in_time_windows(windows)
@@ -103,18 +134,10 @@ def _in_time_windows(task: Task, config: TrainingConfig) -> Restart | None:
     """A network of time windows; None where one was chosen, or where the slopes must go on."""
     if not (config.has_default_network and task.solves_equation):
         return None
-    problem = task.problem
-    time = problem.domain.time
-    if time is None or not allows_time_windows(problem):
+    network = network_of_time_windows(task.problem, config.activation)
+    if network is None:
         return None
-    units = max(FEWEST * problem.span_ratio, WINDOWS_A_UNIT * time.length / problem.time_unit)
-    count = min(max(FEWEST, ceil(units)), MOST)
-    width, depth = IN_SPACE if problem.domain.space else IN_TIME
-    network = NamedNetwork(
-        TimeWindows.name,
-        {"count": count, "width": width, "depth": depth, "activation": config.activation},
-    )
-    task = task.in_time_windows(count, HARMONICS) or task
+    task = task.in_time_windows(network.options["count"], HARMONICS) or task
     own = replace(config, activation=TrainingConfig.activation, network=network)
     return Restart(task, own, TimeWindows.name)
 

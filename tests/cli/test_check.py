@@ -192,6 +192,22 @@ def test_the_help_has_the_settings_of_the_short_fit(call: Call) -> None:
     said = " ".join(call("check", "--help").out.split())
     assert f"a short one, of {SHORT['steps']} steps on {SHORT['points']} points" in said
     assert f"fits of fewer than {TrainingConfig.steps} steps do not begin again" in said
+    for default in (f"family declares, else {SHORT['steps']}.", f"else {SHORT['points']} (300 of"):
+        assert default in said
+    assert f"else {TrainingConfig.points}" not in said
+
+
+def test_the_help_of_other_commands_has_theirs(call: Call) -> None:
+    for command, default in (
+        ("train", "else 1000 (300 of an ODE). "),
+        ("transfer", "else 1000 (300 of an ODE), and at least as many as the source was fitted"),
+    ):
+        said = " ".join(call(command, "--help").out.split())
+        assert (
+            f"Collocation points drawn at a time. Default: what the family declares, {default}"
+            in said
+        )
+        assert f"family declares, else {TrainingConfig.steps}." in said
 
 
 def test_the_file_is_at_fault(call: Call) -> None:
