@@ -1,5 +1,6 @@
 """What somebody's Python file raised, as one sentence with the line in that file."""
 
+import pkgutil
 import re
 import sys
 import traceback
@@ -75,6 +76,8 @@ def near_names(error: BaseException) -> str:
         *_, (frame, _) = traceback.walk_tb(error.__traceback__)
         owner, known = frame.f_locals.get("self"), [*frame.f_locals, *frame.f_globals]
         before = "self."
+        if error.name in getattr(frame.f_locals.get("d"), "coordinates", ()):
+            return f'; did you mean d.coordinates["{error.name}"]?'
     coefficients = getattr(owner, "coefficients", None)
     own = list(coefficients) if isinstance(coefficients, Mapping) else []
     for names, prefix in ((own, before), (known, "")):
@@ -85,9 +88,17 @@ def near_names(error: BaseException) -> str:
 
 
 def _absent_name(error: Exception) -> str | None:
-    """A sentence on a name that a module does not have; None for other errors."""
-    wanted = WANTED.match(str(error)) if isinstance(error, ImportError) else None
-    module = sys.modules.get(getattr(error, "name", None) or "")
+    """A sentence on a name that a module or package does not have; None for other errors."""
+    if not isinstance(error, ImportError) or not error.name:
+        return None
+    if isinstance(error, ModuleNotFoundError):
+        package, _, wanted_module = error.name.rpartition(".")
+        if package not in sys.modules:
+            return None
+        modules = pkgutil.iter_modules(getattr(sys.modules[package], "__path__", ()))
+        known = [module.name for module in modules]
+        return str(unknown(f"module in {package}", wanted_module, known))
+    wanted, module = WANTED.match(str(error)), sys.modules.get(error.name)
     if wanted is None or module is None:
         return None
     public = [name for name in dir(module) if not name.startswith("_")]

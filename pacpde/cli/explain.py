@@ -23,6 +23,8 @@ OTHER_KIND = re.compile(  # math on arrays, numpy on tensors, torch on numpy arr
 EXTRAS = dict.fromkeys(("pydantic", "pyarrow", "dask", "distributed", "cloudpickle"), "studies")
 EXTRAS |= dict.fromkeys(("jinja2", "plotly"), "report")
 SMALLER = {
+    **dict.fromkeys(("train", "check"), "lower --points, --width or --depth"),
+    "identify": "lower --points, or give fewer measurements",
     "solve": "lower --labels",
     "predict": "give fewer points",
     "transfer": "lower --points or --labels, or what --set makes larger (grow, rank, features)",

@@ -113,6 +113,9 @@ class _Recorded(UserDict[str, np.ndarray]):
         self.read.add(name)
         return super().__getitem__(name)
 
+    def __missing__(self, name: str) -> np.ndarray:
+        raise unknown("coordinate", name, self.data)
+
 
 class ChannelDerivative(Derivative):
     """Looks derivatives up where they are already computed, pointwise.

@@ -98,6 +98,15 @@ MISTAKES = {
     "a misspelt coefficient without self": (
         RATES, 'kk * d(u, "xx")', 2, ["name 'kk' is not defined; did you mean self.k?"]),
     "a misspelt function": (START, "return sinn(pi * x)\n", 2, ["line 20", "did you mean sin?"]),
+    "a misspelt module": (
+        "from pacpde.physics import", "from pacpde.phisics import", 2,
+        ["line 4: unknown module in pacpde 'phisics': did you mean physics?"]),
+    "a coordinate by its bare name": (
+        RATES, 'self.k * d(u, "xx") + x', 2,
+        ["line 17", "name 'x' is not defined; did you mean d.coordinates[\"x\"]?"]),
+    "a coordinate that is not there": (
+        RATES, 'self.k * d(u, "xx") + d.coordinates["y"]', 2,
+        ["line 17: unknown coordinate 'y': choose from t, x."]),
     "a misspelt condition": (
         CONDITION, 'Dirichle("x", 0.0)', 2, ["line 14", "did you mean Dirichlet?"]),
     "a function that is not there": (

@@ -125,7 +125,7 @@ def test_want_of_memory_says_what_to_lower(
     monkeypatch.setattr("pacpde.studies.cells.fit", lambda *a, **k: allocate())
     ended = call("train", "heat", "-o", "out")
     assert ended.status == 1
-    assert "not enough memory for this train: lower --points, --width" in ended.err
+    assert "not enough memory for this train: lower --points, --width or --depth." in ended.err
     assert ended.err.count("\n") == 1
 
 
