@@ -58,11 +58,11 @@ def points_help(default: int = TrainingConfig.points, also: str = "") -> str:
     """Help of --points.
 
     Args:
-        also: what else holds of the default.
+        also: a sentence on what else holds of the default.
     """
     return (
         "Collocation points drawn at a time. Default: what the family declares, else "
-        f"{default} ({POINTS_IN_TIME} of an ODE){also}."
+        f"{default}. Of an ODE: {POINTS_IN_TIME}.{also}"
     )
 
 
@@ -203,7 +203,7 @@ class RefitOptions(FitOptions):
 
     points: Annotated[
         int | None,
-        typer.Option(help=points_help(also=", and at least as many as the source was fitted with")),
+        typer.Option(help=points_help(also=" At least as many as the source was fitted with.")),
     ] = None
     width: None = field(default=None, init=False)
     depth: None = field(default=None, init=False)

@@ -201,15 +201,18 @@ def test_the_help_has_the_settings_of_the_short_fit(call: Call) -> None:
     said = " ".join(call("check", "--help").out.split())
     assert f"a short one, of {SHORT['steps']} steps on {SHORT['points']} points" in said
     assert f"fits of fewer than {TrainingConfig.steps} steps do not begin again" in said
-    for default in (f"family declares, else {SHORT['steps']}.", f"else {SHORT['points']} (300 of"):
+    for default in (
+        f"family declares, else {SHORT['steps']}.",
+        f"else {SHORT['points']}. Of an ODE: 300.",
+    ):
         assert default in said
     assert f"else {TrainingConfig.points}" not in said
 
 
 def test_the_help_of_other_commands_has_theirs(call: Call) -> None:
     for command, default in (
-        ("train", "else 1000 (300 of an ODE). "),
-        ("transfer", "else 1000 (300 of an ODE), and at least as many as the source was fitted"),
+        ("train", "else 1000. Of an ODE: 300. "),
+        ("transfer", "else 1000. Of an ODE: 300. At least as many as the source was"),
     ):
         said = " ".join(call(command, "--help").out.split())
         assert (
