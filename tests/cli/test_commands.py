@@ -151,6 +151,22 @@ def test_a_fit_that_has_not_converged_is_kept(call: Callable, tmp_path: Path) ->
     assert load(tmp_path / "out").outcome != "converged"
 
 
+def test_predict_of_a_family_of_a_file_asks_for_the_file(call: Callable) -> None:
+    Path("mine.py").write_text(
+        "from pacpde.problems import Heat\n\n\nclass Mine(Heat):\n    name = 'test_of_a_file'\n"
+    )
+    Path("points.csv").write_text("t,x\n0.5,0.5\n")
+    tiny = ("--width", "3", "--depth", "1", "--points", "20", "--steps", "1", "--tolerance", "9")
+    with scope():
+        made = call("train", "test_of_a_file", *tiny, "-o", "run", "--plugin", "mine.py",
+                    "--reference", "none")  # fmt: skip
+        assert (Path("run") / "surrogate.json").exists(), made.err
+    ended = call("predict", "run", "points.csv")
+    assert ended.status == 2 and ended.err.count("\n") == 1
+    assert "name the file of that family with --plugin" in ended.err
+    assert call("predict", "run", "points.csv", "--plugin", "mine.py").status == 0
+
+
 @pytest.fixture
 def points(tmp_path: Path) -> Path:
     file = tmp_path / "points.csv"
