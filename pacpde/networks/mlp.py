@@ -151,6 +151,14 @@ class MLP(Network):
     ) -> torch.Tensor:
         return self._evaluated(weights, jet, names, order(names))
 
+    def hidden(
+        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str]
+    ) -> torch.Tensor:
+        """The jet of the last hidden layer's neurons, [..., channels, points, width]."""
+        trace: list[Trace] = []
+        self._evaluated(weights, jet, names, order(names), trace)
+        return trace[-1].inputs
+
     def linearise(
         self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str], images: int
     ) -> tuple[torch.Tensor, Callable[[torch.Tensor], Factors]]:

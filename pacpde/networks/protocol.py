@@ -235,8 +235,8 @@ class Network(ABC):
         return slice(0, self.size)
 
     @property
-    def in_windows(self) -> "tuple[tuple[Network, slice], ...]":
-        """The network of each time window and its slice of the flat vector."""
+    def in_parts(self) -> "tuple[tuple[Network, slice], ...]":
+        """The networks it is made of, as of time windows, and their slices of the flat vector."""
         return ((self, slice(0, self.size)),)
 
     @property

@@ -13,8 +13,7 @@ import numpy as np
 import torch
 
 from pacpde.checks import check_count
-from pacpde.networks.activations import activations
-from pacpde.networks.layout import WeightLayout
+from pacpde.networks.joined import JoinedNetworks
 from pacpde.networks.leibniz import leibniz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.protocol import Columns, Factors, Network
@@ -23,7 +22,7 @@ MOST = 10_000  # windows; beyond them the number is a slip of the pen
 
 
 @dataclass(frozen=True)
-class TimeWindows(Network):
+class TimeWindows(JoinedNetworks):
     """N = (1 − r) N_{k−1}(1, rest) + r N_k(s, rest) at a time τ in the window k, with
 
         s = the time of the window, from −1 to 1,    r = (s + 1)/2, and r = 1 in the first window.
@@ -43,6 +42,7 @@ class TimeWindows(Network):
     """
 
     name = "time_windows"
+    part_name = "windows"
     uses_frequency = True
 
     inputs: int
@@ -70,37 +70,15 @@ class TimeWindows(Network):
         return asdict(self)
 
     @property
-    def classes(self) -> tuple[type, ...]:
-        return type(self), activations.get(self.activation)
-
-    @property
-    def size(self) -> int:
-        return self.count * self.inner.size
-
-    @cached_property
-    def layout(self) -> WeightLayout:
-        """Layout of the weight vector: "windows.0.layers.0.weight", ...; each window has a head."""
-        groups = (
-            replace(group, name=f"windows.{number}.{group.name}")
-            for number in range(self.count)
-            for group in self.inner.layout.groups
-        )
-        return WeightLayout(tuple(groups))
-
-    @property
-    def head(self) -> slice:
-        raise self._lacks("one last layer")
+    def parts(self) -> tuple[MLP, ...]:
+        return (self.inner,) * self.count
 
     @property
     def flops(self) -> int:
         return 2 * self.inner.flops
 
     def window(self, number: int) -> slice:
-        return slice(number * self.inner.size, (number + 1) * self.inner.size)
-
-    @property
-    def in_windows(self) -> tuple[tuple[Network, slice], ...]:
-        return tuple((self.inner, self.window(number)) for number in range(self.count))
+        return self.part_slices[number]
 
     def init_weights(self, rng: np.random.Generator, frequency: float | None = None) -> np.ndarray:
         """Random weights [size]: those of every window, see `MLP.init_weights`.
@@ -115,7 +93,7 @@ class TimeWindows(Network):
         self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str]
     ) -> torch.Tensor:
         total = jet.new_zeros(*jet.shape[:-1], self.outputs)
-        for part in self.parts(jet, names):
+        for part in self.pieces(jet, names):
             own = self.inner.forward(weights[..., self.window(part.number)], part.inputs, names)
             total = total.index_add(-2, part.points, part.weighted(own))
         return total
@@ -128,25 +106,10 @@ class TimeWindows(Network):
 
         return self.forward(weights, jet, names), factors
 
-    def columns(
-        self, indices: torch.Tensor | None, limit: int, device: torch.device
-    ) -> list[Columns]:
-        columns = []
-        for number in range(self.count):
-            own, place = indices, self.window(number)
-            if indices is not None:
-                own = indices[(indices >= place.start) & (indices < place.stop)] - place.start
-            first = number * len(self.inner.layers)
-            columns += [
-                replace(one, group=first + one.group)
-                for one in self.inner.columns(own, limit, device)
-            ]
-        return columns
-
     def factor_bytes(self, jet: torch.Tensor) -> int:
         return 2 * self.inner.factor_bytes(jet)  # every point is in two windows
 
-    def parts(
+    def pieces(
         self, jet: torch.Tensor, names: Sequence[str], images: int = 1
     ) -> "Iterator[WindowPart]":
         """The windows that the outputs at some points depend on, in order.
@@ -234,8 +197,8 @@ class WindowFactors(Factors):
         return self.jet.shape[-2] // self.images
 
     @cached_property
-    def _parts(self) -> dict[int, WindowPart]:
-        parts = self.network.parts(self.jet, self.names, self.images)
+    def _pieces(self) -> dict[int, WindowPart]:
+        parts = self.network.pieces(self.jet, self.names, self.images)
         return {part.number: part for part in parts}
 
     @cached_property
@@ -245,7 +208,7 @@ class WindowFactors(Factors):
     def _of(self, number: int) -> Factors:
         """The factors of a window at its points."""
         if number not in self._factors:
-            network, part = self.network, self._parts[number]
+            network, part = self.network, self._pieces[number]
             own = self.weights[..., network.window(number)]
             _, factors = network.inner.linearise(own, part.inputs, self.names, self.images)
             slopes = _at(self.slopes.movedim(-1, 0), part.points, self.images)
@@ -258,12 +221,12 @@ class WindowFactors(Factors):
         return replace(self, jet=_at(self.jet, chosen, self.images), slopes=slopes)
 
     def write(self, columns: Columns, target: torch.Tensor) -> None:
-        number, group = divmod(columns.group, len(self.network.inner.layers))
-        part = self._parts.get(number)
+        number, own = self.network.part_of(columns)
+        part = self._pieces.get(number)
         if part is None:
             target.zero_()
             return
-        factors, own = self._of(number), replace(columns, group=group)
+        factors = self._of(number)
         if len(part.points) == self.points:
             factors.write(own, target)
             return
@@ -275,14 +238,14 @@ class WindowFactors(Factors):
     def times(self, direction: torch.Tensor) -> torch.Tensor:
         shape = *direction.shape[:-1], self.n_components, self.points
         total = direction.new_zeros(shape)
-        for number, part in self._parts.items():
+        for number, part in self._pieces.items():
             own = self._of(number).times(direction[..., self.network.window(number)])
             total.index_add_(-1, part.points, own.unflatten(-1, (self.n_components, -1)))
         return total.flatten(-2)
 
     def add_transposed(self, y: torch.Tensor, total: torch.Tensor) -> None:
         y = y.unflatten(-1, (self.n_components, self.points))
-        for number, part in self._parts.items():
+        for number, part in self._pieces.items():
             own = total[..., self.network.window(number)]
             self._of(number).add_transposed(y[..., part.points].flatten(-2), own)
 

@@ -55,8 +55,8 @@ def score_mask(
             - "layer": each layer.
             - "tensor": each matrix of weights, and each vector of biases.
             - "neuron": the network, for whole neurons of a dense network: about a like share of
-              every hidden layer, which leaves a smaller dense network; of time windows for each by
-              itself. Too few weights for one more
+              every hidden layer, which leaves a smaller dense network; of time windows, or
+              of a sum, for each by itself. Too few weights for one more
               neuron are left: they are those into a neuron from which no kept weight leads on.
         biases, head: "prune" them like weights, "keep" them all, or "free" them all. The head is
             the last layer with its biases; its treatment goes before that of biases.
@@ -68,11 +68,10 @@ def score_mask(
     check_choice("scope", scope, SCOPES)
     check_choice("treatment of biases", biases, TREATMENTS)
     check_choice("treatment of the head", head, TREATMENTS)
-    windows = getattr(network, "in_windows", ())
-    if scope == "neuron" and len(windows) > 1:
+    parts = getattr(network, "in_parts", ())
+    if scope == "neuron" and len(parts) > 1:
         masks = [
-            score_mask(part, scores[place], sparsity, scope, biases, head)
-            for part, place in windows
+            score_mask(part, scores[place], sparsity, scope, biases, head) for part, place in parts
         ]
         return torch.cat(masks)
     layout = network.layout

@@ -42,13 +42,13 @@ def reinit_dead_neurons(
     """
     check_choice("reinit_mode", mode, REINIT_MODES)
     network, weights = surrogate.network, surrogate.weights
-    if network.time_windows > 1:
+    if len(network.in_parts) > 1:
         parts = [
             reinit_dead_neurons(
                 replace(surrogate, network=part, weights=weights[place]),
                 mask[place], seed + number, scale, frequency, mode,
             )
-            for number, (part, place) in enumerate(network.in_windows)
+            for number, (part, place) in enumerate(network.in_parts)
         ]  # fmt: skip
         return replace(surrogate, weights=torch.cat([own.weights for own in parts]))
     dead = network.neurons.unreachable(mask)

@@ -51,7 +51,7 @@ def close(found: torch.Tensor, expected: torch.Tensor, share: float = CLOSE) -> 
 
 def by_hand(network: MLP, weights: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
     """The network [points, inputs] → [points, outputs], by the layout that `Layer` promises."""
-    sizes = [network.inputs, *[network.width] * network.depth, network.outputs]
+    sizes = [network.inputs, *network.widths, network.outputs]
     start = 0
     for number, (m, n) in enumerate(pairwise(sizes)):
         matrix = weights[start : start + m * n].reshape(n, m)
