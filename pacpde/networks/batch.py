@@ -112,16 +112,35 @@ class Batch(Stackable):
         count = len(self.scale)
         if output.shape[-1] != count:
             output = output[..., self.first_output : self.first_output + count]
-        places = self.places
-        while output.shape[-2] > places * self.size:  # one axis after the other, the last first
-            here, mirrored = output.chunk(2, dim=-2)
-            output = (here - mirrored) / 2
+        output = self._made_odd(output)
         if self.by_field:
-            output = output.unflatten(-2, (places, self.size))
+            output = output.unflatten(-2, (self.places, self.size))
             product = torch.einsum("...cdpnk,...dpnk->...cnk", self.product, output)
         else:
             product = torch.einsum("...cdn,...dnk->...cnk", self.product, output)
         return self.offset + self.scale * product
+
+    def multiplied(self, functions: torch.Tensor) -> torch.Tensor:
+        """Jets of m f for each of several functions f of the network's inputs.
+
+        Args:
+            functions: jets of f, [channels, images·points, functions].
+
+        Returns:
+            [channels, points, fields, functions]; one field for all where they have one multiplier.
+        """
+        functions = self._made_odd(functions)
+        if self.by_field:
+            functions = functions.unflatten(-2, (self.places, self.size))
+            return torch.einsum("cdpnk,dpnf->cnkf", self.product, functions)
+        return torch.einsum("cdn,dnf->cnf", self.product, functions).unsqueeze(-2)
+
+    def _made_odd(self, output: torch.Tensor) -> torch.Tensor:
+        """(N(x) − N(−x))/2 in each axis with images, [..., places·points, outputs]."""
+        while output.shape[-2] > self.places * self.size:  # axis after axis, the last first
+            here, mirrored = output.chunk(2, dim=-2)
+            output = (here - mirrored) / 2
+        return output
 
 
 @dataclass(frozen=True)

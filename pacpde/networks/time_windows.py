@@ -16,7 +16,7 @@ from pacpde.checks import check_count
 from pacpde.networks.joined import JoinedNetworks
 from pacpde.networks.leibniz import leibniz
 from pacpde.networks.mlp import MLP
-from pacpde.networks.protocol import Columns, Factors, Network
+from pacpde.networks.protocol import Columns, Factors
 
 MOST = 10_000  # windows; beyond them the number is a slip of the pen
 

@@ -107,7 +107,7 @@ class PhysicsTask(Task):
         terms: list[Term] = []
         if self.physics:
             terms.append(self._collocation(network, weights, sampling, rng))
-        terms += self._conditions(sampling, rng)
+        terms += self.condition_terms(sampling, rng)
         if self.labels is not None:
             labels = self.labels if self.physics else self._split[0]
             here = self._in_window(labels.points, sampling)
@@ -157,7 +157,7 @@ class PhysicsTask(Task):
                 f"{self.problem}: its start or its edges are not finite everywhere: look for what "
                 "divides by zero or is nan in them."
             )
-        return [term, *self._conditions(sampling, rng)]
+        return [term, *self.condition_terms(sampling, rng)]
 
     def _held_out_points(self, sampling: SamplingSpec, rng: Generator) -> torch.Tensor:
         return self.runtime.tensor(self._box(sampling).sample(HELD_OUT_POINTS, rng))
@@ -210,7 +210,7 @@ class PhysicsTask(Task):
     def _physics(self, ansatz: Ansatz, points: torch.Tensor) -> PhysicsTerm:
         return PhysicsTerm.at(self.problem, ansatz, points)
 
-    def _conditions(self, sampling: SamplingSpec, rng: Generator) -> list[Term]:
+    def condition_terms(self, sampling: SamplingSpec, rng: Generator) -> list[Term]:
         """The conditions that the ansatz leaves to residuals, end by end, then points."""
         ansatz, box = self.ansatz(sampling), self._box(sampling)
         left = self.field_ansatz(sampling).by_residual

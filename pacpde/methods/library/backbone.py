@@ -1,0 +1,181 @@
+"""The frozen functions that all targets of a library are made of.
+
+The hidden neurons of several sources, taken together, span nearly every solution between them. So a
+target needs a linear combination alone: its head.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from scipy.linalg import qr, solve_triangular
+
+from pacpde.networks.ansatz import PhysicsAnsatz
+from pacpde.networks.network_sum import NetworkSum
+from pacpde.networks.surrogate import Surrogate
+from pacpde.physics.domain import Domain
+from pacpde.physics.problem import Problem
+from pacpde.runtime import generator
+
+RANK = 1e-9  # of a neuron's share that no other neuron has, over the largest, that is kept
+POINTS, CANDIDATES = 6000, 4  # at which functions are compared; drawn for each of them
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """u = g + s m Σₖ cₖ φₖ with φ = h T: hidden neurons h of the sources and a constant.
+
+    The neurons are those that a QR factorisation with column pivoting (Businger & Golub 1965) finds
+    independent; the others are left out. T makes m φ orthonormal at random points.
+
+    Attributes:
+        network: the sum of the sources' networks, narrowed to these neurons.
+        trunks: its weights with heads of 0, [size].
+        ansatz: of every source, whose problem is replaced by that of a target.
+        basis: T, [neurons + 1, functions].
+    """
+
+    network: NetworkSum
+    trunks: torch.Tensor
+    ansatz: PhysicsAnsatz
+    basis: torch.Tensor
+
+    @classmethod
+    def of(cls, sources: Sequence[Surrogate], rank: float = RANK) -> "Backbone":
+        """The backbone of sources with dense networks, or sums of them, and one ansatz."""
+        whole = NetworkSum.of([source.network for source in sources], "the network of a source")
+        weights = torch.cat([source.weights for source in sources])
+        ansatz = sources[0].field_ansatz
+        batch = ansatz.batch(steep_points(sources))
+        hidden = whole.hidden(weights, batch.inputs, batch.names)
+        columns = _with_constant(hidden, batch.names)
+        values = batch.multiplied(columns)[0].flatten(0, 1).double().cpu().numpy()
+        upper, order = qr(values, mode="r", pivoting=True, check_finite=False)
+        shares = np.abs(np.diag(upper))
+        kept = np.zeros(values.shape[1], bool)
+        kept[order[: int((shares > rank * shares[0]).sum())]] = True
+        network, trunks = _narrowed(whole, weights, torch.from_numpy(kept[:-1]))
+        kept[-1] = True  # the constant is there in any case; it may have no share
+        (own,) = qr(values[:, kept], mode="r", check_finite=False)
+        own = own[: kept.sum()]
+        used = np.abs(np.diag(own)) > rank * shares[0]
+        basis = np.zeros((len(own), int(used.sum())))
+        inverse = solve_triangular(own[np.ix_(used, used)], np.eye(int(used.sum())))
+        basis[used] = inverse * len(values) ** 0.5
+        return cls(network, trunks, ansatz, torch.from_numpy(basis).to(weights))
+
+    @property
+    def functions(self) -> int:
+        """Number of functions."""
+        return self.basis.shape[1]
+
+    def at(self, jet: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
+        """Jets of φ, [channels, images·points, functions], from those of a batch's inputs."""
+        return self.at_neurons(jet, names) @ self.basis
+
+    def at_neurons(self, jet: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
+        """Jets of h, [channels, images·points, neurons + 1]."""
+        return _with_constant(self.network.hidden(self.trunks, jet, names), names)
+
+    def weights(self, heads: torch.Tensor) -> torch.Tensor:
+        """Weights [size] of the network with a head c [fields, functions]."""
+        rows = heads @ self.basis.mT
+        weights = self.trunks.clone()
+        weights[self._head_places] = rows[:, :-1]
+        weights[self._bias_places] = rows[:, -1]
+        return weights
+
+    @cached_property
+    def _head_places(self) -> torch.Tensor:
+        """Positions of the heads' weights, int [fields, neurons]."""
+        numbers = torch.arange(self.network.size, device=self.trunks.device)
+        parts = zip(self.network.parts, self.network.part_slices, strict=True)
+        return torch.cat([part.matrices(numbers[place])[-1][0] for part, place in parts], -1)
+
+    @cached_property
+    def _bias_places(self) -> torch.Tensor:
+        """Positions of the first member's biases of the head, int [fields]."""
+        numbers = torch.arange(self.network.size, device=self.trunks.device)
+        part, place = self.network.parts[0], self.network.part_slices[0]
+        return part.matrices(numbers[place])[-1][1]
+
+    def head_of(self, solver: Surrogate) -> torch.Tensor:
+        """The head [fields, functions] that is nearest to a solver with the same ansatz."""
+        points = steep_points([solver])
+        batch = self.ansatz.with_problem(solver.problem).batch(points)
+        functions = batch.multiplied(self.at(batch.inputs, batch.names))[0]
+        wanted = (solver.at(points) - batch.offset[0]) / batch.scale
+        each = [
+            torch.linalg.lstsq(functions[:, k % functions.shape[1]], column[:, None]).solution[:, 0]
+            for k, column in enumerate(wanted.unbind(-1))
+        ]
+        return torch.stack(each)
+
+    def projected(self, other: "Backbone", heads: torch.Tensor) -> torch.Tensor:
+        """The heads nearest to those [targets, fields, functions] of another backbone."""
+        points = steep_points([other.solver(other.ansatz.problem, heads[0])])
+        batch = self.ansatz.batch(points)
+        new, old = (batch.multiplied(one.at(batch.inputs, batch.names))[0] for one in (self, other))
+        result = []
+        for k, own in enumerate(heads.unbind(1)):
+            wanted = old[:, k % old.shape[1]] @ own.mT
+            result.append(torch.linalg.lstsq(new[:, k % new.shape[1]], wanted).solution.mT)
+        return torch.stack(result, 1)
+
+    def solver(self, problem: Problem, heads: torch.Tensor) -> Surrogate:
+        """The surrogate of a problem with a head."""
+        ansatz = self.ansatz.with_problem(problem)
+        return Surrogate(self.network, ansatz, self.weights(heads), stage="calibrated")
+
+
+def box_of(ansatz: PhysicsAnsatz) -> Domain:
+    """The domain of an ansatz; half of it in every axis in which the fields are odd."""
+    box = ansatz.problem.domain
+    for name in ansatz.problem.odd if ansatz.odd else ():
+        box = box.restricted(name, lower=0.0)
+    return box
+
+
+def steep_points(sources: Sequence[Surrogate], count: int = POINTS) -> torch.Tensor:
+    """Points [count, axes] of a density that grows where the fields of the sources are steep."""
+    first = sources[0]
+    ansatz, rng = first.field_ansatz, generator(0, "steep")
+    box = box_of(ansatz)
+    pool = first.runtime.tensor(box.sample(CANDIDATES * count, rng))
+    lengths = pool.new_tensor([axis.length for axis in box.axes])
+    density = pool.new_ones(len(pool))
+    for source in sources:
+        slopes = source.jet(pool, ("", *ansatz.coordinates))[1:] * lengths[:, None, None]
+        steep = (slopes / slopes.new_tensor(source.problem.scales)).square().sum((0, 2)).sqrt()
+        density += steep / steep.mean() / len(sources)
+    share = (density / density.sum()).double().cpu().numpy()
+    chosen = rng.choice(len(pool), count, replace=False, p=share / share.sum())
+    return pool[torch.as_tensor(np.sort(chosen), device=pool.device)]
+
+
+def _with_constant(hidden: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
+    constant = torch.zeros_like(hidden[..., :1])
+    constant[names.index("")] = 1.0
+    return torch.cat([hidden, constant], -1)
+
+
+def _narrowed(
+    whole: NetworkSum, weights: torch.Tensor, kept: torch.Tensor
+) -> tuple[NetworkSum, torch.Tensor]:
+    """The sum with some of the last hidden neurons alone, and its weights with heads of 0."""
+    members, parts, start = [], [], 0
+    for part, place in zip(whole.parts, whole.part_slices, strict=True):
+        *inner, last = part.widths
+        own = kept[start : start + last]
+        start += last
+        if not own.any():
+            continue
+        chosen = [*(torch.ones(width, dtype=torch.bool) for width in inner), own]
+        smaller, places = part.neurons.subnetwork(chosen)
+        narrow = weights[place][places.to(weights.device)].clone()
+        narrow[smaller.head] = 0.0
+        members.append((smaller.widths, smaller.activation))
+        parts.append(narrow)
+    return replace(whole, members=tuple(members)), torch.cat(parts)

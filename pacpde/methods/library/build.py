@@ -1,0 +1,132 @@
+"""Build a library: the next source stands where the library is worst."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pacpde.errors import SolverError, TransferWarning
+from pacpde.methods.arguments import Settings
+from pacpde.methods.library.coordinates import CoefficientRange
+from pacpde.methods.transfer import fit, transfer
+from pacpde.networks.outcome import Outcome
+from pacpde.networks.surrogate import Surrogate
+from pacpde.physics.problem import Problem
+from pacpde.residuals.error_estimate import error_estimate
+from pacpde.training.callbacks import Progress, prefixed
+from pacpde.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from pacpde.methods.library.library import Library
+
+SHARE = 0.5  # of the tolerance, that the estimated error of a source is to be below
+TRIES = 2  # warm starts of a source, each from the one before
+
+Log = Callable[[str], None]
+
+
+def built(
+    kind: type["Library"],
+    problem: Problem,
+    ranges: Mapping[str, tuple[float, float]],
+    *,
+    tolerance: float,
+    most: int,
+    candidates: int,
+    settings: Settings | None,
+    seed: int,
+    progress: Progress | None,
+    log: Log,
+) -> "Library":
+    """A library whose estimated error is below a tolerance at every candidate; see `Library.build`.
+
+    The first source is in the middle. Then all candidates are solved, and the one of the largest
+    residual becomes a source, by warm start from the nearest one, until no estimated error is above
+    the tolerance.
+    """
+    box = CoefficientRange(problem, ranges)
+    tried = box.candidates(candidates)
+    first = box.at([0.5] * len(ranges))
+    source = fit(first, settings=settings, seed=seed, progress=_told(progress, 1, first))
+    if source.outcome != Outcome.CONVERGED:
+        raise SolverError(
+            f"the first source, {first}, ended {source.outcome}: give settings under which a fit "
+            "of it converges, or another range."
+        )
+    library = kind([source], tolerance=tolerance, ranges=ranges)
+    while True:
+        library.anchor(tried, measured=False)
+        shares = library.held_out.shares(tried, library.anchors.heads)
+        number = int(np.nanargmax(np.where(np.isfinite(shares), shares, np.inf)))
+        estimate = _estimate(library, number, tried[number])
+        if estimate <= tolerance:
+            library.anchor(tried)
+            estimates = library.estimates(tried)
+            number = int(np.nanargmax(estimates))
+            estimate = float(estimates[number])
+        count = len(library.sources)
+        log(f"{count} sources: estimated errors up to {estimate:.1e}, at {tried[number]}")
+        if estimate <= tolerance or count == most:
+            break
+        library.add_source(_next_source(library, tried[number], settings, seed, progress, log))
+    if not estimate <= tolerance:
+        library.anchor(tried)
+        warnings.warn(
+            f"{most} sources reach an estimated error of {estimate:.1e} at {tried[number]}, and "
+            f"{tolerance:g} is wanted: allow more sources, or wider networks.",
+            TransferWarning,
+            stacklevel=5,
+        )
+    return library
+
+
+def _estimate(library: "Library", number: int, problem: Problem) -> float:
+    """The estimated error of a candidate; of what has no estimate, its residual."""
+    solver = library.backbone.solver(problem, library.anchors.heads[number])
+    estimate = error_estimate(solver)
+    return float(estimate if estimate is not None else np.inf)
+
+
+def _next_source(
+    library: "Library",
+    problem: Problem,
+    settings: Settings | None,
+    seed: int,
+    progress: Progress | None,
+    log: Log,
+) -> Surrogate:
+    """The solver of a problem by warm start from the nearest source, again where it fell short."""
+    unit = library.box.unit(problem)
+    nearest = min(
+        library.sources, key=lambda one: float(np.abs(library.box.unit(one.problem) - unit).sum())
+    )
+    told = _told(progress, len(library.sources) + 1, problem)
+    solver = nearest
+    for attempt in range(TRIES):
+        solver = transfer(
+            solver, problem, method="warm_start", settings=_after(solver, problem, settings),
+            seed=seed + attempt, reference=None, progress=told,
+        ).surrogate  # fmt: skip
+        about = solver.assessment
+        error = None if about is None else about.error_estimate
+        if error is not None and error <= SHARE * library.tolerance:
+            break
+    else:
+        log(
+            f"the source {problem} ended {solver.outcome}"
+            f"{'' if error is None else f' with an estimated error of {error:.1e}'}: more steps, "
+            "points or neurons would do better"
+        )
+    return solver
+
+
+def _after(solver: Surrogate, problem: Problem, settings: Settings | None) -> TrainingConfig:
+    """The settings of a warm start; those of a fit's network have no effect on it."""
+    if isinstance(settings, TrainingConfig):
+        return settings
+    return TrainingConfig.after(solver, problem, **dict(settings or {}))
+
+
+def _told(progress: Progress | None, number: int, problem: Problem) -> Progress | None:
+    return progress and prefixed(f"source {number}, {problem}", progress)

@@ -1,0 +1,140 @@
+"""Coefficients as coordinates of a library: ranges, scaling, points in them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from pacpde.errors import InvalidValueError, short, unknown
+from pacpde.physics.numbers import as_plain
+from pacpde.physics.problem import Problem
+from pacpde.runtime import generator
+
+DECADES = 3.0  # ratio of the ends of a range from which on its coefficient is measured by its log
+SLACK = 1e-9  # of a range, by which rounding may put a coefficient outside of it
+
+
+@dataclass(frozen=True)
+class CoefficientRange:
+    """A box of coefficients around one problem; the others stay as they are in it.
+
+    Attributes:
+        problem: has the coefficients that do not change, and the time span.
+        ranges: coefficient → (lower, upper).
+
+    Example:
+        >>> box = CoefficientRange(Burgers(nu=0.01), {"nu": (0.003, 0.03)})
+        >>> box.unit(Burgers(nu=0.003))
+        array([0.])
+    """
+
+    problem: Problem
+    ranges: Mapping[str, tuple[float, float]]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.ranges, Mapping) or not self.ranges:
+            raise InvalidValueError(
+                f"the ranges are {short(self.ranges)}, expected a mapping of coefficients to "
+                'pairs: write {"nu": (0.003, 0.03)}.'
+            )
+        declared = self.problem.declared()
+        for name, pair in self.ranges.items():
+            if name not in declared:
+                raise unknown(f"coefficient of {self.problem.name}", name, declared)
+            ends = [as_plain(end) for end in pair] if _is_pair(pair) else [None]
+            about = declared[name]
+            if None in ends or not about.lower <= ends[0] < ends[-1] <= about.upper:  # type: ignore[operator]
+                raise InvalidValueError(
+                    f"the range of {name} is {short(pair)}, expected two numbers, the smaller one "
+                    f"first, from {about.lower:g} to {about.upper:g}."
+                )
+        plain = {name: (float(pair[0]), float(pair[1])) for name, pair in self.ranges.items()}
+        object.__setattr__(self, "ranges", plain)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.ranges)
+
+    def unit(self, problem: Problem) -> np.ndarray:
+        """The coefficients of a problem mapped to [0, 1] each, [coefficients]."""
+        values = []
+        for name, (lower, upper) in self.ranges.items():
+            value = getattr(problem, name)
+            if self._by_log(name):
+                tiny = lower * 1e-3
+                value, lower, upper = np.log([max(value, tiny), lower, upper])
+            values.append((value - lower) / (upper - lower))
+        return np.array(values)
+
+    def at(self, unit: Sequence[float]) -> Problem:
+        """The problem at coordinates in [0, 1]; the inverse of `unit`."""
+        values = {}
+        for share, (name, (lower, upper)) in zip(unit, self.ranges.items(), strict=True):
+            if self._by_log(name):
+                value = lower * (upper / lower) ** share
+            else:
+                value = lower + (upper - lower) * share
+            values[name] = float(np.clip(value, lower, upper))
+        return self.problem.with_coefficients(**values)
+
+    def holds(self, problem: Problem) -> bool:
+        """Whether a problem lies in the box."""
+        unit = self.unit(problem)
+        return bool(((unit >= -SLACK) & (unit <= 1 + SLACK)).all())
+
+    def candidates(self, count: int) -> list[Problem]:
+        """Problems that fill the box, its corners first, then evenly (one coefficient) or Sobol."""
+        if len(self.ranges) == 1:
+            return [self.at([share]) for share in np.linspace(0, 1, count)]
+        from scipy.stats import qmc  # it takes most of a second to import
+
+        corners = list(product((0.0, 1.0), repeat=len(self.ranges)))
+        engine = qmc.Sobol(len(self.ranges), scramble=True, rng=generator(0, "candidates"))
+        inside = engine.random(max(count - len(corners), 1))
+        return [self.at(unit) for unit in [*corners, *inside]]
+
+    def random(self, count: int, seed: int) -> list[Problem]:
+        """Random problems in the box."""
+        rng = generator(seed, "targets")
+        return [self.at(unit) for unit in rng.random((count, len(self.ranges)))]
+
+    def problems(self, coefficients: object) -> list[Problem]:
+        """Problems from a list of them, or from values of the coefficients.
+
+        Args:
+            coefficients: problems; or name → numbers, of one length; or, with one coefficient
+                alone, numbers.
+        """
+        if isinstance(coefficients, Mapping):
+            for name in coefficients:
+                if name not in self.ranges:
+                    raise unknown("coefficient of the library", name, self.names)
+            columns = [np.atleast_1d(np.asarray(v, float)) for v in coefficients.values()]
+            rows = zip(*np.broadcast_arrays(*columns), strict=True)
+            return [
+                self.problem.with_coefficients(
+                    **dict(zip(coefficients, map(float, row), strict=True))
+                )
+                for row in rows
+            ]
+        values = list(coefficients)  # type: ignore[call-overload]
+        if all(isinstance(value, Problem) for value in values):
+            return values
+        if len(self.ranges) > 1:
+            raise InvalidValueError(
+                f"there are {len(self.ranges)} coefficients, {', '.join(self.names)}: give a "
+                "mapping of each to its values, or problems."
+            )
+        (name,) = self.names
+        return [self.problem.with_coefficients(**{name: float(value)}) for value in values]
+
+    def _by_log(self, name: str) -> bool:
+        lower, upper = self.ranges[name]
+        return lower > 0 and upper / lower > DECADES
+
+
+def _is_pair(value: object) -> bool:
+    return (
+        isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) and len(value) == 2
+    )

@@ -1,0 +1,233 @@
+"""Heads on frozen functions: residuals that are found by matrix products, and Gauss–Newton steps.
+
+The fields and all their derivatives are linear in a head c, so that their jets at fixed points are
+products with matrices that are computed once: jet = offset + s G c. Many targets are solved as a
+stack.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from pacpde.networks.batch import Batch
+from pacpde.residuals.terms import Term
+
+DAMPING = 1e-14  # over the largest diagonal entry of JᵀJ: what rounding asks for
+HARDER = 1e3  # factor of the damping after a refused step
+STEPS = 30  # of a target
+ENOUGH = 1e-3  # share of ‖r‖² that a step promises, below which none is taken
+SLOW = 0.2  # promised share over that of the step before, above which the matrix is made anew
+MEMORY = 2**28  # bytes of the Jacobians of a stack
+
+
+@dataclass(frozen=True)
+class HeadTerm:
+    """A residual term at a head; the term may be one for many targets, with coefficient columns.
+
+    Attributes:
+        term: whose network is the head.
+        functions: G, jets of m φ at its points, [channels, points, fields or 1, functions].
+    """
+
+    term: Term
+    functions: torch.Tensor
+
+    @classmethod
+    def of(cls, term: Term, functions: torch.Tensor) -> "HeadTerm":
+        """From jets of φ at all images of its points, [channels, images·points, functions]."""
+        return cls(term, term.batch.multiplied(functions))
+
+    @property
+    def batch(self) -> Batch:
+        return self.term.batch
+
+    def fields(self, heads: torch.Tensor) -> torch.Tensor:
+        """Jets of the fields, [targets, channels, points, fields], of stacked heads."""
+        channels, points, own, count = self.functions.shape
+        if own == 1:
+            flat = self.functions.reshape(-1, count) @ heads.flatten(0, 1).mT
+            jets = flat.unflatten(0, (channels, points)).unflatten(-1, heads.shape[:2])
+            jets = jets.permute(2, 0, 1, 3)
+        else:
+            jets = torch.einsum("cnkf,bkf->bcnk", self.functions, heads)
+        return self.batch.offset + self.batch.scale * jets
+
+    def linearised(self, heads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Residuals [targets, components, points], and their slopes in the jets.
+
+        Returns:
+            The slopes are those in s⁻¹ jets, [components, targets, channels, points, fields].
+        """
+        leaf = self.fields(heads).detach().requires_grad_(True)
+        with torch.enable_grad():
+            rows = self.term.residual(leaf).mT
+            each = [
+                torch.autograd.grad(rows[..., k, :].sum(), leaf, retain_graph=True)[0]
+                for k in range(rows.shape[-2])
+            ]
+        return rows.detach(), torch.stack(each) * self.batch.scale
+
+    def jacobian(self, slopes: torch.Tensor) -> torch.Tensor:
+        """∂r/∂c, [targets, components·points, fields·functions]."""
+        own = self.functions.shape[2]
+        blocks = []
+        for component in slopes:
+            fields = []
+            for k, slope in enumerate(component.unbind(-1)):
+                part = torch.zeros(())
+                for channel in range(slope.shape[1]):
+                    part = part + slope[:, channel, :, None] * self.functions[channel, :, k % own]
+                fields.append(part)
+            blocks.append(torch.cat(fields, -1))
+        return torch.cat(blocks, 1)
+
+    def transposed(self, slopes: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Jᵀ r, [targets, fields, functions], for r [targets, components, points]."""
+        weighted = (slopes * rows.movedim(1, 0)[:, :, None, :, None]).sum(0)
+        channels, points, own, count = self.functions.shape
+        if own == 1:
+            flat = weighted.permute(0, 3, 1, 2).reshape(-1, channels * points)
+            product = flat @ self.functions.reshape(-1, count)
+            return product.unflatten(0, (rows.shape[0], -1))
+        return torch.einsum("bcnk,cnkf->bkf", weighted, self.functions)
+
+    def shares(self, heads: torch.Tensor) -> torch.Tensor:
+        """Root mean square residuals of the worst row, over the size of its terms, [targets].
+
+        As `pacpde.residuals.assess` has them: a term is a derivative times the row's slope in it.
+        """
+        rows, slopes = self.linearised(heads)
+        linear = slopes * (self.fields(heads) / self.batch.scale)
+        rest = rows.movedim(1, 0) - linear.sum((2, 4))
+        sizes = linear.square().sum(3).sqrt().sum((2, 3)) + rest.norm(dim=-1)
+        norms = rows.norm(dim=-1).mT
+        return torch.where(norms == 0, 0.0, norms / sizes).amax(0)
+
+    @property
+    def rows(self) -> int:
+        return self.term.n_components * self.batch.size
+
+
+class Heads(NamedTuple):
+    """What a stack of targets ends with.
+
+    Attributes:
+        heads: [targets, fields, functions].
+        norms: ‖r‖, [targets].
+        steps: Gauss–Newton steps of the slowest target.
+    """
+
+    heads: torch.Tensor
+    norms: torch.Tensor
+    steps: int
+
+
+class _Linearised(NamedTuple):
+    rows: list[torch.Tensor]
+    slopes: list[torch.Tensor]
+    loss: torch.Tensor
+
+
+def chunk_size(terms: Sequence[HeadTerm], unknowns: int) -> int:
+    """Targets whose Jacobians fit into memory together."""
+    rows = sum(term.rows for term in terms)
+    return max(1, MEMORY // (8 * unknowns * (2 * rows + unknowns)))
+
+
+def solve_heads(terms: Sequence[HeadTerm], heads: torch.Tensor, steps: int = STEPS) -> Heads:
+    """min ‖r(c)‖² over the heads of a stack of targets, by damped Gauss–Newton steps.
+
+    The gradient is that of each step; the matrix JᵀJ stays until steps become slow (Kelley 1995,
+    chapter 5: chord steps), since it takes most of the time. A step that makes a target worse is
+    refused, its damping grows, and the matrix is made anew.
+
+    Args:
+        terms: the residuals of all targets, as one.
+        heads: to start from, [targets, fields, functions].
+        steps: maximal number.
+    """
+    heads = heads.clone()
+    now = _linearised(terms, heads)
+    damping = torch.full_like(now.loss, DAMPING)
+    before = torch.full_like(now.loss, torch.inf)
+    going = now.loss > 0
+    factor = None
+    taken = 0
+    for _ in range(steps):
+        if not bool(going.any()):
+            break
+        if factor is None:
+            factor = _factor(terms, now.slopes, damping)
+        flat = _gradient(terms, now)
+        step = -torch.cholesky_solve(flat[..., None], factor)[..., 0]
+        promised = -(flat * step).sum(-1) / now.loss
+        going &= promised > ENOUGH
+        if not bool(going.any()):
+            break
+        trial = torch.where(going[:, None, None], heads + step.view_as(heads), heads)
+        there = _linearised(terms, trial)
+        taken += 1
+        better = there.loss < now.loss
+        refused = going & ~better
+        fresh = bool(refused.any()) or bool((going & (promised > SLOW * before)).any())
+        damping = torch.where(refused, damping * HARDER, damping)
+        going &= damping < 1.0
+        before = torch.where(better, promised, torch.inf)
+        heads = torch.where(better[:, None, None], trial, heads)
+        now = _chosen(better, there, now)
+        if fresh:
+            factor = None
+    return Heads(heads, now.loss.sqrt(), taken)
+
+
+def _linearised(terms: Sequence[HeadTerm], heads: torch.Tensor) -> _Linearised:
+    each = [term.linearised(heads) for term in terms]
+    loss = torch.stack([rows.square().sum((1, 2)) for rows, _ in each]).sum(0)
+    return _Linearised([rows for rows, _ in each], [slopes for _, slopes in each], loss)
+
+
+def _gradient(terms: Sequence[HeadTerm], now: _Linearised) -> torch.Tensor:
+    """Jᵀ r, [targets, unknowns]."""
+    each = [
+        term.transposed(slopes, rows)
+        for term, slopes, rows in zip(terms, now.slopes, now.rows, strict=True)
+    ]
+    return torch.stack(each).sum(0).flatten(1)
+
+
+def _chosen(better: torch.Tensor, new: _Linearised, old: _Linearised) -> _Linearised:
+    """The new of those targets that are better, and the old of the others."""
+    if bool(better.all()):
+        return new
+    rows = [
+        torch.where(better[:, None, None], one, other)
+        for one, other in zip(new.rows, old.rows, strict=True)
+    ]
+    slopes = [
+        torch.where(better[:, None, None, None], one, other)
+        for one, other in zip(new.slopes, old.slopes, strict=True)
+    ]
+    return _Linearised(rows, slopes, torch.where(better, new.loss, old.loss))
+
+
+def _factor(
+    terms: Sequence[HeadTerm], slopes: Sequence[torch.Tensor], damping: torch.Tensor
+) -> torch.Tensor:
+    """The Cholesky factor of JᵀJ + μ max(diag) I, [targets, unknowns, unknowns]."""
+    matrix = torch.zeros(())
+    for term, own in zip(terms, slopes, strict=True):
+        jacobian = term.jacobian(own)
+        matrix = matrix + jacobian.mT @ jacobian
+    diagonal = matrix.diagonal(dim1=-2, dim2=-1)
+    shift = damping * diagonal.amax(-1)
+    diagonal += shift[:, None]
+    factor, info = torch.linalg.cholesky_ex(matrix)
+    for _ in range(10):
+        if not bool(info.any()):
+            break
+        shift = torch.where(info > 0, shift.clamp(min=1e-300) * 99.0, 0.0)
+        diagonal += shift[:, None]
+        factor, info = torch.linalg.cholesky_ex(matrix)
+    return factor

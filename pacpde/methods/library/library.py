@@ -1,0 +1,277 @@
+"""A library: several solved coefficients as one frozen backbone for others."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from pacpde.errors import InvalidValueError, short
+from pacpde.methods.arguments import Settings
+from pacpde.methods.checks import check_problem, check_source
+from pacpde.methods.library.anchors import Anchors
+from pacpde.methods.library.backbone import Backbone
+from pacpde.methods.library.build import Log, built
+from pacpde.methods.library.coordinates import CoefficientRange
+from pacpde.methods.library.solutions import LibrarySolutions
+from pacpde.methods.library.targets import TargetEquations
+from pacpde.networks.outcome import Outcome
+from pacpde.networks.surrogate import Surrogate
+from pacpde.physics.fingerprint import family_difference
+from pacpde.physics.problem import Problem
+from pacpde.residuals.error_estimate import error_estimate
+from pacpde.runtime import gradients
+from pacpde.training.callbacks import Progress
+
+ANCHORS = 25  # by default, in one coefficient; four times as many in several
+HELD_OUT = 1000  # points
+
+
+class Library:
+    """Solved coefficients of one family as one frozen backbone; others are heads on it.
+
+    The hidden neurons of all sources, frozen, are functions of which a target needs a linear
+    combination: its head, found by a few damped Gauss–Newton steps. Pi-PINN (arXiv 2604.21761) and
+    one-shot transfer (Desai et al. 2022, arXiv 2110.11286) do so on one backbone trained for
+    many tasks; here the sources are solvers of their own, chosen where the library is worst
+    (reduced-basis greedy, Prud'homme et al. 2002; GPT-PINN, arXiv 2303.14878).
+
+    Args:
+        sources: surrogates of one family with dense networks and one ansatz.
+        tolerance: relative L2 error that a solution has to be estimated below to be `converged`.
+        ranges: coefficient → (lower, upper) that targets lie in; by default what the sources span.
+
+    Attributes:
+        box: these ranges.
+        sources: in the order in which they joined.
+
+    Example:
+        >>> library = Library([fit(Heat(alpha=a)) for a in (0.2, 0.4, 0.8)])
+        >>> quick = library.solve(Heat(alpha=0.3))
+        >>> quick(0.5, 0.3), quick.error_estimate
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Surrogate],
+        *,
+        tolerance: float = 1e-4,
+        ranges: Mapping[str, tuple[float, float]] | None = None,
+    ) -> None:
+        check_sources(sources)
+        self.tolerance = float(tolerance)
+        self.sources = list(sources)
+        self.box = CoefficientRange(sources[0].problem, ranges or _spanned(sources))
+        self._renew()
+
+    @classmethod
+    @gradients()
+    def build(
+        cls,
+        family: type[Problem] | Problem,
+        ranges: Mapping[str, tuple[float, float]],
+        *,
+        tolerance: float = 1e-4,
+        most: int = 20,
+        candidates: int | None = None,
+        settings: Settings | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+        log: Log | None = None,
+    ) -> "Library":
+        """Fit sources until a tolerance holds over a range of coefficients.
+
+        Each next source stands where the library is worst among candidates that fill the range, and
+        is fitted by warm start from the nearest one.
+
+        Example:
+            >>> library = Library.build(Burgers, {"nu": (0.003, 0.1)}, tolerance=1e-4)
+
+        Args:
+            family: a class, or a problem whose other coefficients and time span hold for all.
+            ranges: coefficient → (lower, upper).
+            tolerance: relative L2 error of the worst field.
+            most: number of sources at which it ends in any case.
+            candidates: problems that fill the range; 33 of one coefficient, 100 of several.
+            settings: of the fits, see `pacpde.TrainingConfig`.
+            seed: of the fits.
+            progress: called with an `Update` of every fit.
+            log: called with a sentence after every source.
+
+        Raises:
+            SolverError: the first source does not converge.
+
+        Warns:
+            TransferWarning: `most` sources do not reach the tolerance.
+        """
+        problem = family if isinstance(family, Problem) else family()
+        check_problem(problem, "family")
+        if candidates is None:
+            candidates = 33 if len(ranges) == 1 else 100
+        return built(
+            cls, problem, ranges, tolerance=tolerance, most=most, candidates=candidates,
+            settings=settings, seed=seed, progress=progress, log=log or (lambda sentence: None),
+        )  # fmt: skip
+
+    def _renew(self) -> None:
+        """What follows from the sources."""
+        self.backbone = Backbone.of(self.sources)
+        self.equations = TargetEquations(self.backbone, tuple(self.sources))
+        self.held_out = TargetEquations(self.backbone, tuple(self.sources), 1, HELD_OUT)
+        units = np.stack([self.box.unit(source.problem) for source in self.sources])
+        heads = torch.stack([self.backbone.head_of(source) for source in self.sources])
+        self.anchors = Anchors(units, heads, np.full(len(units), np.nan))
+
+    @gradients()
+    def anchor(self, problems: Sequence[Problem] | None = None, *, measured: bool = True) -> None:
+        """Solve problems inside the range, from which targets start and whose errors are estimated.
+
+        Args:
+            problems: by default ones that fill the range.
+            measured: whether their errors are estimated by the linearised equation, which takes
+                most of the time.
+        """
+        if problems is None:
+            axes = len(self.box.names)
+            problems = self.box.candidates(ANCHORS if axes == 1 else 4 * ANCHORS)
+        units = np.stack([self.box.unit(problem) for problem in problems])
+        found = self.equations.solve(problems, self.anchors.start(units))
+        factors = np.full(len(units), np.nan)
+        if measured:
+            shares = self.held_out.shares(problems, found.heads)
+            for k, problem in enumerate(problems):
+                estimate = error_estimate(self.backbone.solver(problem, found.heads[k]))
+                factors[k] = np.nan if estimate is None else estimate / max(shares[k], 1e-300)
+        self.anchors = Anchors(units, found.heads, factors)
+
+    def estimates(self, problems: Sequence[Problem]) -> np.ndarray:
+        """Estimated errors of the anchors' own heads, where `problems` are the anchors."""
+        shares = self.held_out.shares(problems, self.anchors.heads)
+        return self.anchors.factors * shares
+
+    @gradients()
+    def solve(self, problem: Problem) -> Surrogate:
+        """The solver of other coefficients, in milliseconds.
+
+        Its `error_estimate` is that of the relative L2 error of the worst field, and its outcome
+        `converged` only where that is at most the library's tolerance. Outside the range the error
+        is estimated by the linearised equation, which takes longer.
+        """
+        return self.solve_many([problem])[0]
+
+    @gradients()
+    def solve_many(self, coefficients: Any) -> LibrarySolutions:
+        """Solvers of many other coefficients, in stacks.
+
+        Args:
+            coefficients: problems, or values of the coefficients: numbers where there is one
+                coefficient, else name → numbers.
+
+        Example:
+            >>> many = library.solve_many([0.25, 0.3, 0.35])
+            >>> many(0.5, x).shape, many.error_estimates, many[1]
+        """
+        problems = self.box.problems(coefficients)
+        if not problems:
+            raise InvalidValueError("there are no coefficients to solve for: give at least one.")
+        for problem in problems:
+            self._check(problem)
+        if not self._is_anchored:
+            self.anchor()
+        clock = time.perf_counter()
+        units = np.stack([self.box.unit(problem) for problem in problems])
+        found = self.equations.solve(problems, self.anchors.start(np.clip(units, 0, 1)))
+        shares = self.held_out.shares(problems, found.heads)
+        estimates = self.anchors.factor(units) * shares
+        for k, problem in enumerate(problems):
+            if not self.box.holds(problem):
+                estimate = error_estimate(self.backbone.solver(problem, found.heads[k]))
+                estimates[k] = np.nan if estimate is None else estimate
+        outcomes = [
+            Outcome.CONVERGED if estimate <= self.tolerance else Outcome.NOT_CONVERGED
+            for estimate in estimates
+        ]
+        return LibrarySolutions(
+            self.backbone, tuple(problems), found.heads, shares, estimates, tuple(outcomes),
+            time.perf_counter() - clock, self.equations.alike,
+        )  # fmt: skip
+
+    @gradients()
+    def add_source(self, source: Surrogate) -> None:
+        """Let a solver join the sources; anchors are solved anew when they are next needed."""
+        check_sources([*self.sources, source])
+        before, anchors = self.backbone, self.anchors
+        self.sources.append(source)
+        self._renew()
+        moved = self.backbone.projected(before, anchors.heads)
+        self.anchors = Anchors(
+            np.concatenate([anchors.units, self.anchors.units]),
+            torch.cat([moved, self.anchors.heads]),
+            np.full(len(moved) + len(self.sources), np.nan),
+        ).distinct()
+
+    @property
+    def _is_anchored(self) -> bool:
+        return not np.isnan(self.anchors.factors).all()
+
+    def _check(self, problem: Problem) -> None:
+        """Refuse a problem that differs in more than the coefficients of the library."""
+        check_problem(problem, "target")
+        own = self.box.problem
+        if problem.name != own.name:
+            raise InvalidValueError(
+                f"the library solves {own.name!r} and the target is {problem.name!r}: build one "
+                "of that family."
+            )
+        change = family_difference(own, problem)
+        if change is not None:
+            raise InvalidValueError(
+                f"the family {own.name!r} was defined anew since the library was made, and "
+                f"{change}: build it anew."
+            )
+        values = {name: getattr(problem, name) for name in self.box.names}
+        if own.with_coefficients(**values) != problem:
+            raise InvalidValueError(
+                f"the target is {problem}{problem.span_text}, and the library goes from "
+                f"{self.box.at([0.0] * len(values))} to {self.box.at([1.0] * len(values))}"
+                f"{own.span_text}: only {', '.join(values)} may differ."
+            )
+
+
+def check_sources(sources: object) -> None:
+    """Refuse what cannot be one backbone."""
+    if isinstance(sources, Surrogate) or not isinstance(sources, Sequence) or not sources:
+        raise InvalidValueError(
+            f"the sources are {short(sources)}, expected a list of surrogates: write [source]."
+        )
+    for source in sources:
+        check_source(source)
+        if family_difference(sources[0].problem, source.problem) is not None or (
+            source.problem.name != sources[0].problem.name
+        ):
+            raise InvalidValueError(
+                f"the sources solve {sources[0].problem} and {source.problem}, expected one family."
+            )
+        if source.field_ansatz.settings != sources[0].field_ansatz.settings:
+            raise InvalidValueError(
+                f"the sources of {sources[0].problem} and {source.problem} meet their conditions "
+                f"in different ways ({sources[0].field_ansatz.settings} and "
+                f"{source.field_ansatz.settings}): fit them by the same settings, or by warm start "
+                "from one of them."
+            )
+
+
+def _spanned(sources: Sequence[Surrogate]) -> dict[str, tuple[float, float]]:
+    """The coefficients in which sources differ, from the least to the largest."""
+    ranges = {}
+    for name in sources[0].problem.declared():
+        values = [float(getattr(source.problem, name)) for source in sources]
+        if min(values) < max(values):
+            ranges[name] = (min(values), max(values))
+    if not ranges:
+        raise InvalidValueError(
+            "all sources have the same coefficients: give sources that differ, or the ranges that "
+            'targets lie in, as ranges={"nu": (0.003, 0.03)}.'
+        )
+    return ranges
