@@ -1,17 +1,13 @@
 """Surrogates as folders: `weights.safetensors` and `surrogate.json`; no pickle anywhere."""
 
-import hashlib
 import json
 import os
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 
 from pacpde.errors import (
     DataFileError,
@@ -20,10 +16,10 @@ from pacpde.errors import (
     PacpdeError,
     UnknownNameError,
     short,
-    unreadable,
 )
-from pacpde.files import Before, atomic_folder, being_replaced, check_folder, follow
+from pacpde.files import Before, check_folder, follow
 from pacpde.keywords import checked_call
+from pacpde.networks.sealed import SealedFolder
 from pacpde.networks.surrogate import Surrogate
 from pacpde.networks.surrogate_json import as_json, from_json, tensors_of
 from pacpde.reading import TEXT, parse_json, read_bytes
@@ -32,8 +28,23 @@ from pacpde.runtime import Runtime, gradients, versions
 SCHEMA = 1
 # raised where JSON or tensors have other types or keys than expected
 UNLIKE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, SafetensorError)
-ATTEMPTS, PAUSE = 5, 0.02  # to read a folder that is being replaced; seconds between them
 WEIGHTS, ABOUT = "weights.safetensors", "surrogate.json"
+
+
+class _SurrogateFolder(SealedFolder):
+    def missing(self, place: Path, name: str) -> str:
+        for pattern in ("source", "seed-*/source"):
+            for inside in sorted(place.glob(f"{pattern}/{ABOUT}")):
+                return (
+                    f"{str(place)!r} holds a comparison, no single surrogate: give one of its "
+                    f"folders, such as {str(inside.parent)!r}."
+                )
+        return super().missing(place, name)
+
+
+FOLDER = _SurrogateFolder(
+    "surrogate folder", "surrogate", ABOUT, WEIGHTS, SCHEMA, "pacpde train", "train it anew"
+)
 
 
 @checked_call
@@ -55,16 +66,11 @@ def save(
     _check_arguments(surrogate, result)
     check_place(folder)
     about = {
-        "schema": SCHEMA,
         **as_json(surrogate),
         "versions": versions(),
         **({"result": result} if result is not None else {}),
     }
-    weights = save_tensors(tensors_of(surrogate))
-    sealed = {"checksum": _checksum(about, weights), **about}
-    with atomic_folder(folder, before=before) as temporary:
-        (temporary / WEIGHTS).write_bytes(weights)
-        (temporary / ABOUT).write_text(json.dumps(sealed, indent=1), encoding="utf-8")
+    FOLDER.write(folder, about, tensors_of(surrogate), before)
 
 
 @checked_call
@@ -72,7 +78,7 @@ def save(
 def load(folder: str | Path, runtime: Runtime | None = None) -> Surrogate:
     """The surrogate in a folder, on the CPU in its own precision by default."""
     place = _path(folder)
-    about, weights = _whole(place)
+    about, weights = FOLDER.whole(place)
     try:
         surrogate = from_json(about, load_tensors(weights))
     except (InvalidValueError, UnknownNameError) as error:
@@ -89,12 +95,12 @@ def load(folder: str | Path, runtime: Runtime | None = None) -> Surrogate:
 
 def check_whole(folder: str | Path) -> None:
     """Refuse a folder whose files are not as `save` wrote them."""
-    _whole(Path(folder))
+    FOLDER.whole(Path(folder))
 
 
 def result(folder: str | Path) -> dict[str, Any] | None:
     """The result that `save` was given; None for none."""
-    own = _read(Path(folder))[0].get("result")
+    own = FOLDER.content(Path(folder))[0].get("result")
     return own if isinstance(own, dict) else None
 
 
@@ -150,81 +156,3 @@ def holds_surrogate(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(about, dict) and {"schema", "checksum", "network", "family"} <= set(about)
-
-
-def _whole(place: Path) -> tuple[dict[str, Any], bytes]:
-    """As `_read`, checked; read again where the folder was replaced meanwhile."""
-    for attempt in range(ATTEMPTS):
-        before = _state(place)
-        try:
-            about, weights = _read(place)
-            _check_sealed(place, about, weights)
-            return about, weights
-        except DataFileError:
-            last = attempt == ATTEMPTS - 1
-            if last or (_state(place) == before and not being_replaced(place)):
-                raise
-        time.sleep(PAUSE)
-    raise AssertionError("unreachable")
-
-
-def _state(place: Path) -> list[tuple[int, int, int]]:
-    """Changes with every content of a folder."""
-    state = []
-    for file in (place, place / ABOUT, place / WEIGHTS):
-        with suppress(OSError):
-            stat = file.stat()
-            state.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
-    return state
-
-
-def _read(place: Path) -> tuple[dict[str, Any], bytes]:
-    """The content of `surrogate.json`, and the bytes of the weights."""
-    try:
-        text, weights = read_bytes(place / ABOUT, TEXT), read_bytes(place / WEIGHTS)
-    except FileNotFoundError as error:
-        raise DataFileError(_missing(place, Path(str(error.filename)).name)) from error
-    except NotADirectoryError as error:
-        raise DataFileError(f"{str(place)!r} is a file, expected a surrogate folder.") from error
-    except OSError as error:
-        raise unreadable(place, error) from error
-    try:
-        about = parse_json(text)
-    except ValueError as error:
-        raise _damaged(place, f"{ABOUT} is no JSON") from error
-    if not isinstance(about, dict):
-        raise _damaged(place, f"{ABOUT} describes no surrogate")
-    return about, weights
-
-
-def _missing(place: Path, name: str) -> str:
-    for pattern in ("source", "seed-*/source"):
-        for inside in sorted(place.glob(f"{pattern}/{ABOUT}")):
-            return (
-                f"{str(place)!r} holds a comparison, no single surrogate: give one of its "
-                f"folders, such as {str(inside.parent)!r}."
-            )
-    return f"{str(place)!r} is no surrogate folder: it lacks {name}; make one with `pacpde train`."
-
-
-def _damaged(place: Path, why: str) -> DataFileError:
-    return DataFileError(f"surrogate folder {str(place)!r} is damaged: {why}; train it anew.")
-
-
-def _checksum(about: dict[str, Any], weights: bytes) -> str:
-    """SHA-256 of `surrogate.json` without its checksum, and of the weights file."""
-    rest = {name: value for name, value in about.items() if name != "checksum"}
-    text = json.dumps(rest, sort_keys=True).encode()
-    return f"sha256:{hashlib.sha256(text + weights).hexdigest()}"
-
-
-def _check_sealed(place: Path, about: dict[str, Any], weights: bytes) -> None:
-    if about.get("schema") != SCHEMA:
-        raise DataFileError(
-            f"surrogate folder {str(place)!r} has schema {about.get('schema')!r}, this pacpde "
-            f"reads {SCHEMA}: train it anew."
-        )
-    if about.get("checksum") != _checksum(about, weights):
-        raise _damaged(
-            place, f"{ABOUT} or {WEIGHTS} was cut off or changed after it was written (checksum)"
-        )

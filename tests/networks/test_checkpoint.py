@@ -11,9 +11,10 @@ import torch
 
 from pacpde import Surrogate, load, save
 from pacpde.errors import DataFileError, UnreadableError
-from pacpde.networks import checkpoint
+from pacpde.networks import sealed
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
-from pacpde.networks.checkpoint import ABOUT, WEIGHTS, _checksum
+from pacpde.networks.checkpoint import ABOUT, WEIGHTS
+from pacpde.networks.sealed import checksum
 from pacpde.physics import Axis, families
 from pacpde.problems import Burgers, Heat, Heat2D
 
@@ -47,7 +48,7 @@ def test_a_folder_that_tells_no_steps_is_counted_from_its_history(
     about = json.loads((folder / ABOUT).read_text())
     del about["steps"], about["held_out"]
     about["history"] = history
-    about["checksum"] = _checksum(about, (folder / WEIGHTS).read_bytes())
+    about["checksum"] = checksum(about, (folder / WEIGHTS).read_bytes())
     (folder / ABOUT).write_text(json.dumps(about))
     back = load(folder)
     assert back.steps == 9 + 4
@@ -103,7 +104,7 @@ def without(folder: Path, name: str) -> None:
     """Takes an entry out of surrogate.json, and seals it again."""
     about = json.loads((folder / ABOUT).read_text())
     del about[name]
-    sealed = {**about, "checksum": _checksum(about, (folder / WEIGHTS).read_bytes())}
+    sealed = {**about, "checksum": checksum(about, (folder / WEIGHTS).read_bytes())}
     (folder / ABOUT).write_text(json.dumps(sealed))
 
 
@@ -152,7 +153,7 @@ def test_a_folder_replaced_while_it_is_read_is_read_again(
     surrogate: Surrogate, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = replace(surrogate, weights=surrogate.weights + 1)
-    read, seen = checkpoint.read_bytes, []
+    read, seen = sealed.read_bytes, []
 
     def replacing(path: Path, *most: int) -> bytes:
         if path.name == WEIGHTS and not seen:  # after the other half of the old surrogate
@@ -160,7 +161,7 @@ def test_a_folder_replaced_while_it_is_read_is_read_again(
             save(other, folder)
         return read(path, *most)
 
-    monkeypatch.setattr(checkpoint, "read_bytes", replacing)
+    monkeypatch.setattr(sealed, "read_bytes", replacing)
     assert torch.equal(load(folder).weights, other.weights)
 
 
@@ -170,7 +171,7 @@ def test_a_folder_between_two_renamings_is_waited_for(
     """Where the system cannot exchange two folders, the old one is away for a moment."""
     old = folder.with_name(f".{folder.name}.1-0123abcd.tmp")
     folder.rename(old)
-    monkeypatch.setattr("pacpde.networks.checkpoint.time.sleep", lambda pause: old.rename(folder))
+    monkeypatch.setattr("pacpde.networks.sealed.time.sleep", lambda pause: old.rename(folder))
     load(folder)
 
 
@@ -180,7 +181,7 @@ def test_what_cannot_be_read_is_not_called_damaged(
     def refused(path: Path, *most: int) -> bytes:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(checkpoint, "read_bytes", refused)
+    monkeypatch.setattr(sealed, "read_bytes", refused)
     with pytest.raises(UnreadableError, match=r"Permission denied.*may be whole") as caught:
         load(folder)
     assert "anew" not in str(caught.value)
@@ -205,7 +206,7 @@ def test_a_sealed_surrogate_with_hostile_values_is_refused(kind: str, folder: Pa
     for name in place[:-1]:
         inner = inner[name]
     inner[place[-1]] = value
-    about["checksum"] = _checksum(about, (folder / WEIGHTS).read_bytes())
+    about["checksum"] = checksum(about, (folder / WEIGHTS).read_bytes())
     (folder / ABOUT).write_text(json.dumps(about))
     with pytest.raises(DataFileError, match=told) as caught:
         load(folder)

@@ -96,14 +96,15 @@ def test_a_reference_of_an_edited_family_is_refused(plugin: Path, tmp_path: Path
 
 
 def test_an_older_folder_without_a_fingerprint_is_read(tmp_path: Path) -> None:
-    from pacpde.networks.checkpoint import WEIGHTS, _checksum
+    from pacpde.networks.checkpoint import WEIGHTS
+    from pacpde.networks.sealed import checksum
 
     save(fit(Heat(alpha=0.3), **SMALL), tmp_path / "made")
     file = tmp_path / "made" / ABOUT
     about = json.loads(file.read_text())
     for name in ("fingerprint", "provenance"):
         del about[name]
-    about["checksum"] = _checksum(about, (tmp_path / "made" / WEIGHTS).read_bytes())
+    about["checksum"] = checksum(about, (tmp_path / "made" / WEIGHTS).read_bytes())
     file.write_text(json.dumps(about))
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -14,10 +14,11 @@ import torch
 from pacpde import Surrogate, load, save
 from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.networks import Activation, PhysicsAnsatz
-from pacpde.networks.checkpoint import ABOUT, WEIGHTS, _checksum
+from pacpde.networks.checkpoint import ABOUT, WEIGHTS
 from pacpde.networks.mlp import MLP
 from pacpde.networks.protocol import Network, networks
 from pacpde.networks.reparametrised import LowRank
+from pacpde.networks.sealed import checksum
 from pacpde.plugins import load_plugin, scope
 from pacpde.problems import Heat
 
@@ -35,7 +36,7 @@ def changed(folder: Path, **entries: Any) -> None:
     """Other entries in surrogate.json, sealed again; None takes one out."""
     about = {**json.loads((folder / ABOUT).read_text()), **entries}
     about = {name: value for name, value in about.items() if value is not None}
-    sealed = {**about, "checksum": _checksum(about, (folder / WEIGHTS).read_bytes())}
+    sealed = {**about, "checksum": checksum(about, (folder / WEIGHTS).read_bytes())}
     (folder / ABOUT).write_text(json.dumps(sealed))
 
 

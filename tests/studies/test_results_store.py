@@ -257,6 +257,6 @@ def test_a_finished_cell_that_cannot_be_read_is_not_made_anew(
     def refused(path: Path, *most: int) -> bytes:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("pacpde.networks.checkpoint.read_bytes", refused)
+    monkeypatch.setattr("pacpde.networks.sealed.read_bytes", refused)
     with pytest.raises(UnreadableError):
         fits.load("cell")
