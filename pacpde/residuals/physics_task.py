@@ -91,14 +91,18 @@ class PhysicsTask(Task):
 
     def field_ansatz(self, sampling: SamplingSpec) -> PhysicsAnsatz:
         """The ansatz of the fields; `ansatz` may have more inputs."""
+        like = self.like or self._new_ansatz
+        return replace(like, problem=self.problem).with_odd(sampling.odd)
+
+    @cached_property
+    def _new_ansatz(self) -> PhysicsAnsatz:
         agree = not self.problem.contradictions
-        like = self.like or PhysicsAnsatz(
+        return PhysicsAnsatz(
             self.problem,
             hard=self.hard and agree,
             agreeing=self.hard and not agree,
             time_unit=self.problem.time_unit,
         )
-        return replace(like, problem=self.problem).with_odd(sampling.odd)
 
     def terms(
         self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, rng: Generator

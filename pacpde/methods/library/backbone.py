@@ -79,9 +79,16 @@ class Backbone:
         """Jets of h, [channels, images·points, neurons + 1]."""
         return _with_constant(self.network.hidden(self.trunks, jet, names), names)
 
-    def weights(self, heads: torch.Tensor) -> torch.Tensor:
-        """Weights [size] of the network with a head c [fields, functions]."""
-        rows = heads @ self.basis.mT
+    def rows(self, heads: torch.Tensor) -> torch.Tensor:
+        """Weights from the neurons and the constant, [fields, neurons + 1], of a head."""
+        return heads @ self.basis.mT
+
+    def rows_in(self, weights: torch.Tensor) -> torch.Tensor:
+        """The same of weights [size] of the network."""
+        return torch.cat([weights[self._head_places], weights[self._bias_places][:, None]], -1)
+
+    def weights(self, rows: torch.Tensor) -> torch.Tensor:
+        """Weights [size] of the network with these rows."""
         weights = self.trunks.clone()
         weights[self._head_places] = rows[:, :-1]
         weights[self._bias_places] = rows[:, -1]
@@ -125,9 +132,13 @@ class Backbone:
         return torch.stack(result, 1)
 
     def solver(self, problem: Problem, heads: torch.Tensor) -> Surrogate:
-        """The surrogate of a problem with a head."""
+        """The surrogate of a problem with a head c [fields, functions]."""
+        return self.with_rows(problem, self.rows(heads))
+
+    def with_rows(self, problem: Problem, rows: torch.Tensor) -> Surrogate:
+        """The surrogate of a problem with rows [fields, neurons + 1]."""
         ansatz = self.ansatz.with_problem(problem)
-        return Surrogate(self.network, ansatz, self.weights(heads), stage="calibrated")
+        return Surrogate(self.network, ansatz, self.weights(rows), stage="calibrated")
 
 
 def box_of(ansatz: PhysicsAnsatz) -> Domain:

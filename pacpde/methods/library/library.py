@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,12 @@ import torch
 from pacpde.errors import InvalidValueError, short
 from pacpde.methods.arguments import Settings
 from pacpde.methods.checks import check_problem, check_source
+from pacpde.methods.library import storage
 from pacpde.methods.library.anchors import Anchors
 from pacpde.methods.library.backbone import Backbone
 from pacpde.methods.library.build import Log, built
 from pacpde.methods.library.coordinates import CoefficientRange
+from pacpde.methods.library.kept import Kept
 from pacpde.methods.library.solutions import LibrarySolutions
 from pacpde.methods.library.targets import TargetEquations
 from pacpde.networks.outcome import Outcome
@@ -45,6 +49,8 @@ class Library:
     Attributes:
         box: these ranges.
         sources: in the order in which they joined.
+        backbones: the one of all sources last; earlier ones that kept targets are of.
+        kept: problem → its target, see `add`.
 
     Example:
         >>> library = Library([fit(Heat(alpha=a)) for a in (0.2, 0.4, 0.8)])
@@ -62,6 +68,8 @@ class Library:
         check_sources(sources)
         self.tolerance = float(tolerance)
         self.sources = list(sources)
+        self.backbones: list[Backbone] = []
+        self.kept: dict[Problem, Kept] = {}
         self.box = CoefficientRange(sources[0].problem, ranges or _spanned(sources))
         self._renew()
 
@@ -116,9 +124,13 @@ class Library:
 
     def _renew(self) -> None:
         """What follows from the sources."""
-        self.backbone = Backbone.of(self.sources)
-        self.equations = TargetEquations(self.backbone, tuple(self.sources))
-        self.held_out = TargetEquations(self.backbone, tuple(self.sources), 1, HELD_OUT)
+        if self.backbones and not any(
+            one.backbone == len(self.backbones) - 1 for one in self.kept.values()
+        ):
+            self.backbones.pop()  # nothing that is kept is of it
+        self.backbones.append(Backbone.of(self.sources))
+        self.equations = TargetEquations.sampled(self.backbone, self.sources, 0)
+        self.held_out = TargetEquations.sampled(self.backbone, self.sources, 1, HELD_OUT)
         units = np.stack([self.box.unit(source.problem) for source in self.sources])
         heads = torch.stack([self.backbone.head_of(source) for source in self.sources])
         self.anchors = Anchors(units, heads, np.full(len(units), np.nan))
@@ -196,6 +208,63 @@ class Library:
             self.backbone, tuple(problems), found.heads, shares, estimates, tuple(outcomes),
             time.perf_counter() - clock, self.equations.alike,
         )  # fmt: skip
+
+    @property
+    def backbone(self) -> Backbone:
+        """The frozen functions of all sources."""
+        return self.backbones[-1]
+
+    @gradients()
+    def add(self, what: Problem | Surrogate) -> Surrogate:
+        """Keep a target, or let a solver join the sources.
+
+        What was there before stays as it is, to the last bit, and so does what is added.
+
+        Args:
+            what: a problem, which is solved unless it is kept already; or a surrogate of one.
+
+        Returns:
+            The solver: of a problem the one that `recall` gives from now on.
+
+        Example:
+            >>> library.add(Heat(alpha=0.3))
+            >>> library.recall(Heat(alpha=0.3))
+        """
+        if isinstance(what, Surrogate):
+            self.add_source(what)
+            return what
+        if what not in self.kept:
+            solver = self.solve(what)
+            assert solver.assessment is not None
+            rows = self.backbone.rows_in(solver.weights)
+            number = len(self.backbones) - 1
+            self.kept[what] = Kept(what, number, rows, solver.outcome, solver.assessment)
+        return self.recall(what)
+
+    @gradients()
+    def recall(self, problem: Problem) -> Surrogate:
+        """A kept target, or a source, as it was when it was added, to the last bit."""
+        if problem in self.kept:
+            one = self.kept[problem]
+            solver = self.backbones[one.backbone].with_rows(problem, one.rows)
+            return replace(solver, outcome=one.outcome, assessment=one.assessment)
+        for source in self.sources:
+            if source.problem == problem:
+                return source
+        raise InvalidValueError(
+            f"the library keeps no {problem}: it keeps {len(self.kept)} targets and "
+            f"{len(self.sources)} sources; add it, or solve it."
+        )
+
+    def save(self, folder: str | Path) -> None:
+        """Write the library into a folder whole; another library there is replaced."""
+        storage.write(self, folder)
+
+    @classmethod
+    @gradients()
+    def load(cls, folder: str | Path) -> "Library":
+        """The library in a folder."""
+        return storage.read(cls, folder)
 
     @gradients()
     def add_source(self, source: Surrogate) -> None:

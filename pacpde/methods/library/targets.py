@@ -27,53 +27,47 @@ class TargetEquations:
 
     Attributes:
         backbone: its functions.
-        sampled: sources at which the points are dense where residuals are large.
-        seed: of the points; fits and their held-out residuals have others.
-        points: number of collocation points; by default from the number of unknowns.
+        points: collocation points, [points, axes].
     """
 
     backbone: Backbone
-    sampled: Sequence[Surrogate]
-    seed: int = 0
-    count: int | None = None
+    points: torch.Tensor
 
-    @cached_property
-    def points(self) -> torch.Tensor:
-        """Collocation points [points, axes], of a density that grows with the residuals.
+    @classmethod
+    def sampled(
+        cls, backbone: Backbone, sources: Sequence[Surrogate], seed: int, count: int | None = None
+    ) -> "TargetEquations":
+        """At points of a density that grows with the residuals.
 
-        Those are of every sampled solver, taken as a solver of the others' problems.
+        Those are of every source, taken as a solver of the next one's problem.
+
+        Args:
+            seed: of the points; fits and their held-out residuals have others.
+            count: number of points; by default from the number of unknowns.
         """
-        first = self.sampled[0]
-        rng = generator(self.seed, "library")
-        box = box_of(self.backbone.ansatz)
-        count = self.count or self.default_count
+        first, rng = sources[0], generator(seed, "library")
+        box = box_of(backbone.ansatz)
+        count = count or _default_count(backbone)
         pool = first.runtime.tensor(box.sample(CANDIDATES * count, rng))
         density = np.zeros(len(pool))
-        for one, other in zip(self.sampled, [*self.sampled[1:], first], strict=True):
+        for one, other in zip(sources, [*sources[1:], first], strict=True):
             term = PhysicsTerm.at(one.problem, other.field_ansatz.with_problem(one.problem), pool)
             with torch.no_grad():
                 outputs = other.network.forward(other.weights, term.batch.inputs, term.batch.names)
                 rows = term.residual(term.batch.fields(outputs))
             size = np.nan_to_num(rows.norm(dim=-1).double().cpu().numpy(), posinf=0.0)
             density += size / max(size.mean(), np.finfo(float).tiny)
-        density = 1 + density / len(self.sampled)
+        density = 1 + density / len(sources)
         chosen = rng.choice(len(pool), count, replace=False, p=density / density.sum())
-        return pool[torch.as_tensor(np.sort(chosen), device=pool.device)]
-
-    @property
-    def default_count(self) -> int:
-        """Points that make the equations many more than the unknowns."""
-        problem = self.backbone.ansatz.problem
-        unknowns = self.backbone.functions * len(problem.fields)
-        return max(LEAST, PER_UNKNOWN * unknowns // problem.n_rows)
+        return cls(backbone, pool[torch.as_tensor(np.sort(chosen), device=pool.device)])
 
     def terms_of(self, problem: Problem) -> list[Term]:
         """The residual terms of one target."""
         ansatz = self.backbone.ansatz.with_problem(problem)
         runtime = Runtime(str(self.points.device))
-        task = PhysicsTask(problem, seed=self.seed, runtime=runtime, like=ansatz)
+        task = PhysicsTask(problem, runtime=runtime, like=ansatz)
         sampling = SamplingSpec(len(self.points), odd=ansatz.odd)
-        conditions = task.condition_terms(sampling, generator(self.seed, "library"))
+        conditions = task.condition_terms(sampling, generator(0, "library"))
         return [PhysicsTerm.at(problem, ansatz, self.points), *conditions]
 
     @cached_property
@@ -162,3 +156,10 @@ class TargetEquations:
             for some, terms in self.stacks(problems)
         ]
         return torch.cat(each).double().cpu().numpy()
+
+
+def _default_count(backbone: Backbone) -> int:
+    """Points that make the equations many more than the unknowns."""
+    problem = backbone.ansatz.problem
+    unknowns = backbone.functions * len(problem.fields)
+    return max(LEAST, PER_UNKNOWN * unknowns // problem.n_rows)

@@ -1,0 +1,130 @@
+"""Libraries as folders: `library.json` and `library.safetensors`."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from pacpde.errors import DataFileError, InvalidValueError, PacpdeError, UnknownNameError, short
+from pacpde.methods.library.anchors import Anchors
+from pacpde.methods.library.backbone import Backbone
+from pacpde.methods.library.coordinates import CoefficientRange
+from pacpde.methods.library.kept import Kept
+from pacpde.methods.library.targets import TargetEquations
+from pacpde.networks.checkpoint import UNLIKE
+from pacpde.networks.network_sum import NetworkSum
+from pacpde.networks.sealed import SealedFolder
+from pacpde.networks.surrogate_json import as_json, from_json, tensors_of
+from pacpde.runtime import versions
+
+if TYPE_CHECKING:
+    from pacpde.methods.library.library import Library
+
+FOLDER = SealedFolder(
+    "library folder", "library", "library.json", "library.safetensors", 1,
+    "pacpde library build", "build it anew",
+)  # fmt: skip
+
+
+def write(library: "Library", folder: str | Path) -> None:
+    """Write a library whole, or leave what was there."""
+    if not isinstance(folder, str | os.PathLike):
+        raise InvalidValueError(
+            f'the folder is {short(folder)}, expected its name: write "runs/library".'
+        )
+    box, anchors = library.box, library.anchors
+    about = {
+        "family": box.problem.name,
+        "coefficients": box.problem.coefficients,
+        "until": box.problem.until,
+        "ranges": {name: list(pair) for name, pair in box.ranges.items()},
+        "tolerance": library.tolerance,
+        "sources": [as_json(source) for source in library.sources],
+        "backbones": [one.network.settings for one in library.backbones],
+        "kept": [one.as_json() for one in library.kept.values()],
+        "versions": versions(),
+    }
+    tensors: dict[str, torch.Tensor] = {
+        "anchors/units": torch.from_numpy(anchors.units),
+        "anchors/heads": anchors.heads,
+        "anchors/factors": torch.from_numpy(anchors.factors),
+        "points": library.equations.points,
+        "held_out": library.held_out.points,
+    }
+    for k, source in enumerate(library.sources):
+        tensors |= {f"sources/{k}/{name}": own for name, own in tensors_of(source).items()}
+    for k, backbone in enumerate(library.backbones):
+        tensors[f"backbones/{k}/trunks"] = backbone.trunks
+        tensors[f"backbones/{k}/basis"] = backbone.basis
+        rows = [one.rows for one in library.kept.values() if one.backbone == k]
+        if rows:
+            tensors[f"kept/{k}"] = torch.stack(rows)
+    FOLDER.write(folder, about, {k: own.cpu().contiguous() for k, own in tensors.items()})
+
+
+def read(kind: type["Library"], folder: str | Path) -> "Library":
+    """The library in a folder."""
+    if not isinstance(folder, str | os.PathLike):
+        raise InvalidValueError(
+            f'the folder is {short(folder)}, expected its name: write "runs/library".'
+        )
+    place = Path(folder)
+    about, tensors = FOLDER.read(place)
+    try:
+        return _made(kind, about, tensors)
+    except (InvalidValueError, UnknownNameError) as error:
+        raise DataFileError(f"library folder {str(folder)!r} cannot be used: {error}") from error
+    except PacpdeError:
+        raise
+    except UNLIKE as error:
+        raise DataFileError(
+            f"library folder {str(folder)!r} is whole but of another pacpde than this one, which "
+            "cannot read it: build it anew."
+        ) from error
+
+
+def _made(
+    kind: type["Library"], about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]
+) -> "Library":
+    library = object.__new__(kind)
+    sources = [
+        from_json(own, _below(tensors, f"sources/{k}/")) for k, own in enumerate(about["sources"])
+    ]
+    problem = type(sources[0].problem).from_coefficients(about["coefficients"], about["until"])
+    library.tolerance = float(about["tolerance"])
+    library.sources = sources
+    ranges = {name: tuple(pair) for name, pair in about["ranges"].items()}
+    library.box = CoefficientRange(problem, ranges)
+    ansatz = sources[0].field_ansatz
+    library.backbones = [
+        Backbone(
+            NetworkSum.from_settings(settings),
+            tensors[f"backbones/{k}/trunks"],
+            ansatz,
+            tensors[f"backbones/{k}/basis"],
+        )
+        for k, settings in enumerate(about["backbones"])
+    ]
+    library.equations = TargetEquations(library.backbone, tensors["points"])
+    library.held_out = TargetEquations(library.backbone, tensors["held_out"])
+    library.anchors = Anchors(
+        np.asarray(tensors["anchors/units"]),
+        tensors["anchors/heads"],
+        np.asarray(tensors["anchors/factors"]),
+    )
+    library.kept, taken = {}, dict.fromkeys(range(len(library.backbones)), 0)
+    for own in about["kept"]:
+        number = own["backbone"]
+        one = Kept.from_json(own, library.box, tensors[f"kept/{number}"][taken[number]])
+        taken[number] += 1
+        library.kept[one.problem] = one
+    return library
+
+
+def _below(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {
+        name.removeprefix(prefix): own for name, own in tensors.items() if name.startswith(prefix)
+    }
