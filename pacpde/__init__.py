@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from pacpde.methods.ipinn import IncrementalPINN
     from pacpde.methods.l2_sp import L2SP
     from pacpde.methods.last_layer import LastLayer
+    from pacpde.methods.library import Library, LibrarySolutions
     from pacpde.methods.lora import LoRA
     from pacpde.methods.lwf import LwF
     from pacpde.methods.many import fit_many, transfer_many
@@ -97,6 +98,7 @@ _NAMES = {
     "methods.ipinn": "IncrementalPINN",
     "methods.l2_sp": "L2SP",
     "methods.last_layer": "LastLayer",
+    "methods.library": "Library LibrarySolutions",
     "methods.lora": "LoRA",
     "methods.lwf": "LwF",
     "methods.many": "fit_many transfer_many",

@@ -8,6 +8,7 @@ from pacpde.cli.check import check
 from pacpde.cli.compare import compare
 from pacpde.cli.groups import with_groups
 from pacpde.cli.identify import identify
+from pacpde.cli.library import library_app
 from pacpde.cli.listing import families, methods
 from pacpde.cli.predict import predict
 from pacpde.cli.rerun import rerun
@@ -49,3 +50,4 @@ for command in (
 ):  # fmt: skip
     app.command()(with_groups(command))
 app.add_typer(study_app, name="study")
+app.add_typer(library_app, name="library")

@@ -104,6 +104,17 @@ def of_sequence(
     )
 
 
+def of_library_solution(sources: Sequence[Surrogate], problem: Problem) -> Provenance:
+    """Provenance of a solution by a library of these sources."""
+    return _about(
+        "library.solve",
+        sources[0].runtime,
+        problem=of_problem(problem),
+        sources=[{"problem": of_problem(one.problem), "made": dict(one.provenance)}
+                 for one in sources],
+    )  # fmt: skip
+
+
 def of_import(problem: Problem, runtime: Runtime, package: str) -> Provenance:
     """Provenance of a network that another package trained; its training is unknown.
 

@@ -127,6 +127,11 @@ class Surrogate:
         return self.parameters + sum(len(weights) for weights in separate)
 
     @property
+    def error_estimate(self) -> float | None:
+        """The estimated relative L2 error of the worst field; None where there is none."""
+        return None if self.assessment is None else self.assessment.error_estimate
+
+    @property
     def runtime(self) -> Runtime:
         """Device and dtype of the weights."""
         return Runtime(str(self.weights.device), str(self.weights.dtype).removeprefix("torch."))

@@ -13,6 +13,8 @@ import torch
 
 NEIGHBOURS = 32  # anchors that an interpolated head is made of
 AROUND = 2  # anchors a side, in each coefficient, whose factors count
+TRUSTED = 1e-2  # residual, above which a head may be of another solution
+BETTER = 0.9  # of a residual, that counts as less
 DIGITS = 9  # of units, in which equal coefficients agree
 SAFETY = 1.5  # of estimates: factors between anchors may be larger
 
@@ -24,18 +26,50 @@ class Anchors:
     Attributes:
         units: their coefficients, see `CoefficientRange.unit`, [anchors, coefficients].
         heads: [anchors, fields, functions].
+        shares: their residuals, as shares of the equation's terms, [anchors].
         factors: estimated error over residual, [anchors]; nan where it was not measured.
     """
 
     units: np.ndarray
     heads: torch.Tensor
+    shares: np.ndarray
     factors: np.ndarray
 
-    def distinct(self) -> "Anchors":
-        """The last one of those with equal coefficients."""
-        last = {tuple(np.round(unit, DIGITS)): k for k, unit in enumerate(self.units)}
-        chosen = sorted(last.values())
-        return Anchors(self.units[chosen], self.heads[chosen], self.factors[chosen])
+    @classmethod
+    def unmeasured(cls, units: np.ndarray, heads: torch.Tensor, shares: np.ndarray) -> "Anchors":
+        return cls(units, heads, shares, np.full(len(units), np.nan))
+
+    def chosen(self, which: np.ndarray) -> "Anchors":
+        """Some of them, by numbers or a mask."""
+        rows = torch.as_tensor(which, device=self.heads.device)
+        return Anchors(self.units[which], self.heads[rows], self.shares[which], self.factors[which])
+
+    def joined(self, other: "Anchors") -> "Anchors":
+        """These and others; of those with equal coefficients these."""
+        own = {tuple(np.round(unit, DIGITS)) for unit in self.units}
+        new = [tuple(np.round(unit, DIGITS)) not in own for unit in other.units]
+        more = other.chosen(np.array(new, bool))
+        return Anchors(
+            np.concatenate([self.units, more.units]),
+            torch.cat([self.heads, more.heads]),
+            np.concatenate([self.shares, more.shares]),
+            np.concatenate([self.factors, more.factors]),
+        )
+
+    def improved(self, which: np.ndarray, *tries: "Anchors") -> bool:
+        """Take better heads for some of them where a try has any; whether one did."""
+        before = self.shares.copy()
+        for tried in tries:
+            better = np.flatnonzero(tried.shares < self.shares[which])
+            self.heads[which[better]] = tried.heads[better]
+            self.shares[which[better]] = tried.shares[better]
+        return bool((self.shares < BETTER * before).any())
+
+    @cached_property
+    def trusted(self) -> "Anchors":
+        """Those with small residuals; all where there is none. Targets start from them."""
+        good = self.shares <= TRUSTED
+        return self.chosen(good) if good.any() and not good.all() else self
 
     def start(self, units: np.ndarray) -> torch.Tensor:
         """Interpolated heads [targets, fields, functions] at coefficients [targets, coefficients].
@@ -44,10 +78,14 @@ class Anchors:
         natural cubic spline. The nearest head where there are too few.
         """
         if self._spline is None:
-            distances = np.abs(units[:, None] - self.units).sum(-1)
-            return self.heads[torch.from_numpy(distances.argmin(1))]
+            return self.nearest(units)
         flat = torch.from_numpy(self._spline(units)).to(self.heads)
         return flat.unflatten(-1, self.heads.shape[1:])
+
+    def nearest(self, units: np.ndarray) -> torch.Tensor:
+        """The heads of the nearest anchors, [targets, fields, functions]."""
+        distances = np.abs(units[:, None] - self.units).sum(-1)
+        return self.heads[torch.from_numpy(distances.argmin(1))]
 
     @cached_property
     def _spline(self):  # type: ignore[no-untyped-def]

@@ -1,15 +1,18 @@
 """Build a library: the next source stands where the library is worst."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pacpde.errors import SolverError, TransferWarning
-from pacpde.methods.arguments import Settings
+from pacpde.methods.arguments import Settings, config_of_fit
 from pacpde.methods.library.coordinates import CoefficientRange
 from pacpde.methods.transfer import fit, transfer
+from pacpde.networks.choice import NamedNetwork
+from pacpde.networks.mlp import MLP
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from pacpde.methods.library.library import Library
 
 SHARE = 0.5  # of the tolerance, that the estimated error of a source is to be below
+WIDTH, DEPTH = 30, 3  # of sources, where nobody chose the network
 TRIES = 2  # warm starts of a source, each from the one before
 
 Log = Callable[[str], None]
@@ -38,6 +42,8 @@ def built(
     seed: int,
     progress: Progress | None,
     log: Log,
+    sources: Sequence[Surrogate],
+    callback: "Callable[[Library], None]",
 ) -> "Library":
     """A library whose estimated error is below a tolerance at every candidate; see `Library.build`.
 
@@ -48,28 +54,32 @@ def built(
     box = CoefficientRange(problem, ranges)
     tried = box.candidates(candidates)
     first = box.at([0.5] * len(ranges))
-    source = fit(first, settings=settings, seed=seed, progress=_told(progress, 1, first))
-    if source.outcome != Outcome.CONVERGED:
-        raise SolverError(
-            f"the first source, {first}, ended {source.outcome}: give settings under which a fit "
-            "of it converges, or another range."
-        )
-    library = kind([source], tolerance=tolerance, ranges=ranges)
+    config = _config(first, settings)
+    if not sources:
+        source = fit(first, settings=config, seed=seed, progress=_told(progress, 1, first))
+        if source.outcome != Outcome.CONVERGED:
+            raise SolverError(
+                f"the first source, {first}, ended {source.outcome}: give settings under which a "
+                "fit of it converges, or another range."
+            )
+        sources = [source]
+    library = kind(sources, tolerance=tolerance, ranges=ranges)
     while True:
         library.anchor(tried, measured=False)
-        shares = library.held_out.shares(tried, library.anchors.heads)
+        shares = library.anchors.shares
         number = int(np.nanargmax(np.where(np.isfinite(shares), shares, np.inf)))
         estimate = _estimate(library, number, tried[number])
         if estimate <= tolerance:
             library.anchor(tried)
-            estimates = library.estimates(tried)
+            estimates = library.estimates()
             number = int(np.nanargmax(estimates))
             estimate = float(estimates[number])
         count = len(library.sources)
         log(f"{count} sources: estimated errors up to {estimate:.1e}, at {tried[number]}")
-        if estimate <= tolerance or count == most:
+        callback(library)
+        if estimate <= tolerance or count >= most:
             break
-        library.add_source(_next_source(library, tried[number], settings, seed, progress, log))
+        library.add_source(_next_source(library, tried[number], config, seed, progress, log))
     if not estimate <= tolerance:
         library.anchor(tried)
         warnings.warn(
@@ -91,7 +101,7 @@ def _estimate(library: "Library", number: int, problem: Problem) -> float:
 def _next_source(
     library: "Library",
     problem: Problem,
-    settings: Settings | None,
+    config: TrainingConfig,
     seed: int,
     progress: Progress | None,
     log: Log,
@@ -105,7 +115,7 @@ def _next_source(
     solver = nearest
     for attempt in range(TRIES):
         solver = transfer(
-            solver, problem, method="warm_start", settings=_after(solver, problem, settings),
+            solver, problem, method="warm_start", settings=_after(solver, config),
             seed=seed + attempt, reference=None, progress=told,
         ).surrogate  # fmt: skip
         about = solver.assessment
@@ -121,11 +131,22 @@ def _next_source(
     return solver
 
 
-def _after(solver: Surrogate, problem: Problem, settings: Settings | None) -> TrainingConfig:
-    """The settings of a warm start; those of a fit's network have no effect on it."""
-    if isinstance(settings, TrainingConfig):
-        return settings
-    return TrainingConfig.after(solver, problem, **dict(settings or {}))
+def _config(problem: Problem, settings: Settings | None) -> TrainingConfig:
+    """The settings of the first fit, with a dense network that no restart replaces."""
+    config = config_of_fit(problem, settings, {})
+    if config.network is not None:
+        return config
+    size = (WIDTH, DEPTH) if config.has_default_network else (config.width, config.depth)
+    options = {"width": size[0], "depth": size[1], "activation": config.activation}
+    default = {name: getattr(TrainingConfig, name) for name in options}
+    return replace(config, network=NamedNetwork(MLP.name, options), **default)
+
+
+def _after(solver: Surrogate, config: TrainingConfig) -> TrainingConfig:
+    """The settings of a warm start, with at least the points that its start was fitted with."""
+    if config.schedule is not None:
+        return config
+    return replace(config, points=max(config.points, solver.points))
 
 
 def _told(progress: Progress | None, number: int, problem: Problem) -> Progress | None:

@@ -1,7 +1,7 @@
 """A library: several solved coefficients as one frozen backbone for others."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from pacpde.errors import InvalidValueError, short
 from pacpde.methods.arguments import Settings
 from pacpde.methods.checks import check_problem, check_source
 from pacpde.methods.library import storage
-from pacpde.methods.library.anchors import Anchors
+from pacpde.methods.library.anchors import TRUSTED, Anchors
 from pacpde.methods.library.backbone import Backbone
 from pacpde.methods.library.build import Log, built
 from pacpde.methods.library.coordinates import CoefficientRange
@@ -30,6 +30,7 @@ from pacpde.training.callbacks import Progress
 
 ANCHORS = 25  # by default, in one coefficient; four times as many in several
 HELD_OUT = 1000  # points
+SWEEPS = 8  # over anchors that have not been found
 
 
 class Library:
@@ -51,6 +52,7 @@ class Library:
         sources: in the order in which they joined.
         backbones: the one of all sources last; earlier ones that kept targets are of.
         kept: problem → its target, see `add`.
+        call: what built it, as a JSON object, for the folder of a command; None for none.
 
     Example:
         >>> library = Library([fit(Heat(alpha=a)) for a in (0.2, 0.4, 0.8)])
@@ -70,6 +72,7 @@ class Library:
         self.sources = list(sources)
         self.backbones: list[Backbone] = []
         self.kept: dict[Problem, Kept] = {}
+        self.call: dict[str, Any] | None = None
         self.box = CoefficientRange(sources[0].problem, ranges or _spanned(sources))
         self._renew()
 
@@ -87,6 +90,8 @@ class Library:
         seed: int = 0,
         progress: Progress | None = None,
         log: Log | None = None,
+        sources: Sequence[Surrogate] = (),
+        callback: "Callable[[Library], None] | None" = None,
     ) -> "Library":
         """Fit sources until a tolerance holds over a range of coefficients.
 
@@ -106,6 +111,8 @@ class Library:
             seed: of the fits.
             progress: called with an `Update` of every fit.
             log: called with a sentence after every source.
+            sources: that there are already, as of a build that was interrupted.
+            callback: called with the library after every source.
 
         Raises:
             SolverError: the first source does not converge.
@@ -120,6 +127,7 @@ class Library:
         return built(
             cls, problem, ranges, tolerance=tolerance, most=most, candidates=candidates,
             settings=settings, seed=seed, progress=progress, log=log or (lambda sentence: None),
+            sources=sources, callback=callback or (lambda library: None),
         )  # fmt: skip
 
     def _renew(self) -> None:
@@ -131,13 +139,22 @@ class Library:
         self.backbones.append(Backbone.of(self.sources))
         self.equations = TargetEquations.sampled(self.backbone, self.sources, 0)
         self.held_out = TargetEquations.sampled(self.backbone, self.sources, 1, HELD_OUT)
-        units = np.stack([self.box.unit(source.problem) for source in self.sources])
+        problems = [source.problem for source in self.sources]
         heads = torch.stack([self.backbone.head_of(source) for source in self.sources])
-        self.anchors = Anchors(units, heads, np.full(len(units), np.nan))
+        self.anchors = Anchors.unmeasured(
+            self._units(problems), heads, self.held_out.shares(problems, heads)
+        )
+
+    def _units(self, problems: Sequence[Problem]) -> np.ndarray:
+        """Coordinates [problems, coefficients], see `CoefficientRange.unit`."""
+        return np.stack([self.box.unit(problem) for problem in problems])
 
     @gradients()
     def anchor(self, problems: Sequence[Problem] | None = None, *, measured: bool = True) -> None:
         """Solve problems inside the range, from which targets start and whose errors are estimated.
+
+        They start from sources and anchors so far. Those that end with a large residual are tried
+        again from the others that did not, nearer ones by now.
 
         Args:
             problems: by default ones that fill the range.
@@ -147,20 +164,33 @@ class Library:
         if problems is None:
             axes = len(self.box.names)
             problems = self.box.candidates(ANCHORS if axes == 1 else 4 * ANCHORS)
-        units = np.stack([self.box.unit(problem) for problem in problems])
-        found = self.equations.solve(problems, self.anchors.start(units))
-        factors = np.full(len(units), np.nan)
+        known, units = self.anchors.trusted, self._units(problems)
+        found = self._solved(problems, known.start(units))
+        for _ in range(SWEEPS):
+            bad = np.flatnonzero(found.shares > TRUSTED)
+            near = found.chosen(found.shares <= TRUSTED).joined(known)
+            if not len(bad) or not len(near.units):
+                break
+            some = [problems[int(k)] for k in bad]
+            again = [self._solved(some, start(units[bad])) for start in (near.start, near.nearest)]
+            better = found.improved(bad, *again)
+            if not better:
+                break
         if measured:
-            shares = self.held_out.shares(problems, found.heads)
             for k, problem in enumerate(problems):
                 estimate = error_estimate(self.backbone.solver(problem, found.heads[k]))
-                factors[k] = np.nan if estimate is None else estimate / max(shares[k], 1e-300)
-        self.anchors = Anchors(units, found.heads, factors)
+                if estimate is not None:
+                    found.factors[k] = estimate / max(found.shares[k], 1e-300)
+        self.anchors = found
 
-    def estimates(self, problems: Sequence[Problem]) -> np.ndarray:
-        """Estimated errors of the anchors' own heads, where `problems` are the anchors."""
-        shares = self.held_out.shares(problems, self.anchors.heads)
-        return self.anchors.factors * shares
+    def _solved(self, problems: Sequence[Problem], heads: torch.Tensor) -> Anchors:
+        found = self.equations.solve(problems, heads)
+        shares = self.held_out.shares(problems, found.heads)
+        return Anchors.unmeasured(self._units(problems), found.heads, shares)
+
+    def estimates(self) -> np.ndarray:
+        """Estimated errors of the anchors, [anchors]."""
+        return self.anchors.factors * self.anchors.shares
 
     @gradients()
     def solve(self, problem: Problem) -> Surrogate:
@@ -192,10 +222,9 @@ class Library:
         if not self._is_anchored:
             self.anchor()
         clock = time.perf_counter()
-        units = np.stack([self.box.unit(problem) for problem in problems])
-        found = self.equations.solve(problems, self.anchors.start(np.clip(units, 0, 1)))
-        shares = self.held_out.shares(problems, found.heads)
-        estimates = self.anchors.factor(units) * shares
+        units = self._units(problems)
+        found = self._solved(problems, self.anchors.trusted.start(np.clip(units, 0, 1)))
+        estimates = self.anchors.factor(units) * found.shares
         for k, problem in enumerate(problems):
             if not self.box.holds(problem):
                 estimate = error_estimate(self.backbone.solver(problem, found.heads[k]))
@@ -205,8 +234,8 @@ class Library:
             for estimate in estimates
         ]
         return LibrarySolutions(
-            self.backbone, tuple(problems), found.heads, shares, estimates, tuple(outcomes),
-            time.perf_counter() - clock, self.equations.alike,
+            self.backbone, tuple(self.sources), tuple(problems), found.heads, found.shares,
+            estimates, tuple(outcomes), time.perf_counter() - clock, self.equations.alike,
         )  # fmt: skip
 
     @property
@@ -274,11 +303,8 @@ class Library:
         self.sources.append(source)
         self._renew()
         moved = self.backbone.projected(before, anchors.heads)
-        self.anchors = Anchors(
-            np.concatenate([anchors.units, self.anchors.units]),
-            torch.cat([moved, self.anchors.heads]),
-            np.full(len(moved) + len(self.sources), np.nan),
-        ).distinct()
+        old = Anchors.unmeasured(anchors.units, moved, anchors.shares)
+        self.anchors = self.anchors.joined(old)
 
     @property
     def _is_anchored(self) -> bool:

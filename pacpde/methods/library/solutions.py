@@ -8,6 +8,7 @@ import torch
 
 from pacpde.methods.library.backbone import Backbone
 from pacpde.methods.library.heads import HeadTerm
+from pacpde.methods.provenance import of_library_solution
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.coordinates import as_points, clipped
 from pacpde.networks.outcome import Outcome
@@ -23,6 +24,7 @@ class LibrarySolutions(Sequence[Surrogate]):
 
     Attributes:
         backbone: the frozen functions.
+        sources: that they come from.
         problems: what was solved.
         heads: [targets, fields, functions].
         residuals: root mean square residuals at held-out points, of the worst equation, as shares
@@ -35,6 +37,7 @@ class LibrarySolutions(Sequence[Surrogate]):
     """
 
     backbone: Backbone
+    sources: tuple[Surrogate, ...]
     problems: tuple[Problem, ...]
     heads: torch.Tensor
     residuals: np.ndarray
@@ -63,6 +66,7 @@ class LibrarySolutions(Sequence[Surrogate]):
             solver,
             outcome=self.outcomes[number],
             held_out=residual,
+            provenance=of_library_solution(self.sources, self.problems[number]),
             seconds=self.seconds / len(self),
             assessment=Assessment(residual, None if np.isnan(estimate) else estimate),
         )

@@ -42,6 +42,7 @@ def write(library: "Library", folder: str | Path) -> None:
         "until": box.problem.until,
         "ranges": {name: list(pair) for name, pair in box.ranges.items()},
         "tolerance": library.tolerance,
+        "call": library.call,
         "sources": [as_json(source) for source in library.sources],
         "backbones": [one.network.settings for one in library.backbones],
         "kept": [one.as_json() for one in library.kept.values()],
@@ -50,6 +51,7 @@ def write(library: "Library", folder: str | Path) -> None:
     tensors: dict[str, torch.Tensor] = {
         "anchors/units": torch.from_numpy(anchors.units),
         "anchors/heads": anchors.heads,
+        "anchors/shares": torch.from_numpy(anchors.shares),
         "anchors/factors": torch.from_numpy(anchors.factors),
         "points": library.equations.points,
         "held_out": library.held_out.points,
@@ -94,7 +96,7 @@ def _made(
         from_json(own, _below(tensors, f"sources/{k}/")) for k, own in enumerate(about["sources"])
     ]
     problem = type(sources[0].problem).from_coefficients(about["coefficients"], about["until"])
-    library.tolerance = float(about["tolerance"])
+    library.tolerance, library.call = float(about["tolerance"]), about["call"]
     library.sources = sources
     ranges = {name: tuple(pair) for name, pair in about["ranges"].items()}
     library.box = CoefficientRange(problem, ranges)
@@ -113,6 +115,7 @@ def _made(
     library.anchors = Anchors(
         np.asarray(tensors["anchors/units"]),
         tensors["anchors/heads"],
+        np.asarray(tensors["anchors/shares"]),
         np.asarray(tensors["anchors/factors"]),
     )
     library.kept, taken = {}, dict.fromkeys(range(len(library.backbones)), 0)

@@ -1,0 +1,87 @@
+"""`pacpde library`: build and resume, solve, add, show."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pacpde import Library, load
+from pacpde.methods.library import build
+from pacpde.physics.numbers import relative_l2
+from pacpde.problems import Heat
+from tests.cli.conftest import Called
+
+Call = Callable[..., Called]
+TINY = ["--width", "12", "--depth", "2", "--points", "300", "--steps", "30"]
+BUILD = [
+    "library", "build", "heat", "--over", "alpha=0.2:0.8", "--tolerance", "1e-3",
+    "-o", "runs/library", *TINY,
+]  # fmt: skip
+T, X = np.linspace(0, 1, 11)[:, None], np.linspace(0, 1, 31)
+
+
+def error(values: np.ndarray, alpha: float) -> float:
+    exact = Heat(alpha=alpha).exact(*np.broadcast_arrays(T, X))
+    assert exact is not None
+    return relative_l2(values, exact[0])
+
+
+def test_a_library_is_built_solved_with_and_added_to(call: Call) -> None:
+    built = call(*BUILD, "--json", "-")
+    assert built.status == 0
+    about = json.loads(built.out)
+    assert about["largest_error_estimate"] <= 1e-3 and about["kept"] == []
+    again = call(*BUILD, "--json", "-")
+    assert again.status == 0 and json.loads(again.out) == about
+    assert "holds the library of this command already" in again.err
+
+    solved = call("library", "solve", "runs/library", "alpha=0.3", "-o", "runs/t", "--json", "-")
+    assert solved.status == 0
+    content = json.loads(solved.out)
+    true = error(load("runs/t")(T, X), 0.3)
+    assert true < 1e-3 and 0.5 * true <= content["error_estimate"] <= 10 * true
+    assert load("runs/t").provenance["call"] == "library.solve"
+
+    added = call("library", "add", "runs/library", "alpha=0.25,0.3,0.7")
+    assert added.status == 0 and "3 targets kept" in added.out
+    kept = Library.load("runs/library").recall(Heat(alpha=0.3))
+    assert np.array_equal(kept(T, X), load("runs/t")(T, X))
+    shown = call("library", "show", "runs/library")
+    assert shown.status == 0 and "heat(alpha=0.25)" in shown.out
+
+
+def test_a_build_that_was_killed_goes_on(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = build._next_source
+    monkeypatch.setattr(build, "_next_source", _killed)
+    assert call(*BUILD).status == 130
+    first = Library.load("runs/library").sources
+    assert len(first) == 1
+    monkeypatch.setattr(build, "_next_source", made)
+    fits = []
+    monkeypatch.setattr(build, "fit", lambda *a, **k: fits.append(a))
+    assert call(*BUILD).status == 0
+    assert not fits  # the first source is not made again
+    after = Library.load("runs/library").sources
+    assert len(after) > 1 and np.array_equal(after[0].weights, first[0].weights)
+
+
+def _killed(*arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_what_is_wrong_is_refused_before_anything_runs(call: Call) -> None:
+    Path("other").mkdir()
+    Path("other/notes.txt").write_text("mine")
+    for words, said in (
+        (["build", "heat", "--over", "alpha=0.2", "-o", "x"], "is no range"),
+        (["build", "heat", "--over", "beta=1:2", "-o", "x"], "unknown coefficient of heat 'beta'"),
+        (["build", "heat", "--over", "alpha=0.8:0.2", "-o", "x"], "the smaller one first"),
+        (["build", "heat", "--over", "alpha=0.2:0.8", "-o", "other"], "holds other files"),
+        (["solve", "other", "alpha=0.3", "-o", "x"], "it lacks library.json"),
+        (["show", "absent"], "it lacks library.json"),
+    ):
+        called = call("library", *words)
+        assert called.status == 2 and said in called.err
+    assert Path("other/notes.txt").read_text() == "mine" and not Path("x").exists()

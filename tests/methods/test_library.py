@@ -1,0 +1,192 @@
+"""A library: heads against exact solutions and scipy, estimates, what is kept, its folder."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import least_squares
+
+from pacpde import Library, fit, transfer
+from pacpde.errors import DataFileError, InvalidValueError, PacpdeError, TransferWarning
+from pacpde.networks.outcome import Outcome
+from pacpde.networks.surrogate import Surrogate
+from pacpde.physics import Problem
+from pacpde.physics.numbers import relative_l2
+from pacpde.problems import FisherKPP, Heat, HeatGaussian, LotkaVolterra, Poisson1D
+from pacpde.residuals.factors import residuals
+from pacpde.training.config import TrainingConfig
+
+TINY = {"width": 12, "depth": 2, "points": 300, "steps": 30, "restarts": 0}
+T, X = np.linspace(0, 1, 11)[:, None], np.linspace(0, 1, 31)
+ALPHAS = np.random.default_rng(3).uniform(0.12, 0.78, 40)
+
+
+def sources(problems: list[Problem]) -> list[Surrogate]:
+    """The first from random weights, the others by warm start."""
+    solvers = [fit(problems[0], settings=TINY)]
+    for problem in problems[1:]:
+        config = TrainingConfig.after(solvers[-1], problem, points=300, steps=30)
+        moved = transfer(solvers[-1], problem, method="warm_start", settings=config, reference=None)
+        solvers.append(moved.surrogate)
+    return solvers
+
+
+@pytest.fixture(scope="module")
+def of_heat() -> list[Surrogate]:
+    return sources([Heat(alpha=alpha) for alpha in (0.8, 0.4, 0.2, 0.1)])
+
+
+@pytest.fixture(scope="module")
+def heat(of_heat: list[Surrogate]) -> Library:
+    library = Library(of_heat)
+    library.anchor()
+    return library
+
+
+def exact(problem: Problem, *axes: np.ndarray) -> np.ndarray:
+    values = problem.exact(*np.broadcast_arrays(*axes))
+    assert values is not None
+    return np.asarray(values)
+
+
+def test_targets_between_the_sources_are_right_and_their_errors_are_known(heat: Library) -> None:
+    many = heat.solve_many(ALPHAS)
+    values = many(T, X)
+    assert values.shape == (40, 11, 31)
+    for alpha, own, estimate in zip(ALPHAS, values, many.error_estimates, strict=True):
+        error = relative_l2(own, exact(Heat(alpha=alpha), T, X)[0])
+        assert error < 5e-5
+        assert 0.5 * error <= estimate <= 10 * error
+    assert set(many.outcomes) == {Outcome.CONVERGED}
+    assert np.abs(many[7](T, X) - values[7]).max() < 1e-10
+    assert many[7].error_estimate == many.error_estimates[7]
+
+
+def test_a_head_is_the_minimum_that_scipy_finds() -> None:
+    """Of a nonlinear equation, by the residuals of the network itself."""
+    library = Library(sources([FisherKPP(r=r) for r in (1.0, 2.0)]))
+    problem = FisherKPP(r=1.4)
+    units = library.box.unit(problem)[None]
+    start = library.anchors.start(units)
+    found = library.equations.solve([problem], start)
+    terms = library.equations.terms_of(problem)
+    network = library.backbone.network
+
+    def rows(flat: np.ndarray) -> np.ndarray:
+        head = torch.from_numpy(flat).view_as(start[0])
+        return residuals(network, library.backbone.solver(problem, head).weights, terms).numpy()
+
+    by_scipy = least_squares(rows, start[0].numpy().ravel(), method="lm", xtol=1e-14, ftol=1e-14)
+    norm = np.linalg.norm(rows(found.heads[0].numpy().ravel()))
+    assert norm == pytest.approx(float(found.norms[0]), rel=1e-9)
+    assert norm <= 1.001 * np.sqrt(2 * by_scipy.cost)
+
+
+@pytest.mark.parametrize(
+    ("made", "values", "between", "axes"),
+    [
+        (lambda v: LotkaVolterra(alpha=v, until=3.0), (0.9, 1.1), 1.02, None),
+        (lambda v: HeatGaussian(w=v), (0.1, 0.13), 0.11, None),
+        (lambda v: Poisson1D(w=v), (0.3, 0.4), 0.34, None),
+    ],
+    ids=["two fields", "a coefficient in the start", "no time"],
+)
+def test_every_kind_of_problem(
+    made: Callable[[float], Problem], values: tuple[float, float], between: float, axes: None
+) -> None:
+    library = Library(sources([made(value) for value in values]), tolerance=1e-3)
+    problem = made(between)
+    solver = library.solve(problem)
+    grid = [axis.grid(41) for axis in problem.domain.axes]
+    mesh = np.meshgrid(*grid, indexing="ij")
+    truth = problem.exact(*mesh)
+    if truth is None:
+        from pacpde.reference import solve
+
+        truth = solve(problem)(*mesh)
+    found = np.asarray(solver(*mesh)).reshape(np.shape(truth))
+    error = max(relative_l2(own, true) for own, true in zip(found, truth, strict=True))
+    assert error < 2e-2
+    assert solver.error_estimate is not None
+    assert solver.outcome == ("converged" if solver.error_estimate <= 1e-3 else "not_converged")
+    assert 0.5 * error <= solver.error_estimate <= 10 * error
+
+
+def test_outside_the_range_nothing_is_good_that_is_not(heat: Library) -> None:
+    far = heat.solve(Heat(alpha=5.0))
+    error = relative_l2(far(T, X), exact(far.problem, T, X)[0])
+    assert far.outcome == (Outcome.CONVERGED if error < heat.tolerance else Outcome.NOT_CONVERGED)
+    assert far.error_estimate is not None  # by the linearised equation, of first order
+    assert 0.3 * error < far.error_estimate < 3 * error
+
+
+def test_what_is_added_changes_nothing_to_the_last_bit(
+    of_heat: list[Surrogate], tmp_path: Path
+) -> None:
+    library = Library(of_heat[:3])
+    library.anchor(library.box.candidates(5))
+    first = [Heat(alpha=alpha) for alpha in (0.25, 0.33, 0.7)]
+    before = [library.add(problem)(T, X) for problem in first]
+    for alpha in np.linspace(0.21, 0.79, 20):
+        library.add(Heat(alpha=float(alpha)))
+    library.add(of_heat[3])
+    library.anchor(library.box.candidates(5))
+    library.add(Heat(alpha=0.5))
+    library.save(tmp_path / "library")
+    stored = Library.load(tmp_path / "library")
+    assert len(stored.kept) == len(library.kept) == 24
+    for one in (library, stored):
+        for problem, values in zip(first, before, strict=True):
+            assert np.array_equal(one.recall(problem)(T, X), values)
+        for source in of_heat:
+            assert torch.equal(one.recall(source.problem).weights, source.weights)
+    target = Heat(alpha=0.6)
+    assert np.array_equal(stored.solve(target)(T, X), library.solve(target)(T, X))
+    with pytest.raises(InvalidValueError, match=r"keeps no heat\(alpha=0.61\)"):
+        library.recall(Heat(alpha=0.61))
+
+
+def test_it_is_built_until_the_tolerance_holds() -> None:
+    told: list[str] = []
+    library = Library.build(
+        Heat, {"alpha": (0.1, 1.0)}, tolerance=3e-4, candidates=9, settings=TINY, log=told.append
+    )
+    assert len(told) == len(library.sources) > 1
+    many = library.solve_many(library.box.random(25, 5))
+    for problem, values in zip(many.problems, many(T, X), strict=True):
+        assert relative_l2(values, exact(problem, T, X)[0]) < 3e-4
+    with pytest.warns(TransferWarning, match="1 sources reach an estimated error of"):
+        Library.build(Heat, {"alpha": (0.1, 1.0)}, most=1, candidates=3, settings=TINY)
+
+
+def test_a_folder_that_is_damaged_is_refused(heat: Library, tmp_path: Path) -> None:
+    place = tmp_path / "library"
+    heat.save(place)
+    about = json.loads((place / "library.json").read_text())
+    about["tolerance"] = 1.0
+    (place / "library.json").write_text(json.dumps(about))
+    with pytest.raises(DataFileError, match="is damaged: library"):
+        Library.load(place)
+    with pytest.raises(DataFileError, match="it lacks library"):
+        Library.load(tmp_path)
+
+
+def test_what_makes_no_library_is_refused(heat: Library, of_heat: list[Surrogate]) -> None:
+    for wrong, said in (
+        (lambda: Library([]), "expected a list of surrogates"),
+        (lambda: Library(of_heat[0]), "expected a list of surrogates"),  # type: ignore[arg-type]
+        (lambda: Library([of_heat[0]]), "all sources have the same coefficients"),
+        (lambda: Library(of_heat, ranges={"a": (0, 1)}), "unknown coefficient of heat 'a'"),
+        (lambda: Library(of_heat, ranges={"alpha": (1, 0.1)}), "the smaller one first"),
+        (lambda: Library(of_heat, ranges={"alpha": 1}), "expected two numbers"),  # type: ignore
+        (lambda: heat.solve(FisherKPP()), "solves 'heat' and the target is 'fisher_kpp'"),
+        (lambda: heat.solve(Heat(alpha=0.3, until=2.0)), "only alpha may differ"),
+        (lambda: heat.solve_many([]), "give at least one"),
+        (lambda: heat.solve_many({"beta": [1.0]}), "unknown coefficient of the library 'beta'"),
+    ):
+        with pytest.raises(PacpdeError) as refused:
+            wrong()
+        assert said in str(refused.value)
