@@ -78,14 +78,14 @@ class Anchors:
         natural cubic spline. The nearest head where there are too few.
         """
         if self._spline is None:
-            return self.nearest(units)
+            return self.heads[self.nearest(units)]
         flat = torch.from_numpy(self._spline(units)).to(self.heads)
         return flat.unflatten(-1, self.heads.shape[1:])
 
     def nearest(self, units: np.ndarray) -> torch.Tensor:
-        """The heads of the nearest anchors, [targets, fields, functions]."""
+        """The numbers of the nearest anchors, int [targets]."""
         distances = np.abs(units[:, None] - self.units).sum(-1)
-        return self.heads[torch.from_numpy(distances.argmin(1))]
+        return torch.from_numpy(distances.argmin(1))
 
     @cached_property
     def _spline(self):  # type: ignore[no-untyped-def]

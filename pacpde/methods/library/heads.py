@@ -136,33 +136,44 @@ def chunk_size(terms: Sequence[HeadTerm], unknowns: int) -> int:
     return max(1, MEMORY // (8 * unknowns * (2 * rows + unknowns)))
 
 
-def solve_heads(terms: Sequence[HeadTerm], heads: torch.Tensor, steps: int = STEPS) -> Heads:
+def solve_heads(
+    terms: Sequence[HeadTerm],
+    heads: torch.Tensor,
+    steps: int = STEPS,
+    factors: torch.Tensor | None = None,
+) -> Heads:
     """min ‖r(c)‖² over the heads of a stack of targets, by damped Gauss–Newton steps.
 
     The gradient is that of each step; the matrix JᵀJ stays until steps become slow (Kelley 1995,
     chapter 5: chord steps), since it takes most of the time. A step that makes a target worse is
-    refused, its damping grows, and the matrix is made anew.
+    refused, its damping grows, and its matrix is made anew.
 
     Args:
         terms: the residuals of all targets, as one.
         heads: to start from, [targets, fields, functions].
         steps: maximal number.
+        factors: of matrices to begin with, as those of similar targets; see `factors_of`.
     """
     heads = heads.clone()
     now = _linearised(terms, heads)
     damping = torch.full_like(now.loss, DAMPING)
     before = torch.full_like(now.loss, torch.inf)
     going = now.loss > 0
-    factor = None
+    stale = torch.ones_like(going)  # whose matrix is to be made anew
+    if factors is None:
+        factors = heads.new_zeros(len(heads), heads[0].numel(), heads[0].numel())
+    else:
+        factors, stale = factors.clone(), torch.zeros_like(going)
+    own = stale.clone()  # whose matrix is that of the target itself
     taken = 0
     for _ in range(steps):
-        if not bool(going.any()):
-            break
-        if factor is None:
-            factor = _factor(terms, now.slopes, damping)
-        flat = _gradient(terms, now)
-        step = -torch.cholesky_solve(flat[..., None], factor)[..., 0]
-        promised = -(flat * step).sum(-1) / now.loss
+        again = (going & stale).nonzero()[:, 0]
+        if len(again):
+            factors[again] = _factors(terms, [s[:, again] for s in now.slopes], damping[again])
+            own[again] = True
+        gradient = _gradient(terms, now)
+        step = -torch.cholesky_solve(gradient[..., None], factors)[..., 0]
+        promised = -(gradient * step).sum(-1) / now.loss
         going &= promised > ENOUGH
         if not bool(going.any()):
             break
@@ -171,15 +182,19 @@ def solve_heads(terms: Sequence[HeadTerm], heads: torch.Tensor, steps: int = STE
         taken += 1
         better = there.loss < now.loss
         refused = going & ~better
-        fresh = bool(refused.any()) or bool((going & (promised > SLOW * before)).any())
-        damping = torch.where(refused, damping * HARDER, damping)
+        stale = refused | (going & (promised > SLOW * before))
+        damping = torch.where(refused & own, damping * HARDER, damping)
         going &= damping < 1.0
         before = torch.where(better, promised, torch.inf)
         heads = torch.where(better[:, None, None], trial, heads)
         now = _chosen(better, there, now)
-        if fresh:
-            factor = None
     return Heads(heads, now.loss.sqrt(), taken)
+
+
+def factors_of(terms: Sequence[HeadTerm], heads: torch.Tensor) -> torch.Tensor:
+    """The Cholesky factors of JᵀJ at heads, [targets, unknowns, unknowns]."""
+    now = _linearised(terms, heads)
+    return _factors(terms, now.slopes, torch.full_like(now.loss, DAMPING))
 
 
 def _linearised(terms: Sequence[HeadTerm], heads: torch.Tensor) -> _Linearised:
@@ -212,7 +227,7 @@ def _chosen(better: torch.Tensor, new: _Linearised, old: _Linearised) -> _Linear
     return _Linearised(rows, slopes, torch.where(better, new.loss, old.loss))
 
 
-def _factor(
+def _factors(
     terms: Sequence[HeadTerm], slopes: Sequence[torch.Tensor], damping: torch.Tensor
 ) -> torch.Tensor:
     """The Cholesky factor of JᵀJ + μ max(diag) I, [targets, unknowns, unknowns]."""

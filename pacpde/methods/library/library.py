@@ -145,6 +145,8 @@ class Library:
             self._units(problems), heads, self.held_out.shares(problems, heads)
         )
 
+    _known_factors: tuple[Anchors, torch.Tensor] | None = None
+
     def _units(self, problems: Sequence[Problem]) -> np.ndarray:
         """Coordinates [problems, coefficients], see `CoefficientRange.unit`."""
         return np.stack([self.box.unit(problem) for problem in problems])
@@ -172,7 +174,8 @@ class Library:
             if not len(bad) or not len(near.units):
                 break
             some = [problems[int(k)] for k in bad]
-            again = [self._solved(some, start(units[bad])) for start in (near.start, near.nearest)]
+            starts = near.start(units[bad]), near.heads[near.nearest(units[bad])]
+            again = [self._solved(some, start) for start in starts]
             better = found.improved(bad, *again)
             if not better:
                 break
@@ -183,8 +186,13 @@ class Library:
                     found.factors[k] = estimate / max(found.shares[k], 1e-300)
         self.anchors = found
 
-    def _solved(self, problems: Sequence[Problem], heads: torch.Tensor) -> Anchors:
-        found = self.equations.solve(problems, heads)
+    def _solved(
+        self,
+        problems: Sequence[Problem],
+        heads: torch.Tensor,
+        factors: Callable[[slice], torch.Tensor] | None = None,
+    ) -> Anchors:
+        found = self.equations.solve(problems, heads, factors)
         shares = self.held_out.shares(problems, found.heads)
         return Anchors.unmeasured(self._units(problems), found.heads, shares)
 
@@ -223,7 +231,11 @@ class Library:
             self.anchor()
         clock = time.perf_counter()
         units = self._units(problems)
-        found = self._solved(problems, self.anchors.trusted.start(np.clip(units, 0, 1)))
+        trusted, inside = self.anchors.trusted, np.clip(units, 0, 1)
+        nearest = trusted.nearest(inside)
+        found = self._solved(
+            problems, trusted.start(inside), lambda some: self._factors[nearest[some]]
+        )
         estimates = self.anchors.factor(units) * found.shares
         for k, problem in enumerate(problems):
             if not self.box.holds(problem):
@@ -305,6 +317,15 @@ class Library:
         moved = self.backbone.projected(before, anchors.heads)
         old = Anchors.unmeasured(anchors.units, moved, anchors.shares)
         self.anchors = self.anchors.joined(old)
+
+    @property
+    def _factors(self) -> torch.Tensor:
+        """The matrices of the trusted anchors, that those of targets near them are like."""
+        anchors = self.anchors.trusted
+        if self._known_factors is None or self._known_factors[0] is not anchors:
+            problems = [self.box.at(unit) for unit in anchors.units]
+            self._known_factors = anchors, self.equations.factors(problems, anchors.heads)
+        return self._known_factors[1]
 
     @property
     def _is_anchored(self) -> bool:

@@ -1,6 +1,6 @@
 """The equations of many targets at fixed points, with heads as their only unknowns."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,7 +8,13 @@ import numpy as np
 import torch
 
 from pacpde.methods.library.backbone import CANDIDATES, Backbone, box_of
-from pacpde.methods.library.heads import Heads, HeadTerm, chunk_size, solve_heads
+from pacpde.methods.library.heads import (
+    Heads,
+    HeadTerm,
+    chunk_size,
+    factors_of,
+    solve_heads,
+)
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
 from pacpde.physics.stacked import stack, stackable
@@ -140,14 +146,30 @@ class TargetEquations:
             inputs = [self._functions(term) for term in terms]
         return [HeadTerm.of(term, own) for term, own in zip(terms, inputs, strict=True)]
 
-    def solve(self, problems: Sequence[Problem], heads: torch.Tensor) -> Heads:
-        """The heads of targets, from heads [targets, fields, functions] near them."""
-        each = [solve_heads(terms, heads[some]) for some, terms in self.stacks(problems)]
+    def solve(
+        self,
+        problems: Sequence[Problem],
+        heads: torch.Tensor,
+        factors: Callable[[slice], torch.Tensor] | None = None,
+    ) -> Heads:
+        """The heads of targets, from heads [targets, fields, functions] near them.
+
+        Args:
+            factors: gives matrices to begin with for some of the targets, see `solve_heads`.
+        """
+        each = [
+            solve_heads(terms, heads[some], factors=factors and factors(some))
+            for some, terms in self.stacks(problems)
+        ]
         return Heads(
             torch.cat([one.heads for one in each]),
             torch.cat([one.norms for one in each]),
             max(one.steps for one in each),
         )
+
+    def factors(self, problems: Sequence[Problem], heads: torch.Tensor) -> torch.Tensor:
+        """Cholesky factors at heads, [targets, unknowns, unknowns]; see `factors_of`."""
+        return torch.cat([factors_of(own, heads[some]) for some, own in self.stacks(problems)])
 
     def shares(self, problems: Sequence[Problem], heads: torch.Tensor) -> np.ndarray:
         """Residuals of heads as shares of the equation's terms, [targets]."""
