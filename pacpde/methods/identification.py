@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -173,14 +173,93 @@ def identify_by_scipy(
         SolverError: no reference of `problem` certifies to `tolerance`.
     """
     check_problem(problem, "problem")
+    return identify_by_solver(
+        _Solved(tolerance), problem, points, values, unknown=unknown, noise=noise
+    )
+
+
+class Forward(Protocol):
+    """Solutions as a function of coefficients, for `identify_by_solver`.
+
+    Attributes:
+        tolerance: their relative error.
+        slope_error: that of their slopes.
+    """
+
+    @property
+    def tolerance(self) -> float: ...
+
+    @property
+    def slope_error(self) -> float: ...
+
+    def values(self, problem: Problem, points: np.ndarray) -> np.ndarray:
+        """The fields at points [points, axes], [points, fields].
+
+        Raises:
+            SolverError: there is no solution.
+        """
+        ...
+
+    def slopes(self, unknowns: Unknowns, theta: np.ndarray, points: np.ndarray) -> list[np.ndarray]:
+        """Their slopes in each entry of θ, [points, fields]."""
+        ...
+
+    def bounds(self, unknowns: Unknowns) -> np.ndarray:
+        """Bounds of θ, [2, unknowns]."""
+        ...
+
+    def surrogate(self, problem: Problem) -> Surrogate | None:
+        """The surrogate of the result, if there is one."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Solved:
+    """By scipy, of a tolerance; slopes are differences over steps well above it."""
+
+    tolerance: float
+
+    @property
+    def slope_error(self) -> float:
+        return STEP**2 * self.tolerance / 3  # twice the third order of a difference, h² / 6
+
+    def values(self, problem: Problem, points: np.ndarray) -> np.ndarray:
+        return solve(problem, tolerance=self.tolerance)(*points.T).T
+
+    def slopes(self, unknowns: Unknowns, theta: np.ndarray, points: np.ndarray) -> list[np.ndarray]:
+        def at(theta: np.ndarray) -> np.ndarray:
+            return self.values(unknowns.problem_at(theta), points)
+
+        return [
+            (at(ahead) - at(behind)) / (ahead - behind)[k]
+            for k, (behind, ahead) in enumerate(unknowns.around(theta, STEP * self.tolerance**0.5))
+        ]
+
+    def bounds(self, unknowns: Unknowns) -> np.ndarray:
+        return unknowns.bounds
+
+    def surrogate(self, problem: Problem) -> Surrogate | None:
+        return None
+
+
+def identify_by_solver(
+    forward: Forward,
+    problem: Problem,
+    points: np.ndarray,
+    values: np.ndarray,
+    *,
+    unknown: Sequence[str] | None = None,
+    noise: Noise | None = None,
+) -> IdentificationResult:
+    """`identify` by `scipy.optimize.least_squares` through a solver, from `problem`."""
     measured, unknowns = _checked(problem, points, values, unknown, noise)
     scales = np.asarray(problem.scales)
-    at = measured.labels.points.T
+    at = measured.labels.points
     began = time.perf_counter()
 
     def residuals(theta: np.ndarray) -> np.ndarray:
-        solution = solve(unknowns.problem_at(theta), tolerance=tolerance)
-        return measured.weighted(((solution(*at).T - measured.labels.values) / scales).T.ravel())
+        solution = forward.values(unknowns.problem_at(theta), at)
+        return measured.weighted(((solution - measured.labels.values) / scales).T.ravel())
 
     def tried(theta: np.ndarray) -> np.ndarray:
         """Where there is no reference, a step is too long."""
@@ -190,22 +269,20 @@ def identify_by_scipy(
             return np.full(measured.rows, np.inf)
 
     def slopes(theta: np.ndarray) -> np.ndarray:
-        """Differences over steps well above the error of a solution."""
-        columns = [
-            (residuals(ahead) - residuals(behind)) / (ahead - behind)[k]
-            for k, (behind, ahead) in enumerate(unknowns.around(theta, STEP * tolerance**0.5))
-        ]
-        return np.stack(columns, -1)
+        columns = forward.slopes(unknowns, theta, at)
+        return np.stack([measured.weighted((own / scales).T.ravel()) for own in columns], -1)
 
     start = unknowns.start
     residuals(start)  # says why where there is no reference
-    bounds = tuple(unknowns.bounds)
+    bounds = tuple(forward.bounds(unknowns))
     ended = least_squares(tried, start, slopes, bounds=bounds, x_scale=unknowns.units)
-    test = MisfitTest(measured, ended.fun, np.asarray(ended.jac), tolerance)
+    test = MisfitTest(measured, ended.fun, np.asarray(ended.jac), forward.tolerance)
     outcome = Outcome.CONVERGED if ended.success else Outcome.NOT_CONVERGED
-    slope_error = STEP**2 * tolerance / 3  # twice the third order of a difference, h² / 6
     found = unknowns.problem_at(ended.x)
-    return _result(unknowns, found, test, None, began, outcome, slope_error=slope_error)
+    return _result(
+        unknowns, found, test, forward.surrogate(found), began, outcome,
+        slope_error=forward.slope_error,
+    )  # fmt: skip
 
 
 def _result(

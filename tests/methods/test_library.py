@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.optimize import least_squares
 
-from pacpde import Library, fit, transfer
+from pacpde import Library, fit, identify_by_scipy, transfer
 from pacpde.errors import DataFileError, InvalidValueError, PacpdeError, TransferWarning
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
@@ -113,6 +113,31 @@ def test_every_kind_of_problem(
     assert solver.error_estimate is not None
     assert solver.outcome == ("converged" if solver.error_estimate <= 1e-3 else "not_converged")
     assert 0.5 * error <= solver.error_estimate <= 10 * error
+
+
+def test_solutions_have_gradients_in_the_coefficients(heat: Library) -> None:
+    alpha = torch.tensor([0.3, 0.5], dtype=torch.float64, requires_grad=True)
+    values = heat.values(alpha, T, X)
+    assert values.shape == (2, 11, 31)
+    for number, value in enumerate((0.3, 0.5)):
+        (slope,) = torch.autograd.grad(values[number].sum(), alpha, retain_graph=True)
+        # u = exp(−α π² t) sin πx
+        exactly = (-(np.pi**2) * T * np.exp(-value * np.pi**2 * T) * np.sin(np.pi * X)).sum()
+        assert float(slope[number]) == pytest.approx(exactly, rel=2e-4)
+        assert float(slope[1 - number]) == 0.0
+    assert np.abs(heat.values(0.3, T, X) - heat.solve(Heat(alpha=0.3))(T, X)).max() < 1e-12
+
+
+def test_a_coefficient_is_identified_as_by_scipy(heat: Library) -> None:
+    rng = np.random.default_rng(4)
+    points = rng.uniform(0, 1, (25, 2))
+    true = exact(Heat(alpha=0.318), *points.T)[0]
+    measured = true + 0.01 * true.std() * rng.normal(size=25)
+    ours = heat.identify(points, measured)
+    by_scipy = identify_by_scipy(Heat(alpha=0.4), points, measured, unknown=["alpha"])
+    for own, other in zip(ours.estimates["alpha"], by_scipy.estimates["alpha"], strict=True):
+        assert own == pytest.approx(other, rel=1e-3)
+    assert ours.surrogate is not None and ours.surrogate.problem == ours.problem
 
 
 def test_outside_the_range_nothing_is_good_that_is_not(heat: Library) -> None:

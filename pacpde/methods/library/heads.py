@@ -197,6 +197,14 @@ def factors_of(terms: Sequence[HeadTerm], heads: torch.Tensor) -> torch.Tensor:
     return _factors(terms, now.slopes, torch.full_like(now.loss, DAMPING))
 
 
+def gradients_of(
+    terms: Sequence[HeadTerm], heads: torch.Tensor, rows: Sequence[torch.Tensor]
+) -> torch.Tensor:
+    """Jᵀ v, [targets, unknowns], with J at heads and v [targets, components, points] a term."""
+    now = _linearised(terms, heads)
+    return _gradient(terms, now._replace(rows=list(rows)))
+
+
 def _linearised(terms: Sequence[HeadTerm], heads: torch.Tensor) -> _Linearised:
     each = [term.linearised(heads) for term in terms]
     loss = torch.stack([rows.square().sum((1, 2)) for rows, _ in each]).sum(0)

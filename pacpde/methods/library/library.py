@@ -12,14 +12,18 @@ import torch
 from pacpde.errors import InvalidValueError, short
 from pacpde.methods.arguments import Settings
 from pacpde.methods.checks import check_problem, check_source
+from pacpde.methods.identification import IdentificationResult, identify_by_solver
 from pacpde.methods.library import storage
 from pacpde.methods.library.anchors import TRUSTED, Anchors
 from pacpde.methods.library.backbone import Backbone
 from pacpde.methods.library.build import Log, built
 from pacpde.methods.library.coordinates import CoefficientRange
 from pacpde.methods.library.kept import Kept
+from pacpde.methods.library.slopes import LibraryForward, Values, as_rows
 from pacpde.methods.library.solutions import LibrarySolutions
 from pacpde.methods.library.targets import TargetEquations
+from pacpde.methods.measurements import Noise
+from pacpde.networks.coordinates import as_points, clipped
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.fingerprint import family_difference
@@ -205,8 +209,9 @@ class Library:
         """The solver of other coefficients, in milliseconds.
 
         Its `error_estimate` is that of the relative L2 error of the worst field, and its outcome
-        `converged` only where that is at most the library's tolerance. Outside the range the error
-        is estimated by the linearised equation, which takes longer.
+        `converged` only where that is at most the library's tolerance. Errors of PDEs are estimated
+        by their residuals, with factors that the anchors tell; those of ODEs, and of targets
+        outside the range, by the linearised equation, which takes longer.
         """
         return self.solve_many([problem])[0]
 
@@ -238,7 +243,7 @@ class Library:
         )
         estimates = self.anchors.factor(units) * found.shares
         for k, problem in enumerate(problems):
-            if not self.box.holds(problem):
+            if not (problem.domain.space and self.box.holds(problem)):
                 estimate = error_estimate(self.backbone.solver(problem, found.heads[k]))
                 estimates[k] = np.nan if estimate is None else estimate
         outcomes = [
@@ -248,6 +253,63 @@ class Library:
         return LibrarySolutions(
             self.backbone, tuple(self.sources), tuple(problems), found.heads, found.shares,
             estimates, tuple(outcomes), time.perf_counter() - clock, self.equations.alike,
+        )  # fmt: skip
+
+    @gradients()
+    def values(self, coefficients: Any, *coordinates: Any) -> Any:
+        """The fields for some coefficients, as a function that torch can differentiate in them.
+
+        The slopes are those of the implicit function theorem: of the head, which solves the
+        equation for every coefficient.
+
+        Args:
+            coefficients: [targets], or [targets, coefficients] in the order of `box.names`;
+                numbers, arrays or a tensor; without the first axis for one target.
+            coordinates: t, x, ... as of a surrogate.
+
+        Returns:
+            [targets, ...], or [targets, fields, ...] of several fields; a tensor where coefficients
+            or coordinates are one.
+
+        Example:
+            >>> nu = torch.tensor(0.02, dtype=torch.float64, requires_grad=True)
+            >>> library.values(nu, 0.5, x).square().mean().backward()
+            >>> nu.grad
+        """
+        ansatz, runtime = self.backbone.ansatz, self.sources[0].runtime
+        rows, single = as_rows(coefficients, len(self.box.names))
+        points, shape = as_points(coordinates, ansatz.coordinates, str(self.box.problem), runtime)
+        found = Values.apply(rows, self, clipped(points, self.box.problem.domain).detach())
+        values = found.mT.unflatten(-1, shape)
+        values = values[:, 0] if values.shape[1] == 1 else values
+        values = values[0] if single else values
+        given = [coefficients, *coordinates]
+        if any(isinstance(one, torch.Tensor) for one in given):
+            return values
+        return values.detach().cpu().numpy()
+
+    @gradients()
+    def identify(
+        self,
+        points: np.ndarray,
+        values: np.ndarray,
+        *,
+        unknown: Sequence[str] | None = None,
+        noise: Noise | None = None,
+    ) -> IdentificationResult:
+        """Find coefficients inside the range from measurements; as `pacpde.identify`, but at once.
+
+        Args:
+            points, values, noise: as of `pacpde.identify`.
+            unknown: names of the coefficients; all of the library by default.
+
+        Example:
+            >>> library.identify(points, values).estimates["nu"]
+        """
+        names = self.box.names if unknown is None else unknown
+        return identify_by_solver(
+            LibraryForward(self), self.box.at([0.5] * len(self.box.names)), points, values,
+            unknown=names, noise=noise,
         )  # fmt: skip
 
     @property

@@ -167,6 +167,14 @@ class TargetEquations:
             max(one.steps for one in each),
         )
 
+    def rows(self, problems: Sequence[Problem], heads: torch.Tensor) -> list[torch.Tensor]:
+        """The residuals of heads, [targets, components, points] a term."""
+        each = [
+            [term.linearised(heads[some])[0] for term in terms]
+            for some, terms in self.stacks(problems)
+        ]
+        return [torch.cat(own) for own in zip(*each, strict=True)]
+
     def factors(self, problems: Sequence[Problem], heads: torch.Tensor) -> torch.Tensor:
         """Cholesky factors at heads, [targets, unknowns, unknowns]; see `factors_of`."""
         return torch.cat([factors_of(own, heads[some]) for some, own in self.stacks(problems)])

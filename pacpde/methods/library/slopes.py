@@ -1,0 +1,126 @@
+"""How solutions of a library change with the coefficients, by the implicit function theorem.
+
+At its minimum a head obeys Jᵀ r(c, θ) = 0. So to first order, where residuals are small,
+
+    dc/dθ = −(JᵀJ)⁻¹ Jᵀ ∂r/∂θ.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from pacpde.methods.library.heads import factors_of, gradients_of
+from pacpde.networks.surrogate import Surrogate
+from pacpde.physics.problem import Problem
+from pacpde.residuals.identification import Unknowns
+
+if TYPE_CHECKING:
+    from pacpde.methods.library.library import Library
+
+STEP = 1e-5  # of central differences in the coefficients, in shares of their ranges
+
+
+def values_and_slopes(
+    library: "Library", problem: Problem, points: torch.Tensor, names: Sequence[str]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The fields [points, fields], and their slopes in coefficients [names, points, fields]."""
+    heads = library.solve_many([problem]).heads
+    backbone, equations = library.backbone, library.equations
+    (terms,) = (own for _, own in equations.stacks([problem]))
+    factors = factors_of(terms, heads)
+    nothing = torch.zeros_like(heads[0])
+    values = backbone.solver(problem, heads[0]).at(points)
+    offset = backbone.solver(problem, nothing).at(points)
+    slopes = []
+    for name in names:
+        behind, ahead, width = _around(library, problem, name)
+        rows = [equations.rows([one], heads) for one in (behind, ahead)]
+        change = [(after - before) / width for before, after in zip(*rows, strict=True)]
+        gradient = gradients_of(terms, heads, change)
+        head = -torch.cholesky_solve(gradient[..., None], factors)[..., 0]
+        own = backbone.solver(problem, head.view_as(heads)[0]).at(points) - offset
+        if not equations.alike:
+            moved = [backbone.solver(one, heads[0]).at(points) for one in (behind, ahead)]
+            own = own + (moved[1] - moved[0]) / width
+        slopes.append(own)
+    return values, torch.stack(slopes)
+
+
+def _around(library: "Library", problem: Problem, name: str) -> tuple[Problem, Problem, float]:
+    """A problem with a little less and more of a coefficient, inside its bounds, and the width."""
+    about = problem.declared()[name]
+    lower, upper = library.box.ranges.get(name, (about.lower, about.upper))
+    value, step = getattr(problem, name), STEP * (upper - lower)
+    ends = max(value - step, about.lower), min(value + step, about.upper)
+    behind, ahead = (problem.with_coefficients(**{name: end}) for end in ends)
+    return behind, ahead, ends[1] - ends[0]
+
+
+class Values(torch.autograd.Function):
+    """Coefficients [targets, coefficients] → fields [targets, points, fields]."""
+
+    @staticmethod
+    def forward(ctx: Any, coefficients: torch.Tensor, library: Any, points: Any) -> torch.Tensor:
+        names = library.box.names
+        results = []
+        for row in coefficients.detach().double().cpu().numpy():
+            own = dict(zip(names, map(float, row), strict=True))
+            problem = library.box.problem.with_coefficients(**own)
+            results.append(values_and_slopes(library, problem, points, names))
+        ctx.save_for_backward(torch.stack([slopes for _, slopes in results]))
+        return torch.stack([values for values, _ in results])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
+        (slopes,) = ctx.saved_tensors
+        return torch.einsum("bpnk,bnk->bp", slopes, gradients[0]), None, None
+
+
+def as_rows(coefficients: Any, count: int) -> tuple[torch.Tensor, bool]:
+    """Coefficients as rows [targets, coefficients], and whether one row was given without its axis.
+
+    Args:
+        coefficients: numbers where there is one coefficient, else [..., count].
+    """
+    is_tensor = isinstance(coefficients, torch.Tensor)
+    rows = coefficients if is_tensor else torch.as_tensor(np.asarray(coefficients, float))
+    if count == 1 and (rows.dim() == 0 or rows.shape[-1] != 1 or rows.dim() == 1):
+        rows = rows.unsqueeze(-1)
+    single = rows.dim() == 1
+    return (rows[None] if single else rows), single
+
+
+class LibraryForward:
+    """Solutions of a library as a function of coefficients, for `identify_by_solver`."""
+
+    slope_error = STEP
+
+    def __init__(self, library: "Library") -> None:
+        self.library, self.tolerance = library, library.tolerance
+
+    def values(self, problem: Problem, points: np.ndarray) -> np.ndarray:
+        solver = self.library.solve(problem)
+        return solver.at(solver.runtime.tensor(points)).double().cpu().numpy()
+
+    def slopes(self, unknowns: Unknowns, theta: np.ndarray, points: np.ndarray) -> list[np.ndarray]:
+        problem = unknowns.problem_at(theta)
+        tensor = self.library.sources[0].runtime.tensor(points)
+        _, slopes = values_and_slopes(self.library, problem, tensor, unknowns.names)
+        each = slopes.double().cpu().numpy()
+        return [
+            own * (getattr(problem, name) if unknowns.logarithmic(name) else 1.0)
+            for name, own in zip(unknowns.names, each, strict=True)
+        ]
+
+    def bounds(self, unknowns: Unknowns) -> np.ndarray:
+        ranges = self.library.box.ranges
+        ends = [
+            [np.log(end) if unknowns.logarithmic(name) else end for end in ranges[name]]
+            for name in unknowns.names
+        ]
+        return np.array(ends).T
+
+    def surrogate(self, problem: Problem) -> Surrogate | None:
+        return self.library.solve(problem)
