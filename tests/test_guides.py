@@ -50,6 +50,7 @@ SMALLER = {  # page → what makes its fits small
         "method=PAC(), seed=0)": 'method=PAC(), seed=0, settings={"points": 60, "steps": 2}, '
         "reference=None)",
     },
+    "library.md": {'"steps": 30}': '"steps": 30, "width": 12, "depth": 2}'},
     "methods.md": {
         "Burgers(nu=0.005)])": "Burgers(nu=0.005)], settings=SMALL, reference=None)",
     },

@@ -1,4 +1,4 @@
-"""`pacpde library`: build, solve, add, show."""
+"""`pacpde library`: build, solve, add, show, page."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +26,8 @@ from pacpde.studies import output_folder
 library_app = typer.Typer(
     help="Libraries: several solved coefficients, on which others are found in milliseconds.\n\n"
     "`build` fits sources until a tolerance holds over a range, `solve` finds the surrogate of one "
-    "coefficient, `add` keeps targets in the library, `show` tells what it holds.",
+    "coefficient, `add` keeps targets in the library, `show` tells what it holds, `page` makes a "
+    "page with sliders.",
     rich_markup_mode=None,
 )
 Place = Annotated[Path, typer.Argument(metavar="LIBRARY", help="Folder of a library.")]
@@ -184,6 +185,32 @@ def show(*, library: Place, seed: options.Unused = "0", result: options.ResultOp
     result.emit(about, table(f"Library {library}", ["problem", "what it is"], rows), _shown(opened))
 
 
+def page(
+    *,
+    library: Place,
+    output: Annotated[Path, typer.Option("-o", "--output", help="HTML file to write.")],
+    title: Annotated[str | None, typer.Option(help="Of the page.")] = None,
+    seed: options.Unused = "0",
+    result: options.ResultOptions,
+) -> None:
+    """Write a page with sliders that evaluates a library in the browser, without a server.
+
+    Example: pacpde library page runs/library -o burgers.html
+    """
+    from pacpde.report import library_page
+
+    inputs.output_file(output, library)
+    inputs.json_target(result.json, library, output)
+    content = library_page.write(
+        Library.load(library), output, title=title, overwrite=result.overwrite
+    )
+    result.emit(
+        content,
+        f"{output}: {content['bytes'] / 1e6:.1f} MB; it differs from the library by at most "
+        f"{content['largest_difference']:.0e} at random coefficients.",
+    )
+
+
 def _range(name: str, text: str) -> tuple[float, float]:
     ends = text.split(":")
     if len(ends) != 2:
@@ -280,5 +307,5 @@ def _exit_for(found: Sequence[Surrogate], library: Library) -> None:
         raise typer.Exit(1)
 
 
-for command in (build, solve, add, show):
+for command in (build, solve, add, show, page):
     library_app.command()(with_groups(command))

@@ -61,7 +61,7 @@ class CoefficientRange:
         values = []
         for name, (lower, upper) in self.ranges.items():
             value = getattr(problem, name)
-            if self._by_log(name):
+            if self.by_log(name):
                 tiny = lower * 1e-3
                 value, lower, upper = np.log([max(value, tiny), lower, upper])
             values.append((value - lower) / (upper - lower))
@@ -71,7 +71,7 @@ class CoefficientRange:
         """The problem at coordinates in [0, 1]; the inverse of `unit`."""
         values = {}
         for share, (name, (lower, upper)) in zip(unit, self.ranges.items(), strict=True):
-            if self._by_log(name):
+            if self.by_log(name):
                 value = lower * (upper / lower) ** share
             else:
                 value = lower + (upper - lower) * share
@@ -129,7 +129,8 @@ class CoefficientRange:
         (name,) = self.names
         return [self.problem.with_coefficients(**{name: float(value)}) for value in values]
 
-    def _by_log(self, name: str) -> bool:
+    def by_log(self, name: str) -> bool:
+        """Whether a coefficient is measured by its logarithm."""
         lower, upper = self.ranges[name]
         return lower > 0 and upper / lower > DECADES
 

@@ -17,8 +17,8 @@ from pacpde.residuals.terms import Term
 DAMPING = 1e-14  # over the largest diagonal entry of JᵀJ: what rounding asks for
 HARDER = 1e3  # factor of the damping after a refused step
 STEPS = 30  # of a target
-ENOUGH = 1e-3  # share of ‖r‖² that a step promises, below which none is taken
-SLOW = 0.2  # promised share over that of the step before, above which the matrix is made anew
+ENOUGH = 1e-5  # share of ‖r‖² that a step promises, below which none is taken
+SLOW = 0.5  # promised share over that of the step before, above which the matrix is made anew
 MEMORY = 2**28  # bytes of the Jacobians of a stack
 
 
@@ -47,9 +47,9 @@ class HeadTerm:
         """Jets of the fields, [targets, channels, points, fields], of stacked heads."""
         channels, points, own, count = self.functions.shape
         if own == 1:
-            flat = self.functions.reshape(-1, count) @ heads.flatten(0, 1).mT
-            jets = flat.unflatten(0, (channels, points)).unflatten(-1, heads.shape[:2])
-            jets = jets.permute(2, 0, 1, 3)
+            flat = heads.flatten(0, 1) @ self.functions.reshape(-1, count).mT
+            jets = flat.unflatten(-1, (channels, points)).unflatten(0, heads.shape[:2])
+            jets = jets.movedim(1, -1)
         else:
             jets = torch.einsum("cnkf,bkf->bcnk", self.functions, heads)
         return self.batch.offset + self.batch.scale * jets
@@ -172,7 +172,7 @@ def solve_heads(
             factors[again] = _factors(terms, [s[:, again] for s in now.slopes], damping[again])
             own[again] = True
         gradient = _gradient(terms, now)
-        step = -torch.cholesky_solve(gradient[..., None], factors)[..., 0]
+        step = -solved(factors, gradient)
         promised = -(gradient * step).sum(-1) / now.loss
         going &= promised > ENOUGH
         if not bool(going.any()):
@@ -189,6 +189,12 @@ def solve_heads(
         heads = torch.where(better[:, None, None], trial, heads)
         now = _chosen(better, there, now)
     return Heads(heads, now.loss.sqrt(), taken)
+
+
+def solved(factors: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """(L Lᵀ)⁻¹ right, [targets, unknowns], without a copy of the factors L."""
+    half = torch.linalg.solve_triangular(factors, right[..., None], upper=False)
+    return torch.linalg.solve_triangular(factors.mT, half, upper=True)[..., 0]
 
 
 def factors_of(terms: Sequence[HeadTerm], heads: torch.Tensor) -> torch.Tensor:

@@ -280,7 +280,7 @@ class Library:
         rows, single = as_rows(coefficients, len(self.box.names))
         points, shape = as_points(coordinates, ansatz.coordinates, str(self.box.problem), runtime)
         found = Values.apply(rows, self, clipped(points, self.box.problem.domain).detach())
-        values = found.mT.unflatten(-1, shape)
+        values = found.mT.reshape(len(found), -1, *shape)
         values = values[:, 0] if values.shape[1] == 1 else values
         values = values[0] if single else values
         given = [coefficients, *coordinates]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from pacpde.methods.library.heads import factors_of, gradients_of
+from pacpde.methods.library.heads import factors_of, gradients_of, solved
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
 from pacpde.residuals.identification import Unknowns
@@ -39,7 +39,7 @@ def values_and_slopes(
         rows = [equations.rows([one], heads) for one in (behind, ahead)]
         change = [(after - before) / width for before, after in zip(*rows, strict=True)]
         gradient = gradients_of(terms, heads, change)
-        head = -torch.cholesky_solve(gradient[..., None], factors)[..., 0]
+        head = -solved(factors, gradient)
         own = backbone.solver(problem, head.view_as(heads)[0]).at(points) - offset
         if not equations.alike:
             moved = [backbone.solver(one, heads[0]).at(points) for one in (behind, ahead)]

@@ -84,5 +84,5 @@ class LibrarySolutions(Sequence[Surrogate]):
         batch = ansatz.batch(clipped(points, ansatz.problem.domain))
         functions = batch.multiplied(self.backbone.at(batch.inputs, batch.names))
         jets = HeadTerm(LabelTerm(batch, batch.offset[0]), functions).fields(self.heads)
-        values = jets[:, 0].mT.unflatten(-1, shape)
+        values = jets[:, 0].mT.reshape(len(self), -1, *shape)
         return (values[:, 0] if values.shape[1] == 1 else values).cpu().numpy()

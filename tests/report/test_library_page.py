@@ -1,0 +1,75 @@
+"""The page of a library: its formula against the library, in the browser and in Python."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pacpde import Library, fit, transfer
+from pacpde.errors import InvalidValueError
+from pacpde.problems import Burgers, Heat, HeatGaussian
+from pacpde.report import library_page
+from pacpde.training.config import TrainingConfig
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+SETTINGS = {"width": 12, "depth": 2, "points": 300, "steps": 25, "restarts": 0}
+
+
+@pytest.fixture(scope="module")
+def library() -> Library:
+    """Of an odd family: every point of the network has two images."""
+    first = fit(Burgers(nu=0.3), settings=SETTINGS)
+    config = TrainingConfig.after(first, Burgers(nu=0.6), points=300, steps=25)
+    second = transfer(
+        first, Burgers(nu=0.6), method="warm_start", settings=config, reference=None
+    ).surrogate
+    made = Library([first, second], tolerance=1e-2)
+    made.anchor(made.box.candidates(7))
+    return made
+
+
+@pytest.fixture(scope="module")
+def page(library: Library, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("page") / "burgers.html"
+    told = library_page.write(library, place)
+    assert told["bytes"] == place.stat().st_size < 2e6
+    assert told["largest_difference"] < 1e-5
+    return place
+
+
+def test_the_browser_finds_what_the_library_finds(library: Library, page: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed (on Debian: apt install chromium)")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        tab = browser.new_page(offline=True)
+        said: list[str] = []
+        tab.on("console", lambda message: said.append(message.text))
+        tab.on("pageerror", lambda error: said.append(str(error)))
+        tab.goto(page.as_uri())
+        found: Any = tab.evaluate("solve([0.41])")
+        before = tab.inner_text("#told")
+        tab.fill("input[type=number]", "0.55")
+        tab.press("input[type=number]", "Enter")
+        after = tab.inner_text("#told")
+        browser.close()
+    assert not said
+    assert before.startswith("nu = ") and after.startswith("nu = 0.55: estimated error")
+    t, x = np.linspace(0, 1, 81)[:, None], np.linspace(-1, 1, 129)
+    values = library.solve(Burgers(nu=0.41))(t, x)
+    assert np.abs(np.array(found["fields"][0]).reshape(81, 129) - values).max() < 1e-5
+
+
+def test_what_the_page_cannot_show_is_refused(tmp_path: Path) -> None:
+    source = fit(HeatGaussian(w=0.1), settings={**SETTINGS, "steps": 2})
+    start = Library([source], ranges={"w": (0.09, 0.11)})
+    with pytest.raises(InvalidValueError, match="depend on its coefficients"):
+        library_page.write(start, tmp_path / "page.html")
+    gelu = fit(Heat(alpha=0.4), settings={**SETTINGS, "steps": 2, "activation": "gelu"})
+    other = Library([gelu], ranges={"alpha": (0.3, 0.5)})
+    with pytest.raises(InvalidValueError, match="has the activation 'gelu'"):
+        library_page.write(other, tmp_path / "page.html")
+    assert not list(tmp_path.iterdir())
