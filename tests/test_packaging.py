@@ -75,7 +75,8 @@ def test_wheel_holds_the_tree_and_nothing_else(tree: Path, tmp_path: Path) -> No
 
     package = {f"pacpde/{name}" for name in modules(ROOT / "pacpde")}
     families = {f"pacpde/problems/{name}" for name in modules(ROOT / "problems")}
-    assert shipped == package | families | {"pacpde/py.typed", "pacpde/report/page.html"}
+    pages = {"pacpde/report/page.html", "pacpde/report/library_page.html"}
+    assert shipped == package | families | {"pacpde/py.typed", *pages}
 
 
 def test_problems_is_a_relative_link() -> None:

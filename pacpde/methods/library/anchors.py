@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 NEIGHBOURS = 32  # anchors that an interpolated head is made of
-AROUND = 2  # anchors a side, in each coefficient, whose factors count
+AROUND = 2  # anchors on both sides, in each coefficient, that one is compared with
 TRUSTED = 1e-2  # residual, above which a head may be of another solution
+OUTLIER = 10.0  # times the median of those around it, above which a residual is tried again
 BETTER = 0.9  # of a residual, that counts as less
 DIGITS = 9  # of units, in which equal coefficients agree
 SAFETY = 1.5  # of estimates: factors between anchors may be larger
@@ -64,6 +65,22 @@ class Anchors:
             self.heads[which[better]] = tried.heads[better]
             self.shares[which[better]] = tried.shares[better]
         return bool((self.shares < BETTER * before).any())
+
+    @property
+    def poor(self) -> np.ndarray:
+        """Numbers of those whose residual is large, int."""
+        return np.flatnonzero(self.shares > TRUSTED)
+
+    @property
+    def doubtful(self) -> np.ndarray:
+        """Numbers of those whose residual is large, or larger than those around it, int."""
+        bad = self.shares > TRUSTED
+        count = (2 * AROUND) ** self.units.shape[1]
+        if len(self.units) > count:
+            distances = np.abs(self.units[:, None] - self.units).max(-1)
+            near = np.argpartition(distances, count, axis=1)[:, : count + 1]
+            bad |= self.shares > OUTLIER * np.median(self.shares[near], axis=1)
+        return np.flatnonzero(bad)
 
     @cached_property
     def trusted(self) -> "Anchors":

@@ -1,7 +1,7 @@
 """The frozen functions that all targets of a library are made of.
 
-The hidden neurons of several sources, taken together, span nearly every solution between them. So a
-target needs a linear combination alone: its head.
+The neurons of the last two hidden layers of several sources, taken together, span nearly every
+solution between them. So a target needs a linear combination alone: its head.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,14 @@ import torch
 from scipy.linalg import qr, solve_triangular
 
 from pacpde.networks.ansatz import PhysicsAnsatz
+from pacpde.networks.mlp import MLP, dense_network
 from pacpde.networks.network_sum import NetworkSum
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.domain import Domain
 from pacpde.physics.problem import Problem
 from pacpde.runtime import generator
 
+LAYERS = 2  # hidden layers whose neurons are taken, from the last one
 RANK = 1e-9  # of a neuron's share that no other neuron has, over the largest, that is kept
 POINTS, CANDIDATES = 6000, 4  # at which functions are compared; drawn for each of them
 
@@ -45,8 +47,9 @@ class Backbone:
     @classmethod
     def of(cls, sources: Sequence[Surrogate], rank: float = RANK) -> "Backbone":
         """The backbone of sources with dense networks, or sums of them, and one ansatz."""
-        whole = NetworkSum.of([source.network for source in sources], "the network of a source")
-        weights = torch.cat([source.weights for source in sources])
+        parts = [own for source in sources for own in _with_inner_layers(source)]
+        whole = NetworkSum.of([network for network, _ in parts])
+        weights = torch.cat([own for _, own in parts])
         ansatz = sources[0].field_ansatz
         batch = ansatz.batch(steep_points(sources))
         hidden = whole.hidden(weights, batch.inputs, batch.names)
@@ -164,6 +167,24 @@ def steep_points(sources: Sequence[Surrogate], count: int = POINTS) -> torch.Ten
     share = (density / density.sum()).double().cpu().numpy()
     chosen = rng.choice(len(pool), count, replace=False, p=share / share.sum())
     return pool[torch.as_tensor(np.sort(chosen), device=pool.device)]
+
+
+def _with_inner_layers(source: Surrogate) -> list[tuple[MLP, torch.Tensor]]:
+    """The dense networks of a source, each cut off after each of its last hidden layers.
+
+    The neurons of the layer before the last are functions as good as those of the last one.
+    """
+    result = []
+    whole = NetworkSum.of([source.network], "the network of a source")
+    for part, place in zip(whole.parts, whole.part_slices, strict=True):
+        for depth in range(part.depth, max(part.depth - LAYERS, 0), -1):
+            widths = part.widths[:depth]
+            shorter = dense_network(part.inputs, part.outputs, widths, part.activation)
+            weights = source.weights.new_zeros(shorter.size)
+            before = shorter.head.start
+            weights[:before] = source.weights[place][:before]
+            result.append((shorter, weights))
+    return result
 
 
 def _with_constant(hidden: torch.Tensor, names: Sequence[str]) -> torch.Tensor:

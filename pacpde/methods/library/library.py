@@ -14,7 +14,7 @@ from pacpde.methods.arguments import Settings
 from pacpde.methods.checks import check_problem, check_source
 from pacpde.methods.identification import IdentificationResult, identify_by_solver
 from pacpde.methods.library import storage
-from pacpde.methods.library.anchors import TRUSTED, Anchors
+from pacpde.methods.library.anchors import Anchors
 from pacpde.methods.library.backbone import Backbone
 from pacpde.methods.library.build import Log, built
 from pacpde.methods.library.coordinates import CoefficientRange
@@ -32,7 +32,7 @@ from pacpde.residuals.error_estimate import error_estimate
 from pacpde.runtime import gradients
 from pacpde.training.callbacks import Progress
 
-ANCHORS = 25  # by default, in one coefficient; four times as many in several
+ANCHORS = 33  # by default, in one coefficient; four times as many in several
 HELD_OUT = 1000  # points
 SWEEPS = 8  # over anchors that have not been found
 
@@ -110,7 +110,7 @@ class Library:
             ranges: coefficient → (lower, upper).
             tolerance: relative L2 error of the worst field.
             most: number of sources at which it ends in any case.
-            candidates: problems that fill the range; 33 of one coefficient, 100 of several.
+            candidates: problems that fill the range; 65 of one coefficient, 150 of several.
             settings: of the fits, see `pacpde.TrainingConfig`.
             seed: of the fits.
             progress: called with an `Update` of every fit.
@@ -127,7 +127,7 @@ class Library:
         problem = family if isinstance(family, Problem) else family()
         check_problem(problem, "family")
         if candidates is None:
-            candidates = 33 if len(ranges) == 1 else 100
+            candidates = 65 if len(ranges) == 1 else 150
         return built(
             cls, problem, ranges, tolerance=tolerance, most=most, candidates=candidates,
             settings=settings, seed=seed, progress=progress, log=log or (lambda sentence: None),
@@ -172,9 +172,9 @@ class Library:
             problems = self.box.candidates(ANCHORS if axes == 1 else 4 * ANCHORS)
         known, units = self.anchors.trusted, self._units(problems)
         found = self._solved(problems, known.start(units))
-        for _ in range(SWEEPS):
-            bad = np.flatnonzero(found.shares > TRUSTED)
-            near = found.chosen(found.shares <= TRUSTED).joined(known)
+        for sweep in range(SWEEPS):
+            bad = found.poor if sweep else found.doubtful
+            near = found.chosen(np.delete(np.arange(len(problems)), bad)).joined(known)
             if not len(bad) or not len(near.units):
                 break
             some = [problems[int(k)] for k in bad]
