@@ -15,8 +15,8 @@ from pacpde.networks.batch import Batch
 from pacpde.residuals.terms import Term
 
 DAMPING = 1e-14  # over the largest diagonal entry of JᵀJ: what rounding asks for
-HARDER = 1e3  # factor of the damping after a refused step
-STEPS = 30  # of a target
+SHORTEST = 1e-4  # share of a step that is tried
+STEPS = 50  # of a target
 ENOUGH = 1e-5  # share of ‖r‖² that a step promises, below which none is taken
 SLOW = 0.5  # promised share over that of the step before, above which the matrix is made anew
 MEMORY = 2**28  # bytes of the Jacobians of a stack
@@ -142,11 +142,11 @@ def solve_heads(
     steps: int = STEPS,
     factors: torch.Tensor | None = None,
 ) -> Heads:
-    """min ‖r(c)‖² over the heads of a stack of targets, by damped Gauss–Newton steps.
+    """min ‖r(c)‖² over the heads of a stack of targets, by Gauss–Newton steps.
 
     The gradient is that of each step; the matrix JᵀJ stays until steps become slow (Kelley 1995,
     chapter 5: chord steps), since it takes most of the time. A step that makes a target worse is
-    refused, its damping grows, and its matrix is made anew.
+    tried again with the target's own matrix, and then with a quarter of its length.
 
     Args:
         terms: the residuals of all targets, as one.
@@ -156,7 +156,7 @@ def solve_heads(
     """
     heads = heads.clone()
     now = _linearised(terms, heads)
-    damping = torch.full_like(now.loss, DAMPING)
+    length = torch.ones_like(now.loss)
     before = torch.full_like(now.loss, torch.inf)
     going = now.loss > 0
     stale = torch.ones_like(going)  # whose matrix is to be made anew
@@ -164,27 +164,29 @@ def solve_heads(
         factors = heads.new_zeros(len(heads), heads[0].numel(), heads[0].numel())
     else:
         factors, stale = factors.clone(), torch.zeros_like(going)
-    own = stale.clone()  # whose matrix is that of the target itself
+    own = stale.clone()  # whose matrix is that of the target itself, as it is now
     taken = 0
     for _ in range(steps):
         again = (going & stale).nonzero()[:, 0]
         if len(again):
-            factors[again] = _factors(terms, [s[:, again] for s in now.slopes], damping[again])
+            factors[again] = _factors(terms, [s[:, again] for s in now.slopes])
             own[again] = True
         gradient = _gradient(terms, now)
         step = -solved(factors, gradient)
         promised = -(gradient * step).sum(-1) / now.loss
-        going &= promised > ENOUGH
+        going &= (promised > ENOUGH) & (length > SHORTEST)
         if not bool(going.any()):
             break
-        trial = torch.where(going[:, None, None], heads + step.view_as(heads), heads)
+        moved = (length[:, None] * step).view_as(heads)
+        trial = torch.where(going[:, None, None], heads + moved, heads)
         there = _linearised(terms, trial)
         taken += 1
         better = there.loss < now.loss
         refused = going & ~better
-        stale = refused | (going & (promised > SLOW * before))
-        damping = torch.where(refused & own, damping * HARDER, damping)
-        going &= damping < 1.0
+        length = torch.where(refused & own, length / 4, length)
+        length = torch.where(better, (2 * length).clamp(max=1.0), length)
+        stale = (refused & ~own) | (better & ((promised > SLOW * before) | (length < 1)))
+        own &= refused
         before = torch.where(better, promised, torch.inf)
         heads = torch.where(better[:, None, None], trial, heads)
         now = _chosen(better, there, now)
@@ -200,7 +202,7 @@ def solved(factors: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
 def factors_of(terms: Sequence[HeadTerm], heads: torch.Tensor) -> torch.Tensor:
     """The Cholesky factors of JᵀJ at heads, [targets, unknowns, unknowns]."""
     now = _linearised(terms, heads)
-    return _factors(terms, now.slopes, torch.full_like(now.loss, DAMPING))
+    return _factors(terms, now.slopes)
 
 
 def gradients_of(
@@ -241,16 +243,14 @@ def _chosen(better: torch.Tensor, new: _Linearised, old: _Linearised) -> _Linear
     return _Linearised(rows, slopes, torch.where(better, new.loss, old.loss))
 
 
-def _factors(
-    terms: Sequence[HeadTerm], slopes: Sequence[torch.Tensor], damping: torch.Tensor
-) -> torch.Tensor:
-    """The Cholesky factor of JᵀJ + μ max(diag) I, [targets, unknowns, unknowns]."""
+def _factors(terms: Sequence[HeadTerm], slopes: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The Cholesky factors of JᵀJ + μ max(diag) I, [targets, unknowns, unknowns]."""
     matrix = torch.zeros(())
     for term, own in zip(terms, slopes, strict=True):
         jacobian = term.jacobian(own)
         matrix = matrix + jacobian.mT @ jacobian
     diagonal = matrix.diagonal(dim1=-2, dim2=-1)
-    shift = damping * diagonal.amax(-1)
+    shift = DAMPING * diagonal.amax(-1)
     diagonal += shift[:, None]
     factor, info = torch.linalg.cholesky_ex(matrix)
     for _ in range(10):
