@@ -79,7 +79,9 @@ def built(
         callback(library)
         if estimate <= tolerance or count >= most:
             break
-        library.add_source(_next_source(library, tried[number], config, seed, progress, log))
+        source = _next_source(library, tried[number], config, seed, progress, log)
+        library.sources = [one for one in library.sources if one.problem != source.problem]
+        library.add_source(source)
     if not estimate <= tolerance:
         library.anchor(tried)
         warnings.warn(

@@ -18,6 +18,7 @@ DAMPING = 1e-14  # over the largest diagonal entry of JᵀJ: what rounding asks 
 SHORTEST = 1e-4  # share of a step that is tried
 STEPS = 50  # of a target
 ENOUGH = 1e-5  # share of ‖r‖² that a step promises, below which none is taken
+LEAST = 1e-3  # share of ‖r‖² that a step with a matrix of its own is to gain
 SLOW = 0.5  # promised share over that of the step before, above which the matrix is made anew
 MEMORY = 2**28  # bytes of the Jacobians of a stack
 
@@ -182,11 +183,13 @@ def solve_heads(
         there = _linearised(terms, trial)
         taken += 1
         better = there.loss < now.loss
+        ended = better & own & (there.loss > (1 - LEAST) * now.loss)  # by rounding, or nearly flat
         refused = going & ~better
         length = torch.where(refused & own, length / 4, length)
         length = torch.where(better, (2 * length).clamp(max=1.0), length)
         stale = (refused & ~own) | (better & ((promised > SLOW * before) | (length < 1)))
         own &= refused
+        going &= ~ended
         before = torch.where(better, promised, torch.inf)
         heads = torch.where(better[:, None, None], trial, heads)
         now = _chosen(better, there, now)
