@@ -5,6 +5,7 @@ error is estimated by the linearised equation (`pacpde.residuals.error_estimate`
 and taken from those around a target: the largest of them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -91,12 +92,12 @@ class Anchors:
     def start(self, units: np.ndarray) -> torch.Tensor:
         """Interpolated heads [targets, fields, functions] at coefficients [targets, coefficients].
 
-        By radial basis functions |d|³ with a linear polynomial; in one coefficient that is the
-        natural cubic spline. The nearest head where there are too few.
+        By a cubic spline in one coefficient, in several by radial basis functions |d|³ with a
+        linear polynomial. The nearest head where there are too few.
         """
-        if self._spline is None:
+        if self._interpolant is None:
             return self.heads[self.nearest(units)]
-        flat = torch.from_numpy(self._spline(units)).to(self.heads)
+        flat = torch.from_numpy(self._interpolant(units)).to(self.heads)
         return flat.unflatten(-1, self.heads.shape[1:])
 
     def nearest(self, units: np.ndarray) -> torch.Tensor:
@@ -105,24 +106,45 @@ class Anchors:
         return torch.from_numpy(distances.argmin(1))
 
     @cached_property
-    def _spline(self):  # type: ignore[no-untyped-def]
-        from scipy.interpolate import RBFInterpolator  # it takes long to import
+    def _interpolant(self) -> Callable[[np.ndarray], np.ndarray] | None:
+        from scipy.interpolate import CubicSpline, RBFInterpolator  # they take long to import
 
         count, axes = self.units.shape
         if count < axes + 2:
             return None
         flat = self.heads.flatten(1).double().cpu().numpy()
-        return RBFInterpolator(self.units, flat, kernel="cubic", neighbors=min(count, NEIGHBOURS))
+        if axes > 1:
+            neighbours = min(count, NEIGHBOURS)
+            return RBFInterpolator(self.units, flat, kernel="cubic", neighbors=neighbours)
+        order = self.units[:, 0].argsort()
+        spline = CubicSpline(self.units[order, 0], flat[order])
+        return lambda units: spline(units[:, 0])
+
+    def share_around(self, units: np.ndarray) -> np.ndarray:
+        """The larger residual of the two nearest anchors, [targets]."""
+        distances = np.abs(units[:, None] - self.units).max(-1)
+        nearest = np.argpartition(distances, min(1, len(self.units) - 1), axis=1)[:, :2]
+        return self.shares[nearest].max(1)
+
+    @property
+    def between(self) -> np.ndarray:
+        """The middles between neighbours, of one coefficient, [anchors − 1, 1]."""
+        units = np.sort(self.units, axis=0)
+        return (units[1:] + units[:-1]) / 2
+
+    @cached_property
+    def measured(self) -> "Anchors":
+        """Those whose factors are known; all where none is."""
+        known = ~np.isnan(self.factors)
+        return self.chosen(known) if known.any() else self
 
     def factor(self, units: np.ndarray) -> np.ndarray:
         """Error over residual at coefficients [targets, coefficients], to be above it mostly.
 
         The largest of those of the nearest anchors; nan where none was measured.
         """
-        known = np.isfinite(self.factors) | np.isposinf(self.factors)
-        if not known.any():
-            return np.full(len(units), np.nan)
-        distances = np.abs(units[:, None] - self.units[known]).max(-1)
-        count = min(int(known.sum()), (2 * AROUND) ** self.units.shape[1])
+        known = self.measured
+        distances = np.abs(units[:, None] - known.units).max(-1)
+        count = min(len(known.units), (2 * AROUND) ** self.units.shape[1])
         nearest = np.argpartition(distances, count - 1, axis=1)[:, :count]
-        return SAFETY * self.factors[known][nearest].max(1)
+        return SAFETY * known.factors[nearest].max(1)

@@ -90,6 +90,8 @@ def built(
             TransferWarning,
             stacklevel=5,
         )
+    library.refine()
+    callback(library)
     return library
 
 

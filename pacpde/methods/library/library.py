@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ from pacpde.training.callbacks import Progress
 
 ANCHORS = 33  # by default, in one coefficient; four times as many in several
 HELD_OUT = 1000  # points
+MEASURED = 33  # at most, whose errors are estimated; in several coefficients as well
+MOST_ANCHORS = 500
+LARGER, READY = 1.1, 0.95  # times the residual around, of a head that needs no step; their share
 SWEEPS = 8  # over anchors that have not been found
 
 
@@ -184,11 +188,36 @@ class Library:
             if not better:
                 break
         if measured:
-            for k, problem in enumerate(problems):
+            step = ceil(len(problems) / MEASURED)
+            for k, problem in list(enumerate(problems))[::step]:
                 estimate = error_estimate(self.backbone.solver(problem, found.heads[k]))
                 if estimate is not None:
                     found.factors[k] = estimate / max(found.shares[k], 1e-300)
         self.anchors = found
+
+    @gradients()
+    def refine(self) -> None:
+        """Put anchors between those of one coefficient, until no target needs a step.
+
+        That is so where an interpolated head has a residual as small as the anchors around it.
+        """
+        if len(self.box.names) > 1:
+            return
+        while len(self.anchors.units) < MOST_ANCHORS:
+            units = self.anchors.between
+            problems = [self.box.at(unit) for unit in units]
+            heads = self.anchors.trusted.start(units)
+            if self._is_ready(problems, heads)[1].mean() >= READY:
+                break
+            self.anchors = self.anchors.joined(self._solved(problems, heads, self._matrices(units)))
+
+    def _is_ready(
+        self, problems: Sequence[Problem], heads: torch.Tensor
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Residuals of heads, and whether they are as small as those of the anchors around."""
+        shares = self.held_out.shares(problems, heads)
+        around = self.anchors.trusted.share_around(self._units(problems))
+        return shares, shares <= LARGER * around
 
     def _solved(
         self,
@@ -202,7 +231,7 @@ class Library:
 
     def estimates(self) -> np.ndarray:
         """Estimated errors of the anchors, [anchors]."""
-        return self.anchors.factors * self.anchors.shares
+        return self.anchors.factor(self.anchors.units) * self.anchors.shares
 
     @gradients()
     def solve(self, problem: Problem) -> Surrogate:
@@ -234,13 +263,10 @@ class Library:
             self._check(problem)
         if not self._is_anchored:
             self.anchor()
+            self.refine()
         clock = time.perf_counter()
         units = self._units(problems)
-        trusted, inside = self.anchors.trusted, np.clip(units, 0, 1)
-        nearest = trusted.nearest(inside)
-        found = self._solved(
-            problems, trusted.start(inside), lambda some: self._factors[nearest[some]]
-        )
+        found = self._found(problems, units)
         estimates = self.anchors.factor(units) * found.shares
         for k, problem in enumerate(problems):
             if not (problem.domain.space and self.box.holds(problem)):
@@ -380,14 +406,27 @@ class Library:
         old = Anchors.unmeasured(anchors.units, moved, anchors.shares)
         self.anchors = self.anchors.joined(old)
 
-    @property
-    def _factors(self) -> torch.Tensor:
-        """The matrices of the trusted anchors, that those of targets near them are like."""
-        anchors = self.anchors.trusted
+    def _found(self, problems: Sequence[Problem], units: np.ndarray) -> Anchors:
+        """Heads, interpolated, and solved where that is not good enough."""
+        inside = np.clip(units, 0, 1)
+        heads = self.anchors.trusted.start(inside)
+        shares, ready = self._is_ready(problems, heads)
+        found = Anchors.unmeasured(units, heads, shares)
+        rest = np.flatnonzero(~ready)
+        if len(rest):
+            some = [problems[int(k)] for k in rest]
+            solved = self._solved(some, heads[torch.from_numpy(rest)], self._matrices(inside[rest]))
+            found.improved(rest, solved)
+        return found
+
+    def _matrices(self, units: np.ndarray) -> Callable[[slice], torch.Tensor]:
+        """Gives the matrices of the measured anchors that are nearest to some of the targets."""
+        anchors = self.anchors.measured
         if self._known_factors is None or self._known_factors[0] is not anchors:
             problems = [self.box.at(unit) for unit in anchors.units]
             self._known_factors = anchors, self.equations.factors(problems, anchors.heads)
-        return self._known_factors[1]
+        nearest, factors = anchors.nearest(units), self._known_factors[1]
+        return lambda some: factors[nearest[some]]
 
     @property
     def _is_anchored(self) -> bool:

@@ -1,0 +1,268 @@
+"""Libraries: errors, estimates and seconds at random coefficients, beside scipy at equal error.
+
+For each family a library is built over a range to `--tolerance`, then `--targets` random
+coefficients are solved in one batch. Errors are those of the worst field, at random points, by the
+exact solution, or by references for the first `--references` targets where the family gives none.
+
+For Burgers scipy's set-ups on half of the domain (Chebyshev nodes with BDF, Radau or LSODA) are
+tried at several numbers of nodes and tolerances. The quickest one whose errors are at most the
+library's median is compared, in the same run; where other work shares the machine its seconds
+mean little.
+
+The exit status is 1 if a solution calls itself converged and has an error above twice the tolerance.
+
+    python benchmarks/library.py --families burgers --targets 1000
+    python benchmarks/library.py --families heat wave kovasznay
+"""
+
+import tempfile
+import time
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import (
+    Benchmark,
+    Record,
+    Run,
+    earlier_record,
+    load_average,
+    markdown,
+    number,
+    without_faults,
+)
+from scipy.integrate import solve_ivp
+from scipy.interpolate import BarycentricInterpolator
+
+from pacpde import Library
+from pacpde.physics import Problem, families
+from pacpde.physics.numbers import relative_l2
+from pacpde.problems.burgers import cole_hopf
+from pacpde.reference import field_errors, solve
+
+# family → coefficient → its range
+RANGES: dict[str, dict[str, tuple[float, float]]] = {
+    "burgers": {"nu": (0.003, 0.1)},
+    "heat": {"alpha": (0.1, 1.0)},
+    "fisher_kpp": {"r": (0.5, 2.0)},
+    "wave": {"c": (0.5, 2.0)},
+    "lorenz": {"rho": (14.0, 20.0)},
+    "kovasznay": {"reynolds": (20.0, 100.0)},
+    "helmholtz": {"k": (0.8, 1.6)},
+    "heat_source": {"alpha": (0.1, 0.5), "q": (1.0, 4.0)},
+    "poisson": {"a": (0.5, 2.0)},
+    "lotka_volterra": {"alpha": (0.8, 1.4), "beta": (0.3, 0.5)},
+}
+POINTS = 4096  # at which a solution is graded
+BAND = 0.5, 10.0  # of estimated over true error
+NODES, RTOLS = (24, 32, 48, 64, 96, 128), (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
+INTEGRATORS = ("BDF", "Radau", "LSODA")
+TUNED = 5  # coefficients at which scipy's set-ups are tried
+
+
+def runs(options: Namespace, record: Record) -> Iterator[Run]:
+    """A row a family; rows that the record holds already are not made again."""
+    record["runs"] = list(earlier_record(options.output).get("runs", []))
+    known = {row["family"] for row in record["runs"]}
+    for name in options.families or RANGES:
+        if name not in known:
+            yield row_of(name, options)
+
+
+def row_of(name: str, options: Namespace) -> Run:
+    """One family."""
+    problem, ranges = families.get(name)(), RANGES[name]
+    cpu, clock = time.process_time(), time.perf_counter()
+    library = Library.build(
+        problem, ranges, tolerance=options.tolerance, most=options.most, log=print
+    )
+    built = time.process_time() - cpu, time.perf_counter() - clock
+    targets = library.box.random(options.targets, 1)
+    library.solve_many(targets[:2])  # what is computed once
+    cpu = time.process_time()
+    many = library.solve_many(targets)
+    cpu = time.process_time() - cpu
+    errors = errors_of(many, options.references)
+    graded = len(errors)
+    ratios = many.error_estimates[:graded] / errors
+    row = {
+        "family": name,
+        "ranges": {key: list(pair) for key, pair in ranges.items()},
+        "tolerance": options.tolerance,
+        "sources": len(library.sources),
+        "functions": library.backbone.functions,
+        "build_cpu_seconds": built[0],
+        "build_seconds": built[1],
+        "bytes": stored_bytes(library),
+        "targets": len(targets),
+        "graded": graded,
+        "errors": quantiles(errors),
+        "estimates_over_errors": quantiles(ratios),
+        "in_band": float(((ratios >= BAND[0]) & (ratios <= BAND[1])).mean()),
+        "below_tolerance": float((errors <= options.tolerance).mean()),
+        "converged": float(np.mean([outcome == "converged" for outcome in many.outcomes])),
+        "worst_converged": float(
+            max(
+                (e for e, o in zip(errors, many.outcomes, strict=False) if o == "converged"),
+                default=0.0,
+            )
+        ),
+        "seconds_a_target": many.seconds / len(targets),
+        "cpu_seconds_a_target": cpu / len(targets),
+        "load": load_average(),
+    }
+    if name == "burgers":
+        row["scipy"] = quickest_scipy(targets, row["errors"]["median"])
+    return row
+
+
+def errors_of(many: Any, references: int) -> np.ndarray:
+    """True errors of the worst field, of all targets or of the first ones."""
+    first = many.problems[0]
+    points = first.domain.sample(POINTS, np.random.default_rng(0)).T
+    found = np.asarray(many(*points))
+    errors = []
+    for problem, own in zip(many.problems, found, strict=True):
+        truth = problem.exact(*points)
+        if truth is None:
+            if len(errors) == references:
+                break
+            truth = solve(problem, tolerance=1e-9)(*points)
+        truth = np.asarray(truth).reshape(-1, POINTS)
+        errors.append(max(field_errors(own.reshape(truth.shape), truth, problem.scales)))
+    return np.array(errors)
+
+
+def stored_bytes(library: Library) -> int:
+    """Of its folder."""
+    with tempfile.TemporaryDirectory() as place:
+        library.save(Path(place) / "library")
+        return sum(file.stat().st_size for file in (Path(place) / "library").iterdir())
+
+
+def quantiles(values: np.ndarray) -> dict[str, float]:
+    shares = {"least": 0.0, "2.5%": 0.025, "median": 0.5, "97.5%": 0.975, "largest": 1.0}
+    return {name: float(np.quantile(values, share)) for name, share in shares.items()}
+
+
+def half_domain(nu: float, nodes: int, integrator: str, rtol: float) -> Any:
+    """u(t, x) by Chebyshev collocation on x ∈ [0, 1], where u is odd; (solution, nodes)."""
+    x, derivative = chebyshev(nodes)
+    first = derivative[1:-1]
+    second = (derivative @ derivative)[1:-1, 1:-1]
+
+    def whole(u: np.ndarray) -> np.ndarray:
+        return np.concatenate([[0.0], u, [0.0]])
+
+    def rates(_: float, u: np.ndarray) -> np.ndarray:
+        return -u * (first @ whole(u)) + nu * (second @ u)
+
+    def jacobian(_: float, u: np.ndarray) -> np.ndarray:
+        return -np.diag(first @ whole(u)) - u[:, None] * first[:, 1:-1] + nu * second
+
+    solution = solve_ivp(
+        rates, (0.0, 1.0), -np.sin(np.pi * x[1:-1]), integrator, jac=jacobian, rtol=rtol,
+        atol=rtol, dense_output=True,
+    )  # fmt: skip
+    return solution, x
+
+
+def chebyshev(nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Chebyshev points on [0, 1] and their differentiation matrix (Trefethen 2000, chapter 6)."""
+    theta = np.pi * np.arange(nodes + 1) / nodes
+    x = np.cos(theta)
+    c = np.concatenate([[2.0], np.ones(nodes - 1), [2.0]]) * (-1.0) ** np.arange(nodes + 1)
+    gaps = x[:, None] - x + np.eye(nodes + 1)
+    matrix = np.outer(c, 1 / c) / gaps
+    matrix -= np.diag(matrix.sum(1))
+    return (x + 1) / 2, 2 * matrix
+
+
+def scipy_error(nu: float, nodes: int, integrator: str, rtol: float) -> tuple[float, float]:
+    """Relative L2 error on a grid, and seconds of the solution alone."""
+    clock = time.perf_counter()
+    solution, x = half_domain(nu, nodes, integrator, rtol)
+    seconds = time.perf_counter() - clock
+    t, y = np.linspace(0, 1, 41), np.linspace(0, 1, 201)
+    inside = solution.sol(t)
+    edge = np.zeros((1, len(t)))
+    values = BarycentricInterpolator(x, np.concatenate([edge, inside, edge]))(y)
+    return relative_l2(values, cole_hopf(nu, t[None], y[:, None])), seconds
+
+
+def quickest_scipy(targets: Sequence[Problem], error: float) -> dict[str, Any]:
+    """The quickest set-up whose errors are at most `error` at some of the targets."""
+    viscosities = [problem.nu for problem in targets[:TUNED]]
+    best: dict[str, Any] = {}
+    for integrator in INTEGRATORS:
+        for nodes in NODES:
+            for rtol in RTOLS:
+                tried = [scipy_error(nu, nodes, integrator, rtol) for nu in viscosities]
+                reached, seconds = (
+                    float(f(own))
+                    for f, own in zip((np.median, np.mean), zip(*tried, strict=True), strict=True)
+                )
+                if reached <= error and seconds < best.get("seconds_a_target", np.inf):
+                    best = {
+                        "integrator": integrator, "nodes": nodes, "rtol": rtol,
+                        "error": reached, "seconds_a_target": seconds,
+                    }  # fmt: skip
+    return best
+
+
+def faults(record: Record) -> list[str]:
+    """What calls itself right and is not."""
+    return [
+        f"{row['family']}: converged with an error of {row['worst_converged']:.1e}"
+        for row in record["runs"]
+        if row["worst_converged"] > 2 * row["tolerance"]
+    ]
+
+
+def table(record: Record) -> str:
+    """A line a family."""
+    head = [
+        "family", "over", "sources", "functions", "build CPU s", "error: median", "largest",
+        "≤ tolerance", "estimate/error: 2.5 %, median, 97.5 %", "in band", "CPU ms a target",
+    ]  # fmt: skip
+    lines = []
+    for row in record["runs"]:
+        ranges = ", ".join(f"{n} {a:g}–{b:g}" for n, (a, b) in row["ranges"].items())
+        ratios = row["estimates_over_errors"]
+        lines.append(
+            [
+                row["family"], ranges, str(row["sources"]), str(row["functions"]),
+                f"{row['build_cpu_seconds']:.0f}", number(row["errors"]["median"]),
+                number(row["errors"]["largest"]), f"{row['below_tolerance']:.1%}",
+                ", ".join(f"{ratios[name]:.1f}" for name in ("2.5%", "median", "97.5%")),
+                f"{row['in_band']:.1%}", f"{1e3 * row['cpu_seconds_a_target']:.1f}",
+            ]
+        )  # fmt: skip
+    text = markdown(head, lines)
+    for row in record["runs"]:
+        best = row.get("scipy")
+        if best:
+            times = best["seconds_a_target"] / row["seconds_a_target"]
+            text += (
+                f"\n{row['family']}: scipy's quickest set-up to {row['errors']['median']:.1e} is "
+                f"{best['integrator']} with {best['nodes']} nodes and rtol {best['rtol']:g}, "
+                f"{1e3 * best['seconds_a_target']:.0f} ms a target; the library takes "
+                f"{1e3 * row['seconds_a_target']:.1f} ms, {times:.0f} times less.\n"
+            )
+    return without_faults(text, faults(record))
+
+
+def main() -> None:
+    parser = Benchmark(__doc__, "library")
+    parser.add_argument("--families", nargs="+", choices=list(RANGES), metavar="NAME")
+    parser.add_argument("--tolerance", type=float, default=1e-4)
+    parser.add_argument("--most", type=int, default=12, help="sources")
+    parser.add_argument("--targets", type=int, default=1000)
+    parser.add_argument("--references", type=int, default=60)
+    parser.carry_out("libraries at random coefficients", runs, table, key="runs")
+
+
+if __name__ == "__main__":
+    main()
