@@ -9,7 +9,7 @@ tried at several numbers of nodes and tolerances. The quickest one whose errors 
 library's median is compared, in the same run; where other work shares the machine its seconds
 mean little.
 
-The exit status is 1 if a solution calls itself converged and its error is above twice the tolerance.
+The exit status is 1 if a solution calls itself converged with an error above twice the tolerance.
 
     python benchmarks/library.py --families burgers --targets 1000
     python benchmarks/library.py --families heat wave kovasznay
