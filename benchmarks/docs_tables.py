@@ -34,9 +34,9 @@ from pacpde.physics import families as pacpde_families
 from pacpde.reference.exact import gives_exact
 
 README, EVIDENCE = ROOT / "README.md", ROOT / "docs" / "evidence"
-FITS, TRANSFERS, METHODS, IDENTIFICATION, REFERENCES = (
+FITS, TRANSFERS, METHODS, IDENTIFICATION, REFERENCES, FAMILIES = (
     EVIDENCE / f"{name}.md"
-    for name in ("fits", "transfers", "methods", "identification", "references")
+    for name in ("fits", "transfers", "methods", "identification", "references", "families")
 )
 
 
@@ -66,6 +66,7 @@ TABLES: tuple[tuple[Path, str, str, Callable[[Record], str]], ...] = (
     (FITS, "batch on a GPU", "batch_gpu", batch.table),
     (FITS, "random problems", "random_problems", random_problems.table),
     (FITS, "from nothing", "from_nothing", families.fits_table),
+    (FAMILIES, "families", "families", families.table),
     (FITS, "optimisers", "optimisers", optimisers.table),
     (FITS, "phases", "phases", phases.table),
     (TRANSFERS, "transfers", "transfers", transfers.table),

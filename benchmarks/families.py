@@ -285,9 +285,15 @@ def table(record: Record) -> str:
         cells = [number(reference.get(key)) for key in ("certified", "true")]
         cells.append(_seconds([reference["seconds"]] if "seconds" in reference else []))
         for what in shown:
-            cells += _cells(
-                [end for row in rows for end in row.get("ends", ()) if end["what"] == what]
-            )
+            made = [
+                [end for end in row["ends"] if end["what"] == what] for row in rows if "seed" in row
+            ]
+            ended = {
+                row["ended"]
+                for row, ends in zip((row for row in rows if "seed" in row), made, strict=True)
+                if not ends and "ended" in row
+            }
+            cells += _cells([end for ends in made for end in ends], ended)
         lines.append([name, *cells])
     head = ["family", "certified", "true", "s"]
     for what in shown:
@@ -320,12 +326,16 @@ def transfers_made(record: Record) -> bool:
     return any(end["what"] in METHODS for row in record["rows"] for end in row.get("ends", ()))
 
 
-def _cells(ends: Sequence[dict[str, Any]]) -> list[str]:
-    """Median error with every outcome that is not `converged`, and median seconds."""
+def _cells(ends: Sequence[dict[str, Any]], ended: set[str]) -> list[str]:
+    """Median error with every outcome that is not `converged`, and median seconds.
+
+    Args:
+        ended: why rows ended before there was one.
+    """
     errors = [end["error"] for end in ends if end.get("error") is not None]
-    others = sorted({end["outcome"] for end in ends} - {"converged"})
+    others = sorted(({end["outcome"] for end in ends} - {"converged"}) | ended)
     error = number(statistics.median(errors) if errors else None)
-    shown = " ".join([error, *others]) if ends else "–"
+    shown = " ".join([error, *others])
     return [shown, _seconds([end["seconds"] for end in ends if "seconds" in end])]
 
 
@@ -348,9 +358,10 @@ def _summary(record: Record, names: Sequence[str]) -> str:
                 medians.append(statistics.median(errors) if errors else np.inf)
             good += max(medians) <= bound
         counts.append(f"{good} at or below {bound:g}")
+    seeds = len({row["seed"] for row in record["rows"] if "seed" in row})
     return (
-        f"{len(names)} families; by warm start and PAC {' and '.join(counts)}; "
-        f"{len(faults(record))} faults\n"
+        f"{len(names)} families, {seeds} seed{'s' if seeds > 1 else ''}; by warm start and PAC "
+        f"{' and '.join(counts)}; {len(faults(record))} faults\n"
     )
 
 
