@@ -148,6 +148,17 @@ def test_outside_the_range_nothing_is_good_that_is_not(heat: Library) -> None:
     assert 0.3 * error < far.error_estimate < 3 * error
 
 
+def test_the_same_sources_give_the_same_bits(of_heat: list[Surrogate]) -> None:
+    targets = [Heat(alpha=alpha) for alpha in (0.25, 0.33, 0.7)]
+    found = []
+    for _ in range(3):
+        library = Library(of_heat[:3])
+        library.anchor(library.box.candidates(5))
+        found.append(library.solve_many(targets)(T, X))
+        _ = [torch.zeros(size) for size in (3, 5, 7)]  # what is beside them in memory
+    assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
+
+
 def test_what_is_added_changes_nothing_to_the_last_bit(
     of_heat: list[Surrogate], tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ from pacpde.physics.problem import Problem
 from pacpde.runtime import generator
 
 LAYERS = 2  # hidden layers whose neurons are taken, from the last one
+TINY = 1e-13  # share of the largest diagonal entry that normal equations are shifted by
 RANK = 1e-9  # of a neuron's share that no other neuron has, over the largest, that is kept
 POINTS, CANDIDATES = 6000, 4  # at which functions are compared; drawn for each of them
 
@@ -118,7 +119,7 @@ class Backbone:
         functions = batch.multiplied(self.at(batch.inputs, batch.names))[0]
         wanted = (solver.at(points) - batch.offset[0]) / batch.scale
         each = [
-            torch.linalg.lstsq(functions[:, k % functions.shape[1]], column[:, None]).solution[:, 0]
+            _fitted(functions[:, k % functions.shape[1]], column[:, None])[:, 0]
             for k, column in enumerate(wanted.unbind(-1))
         ]
         return torch.stack(each)
@@ -131,7 +132,7 @@ class Backbone:
         result = []
         for k, own in enumerate(heads.unbind(1)):
             wanted = old[:, k % old.shape[1]] @ own.mT
-            result.append(torch.linalg.lstsq(new[:, k % new.shape[1]], wanted).solution.mT)
+            result.append(_fitted(new[:, k % new.shape[1]], wanted).mT)
         return torch.stack(result, 1)
 
     def solver(self, problem: Problem, heads: torch.Tensor) -> Surrogate:
@@ -167,6 +168,17 @@ def steep_points(sources: Sequence[Surrogate], count: int = POINTS) -> torch.Ten
     share = (density / density.sum()).double().cpu().numpy()
     chosen = rng.choice(len(pool), count, replace=False, p=share / share.sum())
     return pool[torch.as_tensor(np.sort(chosen), device=pool.device)]
+
+
+def _fitted(functions: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Least squares [functions, columns] of nearly orthonormal functions [points, functions].
+
+    By normal equations: `lstsq` gives other bits from call to call.
+    """
+    matrix = functions.mT @ functions
+    matrix.diagonal().add_(TINY * matrix.diagonal().max())
+    factor = torch.linalg.cholesky(matrix)
+    return torch.cholesky_solve(functions.mT @ wanted, factor)
 
 
 def _with_inner_layers(source: Surrogate) -> list[tuple[MLP, torch.Tensor]]:
