@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -42,9 +43,10 @@ class CoefficientRange:
         for name, pair in self.ranges.items():
             if name not in declared:
                 raise unknown(f"coefficient of {self.problem.name}", name, declared)
-            ends = [as_plain(end) for end in pair] if _is_pair(pair) else [None]
             about = declared[name]
-            if None in ends or not about.lower <= ends[0] < ends[-1] <= about.upper:  # type: ignore[operator]
+            ends = [as_plain(end) for end in pair] if _is_pair(pair) else []
+            numbers = [end for end in ends if end is not None]
+            if len(numbers) < 2 or not about.lower <= numbers[0] < numbers[1] <= about.upper:
                 raise InvalidValueError(
                     f"the range of {name} is {short(pair)}, expected two numbers, the smaller one "
                     f"first, from {about.lower:g} to {about.upper:g}."
@@ -99,7 +101,7 @@ class CoefficientRange:
         rng = generator(seed, "targets")
         return [self.at(unit) for unit in rng.random((count, len(self.ranges)))]
 
-    def problems(self, coefficients: object) -> list[Problem]:
+    def problems(self, coefficients: Any) -> list[Problem]:
         """Problems from a list of them, or from values of the coefficients.
 
         Args:
@@ -118,7 +120,7 @@ class CoefficientRange:
                 )
                 for row in rows
             ]
-        values = list(coefficients)  # type: ignore[call-overload]
+        values = list(coefficients)
         if all(isinstance(value, Problem) for value in values):
             return values
         if len(self.ranges) > 1:

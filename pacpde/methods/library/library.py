@@ -3,22 +3,23 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from pacpde.errors import InvalidValueError, short
+from pacpde.errors import InvalidValueError
 from pacpde.methods.arguments import Settings
-from pacpde.methods.checks import check_problem, check_source
+from pacpde.methods.checks import check_problem
 from pacpde.methods.identification import IdentificationResult, identify_by_solver
 from pacpde.methods.library import storage
 from pacpde.methods.library.anchors import Anchors
 from pacpde.methods.library.backbone import Backbone
 from pacpde.methods.library.build import Log, built
+from pacpde.methods.library.checks import check_sources, check_target, spanned
 from pacpde.methods.library.coordinates import CoefficientRange
+from pacpde.methods.library.head_solver import HeadSolver
 from pacpde.methods.library.kept import Kept
 from pacpde.methods.library.slopes import LibraryForward, Values, as_rows
 from pacpde.methods.library.solutions import LibrarySolutions
@@ -27,7 +28,6 @@ from pacpde.methods.measurements import Noise
 from pacpde.networks.coordinates import as_points, clipped
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
-from pacpde.physics.fingerprint import family_difference
 from pacpde.physics.problem import Problem
 from pacpde.residuals.error_estimate import error_estimate
 from pacpde.runtime import gradients
@@ -35,10 +35,6 @@ from pacpde.training.callbacks import Progress
 
 ANCHORS = 33  # by default, in one coefficient; four times as many in several
 HELD_OUT = 1000  # points
-MEASURED = 33  # at most, whose errors are estimated; in several coefficients as well
-MOST_ANCHORS = 500
-LARGER, READY = 1.1, 0.95  # times the residual around, of a head that needs no step; their share
-SWEEPS = 8  # over anchors that have not been found
 
 
 class Library:
@@ -81,7 +77,7 @@ class Library:
         self.backbones: list[Backbone] = []
         self.kept: dict[Problem, Kept] = {}
         self.call: dict[str, Any] | None = None
-        self.box = CoefficientRange(sources[0].problem, ranges or _spanned(sources))
+        self.box = CoefficientRange(sources[0].problem, ranges or spanned(sources))
         self._renew()
 
     @classmethod
@@ -145,26 +141,18 @@ class Library:
         ):
             self.backbones.pop()  # nothing that is kept is of it
         self.backbones.append(Backbone.of(self.sources))
-        self.equations = TargetEquations.sampled(self.backbone, self.sources, 0)
-        self.held_out = TargetEquations.sampled(self.backbone, self.sources, 1, HELD_OUT)
+        self.solver = HeadSolver(
+            self.box,
+            TargetEquations.sampled(self.backbone, self.sources, 0),
+            TargetEquations.sampled(self.backbone, self.sources, 1, HELD_OUT),
+        )
         problems = [source.problem for source in self.sources]
         heads = torch.stack([self.backbone.head_of(source) for source in self.sources])
-        self.anchors = Anchors.unmeasured(
-            self._units(problems), heads, self.held_out.shares(problems, heads)
-        )
-
-    _known_factors: tuple[Anchors, torch.Tensor] | None = None
-
-    def _units(self, problems: Sequence[Problem]) -> np.ndarray:
-        """Coordinates [problems, coefficients], see `CoefficientRange.unit`."""
-        return np.stack([self.box.unit(problem) for problem in problems])
+        self.anchors = self.solver.measured(problems, heads)
 
     @gradients()
     def anchor(self, problems: Sequence[Problem] | None = None, *, measured: bool = True) -> None:
         """Solve problems inside the range, from which targets start and whose errors are estimated.
-
-        They start from sources and anchors so far. Those that end with a large residual are tried
-        again from the others that did not, nearer ones by now.
 
         Args:
             problems: by default ones that fill the range.
@@ -174,60 +162,12 @@ class Library:
         if problems is None:
             axes = len(self.box.names)
             problems = self.box.candidates(ANCHORS if axes == 1 else 4 * ANCHORS)
-        known, units = self.anchors.trusted, self._units(problems)
-        found = self._solved(problems, known.start(units))
-        for sweep in range(SWEEPS):
-            bad = found.poor if sweep else found.doubtful
-            near = found.chosen(np.delete(np.arange(len(problems)), bad)).joined(known)
-            if not len(bad) or not len(near.units):
-                break
-            some = [problems[int(k)] for k in bad]
-            starts = near.start(units[bad]), near.heads[near.nearest(units[bad])]
-            again = [self._solved(some, start) for start in starts]
-            better = found.improved(bad, *again)
-            if not better:
-                break
-        if measured:
-            step = ceil(len(problems) / MEASURED)
-            for k, problem in list(enumerate(problems))[::step]:
-                estimate = error_estimate(self.backbone.solver(problem, found.heads[k]))
-                if estimate is not None:
-                    found.factors[k] = estimate / max(found.shares[k], 1e-300)
-        self.anchors = found
+        self.anchors = self.solver.anchored(problems, self.anchors, measured)
 
     @gradients()
     def refine(self) -> None:
-        """Put anchors between those of one coefficient, until no target needs a step.
-
-        That is so where an interpolated head has a residual as small as the anchors around it.
-        """
-        if len(self.box.names) > 1:
-            return
-        while len(self.anchors.units) < MOST_ANCHORS:
-            units = self.anchors.between
-            problems = [self.box.at(unit) for unit in units]
-            heads = self.anchors.trusted.start(units)
-            if self._is_ready(problems, heads)[1].mean() >= READY:
-                break
-            self.anchors = self.anchors.joined(self._solved(problems, heads, self._matrices(units)))
-
-    def _is_ready(
-        self, problems: Sequence[Problem], heads: torch.Tensor
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Residuals of heads, and whether they are as small as those of the anchors around."""
-        shares = self.held_out.shares(problems, heads)
-        around = self.anchors.trusted.share_around(self._units(problems))
-        return shares, shares <= LARGER * around
-
-    def _solved(
-        self,
-        problems: Sequence[Problem],
-        heads: torch.Tensor,
-        factors: Callable[[slice], torch.Tensor] | None = None,
-    ) -> Anchors:
-        found = self.equations.solve(problems, heads, factors)
-        shares = self.held_out.shares(problems, found.heads)
-        return Anchors.unmeasured(self._units(problems), found.heads, shares)
+        """Put anchors between those of one coefficient, until no target needs a step."""
+        self.anchors = self.solver.refined(self.anchors)
 
     def estimates(self) -> np.ndarray:
         """Estimated errors of the anchors, [anchors]."""
@@ -260,14 +200,13 @@ class Library:
         if not problems:
             raise InvalidValueError("there are no coefficients to solve for: give at least one.")
         for problem in problems:
-            self._check(problem)
+            check_target(problem, self.box)
         if not self._is_anchored:
             self.anchor()
             self.refine()
         clock = time.perf_counter()
-        units = self._units(problems)
-        found = self._found(problems, units)
-        estimates = self.anchors.factor(units) * found.shares
+        found = self.solver.found(problems, self.anchors)
+        estimates = self.anchors.factor(found.units) * found.shares
         for k, problem in enumerate(problems):
             if not (problem.domain.space and self.box.holds(problem)):
                 estimate = error_estimate(self.backbone.solver(problem, found.heads[k]))
@@ -339,6 +278,11 @@ class Library:
         )  # fmt: skip
 
     @property
+    def equations(self) -> TargetEquations:
+        """The equations that heads are found by."""
+        return self.solver.equations
+
+    @property
     def backbone(self) -> Backbone:
         """The frozen functions of all sources."""
         return self.backbones[-1]
@@ -406,89 +350,6 @@ class Library:
         old = Anchors.unmeasured(anchors.units, moved, anchors.shares)
         self.anchors = self.anchors.joined(old)
 
-    def _found(self, problems: Sequence[Problem], units: np.ndarray) -> Anchors:
-        """Heads, interpolated, and solved where that is not good enough."""
-        inside = np.clip(units, 0, 1)
-        heads = self.anchors.trusted.start(inside)
-        shares, ready = self._is_ready(problems, heads)
-        found = Anchors.unmeasured(units, heads, shares)
-        rest = np.flatnonzero(~ready)
-        if len(rest):
-            some = [problems[int(k)] for k in rest]
-            solved = self._solved(some, heads[torch.from_numpy(rest)], self._matrices(inside[rest]))
-            found.improved(rest, solved)
-        return found
-
-    def _matrices(self, units: np.ndarray) -> Callable[[slice], torch.Tensor]:
-        """Gives the matrices of the measured anchors that are nearest to some of the targets."""
-        anchors = self.anchors.measured
-        if self._known_factors is None or self._known_factors[0] is not anchors:
-            problems = [self.box.at(unit) for unit in anchors.units]
-            self._known_factors = anchors, self.equations.factors(problems, anchors.heads)
-        nearest, factors = anchors.nearest(units), self._known_factors[1]
-        return lambda some: factors[nearest[some]]
-
     @property
     def _is_anchored(self) -> bool:
         return not np.isnan(self.anchors.factors).all()
-
-    def _check(self, problem: Problem) -> None:
-        """Refuse a problem that differs in more than the coefficients of the library."""
-        check_problem(problem, "target")
-        own = self.box.problem
-        if problem.name != own.name:
-            raise InvalidValueError(
-                f"the library solves {own.name!r} and the target is {problem.name!r}: build one "
-                "of that family."
-            )
-        change = family_difference(own, problem)
-        if change is not None:
-            raise InvalidValueError(
-                f"the family {own.name!r} was defined anew since the library was made, and "
-                f"{change}: build it anew."
-            )
-        values = {name: getattr(problem, name) for name in self.box.names}
-        if own.with_coefficients(**values) != problem:
-            raise InvalidValueError(
-                f"the target is {problem}{problem.span_text}, and the library goes from "
-                f"{self.box.at([0.0] * len(values))} to {self.box.at([1.0] * len(values))}"
-                f"{own.span_text}: only {', '.join(values)} may differ."
-            )
-
-
-def check_sources(sources: object) -> None:
-    """Refuse what cannot be one backbone."""
-    if isinstance(sources, Surrogate) or not isinstance(sources, Sequence) or not sources:
-        raise InvalidValueError(
-            f"the sources are {short(sources)}, expected a list of surrogates: write [source]."
-        )
-    for source in sources:
-        check_source(source)
-        if family_difference(sources[0].problem, source.problem) is not None or (
-            source.problem.name != sources[0].problem.name
-        ):
-            raise InvalidValueError(
-                f"the sources solve {sources[0].problem} and {source.problem}, expected one family."
-            )
-        if source.field_ansatz.settings != sources[0].field_ansatz.settings:
-            raise InvalidValueError(
-                f"the sources of {sources[0].problem} and {source.problem} meet their conditions "
-                f"in different ways ({sources[0].field_ansatz.settings} and "
-                f"{source.field_ansatz.settings}): fit them by the same settings, or by warm start "
-                "from one of them."
-            )
-
-
-def _spanned(sources: Sequence[Surrogate]) -> dict[str, tuple[float, float]]:
-    """The coefficients in which sources differ, from the least to the largest."""
-    ranges = {}
-    for name in sources[0].problem.declared():
-        values = [float(getattr(source.problem, name)) for source in sources]
-        if min(values) < max(values):
-            ranges[name] = (min(values), max(values))
-    if not ranges:
-        raise InvalidValueError(
-            "all sources have the same coefficients: give sources that differ, or the ranges that "
-            'targets lie in, as ranges={"nu": (0.003, 0.03)}.'
-        )
-    return ranges

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import overload
 
 import numpy as np
 import torch
@@ -49,7 +50,13 @@ class LibrarySolutions(Sequence[Surrogate]):
     def __len__(self) -> int:
         return len(self.problems)
 
-    def __getitem__(self, number):  # type: ignore[no-untyped-def]
+    @overload
+    def __getitem__(self, number: int) -> Surrogate: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[Surrogate]: ...
+
+    def __getitem__(self, number: int | slice) -> Surrogate | list[Surrogate]:
         if isinstance(number, slice):
             return [self[k] for k in range(*number.indices(len(self)))]
         return self.surrogate(range(len(self))[number])

@@ -12,6 +12,7 @@ from pacpde.errors import DataFileError, InvalidValueError, PacpdeError, Unknown
 from pacpde.methods.library.anchors import Anchors
 from pacpde.methods.library.backbone import Backbone
 from pacpde.methods.library.coordinates import CoefficientRange
+from pacpde.methods.library.head_solver import HeadSolver
 from pacpde.methods.library.kept import Kept
 from pacpde.methods.library.targets import TargetEquations
 from pacpde.networks.checkpoint import UNLIKE
@@ -54,7 +55,7 @@ def write(library: "Library", folder: str | Path) -> None:
         "anchors/shares": torch.from_numpy(anchors.shares),
         "anchors/factors": torch.from_numpy(anchors.factors),
         "points": library.equations.points,
-        "held_out": library.held_out.points,
+        "held_out": library.solver.held_out.points,
     }
     for k, source in enumerate(library.sources):
         tensors |= {f"sources/{k}/{name}": own for name, own in tensors_of(source).items()}
@@ -110,8 +111,10 @@ def _made(
         )
         for k, settings in enumerate(about["backbones"])
     ]
-    library.equations = TargetEquations(library.backbone, tensors["points"])
-    library.held_out = TargetEquations(library.backbone, tensors["held_out"])
+    equations, held_out = (
+        TargetEquations(library.backbone, tensors[name]) for name in ("points", "held_out")
+    )
+    library.solver = HeadSolver(library.box, equations, held_out)
     library.anchors = Anchors(
         np.asarray(tensors["anchors/units"]),
         tensors["anchors/heads"],

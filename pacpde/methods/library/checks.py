@@ -1,0 +1,72 @@
+"""What can be the sources and the targets of a library."""
+
+from collections.abc import Sequence
+
+from pacpde.errors import InvalidValueError, short
+from pacpde.methods.checks import check_problem, check_source
+from pacpde.methods.library.coordinates import CoefficientRange
+from pacpde.networks.surrogate import Surrogate
+from pacpde.physics.fingerprint import family_difference
+from pacpde.physics.problem import Problem
+
+
+def check_target(problem: Problem, box: CoefficientRange) -> None:
+    """Refuse a problem that differs in more than the coefficients of a library."""
+    check_problem(problem, "target")
+    own = box.problem
+    if problem.name != own.name:
+        raise InvalidValueError(
+            f"the library solves {own.name!r} and the target is {problem.name!r}: build one "
+            "of that family."
+        )
+    change = family_difference(own, problem)
+    if change is not None:
+        raise InvalidValueError(
+            f"the family {own.name!r} was defined anew since the library was made, and "
+            f"{change}: build it anew."
+        )
+    values = {name: getattr(problem, name) for name in box.names}
+    if own.with_coefficients(**values) != problem:
+        raise InvalidValueError(
+            f"the target is {problem}{problem.span_text}, and the library goes from "
+            f"{box.at([0.0] * len(values))} to {box.at([1.0] * len(values))}"
+            f"{own.span_text}: only {', '.join(values)} may differ."
+        )
+
+
+def check_sources(sources: object) -> None:
+    """Refuse what cannot be one backbone."""
+    if isinstance(sources, Surrogate) or not isinstance(sources, Sequence) or not sources:
+        raise InvalidValueError(
+            f"the sources are {short(sources)}, expected a list of surrogates: write [source]."
+        )
+    for source in sources:
+        check_source(source)
+        if family_difference(sources[0].problem, source.problem) is not None or (
+            source.problem.name != sources[0].problem.name
+        ):
+            raise InvalidValueError(
+                f"the sources solve {sources[0].problem} and {source.problem}, expected one family."
+            )
+        if source.field_ansatz.settings != sources[0].field_ansatz.settings:
+            raise InvalidValueError(
+                f"the sources of {sources[0].problem} and {source.problem} meet their conditions "
+                f"in different ways ({sources[0].field_ansatz.settings} and "
+                f"{source.field_ansatz.settings}): fit them by the same settings, or by warm start "
+                "from one of them."
+            )
+
+
+def spanned(sources: Sequence[Surrogate]) -> dict[str, tuple[float, float]]:
+    """The coefficients in which sources differ, from the least to the largest."""
+    ranges = {}
+    for name in sources[0].problem.declared():
+        values = [float(getattr(source.problem, name)) for source in sources]
+        if min(values) < max(values):
+            ranges[name] = (min(values), max(values))
+    if not ranges:
+        raise InvalidValueError(
+            "all sources have the same coefficients: give sources that differ, or the ranges that "
+            'targets lie in, as ranges={"nu": (0.003, 0.03)}.'
+        )
+    return ranges

@@ -1,0 +1,121 @@
+"""Solves for heads: anchors that fill the range, and targets from them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+
+import numpy as np
+import torch
+
+from pacpde.methods.library.anchors import Anchors
+from pacpde.methods.library.coordinates import CoefficientRange
+from pacpde.methods.library.targets import TargetEquations
+from pacpde.physics.problem import Problem
+from pacpde.residuals.error_estimate import error_estimate
+
+MEASURED = 33  # at most, whose errors are estimated; in several coefficients as well
+MOST_ANCHORS = 500
+LARGER, READY = 1.1, 0.95  # times the residual around, of a head that needs no step; their share
+SWEEPS = 8  # over anchors that have not been found
+
+
+@dataclass
+class HeadSolver:
+    """Finds heads in a range of coefficients.
+
+    Attributes:
+        box: the range.
+        equations: that the heads are found by.
+        held_out: the same at other points, by which they are measured.
+    """
+
+    box: CoefficientRange
+    equations: TargetEquations
+    held_out: TargetEquations
+    _known: tuple[Anchors, torch.Tensor] | None = field(default=None, init=False, repr=False)
+
+    def anchored(self, problems: Sequence[Problem], known: Anchors, measured: bool) -> Anchors:
+        """Solve problems that fill the range, from sources and anchors so far.
+
+        Those that end with a large residual are tried again from the others that did not, nearer
+        ones by now.
+
+        Args:
+            measured: whether the errors of some are estimated by the linearised equation.
+        """
+        known, units = known.trusted, self.units(problems)
+        found = self.solved(problems, known.start(units))
+        for sweep in range(SWEEPS):
+            bad = found.poor if sweep else found.doubtful
+            near = found.chosen(np.delete(np.arange(len(problems)), bad)).joined(known)
+            if not len(bad) or not len(near.units):
+                break
+            some = [problems[int(k)] for k in bad]
+            starts = near.start(units[bad]), near.heads[near.nearest(units[bad])]
+            again = [self.solved(some, start) for start in starts]
+            better = found.improved(bad, *again)
+            if not better:
+                break
+        if measured:
+            step = ceil(len(problems) / MEASURED)
+            for k, problem in list(enumerate(problems))[::step]:
+                estimate = error_estimate(self.equations.backbone.solver(problem, found.heads[k]))
+                if estimate is not None:
+                    found.factors[k] = estimate / max(found.shares[k], 1e-300)
+        return found
+
+    def refined(self, anchors: Anchors) -> Anchors:
+        """With anchors between those of one coefficient, until no target needs a step.
+
+        That is so where an interpolated head has a residual as small as the anchors around it.
+        """
+        while len(self.box.names) == 1 and len(anchors.units) < MOST_ANCHORS:
+            units = anchors.between
+            problems = [self.box.at(unit) for unit in units]
+            heads = anchors.trusted.start(units)
+            if self._ready(self.measured(problems, heads), anchors).mean() >= READY:
+                break
+            anchors = anchors.joined(self.solved(problems, heads, self._matrices(units, anchors)))
+        return anchors
+
+    def found(self, problems: Sequence[Problem], anchors: Anchors) -> Anchors:
+        """Heads, interpolated, and solved where that is not good enough."""
+        inside = np.clip(self.units(problems), 0, 1)
+        found = self.measured(problems, anchors.trusted.start(inside))
+        rest = np.flatnonzero(~self._ready(found, anchors))
+        if len(rest):
+            some = [problems[int(k)] for k in rest]
+            heads = found.heads[torch.from_numpy(rest)]
+            found.improved(rest, self.solved(some, heads, self._matrices(inside[rest], anchors)))
+        return found
+
+    def solved(
+        self,
+        problems: Sequence[Problem],
+        heads: torch.Tensor,
+        factors: Callable[[slice], torch.Tensor] | None = None,
+    ) -> Anchors:
+        """Heads from heads near them; see `TargetEquations.solve`."""
+        return self.measured(problems, self.equations.solve(problems, heads, factors).heads)
+
+    def measured(self, problems: Sequence[Problem], heads: torch.Tensor) -> Anchors:
+        """Heads as they are, with their residuals."""
+        shares = self.held_out.shares(problems, heads)
+        return Anchors.unmeasured(self.units(problems), heads, shares)
+
+    def units(self, problems: Sequence[Problem]) -> np.ndarray:
+        """Coordinates [problems, coefficients], see `CoefficientRange.unit`."""
+        return np.stack([self.box.unit(problem) for problem in problems])
+
+    def _ready(self, found: Anchors, anchors: Anchors) -> np.ndarray:
+        """Whether residuals are as small as those of the anchors around."""
+        return found.shares <= LARGER * anchors.trusted.share_around(found.units)
+
+    def _matrices(self, units: np.ndarray, anchors: Anchors) -> Callable[[slice], torch.Tensor]:
+        """Gives the matrices of the measured anchors that are nearest to some of the targets."""
+        measured = anchors.measured
+        if self._known is None or self._known[0] is not measured:
+            problems = [self.box.at(unit) for unit in measured.units]
+            self._known = measured, self.equations.factors(problems, measured.heads)
+        nearest, factors = measured.nearest(units), self._known[1]
+        return lambda some: factors[nearest[some]]
