@@ -75,7 +75,7 @@ def test_wheel_holds_the_tree_and_nothing_else(tree: Path, tmp_path: Path) -> No
 
     package = {f"pacpde/{name}" for name in modules(ROOT / "pacpde")}
     families = {f"pacpde/problems/{name}" for name in modules(ROOT / "problems")}
-    pages = {"pacpde/report/page.html", "pacpde/report/library_page.html"}
+    pages = {f"pacpde/report/{name}.html" for name in ("page", "library_page", "head")}
     assert shipped == package | families | {"pacpde/py.typed", *pages}
 
 

@@ -1,8 +1,6 @@
 """A page with sliders that evaluates a library in the browser, without a network."""
 
 import base64
-import json
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from pacpde.files import atomic_write
 from pacpde.methods.library import Library, LibrarySolutions
 from pacpde.methods.library.backbone import steep_points
 from pacpde.physics.domain import mesh
+from pacpde.report.template import rendered, script
 
 ONE, SEVERAL = 97, 160  # anchors of the page, of one coefficient and of more
 COUNTS = {1: (801,), 2: (81, 129)}  # points of the map, by number of axes
@@ -33,9 +32,6 @@ def write(
         InvalidValueError: problems of more than two axes, or whose start or conditions depend on
             the coefficients, and activations other than tanh and sin.
     """
-    from jinja2 import Environment
-    from markupsafe import Markup
-
     problem = library.box.problem
     _check(library)
     several = len(library.box.names) > 1
@@ -61,18 +57,12 @@ def write(
         "coefficients": [_coefficient(library, name) for name in library.box.names],
         "tolerance": library.tolerance,
     }
-    text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-    environment = Environment(autoescape=True)
-    template = environment.from_string(
-        files(__package__).joinpath("library_page.html").read_text("utf-8")
-    )
-    page = template.render(
+    page = rendered(
+        "library_page.html",
         title=title or f"{problem.name}: any coefficient",
-        about=(type(problem).__doc__ or "").strip().splitlines()[0]
-        if type(problem).__doc__
-        else "",
+        about=(type(problem).__doc__ or "").strip().partition("\n")[0],
         sources=len(library.sources),
-        data=Markup(text),
+        data=script(data),
     )
     with atomic_write(output, overwrite=overwrite) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -1,10 +1,8 @@
 """The page: tables, pictures and a slider in one HTML file that opens without a network."""
 
 import base64
-import json
 import math
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,9 @@ from pacpde.plots.style import readable
 from pacpde.report import slider, summary_text
 from pacpde.report.pictures import pictures
 from pacpde.report.summary_text import SCIPY, two_digits
+from pacpde.report.template import rendered, script
 from pacpde.studies.groups import Group, coefficient_text, group_rows, varying_names
-from pacpde.studies.records import Row, plain
+from pacpde.studies.records import Row
 from pacpde.studies.results_store import ResultsStore
 from pacpde.studies.statistics import (
     ENOUGH,
@@ -54,7 +53,6 @@ def write(
 
     Raises InvalidValueError where there is no record yet.
     """
-    from jinja2 import Environment
     from plotly.offline import get_plotlyjs
 
     place = Path(folder)
@@ -75,9 +73,8 @@ def write(
     names = dict.fromkeys([*(row["variant"] for row in rows), SCIPY])
     tables = [_table(group) for group in groups]
     headings = _without_empty(tables)
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(files(__package__).joinpath("page.html").read_text("utf-8"))
-    page = template.render(
+    page = rendered(
+        "page.html",
         title=title or f"Transfer study {place.name}",
         sentences=summary_text.summary(groups, rows, len(outline.names)),
         tables=tables,
@@ -96,7 +93,7 @@ def write(
                   for p in shown if p.on_page],
         frames=bool(frames),
         cells_count=len(rows),
-        data=_script({"frames": frames, "cells": _cells(stored_rows), "columns": list(CELLS),
+        data=script({"frames": frames, "cells": _cells(stored_rows), "columns": list(CELLS),
                       "readable": {row["variant"]: readable(row["variant"])
                                    for row in [*stored_rows, *rows]}}),
         plotly=get_plotlyjs() if frames else "",
@@ -229,12 +226,6 @@ def _varying(rows: Sequence[Row]) -> dict[str, set[str]]:
         family: varying_names(of_family) or set().union(*of_family)
         for family, of_family in ends.items()
     }
-
-
-def _script(data: Any) -> str:
-    """JSON that may stand inside a script element."""
-    compact = json.dumps(plain(data), separators=(",", ":"))
-    return compact.replace("<", "\\u003c")
 
 
 def _error(value: float | None) -> Shown:

@@ -1,0 +1,27 @@
+"""Pages as single HTML files from templates of this package, which share their head."""
+
+import json
+from importlib.resources import files
+from typing import Any
+
+from pacpde.studies.records import plain
+
+
+def rendered(name: str, **values: Any) -> str:
+    """The page of a template, such as "page.html"; values are escaped.
+
+    Args:
+        values: what the template asks for, "title" among them.
+    """
+    from jinja2 import Environment, FunctionLoader
+
+    folder = files(__package__)
+    loader = FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8"))
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=loader)
+    return environment.get_template(name).render(**values)
+
+
+def script(data: Any) -> str:
+    """JSON that may stand inside a script element."""
+    compact = json.dumps(plain(data), separators=(",", ":"))
+    return compact.replace("<", "\\u003c")
