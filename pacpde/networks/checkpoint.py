@@ -1,20 +1,13 @@
 """Surrogates as folders: `weights.safetensors` and `surrogate.json`; no pickle anywhere."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-
 from pacpde.errors import (
-    DataFileError,
     InvalidValueError,
     OutputError,
-    PacpdeError,
-    UnknownNameError,
     short,
 )
 from pacpde.files import Before, check_folder, follow
@@ -26,8 +19,6 @@ from pacpde.reading import TEXT, parse_json, read_bytes
 from pacpde.runtime import Runtime, gradients, versions
 
 SCHEMA = 1
-# raised where JSON or tensors have other types or keys than expected
-UNLIKE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, SafetensorError)
 WEIGHTS, ABOUT = "weights.safetensors", "surrogate.json"
 
 
@@ -43,7 +34,14 @@ class _SurrogateFolder(SealedFolder):
 
 
 FOLDER = _SurrogateFolder(
-    "surrogate folder", "surrogate", ABOUT, WEIGHTS, SCHEMA, "pacpde train", "train it anew"
+    "surrogate folder",
+    "surrogate",
+    ABOUT,
+    WEIGHTS,
+    SCHEMA,
+    "pacpde train",
+    "runs/source",
+    "train it anew",
 )
 
 
@@ -77,19 +75,7 @@ def save(
 @gradients()
 def load(folder: str | Path, runtime: Runtime | None = None) -> Surrogate:
     """The surrogate in a folder, on the CPU in its own precision by default."""
-    place = _path(folder)
-    about, weights = FOLDER.whole(place)
-    try:
-        surrogate = from_json(about, load_tensors(weights))
-    except (InvalidValueError, UnknownNameError) as error:
-        raise DataFileError(f"surrogate folder {str(folder)!r} cannot be used: {error}") from error
-    except PacpdeError:
-        raise
-    except UNLIKE as error:
-        raise DataFileError(
-            f"surrogate folder {str(folder)!r} is whole but of another pacpde than this one, which "
-            "cannot read it: train it anew."
-        ) from error
+    surrogate = FOLDER.load(folder, from_json)
     return surrogate if runtime is None else surrogate.to(runtime)
 
 
@@ -109,7 +95,7 @@ def check_place(folder: str | Path) -> Path:
 
     A file that is called as one of ours is not enough: `surrogate.json` must describe a surrogate.
     """
-    _path(folder)
+    FOLDER.path(folder)
     check_folder(folder, WEIGHTS, ABOUT)
     place = follow(folder)
     if holds_surrogate(place) or not (place.is_dir() and any(place.iterdir())):
@@ -118,15 +104,6 @@ def check_place(folder: str | Path) -> Path:
         f"{folder} holds files that are no surrogate of pacpde and will not be replaced: name "
         "another output folder, or move them away."
     )
-
-
-def _path(folder: object) -> Path:
-    """A folder as a path; InvalidValueError where it is no name of one."""
-    if not isinstance(folder, str | os.PathLike):
-        raise InvalidValueError(
-            f'the folder is {short(folder)}, expected its name: write "runs/source".'
-        )
-    return Path(folder)
 
 
 def _check_arguments(surrogate: object, result: object) -> None:

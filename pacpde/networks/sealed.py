@@ -2,22 +2,33 @@
 
 import hashlib
 import json
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from pacpde.errors import DataFileError, unreadable
+from pacpde.errors import (
+    DataFileError,
+    InvalidValueError,
+    PacpdeError,
+    UnknownNameError,
+    short,
+    unreadable,
+)
 from pacpde.files import Before, atomic_folder, being_replaced
 from pacpde.reading import TEXT, parse_json, read_bytes
 
+T = TypeVar("T")
+# raised where JSON or tensors have other types or keys than expected
+UNLIKE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, SafetensorError)
 ATTEMPTS, PAUSE = 5, 0.02  # to read a folder that is being replaced; seconds between them
 
 
@@ -31,6 +42,7 @@ class SealedFolder:
         about, tensors: names of the JSON file and of the file of tensors.
         schema: that is written and read.
         made: the command that makes one.
+        example: a name of one, as in "runs/source".
         anew: what to do where it is damaged.
     """
 
@@ -40,6 +52,7 @@ class SealedFolder:
     tensors: str
     schema: int
     made: str
+    example: str
     anew: str
 
     def write(
@@ -61,17 +74,36 @@ class SealedFolder:
             (temporary / self.tensors).write_bytes(stored)
             (temporary / self.about).write_text(json.dumps(sealed, indent=1), encoding="utf-8")
 
-    def read(self, place: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-        """The JSON object and the tensors.
+    def path(self, folder: object) -> Path:
+        """A folder as a path; InvalidValueError where it is no name of one."""
+        if not isinstance(folder, str | os.PathLike):
+            raise InvalidValueError(
+                f'the folder is {short(folder)}, expected its name: write "{self.example}".'
+            )
+        return Path(folder)
+
+    def load(
+        self,
+        folder: str | Path,
+        made: Callable[[dict[str, Any], dict[str, torch.Tensor]], T],
+    ) -> T:
+        """What a function makes of the JSON object and the tensors in a folder.
 
         Raises:
-            DataFileError: there is none, or it is damaged.
+            DataFileError: there is none, it is damaged, or the function cannot use it.
         """
-        about, stored = self.whole(place)
+        about, stored = self.whole(self.path(folder))
         try:
-            return about, load_tensors(stored)
-        except (SafetensorError, ValueError) as error:
-            raise self.damaged(place, f"{self.tensors} holds no tensors") from error
+            return made(about, load_tensors(stored))
+        except (InvalidValueError, UnknownNameError) as error:
+            raise DataFileError(f"{self.what} {str(folder)!r} cannot be used: {error}") from error
+        except PacpdeError:
+            raise
+        except UNLIKE as error:
+            raise DataFileError(
+                f"{self.what} {str(folder)!r} is whole but of another pacpde than this one, which "
+                f"cannot read it: {self.anew}."
+            ) from error
 
     def whole(self, place: Path) -> tuple[dict[str, Any], bytes]:
         """The JSON object and the bytes of the tensors, checked against the seal.

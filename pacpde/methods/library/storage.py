@@ -1,21 +1,19 @@
 """Libraries as folders: `library.json` and `library.safetensors`."""
 
-import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from pacpde.errors import DataFileError, InvalidValueError, PacpdeError, UnknownNameError, short
 from pacpde.methods.library.anchors import Anchors
 from pacpde.methods.library.backbone import Backbone
 from pacpde.methods.library.coordinates import CoefficientRange
 from pacpde.methods.library.head_solver import HeadSolver
 from pacpde.methods.library.kept import Kept
 from pacpde.methods.library.targets import TargetEquations
-from pacpde.networks.checkpoint import UNLIKE
 from pacpde.networks.network_sum import NetworkSum
 from pacpde.networks.sealed import SealedFolder
 from pacpde.networks.surrogate_json import as_json, from_json, tensors_of
@@ -26,16 +24,13 @@ if TYPE_CHECKING:
 
 FOLDER = SealedFolder(
     "library folder", "library", "library.json", "library.safetensors", 1,
-    "pacpde library build", "build it anew",
+    "pacpde library build", "runs/library", "build it anew",
 )  # fmt: skip
 
 
 def write(library: "Library", folder: str | Path) -> None:
     """Write a library whole, or leave what was there."""
-    if not isinstance(folder, str | os.PathLike):
-        raise InvalidValueError(
-            f'the folder is {short(folder)}, expected its name: write "runs/library".'
-        )
+    FOLDER.path(folder)
     box, anchors = library.box, library.anchors
     about = {
         "family": box.problem.name,
@@ -70,23 +65,7 @@ def write(library: "Library", folder: str | Path) -> None:
 
 def read(kind: type["Library"], folder: str | Path) -> "Library":
     """The library in a folder."""
-    if not isinstance(folder, str | os.PathLike):
-        raise InvalidValueError(
-            f'the folder is {short(folder)}, expected its name: write "runs/library".'
-        )
-    place = Path(folder)
-    about, tensors = FOLDER.read(place)
-    try:
-        return _made(kind, about, tensors)
-    except (InvalidValueError, UnknownNameError) as error:
-        raise DataFileError(f"library folder {str(folder)!r} cannot be used: {error}") from error
-    except PacpdeError:
-        raise
-    except UNLIKE as error:
-        raise DataFileError(
-            f"library folder {str(folder)!r} is whole but of another pacpde than this one, which "
-            "cannot read it: build it anew."
-        ) from error
+    return FOLDER.load(folder, partial(_made, kind))
 
 
 def _made(
