@@ -192,14 +192,8 @@ class PhysicsTask(Task):
             candidates = with_layers(candidates, self.problem, box, rng)
         pool = self.runtime.tensor(candidates)
         term = self._physics(self.ansatz(sampling), pool)
-        with torch.no_grad():
-            few = split(network, [term], MEMORY)  # a pool may be larger than what is fitted
-            parts = [residuals(network, weights, [b]).view(-1, b.batch.size) for b in few]
-            r = torch.cat(parts, 1).norm(dim=0)
-        density = np.nan_to_num(r.double().cpu().numpy(), nan=0.0, posinf=0.0)
-        density = 1 + density / max(density.mean(), np.finfo(float).tiny)
-        chosen = rng.choice(len(pool), sampling.points, replace=False, p=density / density.sum())
-        points = torch.as_tensor(np.sort(chosen), device=pool.device)
+        density = 1 + residual_sizes(network, weights, term)
+        points = drawn(density, sampling.points, rng).to(pool.device)
         return replace(term, batch=term.batch.subset(points))
 
     def _in_window(self, points: np.ndarray, sampling: SamplingSpec) -> np.ndarray:
@@ -235,3 +229,19 @@ class PhysicsTask(Task):
             for one in left.points
             if self._in_window(np.array([one.point]), sampling).all()
         ]
+
+
+def residual_sizes(network: Network, weights: torch.Tensor, term: Term) -> np.ndarray:
+    """The size of a term's residuals at each of its points, over their mean, [points]."""
+    with torch.no_grad():
+        few = split(network, [term], MEMORY)  # a pool may be larger than what is fitted
+        parts = [residuals(network, weights, [b]).view(-1, b.batch.size) for b in few]
+        r = torch.cat(parts, 1).norm(dim=0)
+    sizes = np.nan_to_num(r.double().cpu().numpy(), nan=0.0, posinf=0.0)
+    return np.asarray(sizes / max(sizes.mean(), np.finfo(float).tiny))
+
+
+def drawn(density: np.ndarray, count: int, rng: Generator) -> torch.Tensor:
+    """Numbers of `count` different points, drawn with a density [points], in order."""
+    chosen = rng.choice(len(density), count, replace=False, p=density / density.sum())
+    return torch.from_numpy(np.sort(chosen))

@@ -18,6 +18,7 @@ from pacpde.networks.network_sum import NetworkSum
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.domain import Domain
 from pacpde.physics.problem import Problem
+from pacpde.residuals.physics_task import drawn
 from pacpde.runtime import generator
 
 LAYERS = 2  # hidden layers whose neurons are taken, from the last one
@@ -165,9 +166,7 @@ def steep_points(sources: Sequence[Surrogate], count: int = POINTS) -> torch.Ten
         slopes = source.jet(pool, ("", *ansatz.coordinates))[1:] * lengths[:, None, None]
         steep = (slopes / slopes.new_tensor(source.problem.scales)).square().sum((0, 2)).sqrt()
         density += steep / steep.mean() / len(sources)
-    share = (density / density.sum()).double().cpu().numpy()
-    chosen = rng.choice(len(pool), count, replace=False, p=share / share.sum())
-    return pool[torch.as_tensor(np.sort(chosen), device=pool.device)]
+    return pool[drawn(density.double().cpu().numpy(), count, rng).to(pool.device)]
 
 
 def _fitted(functions: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

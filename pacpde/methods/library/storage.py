@@ -91,7 +91,8 @@ def _made(
         for k, settings in enumerate(about["backbones"])
     ]
     equations, held_out = (
-        TargetEquations(library.backbone, tensors[name]) for name in ("points", "held_out")
+        TargetEquations(library.backbone, tensors[name], seed)
+        for seed, name in enumerate(("points", "held_out"))
     )
     library.solver = HeadSolver(library.box, equations, held_out)
     library.anchors = Anchors(

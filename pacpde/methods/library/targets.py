@@ -1,6 +1,6 @@
 """The equations of many targets at fixed points, with heads as their only unknowns."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,15 +16,18 @@ from pacpde.methods.library.heads import (
     solve_heads,
 )
 from pacpde.networks.surrogate import Surrogate
+from pacpde.physics.dependence import FAULTS
 from pacpde.physics.problem import Problem
 from pacpde.physics.stacked import stack, stackable
-from pacpde.residuals.physics_task import PhysicsTask
+from pacpde.residuals.physics_task import PhysicsTask, drawn, residual_sizes
 from pacpde.residuals.task import SamplingSpec
 from pacpde.residuals.terms import PhysicsTerm, Term
 from pacpde.runtime import Runtime, generator
 
 PER_UNKNOWN = 6  # residuals an unknown
 LEAST = 1000  # points
+TRIED = 256  # points at which problems are compared
+PLACES = (0.0093, 0.137, 0.382, 0.618, 0.871)  # of coefficients, in shares of their bounds
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,12 @@ class TargetEquations:
     Attributes:
         backbone: its functions.
         points: collocation points, [points, axes].
+        seed: of the points at which conditions hold that are left to residuals.
     """
 
     backbone: Backbone
     points: torch.Tensor
+    seed: int = 0
 
     @classmethod
     def sampled(
@@ -58,14 +63,9 @@ class TargetEquations:
         density = np.zeros(len(pool))
         for one, other in zip(sources, [*sources[1:], first], strict=True):
             term = PhysicsTerm.at(one.problem, other.field_ansatz.with_problem(one.problem), pool)
-            with torch.no_grad():
-                outputs = other.network.forward(other.weights, term.batch.inputs, term.batch.names)
-                rows = term.residual(term.batch.fields(outputs))
-            size = np.nan_to_num(rows.norm(dim=-1).double().cpu().numpy(), posinf=0.0)
-            density += size / max(size.mean(), np.finfo(float).tiny)
+            density += residual_sizes(other.network, other.weights, term)
         density = 1 + density / len(sources)
-        chosen = rng.choice(len(pool), count, replace=False, p=density / density.sum())
-        return cls(backbone, pool[torch.as_tensor(np.sort(chosen), device=pool.device)])
+        return cls(backbone, pool[drawn(density, count, rng).to(pool.device)], seed)
 
     def terms_of(self, problem: Problem) -> list[Term]:
         """The residual terms of one target."""
@@ -73,14 +73,17 @@ class TargetEquations:
         runtime = Runtime(str(self.points.device))
         task = PhysicsTask(problem, runtime=runtime, like=ansatz)
         sampling = SamplingSpec(len(self.points), odd=ansatz.odd)
-        conditions = task.condition_terms(sampling, generator(0, "library"))
+        conditions = task.condition_terms(sampling, generator(self.seed, "library"))
         return [PhysicsTerm.at(problem, ansatz, self.points), *conditions]
 
     @cached_property
     def _first(self) -> list[HeadTerm]:
         """The terms of one target, whose functions others may share."""
-        terms = self.terms_of(self.backbone.ansatz.problem)
-        return [HeadTerm.of(term, self._functions(term)) for term in terms]
+        return [HeadTerm.of(term, own) for term, own in zip(self._terms, self._inputs, strict=True)]
+
+    @cached_property
+    def _terms(self) -> list[Term]:
+        return self.terms_of(self.backbone.ansatz.problem)
 
     def _functions(self, term: Term) -> torch.Tensor:
         """Jets of φ at the points of a term."""
@@ -89,7 +92,7 @@ class TargetEquations:
     @cached_property
     def _inputs(self) -> list[torch.Tensor]:
         """Jets of φ of every term: they depend on no coefficient."""
-        return [self._functions(term) for term in self.terms_of(self.backbone.ansatz.problem)]
+        return [self._functions(term) for term in self._terms]
 
     @cached_property
     def alike(self) -> bool:
@@ -97,32 +100,21 @@ class TargetEquations:
 
         Their offsets, multipliers and scales are then computed once, and they are a stack.
         """
-        problem = self.backbone.ansatz.problem
-        if len(self._first) > 1 or not stackable(type(problem)):
+        ansatz = self.backbone.ansatz
+        problem = ansatz.problem
+        if len(self._terms) > 1 or not stackable(type(problem)):
             return False
-        own = self._first[0].batch
-        for name, about in problem.declared().items():
-            for value in {about.lower, about.upper, getattr(problem, name)}:
-                other = self._moved(problem, name, value)
-                if other is None:
-                    continue
-                batch = PhysicsTerm.at(
-                    other, self.backbone.ansatz.with_problem(other), self.points[:64]
-                ).batch
-                few = own.subset(slice(0, 64))
-                same = [
-                    torch.equal(getattr(batch, part), getattr(few, part))
-                    for part in ("offset", "product", "scale")
-                ]
-                if not all(same) or batch.names != own.names:
-                    return False
+        own, few = self._terms[0].batch, self.points[:TRIED]
+        shared = own.subset(slice(0, len(few)))
+        for other in _moved(problem):
+            batch = PhysicsTerm.at(other, ansatz.with_problem(other), few).batch
+            same = [
+                torch.equal(getattr(batch, part), getattr(shared, part))
+                for part in ("offset", "product", "scale")
+            ]
+            if not all(same) or batch.names != own.names:
+                return False
         return True
-
-    def _moved(self, problem: Problem, name: str, value: float) -> Problem | None:
-        try:
-            return problem.with_coefficients(**{name: value})
-        except Exception:  # a bound that the family refuses together with others
-            return None
 
     def stacks(self, problems: Sequence[Problem]) -> list[tuple[slice, list[HeadTerm]]]:
         """The targets in stacks that are solved together, and the terms of each stack."""
@@ -186,6 +178,18 @@ class TargetEquations:
             for some, terms in self.stacks(problems)
         ]
         return torch.cat(each).double().cpu().numpy()
+
+
+def _moved(problem: Problem) -> Iterator[Problem]:
+    """Problems with each coefficient at its bounds and at some places between."""
+    for name, about in problem.declared().items():
+        for share in (0.0, *PLACES, 1.0):
+            try:
+                yield problem.with_coefficients(
+                    **{name: about.lower + share * (about.upper - about.lower)}
+                )
+            except FAULTS:  # the family refuses it together with the other coefficients
+                continue
 
 
 def _default_count(backbone: Backbone) -> int:
