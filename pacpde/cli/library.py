@@ -9,7 +9,7 @@ import typer
 
 from pacpde.cli import inputs, options, outputs
 from pacpde.cli.groups import with_groups
-from pacpde.cli.output import Number, progress_display, table
+from pacpde.cli.output import Number, error, progress_display, table
 from pacpde.cli.streams import print_note
 from pacpde.errors import InvalidValueError, OutputError
 from pacpde.expressions import evaluate
@@ -179,7 +179,7 @@ def show(*, library: Place, seed: options.Unused = "0", result: options.ResultOp
     about = _about(opened, library)
     rows = [[str(one), "source"] for one in (source.problem for source in opened.sources)]
     rows += [
-        [str(one.problem), f"kept, estimated error {one.assessment.error_estimate:.1e}"]
+        [str(one.problem), f"kept, estimated error {error(one.assessment.error_estimate)}"]
         for one in opened.kept.values()
     ]
     result.emit(about, table(f"Library {library}", ["problem", "what it is"], rows), _shown(opened))
@@ -259,10 +259,10 @@ def _shown(library: Library) -> str:
     about = _about(library, Path())
     ranges = ", ".join(f"{n} from {a:g} to {b:g}" for n, (a, b) in library.box.ranges.items())
     largest = about["largest_error_estimate"]
-    error = "not estimated" if largest is None else f"up to {largest:.1e}"
+    errors = "not estimated" if largest is None else f"up to {largest:.1e}"
     return (
         f"{about['family']}, {ranges}: {len(about['sources'])} sources, {about['functions']} "
-        f"functions, {len(about['kept'])} targets kept; estimated errors {error}."
+        f"functions, {len(about['kept'])} targets kept; estimated errors {errors}."
     )
 
 
@@ -283,8 +283,8 @@ def _table_of(contents: Sequence[dict[str, Any]]) -> Any:
     rows = [
         [
             ", ".join(f"{name}={value:g}" for name, value in one["coefficients"].items()),
-            one["outcome"], Number(one["error_estimate"]), Number(one["residual"]),
-            Number(one["seconds"]),
+            one["outcome"], error(one["error_estimate"]), error(one["residual"]),
+            Number(f"{one['seconds']:.2g}"),
         ]
         for one in contents
     ]  # fmt: skip

@@ -39,15 +39,18 @@ class NetworkSum(JoinedNetworks):
     members: tuple[tuple[tuple[int, ...], str], ...] = (((24, 24, 24), "tanh"),)
 
     def __post_init__(self) -> None:
+        fault = InvalidValueError(
+            f"members of a sum of networks are {self.members!r}, expected widths and the "
+            'activation of each: write (((24, 24), "tanh"), ((12,), "sin")).'
+        )
         try:
             members = tuple((tuple(widths), activation) for widths, activation in self.members)
-            object.__setattr__(self, "members", members)
-            assert self.parts
-        except (TypeError, ValueError, AssertionError) as error:
-            raise InvalidValueError(
-                f"members of a sum of networks are {self.members!r}, expected widths and the "
-                'activation of each: write (((24, 24), "tanh"), ((12,), "sin")).'
-            ) from error
+        except (TypeError, ValueError) as error:
+            raise fault from error
+        if not members:
+            raise fault
+        object.__setattr__(self, "members", members)
+        _ = self.parts  # which refuse wrong widths and activations
 
     @classmethod
     def of(cls, networks: Sequence[Network], what: str = "the network") -> "NetworkSum":

@@ -79,6 +79,11 @@ def test_what_is_wrong_is_refused_before_anything_runs(call: Call) -> None:
         (["build", "heat", "--over", "beta=1:2", "-o", "x"], "unknown coefficient of heat 'beta'"),
         (["build", "heat", "--over", "alpha=0.8:0.2", "-o", "x"], "the smaller one first"),
         (["build", "heat", "--over", "alpha=0.2:0.8", "-o", "other"], "holds other files"),
+        (["build", "heat", "--over", "alpha=0.2:0.8", "--most", "0", "-o", "x"], "most is 0"),
+        (
+            ["build", "heat", "--over", "alpha=0.2:0.8", "--tolerance", "nan", "-o", "x"],
+            "tolerance is nan",
+        ),
         (["solve", "other", "alpha=0.3", "-o", "x"], "it lacks library.json"),
         (["show", "absent"], "it lacks library.json"),
     ):

@@ -218,6 +218,11 @@ def test_what_makes_no_library_is_refused(heat: Library, of_heat: list[Surrogate
         (lambda: Library(of_heat, ranges={"a": (0, 1)}), "unknown coefficient of heat 'a'"),
         (lambda: Library(of_heat, ranges={"alpha": (1, 0.1)}), "the smaller one first"),
         (lambda: Library(of_heat, ranges={"alpha": 1}), "expected two numbers"),  # type: ignore
+        (lambda: Library(of_heat, tolerance=float("nan")), "tolerance is nan"),
+        (lambda: Library.build(Heat, {"alpha": (0.1, 1.0)}, tolerance=0.0), "tolerance is 0.0"),
+        (lambda: Library.build(Heat, {"alpha": (0.1, 1.0)}, most=0), "most is 0"),
+        (lambda: Library.build(Heat, {"alpha": (0.1, 1.0)}, candidates=1), "candidates is 1"),
+        (lambda: heat.values([[0.2, 0.3]], 0.1, 0.2), "have the shape (1, 2)"),
         (lambda: heat.solve(FisherKPP()), "solves 'heat' and the target is 'fisher_kpp'"),
         (lambda: heat.solve(Heat(alpha=0.3, until=2.0)), "only alpha may differ"),
         (lambda: heat.solve_many([]), "give at least one"),

@@ -20,7 +20,7 @@ from pacpde.problems import (
     ReactionDiffusion,
     Schrodinger,
 )  # fmt: skip
-from pacpde.reference import Reference, solve, worst_field_error
+from pacpde.reference import Reference, default_tolerance, solve, worst_field_error
 from pacpde.reference.dense import UNIT
 from pacpde.reference.exponential import collocation_weights
 from pacpde.reference.grid import space_axes
@@ -192,7 +192,7 @@ def test_weights_lose_no_digits_where_exponentials_are_stiff(z: complex) -> None
 def test_linear_waves_meet_their_exact_solutions(problem: Problem) -> None:
     reference = solve(problem)
     assert "exponential" in reference.solver
-    assert error_of(reference) <= reference.certified_error <= 1e-9
+    assert error_of(reference) <= reference.certified_error <= default_tolerance(problem)
 
 
 @pytest.mark.parametrize("name", ["Drift", "Wave"])
@@ -274,8 +274,10 @@ def test_blow_up_is_named() -> None:
     ("problem", "tolerance"),
     [
         (KuramotoSivashinsky(alpha=1.0, gamma=0.1), 1e-8),
+        pytest.param(AllenCahn(epsilon=0.05), 1e-3, marks=pytest.mark.slow),  # a kink at the seam
         pytest.param(AllenCahn(), 1e-4, marks=pytest.mark.slow),  # a kink at the seam
         pytest.param(KdV(nu=0.02), 1e-8, marks=pytest.mark.slow),
+        pytest.param(KdV(), 1e-6, marks=pytest.mark.slow),
         (ReactionDiffusion(), 1e-4),
         pytest.param(Schrodinger(), 1e-3, marks=pytest.mark.slow),
         pytest.param(KuramotoSivashinsky(), 1e-6, marks=pytest.mark.slow),

@@ -2,12 +2,19 @@
 
 from collections.abc import Sequence
 
+from pacpde.checks import check_number
 from pacpde.errors import InvalidValueError, short
 from pacpde.methods.checks import check_problem, check_source
 from pacpde.methods.library.coordinates import CoefficientRange
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.fingerprint import family_difference
 from pacpde.physics.problem import Problem
+from pacpde.training.config import TINY
+
+
+def checked_tolerance(tolerance: float) -> float:
+    """`tolerance` of a library as a float, if it is one."""
+    return check_number("tolerance", tolerance, TINY, 1.0, expected="an error above 0, at most 1")
 
 
 def check_target(problem: Problem, box: CoefficientRange) -> None:

@@ -93,7 +93,8 @@ class CoefficientRange:
 
         corners = list(product((0.0, 1.0), repeat=len(self.ranges)))
         engine = qmc.Sobol(len(self.ranges), scramble=True, rng=generator(0, "candidates"))
-        inside = engine.random(max(count - len(corners), 1))
+        more = max(count - len(corners), 1)
+        inside = engine.random_base2((more - 1).bit_length())[:more]
         return [self.at(unit) for unit in [*corners, *inside]]
 
     def random(self, count: int, seed: int) -> list[Problem]:

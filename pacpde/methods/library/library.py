@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pacpde.checks import check_count
 from pacpde.errors import InvalidValueError
 from pacpde.methods.arguments import Settings
 from pacpde.methods.checks import check_problem
@@ -17,7 +18,12 @@ from pacpde.methods.library import storage
 from pacpde.methods.library.anchors import Anchors
 from pacpde.methods.library.backbone import Backbone
 from pacpde.methods.library.build import Log, built
-from pacpde.methods.library.checks import check_sources, check_target, spanned
+from pacpde.methods.library.checks import (
+    check_sources,
+    check_target,
+    checked_tolerance,
+    spanned,
+)
 from pacpde.methods.library.coordinates import CoefficientRange
 from pacpde.methods.library.head_solver import HeadSolver
 from pacpde.methods.library.kept import Kept
@@ -72,7 +78,7 @@ class Library:
         ranges: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
         check_sources(sources)
-        self.tolerance = float(tolerance)
+        self.tolerance = checked_tolerance(tolerance)
         self.sources = list(sources)
         self.backbones: list[Backbone] = []
         self.kept: dict[Problem, Kept] = {}
@@ -126,8 +132,12 @@ class Library:
         """
         problem = family if isinstance(family, Problem) else family()
         check_problem(problem, "family")
+        CoefficientRange(problem, ranges)  # refused before anything is fitted
+        checked_tolerance(tolerance)
         if candidates is None:
             candidates = 65 if len(ranges) == 1 else 150
+        check_count("candidates", candidates, 2)
+        check_count("most", most, 1)
         return built(
             cls, problem, ranges, tolerance=tolerance, most=most, candidates=candidates,
             settings=settings, seed=seed, progress=progress, log=log or (lambda sentence: None),
@@ -242,7 +252,7 @@ class Library:
             >>> nu.grad
         """
         ansatz, runtime = self.backbone.ansatz, self.sources[0].runtime
-        rows, single = as_rows(coefficients, len(self.box.names))
+        rows, single = as_rows(coefficients, self.box.names)
         points, shape = as_points(coordinates, ansatz.coordinates, str(self.box.problem), runtime)
         found = Values.apply(rows, self, clipped(points, self.box.problem.domain).detach())
         values = found.mT.reshape(len(found), -1, *shape)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from pacpde.errors import InvalidValueError
 from pacpde.methods.library.heads import factors_of, gradients_of, solved
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
@@ -78,16 +79,23 @@ class Values(torch.autograd.Function):
         return torch.einsum("bpnk,bnk->bp", slopes, gradients[0]), None, None
 
 
-def as_rows(coefficients: Any, count: int) -> tuple[torch.Tensor, bool]:
+def as_rows(coefficients: Any, names: Sequence[str]) -> tuple[torch.Tensor, bool]:
     """Coefficients as rows [targets, coefficients], and whether one row was given without its axis.
 
     Args:
-        coefficients: numbers where there is one coefficient, else [..., count].
+        coefficients: [targets] or a number where there is one coefficient; else [targets,
+            coefficients], or [coefficients].
+        names: of the coefficients.
     """
     is_tensor = isinstance(coefficients, torch.Tensor)
     rows = coefficients if is_tensor else torch.as_tensor(np.asarray(coefficients, float))
-    if count == 1 and (rows.dim() == 0 or rows.shape[-1] != 1 or rows.dim() == 1):
+    if len(names) == 1 and rows.dim() < 2:
         rows = rows.unsqueeze(-1)
+    if rows.dim() not in (1, 2) or rows.shape[-1] != len(names):
+        raise InvalidValueError(
+            f"the coefficients have the shape {tuple(rows.shape)}, expected one row a target with "
+            f"{', '.join(names)}."
+        )
     single = rows.dim() == 1
     return (rows[None] if single else rows), single
 
