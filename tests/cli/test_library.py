@@ -46,6 +46,8 @@ def test_a_library_is_built_solved_with_and_added_to(call: Call) -> None:
 
     added = call("library", "add", "runs/library", "alpha=0.25,0.3,0.7")
     assert added.status == 0 and "3 targets kept" in added.out
+    again = json.loads(call("library", "add", "runs/library", "alpha=0.3", "--json", "-").out)
+    assert again["added"][0]["seconds"] > 0 and len(again["kept"]) == 3
     kept = Library.load("runs/library").recall(Heat(alpha=0.3))
     assert np.array_equal(kept(T, X), load("runs/t")(T, X))
     shown = call("library", "show", "runs/library")

@@ -20,7 +20,7 @@ class Kept:
         problem: what it solves.
         backbone: number of the library's backbone that it is of; later sources make others.
         rows: weights from the neurons and the constant to the fields, [fields, neurons + 1].
-        outcome, assessment: of it.
+        outcome, assessment, seconds: of its solution.
     """
 
     problem: Problem
@@ -28,6 +28,7 @@ class Kept:
     rows: torch.Tensor
     outcome: Outcome
     assessment: Assessment
+    seconds: float
 
     def as_json(self) -> dict[str, Any]:
         """All but the rows."""
@@ -36,6 +37,7 @@ class Kept:
             "backbone": self.backbone,
             "outcome": self.outcome,
             "assessment": self.assessment.as_json(),
+            "seconds": self.seconds,
         }
 
     @classmethod
@@ -49,4 +51,5 @@ class Kept:
             rows,
             Outcome(about["outcome"]),
             Assessment.from_json(about["assessment"]),
+            about["seconds"],
         )

@@ -321,7 +321,9 @@ class Library:
             assert solver.assessment is not None
             rows = self.backbone.rows_in(solver.weights)
             number = len(self.backbones) - 1
-            self.kept[what] = Kept(what, number, rows, solver.outcome, solver.assessment)
+            self.kept[what] = Kept(
+                what, number, rows, solver.outcome, solver.assessment, solver.seconds
+            )
         return self.recall(what)
 
     @gradients()
@@ -330,7 +332,9 @@ class Library:
         if problem in self.kept:
             one = self.kept[problem]
             solver = self.backbones[one.backbone].with_rows(problem, one.rows)
-            return replace(solver, outcome=one.outcome, assessment=one.assessment)
+            return replace(
+                solver, outcome=one.outcome, assessment=one.assessment, seconds=one.seconds
+            )
         for source in self.sources:
             if source.problem == problem:
                 return source
