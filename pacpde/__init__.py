@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from pacpde.methods.l2_sp import L2SP
     from pacpde.methods.last_layer import LastLayer
     from pacpde.methods.library import Library, LibrarySolutions
+    from pacpde.methods.library_head import LibraryHead
+    from pacpde.methods.library_polish import LibraryPolish
     from pacpde.methods.lora import LoRA
     from pacpde.methods.lwf import LwF
     from pacpde.methods.many import fit_many, transfer_many
@@ -99,6 +101,8 @@ _NAMES = {
     "methods.l2_sp": "L2SP",
     "methods.last_layer": "LastLayer",
     "methods.library": "Library LibrarySolutions",
+    "methods.library_head": "LibraryHead",
+    "methods.library_polish": "LibraryPolish",
     "methods.lora": "LoRA",
     "methods.lwf": "LwF",
     "methods.many": "fit_many transfer_many",

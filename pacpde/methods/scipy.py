@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Method, MethodResult, TransferContext
+from pacpde.methods.base import Method, MethodResult, TransferContext, told_once
 from pacpde.networks.ansatz import network_for
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.reference.certificate import check_tolerance
 from pacpde.residuals.task import Task
-from pacpde.training.callbacks import FitState
 from pacpde.training.config import TrainingConfig
 
 
@@ -61,14 +60,6 @@ class Scipy(Method):
         network = network_for(ansatz, 1, 1, "tanh")
         weights = target.runtime.tensor([0.0] * network.size)
         solved = Surrogate(network, ansatz, weights, {}, "solved", outcome, (), seconds)
-        entry = {
-            "stage": "solve",
-            "step": 0,
-            "seconds": seconds,
-            "held_out": reference.certified_error,
-        }
-        fit = FitState("solve", 0, (), weights, weights, lambda: solved, history=[entry])
-        for callback in context.callbacks:
-            callback.on_refresh(fit)
-        solved = replace(solved, history=(entry,), held_out=reference.certified_error)
+        solved = replace(solved, held_out=reference.certified_error)
+        solved = told_once(solved, "solve", context)
         return MethodResult(solved, 0, 0, 0, {"calibrate": seconds})

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.optimize import least_squares
 
-from pacpde import Library, fit, identify_by_scipy, transfer
+from pacpde import Library, LibraryHead, LibraryPolish, fit, identify_by_scipy, transfer
 from pacpde.errors import DataFileError, InvalidValueError, PacpdeError, TransferWarning
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
@@ -231,3 +231,42 @@ def test_what_makes_no_library_is_refused(heat: Library, of_heat: list[Surrogate
         with pytest.raises(PacpdeError) as refused:
             wrong()
         assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("by", ["warm_start", "pac"])
+def test_a_head_and_its_polish_are_methods(
+    by: str, of_heat: list[Surrogate], tmp_path: Path
+) -> None:
+    library = Library(of_heat[::2])  # at 0.8 and 0.2
+    library.anchor(library.box.candidates(5))
+    library.save(tmp_path / "library")
+    target, folder, source = Heat(alpha=0.37), str(tmp_path / "library"), of_heat[0]
+    head = transfer(source, target, method=LibraryHead(library=folder))
+    polished = transfer(
+        source, target, method=LibraryPolish(library=folder, by=by),
+        settings={"points": 300, "steps": 10},
+    )  # fmt: skip
+    moved = transfer(
+        library.nearest(target), target, method=by, settings={"points": 300, "steps": 10}
+    )
+    errors = [
+        relative_l2(one.surrogate(T, X), exact(target, T, X)[0]) for one in (head, moved, polished)
+    ]
+    assert np.array_equal(head.surrogate(T, X), library.solve(target)(T, X))
+    assert errors[0] < 1e-3 and errors[2] < min(errors[:2]) / 2
+    assert errors[2] / 2 < polished.surrogate.error_estimate < 10 * errors[2]
+    stages = [entry["stage"] for entry in polished.history]
+    assert stages[0] == "head" and stages[-1] == "polish"
+
+
+def test_functions_of_a_backbone_stay_where_it_is_extended(of_heat: list[Surrogate]) -> None:
+    backbone = Library(of_heat[:2]).backbone
+    larger = backbone.extended(of_heat[2])
+    points = torch.rand(50, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    batch = backbone.ansatz.batch(points)
+    before, after = (one.at(batch.inputs, batch.names) for one in (backbone, larger))
+    assert (after[..., : backbone.functions] - before).abs().max() < 1e-8 * before.abs().max()
+    own = larger.solver(of_heat[2].problem, larger.head_of(of_heat[2]))
+    assert (own.at(points) - of_heat[2].at(points)).abs().max() < 1e-9
+    functions = batch.multiplied(after)[0].flatten(0, 1)
+    assert torch.linalg.matrix_rank(functions) == min(functions.shape)

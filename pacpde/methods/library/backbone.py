@@ -71,6 +71,41 @@ class Backbone:
         basis[used] = inverse * len(values) ** 0.5
         return cls(network, trunks, ansatz, torch.from_numpy(basis).to(weights))
 
+    def extended(self, solver: Surrogate, rank: float = RANK) -> "Backbone":
+        """This with the hidden neurons of one more solver; the functions that are there stay.
+
+        T gets columns that make the part of the new neurons which no function has orthonormal.
+        """
+        parts = _with_inner_layers(solver)
+        added = NetworkSum.of([network for network, _ in parts])
+        weights = torch.cat([own for _, own in parts])
+        batch = self.ansatz.with_problem(solver.problem).batch(steep_points([solver]))
+        old, new = (
+            batch.multiplied(own)[0].flatten(0, 1)
+            for own in (self.at(batch.inputs, batch.names),
+                        added.hidden(weights, batch.inputs, batch.names))
+        )  # fmt: skip
+        known = _fitted(old, new)
+        rest = (new - old @ known).double().cpu().numpy()
+        upper, order = qr(rest, mode="r", pivoting=True, check_finite=False)
+        largest = float(new.norm(dim=0).max())
+        count = int((np.abs(np.diag(upper)) > rank * largest).sum())
+        if count == 0:
+            return self
+        kept = np.isin(np.arange(len(order)), order[:count])
+        narrow, trunks = _narrowed(added, weights, torch.from_numpy(kept))
+        (own,) = qr(rest[:, kept], mode="r", check_finite=False)
+        inverse = solve_triangular(own[:count], np.eye(count)) * len(rest) ** 0.5
+        columns = torch.from_numpy(inverse).to(self.basis)
+        mixed = -self.basis @ known[:, torch.from_numpy(kept).to(known.device)] @ columns
+        basis = self.basis.new_zeros(len(self.basis) + count, self.functions + count)
+        basis[: len(self.basis) - 1, : self.functions] = self.basis[:-1]
+        basis[: len(self.basis) - 1, self.functions :] = mixed[:-1]
+        basis[len(self.basis) - 1 : -1, self.functions :] = columns
+        basis[-1] = torch.cat([self.basis[-1], mixed[-1]])
+        network = NetworkSum.of([self.network, narrow])
+        return Backbone(network, torch.cat([self.trunks, trunks]), self.ansatz, basis)
+
     @property
     def functions(self) -> int:
         """Number of functions."""

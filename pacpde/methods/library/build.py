@@ -111,12 +111,8 @@ def _next_source(
     log: Log,
 ) -> Surrogate:
     """The solver of a problem by warm start from the nearest source, again where it fell short."""
-    unit = library.box.unit(problem)
-    nearest = min(
-        library.sources, key=lambda one: float(np.abs(library.box.unit(one.problem) - unit).sum())
-    )
     told = _told(progress, len(library.sources) + 1, problem)
-    solver = nearest
+    solver = library.nearest(problem)
     for attempt in range(TRIES):
         solver = transfer(
             solver, problem, method="warm_start", settings=_after(solver, config),

@@ -29,7 +29,7 @@ from pacpde.methods.library.head_solver import HeadSolver
 from pacpde.methods.library.kept import Kept
 from pacpde.methods.library.slopes import LibraryForward, Values, as_rows
 from pacpde.methods.library.solutions import LibrarySolutions
-from pacpde.methods.library.targets import TargetEquations
+from pacpde.methods.library.targets import HELD_OUT, TargetEquations
 from pacpde.methods.measurements import Noise
 from pacpde.networks.coordinates import as_points, clipped
 from pacpde.networks.outcome import Outcome
@@ -40,7 +40,6 @@ from pacpde.runtime import gradients
 from pacpde.training.callbacks import Progress
 
 ANCHORS = 33  # by default, in one coefficient; four times as many in several
-HELD_OUT = 1000  # points
 
 
 class Library:
@@ -363,6 +362,12 @@ class Library:
         moved = self.backbone.projected(before, anchors.heads)
         old = Anchors.unmeasured(anchors.units, moved, anchors.shares)
         self.anchors = self.anchors.joined(old)
+
+    def nearest(self, problem: Problem) -> Surrogate:
+        """The source whose coefficients are nearest."""
+        units = self.solver.units([source.problem for source in self.sources])
+        distances = np.abs(units - self.box.unit(problem)).sum(1)
+        return self.sources[int(distances.argmin())]
 
     @property
     def _is_anchored(self) -> bool:

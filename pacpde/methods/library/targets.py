@@ -26,6 +26,7 @@ from pacpde.runtime import Runtime, generator
 
 PER_UNKNOWN = 6  # residuals an unknown
 LEAST = 1000  # points
+HELD_OUT = 1000  # points at which residuals are measured
 TRIED = 256  # points at which problems are compared
 PLACES = (0.0093, 0.137, 0.382, 0.618, 0.871)  # of coefficients, in shares of their bounds
 
