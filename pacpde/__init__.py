@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from pacpde.optim.scheduler import BatchError
     from pacpde.physics import Problem
     from pacpde.reference import Reference
+    from pacpde.residuals.measurements import Measurements
     from pacpde.runtime import Runtime
     from pacpde.studies.comparison import Comparison, compare
     from pacpde.training.callbacks import Callback
@@ -131,6 +132,7 @@ _NAMES = {
     "optim.scheduler": "BatchError",
     "physics": "Problem",
     "reference": "Reference",
+    "residuals.measurements": "Measurements",
     "runtime": "Runtime",
     "studies.comparison": "Comparison compare",
     "training.callbacks": "Callback",

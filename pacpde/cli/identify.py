@@ -59,16 +59,17 @@ def identify(
 
     Example: pacpde identify runs/source measured.csv --unknown nu -o runs/found
     """
-    from pacpde.cli.points import measurements
     from pacpde.methods.identification import identify as by_surrogate
     from pacpde.methods.identification import identify_by_scipy
     from pacpde.methods.provenance import of_identification
     from pacpde.networks import checkpoint
+    from pacpde.residuals.measurements import Measurements
     from pacpde.studies import output_folder
 
     trained = checkpoint.load(source)
     trained = trained.to(Runtime(device, trained.runtime.dtype))
-    at, values = measurements(measured, trained.problem)
+    data = Measurements.of(measured, trained.problem)
+    at, values = data.points, data.values
     check_seed(seed)
     inputs.output_folder(output, source, measured)
     names = unknown or None

@@ -12,6 +12,7 @@ import numpy as np
 
 from pacpde.datasets import load
 from pacpde.datasets.columns import Columns, listed, read_columns
+from pacpde.datasets.load import HDF5
 from pacpde.errors import DataFileError, InvalidValueError, named_numbers
 from pacpde.files import atomic_write
 from pacpde.networks.surrogate import Surrogate
@@ -19,8 +20,6 @@ from pacpde.physics import Problem
 from pacpde.physics.domain import mesh
 from pacpde.physics.numbers import relative_l2
 from pacpde.reference import Reference, field_errors
-
-HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
 
 
 @dataclass(frozen=True)
@@ -115,22 +114,6 @@ def read(path: Path, problem: Problem, extrapolate: bool) -> Points:
     if outside and not extrapolate:
         raise InvalidValueError(f"{path}: {outside}: remove them or add --extrapolate.")
     return points
-
-
-def measurements(path: Path, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
-    """Measured fields: (points [rows, axes], values [rows, fields]) of a CSV or HDF5 file."""
-    axes, fields = problem.domain.names, tuple(problem.fields)
-    if path.suffix.lower() in HDF5:
-        dataset = load(path)
-        if dataset.reference.problem.name != problem.name or dataset.labels is None:
-            raise DataFileError(
-                f"{path} holds no labels of {problem.name!r}: make them with `pacpde solve "
-                f"{problem.name} --labels 25 -o {path}`."
-            )
-        return dataset.labels.points, dataset.labels.values
-    columns = read_columns(path)
-    _check_columns(path, columns, (*axes, *fields))
-    return columns.take(axes), columns.take(fields)
 
 
 def _of_dataset(path: Path, problem: Problem) -> Points:

@@ -4,7 +4,7 @@ import csv
 import math
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import chain
@@ -19,13 +19,15 @@ LARGEST = 2**30  # bytes
 SHOWN = 12  # names of columns in a sentence
 COMMENTS = ("#", "%")
 SEPARATORS = (";", "\t", ",")  # spaces where a line has none of them
-DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+NAME = re.compile(r"[^\s\[(]+(?:\s*(?:\[[^\]]*\]|\([^)]*\)))?")  # perhaps with a unit in brackets
+MISSING = ("", "na", "n/a", "nan", "null", "none")  # what stands where nothing was measured
 # how files that are no text begin, and what they are
 OTHERS = {
     b"\x93NUMPY": "a numpy array (.npy)",
     b"PK\x03\x04": "an archive (.npz, .xlsx or .zip)",
-    b"MATLAB 5.0": "a MATLAB file (.mat)",
-    b"\x89HDF\r\n\x1a\n": "an HDF5 file (.h5, .nc, or .mat of MATLAB 7.3)",
+    b"MATLAB": "a MATLAB file (.mat)",
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file (.h5, .nc)",
     b"CDF": "a netCDF file (.nc)",
     b"PAR1": "a Parquet file",
     b"\x1f\x8b": "a compressed file (.gz)",
@@ -41,22 +43,30 @@ class Columns:
     Attributes:
         names: in the order of the file.
         values: [rows, columns].
+        lines: number of the line of each row, [rows].
+        faults: name → what is wrong with the first value that is no number.
     """
 
     names: tuple[str, ...]
     values: np.ndarray
+    lines: np.ndarray
+    faults: Mapping[str, str]
 
     def take(self, names: Iterable[str]) -> np.ndarray:
         """The values of some columns, [rows, names]."""
         return self.values[:, [self.names.index(name) for name in names]]
 
 
-def read_columns(path: Path) -> Columns:
+def read_columns(path: Path, *, gaps: bool = False) -> Columns:
     """The columns of a text file whose header names them.
 
-    Commas, semicolons, tabs or spaces separate; the header may be a comment that begins with # or
-    %, as `numpy.savetxt` and COMSOL write it; an index that pandas wrote without a name is left
-    out. Every value must be a finite number.
+    Commas, semicolons, tabs or spaces separate; where it is not commas, numbers may have decimal
+    commas. The header may be a comment that begins with # or %, as `numpy.savetxt` and COMSOL
+    write it; an index that pandas wrote without a name is left out.
+
+    Args:
+        gaps: an empty cell, nan or NA is nan, and so is text, which `faults` tells. Otherwise every
+            value must be a finite number.
 
     Raises:
         DataFileError: no such file, of another kind, or a value that is no number.
@@ -65,7 +75,7 @@ def read_columns(path: Path) -> Columns:
         with open_regular(path, LARGEST, pipes=True) as file:
             _check_text(path, file.peek(16))
             text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
-            return _parsed(path, enumerate(text, 1))
+            return _parsed(path, enumerate(text, 1), gaps)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataFileError(f"{path} cannot be read as CSV ({error}).") from error
 
@@ -80,11 +90,12 @@ def _check_text(path: Path, begins: bytes) -> None:
             )
 
 
-def _parsed(path: Path, lines: Iterator[tuple[int, str]]) -> Columns:
+def _parsed(path: Path, lines: Iterator[tuple[int, str]], gaps: bool) -> Columns:
     header, lines = _header(lines)
-    names = tuple(name.strip() for name in _cells(header, _separator(header)))
+    names = tuple(name.strip() for name in _cells(header, _separator(header), NAME.findall))
     index = bool(names) and (not names[0] or names[0].startswith("Unnamed: "))
-    numbers, separator = array("d"), ""
+    numbers, at, separator = array("d"), array("q"), ""
+    marks, faults = dict[str, int](), dict[str, str]()
     for number, line in lines:
         if not line.strip() or line.lstrip().startswith(COMMENTS):
             continue
@@ -95,10 +106,25 @@ def _parsed(path: Path, lines: Iterator[tuple[int, str]]) -> Columns:
                 f"{path}, line {number}: {len(cells)} values, expected {len(names)} "
                 f"({listed(names)})."
             )
+        at.append(number)
         for name, text in list(zip(names, cells, strict=True))[index:]:
-            numbers.append(_number(f"{path}, line {number}: {name}", text))
+            value, mark = _number(text)
+            if mark:
+                marks.setdefault(mark, number)
+            if not math.isfinite(value) and not (gaps and text.strip().lower() in MISSING):
+                fault = f"{path}, line {number}: {name} is {text!r}, expected a number."
+                if not gaps:
+                    raise DataFileError(fault)
+                faults.setdefault(name, fault)
+            numbers.append(value)
+    if len(marks) > 1:
+        raise DataFileError(
+            f"{path} has decimal commas (line {marks[',']}) and decimal points (line "
+            f"{marks['.']}): write all numbers in one way."
+        )
     names = names[index:]
-    return Columns(names, np.array(numbers).reshape(-1, max(1, len(names))))
+    values = np.array(numbers).reshape(-1, max(1, len(names)))
+    return Columns(names, values, np.array(at), faults)
 
 
 def listed(names: Sequence[str]) -> str:
@@ -129,9 +155,11 @@ def _separator(line: str) -> str:
     return next((separator for separator in SEPARATORS if separator in line), " ")
 
 
-def _cells(line: str, separator: str) -> list[str]:
+def _cells(
+    line: str, separator: str, by_spaces: Callable[[str], list[str]] = str.split
+) -> list[str]:
     if separator == " ":
-        return line.split()
+        return by_spaces(line)
     return next(csv.reader([line.rstrip("\r\n")], delimiter=separator), [])
 
 
@@ -142,12 +170,12 @@ def _is_row(line: str) -> bool:
         return False
 
 
-def _number(where: str, text: str) -> float:
+def _number(text: str) -> tuple[float, str]:
+    """(value, its decimal mark if it has one); nan for what is no number."""
+    word = text.strip()
+    mark = "," if DECIMAL_COMMA.fullmatch(word) else "." if "." in word else ""
+    word = "nan" if "_" in word else word  # float("0.1_5") is 0.15
     try:
-        value = float("nan" if "_" in text else text)  # float("0.1_5") is 0.15
+        return float(word.replace(",", ".") if mark == "," else word), mark
     except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        remedy = " with a decimal point" if DECIMAL_COMMA.fullmatch(text.strip()) else ""
-        raise DataFileError(f"{where} is {text!r}, expected a number{remedy}.")
-    return value
+        return math.nan, ""

@@ -12,13 +12,15 @@ from pacpde.datasets.tables import GridSolution
 from pacpde.errors import DataFileError, InvalidValueError, UnknownNameError
 from pacpde.physics import Problem, families
 from pacpde.physics.fingerprint import check_unchanged, family_difference, same_problem
-from pacpde.reading import parse_json
+from pacpde.reading import open_regular, parse_json
 from pacpde.reference import Reference
 from pacpde.reference.box import BoxSolution
 from pacpde.reference.dense import DEGREE, DenseSolution
 from pacpde.reference.exact import ExactSolution
 from pacpde.reference.grid import space_axes
 from pacpde.reference.nodal import NodalSolution, nodal_axes
+
+HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
 
 
 def load(path: str | Path, problem: Problem | None = None) -> Dataset:
@@ -53,6 +55,36 @@ def load(path: str | Path, problem: Problem | None = None) -> Dataset:
             f"{file} is no complete schema-{SCHEMA} file ({error}): make it anew with "
             "`pacpde solve`."
         ) from error
+
+
+def labels_of(path: str | Path, problem: Problem) -> Labels | None:
+    """The labels in a file of `pacpde solve`; None where the file is not one.
+
+    Raises:
+        DataFileError: it is one, and broken, of another family or without labels.
+    """
+    file = Path(path)
+    if file.suffix.lower() not in HDF5 or not is_dataset(file):
+        return None
+    dataset = load(file)
+    if dataset.reference.problem.name != problem.name or dataset.labels is None:
+        raise DataFileError(
+            f"{file} holds no labels of {problem.name!r}: make them with `pacpde solve "
+            f"{problem.name} --labels 25 -o {file}`."
+        )
+    return dataset.labels
+
+
+def is_dataset(file: Path) -> bool:
+    """Whether a file is to be read by `load`: all that is no foreign HDF5 file.
+
+    A broken one, or one that is not there, is refused by `load` in its words.
+    """
+    try:
+        with open_regular(file) as opened, h5py.File(opened, "r") as content:
+            return "schema" in content.attrs
+    except (DataFileError, OSError, RuntimeError, ValueError, KeyError):
+        return True
 
 
 def _check_schema(file: h5py.File, path: Path) -> None:

@@ -1,8 +1,8 @@
-"""A reference from a user's own table of values on a grid."""
+"""A reference from a user's own file of values on a grid."""
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 from scipy.interpolate import BSpline, make_interp_spline
 
-from pacpde.datasets.columns import listed, read_columns
+from pacpde.datasets.columns import listed
+from pacpde.datasets.samples import read_samples
 from pacpde.errors import DataFileError
 from pacpde.physics import Axis, Problem
 from pacpde.physics.domain import Domain
 from pacpde.reference import Reference
 from pacpde.reference.box import TensorSolution
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".dat")
+SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".npz", ".mat", ".nc")
 DEGREE = 3  # of the splines between the values
 
 
@@ -46,27 +47,34 @@ class GridSolution(TensorSolution):
         ]
 
 
-def read_table(path: str | Path, problem: Problem) -> Reference:
-    """The reference in a text file with a column for each axis and each field, on a tensor grid.
+def read_table(
+    path: str | Path, problem: Problem, columns: Mapping[str, str] | None = None
+) -> Reference:
+    """The reference in a file with values on a tensor grid: text, .npz, .mat or HDF5 of others.
 
-    The order of rows and columns is free. Nothing is known of its error: `certified_error` is
-    infinite, and null in records.
+    The order of rows, columns and axes is free; see `read_samples`. Nothing is known of its error:
+    `certified_error` is infinite, and null in records.
+
+    Args:
+        columns: axis or field → its name in the file, as of `read_samples`.
 
     Raises:
         DataFileError: no such file, other columns, points outside the domain, or no grid.
     """
     began, file = time.perf_counter(), Path(path)
     names, fields = problem.domain.names, tuple(problem.fields)
-    columns = read_columns(file)
-    if sorted(columns.names) != sorted((*names, *fields)):
+    samples = read_samples(file, problem, columns)
+    points, values = samples.points, samples.values
+    if np.isnan(values).any():
+        missing = int(np.isnan(values).any(1).argmax())
         raise DataFileError(
-            f"{file} has the columns {listed(columns.names)}, expected "
-            f"{listed((*names, *fields))}: the axes and the fields, each once and in any order."
+            f"{file} has no number for {listed(fields)} in {samples.source.where(missing)}: a "
+            "reference needs all of them at every point."
         )
-    points, values = columns.take(names), columns.take(fields)
-    outside = problem.domain.outside(points)
+    outside = problem.domain.outside(points, samples.source.where)
     if outside:
         raise DataFileError(f"{file}: {outside}: leave them out.")
+    points = problem.domain.clipped(points)
     axes, places = {}, []
     for name, x in zip(names, points.T, strict=True):
         axes[name], place = np.unique(x, return_inverse=True)

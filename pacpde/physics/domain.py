@@ -1,6 +1,6 @@
 """Axes, and the boxes and points made of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -123,18 +123,23 @@ class Domain:
         inside = self.contains(points)[..., None]
         return np.where(inside, np.clip(points, *self._ends), points)
 
-    def outside(self, points: np.ndarray) -> str | None:
-        """A phrase on the points [points, axes] outside the domain; None if there are none."""
+    def outside(
+        self, points: np.ndarray, where: Callable[[int], str] = lambda k: f"point {k + 1}"
+    ) -> str | None:
+        """A phrase on the points [points, axes] outside the domain; None if there are none.
+
+        Args:
+            where: index of a point → its place, for the phrase.
+        """
         missed = ~(self.contains(points) | np.isnan(points).any(-1))
         if not missed.any():
             return None
         first = int(np.flatnonzero(missed)[0])
         ends = ", ".join(f"{a.name} from {a.lower:g} to {a.upper:g}" for a in self.axes)
-        where = named_numbers(dict(zip(self.names, points[first], strict=True)))
+        at = named_numbers(dict(zip(self.names, points[first], strict=True)))
         lie = "points lie" if missed.sum() > 1 else "point lies"
         return (
-            f"{missed.sum()} {lie} outside the domain ({ends}), the first at {where} "
-            f"(point {first + 1})"
+            f"{missed.sum()} {lie} outside the domain ({ends}), the first at {at} ({where(first)})"
         )
 
     @property

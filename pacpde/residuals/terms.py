@@ -141,7 +141,7 @@ class LabelTerm(Term):
         weight: one for all fields, or one each, [fields].
     """
 
-    stacked = ("batch", "values")
+    stacked: ClassVar[tuple[str, ...]] = ("batch", "values")
 
     values: torch.Tensor
 
@@ -156,7 +156,7 @@ class LabelTerm(Term):
         values = fields.select(-3, 0)[..., : self.n_components]
         return self.weighted((values - self.values) / self.batch.scale)
 
-    def subset(self, points: slice) -> "LabelTerm":
+    def subset(self, points: slice) -> Self:
         return replace(super().subset(points), values=self.values[..., points, :])
 
     @property
@@ -166,6 +166,29 @@ class LabelTerm(Term):
     @property
     def batch_key(self) -> Hashable:
         return "labels", self.weight, self.batch.batch_key
+
+
+@dataclass(frozen=True)
+class WeightedLabelTerm(LabelTerm):
+    """w (u − y) / scale at labelled points: every value has a weight of its own.
+
+    Attributes:
+        factors: w, [..., points, fields]; 0 where a field has no value.
+    """
+
+    stacked = (*LabelTerm.stacked, "factors")
+
+    factors: torch.Tensor
+
+    def residual(self, fields: torch.Tensor) -> torch.Tensor:
+        return super().residual(fields) * self.factors
+
+    def subset(self, points: slice) -> Self:
+        return replace(super().subset(points), factors=self.factors[..., points, :])
+
+    @property
+    def batch_key(self) -> Hashable:
+        return "weighted labels", self.weight, self.batch.batch_key
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ FILES = {
     "commas": "t,x,u\n0.5,0.25,1e-3\n1,-2,3.5\n",
     "a byte order mark": "\ufefft,x,u\n0.5,0.25,1e-3\n1,-2,3.5\n",
     "semicolons": "t;x;u\r\n0.5;0.25;1e-3\r\n\r\n1;-2;3.5\r\n",
+    "decimal commas": "t;x;u\n0,5;0,25;1e-3\n1;-2;3,5\n",
+    "decimal commas and tabs": "t\tx\tu\n0,5\t,25\t1e-3\n1\t-2\t3,5\n",
+    "quoted decimal commas": 't,x,u\n"0,5","0,25",1e-3\n1,-2,"3,5"\n',
     "tabs": "t\tx\tu\n0.5\t0.25\t1e-3\n1\t-2\t3.5\n",
     "spaces": "  t   x u\n 0.5  0.25 1e-3\n1 -2   3.5\n",
     "a header of numpy": "# t,x,u\n0.5,0.25,1e-3\n1,-2,3.5\n",
@@ -36,6 +39,23 @@ def test_every_form_gives_the_same_columns(name: str, tmp_path: Path) -> None:
     assert found.take(["u", "t"]).tolist() == [[1e-3, 0.5], [3.5, 1.0]]
 
 
+def test_units_are_part_of_a_name(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("% t (s)  x[m] u [m / s]\n0.5 0.25 1e-3\n1 -2 3.5\n")
+    found = read_columns(tmp_path / "file")
+    assert found.names == ("t (s)", "x[m]", "u [m / s]") and found.values.tolist() == ROWS
+
+
+def test_gaps_are_nan_where_they_may_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("t,u,by\n\n1,NA,Ada\n2,,Bo\n3,nan,4\n5,6,7\n")
+    found = read_columns(tmp_path / "file", gaps=True)
+    assert np.array_equal(
+        found.values, [[1, *2 * [np.nan]], [2, *2 * [np.nan]], [3, np.nan, 4], [5, 6, 7]],
+        equal_nan=True,
+    )  # fmt: skip
+    assert found.lines.tolist() == [3, 4, 5, 6]
+    assert list(found.faults) == ["by"] and "line 3: by is 'Ada'" in found.faults["by"]
+
+
 def test_what_pandas_and_numpy_write(tmp_path: Path) -> None:
     table = pd.DataFrame(ROWS, columns=["t", "x", "u"])
     for options in ({}, {"index": False}, {"sep": ";"}):
@@ -46,7 +66,8 @@ def test_what_pandas_and_numpy_write(tmp_path: Path) -> None:
 
 
 REFUSED = {
-    "decimal commas": (b"t;x\n0,5;0,25\n", "line 2: t is '0,5', expected a number with a decimal"),
+    "two decimal marks": (b"t;x\n0,5;0,25\n1.5;2\n", r"commas \(line 2\) and .* points \(line 3\)"),
+    "groups of digits": (b"t;x\n1.234,5;1\n", "line 2: t is '1.234,5', expected a number"),
     "an underscore": (b"t,x\n0.1_5,1\n", "t is '0.1_5', expected a number"),
     "a gap": (b"t,x\n0.5,\n", "line 2: x is '', expected a number"),
     "a short row": (b"t,x\n# one\n0.5\n", "line 3: 1 values, expected 2"),

@@ -5,13 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
+from scipy.io import savemat
 
 from pacpde import fit, transfer, transfer_in_turn, transfer_many
 from pacpde.datasets import cache, grading_reference, load, transfer_references, write
 from pacpde.datasets.grading import References, choice_inputs
+from pacpde.datasets.tables import read_table
 from pacpde.errors import DataFileError, InvalidValueError, SolverError
 from pacpde.methods.pac import PAC
 from pacpde.physics import Axis, Evolution, coefficient, families
@@ -234,3 +237,26 @@ def test_a_table_of_the_user_grades(tmp_path: Path) -> None:
     np.savetxt(file, rows, delimiter=",", header="x,v,t", comments="")
     with pytest.raises(DataFileError, match="has the columns x, v, t, expected t, x, u"):
         grading_reference(problem, file)
+
+
+def test_files_of_others_grade(tmp_path: Path) -> None:
+    """Grids of numpy and MATLAB, in either order, as a table of text does."""
+    problem, T, X = Heat(alpha=0.3), np.linspace(0, 1, 11), np.linspace(0, 1, 13)
+    u = problem.exact(*np.meshgrid(T, X, indexing="ij"))[0]
+    np.savez(tmp_path / "theirs.npz", t=T, x=X[:, None], u=u)
+    savemat(tmp_path / "theirs.mat", {"t": T[:, None], "x": X[None], "u": u.T})
+    with h5py.File(tmp_path / "theirs.h5", "w") as file:
+        file["t"], file["x"], file["U [K]"] = T, X, u
+    for name in ("theirs.npz", "theirs.mat", "theirs.h5"):
+        reference = grading_reference(problem, tmp_path / name)
+        assert reference is not None and reference.known_error is None
+        assert np.array_equal(reference.values[0], u)
+    np.savez(tmp_path / "named.npz", time=T, x=X, usol=u.T)
+    reference = read_table(tmp_path / "named.npz", problem, {"t": "time", "u": "usol"})
+    assert np.array_equal(reference.values[0], u)
+    np.savez(tmp_path / "holes.npz", t=T, x=X, u=np.where(u > 0.99, np.nan, u))
+    with pytest.raises(DataFileError, match=r"has no number for u in row .*: a reference needs"):
+        grading_reference(problem, tmp_path / "holes.npz")
+    np.savez(tmp_path / "far.npz", t=2 * T, x=X, u=u)
+    with pytest.raises(DataFileError, match=r"points lie outside the domain .*: leave them out"):
+        grading_reference(problem, tmp_path / "far.npz")

@@ -338,7 +338,9 @@ def test_what_is_missing_is_named_and_may_be_weighed_down() -> None:
     holes[[3, 7], 1], noise[[3, 7], 1] = 20.0, 2e4
     found = identify_by_scipy(start, drawn.points, holes, unknown=["rho"], noise=noise)
     assert found.estimates["rho"][0] == pytest.approx(15.5, rel=1e-5)
-    with pytest.raises(InvalidValueError, match=r"of t in 20 .*: leave those measurements out"):
+    with pytest.raises(
+        InvalidValueError, match=r"20 of the 20 .* hold nan .*: leave those measurements out"
+    ):
         identify_by_scipy(start, np.nan * drawn.points, drawn.values)
 
 
