@@ -8,6 +8,7 @@ from pacpde.methods.result import TransferResult
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.fingerprint import family_difference
 from pacpde.physics.problem import Problem
+from pacpde.residuals.measurements import Measurements
 
 
 def warn_of_contradictions(problem: Problem) -> None:
@@ -53,7 +54,12 @@ def check_source(source: Surrogate) -> None:
 
 
 def check_transfer(
-    source: Surrogate, target: Problem, labels: int, noise: float, physics: bool
+    source: Surrogate,
+    target: Problem,
+    labels: int,
+    noise: float,
+    physics: bool,
+    data: Measurements | None = None,
 ) -> None:
     """Refuse what cannot be transferred, before anything runs."""
     check_source(source)
@@ -76,6 +82,7 @@ def check_transfer(
             "(--soft)."
         )
     check_labels(labels, noise)
+    labels = labels if data is None else len(data.points)
     if not physics and labels < 2:
         raise InvalidValueError(
             f"without physics there must be at least 2 labels, got {labels}: give more labels or "

@@ -1,12 +1,41 @@
 """Measurements, checked, and weighed by their noise."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pacpde.errors import InvalidValueError
 from pacpde.physics.problem import Problem
 from pacpde.residuals.measurements import Measurements, Noise
+
+
+def measurements_of(
+    data: Any, problem: Problem, *, labels: int = 0, noise: float = 0.0
+) -> Measurements | None:
+    """The measurements that a fit is given, in the form in which a task takes them; None if none.
+
+    Each different one counts once. Where the noise is not given, different values at the same
+    points tell it, if there are enough.
+
+    Args:
+        data: `Measurements`, or a file or a table of them, see `Measurements.of`.
+        labels, noise: of labels that are to be drawn from a reference, which nothing draws here.
+    """
+    if data is None:
+        return None
+    if labels or noise:
+        given = " and ".join(
+            name for name, value in (("labels", labels), ("noise", noise)) if value
+        )
+        raise InvalidValueError(
+            f"{given} given beside data: labels are drawn from the reference, with that noise. "
+            "Leave out what is not meant; the noise of data is that of "
+            "Measurements(points, values, noise)."
+        )
+    if not isinstance(data, Measurements):
+        data = Measurements.of(data, problem)
+    return data.checked(problem).without_copies().with_noise_of_repeats()
 
 
 @dataclass(frozen=True)

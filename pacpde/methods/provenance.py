@@ -33,8 +33,18 @@ Provenance = dict[str, Any]
 NOT_COMPARED = ("threads", "stacked", "references")
 
 
-def of_fit(problem: Problem, config: TrainingConfig, seed: int, runtime: Runtime) -> Provenance:
-    """Provenance of a call of `fit`."""
+def of_fit(
+    problem: Problem,
+    config: TrainingConfig,
+    seed: int,
+    runtime: Runtime,
+    data: Mapping[str, Any] | None = None,
+) -> Provenance:
+    """Provenance of a call of `fit`.
+
+    Args:
+        data: about its measurements, if it has any, see `Measurements.summary`.
+    """
     source = network_source(config)
     return _about(
         "fit",
@@ -42,6 +52,7 @@ def of_fit(problem: Problem, config: TrainingConfig, seed: int, runtime: Runtime
         problem=of_problem(problem),
         seed=seed,
         settings=config.as_json(),
+        **(data or {}),
         **({"network_source": source} if source else {}),
     )
 
@@ -62,7 +73,8 @@ def of_transfer(
     Args:
         source: the trained surrogate.
         references: of source and target; they grade the result and give the labels.
-        task: other arguments of the call: labels, noise, physics.
+        task: other arguments of the call: labels, noise, physics; of measurements that are given
+            what `Measurements.summary` says.
     """
     return _about(
         "transfer",

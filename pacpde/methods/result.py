@@ -21,8 +21,9 @@ class TransferResult:
         method: name of the method.
         source: the surrogate that the transfer started from.
         method_result: what the method returned.
-        labels: number of measurements of the target; of a table its rows.
-        noise: of the labels, relative to the fields' spread; None of a table.
+        labels: number of measured values of the target; of a table its rows.
+        noise: of labels drawn from the reference, relative to the fields' spread; of measurements
+            that are given, in scales of the fields, None where it is not known; None of a table.
         physics: whether the target's equation was used.
         target_error, zero_shot_error: relative L2 against the certified reference of the target,
             of all fields taken together; None without a reference.

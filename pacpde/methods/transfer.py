@@ -17,8 +17,14 @@ from pacpde.methods.arguments import (
     method_of,
 )
 from pacpde.methods.base import Method, MethodResult, TransferContext, train_from_scratch
-from pacpde.methods.checks import check_problem, check_transfer, warn_of_contradictions
+from pacpde.methods.checks import (
+    check_problem,
+    check_source,
+    check_transfer,
+    warn_of_contradictions,
+)
 from pacpde.methods.grading import error_of, error_on_thin_grid, errors_of
+from pacpde.methods.measurements import measurements_of
 from pacpde.methods.provenance import of_fit, of_transfer
 from pacpde.methods.result import MOMENTS, TransferResult
 from pacpde.networks.surrogate import Surrogate
@@ -42,6 +48,7 @@ from pacpde.training.resume import ResumeState
 def fit(
     problem: Problem,
     *,
+    data: Any = None,
     settings: Settings | None = None,
     seed: int = 0,
     runtime: Runtime | None = None,
@@ -59,6 +66,8 @@ def fit(
         >>> source(0.5, 0.3)
 
     Args:
+        data: measurements of the solution, fitted beside the equation: `Measurements(points,
+            values, noise)`, or a file or table that `Measurements.of` takes.
         settings: of the fit, see `pacpde.TrainingConfig`: a mapping such as {"steps": 20}, or a
             `TrainingConfig`. Other keywords are settings too, as in fit(problem, steps=20), or
             fit(problem, network=MLP(2, 1, width=30)) for a network of your own.
@@ -84,15 +93,17 @@ def fit(
         runtime=runtime, progress=progress, callbacks=callbacks, resume_state=resume_state,
         settings=settings,
     )  # fmt: skip
+    measured = measurements_of(data, problem)
     warn_of_contradictions(problem)
     warn_of_missing_conditions(problem, stacklevel=6)
     runtime = runtime or Runtime()
     config = config_of_fit(problem, settings, shorthand)
     graded = grading_reference(problem, reference, reference_tolerance)
-    task = PhysicsTask(problem, hard=config.hard, seed=check_seed(seed), runtime=runtime)
+    task = PhysicsTask(problem, measured, hard=config.hard, seed=check_seed(seed), runtime=runtime)
     config = config.with_built_network(task.ansatz(SamplingSpec()))
     called = _callbacks(problem, runtime, graded, resume_state, progress, callbacks)
-    provenance = of_fit(problem, config, seed, runtime)
+    about = None if measured is None else measured.summary(problem)
+    provenance = of_fit(problem, config, seed, runtime, about)
     surrogate, _ = yield from steps_of(train_from_scratch)(task, None, config, seed, called)
     return replace(surrogate, provenance=provenance)
 
@@ -108,6 +119,7 @@ def transfer(
     options: Mapping[str, Any] | None = None,
     settings: Settings | None = None,
     seed: int = 0,
+    data: Any = None,
     labels: int = 0,
     noise: float = 0.0,
     physics: bool = True,
@@ -131,7 +143,10 @@ def transfer(
             keywords are options too, as in transfer(source, target, sparsity=0.8).
         settings: of the fits, see `pacpde.TrainingConfig`: a mapping such as {"steps": 20}, or a
             `TrainingConfig`; the network is the source's.
-        labels, noise: measurements of the target, and their noise relative to the fields' spread.
+        data: measurements of the target: `Measurements(points, values, noise)`, or a file or table
+            that `Measurements.of` takes.
+        labels, noise: so many values drawn from the reference in place of `data`, and their noise
+            relative to the fields' spread.
         physics: use the target's equation; otherwise labels alone.
         reference: grades the result and nothing more; labels are drawn from it. "auto" (the best
             that can be certified, if any), None, "exact" (the exact solution that the family
@@ -149,7 +164,10 @@ def transfer(
         settings=settings, options=options, physics=physics,
     )  # fmt: skip
     method = method_of(method, options, shorthand)
-    check_transfer(source, target, labels, noise, physics)
+    check_source(source)
+    check_problem(target, "target")
+    given = measured = measurements_of(data, target, labels=labels, noise=noise)
+    check_transfer(source, target, labels, noise, physics, given)
     warn_of_contradictions(target)
     method.check(source.network, physics)
     runtime = runtime or source.runtime
@@ -157,7 +175,6 @@ def transfer(
     config = config_after(source, target, settings, method=method)
     graded = transfer_references(source.problem, target, reference, reference_tolerance)
     check_label_source(labels, graded.target, reference)
-    measured = None
     if labels and graded.target is not None:
         drawn = draw_labels(graded.target, labels, seed=seed, noise=noise)
         measured = Measurements(drawn.points, drawn.values)
@@ -170,10 +187,12 @@ def transfer(
         seed,
         _callbacks(target, runtime, graded.target, resume_state, progress, callbacks),
     )
+    about: dict[str, Any] = {"labels": labels, "noise": noise}
+    if given is not None:
+        about = given.summary(target)
     provenance = of_transfer(
-        source, target, method, config, seed, runtime,
-        labels=labels, noise=noise, physics=physics, references=graded,
-    )  # fmt: skip
+        source, target, method, config, seed, runtime, **about, physics=physics, references=graded
+    )
     result = yield from steps_of(run_method)(method, source, task, context)
     solver = replace(result.surrogate, provenance=provenance)
     errors = errors_of(solver, graded.target)
@@ -182,8 +201,8 @@ def transfer(
         source,
         replace(result, surrogate=solver),
         seed,
-        labels,
-        noise,
+        about["labels"],
+        about["noise"],
         physics,
         error_of(source.with_problem(target), graded.target),
         None if errors is None else errors.total,

@@ -21,7 +21,9 @@ Noise = float | Sequence[float] | np.ndarray
 
 HELD_OUT_SHARE = 0.2  # of the measurements, where a fit has no equation
 MIN_REPEATS = 4  # degrees of freedom, a field, from which repeated points tell the noise
-PHYSICS_NOISE = 1.0
+# root mean square residual, in units, to which a fit takes its equation for known beside values of
+# known noise: each term is divided by its own
+PHYSICS_NOISE = 1e-3
 REFUSE, DROP = "refuse", "drop"  # what becomes of points outside the domain
 
 
@@ -166,6 +168,14 @@ class Measurements:
         """Short hash of the bytes: equal measurements in the same order have equal hashes."""
         noise = b"" if self.noise is None else self.noise.tobytes()
         return short_hash(self.points.tobytes() + self.values.tobytes() + noise)
+
+    def summary(self, problem: Problem) -> dict[str, Any]:
+        """What a record says of them: number of values, noise in scales of the fields, a hash."""
+        return {
+            "labels": self.n_values,
+            "noise": self.weights(problem.scales)[1],
+            "data": self.hash,
+        }
 
     def subset(self, rows: np.ndarray) -> "Measurements":
         """Some of them, by a mask or by indices."""

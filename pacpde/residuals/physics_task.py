@@ -116,8 +116,8 @@ class PhysicsTask(Task):
             labels = self.labels if self.physics else self._split[0]
             here = self._in_window(labels.points, sampling)
             if here.any():
-                labels = Measurements(labels.points[here], labels.values[here])
-                terms.append(labels.term(ansatz, self.runtime))
+                labels = labels if here.all() else labels.subset(here)
+                terms.append(labels.term(ansatz, self.runtime, physics=self.physics))
         return terms
 
     def held_out(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> float:
