@@ -7,6 +7,7 @@ import typer
 
 from pacpde.cli import inputs, options
 from pacpde.cli import output as printing
+from pacpde.cli.data import DataOptions, labelled
 from pacpde.cli.output import SIDE_BY_SIDE, progress_display
 from pacpde.cli.verdicts import exit_for
 from pacpde.runtime import Runtime
@@ -36,6 +37,7 @@ def compare(
     methods: Annotated[
         str, typer.Option(metavar="A,B,...", help="Methods, separated by commas.")
     ] = "pac,warm_start,scratch",
+    measured: DataOptions,
     chosen: options.TransferOptions,
     fit: options.FitOptions,
     grading: options.GradingOptions,
@@ -71,13 +73,13 @@ def compare(
         *ends,
         chosen.methods(inputs.method_names(methods)),
         inputs.seeds(seed, seeds),
-        labels=chosen.labels,
-        noise=chosen.noise,
         physics=chosen.physics,
         settings=fit.settings,
         runtime=Runtime(device, dtype),
         together=together,
-        **vars(grading),
+        reference=measured.reference(grading.reference, ends[1]),
+        reference_tolerance=grading.reference_tolerance,
+        **labelled(measured, chosen, ends[1], grading),
     )
     overwrite = result.overwrite
     store = plan.store(output, overwrite=overwrite)

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from pacpde.cli import inputs, options, outputs
+from pacpde.cli.data import DataOptions
 from pacpde.cli.output import Number, progress_display, table
 from pacpde.cli.streams import print_note
-from pacpde.errors import SolverError
+from pacpde.errors import InvalidValueError, SolverError
 from pacpde.methods import IdentificationResult
 from pacpde.runtime import Runtime, check_seed
 
@@ -19,13 +20,10 @@ def identify(
     *,
     source: Annotated[Path, typer.Argument(help="Folder of a trained surrogate.")],
     measured: Annotated[
-        Path,
-        typer.Argument(
-            help="CSV with a header that names the axes and fields, in any order; or an HDF5 file "
-            "of `pacpde solve --labels`."
-        ),
-    ],
+        Path | None, typer.Argument(help="The file of --data, which may stand here.")
+    ] = None,
     output: options.Folder,
+    read: DataOptions,
     unknown: Annotated[
         list[str] | None,
         typer.Option(
@@ -63,12 +61,20 @@ def identify(
     from pacpde.methods.identification import identify_by_scipy
     from pacpde.methods.provenance import of_identification
     from pacpde.networks import checkpoint
-    from pacpde.residuals.measurements import Measurements
     from pacpde.studies import output_folder
 
     trained = checkpoint.load(source)
     trained = trained.to(Runtime(device, trained.runtime.dtype))
-    data = Measurements.of(measured, trained.problem)
+    if (measured is None) == (read.data is None):
+        raise InvalidValueError(
+            "the measurements are given twice, or not at all: name one file, as in "
+            "`pacpde identify runs/source measured.csv -o runs/found`."
+        )
+    read = replace(read, data=measured or read.data)
+    measured = read.data
+    assert measured is not None
+    data = read.measurements(trained.problem)
+    assert data is not None
     at, values = data.points, data.values
     check_seed(seed)
     inputs.output_folder(output, source, measured)

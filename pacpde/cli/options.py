@@ -104,7 +104,15 @@ Until = Annotated[
 ]
 Noise = Annotated[
     float,
-    typer.Option(parser=number, help="Noise of the labels, in standard deviations of each field."),
+    typer.Option(
+        parser=number,
+        help="Noise of --labels, in standard deviations of each field; with --data, standard "
+        "deviation of its values, in their units.",
+    ),
+]
+DataNoise = Annotated[
+    float | None,
+    typer.Option(parser=number, help="Standard deviation of the values of --data, in their units."),
 ]
 Trust = Annotated[
     bool,
@@ -235,14 +243,16 @@ class TransferOptions:
     labels: Annotated[
         int,
         typer.Option(
-            help="Also fit so many labels: values of the target's reference at random points."
+            help="Also fit so many labels: values of the target's reference at random points, in "
+            "place of --data."
         ),
     ] = 0
     noise: Noise = 0.0
     physics: Annotated[
         bool,
         typer.Option(
-            "--physics/--no-physics", help="Fit the target's equation, or --labels alone."
+            "--physics/--no-physics",
+            help="Fit the target's equation, or --labels or --data alone.",
         ),
     ] = True
     option: Annotated[
@@ -270,8 +280,8 @@ class GradingOptions:
             "--reference",
             metavar="auto|none|exact|FILE",
             help="What grades the result, and nothing more: auto, the best solution that can be "
-            "certified; none; exact, the family's exact solution; or a file, of `pacpde solve` or "
-            "a CSV table on a grid.",
+            "certified; none; exact, the family's exact solution; or a file, of `pacpde solve`, or "
+            "values on a grid in CSV, .npz, .mat or HDF5, see --columns.",
         ),
     ] = "auto"
     reference_tolerance: Annotated[

@@ -1,6 +1,7 @@
 """`pacpde train`: sources."""
 
 from pacpde.cli import inputs, options, outputs, tables
+from pacpde.cli.data import DataOptions
 from pacpde.cli.output import progress_display
 from pacpde.cli.streams import print_note
 from pacpde.cli.verdicts import exit_for
@@ -17,6 +18,8 @@ def train(
     output: options.Folder,
     coefficients: options.Coefficients = None,
     fit: options.FitOptions,
+    measured: DataOptions,
+    noise: options.DataNoise = None,
     grading: options.GradingOptions,
     until: options.Until = None,
     seed: options.Seed = 0,
@@ -34,10 +37,11 @@ def train(
     problem = inputs.problem(family, coefficients or [], until)
     inputs.output_folder(output)
     grading.check()
-    choice = grading.reference, grading.reference_tolerance
+    choice = measured.reference(grading.reference, problem), grading.reference_tolerance
     job = Training(
-        problem, check_seed(seed), Runtime(device, dtype), fit.settings, choice_inputs(*choice)
-    )
+        problem, check_seed(seed), Runtime(device, dtype), fit.settings, choice_inputs(*choice),
+        data=measured.measurements(problem, noise, measured.reference_file(grading.reference)),
+    )  # fmt: skip
     fit.check(unused_in_fits(job.config))
 
     def compute() -> output_folder.Fit:

@@ -7,6 +7,7 @@ import typer
 
 from pacpde.cli import inputs, options, outputs
 from pacpde.cli import output as printing
+from pacpde.cli.data import DataOptions, labelled
 from pacpde.cli.output import progress_display
 from pacpde.cli.streams import print_note
 from pacpde.cli.verdicts import exit_for
@@ -26,6 +27,7 @@ def transfer(
     output: options.Folder,
     coefficients: options.Changes = None,
     method: Annotated[str, typer.Option(help="How to transfer, see `pacpde methods`.")] = "pac",
+    measured: DataOptions,
     chosen: options.TransferOptions,
     fit: options.RefitOptions,
     grading: options.GradingOptions,
@@ -77,14 +79,17 @@ def transfer(
     runtime = Runtime(device, dtype or trained.runtime.dtype)
     fit.check(way.unused_settings)
     training = Training.of_surrogate(trained.to(runtime), check_seed(seed), fit.settings)
+    reference = measured.reference(grading.reference, target)
     job = Cell(
-        training, target, way, {}, chosen.labels, chosen.noise, chosen.physics, **vars(grading)
-    )
+        training, target, way, {}, physics=chosen.physics, reference=reference,
+        reference_tolerance=grading.reference_tolerance, **labelled(measured, chosen, target,
+                                                                   grading),
+    )  # fmt: skip
     inputs.output_folder(output, source)
 
     def compute() -> output_folder.Fit:
         references = transfer_references(
-            training.problem, target, grading.reference, grading.reference_tolerance, print_note
+            training.problem, target, reference, grading.reference_tolerance, print_note
         )
         check_label_source(chosen.labels, references.target, grading.reference)
         state = output_folder.resume_state(output, job.key)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pacpde.datasets.cache import reference_for
 from pacpde.datasets.load import is_dataset, load
-from pacpde.datasets.tables import SUFFIXES, read_table
+from pacpde.datasets.tables import read_table
 from pacpde.errors import DataFileError, InvalidValueError, SolverError
 from pacpde.physics import Problem
 from pacpde.physics.fingerprint import same_problem
@@ -90,7 +90,7 @@ def grading_reference(
 
 def _of_file(file: str | Path, problem: Problem, log: Log) -> Reference:
     """The reference in a file: an HDF5 one, or a table."""
-    if Path(file).suffix.lower() not in SUFFIXES and is_dataset(Path(file)):
+    if is_dataset(Path(file)):
         return load(file, problem).reference
     log(f"nothing is known of the error of {file}: errors below it are not seen.")
     return read_table(file, problem)

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from pacpde.datasets.schema import SCHEMA, Dataset, Labels, check_sealed
-from pacpde.datasets.tables import GridSolution
+from pacpde.datasets.tables import SUFFIXES, GridSolution
 from pacpde.errors import DataFileError, InvalidValueError, UnknownNameError
 from pacpde.physics import Problem, families
 from pacpde.physics.fingerprint import check_unchanged, family_difference, same_problem
@@ -76,10 +76,12 @@ def labels_of(path: str | Path, problem: Problem) -> Labels | None:
 
 
 def is_dataset(file: Path) -> bool:
-    """Whether a file is to be read by `load`: all that is no foreign HDF5 file.
+    """Whether a file is to be read by `load`: all but tables and foreign HDF5 files.
 
     A broken one, or one that is not there, is refused by `load` in its words.
     """
+    if file.suffix.lower() in SUFFIXES:
+        return False
     try:
         with open_regular(file) as opened, h5py.File(opened, "r") as content:
             return "schema" in content.attrs

@@ -20,7 +20,7 @@ from pacpde.methods.coefficient_errors import (
     standard_errors,
 )
 from pacpde.methods.coefficient_search import CoefficientSearch
-from pacpde.methods.measurements import Noise, WeightedMeasurements
+from pacpde.methods.measurements import Noise, WeightedMeasurements, given_values
 from pacpde.methods.misfit import MisfitTest
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
@@ -88,10 +88,11 @@ class IdentificationResult:
 @gradients()
 def identify(
     source: Surrogate,
-    points: np.ndarray,
-    values: np.ndarray,
+    points: np.ndarray | None = None,
+    values: np.ndarray | None = None,
     /,
     *,
+    data: Any = None,
     unknown: Sequence[str] | None = None,
     noise: Noise | None = None,
     settings: Settings | None = None,
@@ -108,6 +109,8 @@ def identify(
     Args:
         points: where it was measured, [labels, axes].
         values: [labels, fields], or [labels] for one field.
+        data: both, in place of points, values and noise: `Measurements(points, values, noise)`, or
+            a file or table that `Measurements.of` takes.
         unknown: names of the coefficients; all by default.
         noise: standard deviation of the values, in their units: a number, one a field, or one a
             value. Without it, it is one number in scales of the fields, estimated from what the
@@ -128,6 +131,7 @@ def identify(
     check_source(source)
     check_arguments(progress=progress, settings=settings)
     problem = source.problem
+    points, values, noise = given_values(problem, points, values, noise, data)
     measured, unknowns = _checked(problem, points, values, unknown, noise)
     config = config_after(source, problem, settings, shorthand)
     began = time.perf_counter()
@@ -159,10 +163,11 @@ def identify(
 @gradients()
 def identify_by_scipy(
     problem: Problem,
-    points: np.ndarray,
-    values: np.ndarray,
+    points: np.ndarray | None = None,
+    values: np.ndarray | None = None,
     /,
     *,
+    data: Any = None,
     unknown: Sequence[str] | None = None,
     noise: Noise | None = None,
     tolerance: float = REFERENCE,
@@ -173,6 +178,7 @@ def identify_by_scipy(
         SolverError: no reference of `problem` certifies to `tolerance`.
     """
     check_problem(problem, "problem")
+    points, values, noise = given_values(problem, points, values, noise, data)
     return identify_by_solver(
         _Solved(tolerance), problem, points, values, unknown=unknown, noise=noise
     )

@@ -38,6 +38,26 @@ def measurements_of(
     return data.checked(problem).without_copies().with_noise_of_repeats()
 
 
+def given_values(
+    problem: Problem, points: Any, values: Any, noise: Noise | None, data: Any
+) -> tuple[np.ndarray, np.ndarray, Noise | None]:
+    """(points, values, noise): those that are given one by one, or those of `data`."""
+    if data is None:
+        if points is None or values is None:
+            raise InvalidValueError(
+                "there are no measurements: give points and values, or "
+                "data=Measurements(points, values)."
+            )
+        return points, values, noise
+    if not (points is None and values is None):
+        raise InvalidValueError("points and values are given beside data: give one of them.")
+    if not isinstance(data, Measurements):
+        data = Measurements.of(data, problem, noise=noise)
+    elif noise is not None and data.noise is not None:
+        raise InvalidValueError("noise is given beside that of data: give it once.")
+    return data.points, data.values, noise if data.noise is None else data.noise
+
+
 @dataclass(frozen=True)
 class WeightedMeasurements:
     """Measured points and values, each different one once.

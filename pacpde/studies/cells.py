@@ -26,6 +26,7 @@ from pacpde.methods import (
 )
 from pacpde.methods.arguments import method_of
 from pacpde.methods.checks import check_problem, check_transfer
+from pacpde.methods.measurements import measurements_of
 from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
@@ -51,6 +52,7 @@ class Training:
         grading: which reference was asked for, see `choice_inputs`; empty for a source of cells.
         together: it runs in one batch with other fits, so that its last digits differ.
         trained: the surrogate of a source that is there already, in place of a fit.
+        data: measurements that are fitted too, as of `fit`.
     """
 
     problem: Problem
@@ -60,10 +62,12 @@ class Training:
     grading: Mapping[str, Any] = field(default_factory=dict)
     together: bool = False
     trained: Surrogate | None = None
+    data: Any = None
 
     def __post_init__(self) -> None:
         check_problem(self.problem, "source")
         check_seed(self.seed)
+        object.__setattr__(self, "data", measurements_of(self.data, self.problem))
         if self.config.network is not None and self.trained is None:  # named by what it is
             config = self.config.with_built_network(PhysicsAnsatz(self.problem))
             object.__setattr__(self, "settings", {**self.settings, "network": config.network})
@@ -93,7 +97,8 @@ class Training:
 
     def provenance(self) -> dict[str, Any]:
         """The provenance of the fit's surrogate."""
-        about = provenance.of_fit(self.problem, self.config, self.seed, self.runtime)
+        data = self.data and self.data.summary(self.problem)
+        about = provenance.of_fit(self.problem, self.config, self.seed, self.runtime, data)
         return {**about, "grading": dict(self.grading)}
 
     def inputs(self) -> dict[str, Any]:
@@ -134,7 +139,7 @@ class Training:
     ) -> Steps[Surrogate]:
         """The surrogate of the source."""
         return steps_of(fit)(
-            self.problem, seed=self.seed, runtime=self.runtime, progress=progress,
+            self.problem, data=self.data, seed=self.seed, runtime=self.runtime, progress=progress,
             resume_state=resume_state, settings=self.config,
         )  # fmt: skip
 
@@ -151,6 +156,7 @@ class Cell:
         method: an object, or a name.
         options: of a method that is named.
         reference, reference_tolerance: what grades it, as of `transfer`.
+        data: measurements of the target, as of `transfer`.
     """
 
     training: Training
@@ -162,13 +168,17 @@ class Cell:
     physics: bool = True
     reference: Reference | str | Path | None = AUTO
     reference_tolerance: float | None = None
+    data: Any = None
 
     def __post_init__(self) -> None:
+        check_problem(self.target, "target")
+        data = measurements_of(self.data, self.target, labels=self.labels, noise=self.noise)
+        object.__setattr__(self, "data", data)
         check_choice(self.reference, self.reference_tolerance, of_source=self.source != self.target)
         choice_inputs(self.reference, self.reference_tolerance)
         source = self.training.surrogate
         self.transfer_method.check(source.network, self.physics)
-        check_transfer(source, self.target, self.labels, self.noise, self.physics)
+        check_transfer(source, self.target, self.labels, self.noise, self.physics, data)
 
     @cached_property
     def transfer_method(self) -> Method:
@@ -178,6 +188,12 @@ class Cell:
     @property
     def method_name(self) -> str:
         return self.transfer_method.name
+
+    @property
+    def labelled(self) -> dict[str, Any]:
+        """Number of labels and their noise; of `data` what `Measurements.summary` says."""
+        drawn = {"labels": self.labels, "noise": self.noise}
+        return drawn if self.data is None else self.data.summary(self.target)
 
     @property
     def source(self) -> Problem:
@@ -197,8 +213,7 @@ class Cell:
         about = provenance.of_transfer(
             source, self.target, self.transfer_method,
             TrainingConfig.after(source, self.target, **self.training.settings),
-            self.seed, source.runtime,
-            labels=self.labels, noise=self.noise, physics=self.physics,
+            self.seed, source.runtime, **self.labelled, physics=self.physics,
         )  # fmt: skip
         return {**about, "grading": choice_inputs(self.reference, self.reference_tolerance)}
 
@@ -213,8 +228,7 @@ class Cell:
             "until": self.target.until,
             "method": self.method_name,
             "options": self.transfer_method.options,
-            "labels": self.labels,
-            "noise": self.noise,
+            **self.labelled,
             "physics": self.physics,
             **choice_inputs(self.reference, self.reference_tolerance),
             "fit": TrainingConfig.of(self.target, **self.training.settings).as_json(),
@@ -251,7 +265,7 @@ class Cell:
         """
         return steps_of(transfer)(
             source, self.target, method=self.transfer_method, seed=self.seed,
-            labels=self.labels, noise=self.noise, physics=self.physics,
+            data=self.data, labels=self.labels, noise=self.noise, physics=self.physics,
             runtime=self.training.runtime, progress=progress, resume_state=resume_state,
             settings=TrainingConfig.after(source, self.target, **self.training.settings),
             reference=references,

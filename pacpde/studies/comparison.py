@@ -94,6 +94,7 @@ class Plan:
         together: sources side by side, then all cells, each as alone on one thread; the cells'
             seconds are their shares of the time.
         reference, reference_tolerance: what grades the transfers, as of `transfer`.
+        data: measurements of the target, as of `transfer`.
     """
 
     source: Problem
@@ -109,6 +110,7 @@ class Plan:
     together: bool = False
     reference: Reference | str | Path | None = AUTO
     reference_tolerance: float | None = None
+    data: Any = None
 
     def __post_init__(self) -> None:
         check_flag("together", self.together)
@@ -137,7 +139,7 @@ class Plan:
         first = [
             Cell(
                 training, self.target, method, self.options.get(str(method), {}), self.labels,
-                self.noise, self.physics, self.reference, self.reference_tolerance,
+                self.noise, self.physics, self.reference, self.reference_tolerance, self.data,
             )
             for method in self.methods
         ]  # fmt: skip

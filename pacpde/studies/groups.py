@@ -35,7 +35,7 @@ class Group:
     target: Mapping[str, float]
     until: float | None
     labels: int
-    noise: float
+    noise: float | None
     physics: bool
     rows: dict[str, dict[int, Row]]
 
@@ -110,9 +110,10 @@ def variant_names(groups: Iterable[Group]) -> list[str]:
     return list(dict.fromkeys(name for group in groups for name in group.rows))
 
 
-def data_text(labels: int, noise: float, physics: bool) -> list[str]:
+def data_text(labels: int, noise: float | None, physics: bool) -> list[str]:
     """What a transfer learns from beside the equation, in words."""
-    texts = {f"{labels} labels": labels, f"{noise:.0%} noise": noise, "no physics": not physics}
+    size = noise or 0.0  # None where it is not known
+    texts = {f"{labels} labels": labels, f"{size:.0%} noise": size, "no physics": not physics}
     return [text for text, given in texts.items() if given]
 
 

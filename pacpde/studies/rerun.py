@@ -143,6 +143,11 @@ def _check(about: Any) -> None:
             "the record does not say how its source was made, whose folder an older pacpde wrote: "
             "train the source anew, and transfer it again."
         )
+    if isinstance(about, Mapping) and "data" in about:
+        raise DataFileError(
+            "the record is of a fit to measurements, which it does not hold: give the command that "
+            "made it again, with the same data."
+        )
     call = about.get("call") if isinstance(about, Mapping) else None
     if call not in NEEDED:
         raise InvalidValueError(
