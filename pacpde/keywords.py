@@ -25,11 +25,17 @@ def checked_call(function: Callable[P, T]) -> Callable[P, T]:
         pacpde.errors.UnknownNameError: unknown argument of area 'hight': did you mean height?
     """
     signature = inspect.signature(function)
+    parameters = signature.parameters.values()
+    # another keyword of the same name is one of **others, where there are any; `bind` refuses it
+    free = any(each.kind == inspect.Parameter.VAR_KEYWORD for each in parameters)
+    by_place = {
+        each.name for each in parameters if free and each.kind == inspect.Parameter.POSITIONAL_ONLY
+    }
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            signature.bind(*args, **kwargs)
+            signature.bind(*args, **{n: kwargs[n] for n in kwargs if n not in by_place})
         except TypeError as error:
             raise _fault(function.__name__, signature, len(args), kwargs) from error
         return function(*args, **kwargs)

@@ -45,8 +45,8 @@ def given_values(
     if data is None:
         if points is None or values is None:
             raise InvalidValueError(
-                "there are no measurements: give points and values, or "
-                "data=Measurements(points, values)."
+                "identify was called without all of its arguments: write identify(source, points, "
+                "values), or identify(source, data=Measurements(points, values))."
             )
         return points, values, noise
     if not (points is None and values is None):

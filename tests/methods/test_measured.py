@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pacpde import InvalidValueError, Measurements, Surrogate, fit, transfer
+from pacpde import InvalidValueError, Measurements, Surrogate, compare, fit, identify, transfer
 from pacpde.physics import Axis, Dirichlet, Problem, coefficient
 from pacpde.problems import Heat, LotkaVolterra
 
@@ -139,3 +139,33 @@ def test_what_is_no_data_is_refused_before_anything_runs(name: str, source: Surr
     others, words = REFUSED[name]
     with pytest.raises(InvalidValueError, match=words):
         moved(source, **{"data": Measurements(AT, VALUES), **others})
+
+
+def test_identify_takes_the_same_data(source: Surrogate) -> None:
+    data, short = Measurements(AT, VALUES, NOISE), {"points": 60, "steps": 5}
+    one, two = (
+        identify(source, data=data, **short),
+        identify(source, AT, VALUES, noise=NOISE, **short),
+    )
+    assert one.estimates == two.estimates and one.noise == two.noise
+    table = {"t": AT[:, 0], "x": AT[:, 1], "u": VALUES}
+    assert identify(source, data=table, noise=NOISE, **short).estimates == two.estimates
+    for words, arguments in {
+        r"or identify\(source, data=Measurements": {},
+        "noise is given beside that of data": {"data": data, "noise": 0.1},
+    }.items():
+        with pytest.raises(InvalidValueError, match=words):
+            identify(source, **arguments)
+    with pytest.raises(InvalidValueError, match="points and values are given beside data"):
+        identify(source, AT, VALUES, data=data)
+
+
+def test_compare_takes_the_same_data() -> None:
+    result = compare(
+        Heat(alpha=0.4), TARGET, ["warm_start"], data=Measurements(AT, VALUES), physics=False,
+        settings=SMALL, reference=None,
+    )  # fmt: skip
+    (record,) = result.records
+    assert (record["labels"], record["noise"], record["physics"]) == (25, None, False)
+    known = moved(result.sources[0], Measurements(AT, VALUES), physics=False)
+    assert known.surrogate.weights.equal(result.surrogates()["warm_start"].weights)
