@@ -46,6 +46,10 @@ class AugmentedTask(Task):
         return self.task.solves_equation
 
     @property
+    def odd(self) -> bool:
+        return self.task.odd
+
+    @property
     def physics_task(self) -> PhysicsTask:
         return self.task.physics_task
 

@@ -68,6 +68,10 @@ class PhysicsTask(Task):
         return self.physics
 
     @property
+    def odd(self) -> bool:
+        return self.like is not None and self.like.odd
+
+    @property
     def physics_task(self) -> "PhysicsTask":
         return self
 

@@ -62,6 +62,11 @@ class Task(ABC):
         return False
 
     @property
+    def odd(self) -> bool:
+        """Whether the ansatz of the weights that a fit goes on from is odd."""
+        return False
+
+    @property
     def physics_task(self) -> "PhysicsTask":
         """The task of the equation.
 

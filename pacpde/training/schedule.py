@@ -108,7 +108,7 @@ class StandardSchedule:
         front. A problem of several time windows is solved on the first ones first.
         """
         if not task.solves_equation:
-            return self.warm_start(task)
+            return self._without_equation()
         windows = self._windows(task)
         if windows > 1:
             half = self._share(0.5)
@@ -127,7 +127,7 @@ class StandardSchedule:
     def warm_start(self, task: Task) -> tuple[Phase, ...]:
         """More points from phase to phase; labels alone are all used at once."""
         if not task.solves_equation:
-            return (Phase(self.steps, 2, SamplingSpec(), patience=5),)
+            return self._without_equation(task.odd)
         odd = bool(task.problem.odd)
         early = [
             Phase(max(1, self.steps // 2), refresh, SamplingSpec(self._share(share), odd=odd))
@@ -145,6 +145,9 @@ class StandardSchedule:
         """Ten steps, the points drawn twice."""
         sampling = SamplingSpec(self._share(share), odd=bool(task.problem.odd))
         return Phase(10, 5, sampling, target_residual)
+
+    def _without_equation(self, odd: bool = False) -> tuple[Phase, ...]:
+        return (Phase(self.steps, 2, SamplingSpec(odd=odd), patience=5),)
 
     def _windows(self, task: Task) -> int:
         """Number of time windows of a cold start; more for a longer time span."""

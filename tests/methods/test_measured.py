@@ -10,7 +10,7 @@ import pytest
 
 from pacpde import InvalidValueError, Measurements, Surrogate, compare, fit, identify, transfer
 from pacpde.physics import Axis, Dirichlet, Problem, coefficient
-from pacpde.problems import Heat, LotkaVolterra
+from pacpde.problems import Burgers, Heat, LotkaVolterra
 
 SMALL = {"width": 10, "depth": 2, "points": 150, "steps": 25}
 SETTINGS = {"points": 150, "steps": 25}
@@ -88,6 +88,22 @@ def test_noise_says_how_much_values_count_beside_the_equation(source: Surrogate)
     # far below the noise, of which 25 values leave 2e-3
     assert max(without, known, exact) < 1e-4 < unknown < 5e-3
     assert "data" not in moved(source, None).record()["provenance"]
+
+
+@pytest.mark.parametrize("method", ["warm_start", "l2sp", "delta"])
+def test_values_alone_leave_an_odd_source_what_it_is(method: str) -> None:
+    """Its own values have nothing to move."""
+    odd = fit(Burgers(nu=0.1), settings=SMALL)
+    assert odd.ansatz.odd
+    at = RNG.uniform((0, -1), (1, 1), (40, 2))
+    result = transfer(
+        odd, odd.problem, method=method, data=Measurements(at, odd(*at.T)), physics=False,
+        settings=SETTINGS, reference=None,
+    )  # fmt: skip
+    assert result.surrogate.ansatz.odd
+    assert (
+        np.abs(result.surrogate(*at.T) - odd(*at.T)).max() < 1e-6
+    )  # the penalty of l2sp moves it a little
 
 
 @pytest.mark.filterwarnings("ignore::pacpde.MissingConditionWarning")
