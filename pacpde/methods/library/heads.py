@@ -38,7 +38,7 @@ class HeadTerm:
     @classmethod
     def of(cls, term: Term, functions: torch.Tensor) -> "HeadTerm":
         """From jets of φ at all images of its points, [channels, images·points, functions]."""
-        return cls(term, term.batch.multiplied(functions))
+        return cls(term, term.batch.multiplied(functions).contiguous())
 
     @property
     def batch(self) -> Batch:
