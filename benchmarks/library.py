@@ -1,8 +1,10 @@
 """Libraries: errors, estimates and seconds at random coefficients, beside scipy at equal error.
 
-For each family a library is built over a range to `--tolerance`, then `--targets` random
-coefficients are solved in one batch. Errors are those of the worst field, at random points, by the
-exact solution, or by references for the first `--references` targets where the family gives none.
+For each family a library is built over a range, up to the largest of `--counts` sources or until
+`--tolerance` is met. At each of these numbers `--targets` random coefficients are solved in one
+batch. Errors are those of the worst field, at random points, by the exact solution, or by
+references for the first `--references` targets where the family gives none. A library pays after
+so many targets as the family's own solver takes its building time for, to the same error.
 
 For Burgers scipy's set-ups on half of the domain (Chebyshev nodes with BDF, Radau or LSODA) are
 tried at several numbers of nodes and tolerances. The quickest one whose errors are at most the
@@ -41,6 +43,7 @@ from pacpde.physics import Problem, families
 from pacpde.physics.numbers import relative_l2
 from pacpde.problems.burgers import cole_hopf
 from pacpde.reference import field_errors, solve
+from pacpde.reference.certificate import LOOSEST
 
 # family → coefficient → its range
 RANGES: dict[str, dict[str, tuple[float, float]]] = {
@@ -59,63 +62,101 @@ POINTS = 4096  # at which a solution is graded
 BAND = 0.5, 10.0  # of estimated over true error
 NODES, RTOLS = (24, 32, 48, 64, 96, 128), (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 INTEGRATORS = ("BDF", "Radau", "LSODA")
+FINEST = 1e-10  # error that a family's own solver is asked for at least
+OF_ODES = 100  # targets at most of an ODE, whose errors are estimated one by one
 TUNED = 5  # coefficients at which scipy's set-ups are tried
 
 
 def runs(options: Namespace, record: Record) -> Iterator[Run]:
-    """A row a family; rows that the record holds already are not made again."""
+    """Rows of each family; families that the record holds already are not made again."""
     record["runs"] = list(earlier_record(options.output).get("runs", []))
     known = {row["family"] for row in record["runs"]}
     for name in options.families or RANGES:
         if name not in known:
-            yield row_of(name, options)
+            yield from rows_of(name, options)
 
 
-def row_of(name: str, options: Namespace) -> Run:
-    """One family."""
+def rows_of(name: str, options: Namespace) -> Iterator[Run]:
+    """One family, at several numbers of sources of one build."""
     problem, ranges = families.get(name)(), RANGES[name]
-    cpu, clock = time.process_time(), time.perf_counter()
+    spent = time.process_time()
+    rows: list[Run] = []
+
+    def measure(library: Library) -> None:
+        """A row, unless there is one; its seconds are not of the build."""
+        nonlocal spent
+        count = len(library.sources)
+        if any(row["sources"] == count for row in rows):
+            return
+        clock = time.process_time()
+        whole = Library(library.sources, tolerance=options.judged, ranges=ranges)
+        rows.append(
+            {"family": name, "build_cpu_seconds": clock - spent, **measured(whole, options)}
+        )
+        print(rows[-1], flush=True)
+        spent += time.process_time() - clock
+
     library = Library.build(
-        problem, ranges, tolerance=options.tolerance, most=options.most, log=print
-    )
-    built = time.process_time() - cpu, time.perf_counter() - clock
-    targets = library.box.random(options.targets, 1)
+        problem, ranges, tolerance=options.tolerance, most=max(options.counts),
+        log=lambda sentence: print(name, sentence, flush=True),
+        callback=lambda library: len(library.sources) in options.counts and measure(library),
+    )  # fmt: skip
+    measure(library)
+    yield from rows
+
+
+def measured(library: Library, options: Namespace) -> Run:
+    """Errors, estimates and seconds of a library at random targets."""
+    name, ranges = library.box.problem.name, library.box.ranges
+    few = options.targets if library.box.problem.domain.space else min(options.targets, OF_ODES)
+    targets = library.box.random(few, 1)
+    clock = time.process_time()
     library.solve_many(targets[:2])  # what is computed once
+    ready = time.process_time() - clock
     cpu = time.process_time()
     many = library.solve_many(targets)
     cpu = time.process_time() - cpu
     errors = errors_of(many, options.references)
-    graded = len(errors)
-    ratios = many.error_estimates[:graded] / errors
+    ratios = many.error_estimates[: len(errors)] / errors
+    converged = [o == "converged" for o in many.outcomes]
     row = {
-        "family": name,
         "ranges": {key: list(pair) for key, pair in ranges.items()},
-        "tolerance": options.tolerance,
+        "tolerance": library.tolerance,
         "sources": len(library.sources),
         "functions": library.backbone.functions,
-        "build_cpu_seconds": built[0],
-        "build_seconds": built[1],
+        "ready_cpu_seconds": ready,
         "bytes": stored_bytes(library),
         "targets": len(targets),
-        "graded": graded,
+        "graded": len(errors),
         "errors": quantiles(errors),
         "estimates_over_errors": quantiles(ratios),
         "in_band": float(((ratios >= BAND[0]) & (ratios <= BAND[1])).mean()),
-        "below_tolerance": float((errors <= options.tolerance).mean()),
-        "converged": float(np.mean([outcome == "converged" for outcome in many.outcomes])),
-        "worst_converged": float(
-            max(
-                (e for e, o in zip(errors, many.outcomes, strict=False) if o == "converged"),
-                default=0.0,
-            )
-        ),
+        "below_tolerance": float((errors <= library.tolerance).mean()),
+        "converged": float(np.mean(converged)),
+        "worst_converged": float(np.max(errors[converged[: len(errors)]], initial=0.0)),
         "seconds_a_target": many.seconds / len(targets),
         "cpu_seconds_a_target": cpu / len(targets),
         "load": load_average(),
     }
+    tolerance = max(row["errors"]["median"], FINEST)
+    row["reference"] = reference_seconds(targets, tolerance)
     if name == "burgers":
         row["scipy"] = quickest_scipy(targets, row["errors"]["median"])
     return row
+
+
+def reference_seconds(targets: Sequence[Problem], tolerance: float) -> dict[str, Any]:
+    """CPU seconds of the family's own solver, to the library's median error."""
+    seconds = []
+    for problem in targets[:TUNED]:
+        clock = time.process_time()
+        reference = solve(problem, tolerance=tolerance, loosest=LOOSEST)
+        seconds.append(time.process_time() - clock)
+    return {
+        "solver": reference.solver,
+        "tolerance": tolerance,
+        "cpu_seconds_a_target": float(np.mean(seconds)),
+    }
 
 
 def errors_of(many: Any, references: int) -> np.ndarray:
@@ -222,15 +263,16 @@ def faults(record: Record) -> list[str]:
 
 
 def table(record: Record) -> str:
-    """A line a family."""
+    """A line a family and number of sources."""
     head = [
         "family", "over", "sources", "functions", "build CPU s", "error: median", "largest",
-        "≤ tolerance", "estimate/error: 2.5 %, median, 97.5 %", "in band", "CPU ms a target",
+        "≤ 1e-4", "estimate/error: 2.5 %, median, 97.5 %", "in band", "CPU ms a target",
+        "its own solver to the median error, CPU ms", "pays after",
     ]  # fmt: skip
     lines = []
     for row in record["runs"]:
         ranges = ", ".join(f"{n} {a:g}–{b:g}" for n, (a, b) in row["ranges"].items())
-        ratios = row["estimates_over_errors"]
+        ratios, solver = row["estimates_over_errors"], row["reference"]["cpu_seconds_a_target"]
         lines.append(
             [
                 row["family"], ranges, str(row["sources"]), str(row["functions"]),
@@ -238,27 +280,38 @@ def table(record: Record) -> str:
                 number(row["errors"]["largest"]), f"{row['below_tolerance']:.1%}",
                 ", ".join(f"{ratios[name]:.1f}" for name in ("2.5%", "median", "97.5%")),
                 f"{row['in_band']:.1%}", f"{1e3 * row['cpu_seconds_a_target']:.1f}",
+                f"{1e3 * solver:.0f}", break_even(row, solver),
             ]
         )  # fmt: skip
     text = markdown(head, lines)
     for row in record["runs"]:
         best = row.get("scipy")
         if best:
-            times = best["seconds_a_target"] / row["seconds_a_target"]
+            own, theirs = row["seconds_a_target"], best["seconds_a_target"]
             text += (
-                f"\n{row['family']}: scipy's quickest set-up to {row['errors']['median']:.1e} is "
-                f"{best['integrator']} with {best['nodes']} nodes and rtol {best['rtol']:g}, "
-                f"{1e3 * best['seconds_a_target']:.0f} ms a target; the library takes "
-                f"{1e3 * row['seconds_a_target']:.1f} ms, {times:.0f} times less.\n"
+                f"\n{row['family']} with {row['sources']} sources: scipy's quickest set-up to "
+                f"{row['errors']['median']:.1e} is {best['integrator']} with {best['nodes']} nodes "
+                f"and rtol {best['rtol']:g}, {1e3 * theirs:.1f} ms a target; the library takes "
+                f"{1e3 * own:.2f} ms, {theirs / own:.0f} times less, and pays after "
+                f"{break_even(row, theirs)}.\n"
             )
     return without_faults(text, faults(record))
+
+
+def break_even(row: Run, solver: float) -> str:
+    """Number of targets after which the library has cost less than a solver of each."""
+    gained = solver - row["cpu_seconds_a_target"]
+    if gained <= 0:
+        return "never"
+    return f"{(row['build_cpu_seconds'] + row['ready_cpu_seconds']) / gained:,.0f} targets"
 
 
 def main() -> None:
     parser = Benchmark(__doc__, "library")
     parser.add_argument("--families", nargs="+", choices=list(RANGES), metavar="NAME")
-    parser.add_argument("--tolerance", type=float, default=1e-4)
-    parser.add_argument("--most", type=int, default=12, help="sources")
+    parser.add_argument("--tolerance", type=float, default=1e-7, help="at which a build ends")
+    parser.add_argument("--judged", type=float, default=1e-4, help="tolerance of what is solved")
+    parser.add_argument("--counts", type=int, nargs="+", default=[4, 8, 12], help="of sources")
     parser.add_argument("--targets", type=int, default=1000)
     parser.add_argument("--references", type=int, default=60)
     parser.carry_out("libraries at random coefficients", runs, table, key="runs")
