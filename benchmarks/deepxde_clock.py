@@ -50,12 +50,17 @@ def adam_then_lbfgs(model: Any, clock: Clock, adam: int, lbfgs: int) -> tuple[fl
     after_adam = clock.curve[-1]
     if clock.spent > clock.limit:
         return after_adam
+    lbfgs_alone(model, clock, lbfgs)
+    return after_adam
+
+
+def lbfgs_alone(model: Any, clock: Clock, lbfgs: int) -> None:
+    """L-BFGS from the weights that the model has."""
     # The options it leaves at 1000 iterations a call decide only how often it can be graded.
     dde.optimizers.set_LBFGS_options(maxiter=lbfgs)
     dde.optimizers.config.LBFGS_options |= {"iter_per_step": CHUNK, "fun_per_step": 2 * CHUNK}
     model.compile("L-BFGS", verbose=0)
     model.train(callbacks=[clock], verbose=0)
-    return after_adam
 
 
 def predicted(model: Any) -> Callable[..., Any]:
