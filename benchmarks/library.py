@@ -38,6 +38,7 @@ from common import (
 from scipy.integrate import solve_ivp
 from scipy.interpolate import BarycentricInterpolator
 
+import pacpde
 from pacpde import Library
 from pacpde.physics import Problem, families
 from pacpde.physics.numbers import relative_l2
@@ -142,7 +143,44 @@ def measured(library: Library, options: Namespace) -> Run:
     row["reference"] = reference_seconds(targets, tolerance)
     if name == "burgers":
         row["scipy"] = quickest_scipy(targets, row["errors"]["median"])
+        row["kept"] = additions(library, targets)
     return row
+
+
+def additions(library: Library, targets: Sequence[Problem]) -> dict[str, Any]:
+    """What is kept of many targets: bits before and after, and bytes beside checkpoints."""
+    points = targets[0].domain.sample(POINTS, np.random.default_rng(1)).T
+    before = [np.asarray(source(*points)) for source in library.sources]
+    first = np.asarray(library.add(targets[0])(*points))
+    empty = stored_bytes(library)
+    clock = time.process_time()
+    for problem in targets[1:]:
+        library.add(problem)
+    seconds = time.process_time() - clock
+    last = np.asarray(library.recall(targets[-1])(*points))
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "library"
+        library.save(folder)
+        clock = time.process_time()
+        again = Library.load(folder)
+        loading = time.process_time() - clock
+        pacpde.save(library.nearest(targets[0]), Path(place) / "one")
+        sizes = [sum(f.stat().st_size for f in (Path(place) / part).iterdir())
+                 for part in ("library", "one")]  # fmt: skip
+    same = [
+        np.array_equal(before[k], again.recall(source.problem)(*points))
+        for k, source in enumerate(library.sources)
+    ]
+    same += [
+        np.array_equal(values, again.recall(problem)(*points))
+        for problem, values in ((targets[0], first), (targets[-1], last))
+    ]
+    return {
+        "additions": len(library.kept), "same_bits": all(same), "bytes": sizes[0],
+        "bytes_of_one_target": (sizes[0] - empty) / (len(targets) - 1),
+        "bytes_of_a_checkpoint": sizes[1], "cpu_seconds_to_load": loading,
+        "cpu_seconds_an_addition": seconds / (len(targets) - 1),
+    }  # fmt: skip
 
 
 def reference_seconds(targets: Sequence[Problem], tolerance: float) -> dict[str, Any]:
@@ -259,6 +297,10 @@ def faults(record: Record) -> list[str]:
         f"{row['family']}: converged with an error of {row['worst_converged']:.1e}"
         for row in record["runs"]
         if row["worst_converged"] > 2 * row["tolerance"]
+    ] + [
+        f"{row['family']}: a solver that was kept has other bits"
+        for row in record["runs"]
+        if not row.get("kept", {"same_bits": True})["same_bits"]
     ]
 
 
@@ -294,6 +336,15 @@ def table(record: Record) -> str:
                 f"and rtol {best['rtol']:g}, {1e3 * theirs:.1f} ms a target; the library takes "
                 f"{1e3 * own:.2f} ms, {theirs / own:.0f} times less, and pays after "
                 f"{break_even(row, theirs)}.\n"
+            )
+        kept = row.get("kept")
+        if kept:
+            text += (
+                f"\nAfter {kept['additions']:,} additions its folder has {kept['bytes'] / 1e6:.1f} MB "
+                f"and loads in {kept['cpu_seconds_to_load']:.1f} s; as many surrogate folders have "
+                f"{kept['additions'] * kept['bytes_of_a_checkpoint'] / 1e6:.0f} MB. Sources, the "
+                "first addition and the last one are recalled from it "
+                f"{'to the last bit' if kept['same_bits'] else 'WITH OTHER BITS'}.\n"
             )
     return without_faults(text, faults(record))
 
