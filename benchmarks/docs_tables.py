@@ -18,6 +18,7 @@ import cost
 import deepxde_transfer
 import families
 import identification
+import library
 import methods_table
 import optimisers
 import over_seeds
@@ -34,10 +35,12 @@ from pacpde.physics import families as pacpde_families
 from pacpde.reference.exact import gives_exact
 
 README, EVIDENCE = ROOT / "README.md", ROOT / "docs" / "evidence"
-FITS, TRANSFERS, METHODS, IDENTIFICATION, REFERENCES, FAMILIES = (
+FITS, TRANSFERS, METHODS, IDENTIFICATION, REFERENCES, FAMILIES, LIBRARY = (
     EVIDENCE / f"{name}.md"
-    for name in ("fits", "transfers", "methods", "identification", "references", "families")
-)
+    for name in (
+        "fits", "transfers", "methods", "identification", "references", "families", "library"
+    )
+)  # fmt: skip
 
 
 def seeds_tables() -> str:
@@ -67,6 +70,7 @@ TABLES: tuple[tuple[Path, str, str, Callable[[Record], str]], ...] = (
     (FITS, "random problems", "random_problems", random_problems.table),
     (FITS, "from nothing", "from_nothing", families.fits_table),
     (FAMILIES, "families", "families", families.table),
+    (LIBRARY, "library", "library", library.table),
     (FITS, "optimisers", "optimisers", optimisers.table),
     (FITS, "phases", "phases", phases.table),
     (TRANSFERS, "transfers", "transfers", transfers.table),
