@@ -35,11 +35,13 @@ from common import (
     number,
     without_faults,
 )
+from limited import Tell, messages_of
 from scipy.integrate import solve_ivp
 from scipy.interpolate import BarycentricInterpolator
 
 import pacpde
 from pacpde import Library, identify_by_scipy
+from pacpde.errors import PacpdeError
 from pacpde.physics import Problem, families
 from pacpde.physics.numbers import relative_l2
 from pacpde.problems.burgers import cole_hopf
@@ -59,6 +61,7 @@ RANGES: dict[str, dict[str, tuple[float, float]]] = {
     "poisson": {"a": (0.5, 2.0)},
     "lotka_volterra": {"alpha": (0.8, 1.4), "beta": (0.3, 0.5)},
 }
+AROUND = 1.3  # times the default, or the default over it, where a range ends
 POINTS = 4096  # at which a solution is graded
 BAND = 0.5, 10.0  # of estimated over true error
 NODES, RTOLS = (24, 32, 48, 64, 96, 128), (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
@@ -70,40 +73,63 @@ TUNED = 5  # coefficients at which scipy's set-ups are tried
 
 def runs(options: Namespace, record: Record) -> Iterator[Run]:
     """Rows of each family; families that the record holds already are not made again."""
+    record["limit"] = options.limit
     record["runs"] = list(earlier_record(options.output).get("runs", []))
     known = {row["family"] for row in record["runs"]}
-    for name in options.families or RANGES:
+    for name in options.families or [*RANGES, *(n for n in families.names() if n not in RANGES)]:
         if name not in known:
             yield from rows_of(name, options)
 
 
+def range_of(problem: Problem) -> dict[str, tuple[float, float]]:
+    """The range of a family: of those not named, the first coefficient around its default."""
+    name, about = next(iter(problem.declared().items()))
+    ends = sorted((about.default / AROUND, about.default * AROUND))
+    around = (
+        float(f"{max(ends[0], about.lower):.2g}"),
+        float(f"{min(ends[1], about.upper):.2g}"),
+    )
+    return RANGES.get(problem.name, {name: around})
+
+
 def rows_of(name: str, options: Namespace) -> Iterator[Run]:
-    """One family, at several numbers of sources of one build."""
-    problem, ranges = families.get(name)(), RANGES[name]
+    """One family, in a process of its own; a row says why there are no more of it."""
+    messages, ended = messages_of(work, name, options, limit=options.limit)
+    yield from messages
+    if ended:
+        yield {"family": name, "ended": ended}
+
+
+def work(name: str, options: Namespace, tell: Tell) -> None:
+    """Tells a row at several numbers of sources of one build."""
+    problem = families.get(name)()
+    ranges = range_of(problem)
     spent = time.process_time()
-    rows: list[Run] = []
+    measured_at: set[int] = set()
 
     def measure(library: Library) -> None:
         """A row, unless there is one; its seconds are not of the build."""
         nonlocal spent
         count = len(library.sources)
-        if any(row["sources"] == count for row in rows):
+        if count in measured_at:
             return
+        measured_at.add(count)
         clock = time.process_time()
         whole = Library(library.sources, tolerance=options.judged, ranges=ranges)
-        rows.append(
-            {"family": name, "build_cpu_seconds": clock - spent, **measured(whole, options)}
-        )
-        print(rows[-1], flush=True)
+        build = {"family": name, "build_cpu_seconds": clock - spent}
+        tell({**build, **measured(whole, options)})
         spent += time.process_time() - clock
 
-    library = Library.build(
-        problem, ranges, tolerance=options.tolerance, most=max(options.counts),
-        log=lambda sentence: print(name, sentence, flush=True),
-        callback=lambda library: len(library.sources) in options.counts and measure(library),
-    )  # fmt: skip
+    try:
+        library = Library.build(
+            problem, ranges, tolerance=options.tolerance, most=max(options.counts),
+            log=lambda sentence: print(name, sentence, flush=True),
+            callback=lambda library: len(library.sources) in options.counts and measure(library),
+        )  # fmt: skip
+    except PacpdeError as refusal:
+        tell({"family": name, "sentence": str(refusal)})
+        return
     measure(library)
-    yield from rows
 
 
 def measured(library: Library, options: Namespace) -> Run:
@@ -314,13 +340,18 @@ def faults(record: Record) -> list[str]:
     """What calls itself right and is not."""
     return [
         f"{row['family']}: converged with an error of {row['worst_converged']:.1e}"
-        for row in record["runs"]
+        for row in made(record)
         if row["worst_converged"] > 2 * row["tolerance"]
     ] + [
         f"{row['family']}: a solver that was kept has other bits"
-        for row in record["runs"]
+        for row in made(record)
         if not row.get("kept", {"same_bits": True})["same_bits"]
     ]
+
+
+def made(record: Record) -> list[Run]:
+    """The rows of libraries that there are."""
+    return [row for row in record["runs"] if "errors" in row]
 
 
 def table(record: Record) -> str:
@@ -331,7 +362,7 @@ def table(record: Record) -> str:
         "its own solver to the median error, CPU ms", "pays after",
     ]  # fmt: skip
     lines = []
-    for row in record["runs"]:
+    for row in made(record):
         ranges = ", ".join(f"{n} {a:g}–{b:g}" for n, (a, b) in row["ranges"].items())
         ratios, solver = row["estimates_over_errors"], row["reference"]["cpu_seconds_a_target"]
         lines.append(
@@ -346,6 +377,11 @@ def table(record: Record) -> str:
         )  # fmt: skip
     text = markdown(head, lines)
     for row in record["runs"]:
+        if "errors" not in row:
+            why = row.get("sentence") or f"no library after {record['limit']:g} CPU seconds"
+            text += f"\n- {row['family']}: {why}"
+    text += "\n"
+    for row in made(record):
         best = row.get("scipy")
         if best:
             own, theirs = row["seconds_a_target"], best["seconds_a_target"]
@@ -387,11 +423,12 @@ def break_even(row: Run, solver: float) -> str:
 
 def main() -> None:
     parser = Benchmark(__doc__, "library")
-    parser.add_argument("--families", nargs="+", choices=list(RANGES), metavar="NAME")
+    parser.add_argument("--families", nargs="+", choices=families.names(), metavar="NAME")
     parser.add_argument("--tolerance", type=float, default=1e-7, help="at which a build ends")
     parser.add_argument("--judged", type=float, default=1e-4, help="tolerance of what is solved")
     parser.add_argument("--counts", type=int, nargs="+", default=[4, 8, 12], help="of sources")
     parser.add_argument("--targets", type=int, default=1000)
+    parser.add_argument("--limit", type=float, default=900.0, help="CPU seconds between two rows")
     parser.add_argument("--references", type=int, default=60)
     parser.carry_out("libraries at random coefficients", runs, table, key="runs")
 

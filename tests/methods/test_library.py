@@ -270,3 +270,11 @@ def test_functions_of_a_backbone_stay_where_it_is_extended(of_heat: list[Surroga
     assert (own.at(points) - of_heat[2].at(points)).abs().max() < 1e-9
     functions = batch.multiplied(after)[0].flatten(0, 1)
     assert torch.linalg.matrix_rank(functions) == min(functions.shape)
+
+
+def test_a_tolerance_that_no_source_meets_ends_a_build() -> None:
+    with pytest.warns(TransferWarning, match="3 sources reach an estimated error of"):
+        library = Library.build(
+            Heat, {"alpha": (0.2, 0.8)}, tolerance=1e-13, candidates=3, settings=TINY
+        )
+    assert sorted(source.problem.alpha for source in library.sources) == [0.2, 0.4, 0.8]

@@ -48,8 +48,8 @@ def built(
     """A library whose estimated error is below a tolerance at every candidate; see `Library.build`.
 
     The first source is in the middle. Then all candidates are solved, and the one of the largest
-    residual becomes a source, by warm start from the nearest one, until no estimated error is above
-    the tolerance.
+    residual that has not been chosen becomes a source, by warm start from the nearest one, until no
+    estimated error is above the tolerance.
     """
     box = CoefficientRange(problem, ranges)
     tried = box.candidates(candidates)
@@ -64,28 +64,32 @@ def built(
             )
         sources = [source]
     library = kind(sources, tolerance=tolerance, ranges=ranges)
+    there = [source.problem for source in sources[1:]]
+    chosen = np.array([one in there for one in tried])  # once each: again it would be no better
     while True:
         library.anchor(tried, measured=False)
-        shares = library.anchors.shares
-        number = int(np.nanargmax(np.where(np.isfinite(shares), shares, np.inf)))
+        worst = np.nan_to_num(library.anchors.shares, nan=np.inf)
+        number = int(worst.argmax())
         estimate = _estimate(library, number, tried[number])
         if estimate <= tolerance:
             library.anchor(tried)
-            estimates = library.estimates()
-            number = int(np.nanargmax(estimates))
-            estimate = float(estimates[number])
+            worst = np.nan_to_num(library.estimates())
+            number = int(worst.argmax())
+            estimate = float(worst[number])
         count = len(library.sources)
         log(f"{count} sources: estimated errors up to {estimate:.1e}, at {tried[number]}")
         callback(library)
-        if estimate <= tolerance or count >= most:
+        if estimate <= tolerance or count >= most or chosen.all():
             break
-        source = _next_source(library, tried[number], config, seed, progress, log)
+        following = int(np.where(chosen, -np.inf, worst).argmax())
+        chosen[following] = True
+        source = _next_source(library, tried[following], config, seed, progress, log)
         library.sources = [one for one in library.sources if one.problem != source.problem]
         library.add_source(source)
     if not estimate <= tolerance:
         library.anchor(tried)
         warnings.warn(
-            f"{most} sources reach an estimated error of {estimate:.1e} at {tried[number]}, and "
+            f"{count} sources reach an estimated error of {estimate:.1e} at {tried[number]}, and "
             f"{tolerance:g} is wanted: allow more sources, or wider networks.",
             TransferWarning,
             stacklevel=5,
