@@ -70,6 +70,7 @@ TABLES: tuple[tuple[Path, str, str, Callable[[Record], str]], ...] = (
     (FITS, "random problems", "random_problems", random_problems.table),
     (FITS, "from nothing", "from_nothing", families.fits_table),
     (FAMILIES, "families", "families", families.table),
+    (FAMILIES, "recipes", "families_without_recipes", families.recipes_table),
     (LIBRARY, "library", "library", library.table),
     (FITS, "optimisers", "optimisers", optimisers.table),
     (FITS, "phases", "phases", phases.table),

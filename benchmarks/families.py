@@ -34,6 +34,7 @@ from common import (
     load_average,
     markdown,
     number,
+    read_record,
     without_faults,
 )
 from limited import Tell, messages_of
@@ -299,6 +300,24 @@ def table(record: Record) -> str:
     for what in shown:
         head += [SHOWN[what], "s"]
     return markdown(head, lines) + _summary(record, names)
+
+
+def recipes_table(without: Record) -> str:
+    """Families with and without the recipe that they bring: errors and CPU seconds, medians."""
+    lines = []
+    for name in sorted({row["family"] for row in without["rows"]}):
+        for what, record in (("with", read_record("families")), ("without", without)):
+            rows = [row for row in record["rows"] if row["family"] == name and "seed" in row]
+            cells = []
+            for method in SHOWN:
+                ends = [end for row in rows for end in row["ends"] if end["what"] == method]
+                seconds = statistics.median(end["cpu_seconds"] for end in ends)
+                cells += [_cells(ends, set())[0], f"{seconds:.0f}"]
+            lines.append([name, what, *cells])
+    head = ["family", "recipe"]
+    for shown in SHOWN.values():
+        head += [shown, "CPU s"]
+    return markdown(head, lines)
 
 
 def fits_table(record: Record) -> str:
