@@ -20,21 +20,22 @@ holds are not made again.
 """
 
 import math
-import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from math import pi
+from pathlib import Path
 from statistics import median
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from common import Benchmark, Record, Run, earlier_record, load_average, markdown
+from common import ROOT, Benchmark, Record, Run, earlier_record, load_average, markdown
 from library import INTEGRATORS, NODES, RTOLS, scipy_error
 from times import Curve, never_is_longest, on_target, seconds_to
 
 from pacpde import Library, fit, transfer
+from pacpde.methods.library.storage import FOLDER
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.domain import mesh
 from pacpde.physics.numbers import relative_l2
@@ -55,6 +56,10 @@ RANGE, TOLERANCE, MOST = {"nu": (0.003, 0.03)}, 1e-6, 12  # of the library
 def main() -> None:
     parser = Benchmark(__doc__, "published_targets", quick={"points": 50, "steps": 1})
     parser.add_argument("--methods", nargs="+", choices=[*METHODS, "deepxde"], default=METHODS)
+    parser.add_argument(
+        "--library", type=Path, default=ROOT / "runs" / "published_targets",
+        help="folder of the library; one that is there is taken, with its sources",
+    )  # fmt: skip
     parser.add_argument("--limit", type=float, default=900, help="seconds of a fit of DeepXDE")
     parser.set_defaults(threads=1)
     parser.carry_out("TL-PINNs' ten viscosities of Burgers", runs, table, published=PUBLISHED)
@@ -79,29 +84,31 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
 
 def our_runs(methods: Sequence[str], options: Namespace, record: Record) -> Iterator[Run]:
     """Warm start, PAC and a library, from the same sources."""
-    sources = [fit(Burgers(nu=nu), settings=options.source_settings) for nu in SOURCES]
-    record["sources"] = [{"nu": s.problem.nu, "seconds": s.seconds} for s in sources]
-    with tempfile.TemporaryDirectory() as folder:
-        if any(name.startswith("library") for name in methods):
-            record["library"] = build(sources, folder)
-        for method in methods:
-            more = {"library": folder} if method.startswith("library") else {}
-            settings = {} if method == "library_head" else options.settings
-            for nu in TARGETS:
-                source = min(sources, key=lambda source: abs(math.log(source.problem.nu / nu)))
-                result = transfer(
-                    source, Burgers(nu=nu), method=method, seed=0, settings=settings, **more
-                )
-                yield {
-                    **row(method, nu, on_target(result)),
-                    "source": source.problem.nu,
-                    "calibrate": result.record()["seconds"]["calibrate"],
-                    "allocate": result.record()["seconds"]["allocate"],
-                    "error": exact_error(result.surrogate),
-                    "estimate": result.surrogate.error_estimate,
-                    "recalled": result.source_error.get("recalled"),
-                    "outcome": result.outcome,
-                }
+    folder = str(options.library)
+    if "library" in record and FOLDER.state(options.library):
+        sources = Library.load(folder).sources[: len(SOURCES)]
+    else:
+        sources = [fit(Burgers(nu=nu), settings=options.source_settings) for nu in SOURCES]
+        record["sources"] = [{"nu": s.problem.nu, "seconds": s.seconds} for s in sources]
+        record["library"] = build(sources, folder)
+    for method in methods:
+        more = {"library": folder} if method.startswith("library") else {}
+        settings = {} if method == "library_head" else options.settings
+        for nu in TARGETS:
+            source = min(sources, key=lambda source: abs(math.log(source.problem.nu / nu)))
+            result = transfer(
+                source, Burgers(nu=nu), method=method, seed=0, settings=settings, **more
+            )
+            yield {
+                **row(method, nu, on_target(result)),
+                "source": source.problem.nu,
+                "calibrate": result.record()["seconds"]["calibrate"],
+                "allocate": result.record()["seconds"]["allocate"],
+                "error": exact_error(result.surrogate),
+                "estimate": result.surrogate.error_estimate,
+                "recalled": result.source_error.get("recalled"),
+                "outcome": result.outcome,
+            }
 
 
 def row(method: str, nu: float, curve: Curve) -> Run:

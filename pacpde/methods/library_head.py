@@ -3,10 +3,13 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from pathlib import Path
 
 from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Method, MethodResult, TransferContext, told_once
 from pacpde.methods.library import Library
+from pacpde.methods.library.storage import FOLDER
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
 from pacpde.residuals.task import Task
@@ -51,9 +54,9 @@ class LibraryHead(Method):
 
 
 def library_of(folder: str, source: Surrogate, target: Problem) -> Library:
-    """The library in a folder; without one, that of a source alone."""
+    """The library in a folder, ready to solve; without one, that of a source alone."""
     if folder:
-        return Library.load(folder)
+        return _loaded(folder, FOLDER.state(Path(folder)))
     ranges = {}
     for name in source.problem.declared():
         ends = sorted((getattr(source.problem, name), getattr(target, name)))
@@ -65,6 +68,14 @@ def library_of(folder: str, source: Surrogate, target: Problem) -> Library:
             'library="runs/library".'
         )
     return Library([source], ranges=ranges)
+
+
+@lru_cache(maxsize=2)
+def _loaded(folder: str, state: tuple[tuple[int, int, int], ...]) -> Library:
+    """The library in a folder, kept for further targets as long as its files stay the same."""
+    library = Library.load(folder)
+    library.solve(library.sources[0].problem)  # computes what all targets share
+    return library
 
 
 def head_of(library: Library, target: Problem, context: TransferContext) -> Surrogate:

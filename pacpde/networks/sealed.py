@@ -111,14 +111,14 @@ class SealedFolder:
         They are read again where the folder was replaced meanwhile.
         """
         for attempt in range(ATTEMPTS):
-            before = self._state(place)
+            before = self.state(place)
             try:
                 about, stored = self.content(place)
                 self._check_sealed(place, about, stored)
                 return about, stored
             except DataFileError:
                 last = attempt == ATTEMPTS - 1
-                if last or (self._state(place) == before and not being_replaced(place)):
+                if last or (self.state(place) == before and not being_replaced(place)):
                     raise
             time.sleep(PAUSE)
         raise AssertionError("unreachable")
@@ -148,14 +148,14 @@ class SealedFolder:
     def damaged(self, place: Path, why: str) -> DataFileError:
         return DataFileError(f"{self.what} {str(place)!r} is damaged: {why}; {self.anew}.")
 
-    def _state(self, place: Path) -> list[tuple[int, int, int]]:
-        """Changes with every content of a folder."""
+    def state(self, place: Path) -> tuple[tuple[int, int, int], ...]:
+        """Changes with every content of a folder; empty where there is none."""
         state = []
         for file in (place, place / self.about, place / self.tensors):
             with suppress(OSError):
                 stat = file.stat()
                 state.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
-        return state
+        return tuple(state)
 
     def _check_sealed(self, place: Path, about: dict[str, Any], stored: bytes) -> None:
         if about.get("schema") != self.schema:
