@@ -64,9 +64,11 @@ def built(
             )
         sources = [source]
     library = kind(sources, tolerance=tolerance, ranges=ranges)
+    callback(library)  # which may store it: candidates of some families take minutes
     there = [source.problem for source in sources[1:]]
     chosen = np.array([one in there for one in tried])  # once each: again it would be no better
     while True:
+        log(f"solving {len(tried)} candidates on {len(library.sources)} sources")
         library.anchor(tried, measured=False)
         worst = np.nan_to_num(library.anchors.shares, nan=np.inf)
         number = int(worst.argmax())
