@@ -23,6 +23,7 @@ from pacpde.runtime import gradients
 
 POINTS = 1024
 STEP = 1e-5  # of a central difference: its error is about STEP², its rounding 1e-16/STEP
+ROUNDING = 1e-14  # of a row's values: what they are known to, some terms cancelling
 ALIKE = 1e-4  # relative difference of derivatives by torch and by differences: far above both
 ONE_SIDE = 1.0  # is added to a field to see whether its value is read
 
@@ -39,6 +40,7 @@ def dependence(problem: Problem) -> Iterator[Finding]:
     yield from tried.undetermined_constants()
     yield from tried.missing_conditions()
     yield from tried.cut_from_torch()
+    yield from tried.not_finite()
     yield from tried.coefficients()
 
 
@@ -211,13 +213,32 @@ class _Tried:
         for number, row in enumerate(self.problem.rows(d.fields, d)):
             wanted = (ahead[number] - behind[number]) / (2 * STEP)
             got = _along(row, leaves, moves)
-            gap = float(np.nanmedian(np.abs(got - wanted)))
-            if gap > ALIKE * float(np.nanmedian(np.abs(wanted))):
+            gap, slope, size = (
+                float(np.nanmedian(np.abs(values)))
+                for values in (got - wanted, wanted, ahead[number])
+            )
+            if gap > ALIKE * slope + ROUNDING / STEP * size:
                 yield Finding(
                     "equation",
                     f"Torch cannot differentiate all of row {number + 1} of {self.place}: write it "
                     "with plain arithmetic and the functions of pacpde.physics.elementary, without "
                     "float(), .item(), .detach() or numpy.",
+                    Verdict.WRONG,
+                )
+
+    def not_finite(self) -> Iterator[Finding]:
+        """A start and conditions that are nan or inf at the problem's own coefficients.
+
+        Rows are not looked at: fields are random, and a root may be right for those that are meant.
+        """
+        for what, values in self._values_of(self.problem).items():
+            share = 1 - float(np.isfinite(values).mean())
+            if share and not what.startswith("row"):
+                yield Finding(
+                    "equation",
+                    f"{sentence_case(what)} is not finite at {share:.0%} of random points: look "
+                    "for the root or the logarithm of a negative number, and for what is divided "
+                    "by 0.",
                     Verdict.WRONG,
                 )
 
@@ -244,7 +265,10 @@ class _Tried:
             said = f"{where} there is no problem: {what}{str(error).rstrip('.')}."
             yield Finding("coefficients", said, Verdict.WRONG)
             return
+        own = self._values_of(self.problem)
         for what, values in parts.items():
+            if not np.isfinite(own[what]).all():
+                continue  # whatever the coefficient is
             if not np.isfinite(values).all():
                 yield Finding(
                     "coefficients",
@@ -266,7 +290,10 @@ class _Tried:
 
     def _values(self, name: str, value: float) -> dict[str, np.ndarray]:
         """What each function of the problem gives with another coefficient."""
-        problem = self.problem.with_coefficients(**{name: value})
+        return self._values_of(self.problem.with_coefficients(**{name: value}))
+
+    def _values_of(self, problem: Problem) -> dict[str, np.ndarray]:
+        """What each function of a problem gives."""
         rows = rows_at(problem, self.jet, self.at)
         parts = {f"row {number}": row for number, row in enumerate(rows, start=1)}
         parts |= start_at(problem, self.at)

@@ -27,8 +27,8 @@ def description(problem: "Problem") -> Iterator[Finding]:
     for contradiction in problem.contradictions:
         yield Finding(
             "contradiction",
-            f"Start and conditions contradict each other: {contradiction}. Those that do "
-            "are met by residuals then, not exactly.",
+            f"Start and conditions contradict each other: {contradiction}. Conditions of which "
+            "another asks for something else are met by residuals then, not exactly.",
             Verdict.DOUBTFUL,
             {"field": contradiction.field, "jump": contradiction.jump},
         )

@@ -90,6 +90,37 @@ def test_what_is_wrong_in_the_equation_is_said(rows: Any, words: list[str]) -> N
     assert all(word in sentences[0] for word in words)
 
 
+def test_a_large_constant_hides_no_derivative() -> None:
+    """Differences of numbers of size 1e8 are known to 1e-3 alone."""
+    large = staticmethod(lambda u, d, k: tuple(row + 1e8 for row in _rows(u, d, k)))
+    assert wrong(varied(rows_given=large)) == []
+
+
+@dataclass(frozen=True)
+class Rooted(Evolution):
+    """A start that is no number for x < 1/2, whatever the coefficient."""
+
+    name = "test_rooted"
+    axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
+
+    k: float = coefficient(1.0, lower=0.1, upper=2.0, meaning="diffusivity")
+
+    def rhs(self, u: Any, d: Any) -> Any:
+        return self.k * d(u, "xx")
+
+    def initial(self, x: Any) -> Any:
+        return (x - 0.5) ** 0.5
+
+    def conditions(self) -> Any:
+        return [Dirichlet("x", 0.0)]
+
+
+def test_a_start_that_is_no_number_is_said_once() -> None:
+    (sentence,) = wrong(Rooted())
+    assert sentence.startswith("Initial u is not finite at ") and "root" in sentence
+    assert 0.4 < float(sentence.split(" at ")[1].split("%")[0]) / 100 < 0.6
+
+
 def cut(values: Any) -> Any:
     """What torch does not follow."""
     return values.detach() ** 2 if isinstance(values, torch.Tensor) else values**2
