@@ -278,3 +278,14 @@ def test_a_tolerance_that_no_source_meets_ends_a_build() -> None:
             Heat, {"alpha": (0.2, 0.8)}, tolerance=1e-13, candidates=3, settings=TINY
         )
     assert sorted(source.problem.alpha for source in library.sources) == [0.2, 0.4, 0.8]
+
+
+def test_a_coefficient_that_no_condition_reads_makes_targets_a_stack() -> None:
+    """`HeatGaussian` has the width of its start as another coefficient, which stays as it is."""
+    library = Library(sources([HeatGaussian(alpha=alpha) for alpha in (0.04, 0.06)]))
+    assert library.equations.alike
+    many = library.solve_many([0.045, 0.05])
+    for problem, own in zip(many.problems, many(T, X), strict=True):
+        error = relative_l2(own, exact(problem, T, X)[0])
+        assert error < 1e-2 and np.abs(library.solve(problem)(T, X) - own).max() < 1e-9
+    assert not Library(sources([HeatGaussian(w=w) for w in (0.1, 0.13)])).equations.alike

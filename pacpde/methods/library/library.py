@@ -152,8 +152,8 @@ class Library:
         self.backbones.append(Backbone.of(self.sources))
         self.solver = HeadSolver(
             self.box,
-            TargetEquations.sampled(self.backbone, self.sources, 0),
-            TargetEquations.sampled(self.backbone, self.sources, 1, HELD_OUT),
+            TargetEquations.sampled(self.backbone, self.sources, 0, None, self.box.names),
+            TargetEquations.sampled(self.backbone, self.sources, 1, HELD_OUT, self.box.names),
         )
         problems = [source.problem for source in self.sources]
         heads = torch.stack([self.backbone.head_of(source) for source in self.sources])

@@ -91,7 +91,7 @@ def _made(
         for k, settings in enumerate(about["backbones"])
     ]
     equations, held_out = (
-        TargetEquations(library.backbone, tensors[name], seed)
+        TargetEquations(library.backbone, tensors[name], seed, library.box.names)
         for seed, name in enumerate(("points", "held_out"))
     )
     library.solver = HeadSolver(library.box, equations, held_out)

@@ -39,15 +39,22 @@ class TargetEquations:
         backbone: its functions.
         points: collocation points, [points, axes].
         seed: of the points at which conditions hold that are left to residuals.
+        names: coefficients in which targets differ; all by default.
     """
 
     backbone: Backbone
     points: torch.Tensor
     seed: int = 0
+    names: tuple[str, ...] | None = None
 
     @classmethod
     def sampled(
-        cls, backbone: Backbone, sources: Sequence[Surrogate], seed: int, count: int | None = None
+        cls,
+        backbone: Backbone,
+        sources: Sequence[Surrogate],
+        seed: int,
+        count: int | None = None,
+        names: tuple[str, ...] | None = None,
     ) -> "TargetEquations":
         """At points of a density that grows with the residuals.
 
@@ -56,6 +63,7 @@ class TargetEquations:
         Args:
             seed: of the points; fits and their held-out residuals have others.
             count: number of points; by default from the number of unknowns.
+            names: see the class.
         """
         first, rng = sources[0], generator(seed, "library")
         box = box_of(backbone.ansatz)
@@ -66,7 +74,7 @@ class TargetEquations:
             term = PhysicsTerm.at(one.problem, other.field_ansatz.with_problem(one.problem), pool)
             density += residual_sizes(other.network, other.weights, term)
         density = 1 + density / len(sources)
-        return cls(backbone, pool[drawn(density, count, rng).to(pool.device)], seed)
+        return cls(backbone, pool[drawn(density, count, rng).to(pool.device)], seed, names)
 
     def terms_of(self, problem: Problem) -> list[Term]:
         """The residual terms of one target."""
@@ -107,7 +115,7 @@ class TargetEquations:
             return False
         own, few = self._terms[0].batch, self.points[:TRIED]
         shared = own.subset(slice(0, len(few)))
-        for other in _moved(problem):
+        for other in _moved(problem, self.names):
             batch = PhysicsTerm.at(other, ansatz.with_problem(other), few).batch
             same = [
                 torch.equal(getattr(batch, part), getattr(shared, part))
@@ -181,9 +189,11 @@ class TargetEquations:
         return torch.cat(each).double().cpu().numpy()
 
 
-def _moved(problem: Problem) -> Iterator[Problem]:
-    """Problems with each coefficient at its bounds and at some places between."""
+def _moved(problem: Problem, names: Sequence[str] | None) -> Iterator[Problem]:
+    """Problems with each of some coefficients at its bounds and at some places between."""
     for name, about in problem.declared().items():
+        if names is not None and name not in names:
+            continue
         for share in (0.0, *PLACES, 1.0):
             try:
                 yield problem.with_coefficients(
