@@ -17,7 +17,7 @@ from pacpde.registry import Registry, check_defined
 from pacpde.renamed import renamed_attribute, renamed_keys, renamed_names
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import generator
-from pacpde.training.callbacks import Callback, FitState
+from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
 from pacpde.training.restarts import best_of, is_enough, joined_fits, restarts
 from pacpde.training.schedule import Phase
@@ -307,19 +307,6 @@ def train_from_scratch(
     blank, task, fit = tries.pop(best_of([fit for *_, fit in tries]))
     joined = joined_fits([*(other for *_, other in tries), fit])
     return build_surrogate(blank, task, [joined], "trained"), joined
-
-
-def told_once(solved: Surrogate, stage: str, context: TransferContext) -> Surrogate:
-    """A surrogate that no fit ended in, with an entry of its history, of which callbacks know."""
-    entry = {
-        "stage": stage, "step": solved.steps, "seconds": solved.seconds,
-        "held_out": solved.held_out,
-    }  # fmt: skip
-    weights = solved.weights
-    state = FitState(stage, 0, (), weights, weights, lambda: solved, history=[entry])
-    for callback in context.callbacks:
-        callback.on_refresh(state)
-    return replace(solved, history=(*solved.history, entry))
 
 
 def build_surrogate(

@@ -1,23 +1,21 @@
 """A head on the frozen hidden neurons of a library."""
 
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Method, MethodResult, TransferContext, told_once
+from pacpde.methods.base import MethodResult, TransferContext
 from pacpde.methods.library import Library
 from pacpde.methods.library.storage import FOLDER
+from pacpde.methods.unfitted import UnfittedMethod, timed, told_once
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
 from pacpde.residuals.task import Task
-from pacpde.training.config import TrainingConfig
 
 
 @dataclass(frozen=True)
-class LibraryHead(Method):
+class LibraryHead(UnfittedMethod):
     """min over a head c of ‖r_T‖², on the frozen hidden neurons of a library's sources.
 
     Measurements have no effect on it. The seconds of building the library, and of loading it, are
@@ -30,27 +28,15 @@ class LibraryHead(Method):
     name = "library_head"
     summary = "a head on the frozen neurons of a library's sources, found in milliseconds"
     partial = True
-    labels_suffice = False
+    unused_because = "a head is solved for, not fitted"
 
     library: str = ""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.steps is not None:
-            raise InvalidValueError("library_head takes no steps of a fit: leave steps out.")
-
-    @property
-    def unused_settings(self) -> Mapping[str, str]:
-        names = [setting.name for setting in fields(TrainingConfig)]
-        return dict.fromkeys(names, "a head is solved for, not fitted")
-
-    def run(self, source: Surrogate, target: Task, context: TransferContext) -> MethodResult:
-        if not target.solves_equation:
-            raise InvalidValueError("library_head solves an equation, and here there is none.")
+    def solve(self, source: Surrogate, target: Task, context: TransferContext) -> MethodResult:
         library = library_of(self.library, source, target.problem)
         solver = head_of(library, target.problem, context)
         heads = library.backbone.functions * len(target.problem.fields)
-        return MethodResult(solver, heads, 0, 0, {"calibrate": solver.seconds}, {"trained": source})
+        return self.result_of(solver, heads, trained=source)
 
 
 def library_of(folder: str, source: Surrogate, target: Problem) -> Library:
@@ -80,6 +66,4 @@ def _loaded(folder: str, state: tuple[tuple[int, int, int], ...]) -> Library:
 
 def head_of(library: Library, target: Problem, context: TransferContext) -> Surrogate:
     """A library's solution, of which callbacks know."""
-    clock = time.perf_counter()
-    solver = library.solve(target)
-    return told_once(replace(solver, seconds=time.perf_counter() - clock), "head", context)
+    return told_once(timed(lambda: library.solve(target)), "head", context)

@@ -1,12 +1,12 @@
 """A library's solution made better: by a fit for the target alone, and its functions together."""
 
-import time
 from dataclasses import dataclass, replace
 
 from pacpde.checks import check_choice
-from pacpde.methods.base import Method, MethodResult, TransferContext, methods, told_once
+from pacpde.methods.base import Method, MethodResult, TransferContext, methods
 from pacpde.methods.library.polish import best_of, joined
 from pacpde.methods.library_head import head_of, library_of
+from pacpde.methods.unfitted import timed, told_once
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.residuals.task import Task
@@ -20,8 +20,10 @@ class LibraryPolish(Method):
 
     The functions are those of the library and the hidden neurons of the moved network. Of the
     library's own head, the moved network and this, the one of the least estimated error is taken.
-    What the library holds stays there. Measurements have an effect on the moved network alone. The
-    seconds of building the library, and of loading it, are not among the record's.
+    What the library holds stays there, and the result retains no solver: what `by` retains is the
+    nearest source, which need not be the one that the transfer starts from. Measurements have an
+    effect on the moved network alone. The seconds of building the library, and of loading it, are
+    not among the record's.
 
     Attributes:
         library: folder of `pacpde library build`; without it the source alone is the library.
@@ -48,23 +50,19 @@ class LibraryPolish(Method):
         own = replace(context, source_task=context.source_task.equation_at(nearest.problem))
         method = methods.get(self.by)(steps=self.steps)
         moved = yield from steps_of(method.run)(nearest, target, own)
-        clock = time.perf_counter()
-        both = joined(library, moved.surrogate, context.config.tolerance)
-        joining = time.perf_counter() - clock
-        later = (
-            {**entry, "seconds": head.seconds + entry["seconds"]}
-            for entry in moved.surrogate.history
-        )
+        alone = replace(moved.surrogate, retained={})
+        both = timed(lambda: joined(library, alone, context.config.tolerance))
+        later = ({**entry, "seconds": head.seconds + entry["seconds"]} for entry in alone.history)
         best = replace(
-            best_of([head, moved.surrogate, both]),
+            best_of([head, alone, both]),
             history=(*head.history, *later),
             steps=moved.steps,
-            seconds=head.seconds + moved.surrogate.seconds + joining,
+            seconds=head.seconds + alone.seconds + both.seconds,
         )
-        spent = {**moved.seconds, "calibrate": head.seconds + moved.seconds["calibrate"] + joining}
+        calibrated = head.seconds + moved.seconds["calibrate"] + both.seconds
         return replace(
             moved,
             surrogate=told_once(best, "polish", context),
-            seconds=spent,
+            seconds={**moved.seconds, "calibrate": calibrated},
             snapshots={"trained": source},
         )

@@ -1,22 +1,19 @@
 """scipy on the target: no network at all."""
 
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
-from pacpde.errors import InvalidValueError
-from pacpde.methods.base import Method, MethodResult, TransferContext, told_once
+from pacpde.methods.base import MethodResult, TransferContext
+from pacpde.methods.unfitted import UnfittedMethod, timed, told_once
 from pacpde.networks.ansatz import network_for
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.reference.certificate import check_tolerance
 from pacpde.residuals.task import Task
-from pacpde.training.config import TrainingConfig
 
 
 @dataclass(frozen=True)
-class Scipy(Method):
+class Scipy(UnfittedMethod):
     """`solve_ivp` by the method of lines, refined until two solutions agree; no source, no network.
 
     Virtanen et al. 2020, doi:10.1038/s41592-019-0686-2. What every surrogate of a small problem has
@@ -30,36 +27,22 @@ class Scipy(Method):
 
     name = "scipy"
     summary = "solve_ivp on the target to a certified tolerance: no source and no network"
-    labels_suffice = False
+    unused_because = "scipy fits no network"
 
     accuracy: float = 1e-6
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.steps is not None:
-            raise InvalidValueError("scipy takes no steps of a fit: leave steps out.")
         check_tolerance(self.accuracy, "accuracy")
 
-    @property
-    def unused_settings(self) -> Mapping[str, str]:
-        names = [setting.name for setting in fields(TrainingConfig)]
-        return dict.fromkeys(names, "scipy fits no network")
+    def solve(self, source: Surrogate, target: Task, context: TransferContext) -> MethodResult:
+        solved = timed(lambda: self._solved(source, target))
+        return self.result_of(told_once(solved, "solve", context))
 
-    def run(self, source: Surrogate, target: Task, context: TransferContext) -> MethodResult:
-        if not target.solves_equation:
-            raise InvalidValueError("scipy solves an equation, and here there is none to solve.")
-        clock = time.perf_counter()
+    def _solved(self, source: Surrogate, target: Task) -> Surrogate:
         ansatz = ReferenceAnsatz(target.problem, source.field_ansatz.hard, tolerance=self.accuracy)
-        reference = ansatz.reference
-        seconds = time.perf_counter() - clock
-        outcome = (
-            Outcome.CONVERGED
-            if reference.certified_error <= self.accuracy
-            else Outcome.NOT_CONVERGED
-        )
+        error = ansatz.reference.certified_error
         network = network_for(ansatz, 1, 1, "tanh")
         weights = target.runtime.tensor([0.0] * network.size)
-        solved = Surrogate(network, ansatz, weights, {}, "solved", outcome, (), seconds)
-        solved = replace(solved, held_out=reference.certified_error)
-        solved = told_once(solved, "solve", context)
-        return MethodResult(solved, 0, 0, 0, {"calibrate": seconds})
+        outcome = Outcome.of_error(error, self.accuracy)
+        return Surrogate(network, ansatz, weights, stage="solved", outcome=outcome, held_out=error)

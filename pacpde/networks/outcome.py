@@ -41,6 +41,11 @@ class Outcome(StrEnum):
     ALLOCATE_DEVICE_LOST = "allocate_device_lost"
     ALLOCATE_PATH_LOST = "allocate_path_lost"
 
+    @classmethod
+    def of_error(cls, error: float, tolerance: float) -> "Outcome":
+        """`CONVERGED` where an error is at most the tolerance, else `NOT_CONVERGED`; so of nan."""
+        return cls.CONVERGED if error <= tolerance else cls.NOT_CONVERGED
+
     @property
     def stage(self) -> str:
         """The earlier stage that fell short: "allocate", or "" for the last fit."""

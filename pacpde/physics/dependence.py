@@ -84,6 +84,11 @@ class _Tried:
     def rows(self) -> list[np.ndarray]:
         return rows_at(self.problem, self.jet, self.at)
 
+    @cached_property
+    def own_values(self) -> dict[str, np.ndarray]:
+        """What each function of the problem gives."""
+        return self._values_of(self.problem)
+
     @property
     def place(self) -> str:
         """The family's own function of the equation, with its line."""
@@ -231,7 +236,7 @@ class _Tried:
 
         Rows are not looked at: fields are random, and a root may be right for those that are meant.
         """
-        for what, values in self._values_of(self.problem).items():
+        for what, values in self.own_values.items():
             share = 1 - float(np.isfinite(values).mean())
             if share and not what.startswith("row"):
                 yield Finding(
@@ -265,7 +270,7 @@ class _Tried:
             said = f"{where} there is no problem: {what}{str(error).rstrip('.')}."
             yield Finding("coefficients", said, Verdict.WRONG)
             return
-        own = self._values_of(self.problem)
+        own = self.own_values
         for what, values in parts.items():
             if not np.isfinite(own[what]).all():
                 continue  # whatever the coefficient is

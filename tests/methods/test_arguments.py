@@ -271,6 +271,12 @@ WITHOUT_EFFECT: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: fit(Heat(), optimiser=Adam(), memory_gib=1.0), "forms no matrix"),
     "steps of scipy": (lambda: transfer(SOURCE, TARGET, method="scipy", options={"steps": 3}),
         "scipy takes no steps"),
+    "steps of a head": (
+        lambda: transfer(SOURCE, TARGET, method="library_head", options={"steps": 3}),
+        "library_head takes no steps"),
+    "points of a head": (
+        lambda: transfer(SOURCE, TARGET, method="library_head", settings={"points": 60}),
+        "setting points has no effect here, a head is solved for"),
 }  # fmt: skip
 
 

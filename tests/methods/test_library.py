@@ -1,7 +1,9 @@
 """A library: heads against exact solutions and scipy, estimates, what is kept, its folder."""
 
 import json
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ from scipy.optimize import least_squares
 
 from pacpde import Library, LibraryHead, LibraryPolish, fit, identify_by_scipy, transfer
 from pacpde.errors import DataFileError, InvalidValueError, PacpdeError, TransferWarning
+from pacpde.methods.library.polish import best_of
+from pacpde.networks.assessment import Assessment
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Problem
@@ -259,6 +263,38 @@ def test_a_head_and_its_polish_are_methods(
     assert errors[2] / 2 < polished.surrogate.error_estimate < 10 * errors[2]
     stages = [entry["stage"] for entry in polished.history]
     assert stages[0] == "head" and stages[-1] == "polish"
+
+
+def test_a_polish_retains_no_source_that_the_transfer_did_not_start_from(
+    of_heat: list[Surrogate], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PAC retains the nearest source in the moved network, which may be the best of all."""
+    library = Library(of_heat[:2])  # at 0.8 and 0.4
+    library.anchor(library.box.candidates(5))
+    library.save(tmp_path / "library")
+    monkeypatch.setattr("pacpde.methods.library_polish.best_of", lambda solvers: solvers[1])
+    made = transfer(
+        of_heat[0], Heat(alpha=0.37),
+        method=LibraryPolish(library=str(tmp_path / "library"), by="pac", steps=2),
+        settings={"points": 100},
+    )  # fmt: skip
+    assert made.source_error["recalled"] is None and not made.surrogate.retained
+
+
+def test_the_best_of_a_polish_is_that_of_the_least_error(of_heat: list[Surrogate]) -> None:
+    """By residuals where one has no estimate: as shares of terms, in which `held_out` is not."""
+    one, other, lost = (
+        replace(solver, held_out=held_out, assessment=assessment)
+        for solver, held_out, assessment in zip(
+            of_heat,
+            (1e-3, 1e-5, 0.0),
+            (Assessment(1e-6, 1e-3), Assessment(1e-4, 1e-5), None),
+            strict=False,
+        )
+    )
+    assert best_of([one, other, lost]) is other
+    assert best_of([one, replace(other, assessment=Assessment(1e-4))]) is one
+    assert best_of([lost, replace(one, assessment=Assessment(1e-6, math.nan)), other]) is other
 
 
 def test_functions_of_a_backbone_stay_where_it_is_extended(of_heat: list[Surrogate]) -> None:

@@ -220,10 +220,7 @@ class Library:
             if not (problem.domain.space and self.box.holds(problem)):
                 estimate = error_estimate(self.backbone.solver(problem, found.heads[k]))
                 estimates[k] = np.nan if estimate is None else estimate
-        outcomes = [
-            Outcome.CONVERGED if estimate <= self.tolerance else Outcome.NOT_CONVERGED
-            for estimate in estimates
-        ]
+        outcomes = [Outcome.of_error(estimate, self.tolerance) for estimate in estimates]
         return LibrarySolutions(
             self.backbone, tuple(self.sources), tuple(problems), found.heads, found.shares,
             estimates, tuple(outcomes), time.perf_counter() - clock, self.equations.alike,

@@ -1,5 +1,6 @@
 """A solution on all functions of a library and the hidden neurons of a network of its own."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ def joined(library: "Library", moved: Surrogate, tolerance: float) -> Surrogate:
 
     Args:
         moved: a solver of the target with a network of its own, as by a warm start from the
-            nearest source.
+            nearest source; it retains no other.
         tolerance: of fits, see `TrainingConfig`.
     """
     problem = moved.problem
@@ -35,16 +36,25 @@ def joined(library: "Library", moved: Surrogate, tolerance: float) -> Surrogate:
     about = Assessment(float(held_out.shares([problem], heads)[0]), error_estimate(found))
     solved = about.meets(tolerance) and not about.drifted
     return replace(
-        moved, network=found.network, weights=found.weights, retained={}, held_out=about.residual,
+        moved, network=found.network, weights=found.weights, held_out=about.residual,
         assessment=about, outcome=Outcome.CONVERGED if solved else moved.outcome,
     )  # fmt: skip
 
 
 def best_of(solvers: Sequence[Surrogate]) -> Surrogate:
-    """That of the least estimated error; of the least residual where one has no estimate."""
-    known = [one for one in solvers if one.assessment is not None]
-    estimated = all(one.error_estimate is not None for one in known)
-    return min(
-        known or solvers,
-        key=lambda one: (one.error_estimate if estimated else one.held_out) or 0.0,
-    )
+    """That of the least estimated error; of the least residual where one has no estimate.
+
+    Residuals are those of the assessments, each a share of the equation's terms: `held_out` of a
+    fit is in other units. One without an assessment, as of a fit that diverged, comes last.
+    """
+    known = [one.assessment for one in solvers if one.assessment is not None]
+    estimated = all(about.error_estimate is not None for about in known)
+
+    def measure(one: Surrogate) -> float:
+        about = one.assessment
+        if about is None:
+            return math.inf
+        error = about.error_estimate if estimated else about.residual
+        return math.inf if error is None or math.isnan(error) else error
+
+    return min(solvers, key=measure)
