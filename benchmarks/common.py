@@ -128,9 +128,17 @@ def load_average() -> float:
 
 
 def joined(files: Sequence[Path], key: str = "runs") -> Record:
-    """Records of some runs each, as one; they are of the first one's machine and versions."""
+    """Records of some runs each, as one, of the first one's machine and versions.
+
+    Runs that were made on another machine, or by other versions, say so.
+    """
     parts = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-    return {**parts[0], key: [run for part in parts for run in part[key]]}
+    return {**parts[0], key: [_of_part(run, part, parts[0]) for part in parts for run in part[key]]}
+
+
+def _of_part(run: Run, part: Record, whole: Record) -> Run:
+    other = {name: part[name] for name in ("machine", "versions") if part[name] != whole[name]}
+    return {**other, **run}
 
 
 def without_faults(table: str, faults: Sequence[str]) -> str:

@@ -35,12 +35,12 @@ from common import (
     number,
     without_faults,
 )
-from limited import Tell, messages_of
+from limited import Tell, streamed
 from scipy.integrate import solve_ivp
 from scipy.interpolate import BarycentricInterpolator
 
 import pacpde
-from pacpde import Library, identify_by_scipy
+from pacpde import Library, Runtime, identify_by_scipy
 from pacpde.errors import PacpdeError
 from pacpde.physics import Problem, families
 from pacpde.physics.numbers import relative_l2
@@ -94,8 +94,7 @@ def range_of(problem: Problem) -> dict[str, tuple[float, float]]:
 
 def rows_of(name: str, options: Namespace) -> Iterator[Run]:
     """One family, in a process of its own; a row says why there are no more of it."""
-    messages, ended = messages_of(work, name, options, limit=options.limit)
-    yield from messages
+    ended = yield from streamed(work, name, options, limit=options.limit)
     if ended:
         yield {"family": name, "ended": ended}
 
@@ -104,25 +103,28 @@ def work(name: str, options: Namespace, tell: Tell) -> None:
     """Tells a row at several numbers of sources of one build."""
     problem = families.get(name)()
     ranges = range_of(problem)
-    spent = time.process_time()
+    spent, began = time.process_time(), time.perf_counter()
     measured_at: set[int] = set()
 
     def measure(library: Library) -> None:
         """A row, unless there is one; its seconds are not of the build."""
-        nonlocal spent
+        nonlocal spent, began
         count = len(library.sources)
         if count in measured_at:
             return
         measured_at.add(count)
-        clock = time.process_time()
+        clock, wall = time.process_time(), time.perf_counter()
         whole = Library(library.sources, tolerance=options.judged, ranges=ranges)
-        build = {"family": name, "build_cpu_seconds": clock - spent}
+        build = {"family": name, "device": options.device, "build_cpu_seconds": clock - spent,
+                 "build_seconds": wall - began}  # fmt: skip
         tell({**build, **measured(whole, options)})
         spent += time.process_time() - clock
+        began += time.perf_counter() - wall
 
     try:
         library = Library.build(
             problem, ranges, tolerance=options.tolerance, most=max(options.counts),
+            runtime=Runtime(options.device),
             log=lambda sentence: print(name, sentence, flush=True),
             callback=lambda library: len(library.sources) in options.counts and measure(library),
         )  # fmt: skip
@@ -430,6 +432,7 @@ def main() -> None:
     parser.add_argument("--targets", type=int, default=1000)
     parser.add_argument("--limit", type=float, default=900.0, help="CPU seconds between two rows")
     parser.add_argument("--references", type=int, default=60)
+    parser.add_argument("--device", default="cpu")
     parser.carry_out("libraries at random coefficients", runs, table, key="runs")
 
 

@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from math import ceil
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -19,7 +19,19 @@ Tell = Callable[[Message], None]
 def messages_of(
     work: Callable[..., None], *arguments: Any, limit: float
 ) -> tuple[list[Message], str]:
-    """All that `work(*arguments, tell)` tells, and why it ended early, "" if it did not.
+    """All that `work(*arguments, tell)` tells, and why it ended early; see `streamed`."""
+    messages, telling = [], streamed(work, *arguments, limit=limit)
+    while True:
+        try:
+            messages.append(next(telling))
+        except StopIteration as end:
+            return messages, end.value
+
+
+def streamed(
+    work: Callable[..., None], *arguments: Any, limit: float
+) -> Generator[Message, None, str]:
+    """What `work(*arguments, tell)` tells, when it does; returns why it ended early, "" if not.
 
     Args:
         work: a function of a module.
@@ -30,17 +42,16 @@ def messages_of(
     process = context.Process(target=_work, args=(work, arguments, limit, there))
     process.start()
     there.close()
-    messages: list[Message] = []
     ended = ""
     try:
         while (message := here.recv()) is not None:
-            messages.append(message)
+            yield message
     except EOFError:
         ended = "unfinished"
     process.join()
     if ended and process.exitcode == -SIGXCPU:
         ended = "time_limit"
-    return messages, ended
+    return ended
 
 
 def _work(

@@ -1,12 +1,13 @@
 """The same fits on every device that is there, and the same bits kept on each."""
 
 from math import pi
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from pacpde import Runtime, fit, load, save, transfer, transfer_many
+from pacpde import Library, Runtime, fit, load, save, transfer, transfer_many
 from pacpde.problems import Heat
 
 SMALL = {"width": 10, "depth": 2, "points": 200, "steps": 15}
@@ -62,6 +63,24 @@ def test_targets_side_by_side(device: str) -> None:
         assert made.surrogate.weights.device.type == device
         assert made.target_error == pytest.approx(alone.target_error, rel=1e-3)
         assert made.target_error < 1e-3
+
+
+def test_a_library_stays_on_its_device(device: str, tmp_path: Path) -> None:
+    runtime = Runtime(device)
+    made = Library.build(
+        Heat, {"alpha": (0.2, 0.4)}, tolerance=1e-3, candidates=5, settings=SMALL, runtime=runtime
+    )
+    made.save(tmp_path / "library")
+    library = Library.load(tmp_path / "library", runtime)
+    t, x = np.meshgrid(np.linspace(0, 1, 11), np.linspace(0, 1, 11))
+    for alpha, values in zip((0.25, 0.35), library.solve_many([0.25, 0.35])(t, x), strict=True):
+        exact = np.exp(-alpha * pi**2 * t) * np.sin(pi * x)
+        assert np.linalg.norm(values - exact) < 1e-3 * np.linalg.norm(exact)
+    found = library.solve(Heat(alpha=0.3))
+    assert found.weights.device.type == device
+    again = Library.load(tmp_path / "library").solve(Heat(alpha=0.3))
+    assert again.weights.device.type == "cpu"
+    np.testing.assert_allclose(again(t, x), found(t, x), rtol=0, atol=1e-6)
 
 
 def test_default_device_and_dtype_of_others_have_no_effect() -> None:

@@ -20,7 +20,7 @@ from pacpde.methods.provenance import of_library_solution
 from pacpde.networks import checkpoint
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
-from pacpde.runtime import check_seed
+from pacpde.runtime import Runtime, check_seed
 from pacpde.studies import output_folder
 
 library_app = typer.Typer(
@@ -59,6 +59,7 @@ def build(
     depth: Annotated[int | None, typer.Option(help="Hidden layers. Default: 3.")] = None,
     until: options.Until = None,
     seed: options.Seed = 0,
+    device: options.Device = "cpu",
     result: options.ResultOptions,
 ) -> None:
     """Fit sources until a tolerance holds over a range; the same command resumes.
@@ -77,6 +78,7 @@ def build(
         "most": most, "settings": settings, "seed": check_seed(seed),
     }  # fmt: skip
     inputs.json_target(result.json, output)
+    runtime = Runtime(device)
     before = _built_before(call, output, result.overwrite)
     if before is not None and (before.call or {}).get("done"):
         print_note(
@@ -92,8 +94,8 @@ def build(
     with progress_display() as display:
         library = Library.build(
             problem, ranges, tolerance=tolerance, most=most, settings=settings, seed=seed,
-            progress=display, log=display.log, callback=keep,
-            sources=before.sources if before else (),
+            runtime=runtime, progress=display, log=display.log, callback=keep,
+            sources=[source.to(runtime) for source in before.sources] if before else (),
         )  # fmt: skip
     library.call = {**call, "done": True}
     library.save(output)

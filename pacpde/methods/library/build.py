@@ -17,6 +17,7 @@ from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
 from pacpde.residuals.error_estimate import error_estimate
+from pacpde.runtime import Runtime
 from pacpde.training.callbacks import Progress, prefixed
 from pacpde.training.config import TrainingConfig
 
@@ -40,6 +41,7 @@ def built(
     candidates: int,
     settings: Settings | None,
     seed: int,
+    runtime: Runtime | None,
     progress: Progress | None,
     log: Log,
     sources: Sequence[Surrogate],
@@ -56,7 +58,9 @@ def built(
     first = box.at([0.5] * len(ranges))
     config = _config(first, settings)
     if not sources:
-        source = fit(first, settings=config, seed=seed, progress=_told(progress, 1, first))
+        source = fit(
+            first, settings=config, seed=seed, runtime=runtime, progress=_told(progress, 1, first)
+        )
         if source.outcome != Outcome.CONVERGED:
             raise SolverError(
                 f"the first source, {first}, ended {source.outcome}: give settings under which a "

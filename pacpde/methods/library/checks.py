@@ -58,6 +58,12 @@ def check_sources(sources: object) -> None:
             raise InvalidValueError(
                 f"the sources solve {sources[0].problem} and {source.problem}, expected one family."
             )
+        if source.runtime != sources[0].runtime:
+            raise InvalidValueError(
+                f"the sources of {sources[0].problem} and {source.problem} are on "
+                f"{sources[0].runtime} and {source.runtime}: bring them together by "
+                "source.to(Runtime(...))."
+            )
         if source.field_ansatz.settings != sources[0].field_ansatz.settings:
             raise InvalidValueError(
                 f"the sources of {sources[0].problem} and {source.problem} meet their conditions "

@@ -36,7 +36,7 @@ from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
 from pacpde.residuals.error_estimate import error_estimate
-from pacpde.runtime import gradients
+from pacpde.runtime import Runtime, gradients
 from pacpde.training.callbacks import Progress
 
 ANCHORS = 33  # by default, in one coefficient; four times as many in several
@@ -97,6 +97,7 @@ class Library:
         candidates: int | None = None,
         settings: Settings | None = None,
         seed: int = 0,
+        runtime: Runtime | None = None,
         progress: Progress | None = None,
         log: Log | None = None,
         sources: Sequence[Surrogate] = (),
@@ -118,6 +119,8 @@ class Library:
             candidates: problems that fill the range; 65 of one coefficient, 150 of several.
             settings: of the fits, see `pacpde.TrainingConfig`.
             seed: of the fits.
+            runtime: device and precision of the first fit, and so of all; those of `sources`
+                where there are some.
             progress: called with an `Update` of every fit.
             log: called with a sentence after every source.
             sources: that there are already, as of a build that was interrupted.
@@ -139,8 +142,8 @@ class Library:
         check_count("most", most, 1)
         return built(
             cls, problem, ranges, tolerance=tolerance, most=most, candidates=candidates,
-            settings=settings, seed=seed, progress=progress, log=log or (lambda sentence: None),
-            sources=sources, callback=callback or (lambda library: None),
+            settings=settings, seed=seed, runtime=runtime, progress=progress, sources=sources,
+            log=log or (lambda sentence: None), callback=callback or (lambda library: None),
         )  # fmt: skip
 
     def _renew(self) -> None:
@@ -345,9 +348,9 @@ class Library:
 
     @classmethod
     @gradients()
-    def load(cls, folder: str | Path) -> "Library":
-        """The library in a folder."""
-        return storage.read(cls, folder)
+    def load(cls, folder: str | Path, runtime: Runtime | None = None) -> "Library":
+        """The library in a folder, on a device: by default on the CPU."""
+        return storage.read(cls, folder, runtime or Runtime())
 
     @gradients()
     def add_source(self, source: Surrogate) -> None:

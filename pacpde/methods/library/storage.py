@@ -17,7 +17,7 @@ from pacpde.methods.library.targets import TargetEquations
 from pacpde.networks.network_sum import NetworkSum
 from pacpde.networks.sealed import SealedFolder
 from pacpde.networks.surrogate_json import as_json, from_json, tensors_of
-from pacpde.runtime import versions
+from pacpde.runtime import Runtime, versions
 
 if TYPE_CHECKING:
     from pacpde.methods.library.library import Library
@@ -26,6 +26,7 @@ FOLDER = SealedFolder(
     "library folder", "library", "library.json", "library.safetensors", 1,
     "pacpde library build", "runs/library", "build it anew",
 )  # fmt: skip
+OF_NUMPY = ("anchors/units", "anchors/shares", "anchors/factors")
 
 
 def write(library: "Library", folder: str | Path) -> None:
@@ -63,15 +64,19 @@ def write(library: "Library", folder: str | Path) -> None:
     FOLDER.write(folder, about, {k: own.cpu().contiguous() for k, own in tensors.items()})
 
 
-def read(kind: type["Library"], folder: str | Path) -> "Library":
-    """The library in a folder."""
-    return FOLDER.load(folder, partial(_made, kind))
+def read(kind: type["Library"], folder: str | Path, runtime: Runtime) -> "Library":
+    """The library in a folder, on a device and in the precision that it was built in."""
+    return FOLDER.load(folder, partial(_made, kind, runtime.torch_device))
 
 
 def _made(
-    kind: type["Library"], about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]
+    kind: type["Library"],
+    device: torch.device,
+    about: Mapping[str, Any],
+    tensors: Mapping[str, torch.Tensor],
 ) -> "Library":
     library = object.__new__(kind)
+    tensors = {name: own if name in OF_NUMPY else own.to(device) for name, own in tensors.items()}
     sources = [
         from_json(own, _below(tensors, f"sources/{k}/")) for k, own in enumerate(about["sources"])
     ]
