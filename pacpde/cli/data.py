@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +11,8 @@ import typer
 from pacpde.cli import inputs, options
 from pacpde.cli.streams import print_note
 from pacpde.datasets.grading import AUTO, EXACT, NONE
-from pacpde.datasets.load import is_dataset
-from pacpde.datasets.named_arrays import named_arrays
+from pacpde.datasets.load import is_dataset, is_hdf5_dataset
+from pacpde.datasets.named_arrays import NamedArrays, named_arrays
 from pacpde.datasets.tables import read_table
 from pacpde.errors import InvalidValueError
 from pacpde.physics import Problem
@@ -82,7 +83,7 @@ class DataOptions:
                     )
             return None
         found = Measurements.of(
-            self.data, problem, columns=self._names(self.data, also), noise=noise,
+            self._table(self.data), problem, columns=self._names(self.data, also), noise=noise,
             outside=DROP if self.drop_outside else REFUSE,
         )  # fmt: skip
         for note in found.notes:
@@ -102,13 +103,31 @@ class DataOptions:
                 )
             return choice
         print_note(f"nothing is known of the error of {file}: errors below it are not seen.")
-        return read_table(file, problem, self._names(file, self.data))
+        return read_table(self._arrays(file), problem, self._names(file, self.data))
 
     def reference_file(self, choice: str) -> Path | None:
         """The file of --reference whose arrays have names of others, if it is one."""
         if choice in (AUTO, NONE, EXACT) or is_dataset(Path(choice)):
             return None
         return Path(choice)
+
+    def _table(self, file: Path) -> Path | NamedArrays:
+        """A file of measurements; what was read of it where --columns names the arrays of others.
+
+        Labels of `pacpde solve` have no columns, and are read from the file.
+        """
+        return self._arrays(file) if self.columns and not is_hdf5_dataset(file) else file
+
+    def _arrays(self, file: Path) -> NamedArrays:
+        """The arrays of a file, which is read once: of a pipe nothing is left to read."""
+        if file not in self._read:
+            self._read[file] = named_arrays(file)
+        return self._read[file]
+
+    @cached_property
+    def _read(self) -> dict[Path, NamedArrays]:
+        """File → its arrays, of the files that were read."""
+        return {}
 
     def _names(self, file: Path, other: Path | None) -> dict[str, str]:
         """Axis or field → its name in a file: of several the first that the file has.
@@ -118,8 +137,8 @@ class DataOptions:
         """
         words = [word for several in self.columns or [] for word in several.split(",")]
         pairs = [pair for word in words for pair in inputs.assignments([word], "column").items()]
-        own = named_arrays(file).arrays if len(pairs) else {}
-        theirs = named_arrays(other).arrays if len(pairs) and other is not None else {}
+        own = self._arrays(file).arrays if len(pairs) else {}
+        theirs = self._arrays(other).arrays if len(pairs) and other is not None else {}
 
         def has(arrays: Mapping[str, Any], text: str) -> bool:
             return text in arrays or text.split(":")[0] in arrays

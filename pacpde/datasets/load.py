@@ -64,7 +64,7 @@ def labels_of(path: str | Path, problem: Problem) -> Labels | None:
         DataFileError: it is one, and broken, of another family or without labels.
     """
     file = Path(path)
-    if file.suffix.lower() not in HDF5 or not is_dataset(file):
+    if not is_hdf5_dataset(file):
         return None
     dataset = load(file)
     if dataset.reference.problem.name != problem.name or dataset.labels is None:
@@ -73,6 +73,11 @@ def labels_of(path: str | Path, problem: Problem) -> Labels | None:
             f"{problem.name} --labels 25 -o {file}`."
         )
     return dataset.labels
+
+
+def is_hdf5_dataset(file: Path) -> bool:
+    """Whether a file has an ending of HDF5 and is to be read by `load`, see `is_dataset`."""
+    return file.suffix.lower() in HDF5 and is_dataset(file)
 
 
 def is_dataset(file: Path) -> bool:

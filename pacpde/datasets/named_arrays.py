@@ -55,12 +55,15 @@ def named_arrays(table: Any) -> NamedArrays:
 
     Args:
         table: a path; a pandas DataFrame, whose named index counts as a column; an xarray Dataset
-            or DataArray; a mapping of arrays; or a numpy array with named fields.
+            or DataArray; a mapping of arrays; or a numpy array with named fields. `NamedArrays`
+            are returned as they are.
 
     Raises:
         DataFileError: the file is missing, too large or of no known kind.
         InvalidValueError: an object of another kind.
     """
+    if isinstance(table, NamedArrays):
+        return table
     if isinstance(table, str | Path):
         return _of_file(Path(table))
     if isinstance(table, Mapping) and not hasattr(table, "data_vars"):

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.interpolate import BSpline, make_interp_spline
 
 from pacpde.datasets.columns import listed
+from pacpde.datasets.named_arrays import NamedArrays
 from pacpde.datasets.samples import read_samples
 from pacpde.errors import DataFileError
 from pacpde.physics import Axis, Problem
@@ -48,7 +49,7 @@ class GridSolution(TensorSolution):
 
 
 def read_table(
-    path: str | Path, problem: Problem, columns: Mapping[str, str] | None = None
+    table: str | Path | NamedArrays, problem: Problem, columns: Mapping[str, str] | None = None
 ) -> Reference:
     """The reference in a file with values on a tensor grid: text, .npz, .mat or HDF5 of others.
 
@@ -56,15 +57,16 @@ def read_table(
     `certified_error` is infinite, and null in records.
 
     Args:
+        table: the file, or what `named_arrays` read of it.
         columns: axis or field → its name in the file, as of `read_samples`.
 
     Raises:
         DataFileError: no such file, other columns, points outside the domain, or no grid.
     """
-    began, file = time.perf_counter(), Path(path)
+    began = time.perf_counter()
     names, fields = problem.domain.names, tuple(problem.fields)
-    samples = read_samples(file, problem, columns)
-    points, values = samples.points, samples.values
+    samples = read_samples(table, problem, columns)
+    points, values, file = samples.points, samples.values, samples.source.origin
     if np.isnan(values).any():
         missing = int(np.isnan(values).any(1).argmax())
         raise DataFileError(
@@ -95,7 +97,7 @@ def read_table(
         axes=axes,
         fields=dict(zip(fields, on_grid, strict=True)),
         certified_error=math.inf,
-        solver=f"the table {file.name}",
+        solver=f"the table {Path(file).name}",
         tolerances={},
         seconds=time.perf_counter() - began,
         dense=GridSolution(axes, on_grid),

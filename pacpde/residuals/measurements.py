@@ -107,8 +107,8 @@ class Measurements:
         Args:
             table: a file: text with columns separated by commas, semicolons, tabs or spaces, .npz,
                 .mat, HDF5, or one of `pacpde solve --labels`; a pandas DataFrame; an xarray Dataset
-                or DataArray; a mapping of arrays. Columns of one length, or one array an axis and
-                values on their grid.
+                or DataArray; a mapping of arrays; or what `named_arrays` read of one of these.
+                Columns of one length, or one array an axis and values on their grid.
             columns: axis or field → its name in the table, where that is not the same but for case
                 and a unit in brackets, as in {"t": "time", "u": "velocity"}. "y:0" is the first
                 component of y, "usol:x:t" the order of the axes of usol.

@@ -1,6 +1,8 @@
 """Measurements and files of other people on the command line."""
 
 import json
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pandas as pd
 import pytest
 
 from pacpde import load
+from pacpde.datasets import named_arrays
 from pacpde.problems import Heat
 
 SMALL = ["--points", "150", "--steps", "15"]
@@ -82,6 +85,31 @@ def test_every_command_takes_the_same_file(call: Callable, source: Path) -> None
         found.append(json.loads(ended.out)["surrogate"]["estimates"]["alpha"])
     assert found[0] == found[1]
     assert abs(found[0]["value"] - 0.3) < 3 * found[0]["standard_error"] < 0.03
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_file_is_read_once(
+    call: Callable, source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its names are looked at and its values taken in one reading: a pipe gives them once."""
+    pipe, opened = tmp_path / "pipe", list[str]()
+    os.mkfifo(pipe)
+    content = Path("measured.csv").read_bytes()
+    writer = threading.Thread(target=pipe.write_bytes, args=(content,), daemon=True)
+    writer.start()
+    read = named_arrays._of_file
+    monkeypatch.setattr(
+        named_arrays, "_of_file", lambda path: opened.append(path.name) or read(path)
+    )
+    ended = call(
+        "transfer", source, "alpha=0.3", "--method", "warm_start", "--data", pipe, "--columns",
+        f"{COLUMNS},u=usol", "--reference", "theirs.npz", "--drop-outside", *SMALL, "-o", "out",
+        "--json", "-",
+    )  # fmt: skip
+    writer.join(5)
+    record = json.loads(ended.out)
+    assert record["labels"] == 24 and record["target_error"] < 1e-2
+    assert sorted(opened) == ["pipe", "theirs.npz"]
 
 
 REFUSED = {
