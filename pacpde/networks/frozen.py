@@ -145,10 +145,10 @@ def frozen_module(module: nn.Module, values: Tensors, trainable: Tensors) -> nn.
 def plain_copy(module: nn.Module) -> nn.Module:
     """A copy of a module, frozen or not, with trainable parameters and all else as it is now."""
     if not isinstance(module, FrozenNetwork):
-        return _copied(module).requires_grad_(True)
+        return copied(module).requires_grad_(True)
     values = merged_state(module)
     copy = object.__new__(type(module))
-    copy.__dict__ = _copied(module.__dict__, {id(module): copy})
+    copy.__dict__ = copied(module.__dict__, {id(module): copy})
     copy.__class__ = type(copy).__bases__[1]
     for name, part, _ in list(_frozen_parts(copy)):
         if parametrize.is_parametrized(part):
@@ -187,7 +187,8 @@ def _frozen_parts(module: nn.Module) -> Iterator[tuple[str, nn.Module, FrozenPar
             yield f"{path}.{leaf}" if path else leaf, part, parts[0]
 
 
-def _copied(thing: Any, memo: dict[int, Any] | None = None) -> Any:
+def copied(thing: Any, memo: dict[int, Any] | None = None) -> Any:
+    """A deep copy, or a sentence on why there is none."""
     try:
         return deepcopy(thing, memo)
     except (RuntimeError, TypeError) as error:

@@ -9,7 +9,7 @@
 
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +17,12 @@ import deepxde as dde
 import numpy as np
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from pacpde.errors import InvalidValueError, TransferWarning
 from pacpde.networks.frozen import plain_copy
 from pacpde.networks.layout import WeightLayout, module_layout
+from pacpde.networks.module_probe import TensorReads, random_state_restored, tensors_used
 from pacpde.runtime import gradients
 
 PROBES = 64  # points at which a network is tried
@@ -77,7 +77,7 @@ class OutputCheck:
         self._before = self._outputs()
 
     def _outputs(self) -> list[torch.Tensor]:
-        with temporary_values(self._constants), _random_state_restored(self._net):
+        with temporary_values(self._constants), random_state_restored(self._net):
             return evaluate(self._net, *self._arguments)[1]
 
     def check(self) -> None:
@@ -224,26 +224,7 @@ def _probes(data: Any, net: nn.Module) -> tuple[Any, Any]:
 
 def _tensors_used(net: Any, inputs: Any, auxiliary: Any) -> list[torch.Tensor]:
     """Tensors outside a network that its forward pass uses, whatever names them."""
-    before = [own.clone() for own in net.buffers()]
-    with _random_state_restored(net):
-        (first, one), (second, other) = (evaluate(net, inputs, auxiliary) for _ in range(2))
-    moved = any(not torch.equal(own, was) for own, was in zip(net.buffers(), before, strict=True))
-    same = all(torch.allclose(a, b, 0, 0, equal_nan=True) for a, b in zip(one, other, strict=True))
-    if moved or not same:
-        raise InvalidValueError(
-            "the network answers differently when it is asked twice, by random numbers or by a "
-            "buffer that moves: it cannot be recalled. Let it do so in training alone (where "
-            "self.training is True)."
-        )
-    # what is made anew in every pass, such as a constant, is in one of the two alone
-    outside = set(second) - {*net.parameters(), *net.buffers()}
-    return [tensor for tensor in first if tensor in outside]
-
-
-def _random_state_restored(net: nn.Module) -> AbstractContextManager[None]:
-    """Random numbers go on, where a network is, as if it had drawn none."""
-    cuda = {own.device.index for own in net.parameters() if own.device.type == "cuda"}
-    return torch.random.fork_rng(sorted(cuda))
+    return tensors_used(net, lambda: evaluate(net, inputs, auxiliary))
 
 
 def evaluate(
@@ -257,7 +238,7 @@ def evaluate(
             net.auxiliary_vars = as_inputs(auxiliary, net)
         leaves = [own.clone() for own in tree_leaves(inputs)]
         leaves = [own.requires_grad_() for own in leaves] if follow else leaves
-        with _TensorReads(leaves) as reads:
+        with TensorReads(leaves) as reads:
             try:
                 outputs = net(tuple(leaves) if isinstance(inputs, tuple) else leaves[0])
             except (RuntimeError, TypeError, IndexError, ValueError) as error:
@@ -267,22 +248,3 @@ def evaluate(
         dde.grad.clear()
         net.train(training)
     return list(reads.taken), [own.detach() for own in tree_leaves(outputs)]
-
-
-class _TensorReads(TorchDispatchMode):
-    """The tensors that computations take and do not make (a tensor is its own key)."""
-
-    def __init__(self, inputs: Iterable[torch.Tensor]) -> None:
-        super().__init__()
-        self.made = set(inputs)
-        self.taken: dict[torch.Tensor, None] = {}
-
-    def __torch_dispatch__(
-        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        for own in tree_leaves((args, kwargs)):
-            if isinstance(own, torch.Tensor) and own not in self.made:
-                self.taken.setdefault(own)
-        result = function(*args, **(kwargs or {}))
-        self.made |= {own for own in tree_leaves(result) if isinstance(own, torch.Tensor)}
-        return result
