@@ -36,6 +36,13 @@ if TYPE_CHECKING:
     from pacpde.methods.base import Method
     from pacpde.methods.bias_only import BiasOnly
     from pacpde.methods.bss import BSS
+    from pacpde.methods.class_measures import ClassMeasures
+    from pacpde.methods.classification import (
+        ClassTransferResult,
+        fit_classes,
+        measure_classes,
+        transfer_classes,
+    )
     from pacpde.methods.coefficient_input import CoefficientInput
     from pacpde.methods.continuation import Continuation
     from pacpde.methods.delta import DELTA
@@ -93,6 +100,8 @@ _NAMES = {
     "methods.base": "Method",
     "methods.bias_only": "BiasOnly",
     "methods.bss": "BSS",
+    "methods.class_measures": "ClassMeasures",
+    "methods.classification": "ClassTransferResult fit_classes measure_classes transfer_classes",
     "methods.coefficient_input": "CoefficientInput",
     "methods.continuation": "Continuation",
     "methods.delta": "DELTA",

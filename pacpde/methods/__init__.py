@@ -1,6 +1,7 @@
 """Ways to transfer: one file a method."""
 
 from pacpde.methods.base import Method, methods
+from pacpde.methods.classification import fit_classes, measure_classes, transfer_classes
 from pacpde.methods.identification import IdentificationResult, identify, identify_by_scipy
 from pacpde.methods.many import fit_many, transfer_many
 from pacpde.methods.nearest import nearest
@@ -19,13 +20,16 @@ __all__ = [
     "TrainingConfig",
     "TransferResult",
     "fit",
+    "fit_classes",
     "fit_many",
     "fit_table",
     "identify",
     "identify_by_scipy",
+    "measure_classes",
     "methods",
     "nearest",
     "transfer",
+    "transfer_classes",
     "transfer_in_turn",
     "transfer_many",
     "transfer_table",

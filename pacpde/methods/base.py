@@ -57,12 +57,15 @@ class TransferContext:
         config: settings of the fits; see `Method.config`.
         seed: of weights and points.
         callbacks: of every fit.
+        new_weights: True for each weight of which the source knows nothing, as of a last layer for
+            other classes, bool [size]: every method trains it. None where there is none.
     """
 
     source_task: Task
     config: TrainingConfig
     seed: int = 0
     callbacks: Sequence[Callback] = ()
+    new_weights: torch.Tensor | None = None
 
     recipe = renamed_attribute("recipe", "config")
 

@@ -44,6 +44,20 @@ class TuningStart:
         indices = slice(None) if self.solver_indices is None else self.solver_indices
         return int(self.trainable_mask[indices].sum())
 
+    def with_new_weights(self, new: torch.Tensor | None) -> "TuningStart":
+        """The same with weights trainable of which the source knows nothing, bool [source size].
+
+        The source's weights come first in a network with more of them, unless `solver_indices` say
+        where they are.
+        """
+        if new is None:
+            return self
+        mask = self.trainable_mask.clone()
+        own = torch.arange(len(new), device=mask.device)
+        own = own if self.solver_indices is None else self.solver_indices
+        mask[own[new]] = True
+        return replace(self, trainable_mask=mask)
+
 
 @dataclass(frozen=True)
 class WeightTuning(Method):
@@ -68,7 +82,7 @@ class WeightTuning(Method):
 
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
-        start = self.tuning_start(source, target, context)
+        start = self.tuning_start(source, target, context).with_new_weights(context.new_weights)
         mask, transform = start.trainable_mask, start.task_transform
         anchor = None if start.anchor is None else start.anchor.select(mask)
         trainer = self.trainer(

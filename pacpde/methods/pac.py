@@ -194,7 +194,9 @@ class PAC(ContinuationMethod):
             scores = SCORES[self.mask](latest, task, context.seed)
             if number > 1:  # what was pruned once stays so
                 scores = torch.where(latest.retained[SOURCE].mask, scores, -torch.inf)
-            pruned = prune(latest, sparsity, scores=scores, **self._treatment)
+            pruned = prune(
+                latest, sparsity, scores=scores, **self._treatment, new_weights=context.new_weights
+            )
             seconds += time.perf_counter() - clock
             latest, more = yield from steps_of(allocate_source)(
                 pruned,

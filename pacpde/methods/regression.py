@@ -132,3 +132,23 @@ def check_table(
             f"was fitted to {like.inputs} and {like.outputs}."
         )
     return Measurements(points, values)
+
+
+def check_inputs(inputs: np.ndarray, what: str, like: Ansatz | None = None) -> np.ndarray:
+    """Finite inputs [rows, columns], as many columns as another surrogate has.
+
+    Args:
+        what: the table's name in a sentence.
+    """
+    points = as_floats(inputs, f"the inputs of the {what}")
+    if points.ndim != 2 or not points.shape[1]:
+        raise InvalidValueError(
+            f"the inputs of the {what} have the shape {points.shape}, expected [rows, columns]."
+        )
+    if not np.isfinite(points).all():
+        raise InvalidValueError(f"the {what} holds nan or inf: remove those rows.")
+    if like is not None and points.shape[1] != like.inputs:
+        raise InvalidValueError(
+            f"the {what} has {points.shape[1]} columns, and the source was fitted to {like.inputs}."
+        )
+    return points

@@ -3,6 +3,7 @@
 from pacpde.networks.activations import Activation
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.networks.batch import Ansatz, Batch, MeanBatch
+from pacpde.networks.class_ansatz import ClassAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.protocol import Columns, Factors, Network
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
@@ -14,6 +15,7 @@ __all__ = [
     "Activation",
     "Ansatz",
     "Batch",
+    "ClassAnsatz",
     "Columns",
     "Factors",
     "MeanBatch",

@@ -15,6 +15,8 @@ from pacpde.renamed import renamed_attribute
 if TYPE_CHECKING:
     from pacpde.networks.ansatz import PhysicsAnsatz
 
+Label = bool | int | str  # of a class
+
 
 @dataclass(frozen=True)
 class Batch(Stackable):
@@ -213,6 +215,21 @@ class Ansatz(ABC):
     def coordinates(self) -> tuple[str, ...]:
         """Names of the coordinates, in order."""
         return ("column",) * self.inputs
+
+    @property
+    def class_labels(self) -> tuple[Label, ...]:
+        """The classes whose logits the fields are; empty where they are values."""
+        return ()
+
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """Probabilities of the classes, [classes, ...], from the fields, [classes, ...].
+
+        Raises:
+            InvalidValueError: the fields are values.
+        """
+        raise InvalidValueError(
+            "this surrogate gives values, and no classes: make one of classes with fit_classes."
+        )
 
     @property
     def uses_network(self) -> bool:

@@ -65,13 +65,15 @@ class HeadAnsatz(DerivedAnsatz):
     """The fields of another ansatz, computed from a second head of the network.
 
     Attributes:
-        first: index of the head's first output.
+        first: index of the head's first output; the head may stand for all outputs of the other
+            ansatz's network, of which that one takes some.
     """
 
     first: int
 
     def batch(self, points: torch.Tensor, names: Sequence[str] = ("",)) -> Batch:
-        return replace(self.ansatz.batch(points, names), first_output=self.first)
+        batch = self.ansatz.batch(points, names)
+        return replace(batch, first_output=self.first + batch.first_output)
 
 
 @dataclass(frozen=True)

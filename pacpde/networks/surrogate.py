@@ -10,7 +10,7 @@ import torch
 from pacpde.errors import InvalidValueError, short, unknown
 from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
-from pacpde.networks.batch import Ansatz
+from pacpde.networks.batch import Ansatz, Label
 from pacpde.networks.coordinates import as_points, clipped
 from pacpde.networks.jets import HIGHEST
 from pacpde.networks.met_condition import MetCondition
@@ -146,6 +146,27 @@ class Surrogate:
             ExtrapolationWarning: where points lie outside the domain.
         """
         return self._evaluated("", coordinates)
+
+    def probabilities(self, *coordinates: Any) -> Any:
+        """Probabilities of its classes, [classes, ...], in the order of `class_labels`.
+
+        Args:
+            coordinates: columns of a table, as of a call, whose fields are the logits.
+
+        Raises:
+            InvalidValueError: it gives values, and no classes.
+
+        Example:
+            >>> surrogate.probabilities(*inputs.T).T  # [rows, classes]
+        """
+        logits = self(*coordinates)
+        found = self.ansatz.probabilities(torch.as_tensor(logits))
+        return found if isinstance(logits, torch.Tensor) else found.numpy()
+
+    @property
+    def class_labels(self) -> tuple[Label, ...]:
+        """The classes that it tells apart; empty where it gives values."""
+        return self.ansatz.class_labels
 
     def derivative(self, axes: str) -> Callable[..., Any]:
         """A derivative of the fields, carried through the network by its forward jet.

@@ -11,9 +11,9 @@ from pacpde.networks import kinds
 from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.batch import Ansatz
+from pacpde.networks.class_ansatz import ClassAnsatz
 from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
-from pacpde.networks.table_ansatz import TableAnsatz
 from pacpde.physics.fingerprint import Fingerprint, check_registered, check_unchanged
 from pacpde.physics.problem import families
 
@@ -134,7 +134,7 @@ def _describe(ansatz: Ansatz) -> dict[str, Any]:
 
 def _ansatz(about: Mapping[str, Any]) -> Ansatz:
     if about["family"] is None:
-        return TableAnsatz(**{k: tuple(v) for k, v in about["constraints"].items()})
+        return ClassAnsatz.from_settings(about["constraints"])
     if about["family"] not in families.names():
         raise DataFileError(
             f"the surrogate solves {about['family']!r}, which is not known here: name the file of "

@@ -45,6 +45,11 @@ class LeastSquares(Stackable):
             self, terms=split(self.network, self.terms, memory_bytes), memory_bytes=memory_bytes
         )
 
+    @property
+    def is_least_squares(self) -> bool:
+        """Whether `linearise` gives the residuals: of a cross-entropy, it gives other rows."""
+        return all(term.is_least_squares for term in self.terms)
+
     @cached_property
     def trainable_indices(self) -> torch.Tensor | None:
         """Positions of the trainable entries, [n_trainable], or [stack, n_trainable] where they
@@ -68,7 +73,9 @@ class LeastSquares(Stackable):
         return x if indices is None else insert(self.weights, indices, x)
 
     def linearise(self, x: torch.Tensor) -> tuple[torch.Tensor, Jacobian]:
-        """Data residuals [..., rows] and their Jacobian [..., rows, n_trainable] at x."""
+        """Data residuals [..., rows] and their Jacobian [..., rows, n_trainable] at x; see
+        `pacpde.residuals.jacobian.linearise` where they are not `is_least_squares`.
+        """
         with torch.no_grad():
             weights = self.insert(x)
             return linearise(

@@ -23,6 +23,8 @@ class LevenbergMarquardt:
     "Methods for non-linear least squares problems", section 3.2, with fixed factors. Each step is
     bent along the geodesic by half of a with (JᵀJ + μI) a = −Jᵀr″(δ), the curvature r″ of the
     residuals along δ by one more evaluation (Transtrum & Sethna 2012, arXiv 1201.5885, eq. 15).
+    Of a cross-entropy JᵀJ is the generalised Gauss–Newton matrix (Schraudolph 2002), and steps go
+    straight: its rows are no residuals whose curvature means anything.
 
     Attributes:
         damping: μ at the start.
@@ -77,7 +79,7 @@ class LevenbergMarquardt:
             stalled[trying] = True
             while len(trying):
                 step, promised = system.solve(x.new_tensor(damping[trying]))
-                if self.max_bend > 0:
+                if self.max_bend > 0 and problem.is_least_squares:
                     step = step + self._bent(now, here, system, step)
                     evaluations[trying] += 1
                 trial = here + step

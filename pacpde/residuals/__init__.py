@@ -1,6 +1,7 @@
 """Residual terms, the tasks that draw them, and their Jacobian; how far a solution is trusted."""
 
 from pacpde.residuals.augmented_task import AugmentedTask
+from pacpde.residuals.class_terms import CrossEntropyTerm
 from pacpde.residuals.measurements import Measurements
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.table_task import TableTask
@@ -10,6 +11,7 @@ from pacpde.residuals.terms import Anchor, LabelTerm, PhysicsTerm, Term
 __all__ = [
     "Anchor",
     "AugmentedTask",
+    "CrossEntropyTerm",
     "LabelTerm",
     "Measurements",
     "PhysicsTask",

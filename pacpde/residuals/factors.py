@@ -1,6 +1,6 @@
-"""Terms evaluated and linearised: their residuals, and the factors of their Jacobian."""
+"""Terms evaluated and linearised: their residuals, and the factors of a Jacobian."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,26 @@ from pacpde.residuals.terms import Term
 
 def residuals(network: Network, weights: torch.Tensor, terms: Sequence[Term]) -> torch.Tensor:
     """All residuals, flat [..., rows]; differentiable in `weights` [..., size]."""
+    return _evaluated(network, weights, [(term, term.residual) for term in terms])
+
+
+def gauss_newton_rows(
+    network: Network, weights: torch.Tensor, terms: Sequence[Term]
+) -> torch.Tensor:
+    """All rows of `Term.gauss_newton`, flat [..., rows], which the factors are the slopes of."""
+    return _evaluated(network, weights, [(term, term.gauss_newton) for term in terms])
+
+
+def _evaluated(
+    network: Network,
+    weights: torch.Tensor,
+    terms: Sequence[tuple[Term, Callable[[torch.Tensor], torch.Tensor]]],
+) -> torch.Tensor:
+    """Rows of terms, each given with its function of the fields."""
     parts = []
-    for term in terms:
+    for term, rows in terms:
         outputs = network.forward(weights, term.batch.inputs, term.batch.names)
-        parts.append(_rows(term.residual(term.batch.fields(outputs))))
+        parts.append(_rows(rows(term.batch.fields(outputs))))
     return torch.cat(parts, -1)
 
 
@@ -35,7 +51,7 @@ class Streamed(Sequence[Factors]):
         return self.linearised(number)[1]
 
     def linearised(self, number: int) -> tuple[torch.Tensor, Factors]:
-        """Residuals [..., rows] and factors of a term."""
+        """`gauss_newton` rows [..., rows] of a term, and their factors."""
         term = self.terms[number]
         batch = term.batch
         outputs, factors = self.network.linearise(
@@ -43,7 +59,7 @@ class Streamed(Sequence[Factors]):
         )
         leaf = outputs.detach().requires_grad_(True)
         with torch.enable_grad():
-            residual = term.residual(batch.fields(leaf))
+            residual = term.gauss_newton(batch.fields(leaf))
             if not type(term).__module__.startswith("pacpde."):
                 _check_rows(term, residual, leaf)
             n_components = residual.shape[-1]

@@ -15,7 +15,7 @@ import torch
 from pacpde.networks.frozen import insert
 from pacpde.networks.protocol import Columns, Factors, Network
 from pacpde.networks.stacking import Stackable
-from pacpde.residuals.factors import Streamed, residuals
+from pacpde.residuals.factors import Streamed, gauss_newton_rows
 from pacpde.residuals.terms import Term
 
 MEMORY = 2**30  # bytes of Jacobian held at a time
@@ -31,6 +31,9 @@ def linearise(
     memory_bytes: int = MEMORY,
 ) -> tuple[torch.Tensor, "Jacobian"]:
     """Residuals [..., rows] and their Jacobian [..., rows, trainable].
+
+    Of a term that is no sum of squares by nature, these are its `gauss_newton` rows: Jᵀr is the
+    gradient of the loss all the same, and JᵀJ its generalised Gauss–Newton matrix.
 
     Args:
         weights: the whole flat vector, [..., size].
@@ -49,7 +52,7 @@ def linearise(
     if sum(network.factor_bytes(term.batch.inputs) for term in terms) <= memory_bytes:
         parts = list(_collecting(streamed, r))
         return torch.cat(r, -1), replace(jacobian, parts=parts)
-    return residuals(network, weights, terms), jacobian
+    return gauss_newton_rows(network, weights, terms), jacobian
 
 
 def _collecting(streamed: Streamed, r: list[torch.Tensor]) -> Iterator[Factors]:

@@ -1,4 +1,4 @@
-"""Regression on a table as a task."""
+"""Regression on a table, and classification of its rows, as a task."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +9,7 @@ from numpy.random import Generator
 
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.protocol import Network
+from pacpde.residuals.class_labels import ClassLabels
 from pacpde.residuals.measurements import HELD_OUT_SHARE, Measurements
 from pacpde.residuals.task import SamplingSpec, Task, residual_norm
 from pacpde.residuals.terms import Term
@@ -17,13 +18,13 @@ from pacpde.runtime import Runtime
 
 @dataclass(frozen=True)
 class TableTask(Task):
-    """Regression on a table: inputs [points, columns], outputs [points, targets].
+    """Rows of a table: inputs [points, columns], with outputs [points, targets] or classes.
 
     A share of the rows is held out to stop on. `standard` gives the standardisation, so that
     source and target share one.
     """
 
-    table: Measurements
+    table: Measurements | ClassLabels
     standard: Ansatz
     seed: int = 0
     held_out_share: float = HELD_OUT_SHARE
@@ -40,11 +41,12 @@ class TableTask(Task):
     def terms(
         self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, rng: Generator
     ) -> list[Term]:
-        return [self._split[0].term(self.standard, self.runtime)]
+        return [self.split[0].term(self.standard, self.runtime)]
 
     def held_out(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> float:
-        return residual_norm(network, weights, [self._split[1].term(self.standard, self.runtime)])
+        return residual_norm(network, weights, [self.split[1].term(self.standard, self.runtime)])
 
     @cached_property
-    def _split(self) -> tuple[Measurements, Measurements]:
+    def split(self) -> tuple[Measurements | ClassLabels, Measurements | ClassLabels]:
+        """(the rows that are fitted, those that are held out)."""
         return self.table.split(self.held_out_share, self.seed)

@@ -1,6 +1,7 @@
 """Residual terms: every loss is ½‖r‖² of a list of them, so every optimiser takes every loss.
 
-A term of your own is a subclass of `Term` that gives its residuals.
+A term of your own is a subclass of `Term` that gives its residuals. Where a loss is no sum of
+squares by nature, its `gauss_newton` rows give second-order optimisers a better curvature.
 """
 
 from abc import ABC, abstractmethod
@@ -24,6 +25,7 @@ class Term(Stackable, ABC):
     Leading dimensions [...] are a stack of terms with one `batch_key`.
 
     Attributes:
+        is_least_squares: whether `gauss_newton` gives the residuals themselves.
         batch: the points.
         weight: of the mean square over the points; ½‖r‖² is half of the weighted mean.
 
@@ -37,6 +39,7 @@ class Term(Stackable, ABC):
     """
 
     stacked: ClassVar[tuple[str, ...]] = ("batch",)
+    is_least_squares: ClassVar[bool] = True
 
     batch: Batch
     weight: float | torch.Tensor = field(default=1.0, kw_only=True)
@@ -44,15 +47,23 @@ class Term(Stackable, ABC):
     @property
     @abstractmethod
     def n_components(self) -> int:
-        """Number of residuals at a point."""
+        """Number of `gauss_newton` rows at a point: of residuals, where they are the same."""
 
     @abstractmethod
     def residual(self, fields: torch.Tensor) -> torch.Tensor:
-        """Weighted residuals [..., points, n_components].
+        """Weighted residuals r, [..., points, n_components]; the loss is ½‖r‖².
 
         Args:
             fields: jet, [..., channels, points, fields], with the channels of `batch.names`.
         """
+
+    def gauss_newton(self, fields: torch.Tensor) -> torch.Tensor:
+        """Weighted rows b whose slopes A in the fields give the loss's gradient Aᵀb and its
+        curvature AᵀA, [..., points, n_components]: the residuals, unless a term knows better.
+
+        A term that overrides it sets `is_least_squares` to False.
+        """
+        return self.residual(fields)
 
     def weighted(self, rows: torch.Tensor) -> torch.Tensor:
         """Rows times √(weight / points)."""

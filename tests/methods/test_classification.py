@@ -1,0 +1,211 @@
+"""Classes take the same stages as tables: fitted, moved to other classes, recalled bitwise."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from pacpde import fit_classes, fit_table, load, measure_classes, save, transfer_classes
+from pacpde.errors import InvalidValueError
+from pacpde.methods.class_measures import ClassMeasures, temperature_of
+from pacpde.networks.surrogate import Surrogate
+from pacpde.residuals.class_labels import ClassLabels
+
+Table = tuple[np.ndarray, np.ndarray]
+
+
+def digits(low: int, count: int, first: int = 0) -> Table:
+    """Some images of five digits in a row, from `low` on."""
+    images, numbers = load_digits(return_X_y=True)
+    own = np.flatnonzero((numbers >= low) & (numbers < low + 5))
+    own = np.random.default_rng(0).permutation(own)[first : first + count]
+    return images[own], numbers[own]
+
+
+@pytest.fixture(scope="module")
+def source() -> Surrogate:
+    return fit_classes(*digits(0, 150), width=12, depth=1, steps=20)
+
+
+def test_digits_are_told_apart_with_probabilities_that_mean_something(source: Surrogate) -> None:
+    found = measure_classes(source, *digits(0, 600, first=150))
+    # 120 images are fitted; a linear classifier gets 96 % of the others
+    assert found.accuracy > 0.92
+    assert found.calibration_error < 0.08
+    assert found.log_loss < 0.3
+    images, _ = digits(0, 30)
+    p = source.probabilities(*images.T)
+    z = source(*images.T)
+    temperature = source.ansatz.settings["temperature"]
+    expected = np.exp(z / temperature) / np.exp(z / temperature).sum(0)
+    np.testing.assert_allclose(p, expected, rtol=1e-12)
+    assert source.class_labels == (0, 1, 2, 3, 4)
+    assert source.assessment is not None
+    assert "held-out rows" in source.assessment.notes[0]
+
+
+@pytest.mark.parametrize(
+    "method", ["pac", "pac_net", "warm_start", "last_layer", "bias_only", "lora", "piggyback"]
+)
+def test_other_digits_get_a_last_layer_of_their_own(source: Surrogate, method: str) -> None:
+    result = transfer_classes(
+        source, *digits(5, 40), source_table=digits(0, 150), method=method,
+        options={"steps": 60} if method == "piggyback" else {},
+    )  # fmt: skip
+    assert result.surrogate.class_labels == (5, 6, 7, 8, 9)
+    found = measure_classes(result.surrogate, *digits(5, 600, first=40))
+    # some 32 images are fitted; without any 20 % are right, and with the new layer at 0 as well
+    few = method in ("last_layer", "bias_only", "lora")
+    assert found.accuracy > (0.45 if few else 0.65)
+    about = result.record()["classes"]
+    assert about["target"] == [5, 6, 7, 8, 9]
+    assert about["zero_shot"] is None
+    assert about["held_out"]["rows"] == pytest.approx(8, abs=2)  # rounded class by class
+    assert result.n_trainable >= 5 * 13  # the new layer, whole
+
+
+@pytest.mark.parametrize("options", [{}, {"scope": "global", "sparsity": 0.5}])
+def test_pac_recalls_the_source_with_its_own_last_layer(
+    source: Surrogate, options: dict[str, Any], tmp_path: Path
+) -> None:
+    result = transfer_classes(
+        source, *digits(5, 40), source_table=digits(0, 150), options={"steps": 5, **options}
+    )
+    images, numbers = digits(0, 600, first=150)
+    save(result.surrogate, tmp_path / "target")
+    stored = load(tmp_path / "target")
+    recalled, allocated = stored.recall(), result.snapshots["allocated"]
+    assert np.array_equal(recalled(*images.T), allocated(*images.T))
+    assert np.array_equal(
+        stored.probabilities(*images.T), result.surrogate.probabilities(*images.T)
+    )
+    assert recalled.class_labels == (0, 1, 2, 3, 4)
+    assert measure_classes(recalled, images, numbers).accuracy > 0.9
+    if options:  # no weight of the source's own last layer is freed
+        head = source.network.layers[-1].parameters
+        kept = result.surrogate.retained["source"].mask
+        own = source.network.enlarged(extra_outputs=5)[1]
+        assert bool(kept[own][head].all())
+
+
+def test_the_same_classes_keep_their_last_layer(source: Surrogate) -> None:
+    images, numbers = digits(0, 60, first=150)
+    result = transfer_classes(
+        source, 16 - images, numbers, source_table=digits(0, 150), method="warm_start"
+    )
+    assert result.surrogate.network == source.network
+    assert result.zero_shot is not None
+    assert result.held_out is not None
+    assert result.held_out.accuracy > result.zero_shot.accuracy
+
+
+def test_a_third_set_of_classes_goes_on_from_the_second(source: Surrogate) -> None:
+    second = transfer_classes(
+        source, *digits(5, 40), source_table=digits(0, 150), method="warm_start"
+    ).surrogate
+    images, numbers = digits(0, 60)
+    names = np.array(["even", "odd"])[numbers % 2]
+    for method in ("lwf", "pac"):
+        third = transfer_classes(second, images, names, source_table=digits(5, 40), method=method)
+        assert third.surrogate.class_labels == ("even", "odd")
+        others, numbers_of = digits(0, 300, first=150)
+        found = measure_classes(third.surrogate, others, np.array(["even", "odd"])[numbers_of % 2])
+        assert found.accuracy > 0.8
+        recalled = measure_classes(third.recall(), *digits(5, 300, first=40))
+        assert recalled.accuracy > 0.6
+
+
+@pytest.mark.parametrize("labels", [[False, True], ["no", "yes"], [-1, 7]])
+def test_separable_classes_leave_the_weights_finite(labels: list[Any]) -> None:
+    x = np.linspace(-1, 1, 40)[:, None]
+    surrogate = fit_classes(x, np.array(labels)[(x[:, 0] > 0).astype(int)], steps=200, width=4)
+    assert surrogate.class_labels == tuple(labels)
+    # ½ β z² against log(1 + exp(−2z)) at z and −z: the optimum is below z = 5
+    assert np.abs(surrogate(x[:, 0])).max() < 6
+    assert measure_classes(surrogate, x, np.array(labels)[(x[:, 0] > 0).astype(int)]).accuracy == 1
+    assert surrogate.assessment is not None
+    assert "logit penalty" in surrogate.assessment.notes[-1]
+
+
+def test_a_class_of_one_row_is_fitted_and_said_to_be_untested() -> None:
+    x = np.vstack([np.linspace(-1, 1, 20)[:, None], [[3.0]]])
+    names = [*["low"] * 10, *["high"] * 10, "far"]
+    surrogate = fit_classes(x, names, steps=40, width=4)
+    assert measure_classes(surrogate, [[3.0]], ["far"]).accuracy == 1
+    assert surrogate.assessment is not None
+    assert any("'far'" in note for note in surrogate.assessment.notes)
+
+
+def test_one_row_a_class_is_said_to_leave_none_to_test() -> None:
+    surrogate = fit_classes([[0.0], [1.0], [2.0]], ["a", "b", "c"], steps=20, width=4)
+    assert measure_classes(surrogate, [[0.0], [1.0], [2.0]], ["a", "b", "c"]).accuracy == 1
+    assert surrogate.ansatz.settings["temperature"] == 1
+    assert surrogate.assessment is not None
+    assert "no class has a row to spare" in surrogate.assessment.notes[0]
+
+
+def test_held_out_rows_are_a_share_of_every_class() -> None:
+    numbers = np.repeat([0, 1, 2, 3], [50, 10, 3, 1])
+    rows = ClassLabels(np.arange(64.0)[:, None], numbers, 4, 1e-2)
+    fitted, held = rows.split(0.2, seed=1)
+    assert held.counts.tolist() == [10, 2, 1, 0]
+    assert fitted.counts.tolist() == [40, 8, 2, 1]
+    both = np.concatenate([fitted.points, held.points])
+    assert sorted(both.ravel()) == list(range(64))
+    assert np.array_equal(numbers[held.points.ravel().astype(int)], held.numbers)
+    assert (fitted.logit_penalty, held.logit_penalty) == (1e-2, 0.0)
+
+
+def test_the_temperature_of_known_probabilities_is_found() -> None:
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(20_000, 3)) * 2
+    p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+    numbers = (rng.random(len(p))[:, None] > p.cumsum(1)).sum(1)
+    # 20,000 draws tell a temperature to about 1 %
+    assert temperature_of(3 * z, numbers) == pytest.approx(3, rel=0.03)
+    assert temperature_of(3 * z[:10], numbers[:10]) == 1
+    found = ClassMeasures.of(3 * z, numbers, 3.0)
+    assert found.calibration_error < 0.02
+    assert found.log_loss == pytest.approx(-np.log(p[np.arange(len(p)), numbers]).mean())
+    assert ClassMeasures.of(3 * z, numbers, 1.0).calibration_error > 0.1
+
+
+def test_measures_of_four_rows_by_hand() -> None:
+    p = np.array([[0.9, 0.1], [0.9, 0.1], [0.3, 0.7], [0.6, 0.4]])
+    found = ClassMeasures.of(np.log(p), np.array([0, 1, 1, 0]), 1.0)
+    assert found.accuracy == 0.75
+    # bins of 0.9 (one of two right), 0.7 and 0.6 (both right)
+    assert found.calibration_error == pytest.approx((2 * 0.4 + 0.3 + 0.4) / 4)
+    assert found.most_common == 0.5
+
+
+@pytest.mark.parametrize(
+    ("inputs", "classes", "said"),
+    [
+        (np.zeros((3, 1)), [0.5, 1, 2], "use fit_table"),
+        (np.zeros((3, 1)), [0, 0, 0], "two classes"),
+        (np.zeros((3, 1)), [0, 1], "one class a row"),
+        (np.zeros((3, 1)), [0, "a", 1], "write all of them as texts"),
+        (np.zeros((3, 1)), [None, "a", "b"], "row 1"),
+        (np.zeros(3), [0, 1, 0], "rows, columns"),
+        (np.array([[np.nan], [0.0]]), [0, 1], "nan or inf"),
+    ],
+)
+def test_classes_that_cannot_be_fitted_are_refused(inputs: Any, classes: Any, said: str) -> None:
+    with pytest.raises(InvalidValueError, match=said):
+        fit_classes(inputs, classes)
+
+
+def test_transfers_that_make_no_sense_are_refused(source: Surrogate) -> None:
+    rows = digits(0, 20)
+    with pytest.raises(InvalidValueError, match="fitted to 64"):
+        transfer_classes(source, rows[0][:, :9], rows[1], source_table=rows)
+    with pytest.raises(InvalidValueError, match="none of the surrogate's"):
+        transfer_classes(source, *rows, source_table=digits(5, 20))
+    values = fit_table(rows[0], rows[1], steps=1)
+    with pytest.raises(InvalidValueError, match="make one with fit_classes"):
+        transfer_classes(values, *rows, source_table=rows)
+    with pytest.raises(InvalidValueError, match="and no classes"):
+        values.probabilities(*rows[0].T)
