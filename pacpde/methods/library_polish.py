@@ -9,7 +9,7 @@ from pacpde.methods.library_head import head_of, library_of
 from pacpde.methods.unfitted import timed, told_once
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
-from pacpde.residuals.task import Task
+from pacpde.residuals.task import SamplingSpec, Task
 
 WAYS = ("warm_start", "pac")
 
@@ -59,10 +59,11 @@ class LibraryPolish(Method):
             steps=moved.steps,
             seconds=head.seconds + alone.seconds + both.seconds,
         )
+        missed = target.misfits(best, SamplingSpec())
         calibrated = head.seconds + moved.seconds["calibrate"] + both.seconds
         return replace(
             moved,
-            surrogate=told_once(best, "polish", context),
+            surrogate=told_once(best.with_notes(missed), "polish", context),
             seconds={**moved.seconds, "calibrate": calibrated},
             snapshots={"trained": source},
         )

@@ -9,7 +9,7 @@ from typing import ClassVar
 from pacpde.errors import InvalidValueError
 from pacpde.methods.base import Method, MethodResult, TransferContext
 from pacpde.networks.surrogate import Surrogate
-from pacpde.residuals.task import Task
+from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.training.callbacks import FitState
 from pacpde.training.config import TrainingConfig
 
@@ -44,7 +44,10 @@ class UnfittedMethod(Method):
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> MethodResult:
         if not target.solves_equation:
             raise InvalidValueError(f"{self.name} solves an equation, and here there is none.")
-        return self.solve(source, target, context)
+        result = self.solve(source, target, context)
+        solved = result.surrogate
+        notes = target.misfits(solved, SamplingSpec())
+        return replace(result, surrogate=solved.with_notes(notes))
 
     def result_of(
         self, solved: Surrogate, n_solved: int = 0, **snapshots: Surrogate

@@ -273,6 +273,13 @@ class Surrogate:
         ansatz = self.ansatz.with_problem(problem)
         return replace(self, ansatz=ansatz, held_out=math.nan, provenance={}, assessment=None)
 
+    def with_notes(self, notes: Sequence[str]) -> "Surrogate":
+        """The same with more notes in its assessment; as it is where it has none."""
+        if self.assessment is None:
+            return self
+        every = tuple(dict.fromkeys([*self.assessment.notes, *notes]))
+        return replace(self, assessment=replace(self.assessment, notes=every))
+
     def to(self, runtime: Runtime) -> "Surrogate":
         """The same surrogate on another device or in another precision."""
         if not isinstance(runtime, Runtime):

@@ -79,6 +79,9 @@ class AugmentedTask(Task):
     ) -> Assessment:
         return self.task.assess(self.network, self._own(weights), sampling, estimate)
 
+    def misfits(self, solver: Surrogate, sampling: SamplingSpec) -> tuple[str, ...]:
+        return self.task.misfits(solver, sampling)
+
     def _own(self, weights: torch.Tensor) -> torch.Tensor:
         """The task's weights among those of the extended network."""
         return weights[self.extended.original_indices]

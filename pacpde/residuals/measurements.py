@@ -24,6 +24,7 @@ MIN_REPEATS = 4  # degrees of freedom, a field, from which repeated points tell 
 # root mean square residual, in units, to which a fit takes its equation for known beside values of
 # known noise: each term is divided by its own
 PHYSICS_NOISE = 1e-3
+MISFIT = 3.0  # root mean square of (u − y) / σ above which a solution does not fit its measurements
 REFUSE, DROP = "refuse", "drop"  # what becomes of points outside the domain
 
 
@@ -228,6 +229,47 @@ class Measurements:
                 return self
             sizes.append(np.sqrt(spread / freedom) if len(values) else 1.0)
         return Measurements(self.points, self.values, sizes, self.notes)
+
+    def missed_by(self, values: np.ndarray) -> np.ndarray | None:
+        """Root mean square of (u − y) / σ, a field; None where the noise is not known.
+
+        About 1 for the fields that were measured; well above it, they are others, or σ is.
+
+        Args:
+            values: u at the points, [n, fields].
+
+        Returns:
+            [fields], 0 for a field that was not measured.
+
+        Example:
+            >>> data = Measurements([0.1, 0.2], [1.0, 2.0], noise=0.1)
+            >>> data.missed_by(np.array([[1.3], [1.6]])).round(3)
+            array([3.536])
+        """
+        if self.noise is None:
+            return None
+        squares = np.where(self.measured, ((values - self.values) / self.noise) ** 2, 0.0)
+        return np.asarray(np.sqrt(squares.sum(0) / np.maximum(self.measured.sum(0), 1)))
+
+    def misfit(self, values: np.ndarray, fields: Sequence[str]) -> str | None:
+        """What a user should know of a solution that misses them by far more than their noise.
+
+        Args:
+            values: u at the points, [n, fields].
+            fields: their names.
+
+        Returns:
+            A sentence on the worst field; None up to `MISFIT`, and where the noise is not known.
+        """
+        sizes = self.missed_by(values)
+        if sizes is None or not sizes.max() > MISFIT:
+            return None
+        name = f" of {fields[int(sizes.argmax())]}" if len(fields) > 1 else ""
+        return (
+            f"the solution misses the measurements{name} by {sizes.max():.2g} times their noise "
+            "(root mean square): check coefficients, equation, units and noise; where they are "
+            "right, the fit is less accurate than the measurements"
+        )
 
     def weights(self, scales: Sequence[float] | np.ndarray) -> tuple[np.ndarray, float | None]:
         """(weights of the residuals (u − y) / scale, noise of a weighted residual if it is known).

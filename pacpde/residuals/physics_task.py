@@ -14,6 +14,7 @@ from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.protocol import Network
+from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.domain import Domain
 from pacpde.physics.problem import Problem
 from pacpde.residuals.assess import assess
@@ -139,11 +140,19 @@ class PhysicsTask(Task):
         solver = self.solver(network, weights, sampling)
         points = self._held_out_points(sampling, generator(self.seed, "held-out"))
         assessment = assess(solver, points, estimate)
+        notes = [*assessment.notes, *self.misfits(solver, sampling)]
         left = [one.name for one in solver.field_ansatz.conditions if not one.exactly]
-        if not (self.hard and left):
-            return assessment
-        note = f"met by residuals, not exactly: {', '.join(left)}"
-        return replace(assessment, notes=(*assessment.notes, note))
+        if self.hard and left:
+            notes.append(f"met by residuals, not exactly: {', '.join(left)}")
+        return replace(assessment, notes=tuple(notes))
+
+    def misfits(self, solver: Surrogate, sampling: SamplingSpec) -> tuple[str, ...]:
+        if self.labels is None or not self.physics:
+            return ()
+        labels = self.labels.subset(self._in_window(self.labels.points, sampling))
+        values = solver.at(self.runtime.tensor(labels.points)).cpu().numpy()
+        note = labels.misfit(values, tuple(self.problem.fields))
+        return () if note is None else (note,)
 
     @cached_property
     def _split(self) -> tuple[Measurements, Measurements]:

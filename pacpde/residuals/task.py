@@ -116,6 +116,10 @@ class Task(ABC):
         stored, own = network.merged(weights)
         return Surrogate(stored, self.ansatz(sampling), own)
 
+    def misfits(self, solver: Surrogate, sampling: SamplingSpec) -> tuple[str, ...]:
+        """Notes on measured values beside the equation that a solution does not fit."""
+        return ()
+
     def assess(
         self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, estimate: bool = True
     ) -> Assessment:

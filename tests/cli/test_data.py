@@ -72,6 +72,9 @@ def test_every_command_takes_the_same_file(call: Callable, source: Path) -> None
     noise = ["--noise", "0.01"]
     ended = call("train", "heat", "alpha=0.3", *DATA, *noise, *small, "--json", "-", "-o", "fit")
     assert json.loads(ended.out)["outcome"] == "converged"
+    assert "misses the measurements" not in ended.err
+    other = call("train", "heat", "alpha=0.6", *DATA, *noise, *small, "-o", "other")
+    assert other.status == 0 and "misses the measurements by " in other.err
     assert load("fit").provenance["labels"] == 24
     ended = call(
         "compare", "heat", "--source", "alpha=0.4", "--target", "alpha=0.3", "--methods",

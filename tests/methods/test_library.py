@@ -11,7 +11,15 @@ import pytest
 import torch
 from scipy.optimize import least_squares
 
-from pacpde import Library, LibraryHead, LibraryPolish, fit, identify_by_scipy, transfer
+from pacpde import (
+    Library,
+    LibraryHead,
+    LibraryPolish,
+    Measurements,
+    fit,
+    identify_by_scipy,
+    transfer,
+)
 from pacpde.errors import DataFileError, InvalidValueError, PacpdeError, TransferWarning
 from pacpde.methods.library.polish import best_of
 from pacpde.networks.assessment import Assessment
@@ -239,13 +247,18 @@ def test_what_makes_no_library_is_refused(heat: Library, of_heat: list[Surrogate
         assert said in str(refused.value)
 
 
+def saved(sources: list[Surrogate], folder: Path) -> Library:
+    library = Library(sources)
+    library.anchor(library.box.candidates(5))
+    library.save(folder)
+    return library
+
+
 @pytest.mark.parametrize("by", ["warm_start", "pac"])
 def test_a_head_and_its_polish_are_methods(
     by: str, of_heat: list[Surrogate], tmp_path: Path
 ) -> None:
-    library = Library(of_heat[::2])  # at 0.8 and 0.2
-    library.anchor(library.box.candidates(5))
-    library.save(tmp_path / "library")
+    library = saved(of_heat[::2], tmp_path / "library")  # at 0.8 and 0.2
     target, folder, source = Heat(alpha=0.37), str(tmp_path / "library"), of_heat[0]
     head = transfer(source, target, method=LibraryHead(library=folder))
     polished = transfer(
@@ -269,9 +282,7 @@ def test_a_polish_retains_no_source_that_the_transfer_did_not_start_from(
     of_heat: list[Surrogate], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PAC retains the nearest source in the moved network, which may be the best of all."""
-    library = Library(of_heat[:2])  # at 0.8 and 0.4
-    library.anchor(library.box.candidates(5))
-    library.save(tmp_path / "library")
+    saved(of_heat[:2], tmp_path / "library")  # at 0.8 and 0.4
     monkeypatch.setattr("pacpde.methods.library_polish.best_of", lambda solvers: solvers[1])
     made = transfer(
         of_heat[0], Heat(alpha=0.37),
@@ -279,6 +290,24 @@ def test_a_polish_retains_no_source_that_the_transfer_did_not_start_from(
         settings={"points": 100},
     )  # fmt: skip
     assert made.source_error["recalled"] is None and not made.surrogate.retained
+
+
+@pytest.mark.parametrize("method", [LibraryHead, LibraryPolish])
+def test_they_say_where_measurements_are_missed(
+    method: type[LibraryHead | LibraryPolish], of_heat: list[Surrogate], tmp_path: Path
+) -> None:
+    saved(of_heat[::2], tmp_path / "library")
+    settings = {} if method is LibraryHead else {"points": 100, "steps": 2}
+    for alpha, count in ((0.6, 1), (0.37, 0)):
+        at = np.random.default_rng(0).random((40, 2))
+        data = Measurements(at, exact(Heat(alpha=alpha), *at.T)[0], 0.01)
+        solver = transfer(
+            of_heat[0], Heat(alpha=0.37), method=method(library=str(tmp_path / "library")),
+            data=data, settings=settings,
+        ).surrogate  # fmt: skip
+        assert solver.assessment is not None
+        said = [note for note in solver.assessment.notes if "misses the measurements" in note]
+        assert len(said) == count
 
 
 def test_the_best_of_a_polish_is_that_of_the_least_error(of_heat: list[Surrogate]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from pacpde import InvalidValueError, Measurements, Surrogate, compare, fit, identify, transfer
 from pacpde.physics import Axis, Dirichlet, Problem, coefficient
 from pacpde.problems import Burgers, Heat, LotkaVolterra
+from pacpde.residuals.measurements import MISFIT
 
 SMALL = {"width": 10, "depth": 2, "points": 150, "steps": 25}
 SETTINGS = {"points": 150, "steps": 25}
@@ -135,6 +136,33 @@ def test_some_values_of_one_field_are_missing() -> None:
     found = np.stack(result.surrogate(t), -1)
     miss = np.abs(found - holes)[1:] / problem.scales  # the start is met exactly
     assert np.nanmax(miss[3:]) < 0.1 < np.abs(values / [1.2, 0.8] - values)[4:].max(0).min()
+
+
+@pytest.mark.parametrize("way", ["noise given", "noise of repeats"])
+def test_a_fit_says_where_it_misses_the_measurements(way: str) -> None:
+    """The equation has α = 0.3 and the values 0.6; the loss hardly counts them."""
+    rng = np.random.default_rng(0)
+    at = rng.random((40, 2))
+    if way == "noise of repeats":
+        at[20:] = at[:20]
+    noise = NOISE * rng.standard_normal(40)
+    given = NOISE if way == "noise given" else None
+    wrong, right = (
+        Measurements(at, Heat(alpha=alpha).exact(*at.T)[0] + noise, given) for alpha in (0.6, 0.3)
+    )
+    fitted = fit(TARGET, data=wrong, settings=SMALL)
+    (said,) = missed(fitted)
+    known = wrong.with_noise_of_repeats()
+    (size,) = known.missed_by(fitted(*at.T)[:, None])
+    (exact,) = known.missed_by(TARGET.exact(*at.T)[0][:, None])
+    assert fitted.outcome == "converged" and f"by {size:.2g} times their noise" in said
+    assert size == pytest.approx(exact, rel=0.05) and size > 2 * MISFIT
+    assert not missed(fit(TARGET, data=right, settings=SMALL))
+
+
+def missed(surrogate: Surrogate) -> list[str]:
+    assert surrogate.assessment is not None
+    return [note for note in surrogate.assessment.notes if "misses the measurements" in note]
 
 
 REFUSED = {

@@ -102,6 +102,20 @@ def test_copies_count_once_and_repeats_tell_the_noise() -> None:
     assert len(holes.points) == 1
 
 
+def test_what_a_solution_misses_is_measured_by_the_noise() -> None:
+    data = Measurements([0.1, 0.2, 0.3], TWO, [0.1, 0.4])
+    given = np.array([[1.2, 9.0], [2.1, 3.4], [5.0, 2.4]])  # where TWO has nan, nothing is missed
+    missed = data.missed_by(given)
+    assert missed == pytest.approx([np.sqrt((2**2 + 1) / 2), np.sqrt((1 + 4**2) / 2)], rel=1e-12)
+    assert data.misfit(given, PREY.fields) is None
+    given[1, 1] = 5.4  # (6² + 4²) / 2 = 5.1²
+    said = data.misfit(given, PREY.fields)
+    assert said is not None and f"of {[*PREY.fields][1]} by 5.1 times their noise" in said
+    one = Measurements([0.1, 0.2], [[1.0, np.nan], [2.0, np.nan]], 0.1)
+    assert one.missed_by(np.full((2, 2), 1.5)) == pytest.approx([5.0, 0.0], rel=1e-12)
+    assert Measurements([0.1], [1.0]).missed_by(np.array([[9.0]])) is None
+
+
 def test_rounding_is_no_fault_and_outside_is() -> None:
     data = Measurements([[1 + 1e-9, 0.5]], [1]).checked(Heat())
     assert data.points[0, 0] == 1
