@@ -35,7 +35,7 @@ before = state()
 __import__(sys.argv[1])
 after = state()
 print(*(name for name in before if before[name] != after[name]))
-print(*(name for name in ("deepxde",) if name in sys.modules))
+print(*(name for name in ("deepxde", "sklearn", "xarray") if name in sys.modules))
 """
 
 
