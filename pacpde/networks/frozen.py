@@ -6,13 +6,15 @@ every parameter, whose place the vector of its trainable entries takes. So no op
 decay or `requires_grad_` can reach a frozen weight.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrize
+from torch.utils._pytree import tree_leaves
 
 from pacpde.errors import InvalidValueError
 from pacpde.runtime import gradients
@@ -33,15 +35,32 @@ def insert(values: torch.Tensor, indices: torch.Tensor, x: torch.Tensor) -> torc
     return values.index_copy(-1, indices, x)
 
 
-class FrozenParameter(nn.Module):
-    """A parameter some of whose entries are frozen: a function of its trainable entries.
+class ParameterFunction(nn.Module):
+    """A parameter as a function of tensors that are trained in its place.
 
     Attributes:
-        values: shaped like the parameter; what stands in its trainable entries has no effect.
-        places: flat indices of the trainable entries.
+        values: that never move, shaped like the parameter.
     """
 
     values: torch.Tensor
+
+    def stored(self) -> Any:
+        """What copies and pickles hold of it: itself, or the mask of a `FrozenParameter`."""
+        return self
+
+    def agrees_with(self, values: torch.Tensor, state: Tensors) -> bool:
+        """Whether a checkpoint has these values, to the last bit, by the names of the buffers."""
+        return torch.equal(values.to(self.values.device), self.values)
+
+
+class FrozenParameter(ParameterFunction):
+    """A parameter some of whose entries are frozen: a function of its trainable entries.
+
+    Attributes:
+        values: what stands in its trainable entries has no effect.
+        places: flat indices of the trainable entries.
+    """
+
     places: torch.Tensor
 
     def __init__(self, values: torch.Tensor, trainable: torch.Tensor) -> None:
@@ -64,9 +83,12 @@ class FrozenParameter(nn.Module):
         mask[self.places] = True
         return mask.view_as(self.values)
 
-    def agrees_with(self, values: torch.Tensor, places: torch.Tensor) -> bool:
-        """Whether these freeze the same entries at the same values, to the last bit."""
-        frozen = ~self.trainable_mask
+    def stored(self) -> Any:
+        return self.trainable_mask
+
+    def agrees_with(self, values: torch.Tensor, state: Tensors) -> bool:
+        """Whether the same entries are frozen at the same values."""
+        frozen, places = ~self.trainable_mask, state["places"]
         return torch.equal(places.to(self.places.device), self.places) and torch.equal(
             values.to(self.values.device)[frozen], self.values[frozen]
         )
@@ -74,19 +96,24 @@ class FrozenParameter(nn.Module):
 
 def check_freezable(module: nn.Module) -> None:
     """Refuse a module that cannot be frozen or copied."""
+    if isinstance(module, torch.jit.ScriptModule) or hasattr(module, "_orig_mod"):
+        raise InvalidValueError(
+            "the network is compiled, and its weights cannot be held apart: give the module that "
+            "was compiled, and compile what is made of it."
+        )
     names = [name for name, _ in module.named_parameters()]
     if not names:
         raise InvalidValueError("the network has no parameters.")
+    if any(isinstance(own, UninitializedParameter) for own in module.parameters()):
+        raise InvalidValueError(
+            "some of the network's parameters have no shape yet: evaluate it once before."
+        )
     for name, part in module.named_modules():
         if parametrize.is_parametrized(part):
             raise InvalidValueError(
                 f"{name or 'the network'} has parametrized weights already: remove them with "
-                "torch.nn.utils.parametrize.remove_parametrizations first."
-            )
-        if getattr(part, "track_running_stats", False):
-            raise InvalidValueError(
-                f"{name} is a {type(part).__name__}, whose running statistics change whatever is "
-                "held: a source cannot be kept in the same weights; take the layer out."
+                "torch.nn.utils.parametrize.remove_parametrizations first, or with "
+                "pacpde.interop.modules.unfreeze where pacpde made them."
             )
     if len(list(module.named_parameters(remove_duplicate=False))) != len(names):
         raise InvalidValueError(
@@ -107,18 +134,20 @@ class FrozenNetwork(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        masks = {name: own.trainable_mask for name, _, own in _frozen_parts(self)}
-        return _rebuilt, (plain_copy(self), masks)
+        stored = {name: own.stored() for name, _, own in frozen_parts(self)}
+        return _rebuilt, (plain_copy(self), stored, _trained(self))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> nn.Module:
-        rebuild, arguments = self.__reduce_ex__(None)
-        memo[id(self)] = copy = rebuild(*arguments)
+        rebuild, (module, *others) = self.__reduce_ex__(None)
+        memo[id(self)] = copy = rebuild(module, *deepcopy(others))
         return copy
 
 
 @gradients()  # what is made in inference mode could never be trained
 def frozen_module(module: nn.Module, values: Tensors, trainable: Tensors) -> nn.Module:
     """A copy of a module with these values, of which only the trainable entries are parameters.
+
+    A parameter all of whose entries are trainable stays as it is.
 
     Args:
         values, trainable: by parameter name, shaped like it; trainable is bool.
@@ -130,27 +159,44 @@ def frozen_module(module: nn.Module, values: Tensors, trainable: Tensors) -> nn.
         >>> [parameter.tolist() for parameter in module.parameters()]
         [[2.0]]
     """
-    copy = copy_with_values(module, values)
-    for name, _ in list(copy.named_parameters()):
+    functions = {
+        name: FrozenParameter(values[name], own)
+        for name, own in trainable.items()
+        if not bool(own.all())
+    }
+    return module_with_functions(copy_with_values(module, values), functions)
+
+
+@gradients()
+def module_with_functions(
+    module: nn.Module, functions: Mapping[str, ParameterFunction]
+) -> nn.Module:
+    """A module, changed in place, some of whose parameters are functions of others.
+
+    Args:
+        functions: by parameter name.
+    """
+    for name, function in functions.items():
         path, _, leaf = name.rpartition(".")
-        frozen = FrozenParameter(values[name], trainable[name])
-        # unsafe: the vector of trainable entries has another shape than the parameter
-        parametrize.register_parametrization(copy.get_submodule(path), leaf, frozen, unsafe=True)
-    known = type(copy)
-    copy.__class__ = type(f"Frozen{known.__name__}", (FrozenNetwork, known), {})
-    return copy
+        part = module.get_submodule(path)
+        # unsafe: what is trained has another shape than the parameter
+        parametrize.register_parametrization(part, leaf, function, unsafe=True)
+    known = type(module)
+    module.__class__ = type(f"Frozen{known.__name__}", (FrozenNetwork, known), {})
+    return module
 
 
 @gradients()
 def plain_copy(module: nn.Module) -> nn.Module:
     """A copy of a module, frozen or not, with trainable parameters and all else as it is now."""
+    memo: dict[int, Any] = {id(own): own.detach().clone() for own in _computed(module)}
     if not isinstance(module, FrozenNetwork):
-        return copied(module).requires_grad_(True)
+        return copied(module, memo).requires_grad_(True)
     values = merged_state(module)
     copy = object.__new__(type(module))
-    copy.__dict__ = copied(module.__dict__, {id(module): copy})
+    copy.__dict__ = copied(module.__dict__, memo | {id(module): copy})
     copy.__class__ = type(copy).__bases__[1]
-    for name, part, _ in list(_frozen_parts(copy)):
+    for name, part, _ in list(frozen_parts(copy)):
         if parametrize.is_parametrized(part):
             part.__class__ = type(part).__bases__[0]
             del part._modules["parametrizations"]
@@ -172,7 +218,7 @@ def copy_with_values(module: nn.Module, values: Tensors) -> nn.Module:
 def merged_state(module: nn.Module) -> dict[str, torch.Tensor]:
     """Every weight, frozen or trainable, by the name of its plain parameter; a copy."""
     state = {}
-    for name, part, _ in _frozen_parts(module):
+    for name, part, _ in frozen_parts(module):
         state[name] = getattr(part, name.rpartition(".")[2]).detach().clone()
     for name, parameter in module.named_parameters():
         if ".parametrizations." not in f".{name}":
@@ -180,17 +226,48 @@ def merged_state(module: nn.Module) -> dict[str, torch.Tensor]:
     return state
 
 
-def _frozen_parts(module: nn.Module) -> Iterator[tuple[str, nn.Module, FrozenParameter]]:
-    """(name of the plain parameter, its module, what freezes it)."""
+def trainable_masks(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Which entries of each plain parameter of a module, frozen in part or not, are trainable."""
+    masks = {
+        name: torch.ones_like(own, dtype=torch.bool) for name, own in merged_state(module).items()
+    }
+    return masks | {name: own.stored() for name, _, own in frozen_parts(module)}
+
+
+def frozen_parts(module: nn.Module) -> Iterator[tuple[str, nn.Module, Any]]:
+    """(name of the plain parameter, its module, the `ParameterFunction` in its place)."""
     for path, part in module.named_modules():
         for leaf, parts in getattr(part, "parametrizations", {}).items():
             yield f"{path}.{leaf}" if path else leaf, part, parts[0]
 
 
+def _computed(module: nn.Module) -> list[torch.Tensor]:
+    """Tensors that a module stores, computed from its parameters: they cannot be copied as such."""
+    own = ("_parameters", "_buffers", "_modules")
+    attributes = [
+        value
+        for part in module.modules()
+        for name, value in part.__dict__.items()
+        if name not in own
+    ]
+    leaves = tree_leaves(attributes)
+    return [own for own in leaves if isinstance(own, torch.Tensor) and not own.is_leaf]
+
+
+def _trained(module: nn.Module) -> dict[str, list[nn.Parameter]]:
+    """What is trained in the place of each plain parameter."""
+    trained = {}
+    for name, part, _ in frozen_parts(module):
+        lists: Any = part.parametrizations
+        trained[name] = list(lists[name.rpartition(".")[2]].parameters())
+    return trained
+
+
 def copied(thing: Any, memo: dict[int, Any] | None = None) -> Any:
     """A deep copy, or a sentence on why there is none."""
     try:
-        return deepcopy(thing, memo)
+        with torch.no_grad():  # a recurrent layer computes what it stores again
+            return deepcopy(thing, memo)
     except (RuntimeError, TypeError) as error:
         raise InvalidValueError(
             f"the network cannot be copied ({error}), and each stage has a copy of its own: keep "
@@ -198,20 +275,43 @@ def copied(thing: Any, memo: dict[int, Any] | None = None) -> Any:
         ) from error
 
 
-def _rebuilt(module: nn.Module, trainable: Tensors) -> nn.Module:
-    return frozen_module(module, merged_state(module), trainable)
+def _rebuilt(
+    module: nn.Module,
+    stored: Mapping[str, Any],
+    trained: Mapping[str, Sequence[nn.Parameter]] | None = None,
+) -> nn.Module:
+    """A module out of what `FrozenNetwork.__reduce_ex__` stores.
+
+    Args:
+        stored: masks of the trainable entries, or functions; older versions stored masks alone.
+        trained: in the places of the parameters; None takes the module's own entries.
+    """
+    values = merged_state(module)
+    functions = {
+        name: FrozenParameter(values[name], own) if isinstance(own, torch.Tensor) else own
+        for name, own in stored.items()
+    }
+    module_with_functions(module, functions)
+    for name, given in (trained or {}).items():
+        path, _, leaf = name.rpartition(".")
+        lists: Any = module.get_submodule(path).parametrizations
+        for place, (key, _) in zip(given, list(lists[leaf].named_parameters()), strict=True):
+            setattr(lists[leaf], key, place)
+    return module
 
 
 def _check_state(module: nn.Module, state: Mapping[str, Any], prefix: str) -> None:
     for name, part in module.named_modules():
-        if not isinstance(part, FrozenParameter):
+        if not isinstance(part, ParameterFunction):
             continue
-        if f"{prefix}{name}.values" not in state:
+        places = {key: f"{prefix}{name}.{key}" for key, _ in part.named_buffers()}
+        if not state.keys() >= set(places.values()):
             raise InvalidValueError(
                 "the checkpoint is of a network none of whose weights are held: restore it into "
                 "a model of that network, and transfer from there."
             )
-        if not part.agrees_with(state[f"{prefix}{name}.values"], state[f"{prefix}{name}.places"]):
+        own = {key: state[place] for key, place in places.items()}
+        if not part.agrees_with(own["values"], own):
             raise InvalidValueError(
                 "the checkpoint holds other weights than this model: it is of another stage or "
                 "of another source, and would overwrite what is kept here."

@@ -1,7 +1,7 @@
 """Layout of a flat weight vector: the tensor and layer of each entry, and which are biases."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Protocol
 
@@ -65,6 +65,11 @@ class WeightLayout:
             for name, shape in shapes.items()
         )
         return cls(tuple(groups))
+
+    def with_head(self, layer: str) -> "WeightLayout":
+        """The layout whose head is another layer."""
+        groups = (replace(group, is_head=group.layer == layer) for group in self.groups)
+        return WeightLayout(tuple(groups))
 
     @property
     def size(self) -> int:

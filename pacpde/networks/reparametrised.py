@@ -17,6 +17,23 @@ from pacpde.networks.mlp import MLP
 from pacpde.networks.protocol import Columns, Factors, Layer, Network
 
 
+def low_rank(weights: torch.Tensor, b: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+    """W + B A, for W as a vector [..., outputs · inputs], B [outputs, rank] and A [rank, inputs].
+
+    Hu et al. 2022 (arXiv 2106.09685), their α/r being 1.
+    """
+    return weights + (b @ a).flatten(-2)
+
+
+def step_masked(weights: torch.Tensor, scores: torch.Tensor, threshold: float) -> torch.Tensor:
+    """W ⊙ 1[s > threshold]; the slope in s is W, as if the step were the identity.
+
+    Mallya, Davis & Lazebnik 2018 (arXiv 1801.06519).
+    """
+    hard = (scores > threshold).to(scores)
+    return weights * (hard + (scores - scores.detach()))
+
+
 @dataclass(frozen=True)
 class Reparametrised(MLP):
     """A dense network evaluated at `effective(v)` for a vector v = [weights, extra entries]."""
@@ -151,7 +168,7 @@ class LowRank(Reparametrised):
         for layer, at_a, at_b in self.adapters:
             a = v[..., at_a].unflatten(-1, (self.rank, layer.inputs))
             b = v[..., at_b].unflatten(-1, (layer.outputs, self.rank))
-            parts += [v[..., layer.weights] + (b @ a).flatten(-2), v[..., layer.biases]]
+            parts += [low_rank(v[..., layer.weights], b, a), v[..., layer.biases]]
         return torch.cat(parts, -1)
 
     def vjp_weights(self, jacobian: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
@@ -181,9 +198,8 @@ class Masked(Reparametrised):
     def effective(self, v: torch.Tensor) -> torch.Tensor:
         parts = []
         for layer, score in zip(self.layers, self._scores(v), strict=True):
-            hard = (score > self.threshold).to(v)
             parts += [
-                v[..., layer.weights] * (hard + (score - score.detach())),
+                step_masked(v[..., layer.weights], score, self.threshold),
                 v[..., layer.biases],
             ]
         return torch.cat(parts, -1)

@@ -7,10 +7,10 @@ import torch
 
 from pacpde.checks import check_choice
 from pacpde.errors import InvalidValueError
-from pacpde.networks.layout import HasLayout, WeightGroup
+from pacpde.networks.layout import HasLayout, WeightGroup, WeightLayout
 from pacpde.networks.neurons import Neurons
 
-SCOPES = ("global", "layer", "tensor", "neuron")
+SCOPES = ("global", "layer", "tensor", "neuron", "filter")
 TREATMENTS = ("prune", "keep", "free")
 
 
@@ -58,6 +58,9 @@ def score_mask(
               every hidden layer, which leaves a smaller dense network; of time windows, or
               of a sum, for each by itself. Too few weights for one more
               neuron are left: they are those into a neuron from which no kept weight leads on.
+            - "filter": each hidden layer, for whole filters of a convolution or whole neurons, by
+              the mean score of the weights into them; weights of the head one by one. Of a torch
+              module "neuron" means the same. See `filter_mask`.
         biases, head: "prune" them like weights, "keep" them all, or "free" them all. The head is
             the last layer with its biases; its treatment goes before that of biases.
 
@@ -75,6 +78,8 @@ def score_mask(
         ]
         return torch.cat(masks)
     layout = network.layout
+    if scope == "filter" or (scope == "neuron" and getattr(network, "neurons", None) is None):
+        return filter_mask(layout, scores, sparsity, biases, head)
 
     def treatment(group: WeightGroup) -> str:
         if group.is_head and head != "prune":
@@ -97,6 +102,40 @@ def score_mask(
         keep |= _largest(scores, pruned & part, sparsity)
     check_share(keep, f"sparsity is {sparsity:g}, which", ": choose a {} one")
     return keep
+
+
+def filter_mask(
+    layout: WeightLayout,
+    scores: torch.Tensor,
+    sparsity: float,
+    biases: str = "prune",
+    head: str = "prune",
+) -> torch.Tensor:
+    """True where a weight is kept: whole filters of every hidden layer, bool [size].
+
+    - A filter is a row of a tensor of two or more dimensions, [filters, ...], with its bias.
+    - Other tensors of one dimension, such as those of a normalisation, are kept.
+    - Weights of the head are kept one by one: a row of it is an output.
+
+    Args: see `score_mask`.
+    """
+    own, masks = layout.split(scores), {}
+    for group in layout.groups:
+        tensor = own[group.name]
+        treated = biases if group.is_bias else "prune"
+        treated = head if group.is_head and head != "prune" else treated
+        mask = torch.full_like(tensor, treated != "free", dtype=torch.bool)
+        matrix = own.get(_matrix_of(group), tensor) if group.is_bias else tensor
+        if treated == "prune" and not group.is_bias and group.is_head:
+            mask = _largest(tensor.flatten(), mask.flatten(), sparsity).view_as(tensor)
+        elif treated == "prune" and not group.is_head and matrix.dim() > 1:
+            rows = _largest_rows(matrix, sparsity)
+            if len(rows) == len(tensor):
+                mask = rows.view(-1, *[1] * (tensor.dim() - 1)).expand_as(tensor)
+        masks[group.name] = mask
+    mask = layout.join(masks)
+    check_share(mask, f"sparsity is {sparsity:g}, which", ": choose a {} one")
+    return mask
 
 
 def check_share(mask: torch.Tensor, what: str, advice: str = "") -> None:
@@ -153,13 +192,24 @@ def _largest(scores: torch.Tensor, group: torch.Tensor, sparsity: float) -> torc
     return mask
 
 
+def _matrix_of(group: WeightGroup) -> str:
+    """The name of the tensor whose rows have these biases."""
+    path, dot, leaf = group.name.rpartition(".")
+    return f"{path}{dot}{leaf.replace('bias', 'weight')}"
+
+
+def _largest_rows(scores: torch.Tensor, sparsity: float) -> torch.Tensor:
+    """True for the rows of the largest mean scores, bool [rows], all but a share; one at least."""
+    means = scores.flatten(1).mean(1)
+    kept = torch.zeros_like(means, dtype=torch.bool)
+    count = max(1, round((1 - sparsity) * len(means)))
+    kept[means.argsort(descending=True, stable=True)[:count]] = True
+    return kept
+
+
 def _neurons(network: HasLayout) -> Neurons:
     neurons: Neurons | None = getattr(network, "neurons", None)
-    if neurons is None:
-        raise InvalidValueError(
-            'whole neurons (scope="neuron") can be kept of a dense network of pacpde alone: take '
-            "another scope."
-        )
+    assert neurons is not None
     return neurons
 
 

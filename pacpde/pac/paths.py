@@ -1,14 +1,13 @@
 """Whether what a mask leaves of a network can still solve the source, and learn the target."""
 
 import warnings
-from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_leaves
 
 from pacpde.errors import InvalidValueError, TransferWarning
 from pacpde.networks.frozen import Tensors, copy_with_values
+from pacpde.networks.probe import Probe
 from pacpde.runtime import gradients
 
 NUDGE = 1e-2  # of a freed weight that has begun to move
@@ -19,7 +18,9 @@ def masked(values: Tensors, mask: Tensors) -> Tensors:
     return {name: torch.where(mask[name], value, 0) for name, value in values.items()}
 
 
-def check_paths(net: nn.Module, values: Tensors, mask: Tensors, inputs: Any) -> None:
+def check_paths(
+    net: nn.Module, values: Tensors, mask: Tensors, probe: Probe, stacklevel: int = 2
+) -> None:
     """Refuse a mask that cuts the network; warn of freed weights that would stay at 0.
 
     A freed weight stays at 0 where the loss has no slope in it: all weights into and out of its
@@ -29,10 +30,11 @@ def check_paths(net: nn.Module, values: Tensors, mask: Tensors, inputs: Any) -> 
         net: a plain torch module.
         values: the source's, by parameter name.
         mask: True where the source keeps a weight.
-        inputs: a tensor, or a tuple of them, at which slopes are taken.
+        probe: with the inputs at which slopes are taken.
+        stacklevel: of the warning, seen from the caller.
     """
     pruned = masked(values, mask)
-    before, after = (_depends(copy_with_values(net, own), inputs) for own in (values, pruned))
+    before, after = (_depends(copy_with_values(net, own), probe) for own in (values, pruned))
     pairs = enumerate(zip(before, after, strict=True))
     cut = [number for number, (once, now) in pairs if once and not now]
     if cut:
@@ -43,7 +45,7 @@ def check_paths(net: nn.Module, values: Tensors, mask: Tensors, inputs: Any) -> 
             '(scope="tensor").'
         )
     freed = {name: ~own for name, own in mask.items()}
-    dead = _unmoved(copy_with_values(net, pruned), freed, inputs)
+    dead = _unmoved(copy_with_values(net, pruned), freed, probe)
     count = sum(int(own.sum()) for own in freed.values())
     if dead == count:
         raise InvalidValueError(
@@ -56,14 +58,16 @@ def check_paths(net: nn.Module, values: Tensors, mask: Tensors, inputs: Any) -> 
             f"{dead} of the {count} freed weights cannot move by any gradient: they start at 0, as "
             "do all other weights into and out of their neurons. A target has the others alone.",
             TransferWarning,
-            stacklevel=4,
+            stacklevel=stacklevel + 1,
         )
 
 
-def _depends(net: Any, inputs: Any) -> list[bool]:
-    """Whether each output of the network itself changes with the inputs."""
+def _depends(net: nn.Module, probe: Probe) -> list[bool]:
+    """Whether each output of the network itself changes with the inputs; empty where none can."""
     with gradients():
-        leaves, outputs = _outputs(net, inputs)
+        leaves, outputs = probe.leaves_and_outputs(net)
+        if not leaves:  # whole numbers alone
+            return []
         columns = [part for own in outputs for part in _columns(own)]
         slopes = [
             torch.autograd.grad(_mixed(own), leaves, allow_unused=True, retain_graph=True)
@@ -72,7 +76,7 @@ def _depends(net: Any, inputs: Any) -> list[bool]:
     return [any(own is not None and bool(own.any()) for own in parts) for parts in slopes]
 
 
-def _unmoved(net: Any, freed: Tensors, inputs: Any) -> int:
+def _unmoved(net: nn.Module, freed: Tensors, probe: Probe) -> int:
     """How many freed weights no gradient reaches, however often a step is taken."""
     random = torch.Generator().manual_seed(0)
     parameters = dict(net.named_parameters())
@@ -81,7 +85,8 @@ def _unmoved(net: Any, freed: Tensors, inputs: Any) -> int:
     while count != (now := sum(int(own.sum()) for own in reached.values())):
         count = now
         with gradients():
-            total = torch.stack([_mixed(own) for own in _outputs(net, inputs)[1]]).sum()
+            outputs = probe.leaves_and_outputs(net)[1]
+            total = torch.stack([_mixed(own) for own in outputs if own.requires_grad]).sum()
             slopes = torch.autograd.grad(total, list(parameters.values()), allow_unused=True)
         for (name, own), slope in zip(parameters.items(), slopes, strict=True):
             if slope is None:
@@ -89,16 +94,9 @@ def _unmoved(net: Any, freed: Tensors, inputs: Any) -> int:
             new = freed[name] & (slope != 0) & ~reached[name]
             noise = torch.randn(own.shape, generator=random, device="cpu").to(own)
             with torch.no_grad():
-                own += NUDGE * noise * new
+                own.add_(NUDGE * noise * new)
             reached[name] |= new
     return sum(int(own.sum()) for own in freed.values()) - count
-
-
-def _outputs(net: Any, inputs: Any) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """Inputs that require gradients, and the outputs."""
-    net.train(False)
-    leaves = [own.clone().requires_grad_() for own in tree_leaves(inputs)]
-    return leaves, tree_leaves(net(tuple(leaves) if isinstance(inputs, tuple) else leaves[0]))
 
 
 def _columns(outputs: torch.Tensor) -> list[torch.Tensor]:
@@ -107,5 +105,7 @@ def _columns(outputs: torch.Tensor) -> list[torch.Tensor]:
 
 def _mixed(outputs: torch.Tensor) -> torch.Tensor:
     """Σ of the outputs with weights that cancel nowhere."""
+    if outputs.is_complex():
+        outputs = torch.view_as_real(outputs)
     weights = torch.linspace(0.5, 1.5, outputs.numel(), dtype=outputs.dtype, device=outputs.device)
     return (outputs.flatten() * weights).sum()

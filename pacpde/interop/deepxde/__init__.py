@@ -15,7 +15,7 @@ from pacpde.interop.deepxde.fine_tuning import l2_sp, warm_start
 from pacpde.interop.deepxde.model import Model
 from pacpde.interop.deepxde.pac import PAC
 from pacpde.interop.deepxde.tailoring import transtailor
-from pacpde.interop.modules import Tailored
+from pacpde.interop.modules import Tailored, freeze, unfreeze
 
 __all__ = [
     "PAC",
@@ -23,6 +23,7 @@ __all__ = [
     "Model",
     "Tailored",
     "data",
+    "freeze",
     "l2_sp",
     "loss_names",
     "pde",
@@ -30,5 +31,6 @@ __all__ = [
     "to_network",
     "to_surrogate",
     "transtailor",
+    "unfreeze",
     "warm_start",
 ]

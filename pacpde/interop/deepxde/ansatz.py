@@ -10,10 +10,10 @@ import torch
 from pacpde.errors import InvalidValueError
 from pacpde.interop.deepxde.conditions import input_names
 from pacpde.interop.deepxde.model import Transform
-from pacpde.interop.deepxde.source import OutputCheck
 from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.batch import Batch
 from pacpde.networks.edge_functions import AxisFunctions
+from pacpde.networks.probe import OutputCheck
 from pacpde.physics.boundary import Boundary, EdgeCondition, PointCondition
 from pacpde.physics.derivatives import taylor_channels
 from pacpde.physics.domain import Axis

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from pacpde.checks import check_nonnegative
-from pacpde.interop.deepxde.model import Model, l2_penalty
+from pacpde.interop import modules
+from pacpde.interop.deepxde.model import Model
 from pacpde.interop.deepxde.source import Source
 from pacpde.runtime import gradients
 
@@ -37,7 +37,6 @@ def l2_sp(model: Any, data: Any, *, alpha: float = 0.01) -> Model:
         model, data: see `warm_start`.
         alpha: α.
     """
-    check_nonnegative("alpha (α)", alpha)
     source = Source.of(model)
-    penalty = l2_penalty(source.net, alpha / 2)
-    return Model(data, source.net, penalty, constants=source.constants, variables=source.variables)
+    net, penalty = modules.l2_sp(source.net, alpha=alpha)
+    return Model(data, net, penalty, constants=source.constants, variables=source.variables)

@@ -11,7 +11,8 @@ from torch import nn
 
 from pacpde.errors import InvalidValueError
 from pacpde.interop.deepxde.conditions import clear_cached_values
-from pacpde.interop.deepxde.source import (
+from pacpde.interop.modules.penalties import Penalty
+from pacpde.networks.probe import (
     OutputCheck,
     TensorValues,
     set_values,
@@ -20,7 +21,6 @@ from pacpde.interop.deepxde.source import (
 )
 from pacpde.runtime import gradients
 
-Penalty = Callable[[nn.Module], torch.Tensor]
 Transform = Callable[..., torch.Tensor]
 Losses = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 # whose loss is that of targets beside outputs
@@ -33,7 +33,7 @@ class Model(dde.Model):
     Args:
         data: any DeepXDE data. They are not copied: what is done to them later counts.
         net: of this model alone.
-        penalty: net → a number that joins the losses, as the last of them.
+        penalty: gives a number that joins the losses, as the last of them.
         constants: tensors outside the network that its forward pass uses, with their values.
         variables: external variables of the source, with the values that they start with.
         checks: of networks that must not have changed when this one trains or predicts.
@@ -194,7 +194,7 @@ class Model(dde.Model):
             finally:
                 self.loss_weights = weights
             assert self.penalty is not None
-            losses = torch.cat([losses, self.penalty(self.net)[None]])
+            losses = torch.cat([losses, self.penalty()[None]])
             return outputs, losses if weights is None else losses * self._shares(losses, weights)
 
         return with_penalty
@@ -277,17 +277,6 @@ class Model(dde.Model):
                 "moves in external_trainable_variables."
             )
         return others
-
-
-def l2_penalty(net: nn.Module, strength: float) -> Penalty:
-    """strength · ‖w − w₀‖² over a network's parameters, with w₀ what they are now."""
-    start = [parameter.detach().clone() for parameter in net.parameters()]
-
-    def penalty(module: nn.Module) -> torch.Tensor:
-        pairs = zip(module.parameters(), start, strict=True)
-        return strength * torch.stack([((w - w_0.to(w)) ** 2).sum() for w, w_0 in pairs]).sum()
-
-    return penalty
 
 
 def activations(net: Any) -> list[Transform]:

@@ -14,8 +14,9 @@ from torch import nn
 from pacpde.errors import InvalidValueError, TransferWarning
 from pacpde.interop.deepxde.conditions import clear_cached_values
 from pacpde.interop.deepxde.model import Model, activations
-from pacpde.interop.deepxde.source import Source, TensorValues, as_inputs, temporary_values
+from pacpde.interop.deepxde.source import Source, as_inputs
 from pacpde.interop.modules import Activation, Tailored, tailor
+from pacpde.networks.probe import TensorValues, temporary_values
 from pacpde.runtime import gradients
 
 

@@ -395,7 +395,7 @@ def test_it_is_the_same_where_gradients_are_off(off: Any) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True))
 
 
-def test_normalisation_by_batches_is_no_reason_against_a_warm_start() -> None:
+def test_normalisation_by_batches_is_recalled_with_its_statistics() -> None:
     class Normed(dde.nn.NN):
         def __init__(self) -> None:
             super().__init__()
@@ -414,8 +414,14 @@ def test_normalisation_by_batches_is_no_reason_against_a_warm_start() -> None:
         train(model)
         assert not np.array_equal(model.predict(X), own)
     assert np.array_equal(source.predict(X), own)
-    with pytest.raises(InvalidValueError, match="running statistics"):
-        PAC(source)
+    pac, allocated, target = staged(source, of(0.3))
+    recalled = pac.recall()
+    assert np.array_equal(recalled.predict(X), allocated.predict(X))
+    for name in ("running_mean", "running_var", "num_batches_tracked"):
+        first, back, moved = (
+            getattr(model.net.chain[1], name) for model in (allocated, recalled, target)
+        )
+        assert torch.equal(first, back) and not torch.equal(first, moved)
 
 
 def test_a_mask_is_the_stages_own() -> None:

@@ -39,12 +39,18 @@ class Tailored:
         flops, parameters: of one evaluation of the example, and of the whole model.
         rounds: (FLOPs, held-out loss) at the start and after every round, the one that was given
             up last included.
+        kept: the places that the filters had among those of the given model, int [filters], of each
+            hidden layer.
+        masked: the same function in the given model's shape: the filters that were removed are
+            multiplied by 0.
     """
 
     model: nn.Sequential
     flops: int
     parameters: int
     rounds: Sequence[tuple[int, float]]
+    kept: Sequence[torch.Tensor] = ()
+    masked: nn.Sequential | None = None
 
 
 class Scale(nn.Module):
@@ -132,13 +138,21 @@ def tailor(
         own = relative_importance(importance, kept)
         for scale, factor in zip(_scales(smaller), own, strict=True):
             scale.factor = factor
+        pairs = zip(places[chain], kept, strict=True)
+        places[smaller] = [place[mask.to(place.device)] for place, mask in pairs]
         return tuned(smaller)
 
-    first = tuned(_with_scales(model))
+    whole = _with_scales(model)
+    places = {whole: [torch.arange(len(scale.factor)) for scale in _scales(whole)]}
+    first = tuned(whole)
     best, chains = run_alone(tailor_rounds(first, steps_of(run_round), tau, rounds))
     best.network.train(model.training)
     size = sum(parameter.numel() for parameter in best.network.parameters())
-    return Tailored(best.network, best.flops, size, [(one.flops, one.held_out) for one in chains])
+    kept = places[best.network]
+    return Tailored(
+        best.network, best.flops, size, [(one.flops, one.held_out) for one in chains],
+        kept, _enlarged(best.network, first.network, kept),
+    )  # fmt: skip
 
 
 def count_flops(model: nn.Module, example: torch.Tensor) -> int:
@@ -262,6 +276,41 @@ def _shrunk(model: nn.Sequential, kept: Sequence[torch.Tensor]) -> nn.Sequential
             _cut(module, inputs, own)
             inputs = own
     return nn.Sequential(*modules)
+
+
+def _enlarged(
+    small: nn.Sequential, like: nn.Sequential, kept: Sequence[torch.Tensor]
+) -> nn.Sequential:
+    """A smaller model in the shape of the one that it was made from, all else in it 0."""
+    modules = list(deepcopy(like).train(small.training))
+    outputs = iter(kept)
+    inputs: torch.Tensor | None = None
+    for module, own in zip(modules, small, strict=True):
+        if isinstance(module, LAYERS):
+            places = next(outputs, None)
+            _paste(module, own, inputs, places)
+            inputs = places
+        elif isinstance(module, Scale) and inputs is not None:
+            factor: Any = own.factor
+            places = inputs.to(factor.device)
+            module.factor = torch.zeros_like(module.factor).index_copy(0, places, factor)
+    return nn.Sequential(*modules)
+
+
+@torch.no_grad()
+def _paste(layer: Any, own: Any, inputs: torch.Tensor | None, outputs: torch.Tensor | None) -> None:
+    """Put the weights of a smaller layer into a larger one, whose other weights become 0."""
+    weight = own.weight
+    if inputs is not None:
+        each = weight.shape[1] // len(inputs)  # of a flattened channel
+        columns = (inputs[:, None] * each + torch.arange(each)).flatten().to(weight.device)
+        shape = len(weight), *layer.weight.shape[1:]
+        weight = weight.new_zeros(shape).index_copy(1, columns, weight)
+    rows = torch.arange(len(weight)) if outputs is None else outputs
+    rows = rows.to(weight.device)
+    layer.weight.zero_().index_copy_(0, rows, weight)
+    if layer.bias is not None:
+        layer.bias.zero_().index_copy_(0, rows, own.bias)
 
 
 def _cut(layer: Any, inputs: torch.Tensor | None, outputs: torch.Tensor | None) -> None:
