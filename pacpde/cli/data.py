@@ -1,6 +1,6 @@
 """Measurements of the user on the command line, and the names in files of others."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +34,12 @@ def labelled(
         raise InvalidValueError("--labels and --data are both given: give one of them.")
     also = measured.reference_file(grading.reference)
     return {"data": measured.measurements(target, chosen.noise or None, also)}
+
+
+def column_names(columns: Sequence[str] | None) -> list[tuple[str, str]]:
+    """(axis or field, its name in a file) of every --columns."""
+    words = [word for several in columns or [] for word in several.split(",")]
+    return [pair for word in words for pair in inputs.assignments([word], "column").items()]
 
 
 @dataclass(frozen=True)
@@ -135,8 +141,7 @@ class DataOptions:
         Args:
             other: another file; names that it alone has are left out.
         """
-        words = [word for several in self.columns or [] for word in several.split(",")]
-        pairs = [pair for word in words for pair in inputs.assignments([word], "column").items()]
+        pairs = column_names(self.columns)
         own = self._arrays(file).arrays if len(pairs) else {}
         theirs = self._arrays(other).arrays if len(pairs) and other is not None else {}
 

@@ -12,9 +12,13 @@ import numpy as np
 
 from pacpde.datasets import load
 from pacpde.datasets.columns import Columns, listed, read_columns
-from pacpde.datasets.load import HDF5
+from pacpde.datasets.load import HDF5, is_dataset
+from pacpde.datasets.named_arrays import is_text
+from pacpde.datasets.named_values import PARQUET, WRITERS, NamedValues
+from pacpde.datasets.samples import read_samples
 from pacpde.errors import DataFileError, InvalidValueError, named_numbers
 from pacpde.files import atomic_write
+from pacpde.networks.field_values import attributes_of
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Problem
 from pacpde.physics.domain import mesh
@@ -31,7 +35,8 @@ class Points:
         values: one row a point, [points, columns].
         at: the same in the problem's axis order, [points, axes].
         reference: of the file, if it held one.
-        known: field → its own values in the file, [points].
+        known: field → its own values in the file, [points]; nan where there is none.
+        notes: what was understood of the file, a sentence each.
     """
 
     columns: tuple[str, ...]
@@ -39,6 +44,7 @@ class Points:
     at: np.ndarray
     reference: Reference | None = None
     known: Mapping[str, np.ndarray] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def fields(self, surrogate: Surrogate) -> np.ndarray:
         """The fields of a surrogate at the points, [points, fields]."""
@@ -66,8 +72,10 @@ class Points:
         if known:
             at = [problem.fields.index(name) for name in known]
             exact = np.stack([np.ravel(values) for values in known.values()])
-            errors = field_errors(fields.T[at], exact, [problem.scales[k] for k in at])
-            content["error"] = relative_l2(fields.T[at], exact)
+            there = ~np.isnan(exact)
+            exact, found = np.where(there, exact, 0.0), np.where(there, fields.T[at], 0.0)
+            errors = field_errors(found, exact, [problem.scales[k] for k in at])
+            content["error"] = relative_l2(found, exact)
             content["error_by_field"] = dict(zip(known, errors, strict=True))
             content["worst_field_error"] = max(errors)
         return content
@@ -75,6 +83,7 @@ class Points:
 
 def remarks(points: Points, surrogate: Surrogate) -> Iterator[str]:
     """Warn of points outside the surrogate's domain, and of a reference of another problem."""
+    yield from (f"{note}." for note in points.notes)
     outside = surrogate.problem.domain.outside(points.at)
     if outside:
         yield f"{outside}: nothing holds the surrogate to its equation there."
@@ -107,13 +116,37 @@ def sentence(summary: dict[str, Any]) -> str:
     return text
 
 
-def read(path: Path, problem: Problem, extrapolate: bool) -> Points:
-    """The points of a CSV or HDF5 file, refused outside the domain unless told otherwise."""
-    points = _of_dataset(path, problem) if path.suffix.lower() in HDF5 else _of_csv(path, problem)
+def read(
+    path: Path, problem: Problem, extrapolate: bool, columns: Mapping[str, str] | None = None
+) -> Points:
+    """The points of a file, refused outside the domain unless told otherwise.
+
+    Args:
+        columns: axis or field → its name in the file.
+    """
+    if not _is_foreign(path):
+        points = _of_dataset(path, problem)
+    elif columns or not is_text(path):
+        points = _of_samples(path, problem, columns)
+    else:
+        points = _of_csv(path, problem)
     outside = problem.domain.outside(points.at)
     if outside and not extrapolate:
         raise InvalidValueError(f"{path}: {outside}: remove them or add --extrapolate.")
     return points
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a file is no HDF5 file of `pacpde solve`, whole or broken."""
+    return path.suffix.lower() not in HDF5 or not is_dataset(path)
+
+
+def _of_samples(path: Path, problem: Problem, columns: Mapping[str, str] | None) -> Points:
+    samples = read_samples(path, problem, columns, values_needed=False)
+    at, names = samples.points, problem.domain.names
+    given = zip(problem.fields, samples.values.T, strict=True)
+    known = {name: values for name, values in given if not np.isnan(values).all()}
+    return Points(names, at, at, known=known, notes=samples.notes)
 
 
 def _of_dataset(path: Path, problem: Problem) -> Points:
@@ -158,7 +191,19 @@ def write(
     *,
     overwrite: bool = True,
 ) -> None:
-    """The points with the fields beside them, every digit kept."""
+    """The points with the fields beside them, every digit kept.
+
+    The ending of the file says of which kind it is: netCDF, HDF5 or Parquet, else CSV.
+    """
+    suffix = "" if output is None else output.suffix.lower()
+    if output is not None and suffix in WRITERS:
+        named = dict(zip(surrogate.problem.fields, fields.T, strict=True))
+        names, about = surrogate.problem.domain.names, attributes_of(surrogate)
+        grid = suffix not in PARQUET
+        values = NamedValues.of_points(names, points.at, named, about, grid=grid)
+        with atomic_write(output, overwrite=overwrite) as temporary:
+            values.write(temporary, suffix)
+        return
     with _opened(output, overwrite) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*points.columns, *surrogate.problem.fields])

@@ -12,6 +12,7 @@ from pacpde.methods import methods as known_methods
 from pacpde.methods.grading import errors_of
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import families as known_families
+from pacpde.physics.attributes import equation_text
 from pacpde.reference import Reference
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def families() -> Shown:
             name: dataclasses.asdict(coefficient) for name, coefficient in family.declared().items()
         }
         content.append({"name": family.name, "coefficients": about})
-        first = (family.name, _headline(family))
+        first = (family.name, equation_text(family))
         for name, c in family.declared().items():
             bounds = (number(c.default), number(c.lower), number(c.upper))
             rows.append([*first, name, *bounds, c.meaning])
@@ -110,9 +111,3 @@ def training(content: Mapping[str, Any]) -> "Table":
         "steps", "seconds", "outcome",
     ]  # fmt: skip
     return table(f"Surrogate in {content['folder']}", headings, rows)
-
-
-def _headline(thing: type) -> str:
-    """The equation its docstring opens with."""
-    first = (thing.__doc__ or "").strip().splitlines()
-    return first[0].split(";")[0].rstrip(".") if first else ""

@@ -1,4 +1,6 @@
-"""Named arrays of the files and tables that people have: text, numpy, MATLAB, HDF5, pandas, xarray.
+"""Named arrays of the files and tables that people have.
+
+Files of text, numpy, MATLAB, HDF5, netCDF and Parquet; tables of pandas and xarray.
 
 Nothing in a file is run: pickles are refused. Sizes are known before arrays are read.
 """
@@ -16,7 +18,7 @@ import h5py
 import numpy as np
 
 from pacpde.datasets.columns import listed, read_columns
-from pacpde.errors import DataFileError, InvalidValueError, PacpdeError
+from pacpde.errors import DataFileError, InvalidValueError, MissingPackageError, PacpdeError
 from pacpde.reading import DATA, open_regular
 
 NUMBERS = "biuf"  # kinds of dtype that are kept of a file
@@ -48,6 +50,9 @@ class NamedArrays:
     def where(self, row: int) -> str:
         """The place of a row in the source."""
         return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
+
+
+Reader = Callable[[Path, bytes], NamedArrays]
 
 
 def named_arrays(table: Any) -> NamedArrays:
@@ -110,20 +115,34 @@ def _of_xarray(data: Any) -> NamedArrays:
     )
 
 
-def _of_file(path: Path) -> NamedArrays:
+def is_text(path: Path) -> bool:
+    """Whether a file is read as text: all that does not begin as a file of another kind."""
+    return not _begun(path)[0]
+
+
+def _begun(path: Path, whole: bool = False) -> tuple[list[Reader], bytes]:
+    """(what reads a file of its first bytes, its content); nothing for text.
+
+    Args:
+        whole: whether the content is wanted.
+    """
     if path.is_fifo():  # it can be read once
-        return _of_text(path)
+        return [], b""
     try:
         with open_regular(path) as file:
             readers = [read for magic, read in READERS.items() if file.peek(16).startswith(magic)]
-            content = file.read() if readers else b""
+            return readers, file.read() if readers and whole else b""
     except OSError as error:
         raise DataFileError(f"{path} cannot be read ({error.strerror or error}).") from error
+
+
+def _of_file(path: Path) -> NamedArrays:
+    readers, content = _begun(path, whole=True)
     if not readers:
         return _of_text(path)
     try:
         return replace(readers[0](path, content), error=DataFileError)
-    except DataFileError:
+    except PacpdeError:
         raise
     except Exception as error:  # these readers raise errors of every kind on a broken file
         raise DataFileError(f"{path} cannot be read ({error}): is it whole?") from error
@@ -178,6 +197,35 @@ def _of_hdf5(path: Path, content: bytes) -> NamedArrays:
     return NamedArrays(str(path), arrays, dims)
 
 
+def _of_netcdf(path: Path, content: bytes) -> NamedArrays:
+    """Every array of numbers of netCDF 3, with its dimensions; netCDF 4 is HDF5."""
+    from scipy.io import netcdf_file  # slow to import
+
+    with netcdf_file(BytesIO(content), "r", mmap=False) as file:
+        found = {name: own for name, own in file.variables.items() if own.data.ndim}
+        arrays = {name: own.data.astype(own.data.dtype.newbyteorder("="))
+                  for name, own in found.items()}  # fmt: skip
+        dims = {name: tuple(own.dimensions) for name, own in found.items()}
+    return NamedArrays(str(path), _numbers(arrays), dims)
+
+
+def _of_parquet(path: Path, content: bytes) -> NamedArrays:
+    """Every column of numbers, nan where it is null."""
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingPackageError(
+            f"{path} is a Parquet file, which needs the package pyarrow: pip install "
+            "'pacpde[studies]', or write it as CSV."
+        ) from error
+    file = parquet.ParquetFile(BytesIO(content))
+    _check_size(path, [8 * file.metadata.num_rows * file.metadata.num_columns])
+    table = file.read()
+    _check_once(str(path), table.column_names)
+    columns = {name: table.column(name).to_numpy() for name in table.column_names}
+    return NamedArrays(str(path), _numbers(columns))
+
+
 def _is_array(item: h5py.Group | h5py.Dataset) -> bool:
     return isinstance(item, h5py.Dataset) and item.ndim > 0 and item.dtype.kind in NUMBERS
 
@@ -203,9 +251,12 @@ def _check_once(origin: str, names: Iterable[str]) -> None:
         raise DataFileError(f"{origin} has the column {listed(twice)} twice: keep one of each.")
 
 
-READERS: Mapping[bytes, Callable[[Path, bytes], NamedArrays]] = {
+READERS: Mapping[bytes, Reader] = {
     b"PK\x03\x04": _of_numpy,
     b"MATLAB 5.0": _of_matlab,
     b"MATLAB 7.3": _of_hdf5,
     b"\x89HDF\r\n\x1a\n": _of_hdf5,
+    b"CDF\x01": _of_netcdf,
+    b"CDF\x02": _of_netcdf,
+    b"PAR1": _of_parquet,
 }  # by the first bytes of a file; anything else is text

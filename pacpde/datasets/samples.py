@@ -34,7 +34,13 @@ class Samples:
     notes: tuple[str, ...] = ()
 
 
-def read_samples(table: Any, problem: Problem, columns: Mapping[str, str] | None = None) -> Samples:
+def read_samples(
+    table: Any,
+    problem: Problem,
+    columns: Mapping[str, str] | None = None,
+    *,
+    values_needed: bool = True,
+) -> Samples:
     """The samples of a problem in a file or a table, see `named_arrays`.
 
     Arrays are columns of one length, or one array an axis and values on their grid.
@@ -43,13 +49,14 @@ def read_samples(table: Any, problem: Problem, columns: Mapping[str, str] | None
         columns: axis or field → the array's name, where it is not the same but for case and unit,
             as in {"u": "velocity"}. "y:0" is the first component of y, along its last dimension;
             "usol:x:t" says in which order the axes of usol are, where its shape does not.
+        values_needed: whether a field must be there; otherwise points alone will do.
 
     Raises:
         DataFileError, InvalidValueError: nothing, or more than one thing, fits.
     """
     source = named_arrays(table)
     names, fields = problem.domain.names, tuple(problem.fields)
-    chosen = _matched(source, names, fields, dict(columns or {}))
+    chosen = _matched(source, names, fields, dict(columns or {}), values_needed)
     arrays, dims = {}, {}
     for name, written in chosen.items():
         arrays[name], dims[name] = _array(source, name, written, names)
@@ -69,13 +76,17 @@ def read_samples(table: Any, problem: Problem, columns: Mapping[str, str] | None
             f"the first in {source.where(int(np.flatnonzero(unplaced)[0]))}: leave them out."
         )
     absent = [name for name in fields if name not in flat]
-    if absent:
+    if absent and values_needed:
         notes.append(f"{source.origin} has no {', '.join(absent)}: not measured")
     return Samples(points, values, source, tuple(notes))
 
 
 def _matched(
-    source: NamedArrays, axes: Sequence[str], fields: Sequence[str], columns: dict[str, str]
+    source: NamedArrays,
+    axes: Sequence[str],
+    fields: Sequence[str],
+    columns: dict[str, str],
+    values_needed: bool,
 ) -> dict[str, str]:
     """Axis or field → what is written of the array that it is; fields may be missing."""
     for name in columns:
@@ -95,10 +106,15 @@ def _matched(
     rest = [name for name in source.arrays if name not in found.values()]
     absent = [name for name in (*axes, *fields) if name not in found]
     lost = [name for name in absent if name in axes] or not set(found) & set(fields)
+    if not values_needed:
+        absent = [name for name in absent if name in axes]
+        lost = absent
     if lost or (absent and rest and not columns):
+        wanted = [*axes, *(fields if values_needed else ())]
         raise source.error(
             f"{source.origin} has the columns {listed([*source.arrays])}, expected "
-            f"{listed([*axes, *fields])}: the axes and the fields, each once and in any order. Say "
+            f"{listed(wanted)}: the axes{' and the fields' * values_needed}, each once and in any "
+            f"order. Say "
             f'which is which by columns={{"{absent[0]}": "its name there"}} '
             f"(--columns {absent[0]}=NAME)."
         )

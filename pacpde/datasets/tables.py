@@ -19,7 +19,7 @@ from pacpde.physics.domain import Domain
 from pacpde.reference import Reference
 from pacpde.reference.box import TensorSolution
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".npz", ".mat", ".nc")
+SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".npz", ".mat", ".nc", ".parquet")
 DEGREE = 3  # of the splines between the values
 
 

@@ -25,7 +25,6 @@ from pacpde.methods.result import MOMENTS, TransferResult
 from pacpde.methods.transfer import run_method
 from pacpde.networks.batch import Label
 from pacpde.networks.class_ansatz import ClassAnsatz
-from pacpde.networks.heads import ExtendedNetwork
 from pacpde.networks.surrogate import Surrogate
 from pacpde.residuals.class_labels import ClassLabels, as_labels, numbered
 from pacpde.residuals.table_task import TableTask
@@ -164,9 +163,9 @@ def transfer_classes(
     points, labels = _checked(inputs, classes, source)
     before_points, before_labels = _checked(*source_table, source, what="source table")
     before = _rows(before_points, before_labels, own.classes, logit_penalty)
-    ansatz, started = own, source
+    ansatz, started, new = own, source, None
     if numbered(labels, own.classes) is None:
-        ansatz, started = _with_new_head(source, sorted(set(labels)))
+        ansatz, started, new = _with_new_head(source, sorted(set(labels)))
     method.check(started.network, physics=False)
     rows = _rows(points, labels, ansatz.classes, logit_penalty)
     task = TableTask(rows, ansatz, check_seed(seed), runtime=source.runtime)
@@ -174,7 +173,6 @@ def transfer_classes(
     config = config_of_fit(
         None, settings, {}, defaults=TABLE, unused=OF_AN_EQUATION | OF_THE_SOURCE, method=method
     )
-    new = None if started is source else _new_weights(source, started)
     context = TransferContext(source_task, config, seed, new_weights=new)
     result = run_method(method, started, task, context)
     surrogate = calibrated(result.surrogate, task)
@@ -282,17 +280,24 @@ def _logits(surrogate: Surrogate, rows: ClassLabels) -> np.ndarray:
     return np.asarray(surrogate.at(points).detach().double().cpu().numpy())
 
 
-def _with_new_head(source: Surrogate, known: Sequence[Label]) -> tuple[ClassAnsatz, Surrogate]:
-    """The source with a second last layer for these classes, at 0, and the ansatz that reads it."""
+def _with_new_head(
+    source: Surrogate, known: Sequence[Label]
+) -> tuple[ClassAnsatz, Surrogate, torch.Tensor]:
+    """The source with a second last layer for these classes, at 0.
+
+    Returns:
+        The ansatz that reads it, the source in the larger network, and the new weights, bool
+        [size].
+    """
     if len(known) < 2:
         raise InvalidValueError(
             f"every row has the class {short(known[0])}, which the source does not know: expected "
             "two classes at least."
         )
     own, count = _ansatz_of(source), len(known)
-    features = source.network.layers[-1].inputs
-    zeros = source.weights.new_zeros(count, features)
-    extended = ExtendedNetwork.of(source.network, source.weights, zeros, zeros[:, 0])
+    network, places = source.network.enlarged(extra_outputs=count)
+    weights = source.weights.new_zeros(network.size)
+    weights[places.to(weights.device)] = source.weights
     ansatz = replace(
         own,
         shift=(0.0,) * count,
@@ -301,16 +306,9 @@ def _with_new_head(source: Surrogate, known: Sequence[Label]) -> tuple[ClassAnsa
         temperature=1.0,
         first_output=source.network.outputs,
     )
-    started = replace(source, network=extended.network, weights=extended.weights, retained={})
-    return ansatz, started
-
-
-def _new_weights(source: Surrogate, started: Surrogate) -> torch.Tensor:
-    """True for each weight of the new last layer, bool [size]."""
-    _, own = source.network.enlarged(extra_outputs=started.network.outputs - source.network.outputs)
-    new = torch.ones_like(started.weights, dtype=torch.bool)
-    new[own.to(new.device)] = False
-    return new
+    new = torch.ones_like(weights, dtype=torch.bool)
+    new[places.to(weights.device)] = False
+    return ansatz, replace(source, network=network, weights=weights, retained={}), new
 
 
 def _rows(

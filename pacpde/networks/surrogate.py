@@ -12,6 +12,7 @@ from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.batch import Ansatz, Label
 from pacpde.networks.coordinates import as_points, clipped
+from pacpde.networks.field_values import field_values
 from pacpde.networks.jets import HIGHEST
 from pacpde.networks.met_condition import MetCondition
 from pacpde.networks.outcome import Outcome
@@ -214,6 +215,35 @@ class Surrogate:
         if any(isinstance(value, torch.Tensor) for value in coordinates):
             return result
         return result.detach().cpu().numpy()
+
+    def to_xarray(
+        self,
+        axes: Mapping[str, Any] | None = None,
+        *,
+        derivatives: Sequence[str] = (),
+        units: Mapping[str, str] | None = None,
+    ) -> Any:
+        """The fields on a grid, as an xarray Dataset with what is known of the surrogate.
+
+        Args:
+            axes: axis → number of equidistant points over the domain, or the points; 101 points by
+                default, 41 where there are three axes or more.
+            derivatives: also these, as "x" or "xx"; they are called u_x, u_xx.
+            units: axis or field → its unit, which becomes its attribute `units`.
+
+        Returns:
+            Axes are coordinates, fields are variables. Attributes: family, equation, coefficients,
+            outcome, residual and error estimate, see `pacpde.networks.field_values`.
+
+        Raises:
+            MissingPackageError: xarray is not installed.
+            InvalidValueError: a surrogate of a table, which has no domain.
+
+        Example:
+            >>> data = surrogate.to_xarray({"t": 11, "x": 201}, derivatives=["x"])
+            >>> data.u.sel(t=0.5, method="nearest").plot()
+        """
+        return field_values(self, axes, derivatives, units).to_xarray()
 
     def at(self, points: torch.Tensor) -> torch.Tensor:
         """The fields [points, fields] at points [points, axes]."""

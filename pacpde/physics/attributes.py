@@ -123,3 +123,9 @@ def _names(code: CodeType) -> Iterator[str]:
 def wrong(family: Family, what: str) -> InvalidValueError:
     """An error for what a family declares."""
     return InvalidValueError(f"family {family.name!r} has {what}.")
+
+
+def equation_text(family: type) -> str:
+    """The equation that a family's docstring opens with; "" where it has none."""
+    lines = (family.__doc__ or "").strip().splitlines()
+    return lines[0].split(";")[0].rstrip(".") if lines else ""
