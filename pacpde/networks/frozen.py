@@ -159,12 +159,13 @@ def frozen_module(module: nn.Module, values: Tensors, trainable: Tensors) -> nn.
         >>> [parameter.tolist() for parameter in module.parameters()]
         [[2.0]]
     """
+    copy = copy_with_values(module, values)
     functions = {
-        name: FrozenParameter(values[name], own)
-        for name, own in trainable.items()
-        if not bool(own.all())
+        name: FrozenParameter(values[name], trainable[name])
+        for name, _ in copy.named_parameters()  # whose order an optimiser's state follows
+        if not bool(trainable[name].all())
     }
-    return module_with_functions(copy_with_values(module, values), functions)
+    return module_with_functions(copy, functions)
 
 
 @gradients()

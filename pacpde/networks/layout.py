@@ -80,7 +80,7 @@ class WeightLayout:
         """Name → its part of a vector [..., size], [..., *shape], as a view."""
         parts = vector.split([group.size for group in self.groups], -1)
         return {
-            group.name: part.unflatten(-1, group.shape)
+            group.name: part.view((*part.shape[:-1], *group.shape))
             for group, part in zip(self.groups, parts, strict=True)
         }
 

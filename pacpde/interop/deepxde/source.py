@@ -61,6 +61,12 @@ class Source:
                 would go on using the original's.
         """
         check_model(model)
+        return cls.untrained(model)
+
+    @classmethod
+    def untrained(cls, model: Any) -> "Source":
+        """As `of`, for a model that need not be trained or compiled."""
+        check_kind(model)
         with temporary_values(getattr(model, "constants", {})):  # as the model itself evaluates
             net = plain_copy(model.net)
             if not all(bool(own.isfinite().all()) for own in net.parameters()):
@@ -72,26 +78,31 @@ class Source:
             constants = probe.constants(model.net, net)
         variables = getattr(model, "external", None)
         if variables is None:
-            external = model.external_trainable_variables
+            external = getattr(model, "external_trainable_variables", None) or []
             variables = snapshot(own for own in external if own not in constants)
         return cls(net, probe, constants, dict(variables))
 
 
-def check_model(model: Any) -> None:
-    """Refuse what is no DeepXDE model that can be a source; say where it was never trained."""
+def check_kind(model: Any) -> None:
+    """Refuse what is no DeepXDE model of a torch network."""
     if not isinstance(model, dde.Model):
         raise InvalidValueError(
             f"the source is a {type(model).__name__}, expected a deepxde.Model."
         )
+    if not isinstance(model.net, nn.Module):
+        raise InvalidValueError(
+            f"the source's network is a {type(model.net).__name__}, expected a torch module."
+        )
+
+
+def check_model(model: Any) -> None:
+    """Refuse what is no DeepXDE model that can be a source; say where it was never trained."""
+    check_kind(model)
     made_here = hasattr(model, "external")
     if model.opt is None and not made_here:
         raise InvalidValueError(
             "the source model is not compiled: compile and train it before it is transferred, or "
             "restore what was trained."
-        )
-    if not isinstance(model.net, nn.Module):
-        raise InvalidValueError(
-            f"the source's network is a {type(model.net).__name__}, expected a torch module."
         )
     if not made_here and not model.train_state.step and not model.opt.state:
         warnings.warn(

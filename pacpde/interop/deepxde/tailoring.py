@@ -63,7 +63,8 @@ def transtailor(
         data: DeepXDE data of the target. Its losses at points drawn anew end the rounds.
         train: a function of yours that compiles and trains a model; called in every round.
         flops, tau, rounds, factor_steps: see `pacpde.interop.modules.tailor`.
-        loss_weights: those that `train` compiles with.
+        loss_weights: of the losses that choose filters and end rounds; by default those that
+            `train` compiled its model with last.
 
     Returns:
         A model of the smaller network, and its sizes and losses in every round.
@@ -81,14 +82,18 @@ def transtailor(
         external = variables.get(core, latest)
         return Model(data, Chain(core, net), constants=source.constants, variables=external)
 
+    weights = loss_weights
+
     def losses_at(points: Any, core: nn.Module) -> torch.Tensor:
         with temporary_values(source.constants):
-            return _losses(points, Chain(core, net), loss_weights)
+            return _losses(points, Chain(core, net), weights)
 
     def tune(core: nn.Sequential) -> None:
+        nonlocal weights
         tuned = model_of(core)
         train(tuned)
         variables[core] = tuned.external
+        weights = tuned.loss_weights if loss_weights is None else loss_weights
 
     model_of(chain)  # says whether the network fits the data
     other_data = _other_points(data)

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,8 +11,9 @@ from torch import nn
 
 from pacpde.checks import check_nonnegative
 from pacpde.errors import InvalidValueError, TransferWarning
-from pacpde.interop.modules.penalties import SquaredDistance
+from pacpde.interop.modules.penalties import Penalty, SquaredDistance
 from pacpde.interop.modules.sources import as_probe, check_follows, layout_of, source_copy
+from pacpde.interop.modules.storing import FILE, Stages, set_trained
 from pacpde.networks.frozen import (
     Tensors,
     check_freezable,
@@ -21,7 +23,7 @@ from pacpde.networks.frozen import (
     plain_copy,
 )
 from pacpde.networks.layout import WeightLayout
-from pacpde.networks.probe import OutputCheck, Probe, TensorValues
+from pacpde.networks.probe import OutputCheck, Probe, TensorValues, temporary_values
 from pacpde.pac import magnitude_mask, mask_from_tensors
 from pacpde.pac.paths import check_paths, masked
 from pacpde.runtime import gradients
@@ -87,12 +89,12 @@ class PAC:
 
     @classmethod
     @gradients()
-    def of_source(cls, source: nn.Module, probe: Probe, constants: TensorValues) -> "PAC":
+    def of_source(cls, source: nn.Module, probe: Probe | None, constants: TensorValues) -> "PAC":
         """For a source that was looked at before.
 
         Args:
             source: a plain copy, which is not changed by anybody else.
-            probe: some inputs.
+            probe: some inputs, or None.
             constants: tensors outside the source that it reads, with the values to evaluate with.
         """
         check_freezable(source)
@@ -122,6 +124,11 @@ class PAC:
     def allocated(self) -> nn.Module | None:
         """The module that `allocate` gave."""
         return self._allocated
+
+    @property
+    def source(self) -> nn.Module:
+        """A plain copy of the source."""
+        return plain_copy(self._source)
 
     @property
     def calibrated(self) -> nn.Module | None:
@@ -211,19 +218,26 @@ class PAC:
                 TransferWarning,
                 stacklevel=stacklevel,
             )
-        template = plain_copy(self._allocated)
+        self._calibrated = self._calibration(plain_copy(self._allocated), strength)
+        return self._calibrated.module
+
+    def _calibration(self, template: nn.Module, strength: float) -> Calibrated:
+        """Where a target starts, from a plain copy of the allocated source."""
         trainable = {name: ~own for name, own in self._mask.items()}
         module = frozen_module(template, merged_state(template), trainable)
         check = self._check_of(template)  # whose transforms may be its own
-        penalty = SquaredDistance(module, strength)
-        self._calibrated = Calibrated(module, template, check, penalty)
-        return module
+        return Calibrated(module, template, check, SquaredDistance(module, strength))
 
     def penalty(self) -> torch.Tensor:
         """λ‖w_P‖² of the module that `calibrate` gave last, to be added to its loss."""
+        return self.penalty_of_calibrated()
+
+    @property
+    def penalty_of_calibrated(self) -> Penalty:
+        """The penalty of the module that `calibrate` gave last, and of no later one."""
         self._check_stage(self._calibrated, "calibrate", "penalty")
         assert self._calibrated is not None
-        return self._calibrated.penalty()
+        return self._calibrated.penalty
 
     @gradients()
     def recall(self) -> nn.Module:
@@ -256,6 +270,78 @@ class PAC:
                 )
             values[name] = torch.where(kept, value, 0)
         return copy_with_values(template, values)
+
+    def save(self, path: str | Path, *, more: Mapping[str, torch.Tensor] | None = None) -> None:
+        """Write all stages into one file: a safetensors file with a JSON header, no pickle.
+
+        States of optimisers are not stored. A file of other stages is replaced, any other is
+        refused.
+
+        Args:
+            path: of the file, such as "stages.safetensors".
+            more: tensors to be stored with them.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        kept = None
+        if self._calibrated is not None:
+            own = self._calibrated
+            kept = own.template, own.module, own.penalty.strength
+        content = Stages(self._source, self._probe, self._mask, self._allocated, kept)
+        with temporary_values(self._constants):
+            content.write(path, more or {})
+
+    @classmethod
+    @gradients()
+    def load(cls, path: str | Path, module: nn.Module) -> "PAC":
+        """The stages in a file.
+
+        Args:
+            path: of the file.
+            module: of the class and sizes of the source; its weights do not matter. It stays as it
+                is.
+
+        Returns:
+            The stages, where they were: `allocated` and `calibrated` give their modules.
+
+        Raises:
+            DataFileError: there is no such file, it is damaged or of another module, or the module
+                gives something else than the saved one at its example.
+        """
+        return cls.of_content(*FILE.read(path), plain_copy(module))
+
+    @classmethod
+    def of_content(
+        cls,
+        about: Mapping[str, Any],
+        tensors: Tensors,
+        module: nn.Module,
+        probe: Probe | None = None,
+        constants: TensorValues | None = None,
+    ) -> "PAC":
+        """The stages out of what a file holds.
+
+        Args:
+            about, tensors: of the file.
+            module: a plain copy.
+            probe: how the module is evaluated, see `Probe.call`; the stored inputs are taken.
+            constants: see `of_source`.
+        """
+        check_freezable(module)
+        constants = constants or {}
+        with temporary_values(constants):
+            content = Stages.of(about, tensors, module, probe)
+        pac = cls.of_source(content.source, content.probe, constants)
+        pac._mask = content.mask
+        if content.allocated is not None:
+            values = merged_state(content.allocated)
+            pac._allocated = frozen_module(content.allocated, values, pac._mask)
+        if content.calibrated is not None:
+            template, latest, strength = content.calibrated
+            pac._calibrated = pac._calibration(template, strength)
+            set_trained(pac._calibrated.module, latest)
+        return pac
 
     @property
     def checks(self) -> list[OutputCheck]:

@@ -20,13 +20,13 @@ class SquaredDistance:
     """
 
     def __init__(self, module: nn.Module, strength: float) -> None:
-        self._module, self._strength = module, strength
+        self._module, self.strength = module, strength
         self._start = [own.detach().clone() for own in module.parameters()]
 
     def __call__(self) -> torch.Tensor:
         pairs = zip(self._module.parameters(), self._start, strict=True)
         parts = [((w - w_0.to(w)) ** 2).sum() for w, w_0 in pairs]
-        return self._strength * torch.stack(parts).sum()
+        return self.strength * torch.stack(parts).sum()
 
 
 class SpectralShrinkage:
