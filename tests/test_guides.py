@@ -30,6 +30,7 @@ BEFORE = {  # page → what its reader has already
 SMALLER = {  # page → what makes its fits small
     "deepxde.md": {
         "ADAM, LBFGS = 15_000, 15_000": "ADAM, LBFGS = 2, 2",
+        "STEPS = 5_000": "STEPS = 4",
         "num_domain=2540, num_boundary=80, num_initial=160": "num_domain=40, num_boundary=8, "
         "num_initial=8",
         'method="pac", sparsity=0.5)': 'sparsity=0.5, settings={"points": 60, "steps": 2}, '
