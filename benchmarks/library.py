@@ -167,7 +167,7 @@ def measured(library: Library, options: Namespace) -> Run:
         "cpu_seconds_a_target": cpu / len(targets),
         "load": load_average(),
     }
-    tolerance = max(row["errors"]["median"], FINEST)
+    tolerance = float(np.clip(row["errors"]["median"], FINEST, LOOSEST))
     row["reference"] = reference_seconds(targets, tolerance)
     if name == "burgers":
         row["scipy"] = quickest_scipy(targets, row["errors"]["median"])
@@ -191,7 +191,7 @@ def additions(library: Library, targets: Sequence[Problem]) -> dict[str, Any]:
         folder = Path(place) / "library"
         library.save(folder)
         clock = time.process_time()
-        again = Library.load(folder)
+        again = Library.load(folder, library.sources[0].runtime)
         loading = time.process_time() - clock
         pacpde.save(library.nearest(targets[0]), Path(place) / "one")
         sizes = [sum(f.stat().st_size for f in (Path(place) / part).iterdir())

@@ -180,7 +180,7 @@ class _Search:
             self.progress(
                 f"grid {size_text(fine.sizes)}, rtol {fine.rtol:.0e}: differs by {difference:.1e}"
             )
-            self.pairs.append(Pair(coarse, fine, difference, max(difference, fine.rtol)))
+            self.pairs.append(Pair.of(coarse, fine, difference))
         self.levels.append(fine)
         return self._reaches_target()
 

@@ -14,7 +14,9 @@ from pacpde.reference.ode import Effort, Integrated, IntegrationError, integrate
 
 FINEST_RTOL = 1e-13  # of the order of 100 units of roundoff, what the integrators stand
 SLOW = 0.85  # of the exponent with which modes decay, that is not exponential
+SLIGHT = 0.5  # of what the exponent is to gain, where a grid is little finer
 BELOW = 20.0  # the difference of levels over the tolerance, where finer grids do not end
+MOST_LEFT = 0.9  # share of an error that a finer grid is taken to leave
 LARGEST = 1e100  # value of a solution, whose square is still a number
 FIRST_SIZE = {0: 0, 1: 24, 2: 14}  # nodes an axis, by number of space axes
 FIRST_RING = 64  # of a single Fourier axis, on which waves of too few nodes grow
@@ -97,10 +99,25 @@ class Level:
             return sizes, self.rtol
         return sizes, max(min(self.rtol / 10, target), FINEST_RTOL)
 
+    def share_left(self, coarse: "Level") -> float:
+        """The share of the coarse level's error in space that is left here, by the highest modes.
+
+        Grids that are twice as fine are left out: of these the differences themselves tell.
+        """
+        return max(
+            (
+                tail / max(coarse.tails[name], tail)
+                for name, tail in self.tails.items()
+                if tail > self.integrated.noise and self.sizes[name] < 2 * coarse.sizes[name]
+            ),
+            default=0.0,
+        )
+
     def _is_slow(self, axis: str, before: "Level") -> bool:
         """Whether the highest modes of an axis have decayed more slowly than exponentially."""
         growth = self.sizes[axis] / before.sizes[axis]
-        return self.tails[axis] > before.tails[axis] ** (SLOW * growth)
+        least = max(SLOW * growth, 1 + SLIGHT * (growth - 1))
+        return self.tails[axis] > before.tails[axis] ** least
 
 
 @dataclass(frozen=True)
@@ -116,6 +133,18 @@ class Pair:
     difference: float
     error: float
     probed: bool = False
+
+    @classmethod
+    def of(cls, coarse: Level, fine: Level, difference: float) -> "Pair":
+        """The difference is the error of the coarser level less that of the finer one.
+
+        Where the share q of an error is left by a grid that is little finer, the finer level has
+        the error q / (1 − q) of the difference.
+        """
+        left = min(fine.share_left(coarse), MOST_LEFT)
+        return cls(
+            coarse, fine, difference, max(difference * left / (1 - left), difference, fine.rtol)
+        )
 
     @property
     def differs_in_time(self) -> bool:

@@ -22,8 +22,7 @@ from pacpde.reference.starts import on_nodes, starts
 GROWTH = 1.4  # of an axis that is not resolved
 STEADY_OUTPUT = {1: (1001,), 2: (129, 129)}  # points an axis
 VISIBLE = 1e-6  # what is missed of a narrow range of the fields: the places are 20 000
-SAFETY = 2.0  # of the error that the equations between the nodes give
-FALLING = 0.5  # the difference over the one before: the finer level has less error than it
+SAFETY = 2.0  # of the error that the equations between the nodes give, or a first ratio
 FIRST = 4.0  # times the first difference: how fast they fall is not known yet
 TINY = 1e-300
 SLOW = 0.9  # differences that fall less tell nothing of the error
@@ -109,18 +108,17 @@ class Pair:
         """Compare two levels; `before` is the pair whose finer level is the coarser one here.
 
         Where differences fall by the factor q, those of all finer levels together are q / (1 − q)
-        of the last one. Where they do not fall, the error of the coarser level and the difference
-        bound that of the finer one.
+        of the last one; twice that where no earlier q confirms it. Where they do not fall, the
+        error of the coarser level and the difference bound that of the finer one.
         """
         difference = max(field_errors(coarse.values, fine.values, scales))
         ratio = 0.0 if before is None else difference / max(before.difference, TINY)
         slowest = ratio if before is None else max(ratio, (ratio * before.ratio) ** 0.5)
         if before is None:
             error = FIRST * difference
-        elif slowest <= FALLING:
-            error = difference
         elif slowest <= SLOW:
-            error = difference * slowest / (1 - slowest)
+            left = slowest / (1 - slowest) * (1.0 if before.ratio else SAFETY)
+            error = difference * max(left, 1.0)
         else:
             error = before.error + difference
         between = inf if fine.abrupt else max(SAFETY * fine.missed, fine.contradiction)

@@ -3,8 +3,9 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -210,6 +211,25 @@ def test_it_is_built_until_the_tolerance_holds() -> None:
         assert relative_l2(values, exact(problem, T, X)[0]) < 3e-4
     with pytest.warns(TransferWarning, match="1 sources reach an estimated error of"):
         Library.build(Heat, {"alpha": (0.1, 1.0)}, most=1, candidates=3, settings=TINY)
+
+
+def test_it_is_built_where_start_and_edges_contradict_each_other() -> None:
+    """The first source then meets them by residuals, and so do those that follow."""
+
+    @dataclass(frozen=True)
+    class HotRod(Heat):
+        name = "hot_rod"
+
+        def initial(self, x: Any) -> Any:
+            return 1.0 + 0 * x
+
+    settings = {**TINY, "steps": 5}
+    with pytest.warns():
+        library = Library.build(
+            HotRod, {"alpha": (0.2, 0.4)}, most=2, candidates=3, settings=settings,
+            sources=[fit(HotRod(alpha=0.3), settings=settings)],
+        )  # fmt: skip
+    assert [source.field_ansatz.hard for source in library.sources] == [False, False]
 
 
 def test_a_folder_that_is_damaged_is_refused(heat: Library, tmp_path: Path) -> None:

@@ -9,7 +9,16 @@ from scipy.integrate import solve_ivp
 
 from pacpde.errors import InvalidValueError, SolverError
 from pacpde.physics import Axis, Evolution, Problem
-from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, HeatModes, Lorenz
+from pacpde.problems import (
+    Burgers,
+    BurgersPeriodic,
+    Cavity,
+    Heat,
+    Heat2D,
+    HeatModes,
+    Lorenz,
+    Schrodinger,
+)
 from pacpde.problems.burgers import cole_hopf
 from pacpde.reference import Reference, certificate, solve, worst_field_error
 from pacpde.reference.method_of_lines import MethodOfLines
@@ -137,6 +146,32 @@ def test_certified_errors_bound_the_true_ones_at_every_tolerance() -> None:
     for tolerance in (1e-2, 1e-5, 1e-8):
         reference = solve(Burgers(nu=0.05), tolerance=tolerance)
         assert 0 < error_of(reference) <= reference.certified_error <= tolerance
+
+
+ALIKE = Schrodinger(kappa=0.303748), 8.7e-4  # a kink where the ring closes; 64 and 74 modes
+ERROR = 1.43e-4  # of its solution, where these modes differ by 1.31e-4
+
+
+@pytest.mark.parametrize(
+    ("problem", "tolerance", "finer", "difference"),
+    [
+        pytest.param(*ALIKE, 1.2e-4, 1.31e-4, marks=pytest.mark.slow),
+        (Cavity(a=1.76839, nu=0.0187684), 0.1, 0.045, 2.62e-2),  # a lid that jumps; 12, 17 points
+    ],
+)
+def test_two_grids_alike_do_not_certify_each_other(
+    problem: Problem, tolerance: float, finer: float, difference: float
+) -> None:
+    """The finer one has more error than their difference."""
+    reference, judge = solve(problem, tolerance=tolerance), solve(problem, tolerance=finer)
+    error = worst_field_error(reference.values, judge.values)
+    assert difference < error <= reference.certified_error <= tolerance
+    assert problem != ALIKE[0] or error == pytest.approx(ERROR, rel=0.05)
+
+
+def test_a_grid_that_is_little_finer_is_certified_for_what_it_leaves() -> None:
+    problem, tolerance = ALIKE
+    assert ERROR < solve(problem, tolerance=tolerance).certified_error <= tolerance
 
 
 def test_a_search_that_takes_too_long_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,7 +153,11 @@ def _config(problem: Problem, settings: Settings | None) -> TrainingConfig:
 
 
 def _after(solver: Surrogate, config: TrainingConfig) -> TrainingConfig:
-    """The settings of a warm start, with at least the points that its start was fitted with."""
+    """The settings of a warm start, with at least the points that its start was fitted with.
+
+    Conditions are met as its start meets them, which may be by residuals though `hard` is True.
+    """
+    config = replace(config, hard=solver.field_ansatz.hard)
     if config.schedule is not None:
         return config
     return replace(config, points=max(config.points, solver.points))
