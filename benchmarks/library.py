@@ -96,7 +96,7 @@ def rows_of(name: str, options: Namespace) -> Iterator[Run]:
     """One family, in a process of its own; a row says why there are no more of it."""
     ended = yield from streamed(work, name, options, limit=options.limit)
     if ended:
-        yield {"family": name, "ended": ended}
+        yield {"family": name, "ended": ended, "limit": options.limit}
 
 
 def work(name: str, options: Namespace, tell: Tell) -> None:
@@ -361,7 +361,7 @@ def table(record: Record) -> str:
     head = [
         "family", "over", "sources", "functions", "build CPU s", "error: median", "largest",
         "≤ 1e-4", "estimate/error: 2.5 %, median, 97.5 %", "in band", "CPU ms a target",
-        "its own solver to the median error, CPU ms", "pays after",
+        "its own solver to the median error, CPU ms", "pays after", "on",
     ]  # fmt: skip
     lines = []
     for row in made(record):
@@ -374,13 +374,14 @@ def table(record: Record) -> str:
                 number(row["errors"]["largest"]), f"{row['below_tolerance']:.1%}",
                 ", ".join(f"{ratios[name]:.1f}" for name in ("2.5%", "median", "97.5%")),
                 f"{row['in_band']:.1%}", f"{1e3 * row['cpu_seconds_a_target']:.1f}",
-                f"{1e3 * solver:.0f}", break_even(row, solver),
+                f"{1e3 * solver:.0f}", break_even(row, solver), place(row, record),
             ]
         )  # fmt: skip
     text = markdown(head, lines)
     for row in record["runs"]:
         if "errors" not in row:
-            why = row.get("sentence") or f"no library after {record['limit']:g} CPU seconds"
+            limit = row.get("limit", record["limit"])
+            why = row.get("sentence") or f"no more rows after {limit:g} CPU seconds"
             text += f"\n- {row['family']}: {why}"
     text += "\n"
     for row in made(record):
@@ -413,6 +414,12 @@ def table(record: Record) -> str:
                 f"{'to the last bit' if kept['same_bits'] else 'WITH OTHER BITS'}.\n"
             )
     return without_faults(text, faults(record))
+
+
+def place(row: Run, record: Record) -> str:
+    """The processor or the GPU that a row was made on."""
+    machine = row.get("machine", record["machine"])
+    return str(machine["gpu" if row.get("device", "cpu") != "cpu" else "cpu"])
 
 
 def break_even(row: Run, solver: float) -> str:
