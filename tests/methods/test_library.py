@@ -147,6 +147,7 @@ def test_a_coefficient_is_identified_as_by_scipy(heat: Library) -> None:
     true = exact(Heat(alpha=0.318), *points.T)[0]
     measured = true + 0.01 * true.std() * rng.normal(size=25)
     ours = heat.identify(points, measured)
+    assert heat.identify(data=Measurements(points, measured)).estimates == ours.estimates
     by_scipy = identify_by_scipy(Heat(alpha=0.4), points, measured, unknown=["alpha"])
     for own, other in zip(ours.estimates["alpha"], by_scipy.estimates["alpha"], strict=True):
         assert own == pytest.approx(other, rel=1e-3)

@@ -30,7 +30,7 @@ from pacpde.methods.library.kept import Kept
 from pacpde.methods.library.slopes import LibraryForward, Values, as_rows
 from pacpde.methods.library.solutions import LibrarySolutions
 from pacpde.methods.library.targets import HELD_OUT, TargetEquations
-from pacpde.methods.measurements import Noise
+from pacpde.methods.measurements import Noise, given_values
 from pacpde.networks.coordinates import as_points, clipped
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
@@ -265,26 +265,28 @@ class Library:
     @gradients()
     def identify(
         self,
-        points: np.ndarray,
-        values: np.ndarray,
+        points: np.ndarray | None = None,
+        values: np.ndarray | None = None,
         *,
+        data: Any = None,
         unknown: Sequence[str] | None = None,
         noise: Noise | None = None,
     ) -> IdentificationResult:
         """Find coefficients inside the range from measurements; as `pacpde.identify`, but at once.
 
         Args:
-            points, values, noise: as of `pacpde.identify`.
+            points, values, data, noise: as of `pacpde.identify`.
             unknown: names of the coefficients; all of the library by default.
 
         Example:
             >>> library.identify(points, values).estimates["nu"]
         """
         names = self.box.names if unknown is None else unknown
+        middle = self.box.at([0.5] * len(self.box.names))
+        points, values, noise = given_values(middle, points, values, noise, data)
         return identify_by_solver(
-            LibraryForward(self), self.box.at([0.5] * len(self.box.names)), points, values,
-            unknown=names, noise=noise,
-        )  # fmt: skip
+            LibraryForward(self), middle, points, values, unknown=names, noise=noise
+        )
 
     @property
     def equations(self) -> TargetEquations:
