@@ -1,13 +1,26 @@
 """The same fits on every device that is there, and the same bits kept on each."""
 
+from collections.abc import Callable
 from math import pi
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from pacpde import Library, Runtime, fit, load, save, transfer, transfer_many
+from pacpde import (
+    Library,
+    Runtime,
+    fit,
+    fit_classes,
+    load,
+    save,
+    transfer,
+    transfer_classes,
+    transfer_many,
+)
+from pacpde.interop import modules
 from pacpde.problems import Heat
 
 SMALL = {"width": 10, "depth": 2, "points": 200, "steps": 15}
@@ -78,9 +91,48 @@ def test_a_library_stays_on_its_device(device: str, tmp_path: Path) -> None:
         assert np.linalg.norm(values - exact) < 1e-3 * np.linalg.norm(exact)
     found = library.solve(Heat(alpha=0.3))
     assert found.weights.device.type == device
+    kept = [*(source.problem for source in library.sources), library.add(Heat(alpha=0.3)).problem]
+    library.save(tmp_path / "more")
+    stored = Library.load(tmp_path / "more", runtime)
+    for problem in kept:
+        assert np.array_equal(stored.recall(problem)(t, x), library.recall(problem)(t, x))
     again = Library.load(tmp_path / "library").solve(Heat(alpha=0.3))
     assert again.weights.device.type == "cpu"
     np.testing.assert_allclose(again(t, x), found(t, x), rtol=0, atol=1e-6)
+
+
+def test_classes_stay_on_their_device(device: str) -> None:
+    rng = np.random.default_rng(0)
+    rows, classes = rng.normal(size=(90, 4)), rng.integers(0, 3, 90)
+    rows[:, :3] += 6 * np.eye(3)[classes]
+    source = fit_classes(rows, classes, runtime=Runtime(device), steps=10, width=8)
+    assert source.weights.device.type == device
+    assert (source.probabilities(*rows.T).argmax(0) == classes).mean() > 0.95
+    moved = transfer_classes(source, rows[:30], classes[:30] > 0, source_table=(rows, classes),
+                             steps=5)  # fmt: skip
+    assert moved.surrogate.weights.device.type == device
+    before = moved.snapshots["allocated"](*rows.T)
+    assert np.array_equal(moved.recall()(*rows.T), before)
+
+
+def test_a_module_in_its_own_loop_is_recalled(device: str) -> None:
+    x = torch.rand(60, 3, generator=torch.Generator().manual_seed(0)).to(device)
+    module = torch.nn.Sequential(torch.nn.Linear(3, 16), torch.nn.Tanh(), torch.nn.Linear(16, 1))
+    pac = modules.PAC(module.to(device), example=x)
+    pac.prune(0.6, scope="tensor")
+
+    def train(stage: torch.nn.Module, penalty: Callable[[], Any] = lambda: 0.0) -> torch.Tensor:
+        optimiser = torch.optim.Adam(stage.parameters(), 1e-2)
+        for _ in range(20):
+            optimiser.zero_grad()
+            ((stage(x) - x.sum(1, keepdim=True) ** 2).square().mean() + penalty()).backward()
+            optimiser.step()
+        return stage(x)
+
+    expected = train(pac.allocate())
+    found = train(pac.calibrate(strength=1e-4), pac.penalty)
+    assert torch.equal(pac.recall()(x), expected) and not torch.equal(found, expected)
+    assert found.device.type == device
 
 
 def test_default_device_and_dtype_of_others_have_no_effect() -> None:

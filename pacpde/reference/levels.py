@@ -17,6 +17,7 @@ SLOW = 0.85  # of the exponent with which modes decay, that is not exponential
 SLIGHT = 0.5  # of what the exponent is to gain, where a grid is little finer
 BELOW = 20.0  # the difference of levels over the tolerance, where finer grids do not end
 MOST_LEFT = 0.9  # share of an error that a finer grid is taken to leave
+SEEN = 0.01  # of a difference: highest modes above this have a part in it
 LARGEST = 1e100  # value of a solution, whose square is still a number
 FIRST_SIZE = {0: 0, 1: 24, 2: 14}  # nodes an axis, by number of space axes
 FIRST_RING = 64  # of a single Fourier axis, on which waves of too few nodes grow
@@ -90,7 +91,7 @@ class Level:
             name: float(np.clip(goal / np.log(min(tail, 0.5)), 1.15, 2.0))
             for name, tail in self.tails.items()
         }
-        slow = [] if before is None else [name for name in growth if self._is_slow(name, before)]
+        slow = [name for name in growth if before and self._is_slow(name, before, difference)]
         growth |= dict.fromkeys(slow, 2.0)
         sizes = {name: 2 * ceil(size * growth[name] / 2) for name, size in self.sizes.items()}
         if slow:
@@ -99,24 +100,28 @@ class Level:
             return sizes, self.rtol
         return sizes, max(min(self.rtol / 10, target), FINEST_RTOL)
 
-    def share_left(self, coarse: "Level") -> float:
+    def share_left(self, coarse: "Level", difference: float) -> float:
         """The share of the coarse level's error in space that is left here, by the highest modes.
 
-        Grids that are twice as fine are left out: of these the differences themselves tell.
+        Grids that are twice as fine are left out: of these the differences themselves tell. So are
+        axes whose highest modes are too small to have a part in the difference.
         """
+        least = max(self.integrated.noise, difference * SEEN)
         return max(
             (
                 tail / max(coarse.tails[name], tail)
                 for name, tail in self.tails.items()
-                if tail > self.integrated.noise and self.sizes[name] < 2 * coarse.sizes[name]
+                if tail > least and self.sizes[name] < 2 * coarse.sizes[name]
             ),
             default=0.0,
         )
 
-    def _is_slow(self, axis: str, before: "Level") -> bool:
+    def _is_slow(self, axis: str, before: "Level", difference: float) -> bool:
         """Whether the highest modes of an axis have decayed more slowly than exponentially."""
         growth = self.sizes[axis] / before.sizes[axis]
-        least = max(SLOW * growth, 1 + SLIGHT * (growth - 1))
+        least = SLOW * growth
+        if self.tails[axis] > SEEN * difference:
+            least = max(least, 1 + SLIGHT * (growth - 1))
         return self.tails[axis] > before.tails[axis] ** least
 
 
@@ -141,7 +146,7 @@ class Pair:
         Where the share q of an error is left by a grid that is little finer, the finer level has
         the error q / (1 − q) of the difference.
         """
-        left = min(fine.share_left(coarse), MOST_LEFT)
+        left = min(fine.share_left(coarse, difference), MOST_LEFT)
         return cls(
             coarse, fine, difference, max(difference * left / (1 - left), difference, fine.rtol)
         )
