@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from pacpde.methods.warm_start import WarmStart
     from pacpde.networks.checkpoint import load, save
     from pacpde.networks.mlp import MLP
+    from pacpde.networks.module import ModuleNetwork, TorchModule
     from pacpde.networks.outcome import Outcome
     from pacpde.networks.protocol import Network
     from pacpde.networks.surrogate import Surrogate
@@ -135,6 +136,7 @@ _NAMES = {
     "methods.warm_start": "WarmStart",
     "networks.checkpoint": "load save",
     "networks.mlp": "MLP",
+    "networks.module": "ModuleNetwork TorchModule",
     "networks.outcome": "Outcome",
     "networks.protocol": "Network",
     "networks.surrogate": "Surrogate",

@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from pacpde.errors import (
     InvalidValueError,
@@ -12,6 +15,8 @@ from pacpde.errors import (
 )
 from pacpde.files import Before, check_folder, follow
 from pacpde.keywords import checked_call
+from pacpde.networks.module import TorchModule
+from pacpde.networks.protocol import Network
 from pacpde.networks.sealed import SealedFolder
 from pacpde.networks.surrogate import Surrogate
 from pacpde.networks.surrogate_json import as_json, from_json, tensors_of
@@ -73,9 +78,26 @@ def save(
 
 @checked_call
 @gradients()
-def load(folder: str | Path, runtime: Runtime | None = None) -> Surrogate:
-    """The surrogate in a folder, on the CPU in its own precision by default."""
-    surrogate = FOLDER.load(folder, from_json)
+def load(
+    folder: str | Path, runtime: Runtime | None = None, network: Network | None = None
+) -> Surrogate:
+    """The surrogate in a folder, on the CPU in its own precision by default.
+
+    Args:
+        network: of the surrogate, where it is a torch module that no file can make again; it must
+            give the outputs that it gave when the surrogate was saved.
+
+    Example:
+        >>> load("runs/source", network=TorchModule(MyModule()))  # doctest: +SKIP
+    """
+    if isinstance(network, nn.Module):
+        network = TorchModule(network)
+    if not isinstance(network, Network | None):
+        raise InvalidValueError(
+            f"network is {short(network)}, expected the network of the surrogate: write "
+            "network=TorchModule(my_module)."
+        )
+    surrogate = FOLDER.load(folder, partial(from_json, given=network))
     return surrogate if runtime is None else surrogate.to(runtime)
 
 

@@ -1,6 +1,5 @@
 """The network of a fit, as a user gives it: an object, a function that makes one, or a name."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +12,7 @@ from pacpde.errors import InvalidValueError, PacpdeError, short, unknown
 from pacpde.expressions import evaluate, named_options
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.kinds import describe
+from pacpde.networks.module import ModuleChoice
 from pacpde.networks.protocol import Network, networks
 from pacpde.physics.problem import Problem
 
@@ -46,9 +46,9 @@ def network_from(wanted: Any) -> Choice | None:
     """A network or a function that makes one as it is; an object out of a name or a description.
 
     Args:
-        wanted: a network, a function of the numbers of inputs and outputs that makes one (a class
-            will do), "mlp", "mlp:width=30,activation=sin", or these as a mapping, as
-            {"name": "mlp", "width": 30}; None for none.
+        wanted: a network, a torch module, a function of the numbers of inputs and outputs that
+            makes a network (a class will do), "mlp", "mlp:width=30,activation=sin", or these as a
+            mapping, as {"name": "mlp", "width": 30}; None for none.
 
     Raises:
         UnknownNameError: there is no such kind of network, or it has no such option.
@@ -66,11 +66,7 @@ def network_from(wanted: Any) -> Choice | None:
         options = dict(wanted)
         return _named(str(options.pop("name", None)), options)
     if isinstance(wanted, nn.Module):
-        raise InvalidValueError(
-            f"network is a torch module ({type(wanted).__name__}), which a fit cannot "
-            "differentiate in its inputs yet: take a network of pacpde, or see "
-            "pacpde.interop.modules for modules that you train yourself."
-        )
+        return ModuleChoice(wanted)
     if not callable(wanted):
         raise InvalidValueError(f"network is {short(wanted)}, expected a network: {WRITE}.")
     return wanted
@@ -104,7 +100,7 @@ def describe_choice(choice: Choice) -> dict[str, Any] | str:
 
 def _named(kind: str, options: dict[str, Any]) -> Choice:
     """The network of a description; what makes it where it has no inputs and outputs."""
-    known = inspect.signature(networks.get(kind)).parameters
+    known = networks.get(kind).option_names()
     for name in options:
         if name not in known:
             raise unknown(f"option of the network {kind}", name, known)

@@ -74,7 +74,7 @@ def as_json(network: Network, weights: torch.Tensor) -> dict[str, Any]:
         )
     # a dense one without its name, as in folders of all versions
     about = network.settings if kind.name == MLP.name else describe(network)
-    if all(map(is_own, network.classes)):
+    if all(map(is_own, network.classes)) and network.is_made_by_settings:
         return {"network": about}
     try:
         values = _values(network, weights)
@@ -84,6 +84,8 @@ def as_json(network: Network, weights: torch.Tensor) -> dict[str, Any]:
             f"cannot be evaluated in float64 on the CPU ({type(error).__name__}: {error}): let its "
             "forward take weights and jets of any precision and device."
         ) from error
+    if not network.is_made_by_settings:
+        return {"network": about, "network_values": values}
     try:
         again = kind.from_settings(json.loads(json.dumps(network.settings)))
         alike = _are_same(_values(again, weights), values)
@@ -96,15 +98,20 @@ def as_json(network: Network, weights: torch.Tensor) -> dict[str, Any]:
     return {"network": about, "network_values": values}
 
 
-def from_json(about: Mapping[str, Any], weights: torch.Tensor) -> Network:
+def from_json(
+    about: Mapping[str, Any], weights: torch.Tensor, given: Network | None = None
+) -> Network:
     """The network that `as_json` described.
 
     Args:
         about: with "network", and "network_values" where code of a user makes its outputs.
+        given: the network, where the reader has it.
 
     Raises:
         DataFileError: its class or its activation is not known here, or was changed since.
     """
+    if given is not None:
+        return _given(given, about, weights)
     settings = dict(about["network"])
     kind = known_kind(settings.pop("name", MLP.name), "the surrogate")
     activation = settings.get("activation")
@@ -135,6 +142,23 @@ def from_json(about: Mapping[str, Any], weights: torch.Tensor) -> Network:
     if not alike or weights.shape != (network.size,):
         raise _changed(kind, "it gives other outputs")
     return network
+
+
+def _given(given: Network, about: Mapping[str, Any], weights: torch.Tensor) -> Network:
+    """The network that the reader gives, if it is the stored one."""
+    stored = dict(about["network"])
+    ends = weights.shape == (given.size,)
+    if "network_values" in about:
+        alike = ends and _are_same(_values(given, weights), about["network_values"])
+    else:
+        alike = ends and {"name": MLP.name, **stored} == describe(given)
+    if not alike:
+        raise DataFileError(
+            f"the network that is given, {given!r}, is not the one of the surrogate: it has other "
+            f"weights or gives other outputs. The surrogate has {len(weights)} weights, of "
+            f"{stored.get('class', stored.get('name', MLP.name))!r}."
+        )
+    return given
 
 
 def _is_registered(kind: type[Network]) -> bool:

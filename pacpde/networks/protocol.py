@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -206,6 +207,16 @@ class Network(ABC):
     def classes(self) -> tuple[type, ...]:
         """The classes whose code gives its outputs: files say where a user's own have changed."""
         return (type(self),)
+
+    @property
+    def is_made_by_settings(self) -> bool:
+        """Whether `settings` make it again; else a file is read with a network that is given."""
+        return True
+
+    @classmethod
+    def option_names(cls) -> tuple[str, ...]:
+        """The names of all settings."""
+        return tuple(signature(cls).parameters)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:

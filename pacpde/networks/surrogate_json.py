@@ -12,6 +12,7 @@ from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.class_ansatz import ClassAnsatz
+from pacpde.networks.protocol import Network
 from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.physics.fingerprint import Fingerprint, check_registered, check_unchanged
@@ -64,19 +65,24 @@ def tensors_of(surrogate: Surrogate) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def from_json(about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Surrogate:
+def from_json(
+    about: Mapping[str, Any],
+    tensors: Mapping[str, torch.Tensor],
+    given: Network | None = None,
+) -> Surrogate:
     """Rebuild the surrogate of a JSON object and its tensors.
 
     Args:
         about: as from `as_json`.
         tensors: as from `tensors_of`.
+        given: its network, where no file can make it.
 
     Raises:
         DataFileError: family or network is unknown here, or was changed since.
         Exception: of other classes, where the content is damaged.
     """
     weights = tensors["weights"]
-    network = kinds.from_json(about, weights)
+    network = kinds.from_json(about, weights, given)
     retained = {
         name: RetainedSolver(
             _ansatz(own),

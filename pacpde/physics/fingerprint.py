@@ -119,7 +119,7 @@ def family_classes(family: type[Problem]) -> list[type]:
 
 def foreign_classes(cls: type) -> list[type]:
     """A class and what it extends, as far as it is a user's own."""
-    ours = ("pacpde", "builtins", "abc", "typing")
+    ours = ("pacpde", "builtins", "abc", "typing", "torch")
     return [kind for kind in cls.__mro__ if kind.__module__.partition(".")[0] not in ours]
 
 

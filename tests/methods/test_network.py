@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from pacpde import MLP, TrainingConfig, compare, fit, fit_many, fit_table, identify, load, transfer
 from pacpde.errors import DataFileError, InvalidValueError, UnknownNameError
@@ -120,7 +119,6 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "frequency": (lambda: fit(HEAT, network=SineSeries(2), frequency=3.0),
         "frequency has no effect here, the random weights of a SineSeries do not depend on it"),
     "number": (lambda: fit(HEAT, network=30), "network is 30, expected a network: write network="),
-    "module": (lambda: fit(HEAT, network=nn.Linear(2, 1)), r"a torch module \(Linear\)"),
     "one argument": (lambda: fit(HEAT, network=lambda inputs: MLP(inputs, 1)),
         "called with inputs=2 and outputs=1 and raised TypeError"),
     "no network": (lambda: fit(HEAT, network=lambda inputs, outputs: inputs),

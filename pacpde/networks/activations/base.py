@@ -49,17 +49,17 @@ class Activation(ABC):
         Args:
             order: from 1 to 5.
         """
-        return list(_nested(self.value, order)(z))
+        return list(nested_derivatives(self.value, order)(z))
 
 
 Derivatives = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
 
 
-def _nested(value: Callable[[torch.Tensor], torch.Tensor], order: int) -> Derivatives:
+def nested_derivatives(value: Callable[[torch.Tensor], torch.Tensor], order: int) -> Derivatives:
     """z → (f, f', ...) by forward differentiation, each order around the one before."""
     if order == 0:
         return lambda z: (value(z),)
-    inner = _nested(value, order - 1)
+    inner = nested_derivatives(value, order - 1)
 
     def outer(z: torch.Tensor) -> tuple[torch.Tensor, ...]:
         values, slopes = torch.func.jvp(inner, (z,), (torch.ones_like(z),))[:2]
@@ -85,7 +85,7 @@ def check_activation(activation: type[Activation]) -> None:
     try:
         with gradients():
             found = activation().derivatives(z, HIGHEST)
-            expected = _nested(activation().value, HIGHEST)(z)
+            expected = nested_derivatives(activation().value, HIGHEST)(z)
             shapes = [tuple(own.shape) for own in found]
             alone = activation().value(z[:1, :1])
     except Exception as error:

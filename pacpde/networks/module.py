@@ -1,0 +1,402 @@
+"""Any torch module as a network: its parameters are the weight vector.
+
+Jets go through the module's own code. `pacpde.networks.jet_tensor` follows its calls, which costs
+about what a dense network of pacpde does; where it cannot, nested forward differentiation is slower
+and takes any smooth code. Which of them is used is found out at the first use of a set of
+derivatives, by comparing both at random points; the Jacobian is compared with autograd's.
+"""
+
+import threading
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.func import functional_call
+from torch.utils.flop_counter import FlopCounterMode
+
+from pacpde.checks import check_flag
+from pacpde.errors import InvalidValueError, short
+from pacpde.files import short_hash
+from pacpde.networks.frozen import copied
+from pacpde.networks.jet_rules import evaluate_jet
+from pacpde.networks.layout import WeightGroup, WeightLayout
+from pacpde.networks.module_checks import check_module, check_outputs, input_shape_of, reseeded
+from pacpde.networks.module_factors import ModuleFactors, Ways
+from pacpde.networks.module_settings import LAYERS, described, made_again
+from pacpde.networks.nested_jets import LayerNormByParts, jets_by_gradients, nested_jets
+from pacpde.networks.parameter_use import Use
+from pacpde.networks.protocol import Columns, Factors, Network
+from pacpde.runtime import gradients
+
+POINTS = 16  # of a digest
+
+
+class ModuleNetwork(Network):
+    """Base class: a network whose outputs a torch module computes.
+
+    A dataclass that extends it is a kind of network of its own, which files, records and the
+    command line can name: its fields are its settings.
+
+    Attributes:
+        input_shape: of one point, as the module takes it; [points, inputs] become
+            [points, *input_shape].
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Wide(ModuleNetwork):
+        ...     name = "wide"
+        ...     inputs: int
+        ...     outputs: int
+        ...     width: int = 50
+        ...
+        ...     def build_module(self):
+        ...         layers = nn.Linear(self.inputs, self.width), nn.Tanh()
+        ...         return nn.Sequential(*layers, nn.Linear(self.width, self.outputs))
+        >>> Wide(2, 1).size
+        201
+    """
+
+    @abstractmethod
+    def build_module(self) -> nn.Module:
+        """A new module with random weights; its random numbers are drawn from the fit's seed."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return (self.inputs,)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return asdict(self)  # type: ignore[call-overload]
+
+    @property
+    def classes(self) -> tuple[type, ...]:
+        kinds = dict.fromkeys(type(own) for own in self._module.modules())
+        return (type(self), *(own for own in kinds if not own.__module__.startswith("torch.")))
+
+    @cached_property
+    def _module(self) -> nn.Module:
+        """The module as it is evaluated: a copy of its own, in evaluation mode.
+
+        Raises:
+            InvalidValueError: it cannot be a network, see `check_module`.
+        """
+        module = copied(reseeded(self.build_module, 0)).eval()
+        check_module(module)
+        outputs = check_outputs(module, self.input_shape)
+        if getattr(self, "outputs", outputs) != outputs:
+            raise InvalidValueError(
+                f"the module {type(module).__name__} gives {outputs} outputs, and its network "
+                f"says {self.outputs}: let both be the same."
+            )
+        return module
+
+    @property
+    def module_name(self) -> str:
+        """The name of the module's class."""
+        return type(self._module).__name__
+
+    @cached_property
+    def layout(self) -> WeightLayout:
+        """Layout of the weight vector: the module's parameters that require gradients.
+
+        The head is the last dense layer, or the last layer where there is none.
+        """
+        shapes = {name: own.shape for name, own in _trainable(self._module)}
+        dense = [name for name, own in self._module.named_modules() if type(own) is nn.Linear]
+        with_own = [name for name in dense if f"{name}.weight".removeprefix(".") in shapes]
+        head = with_own[-1] if with_own else list(shapes)[-1].rpartition(".")[0]
+        return WeightLayout(
+            tuple(
+                WeightGroup(name, tuple(shape), name.rpartition(".")[0] == head)
+                for name, shape in shapes.items()
+            )
+        )
+
+    @cached_property
+    def places(self) -> dict[str, slice]:
+        """The slice of the flat vector that belongs to each parameter."""
+        places, start = {}, 0
+        for group in self.layout.groups:
+            places[group.name] = slice(start, start + group.size)
+            start += group.size
+        return places
+
+    @property
+    def size(self) -> int:
+        return self.layout.size
+
+    @property
+    def head(self) -> slice:
+        own = [self.places[group.name] for group in self.layout.groups if group.is_head]
+        return slice(own[0].start, own[-1].stop)
+
+    @property
+    def flops(self) -> int:
+        weights = torch.zeros(self.size, dtype=torch.float64, device="cpu")
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            self._call(weights, weights.new_zeros(1, self.inputs))
+        return int(counter.get_total_flops())
+
+    def init_weights(self, rng: np.random.Generator, frequency: float | None = None) -> np.ndarray:
+        """The weights of a module that is built anew, with random numbers of the generator."""
+        module = reseeded(self.build_module, int(rng.integers(2**63)))
+        return self._flat(module)
+
+    def _flat(self, module: nn.Module) -> np.ndarray:
+        parameters = {name: own.detach() for name, own in module.named_parameters()}
+        return np.asarray(self.layout.join(parameters).double().cpu().numpy())
+
+    def forward(
+        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str]
+    ) -> torch.Tensor:
+        names = tuple(names)
+        if weights.dim() > 1 or jet.dim() > 3:
+            shape = torch.broadcast_shapes(weights.shape[:-1], jet.shape[:-3])
+            each = zip(
+                weights.expand(*shape, -1).flatten(0, -2),
+                jet.expand(*shape, *jet.shape[-3:]).flatten(0, -4),
+                strict=True,
+            )
+            made = [self.forward(own, one, names) for own, one in each]
+            return torch.stack(made).unflatten(0, shape)
+        if names == ("",):
+            return self._call(weights, jet[0])[None]
+        if self.ways.follows_calls(names):
+            return self.traced(weights, jet, names)
+        return self.nested(weights, jet, names)
+
+    def traced(
+        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str]
+    ) -> torch.Tensor:
+        """The jet of the outputs by following calls."""
+        return evaluate_jet(lambda x: self._call(weights, x), jet, names)[0]
+
+    def recorded(
+        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str]
+    ) -> tuple[torch.Tensor, list[Use]]:
+        """The same, and the uses of the weights [size] in it."""
+        return evaluate_jet(lambda x: self._call(weights, x), jet, names, weights)
+
+    def by_gradients(
+        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str]
+    ) -> torch.Tensor:
+        """The jet of the outputs by repeated reverse passes."""
+        with LayerNormByParts():
+            return jets_by_gradients(lambda x: self._call(weights, x), jet, names)
+
+    def nested(
+        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str]
+    ) -> torch.Tensor:
+        """The jet of the outputs by nested differentiation."""
+        with LayerNormByParts():
+            return nested_jets(lambda x: (self._call(weights, x),), [jet], names)[0]
+
+    def linearise(
+        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str], images: int
+    ) -> tuple[torch.Tensor, Callable[[torch.Tensor], Factors]]:
+        self.ways.check_rows(tuple(names))
+        with torch.no_grad():
+            outputs = self.forward(weights, jet, names)
+
+        def factors(slopes: torch.Tensor) -> ModuleFactors:
+            each = slopes.movedim(0, -4)
+            return ModuleFactors(self, weights.detach(), jet, each, tuple(names), images)
+
+        return outputs, factors
+
+    def columns(
+        self, indices: torch.Tensor | None, limit: int, device: torch.device
+    ) -> list[Columns]:
+        count = self.size if indices is None else len(indices)
+        if count <= limit:
+            return [Columns(count, indices=indices)]
+        every = torch.arange(self.size, device=device) if indices is None else indices
+        return [Columns(len(part), indices=part) for part in every.split(limit)]
+
+    def factor_bytes(self, jet: torch.Tensor) -> int:
+        widths = self.inputs + self.outputs**2
+        return int(jet.element_size() * jet[..., 0].numel() * widths)
+
+    @cached_property
+    def ways(self) -> Ways:
+        """How jets and Jacobians of this module are computed."""
+        return Ways(self)
+
+    def _call(self, weights: torch.Tensor, x: Any) -> Any:
+        """The module's outputs, [points, outputs], at inputs [points, inputs]."""
+        module, constants = self._in_thread(weights.dtype, weights.device)
+        if len(self.input_shape) > 1:
+            x = x.reshape(-1, *self.input_shape)
+        return functional_call(module, {**self.layout.split(weights), **constants}, (x,))
+
+    def _in_thread(
+        self, dtype: torch.dtype, device: torch.device
+    ) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+        """A copy for this thread, in which weights are put, and its buffers and constants."""
+        local = self._local
+        if not hasattr(local, "module"):
+            local.module, local.constants = deepcopy(self._module), {}
+        key = dtype, str(device)
+        if key not in local.constants:
+            trained = set(self.places)
+            others = [(n, p) for n, p in local.module.named_parameters() if n not in trained]
+            local.constants[key] = {
+                name: own.detach().to(device, dtype if own.is_floating_point() else None)
+                for name, own in [*local.module.named_buffers(), *others]
+            }
+        return local.module, local.constants[key]
+
+    @cached_property
+    def _local(self) -> threading.local:
+        return threading.local()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what belongs to a thread, and what is found out again."""
+        return {name: own for name, own in vars(self).items() if name not in ("_local", "ways")}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TorchModule(ModuleNetwork):
+    """A torch module as a network: its parameters in order are the flat weight vector.
+
+    The module stays as it is: its network has a copy, in evaluation mode (no dropout, running
+    statistics of batch normalisation as they are now). Parameters that require no gradient, and
+    buffers, are constants.
+
+    - A fit draws new weights: every part of the module that has a `reset_parameters` gets those of
+      it, from the fit's seed; parameters of other parts start as in the module. With
+      `given_weights` all start as in the module.
+    - A chain (`nn.Sequential`) of torch's own layers can be stored and comes back from a file by
+      itself. For any other module give `load(folder, network=TorchModule(...))`, or make a kind of
+      network of it, see `ModuleNetwork`.
+
+    Attributes:
+        module: takes [points, inputs], gives [points, outputs], each point by itself.
+        input_shape: of one point, where it is not one row of numbers: (1, 8, 8) for images, whose
+            rows in a table have 64 columns. By default the inputs of the first dense layer that the
+            module can be evaluated with.
+        given_weights: see above.
+
+    Raises:
+        InvalidValueError: points depend on each other, outputs on random numbers, or the like.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(2, 20), nn.Tanh(), nn.Linear(20, 1))
+        >>> network = TorchModule(net)
+        >>> network.inputs, network.outputs, network.size
+        (2, 1, 81)
+    """
+
+    name = "module"
+
+    module: nn.Module
+    input_shape: tuple[int, ...] = None  # type: ignore[assignment]
+    given_weights: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.module, nn.Module):
+            raise InvalidValueError(
+                f"the module is {short(self.module)}, expected a torch.nn.Module such as "
+                "nn.Sequential(nn.Linear(2, 20), nn.Tanh(), nn.Linear(20, 1))."
+            )
+        check_flag("given_weights", self.given_weights)
+        check_module(self.module)
+        shape = input_shape_of(self.module, self.input_shape)
+        object.__setattr__(self, "module", copied(self.module).eval())
+        object.__setattr__(self, "input_shape", shape)
+        object.__setattr__(self, "inputs", prod(shape))
+        object.__setattr__(self, "outputs", check_outputs(self.module, shape))
+
+    def __repr__(self) -> str:
+        kind = type(self.module).__name__
+        ends = f"inputs={self.inputs}, outputs={self.outputs}, size={self.size}"
+        return f"TorchModule({kind}, {ends}, digest={self.digest!r})"
+
+    def build_module(self) -> nn.Module:
+        return self.module
+
+    @cached_property
+    def _module(self) -> nn.Module:
+        return self.module
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        about = described(self.module)
+        return {
+            "input_shape": list(self.input_shape),
+            **about,
+            **({} if LAYERS in about else {"digest": self.digest}),
+            **({"given_weights": True} if self.given_weights else {}),
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the module's text and of outputs at fixed weights and points."""
+        points = torch.linspace(-1, 1, POINTS * self.inputs, dtype=torch.float64, device="cpu")
+        weights = torch.sin(torch.arange(self.size, dtype=torch.float64, device="cpu"))
+        with torch.no_grad():
+            values = self._call(weights * self.size**-0.25, points.view(POINTS, -1)).flatten()
+        if self.given_weights:
+            values = torch.cat([values, torch.from_numpy(self._flat(self.module))])
+        text = " ".join([str(self.module), *(f"{value:.7e}" for value in values.tolist())])
+        return short_hash(text.encode())
+
+    @property
+    def is_made_by_settings(self) -> bool:
+        return LAYERS in self.settings and not self.given_weights
+
+    @classmethod
+    def option_names(cls) -> tuple[str, ...]:
+        return "input_shape", LAYERS, "class", "digest", "given_weights"
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> "TorchModule":
+        return cls(made_again(settings), tuple(settings["input_shape"]))
+
+    def init_weights(self, rng: np.random.Generator, frequency: float | None = None) -> np.ndarray:
+        if self.given_weights:
+            return self._flat(self.module)
+
+        def reset() -> nn.Module:
+            module = deepcopy(self.module)
+            for part in reversed(list(module.modules())):  # what contains others has the last word
+                if callable(getattr(part, "reset_parameters", None)):
+                    part.reset_parameters()  # type: ignore[operator]
+            return module
+
+        return self._flat(reseeded(reset, int(rng.integers(2**63))))
+
+    def __eq__(self, other: object) -> bool:
+        """The same layers, or the same class with the same outputs."""
+        if not isinstance(other, TorchModule) or type(other) is not type(self):
+            return False
+        return self is other or self.settings == other.settings
+
+    def __hash__(self) -> int:
+        return hash((type(self.module).__name__, self.input_shape, self.size))
+
+
+@dataclass(frozen=True)
+class ModuleChoice:
+    """What makes a network of a module that is given as the network of a fit.
+
+    Attributes:
+        module: of any inputs and outputs.
+    """
+
+    module: nn.Module
+
+    def __call__(self, inputs: int, outputs: int) -> TorchModule:
+        with gradients():
+            return TorchModule(self.module, (inputs,))
+
+
+def _trainable(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    return [(name, own) for name, own in module.named_parameters() if own.requires_grad]
