@@ -43,10 +43,10 @@ class BSS(FeatureTuning):
         check_count("smallest", self.smallest, 1)
 
     def check_network(self, network: Network) -> None:
-        if self.smallest > network.neurons.widths[-1]:
+        if self.smallest > network.n_features:
             raise InvalidValueError(
                 f"smallest is {self.smallest}, expected a whole number from 1 to "
-                f"{network.neurons.widths[-1]}, the features of this network."
+                f"{network.n_features}, the features of this network."
             )
 
     def extra_terms(

@@ -65,9 +65,9 @@ def _attention(source: Surrogate, task: Task, seed: int) -> torch.Tensor:
     sampling = SamplingSpec(odd=source.ansatz.odd)
     before = task.held_out(source.network, source.weights, sampling) ** 2
     rises = []
-    for unit in range(source.network.neurons.widths[-1]):
+    for unit in range(source.network.n_features):
         weights = source.weights.clone()
-        source.network.matrices(weights)[-1][0][:, unit] = 0
+        source.network.head_matrix(weights)[0][:, unit] = 0
         rises.append(max(task.held_out(source.network, weights, sampling) ** 2 - before, 0.0))
     found = source.weights.new_tensor(rises)
     return found / found.mean() if bool(found.any()) else torch.ones_like(found)

@@ -35,7 +35,7 @@ class FeatureTuning(AugmentedFineTuning):
         weights: torch.Tensor,
     ) -> tuple[Batch, torch.Tensor]:
         """A batch of points [points, axes], and the features [points, units] of some weights."""
-        ansatz = FeatureAnsatz(source.ansatz, source.network.neurons.widths[-1])
+        ansatz = FeatureAnsatz(source.ansatz, source.network.n_features)
         batch = ansatz.batch(source.runtime.tensor(points))
         output = extended.network.forward(weights, batch.inputs, batch.names)
         return batch, batch.fields(output)[0]

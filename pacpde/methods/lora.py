@@ -44,7 +44,9 @@ class LoRA(WeightTuning, ContinuationMethod):
             check_count("rank", self.rank, 1)
 
     def check_network(self, network: Network) -> None:
-        most = max(network.neurons.widths)
+        if len(network.in_parts) > 1:
+            _ = network.neurons  # which it has not
+        most = network.widest
         if self._rank(network) > most:
             raise InvalidValueError(
                 f"rank is {self.rank}, expected a whole number from 1 to {most}, the "
@@ -52,7 +54,7 @@ class LoRA(WeightTuning, ContinuationMethod):
             )
 
     def _rank(self, network: Network) -> int:
-        return max(1, max(network.neurons.widths) // 8) if self.rank is None else self.rank
+        return max(1, network.widest // 8) if self.rank is None else self.rank
 
     def tuning_start(
         self, source: Surrogate, target: Task, context: TransferContext

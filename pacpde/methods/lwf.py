@@ -37,7 +37,7 @@ class LwF(AugmentedFineTuning):
         check_nonnegative("distil (λ)", self.distil)
 
     def extended_network(self, source: Surrogate) -> ExtendedNetwork:
-        weight, bias = source.network.matrices(source.weights)[-1]
+        weight, bias = source.network.head_matrix(source.weights)
         return ExtendedNetwork.of(source.network, source.weights, weight, bias)
 
     def trainable_mask(self, source: Surrogate) -> torch.Tensor:
@@ -59,7 +59,7 @@ class LwF(AugmentedFineTuning):
     def source_solver(self, source: Surrogate, weights: torch.Tensor) -> Surrogate:
         extended = self.extended_network(source)
         own = weights[extended.original_indices]
-        matrix, bias = source.network.matrices(own)[-1]
+        matrix, bias = source.network.head_matrix(own)
         matrix.copy_(weights[extended.extra_weights])
         bias.copy_(weights[extended.extra_biases])
         return replace(source, weights=own, retained={})

@@ -129,6 +129,15 @@ class PAC(ContinuationMethod):
             )
 
     def check_network(self, network: Network) -> None:
+        asked = [name for name in ("reinit_scale", "extra_neurons") if getattr(self, name)]
+        asked = ["scope='neuron'"] * (self.scope == "neuron") + asked
+        if asked and not network.has_neurons:
+            raise InvalidValueError(
+                f"a network of the class {type(network).__name__} does not say which weights its "
+                f"hidden neurons have, and {' and '.join(asked)} of {self.name} need that: write "
+                f'{type(self).__name__}(scope="filter", reinit_scale=0.0), which keeps whole '
+                "filters and rows of matrices, or another scope."
+            )
         alike = torch.ones(network.size, device="cpu")  # how many are kept is the same for any
         try:
             for sparsity in self._sparsities:

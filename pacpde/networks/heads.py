@@ -45,7 +45,7 @@ class ExtendedNetwork:
         count, device = len(biases), weights.device
         larger, own = network.enlarged(extra_outputs=count)
         numbers = torch.arange(larger.size, device=device)
-        matrix, vector = larger.matrices(numbers)[-1]
+        matrix, vector = larger.head_matrix(numbers)
         whole = weights.new_zeros(larger.size)
         whole[own.to(device)] = weights
         whole[matrix[-count:]] = rows.to(weights)
@@ -55,7 +55,7 @@ class ExtendedNetwork:
     @classmethod
     def with_features(cls, network: Network, weights: torch.Tensor) -> "ExtendedNetwork":
         """Add each unit of the last hidden layer as an extra output."""
-        count = network.neurons.widths[-1]
+        count = network.n_features
         one, none = weights.new_ones(count), weights.new_zeros(count)
         return cls.of(network, weights, torch.diag(one), none)
 

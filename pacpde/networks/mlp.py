@@ -96,6 +96,10 @@ class MLP(Network):
         return self.width if isinstance(self.width, tuple) else (self.width,) * self.depth
 
     @property
+    def has_neurons(self) -> bool:
+        return True
+
+    @property
     def neurons(self) -> Neurons:
         return Neurons(self)
 

@@ -144,6 +144,61 @@ class ModuleNetwork(Network):
             self._call(weights, weights.new_zeros(1, self.inputs))
         return int(counter.get_total_flops())
 
+    @property
+    def n_features(self) -> int:
+        return self._head[1].in_features
+
+    def head_matrix(self, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        name, parts = self._head[0], self.layout.split(weights)
+        return parts[f"{name}.weight".removeprefix(".")], parts[f"{name}.bias".removeprefix(".")]
+
+    @cached_property
+    def _head(self) -> tuple[str, nn.Linear]:
+        """The dense layer whose outputs are those of the module, and its name.
+
+        Raises:
+            InvalidValueError: the module has none, or it has no biases.
+        """
+        made: dict[str, torch.Tensor] = {}
+        module = copied(self._module).double().cpu()
+        dense = {name: own for name, own in module.named_modules() if type(own) is nn.Linear}
+        for name, own in dense.items():
+            own.register_forward_hook(lambda _, __, out, name=name: made.update({name: out}))
+        with torch.no_grad():
+            outputs = module(torch.ones(1, *self.input_shape, dtype=torch.float64, device="cpu"))
+        last = [
+            name for name, own in made.items() if own is outputs and dense[name].bias is not None
+        ]
+        if not last or f"{last[0]}.weight".removeprefix(".") not in self.places:
+            raise InvalidValueError(
+                f"the module {self.module_name} does not end in a dense layer with biases, of "
+                "whose features more outputs could be made: take another method, or end it with "
+                "torch.nn.Linear."
+            )
+        return last[0], dense[last[0]]
+
+    def enlarged(
+        self, extra_neurons: int = 0, extra_outputs: int = 0, extra_inputs: int = 0
+    ) -> "tuple[Network, torch.Tensor]":
+        """A network with more outputs of the last layer's features."""
+        if extra_neurons or extra_inputs:
+            raise self._lacks("neurons or inputs that can be added")
+        name, own = self._head
+        outputs = self.outputs + extra_outputs
+        layer = reseeded(lambda: nn.Linear(own.in_features, outputs), 0).to(own.weight)
+        module = copied(self._module)
+        if name:
+            module.set_submodule(name, layer)
+        else:
+            module = layer
+        larger = TorchModule(module, self.input_shape)
+        parts = larger.layout.split(torch.arange(larger.size, device="cpu"))
+        rows = {group.name: group.shape for group in self.layout.groups}
+        return larger, torch.cat(
+            [parts[key][: shape[0]].flatten() if shape else parts[key].flatten()
+             for key, shape in rows.items()]
+        )  # fmt: skip
+
     def init_weights(self, rng: np.random.Generator, frequency: float | None = None) -> np.ndarray:
         """The weights of a module that is built anew, with random numbers of the generator."""
         module = reseeded(self.build_module, int(rng.integers(2**63)))

@@ -237,6 +237,14 @@ class Network(ABC):
         return slice(size - sum(own.size for own in self.layout.groups if own.is_head), size)
 
     @property
+    def widest(self) -> int:
+        """The largest number of neurons or filters of a hidden layer; of features without any."""
+        rows = [group.shape for group in self.layout.groups if not group.is_bias]
+        hidden = [group.shape[0] for group in self.layout.groups
+                  if not (group.is_bias or group.is_head)]  # fmt: skip
+        return max(hidden or [shape[-1] for shape in rows])
+
+    @property
     def time_windows(self) -> int:
         """Number of time windows, each with weights of its own; 1 where it is not divided."""
         return 1
@@ -254,6 +262,12 @@ class Network(ABC):
     def layers(self) -> tuple[Layer, ...]:
         """Each dense layer's place in the flat vector, from the inputs to the outputs."""
         raise self._lacks("dense layers")
+
+    @property
+    def has_neurons(self) -> bool:
+        """Whether it, or each of the networks it is made of, has `neurons`."""
+        parts = self.in_parts
+        return len(parts) > 1 and all(part.has_neurons for part, _ in parts)
 
     @property
     def neurons(self) -> "Neurons":
@@ -274,6 +288,15 @@ class Network(ABC):
             )
             for layer in self.layers
         ]
+
+    @property
+    def n_features(self) -> int:
+        """The number of inputs of the last layer."""
+        return self.neurons.widths[-1]
+
+    def head_matrix(self, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(W [..., outputs, features], b [..., outputs]) of the last layer, as views."""
+        return self.matrices(weights)[-1]
 
     def enlarged(
         self, extra_neurons: int = 0, extra_outputs: int = 0, extra_inputs: int = 0

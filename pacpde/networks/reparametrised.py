@@ -1,20 +1,23 @@
 """Networks whose weights are a function of others: adapters, masks, factors.
 
-The flat vector has the weights of the dense network first, then those of the adapter, mask or
+The flat vector has the weights of the network first, then those of the adapter, mask or
 factors. A subclass gives the effective weights, and maps a Jacobian in them to one in the vector.
 """
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import torch
 
-from pacpde.errors import InvalidValueError
-from pacpde.networks.mlp import MLP
+from pacpde.networks.layout import WeightLayout
 from pacpde.networks.protocol import Columns, Factors, Layer, Network
+
+if TYPE_CHECKING:
+    from pacpde.networks.neurons import Neurons
 
 
 def low_rank(weights: torch.Tensor, b: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
@@ -35,31 +38,33 @@ def step_masked(weights: torch.Tensor, scores: torch.Tensor, threshold: float) -
 
 
 @dataclass(frozen=True)
-class Reparametrised(MLP):
-    """A dense network evaluated at `effective(v)` for a vector v = [weights, extra entries]."""
+class Reparametrised(Network):
+    """A network evaluated at `effective(v)` for a vector v = [weights, extra entries].
+
+    Attributes:
+        inner: the network.
+    """
+
+    inner: Network
 
     @classmethod
     def of(cls, network: Network, **options: Any) -> Self:
-        """Over a dense network.
+        """Over a network that is one whole.
 
         Raises:
-            InvalidValueError: its neurons are those of a dense network that it is only a part of.
+            InvalidValueError: it is made of several networks, as of time windows.
         """
-        own = network.neurons.network
-        dense = MLP(own.inputs, own.outputs, own.width, own.depth, own.activation)
-        if dense != network:
-            raise InvalidValueError(
-                f"a network of the class {type(network).__name__} is more than the dense network "
-                "of its neurons, and cannot be adapted: take a dense network, or another method."
-            )
-        return cls(
-            dense.inputs, dense.outputs, dense.width, dense.depth, dense.activation, **options
-        )
+        if len(network.in_parts) > 1:
+            _ = network.neurons  # which it has not
+        return cls(network, **options)
 
-    @cached_property
-    def inner(self) -> MLP:
-        """The dense network."""
-        return MLP(self.inputs, self.outputs, self.width, self.depth, self.activation)
+    @property
+    def inputs(self) -> int:  # type: ignore[override]
+        return self.inner.inputs
+
+    @property
+    def outputs(self) -> int:  # type: ignore[override]
+        return self.inner.outputs
 
     @property
     @abstractmethod
@@ -72,17 +77,51 @@ class Reparametrised(MLP):
 
     @abstractmethod
     def effective(self, v: torch.Tensor) -> torch.Tensor:
-        """The dense network's weights [..., inner size]; differentiable in v [..., size]."""
+        """The network's weights [..., inner size]; differentiable in v [..., size]."""
 
     @abstractmethod
     def vjp_weights(self, jacobian: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         """∂r/∂v [..., rows, size] from ∂r/∂(effective weights) [..., rows, inner size]."""
 
+    @property
+    def layout(self) -> WeightLayout:
+        """Layout of the weights, without the extra entries."""
+        return self.inner.layout
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        own = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {**own, "inner": self.inner.settings}
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        return self.inner.layers
+
+    @property
+    def has_neurons(self) -> bool:
+        return self.inner.has_neurons
+
+    @property
+    def neurons(self) -> "Neurons":
+        return self.inner.neurons
+
+    @property
+    def flops(self) -> int:
+        return self.inner.flops
+
+    def init_weights(self, rng: np.random.Generator, frequency: float | None = None) -> np.ndarray:
+        return np.concatenate([self.inner.init_weights(rng, frequency), np.zeros(self.n_extra)])
+
     def matrices(self, weights: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
         return self.inner.matrices(self.effective(weights))
 
-    def merged(self, weights: torch.Tensor) -> tuple[MLP, torch.Tensor]:
+    def merged(self, weights: torch.Tensor) -> tuple[Network, torch.Tensor]:
         return self.inner, self.effective(weights)
+
+    def forward(
+        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str]
+    ) -> torch.Tensor:
+        return self.inner.forward(self.effective(weights), jet, names)
 
     def linearise(
         self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str], images: int
@@ -95,10 +134,34 @@ class Reparametrised(MLP):
     ) -> list[Columns]:
         return [Columns(self.size if indices is None else len(indices), indices=indices)]
 
+    def factor_bytes(self, jet: torch.Tensor) -> int:
+        return self.inner.factor_bytes(jet)
+
+    @cached_property
+    def tensors(self) -> tuple[tuple[Layer | None, slice], ...]:
+        """The tensors of the layout, in order: (the matrix that it is, or None, its slice).
+
+        A tensor of more than two dimensions, as of a convolution, is a matrix [outputs, others].
+        """
+        tensors, start = [], 0
+        for group in self.layout.groups:
+            place = slice(start, start + group.size)
+            layer = None
+            if not group.is_bias:
+                layer = Layer(group.size // group.shape[0], group.shape[0], start)
+            tensors.append((layer, place))
+            start = place.stop
+        return tuple(tensors)
+
+    @property
+    def matrix_layers(self) -> tuple[Layer, ...]:
+        """The places of all matrices."""
+        return tuple(layer for layer, _ in self.tensors if layer is not None)
+
 
 @dataclass(frozen=True)
 class ReparametrisedFactors(Factors):
-    """Factors in the effective weights of the dense network; `write` maps them to the vector."""
+    """Factors in the effective weights of the network; `write` maps them to the vector."""
 
     stacked = ("weights", "inner")
 
@@ -132,16 +195,16 @@ class ReparametrisedFactors(Factors):
         network = self.network.inner
         like = self.weights
         jacobian = like.new_empty(*like.shape[:-1], network.size, self.rows)
-        for columns, layer in zip(
-            network.columns(None, network.size, like.device), network.layers, strict=True
-        ):
-            self.inner.write(columns, jacobian[..., layer.parameters, :])
+        start = 0
+        for columns in network.columns(None, network.size, like.device):
+            self.inner.write(columns, jacobian[..., start : start + columns.count, :])
+            start += columns.count
         return self.network.vjp_weights(jacobian.mT, self.weights)
 
 
 @dataclass(frozen=True)
 class LowRank(Reparametrised):
-    """W + B A for every layer, with A [rank, inputs] and B [outputs, rank]; biases as they are.
+    """W + B A for every matrix, with A [rank, inputs] and B [outputs, rank]; biases as they are.
 
     Hu et al. 2022 (arXiv 2106.09685), their α/r being 1.
     """
@@ -152,7 +215,7 @@ class LowRank(Reparametrised):
     def adapters(self) -> tuple[tuple[Layer, slice, slice], ...]:
         """(layer, where its A lies, where its B lies) in the vector."""
         parts, start = [], self.inner.size
-        for layer in self.layers:
+        for layer in self.matrix_layers:
             middle = start + self.rank * layer.inputs
             end = middle + layer.outputs * self.rank
             parts.append((layer, slice(start, middle), slice(middle, end)))
@@ -161,20 +224,24 @@ class LowRank(Reparametrised):
 
     @property
     def n_extra(self) -> int:
-        return sum(self.rank * (layer.inputs + layer.outputs) for layer in self.layers)
+        return sum(self.rank * (layer.inputs + layer.outputs) for layer in self.matrix_layers)
 
     def effective(self, v: torch.Tensor) -> torch.Tensor:
-        parts = []
-        for layer, at_a, at_b in self.adapters:
+        parts, adapters = [], iter(self.adapters)
+        for layer, place in self.tensors:
+            if layer is None:
+                parts.append(v[..., place])
+                continue
+            _, at_a, at_b = next(adapters)
             a = v[..., at_a].unflatten(-1, (self.rank, layer.inputs))
             b = v[..., at_b].unflatten(-1, (layer.outputs, self.rank))
-            parts += [low_rank(v[..., layer.weights], b, a), v[..., layer.biases]]
+            parts.append(low_rank(v[..., place], b, a))
         return torch.cat(parts, -1)
 
     def vjp_weights(self, jacobian: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         parts = [jacobian]
-        slopes = self.inner.matrices(jacobian)
-        for (layer, at_a, at_b), (slope, _) in zip(self.adapters, slopes, strict=True):
+        for layer, at_a, at_b in self.adapters:
+            slope = jacobian[..., layer.weights].unflatten(-1, (layer.outputs, layer.inputs))
             a = v[..., at_a].unflatten(-1, (self.rank, layer.inputs)).unsqueeze(-3)
             b = v[..., at_b].unflatten(-1, (layer.outputs, self.rank)).unsqueeze(-3)
             parts += [(b.mT @ slope).flatten(-2), (slope @ a.mT).flatten(-2)]
@@ -193,27 +260,28 @@ class Masked(Reparametrised):
 
     @property
     def n_extra(self) -> int:
-        return sum(layer.inputs * layer.outputs for layer in self.layers)
+        return sum(layer.inputs * layer.outputs for layer in self.matrix_layers)
 
     def effective(self, v: torch.Tensor) -> torch.Tensor:
-        parts = []
-        for layer, score in zip(self.layers, self._scores(v), strict=True):
-            parts += [
-                step_masked(v[..., layer.weights], score, self.threshold),
-                v[..., layer.biases],
-            ]
+        scores = iter(self._scores(v))
+        parts = [
+            v[..., place]
+            if layer is None
+            else step_masked(v[..., place], next(scores), self.threshold)
+            for layer, place in self.tensors
+        ]
         return torch.cat(parts, -1)
 
     def vjp_weights(self, jacobian: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         own, others = jacobian.clone(), []
-        for layer, score in zip(self.layers, self._scores(v), strict=True):
+        for layer, score in zip(self.matrix_layers, self._scores(v), strict=True):
             others.append(jacobian[..., layer.weights] * v[..., layer.weights].unsqueeze(-2))
             own[..., layer.weights] *= (score > self.threshold).to(v).unsqueeze(-2)
         return torch.cat([own, *others], -1)
 
     def _scores(self, v: torch.Tensor) -> list[torch.Tensor]:
         """Scores of each layer's weights, [..., weights]."""
-        sizes = [layer.inputs * layer.outputs for layer in self.layers]
+        sizes = [layer.inputs * layer.outputs for layer in self.matrix_layers]
         return list(v[..., self.inner.size :].split(sizes, -1))
 
 
@@ -223,11 +291,11 @@ class Scaled(Reparametrised):
 
     @property
     def n_extra(self) -> int:
-        return sum(self.widths)
+        return sum(self.neurons.widths)
 
     def factors(self, v: torch.Tensor) -> list[torch.Tensor]:
         """Factors of the neurons of each hidden layer, [..., width]."""
-        return list(v[..., self.inner.size :].split(list(self.widths), -1))
+        return list(v[..., self.inner.size :].split(list(self.neurons.widths), -1))
 
     def effective(self, v: torch.Tensor) -> torch.Tensor:
         return v[..., : self.inner.size] * self.neurons.leaving(self.factors(v))

@@ -141,7 +141,7 @@ def test_what_would_not_come_back_is_not_saved(tmp_path: Path) -> None:
         Shifted(2, 1, 3, 1, shift=2.0): "Shifted cannot be saved, .*its outputs are others then",
         Loose(2, 1, 3, 1, rule=object()): "Loose cannot be saved, .*not JSON serializable",
         Nameless(2, 1, 3, 1): "class Nameless cannot be saved, .*no name of its own",
-        LowRank(2, 1, 3, 1, rank=1): "class LowRank cannot be saved, .*no name of its own",
+        LowRank(MLP(2, 1, 3, 1), rank=1): "class LowRank cannot be saved, .*no name of its own",
     }.items():
         with pytest.raises(InvalidValueError, match=words):
             save(surrogate_of(network), tmp_path / "made")

@@ -1,6 +1,5 @@
 """A network of another kind: the required part is enough for a fit, the rest is refused clearly."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +9,15 @@ import torch
 from pacpde import save, transfer
 from pacpde.errors import InvalidValueError
 from pacpde.methods.base import train_from_scratch
-from pacpde.methods.lora import LoRA
 from pacpde.networks.mlp import MLP
-from pacpde.networks.neurons import Neurons
+from pacpde.networks.protocol import Network
 from pacpde.networks.reparametrised import LowRank
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
 from pacpde.pac import score_mask
 from pacpde.problems import Burgers, Heat
 from pacpde.residuals.factors import residuals
+from pacpde.residuals.jacobian import linearise
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
 from pacpde.training.config import TrainingConfig
@@ -54,8 +53,6 @@ def test_what_a_network_lacks_is_refused_in_a_sentence() -> None:
         score_mask(network, scores, 0.5, scope="neuron")
     with pytest.raises(InvalidValueError, match=r"SineSeries has no dense layers.*dense network"):
         _ = network.layers
-    with pytest.raises(InvalidValueError, match="SineSeries has no hidden neurons"):
-        LoRA().check_network(network)
     with pytest.raises(InvalidValueError, match="SineSeries has no dense layers"):
         network.enlarged(extra_outputs=1)
 
@@ -73,24 +70,18 @@ def test_a_fit_of_it_can_be_transferred_and_is_not_saved(tmp_path: Path) -> None
     assert not (tmp_path / "made").exists()
 
 
-@dataclass(frozen=True)
-class Doubled(SineSeries):
-    """A network that lends out the neurons of a dense one inside it."""
-
-    @property
-    def neurons(self) -> Neurons:
-        return MLP(4, 1, 5, 2).neurons
-
-
-def test_neurons_of_a_part_are_no_dense_network() -> None:
-    with pytest.raises(InvalidValueError, match="Doubled is more than the dense network"):
-        LowRank.of(Doubled(2), rank=1)
-
-
-def test_a_dense_network_of_a_user_is_more_than_one() -> None:
-    """An adapter is over the plain network, which gives other outputs."""
-    with pytest.raises(InvalidValueError, match="GainedMLP is more than the dense network"):
-        LowRank.of(GainedMLP(2, 1, 5, 2), rank=1)
+@pytest.mark.parametrize("inner", [SineSeries(2), GainedMLP(2, 1, 5, 2)], ids=["sines", "gained"])
+def test_an_adapter_is_over_any_network(inner: Network) -> None:
+    """Its outputs are the user's, and its Jacobian is theirs."""
+    network = LowRank.of(inner, rank=1)
+    rng = np.random.default_rng(0)
+    v = torch.from_numpy(rng.normal(0, 0.5, network.size))
+    task = PhysicsTask(Heat(alpha=0.4))
+    terms = task.terms(network, v, SamplingSpec(9), rng)
+    r, jacobian = linearise(network, v, terms)
+    expected = torch.func.jacrev(lambda at: residuals(network, at, terms))(v)
+    torch.testing.assert_close(jacobian.dense(), expected, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(r, residuals(inner, network.effective(v), terms))
 
 
 def test_equal_widths_are_one_width() -> None:
