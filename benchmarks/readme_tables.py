@@ -74,7 +74,8 @@ def ways_table() -> str:
         ["many in one network, nothing forgotten", "`transfer_in_turn(...)`", _in_turn()],
         ["few noisy labels, no equation", "`transfer_table(...)`, "
          "[notebook](notebooks/regression_friedman.ipynb)", _labels()],
-        ["the coefficient itself, from measurements", "`pacpde identify`", _identification()],
+        ["the coefficient itself, from measurements", "`pacpde identify`, "
+         "[notebook](notebooks/coefficient_from_csv.ipynb)", _identification()],
         ["a DeepXDE script", "[seven lines](docs/deepxde.md)", _deepxde()],
         ["one coefficient, no source yet", "`fit(problem)`", _scratch()],
         ["one solution on a grid", "`pacpde solve`: scipy is enough", _scipy()],

@@ -1,6 +1,7 @@
 """The notebooks run from a fresh kernel, and their stored outputs are those of their pair."""
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -12,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LIMIT = 60  # seconds a cell may take in the short mode of a notebook
 LARGEST = 300_000  # bytes of a file with its outputs
+ALL = 2_000_000  # bytes of all of them
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +29,22 @@ def executor() -> ModuleType:
 def test_every_notebook_is_a_pair() -> None:
     scripts = sorted((ROOT / "notebooks").glob("*.py"))
     assert NOTEBOOKS and [n.stem for n in NOTEBOOKS] == [s.stem for s in scripts]
+
+
+def test_their_page_lists_all_of_them() -> None:
+    page = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\]\((\w+)\.ipynb\)", page)) == {n.stem for n in NOTEBOOKS}
+
+
+def test_together_they_are_small() -> None:
+    assert sum(notebook.stat().st_size for notebook in NOTEBOOKS) < ALL
+
+
+def test_each_ends_with_what_it_does_not_show() -> None:
+    for notebook in NOTEBOOKS:
+        *_, last = nbformat.read(notebook, as_version=4).cells
+        assert last.cell_type == "markdown", notebook.stem
+        assert re.search("does not show|can not say|How far this goes", last.source), notebook.stem
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
