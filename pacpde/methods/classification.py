@@ -33,6 +33,7 @@ from pacpde.runtime import Runtime, check_seed, gradients
 # half of it times the mean square of the logits is added to the log-loss: separable classes would
 # take the weights to infinity
 LOGIT_PENALTY = 1e-4
+SHOWN = 8  # classes in a sentence
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,9 @@ def calibrated(surrogate: Surrogate, task: TableTask) -> Surrogate:
         pairs = zip(surrogate.class_labels, held.counts, strict=True)
         untested = [short(label) for label, count in pairs if not count]
         if untested:
-            notes.append(f"no held-out row is of the class {' or '.join(untested)}")
+            more = f" and {len(untested) - SHOWN} more" * (len(untested) > SHOWN)
+            named = " or ".join(untested[:SHOWN])
+            notes.append(f"no held-out row is of the class {named}{more}")
     own = _logits(surrogate, fitted)
     if (own.argmax(1) == fitted.numbers).all():
         notes.append(
@@ -319,7 +322,7 @@ def _rows(
         foreign = next(label for label in labels if label not in known)
         raise InvalidValueError(
             f"the class {short(foreign)} is none of the surrogate's: "
-            f"{', '.join(short(label) for label in known[:8])}{', ...' * (len(known) > 8)}."
+            f"{', '.join(map(short, known[:SHOWN]))}{', ...' * (len(known) > SHOWN)}."
         )
     return ClassLabels(points, numbers, len(known), check_nonnegative("logit_penalty", penalty))
 

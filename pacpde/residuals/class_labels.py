@@ -1,6 +1,6 @@
 """Labelled rows of a table: which class each row is of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,7 +76,10 @@ def as_labels(classes: Any) -> list[Label]:
             f"the classes have {np.ma.count_masked(classes)} masked entries, expected a label in "
             "each: leave those rows out."
         )
-    values = classes.tolist() if hasattr(classes, "tolist") else list(classes)
+    values = classes.tolist() if hasattr(classes, "tolist") else classes
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InvalidValueError(f"the classes are {short(values)}, expected a label for each row.")
+    values = [value.item() if isinstance(value, np.generic) else value for value in values]
     for row, value in enumerate(values):
         if isinstance(value, float) and value.is_integer():
             values[row] = int(value)

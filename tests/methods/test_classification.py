@@ -4,14 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from sklearn.datasets import load_digits
 
 from pacpde import fit_classes, fit_table, load, measure_classes, save, transfer_classes
 from pacpde.errors import InvalidValueError
 from pacpde.methods.class_measures import ClassMeasures, temperature_of
 from pacpde.networks.surrogate import Surrogate
-from pacpde.residuals.class_labels import ClassLabels
+from pacpde.residuals.class_labels import ClassLabels, as_labels
 
 Table = tuple[np.ndarray, np.ndarray]
 
@@ -146,6 +148,22 @@ def test_one_row_a_class_is_said_to_leave_none_to_test() -> None:
     assert "no class has a row to spare" in surrogate.assessment.notes[0]
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [np.int64(3), np.int64(1), np.int64(3)],
+        np.array([3.0, 1.0, 3.0]),
+        torch.tensor([3, 1, 3]),
+        pd.Series([3, 1, 3]),
+    ],
+)
+def test_labels_of_any_kind_are_plain_ones(labels: Any) -> None:
+    assert as_labels(labels) == [3, 1, 3]
+    assert {type(label) for label in as_labels(labels)} == {int}
+    assert as_labels(np.array(["b", "a"])) == ["b", "a"]
+    assert as_labels(pd.Series(["b", "a"], dtype="category")) == ["b", "a"]
+
+
 def test_held_out_rows_are_a_share_of_every_class() -> None:
     numbers = np.repeat([0, 1, 2, 3], [50, 10, 3, 1])
     rows = ClassLabels(np.arange(64.0)[:, None], numbers, 4, 1e-2)
@@ -189,6 +207,10 @@ def test_measures_of_four_rows_by_hand() -> None:
         (np.zeros((3, 1)), [0, 1], "one class a row"),
         (np.zeros((3, 1)), [0, "a", 1], "write all of them as texts"),
         (np.zeros((3, 1)), [None, "a", "b"], "row 1"),
+        (np.zeros((3, 1)), [[0], [1], [0]], "row 1"),
+        (np.zeros((3, 1)), "aba", "a label for each row"),
+        (np.zeros((3, 1)), 3, "a label for each row"),
+        (np.zeros((3, 1)), np.ma.masked_equal([0, 1, 0], 1), "1 masked"),
         (np.zeros(3), [0, 1, 0], "rows, columns"),
         (np.array([[np.nan], [0.0]]), [0, 1], "nan or inf"),
     ],
