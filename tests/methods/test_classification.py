@@ -8,8 +8,17 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from torch import nn
 
-from pacpde import fit_classes, fit_table, load, measure_classes, save, transfer_classes
+from pacpde import (
+    TorchModule,
+    fit_classes,
+    fit_table,
+    load,
+    measure_classes,
+    save,
+    transfer_classes,
+)
 from pacpde.errors import InvalidValueError
 from pacpde.methods.class_measures import ClassMeasures, temperature_of
 from pacpde.networks.surrogate import Surrogate
@@ -119,6 +128,31 @@ def test_a_third_set_of_classes_goes_on_from_the_second(source: Surrogate) -> No
         assert recalled.accuracy > 0.6
 
 
+@pytest.mark.parametrize("method", ["pac_net", "lwf"])
+def test_a_convolutional_network_gets_a_last_layer_too(method: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    left, middle = np.arange(60) % 2, np.arange(60) // 2 % 3
+    images = rng.normal(size=(60, 1, 4, 4))
+    images[:, 0, :2, :2] += 2 * left[:, None, None]
+    images[:, 0, 2:, 2:] += 2 * (middle - 1)[:, None, None]
+    rows, names = images.reshape(60, 16), np.array(["dark", "grey", "bright"])[middle]
+    module = nn.Sequential(
+        nn.Conv2d(1, 2, 2), nn.Tanh(), nn.Flatten(), nn.Linear(18, 6), nn.Tanh(), nn.Linear(6, 2)
+    )  # fmt: skip
+    source = fit_classes(rows, left, network=TorchModule(module, (1, 4, 4)), steps=10)
+    assert measure_classes(source, rows, left).accuracy > 0.9
+    result = transfer_classes(
+        source, rows, names, source_table=(rows, left), method=method, settings={"steps": 10}
+    )
+    assert measure_classes(result.surrogate, rows, names).accuracy > 0.8
+    save(result.surrogate, tmp_path / "target")
+    stored = load(tmp_path / "target")
+    assert stored.class_labels == ("bright", "dark", "grey")
+    recalled, allocated = stored.recall(), result.snapshots["allocated"]
+    assert np.array_equal(recalled(*rows.T), allocated(*rows.T))
+    assert measure_classes(recalled, rows, left).accuracy > 0.8
+
+
 @pytest.mark.parametrize("labels", [[False, True], ["no", "yes"], [-1, 7]])
 def test_separable_classes_leave_the_weights_finite(labels: list[Any]) -> None:
     x = np.linspace(-1, 1, 40)[:, None]
@@ -188,6 +222,14 @@ def test_the_temperature_of_known_probabilities_is_found() -> None:
     assert found.calibration_error < 0.02
     assert found.log_loss == pytest.approx(-np.log(p[np.arange(len(p)), numbers]).mean())
     assert ClassMeasures.of(3 * z, numbers, 1.0).calibration_error > 0.1
+
+
+def test_rows_that_are_all_right_do_not_make_the_probabilities_certain() -> None:
+    numbers = np.arange(38) % 2
+    z = np.where(np.eye(2)[numbers] > 0, 1.0, -1.0)
+    # of 38 rows none is wrong: the next one with a probability of 1/40, at a gap 2/T = log 39
+    assert temperature_of(z, numbers) == pytest.approx(2 / np.log(39), rel=1e-4)
+    assert temperature_of(10 * z, numbers) == pytest.approx(20 / np.log(39), rel=1e-4)
 
 
 def test_measures_of_four_rows_by_hand() -> None:
