@@ -52,6 +52,12 @@ SMALLER = {  # page → what makes its fits small
         "reference=None)",
     },
     "library.md": {'"steps": 30}': '"steps": 30, "width": 12, "depth": 2}'},
+    "networks.md": {
+        "fit(Heat(alpha=0.4), network=Residual())": "fit(Heat(alpha=0.4), network=Residual(), "
+        "points=60, steps=2)",
+        "method=method)": 'method=method, settings={"points": 60, "steps": 2}, reference=None)',
+        'network="residual:width=12")': 'network="residual:width=12", points=60, steps=2)',
+    },
     "methods.md": {
         "Burgers(nu=0.005)])": "Burgers(nu=0.005)], settings=SMALL, reference=None)",
     },
