@@ -138,6 +138,8 @@ class PAC(ContinuationMethod):
                 f'{type(self).__name__}(scope="filter", reinit_scale=0.0), which keeps whole '
                 "filters and rows of matrices, or another scope."
             )
+        if self.extra_neurons:
+            network.enlarged(extra_neurons=self.extra_neurons)  # or a sentence
         alike = torch.ones(network.size, device="cpu")  # how many are kept is the same for any
         try:
             for sparsity in self._sparsities:

@@ -99,6 +99,9 @@ class MLP(Network):
     def has_neurons(self) -> bool:
         return True
 
+    def resized(self, widths: Sequence[int]) -> "MLP":
+        return replace(self, width=tuple(widths), depth=len(widths))
+
     @property
     def neurons(self) -> Neurons:
         return Neurons(self)

@@ -27,12 +27,14 @@ from pacpde.files import short_hash
 from pacpde.networks.frozen import copied
 from pacpde.networks.jet_rules import evaluate_jet
 from pacpde.networks.layout import WeightGroup, WeightLayout
+from pacpde.networks.module_chain import chain_layers, resized_chain
 from pacpde.networks.module_checks import check_module, check_outputs, input_shape_of, reseeded
 from pacpde.networks.module_factors import ModuleFactors, Ways
 from pacpde.networks.module_settings import LAYERS, described, made_again
 from pacpde.networks.nested_jets import LayerNormByParts, jets_by_gradients, nested_jets
+from pacpde.networks.neurons import Neurons
 from pacpde.networks.parameter_use import Use
-from pacpde.networks.protocol import Columns, Factors, Network
+from pacpde.networks.protocol import Columns, Factors, Layer, Network
 from pacpde.runtime import gradients
 
 POINTS = 16  # of a digest
@@ -143,6 +145,31 @@ class ModuleNetwork(Network):
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             self._call(weights, weights.new_zeros(1, self.inputs))
         return int(counter.get_total_flops())
+
+    @cached_property
+    def _chain(self) -> tuple[Layer, ...] | None:
+        return chain_layers(self._module, self.layout)
+
+    @property
+    def has_neurons(self) -> bool:
+        return self._chain is not None
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The dense layers and convolutions of a chain, see `chain_layers`."""
+        return self._chain or super().layers
+
+    @property
+    def neurons(self) -> Neurons:
+        """The hidden neurons and filters of a chain."""
+        return Neurons(self) if self.has_neurons else super().neurons
+
+    def resized(self, widths: Sequence[int]) -> "TorchModule":
+        layers = self.layers
+        if len(widths) != len(layers) - 1:
+            raise self._lacks(f"way to have {len(widths)} hidden layers in place of its own")
+        smaller = reseeded(lambda: resized_chain(self._module, layers, widths), 0)
+        return TorchModule(smaller, self.input_shape)
 
     @property
     def n_features(self) -> int:

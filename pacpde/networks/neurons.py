@@ -1,18 +1,18 @@
-"""The hidden neurons of a dense network: which weights of the flat vector belong to them.
+"""The hidden neurons of a chain of layers: which weights of the flat vector belong to them.
 
 A choice of neurons is a list of masks, bool [width], one a hidden layer. Results are over the flat
 vector, [size].
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
 
 if TYPE_CHECKING:
-    from pacpde.networks.mlp import MLP
+    from pacpde.networks.protocol import Network
 
 Choice = Sequence[torch.Tensor]
 
@@ -21,12 +21,12 @@ Choice = Sequence[torch.Tensor]
 class Neurons:
     """The hidden neurons of `network`."""
 
-    network: "MLP"
+    network: "Network"
 
     @property
     def widths(self) -> tuple[int, ...]:
         """Number of neurons of each hidden layer."""
-        return self.network.widths
+        return tuple(layer.outputs for layer in self.network.layers[:-1])
 
     def entering(self, chosen: Choice) -> torch.Tensor:
         """True for the weights and biases into some neurons, bool [size]."""
@@ -50,21 +50,26 @@ class Neurons:
         device = chosen[0].device
         first, last = (
             torch.ones(width, dtype=torch.bool, device=device) if end is None else end
-            for width, end in ((self.network.inputs, inputs), (self.network.outputs, outputs))
+            for width, end in (
+                (self.network.layers[0].inputs, inputs),
+                (self.network.outputs, outputs),
+            )
         )
         parts = []
-        for columns, rows in pairwise([first, *chosen, last]):
+        ends = pairwise([first, *chosen, last])
+        for layer, (inside, rows) in zip(self.network.layers, ends, strict=True):
+            columns = inside.repeat_interleave(layer.entries)
             parts += [(rows[:, None] & columns).flatten(), rows]
         return torch.cat(parts)
 
-    def subnetwork(self, chosen: Choice) -> tuple["MLP", torch.Tensor]:
+    def subnetwork(self, chosen: Choice) -> tuple["Network", torch.Tensor]:
         """The network that some neurons make up, and where its weights lie in this one, [size]."""
         widths = tuple(int(mask.sum()) for mask in chosen)
         return self.resized(widths), self.between(chosen).nonzero()[:, 0]
 
-    def resized(self, widths: Sequence[int]) -> "MLP":
+    def resized(self, widths: Sequence[int]) -> "Network":
         """The network with these numbers of neurons in its hidden layers."""
-        return replace(self.network, width=tuple(widths), depth=len(widths))
+        return self.network.resized(widths)
 
     def unreachable(self, mask: torch.Tensor) -> list[torch.Tensor]:
         """The neurons from which no chain of kept weights leads to an output.
@@ -74,8 +79,9 @@ class Neurons:
         """
         masks: list[torch.Tensor] = []
         reachable = torch.ones(self.network.outputs, dtype=torch.bool, device=mask.device)
-        for weights, _ in reversed(self.network.matrices(mask)[1:]):
-            reachable = (weights & reachable[:, None]).any(0)
+        layers = zip(self.network.layers[1:], self.network.matrices(mask)[1:], strict=True)
+        for layer, (weights, _) in reversed(list(layers)):
+            reachable = (weights & reachable[:, None]).any(0).view(-1, layer.entries).any(1)
             masks.insert(0, ~reachable)
         return masks
 
@@ -84,7 +90,7 @@ class Neurons:
         parts, first = [], 0
         for layer in self.network.layers:
             rows = torch.arange(first, first + layer.outputs, device="cpu")
-            parts += [rows.repeat_interleave(layer.inputs), rows]
+            parts += [rows.repeat_interleave(layer.columns), rows]
             first += layer.outputs
         return torch.cat(parts)
 
@@ -98,9 +104,9 @@ class Neurons:
         totals = self.network.matrices(torch.where(finite, scores, 0))
         counts = self.network.matrices(finite.to(scores))
         means = []
-        for number in range(self.network.depth):
+        for number, layer in enumerate(self.network.layers[1:]):
             total, count = (
-                into.sum(1) + bias + out.sum(0)
+                into.sum(1) + bias + out.sum(0).view(-1, layer.entries).sum(1)
                 for (into, bias), (out, _) in (
                     totals[number : number + 2],
                     counts[number : number + 2],
@@ -118,8 +124,10 @@ class Neurons:
         parts = []
         for number, layer in enumerate(self.network.layers):
             like = values[0]
-            shape = (*like.shape[:-1], layer.outputs, layer.inputs)
-            own = values[number - 1].unsqueeze(-2) if number else like.new_ones(())
+            shape = (*like.shape[:-1], layer.outputs, layer.columns)
+            own = like.new_ones(())
+            if number:
+                own = values[number - 1].repeat_interleave(layer.entries, -1).unsqueeze(-2)
             parts += [
                 own.expand(shape).flatten(-2),
                 like.new_ones(*like.shape[:-1], layer.outputs),

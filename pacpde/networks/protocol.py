@@ -35,15 +35,27 @@ networks: Registry[type["Network"]] = Registry(
 
 @dataclass(frozen=True)
 class Layer:
-    """The place of a layer in the flat vector: weights [outputs, inputs], then biases [outputs]."""
+    """The place of a layer in the flat vector: weights [outputs, columns], then biases [outputs].
+
+    Attributes:
+        inputs, outputs: numbers of neurons; those of a convolution are its filters.
+        start: of the weights in the flat vector.
+        entries: number of weights from one neuron to another, as of a kernel.
+    """
 
     inputs: int
     outputs: int
     start: int
+    entries: int = 1
+
+    @property
+    def columns(self) -> int:
+        """Weights into one output."""
+        return self.inputs * self.entries
 
     @property
     def weights(self) -> slice:
-        return slice(self.start, self.start + self.inputs * self.outputs)
+        return slice(self.start, self.start + self.columns * self.outputs)
 
     @property
     def biases(self) -> slice:
@@ -274,16 +286,20 @@ class Network(ABC):
         """The hidden neurons, and which weights belong to them."""
         raise self._lacks("hidden neurons")
 
+    def resized(self, widths: Sequence[int]) -> "Network":
+        """The network with these numbers of neurons in its hidden layers."""
+        raise self._lacks("dense layers that can be resized")
+
     @property
     def flops(self) -> int:
         """Multiplications and additions of one evaluation at one point, activations left out."""
         raise self._lacks("a known number of operations")
 
     def matrices(self, weights: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """(W [..., outputs, inputs], b [..., outputs]) of every layer, as views of the vector."""
+        """(W [..., outputs, columns], b [..., outputs]) of every layer, as views of the vector."""
         return [
             (
-                weights[..., layer.weights].unflatten(-1, (layer.outputs, layer.inputs)),
+                weights[..., layer.weights].unflatten(-1, (layer.outputs, layer.columns)),
                 weights[..., layer.biases],
             )
             for layer in self.layers

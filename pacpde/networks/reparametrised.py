@@ -302,7 +302,11 @@ class Scaled(Reparametrised):
 
     def vjp_weights(self, jacobian: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         slope = jacobian * v[..., None, : self.inner.size]
-        others = [weights.sum(-2) for weights, _ in self.inner.matrices(slope)[1:]]
+        pairs = zip(self.layers[1:], self.inner.matrices(slope)[1:], strict=True)
+        others = [
+            weights.sum(-2).unflatten(-1, (-1, layer.entries)).sum(-1)
+            for layer, (weights, _) in pairs
+        ]
         return torch.cat(
             [jacobian * self.neurons.leaving(self.factors(v)).unsqueeze(-2), *others], -1
         )

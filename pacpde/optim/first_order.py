@@ -202,7 +202,7 @@ class _SOAPRule(Rule):
             for name in ("GG", "Q"):
                 own[name] = [part.contiguous() for part in own[name]]
             own["exp_avg_sq"] = own["exp_avg_sq"].contiguous()
-        return _to_vector(self.matrices)[problem.trainable_mask]
+        return _to_vector(network, self.matrices)[problem.trainable_mask]
 
     def state(self) -> State:
         state = {"taken": torch.tensor(self.own.param_groups[0]["step"], device="cpu")}
@@ -230,11 +230,41 @@ class _SOAPRule(Rule):
             }
 
 
+def _blocks(network: Network) -> list[tuple[slice, int, slice | None]]:
+    """(entries of a matrix, its rows, entries of its biases) for every layer of the flat vector.
+
+    Biases of no matrix, and entries that are no layer's, are matrices of one column.
+    """
+    blocks: list[tuple[slice, int, slice | None]] = []
+    start, before = 0, None
+    for group in network.layout.groups:
+        place = slice(start, start + group.size)
+        start = place.stop
+        rows = group.shape[0] if group.shape else 1
+        if group.is_bias and before == group.layer and blocks[-1][1:] == (rows, None):
+            blocks[-1] = (blocks[-1][0], rows, place)
+        else:
+            blocks.append((place, rows, None))
+        before = None if group.is_bias else group.layer
+    if start < network.size:
+        blocks.append((slice(start, network.size), network.size - start, None))
+    return blocks
+
+
 def _to_layers(network: Network, weights: torch.Tensor) -> list[torch.Tensor]:
     """One matrix [outputs, inputs + 1] a layer, biases last."""
-    return [torch.cat([w, b[:, None]], 1) for w, b in network.matrices(weights)]
+    matrices = []
+    for place, rows, biases in _blocks(network):
+        matrix = weights[place].view(rows, -1)
+        columns = [] if biases is None else [weights[biases][:, None]]
+        matrices.append(torch.cat([matrix, *columns], 1))
+    return matrices
 
 
-def _to_vector(matrices: list[torch.Tensor]) -> torch.Tensor:
+def _to_vector(network: Network, matrices: list[torch.Tensor]) -> torch.Tensor:
     """The flat vector of such matrices."""
-    return torch.cat([part for m in matrices for part in (m[:, :-1].reshape(-1), m[:, -1])])
+    parts = []
+    for (_, _, biases), matrix in zip(_blocks(network), matrices, strict=True):
+        inner = matrix if biases is None else matrix[:, :-1]
+        parts += [inner.reshape(-1), *([] if biases is None else [matrix[:, -1]])]
+    return torch.cat(parts)

@@ -1,5 +1,6 @@
 """Transfers of torch modules: PAC to the last bit, every method or a sentence, images in tables."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,13 @@ from pacpde import (
     LoRA,
     Surrogate,
     TorchModule,
+    TransferResult,
     fit,
     fit_classes,
     fit_table,
+    load,
     measure_classes,
+    save,
     transfer,
     transfer_classes,
     transfer_table,
@@ -36,20 +40,31 @@ def source() -> Surrogate:
     return fit_table(COLUMNS, BEFORE, network=Residual(width=8), steps=5)
 
 
-@pytest.mark.parametrize("optimiser", ["levenberg_marquardt", "lbfgs", "adam:lr=1e-2"])
-def test_pac_recalls_a_residual_network_to_the_last_bit(optimiser: str) -> None:
-    start = fit(Heat(alpha=0.4), network=Residual(width=8), points=60, steps=4, restarts=0)
-    given: dict[str, Any] = {"settings": {"optimiser": optimiser, "points": 60, "steps": 3}}
-    made = transfer(start, Heat(alpha=0.35), method=FILTERS, reference=None, **given)
+def check_recalled(made: TransferResult, points: torch.Tensor) -> None:
     allocated, mask = made.snapshots["allocated"], made.surrogate.retained["source"].mask
     assert torch.equal(made.recall().weights, torch.where(mask, allocated.weights, 0))
     assert torch.equal(made.surrogate.weights[mask], allocated.weights[mask])
     assert not torch.equal(made.surrogate.weights[~mask], allocated.weights[~mask])
-    points = torch.rand(9, 2, dtype=torch.float64)
     assert torch.equal(made.recall().at(points), allocated.recall().at(points))
     # whole rows of hidden matrices
     rows = made.surrogate.network.layout.split(mask)["blocks.0.weight"].sum(1)
     assert sorted(rows.tolist()) == [0] * 4 + [8] * 4
+
+
+@pytest.mark.parametrize("optimiser", ["levenberg_marquardt", "lbfgs", "adam:lr=1e-2", "soap"])
+def test_pac_recalls_a_residual_network_to_the_last_bit(optimiser: str, source: Surrogate) -> None:
+    settings: dict[str, Any] = {"optimiser": optimiser, "steps": 4}
+    made = transfer_table(
+        source, COLUMNS, AFTER, source_table=(COLUMNS, BEFORE), method=FILTERS, settings=settings
+    )
+    check_recalled(made, torch.from_numpy(COLUMNS))
+
+
+def test_pac_recalls_a_residual_network_that_solves_an_equation() -> None:
+    start = fit(Heat(alpha=0.4), network=Residual(width=8), points=60, steps=4, restarts=0)
+    settings: dict[str, Any] = {"points": 60, "steps": 3}
+    made = transfer(start, Heat(alpha=0.35), method=FILTERS, reference=None, settings=settings)
+    check_recalled(made, torch.rand(9, 2, dtype=torch.float64))
 
 
 WITHOUT = {  # method → what it needs and a torch module does not say
@@ -131,6 +146,27 @@ def test_a_convolutional_network_takes_the_rows_of_a_table_as_images() -> None:
     allocated = made.snapshots["allocated"]
     points = torch.from_numpy(test)
     assert torch.equal(made.recall().at(points), allocated.recall().at(points))
+
+
+@pytest.mark.parametrize("name", ["pac", "transtailor"])
+def test_methods_on_filters_take_a_chain(name: str, tmp_path: Path) -> None:
+    """PAC by its defaults, and a smaller network of the target."""
+    x, start, _ = images(80, 0.4, 0)
+    source = fit_table(x, start, network=convolutional(1), steps=10)
+    new, moved, _ = images(60, 0.5, 1)
+    test, expected, _ = images(60, 0.5, 2)
+    made = transfer_table(
+        source, new, moved, source_table=(x, start), method=name, settings={"steps": 8}
+    )
+    assert np.abs(made.surrogate(*test.T) - expected).mean() < 0.2
+    points = torch.from_numpy(test)
+    if name == "pac":
+        allocated = made.snapshots["allocated"]
+        assert torch.equal(made.recall().at(points), allocated.recall().at(points))
+        return
+    assert made.surrogate.network.flops < 0.9 * source.network.flops
+    save(made.surrogate, tmp_path / "smaller")
+    assert torch.equal(load(tmp_path / "smaller").at(points), made.surrogate.at(points))
 
 
 def test_classes_of_images_and_a_new_last_layer() -> None:

@@ -254,6 +254,6 @@ def _narrowed(
         smaller, places = part.neurons.subnetwork(chosen)
         narrow = weights[place][places.to(weights.device)].clone()
         narrow[smaller.head] = 0.0
-        members.append((smaller.widths, smaller.activation))
+        members.append(((*inner, int(own.sum())), part.activation))
         parts.append(narrow)
     return replace(whole, members=tuple(members)), torch.cat(parts)
