@@ -1,12 +1,9 @@
 """One of DeepXDE's example scripts, and its last trained model through PAC, warm start and L2-SP.
 
-python benchmarks/deepxde_examples_worker.py SCRIPT
-
-It runs in the script's folder and prints one line of JSON. The script's text is not changed. What
-stands in for its lines is listed in `benchmarks/deepxde_examples.py`.
+It runs in the script's folder, and changes DeepXDE and the script: in a process and a copy that
+`benchmarks/deepxde_examples.py` makes for it, which lists what stands in for the script's lines.
 """
 
-import json
 import os
 import runpy
 import sys
@@ -29,13 +26,12 @@ from pacpde.interop.deepxde import PAC, l2_sp, warm_start  # noqa: E402
 from pacpde.networks.frozen import merged_state  # noqa: E402
 
 STEPS, TRAININGS = 3, 6  # of a training, and of a script
-SIZES = {
-    "num_domain": 200, "num_boundary": 40, "num_initial": 40, "num_test": 200, "num_function": 40,
-    "num": 200,
-}  # fmt: skip
-CLASSES = (
-    "PDE", "TimePDE", "IDE", "FPDE", "TimeFPDE", "PDEOperator", "PDEOperatorCartesianProd",
-)  # fmt: skip
+SIZES = {"num_domain": 200, "num_boundary": 40, "num_initial": 40, "num_test": 200}
+OPERATOR = {"num_function": 8, "num_test": 8, "batch_size": 4}
+MOST = {  # class of data → its numbers at most
+    **dict.fromkeys(("PDE", "TimePDE", "IDE", "FPDE", "TimeFPDE"), SIZES),
+    **dict.fromkeys(("PDEOperator", "PDEOperatorCartesianProd"), OPERATOR),
+}
 TF = SimpleNamespace(
     sin=torch.sin, cos=torch.cos, exp=torch.exp, tanh=torch.tanh, transpose=torch.t,
     matmul=torch.matmul, math=SimpleNamespace(cos=torch.cos, sin=torch.sin),
@@ -96,22 +92,22 @@ def shorter(trained: list[Any], stands_in: set[str]) -> None:
     dde.optimizers.set_LBFGS_options(maxiter=STEPS, maxfun=2 * STEPS)
     dde.optimizers.config.LBFGS_options |= {"iter_per_step": STEPS, "fun_per_step": 2 * STEPS}
     dde.optimizers.config.NNCG_options |= {"cgmaxiter": 3, "rank": 3, "mu": 1e-1}
-    for name in CLASSES:
-        limit(getattr(dde.data, name), stands_in)
+    for name, most in MOST.items():
+        limit(getattr(dde.data, name), most, stands_in)
     dde.saveplot = dde.utils.saveplot = lambda *args, **settings: None
     dde.backend.tf = TF  # as the scripts' comments say for the pytorch backend
 
 
-def limit(data: type, stands_in: set[str]) -> None:
-    """Fewer points in a class of data that is made later."""
+def limit(data: type, most: dict[str, int], stands_in: set[str]) -> None:
+    """Fewer points or functions in data of a class that are made later."""
     made: Callable[..., None] = data.__init__  # type: ignore[misc]
     names = made.__code__.co_varnames[1 : made.__code__.co_argcount]
 
     def small(self: Any, *args: Any, **settings: Any) -> None:
         given = dict(zip(names, args, strict=False)) | settings
-        for name, most in SIZES.items():
-            if isinstance(given.get(name), int) and given[name] > most:
-                given[name] = most
+        for name, number in most.items():
+            if isinstance(given.get(name), int) and given[name] > number:
+                given[name] = number
                 stands_in.add("fewer points")
         made(self, **given)
 
@@ -238,6 +234,11 @@ def main(script: Path) -> dict[str, Any]:
 
 unlimited = dde.Model.train
 
-if __name__ == "__main__":
-    result = main(Path(sys.argv[1]).resolve())
-    print("\nRESULT " + json.dumps(result), flush=True)
+
+def warm_up() -> None:
+    """Import what a first training imports."""
+    torch.set_num_threads(1)
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    torch.optim.Adam([parameter])
+    import matplotlib.pyplot  # noqa: F401
+    import scipy.integrate  # noqa: F401

@@ -15,6 +15,7 @@ import burgers_vs_deepxde
 import burgers_vs_jinns
 import certificates
 import cost
+import deepxde_examples
 import deepxde_transfer
 import families
 import identification
@@ -35,10 +36,11 @@ from pacpde.physics import families as pacpde_families
 from pacpde.reference.exact import gives_exact
 
 README, EVIDENCE = ROOT / "README.md", ROOT / "docs" / "evidence"
-FITS, TRANSFERS, METHODS, IDENTIFICATION, REFERENCES, FAMILIES, LIBRARY = (
+FITS, TRANSFERS, METHODS, IDENTIFICATION, REFERENCES, FAMILIES, LIBRARY, EXAMPLES = (
     EVIDENCE / f"{name}.md"
     for name in (
-        "fits", "transfers", "methods", "identification", "references", "families", "library"
+        "fits", "transfers", "methods", "identification", "references", "families", "library",
+        "deepxde_examples",
     )
 )  # fmt: skip
 
@@ -83,6 +85,7 @@ TABLES: tuple[tuple[Path, str, str, Callable[[Record], str]], ...] = (
     (METHODS, "tailored", "tailored", tailored.table),
     (TRANSFERS, "ten targets", "ten_targets", ten_targets.table),
     (REFERENCES, "certificates", "certificates", certificates.table),
+    (EXAMPLES, "deepxde examples", "deepxde_examples", deepxde_examples.table),
     (IDENTIFICATION, "identification", "identification", identification.table),
 )
 

@@ -4,8 +4,14 @@ Messages say what was wrong, what was given, what is allowed and what to do. The
 prints them without a traceback and exits with `exit_status`.
 """
 
+import contextlib
+import sys
+import warnings
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
+
+OWN = (str(Path(__file__).parent), contextlib.__file__)  # whose frames are not the user's
 
 
 class PacpdeError(Exception):
@@ -73,6 +79,14 @@ class RenamedWarning(FutureWarning):
 
 class ExtrapolationWarning(UserWarning):
     """A surrogate was asked outside the domain of its problem, where nothing holds its values."""
+
+
+def warn_user(text: str, category: type[Warning]) -> None:
+    """Warn at the line of the user's that called pacpde, however deep."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(OWN):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, category, stacklevel=level)
 
 
 def unknown(kind: str, got: object, known: Iterable[str]) -> UnknownNameError:

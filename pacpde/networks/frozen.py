@@ -66,7 +66,7 @@ class FrozenParameter(ParameterFunction):
     def __init__(self, values: torch.Tensor, trainable: torch.Tensor) -> None:
         super().__init__()
         self.register_buffer("values", values.detach().clone())
-        self.register_buffer("places", trainable.flatten().nonzero()[:, 0])
+        self.register_buffer("places", trainable.flatten().nonzero()[:, 0].to(values.device))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Trainable entries [trainable] → the parameter."""

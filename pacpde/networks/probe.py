@@ -53,6 +53,10 @@ def temporary_values(values: TensorValues) -> Iterator[None]:
         set_values(before)
 
 
+def _unchanged(module: Any) -> Any:
+    return module
+
+
 def call_module(module: Any, inputs: Any) -> Any:
     """A module at a tensor, or at a tuple of its arguments."""
     return module(*inputs) if isinstance(inputs, tuple) else module(inputs)
@@ -66,11 +70,13 @@ class Probe:
         inputs: a tensor, or any nest of tuples, lists and dicts of tensors.
         call: (module, inputs) → outputs, such a nest.
         where: the inputs are called in an error.
+        bare: gives a module, which it may change, without what surrounds its layers.
     """
 
     inputs: Any
     call: Call = call_module
     where: str = "its example"
+    bare: Callable[[Any], Any] = _unchanged
 
     def outputs(self, module: nn.Module, follow: bool = True) -> list[torch.Tensor]:
         """The outputs in evaluation mode; no random number is drawn and no mode changed.
@@ -85,7 +91,7 @@ class Probe:
         self, module: nn.Module
     ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """The inputs that can have a slope, and the outputs with a graph, in evaluation mode."""
-        inputs = self._inputs(True)
+        inputs = self._inputs(module, True)
         with gradients(), evaluation_mode(module), random_state_restored(module):
             outputs = self._called(module, inputs)
         leaves = tree_leaves(inputs)
@@ -118,16 +124,19 @@ class Probe:
 
     def _evaluate(self, module: nn.Module, follow: bool) -> Pass:
         """The tensors that a forward pass takes and does not make, and its outputs."""
-        inputs = self._inputs(follow)
+        inputs = self._inputs(module, follow)
         with gradients(), evaluation_mode(module), TensorReads(tree_leaves(inputs)) as reads:
             outputs = self._called(module, inputs)
         return list(reads.taken), [own.detach() for own in outputs]
 
-    def _inputs(self, follow: bool) -> Any:
+    def _inputs(self, module: nn.Module, follow: bool) -> Any:
+        """The inputs where the module's parameters are."""
+        device = next(module.parameters()).device
+
         def leaf(own: Any) -> Any:
             if not isinstance(own, torch.Tensor):
                 return own
-            clone = own.detach().clone()
+            clone = own.detach().to(device, copy=True)
             return clone.requires_grad_() if follow and own.is_floating_point() else clone
 
         with gradients():

@@ -1,11 +1,9 @@
 """Whether what a mask leaves of a network can still solve the source, and learn the target."""
 
-import warnings
-
 import torch
 from torch import nn
 
-from pacpde.errors import InvalidValueError, TransferWarning
+from pacpde.errors import InvalidValueError, TransferWarning, warn_user
 from pacpde.networks.frozen import Tensors, copy_with_values
 from pacpde.networks.probe import Probe
 from pacpde.runtime import gradients
@@ -18,9 +16,7 @@ def masked(values: Tensors, mask: Tensors) -> Tensors:
     return {name: torch.where(mask[name], value, 0) for name, value in values.items()}
 
 
-def check_paths(
-    net: nn.Module, values: Tensors, mask: Tensors, probe: Probe, stacklevel: int = 2
-) -> None:
+def check_paths(net: nn.Module, values: Tensors, mask: Tensors, probe: Probe) -> None:
     """Refuse a mask that cuts the network; warn of freed weights that would stay at 0.
 
     A freed weight stays at 0 where the loss has no slope in it: all weights into and out of its
@@ -31,7 +27,6 @@ def check_paths(
         values: the source's, by parameter name.
         mask: True where the source keeps a weight.
         probe: with the inputs at which slopes are taken.
-        stacklevel: of the warning, seen from the caller.
     """
     pruned = masked(values, mask)
     before, after = (_depends(copy_with_values(net, own), probe) for own in (values, pruned))
@@ -54,11 +49,10 @@ def check_paths(
             "weights out of neurons that are kept."
         )
     if dead:
-        warnings.warn(
+        warn_user(
             f"{dead} of the {count} freed weights cannot move by any gradient: they start at 0, as "
             "do all other weights into and out of their neurons. A target has the others alone.",
             TransferWarning,
-            stacklevel=stacklevel + 1,
         )
 
 

@@ -79,10 +79,7 @@ class PAC:
 
         Models of an earlier mask are not recalled any more: make another PAC for a second mask.
         """
-        self._stages.prune(
-            sparsity, scope=scope, biases=biases, head=head, mask=mask,
-            bare=_without_output_transform, stacklevel=5,
-        )  # fmt: skip
+        self._stages.prune(sparsity, scope=scope, biases=biases, head=head, mask=mask)
         self._allocated = self._calibrated = self._calibrated_from = None
 
     @gradients()
@@ -101,7 +98,7 @@ class PAC:
             data: of the target.
             strength: λ of the penalty on these weights, which joins the losses; without a ½.
         """
-        net = self._stages.calibrate(strength=strength, stacklevel=5)
+        net = self._stages.calibrate(strength=strength)
         assert self._allocated is not None
         variables = dict(self._allocated.external)
         self._calibrated = self._of_target(data, net, strength, variables)
@@ -227,8 +224,3 @@ class PAC:
                 pac._calibrated = pac._of_target(data, stages.calibrated, about["strength"], own)
         set_values(before)
         return pac
-
-
-def _without_output_transform(net: Any) -> None:
-    """A transform may vanish somewhere, or depend on inputs by itself."""
-    net._output_transform = None

@@ -7,7 +7,6 @@
   are, so that a change is noticed.
 """
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pacpde.errors import InvalidValueError, TransferWarning
+from pacpde.errors import InvalidValueError, TransferWarning, warn_user
 from pacpde.networks.frozen import plain_copy
 from pacpde.networks.layout import WeightLayout, module_layout
 from pacpde.networks.probe import OutputCheck, Probe, TensorValues, snapshot, temporary_values
@@ -89,6 +88,11 @@ def check_kind(model: Any) -> None:
         raise InvalidValueError(
             f"the source is a {type(model).__name__}, expected a deepxde.Model."
         )
+    if isinstance(model, dde.zcs.Model):
+        raise InvalidValueError(
+            "the source is a deepxde.zcs.Model, whose derivatives in dummy coordinates a stage has "
+            "not: make a deepxde.Model, with an equation of dde.grad."
+        )
     if not isinstance(model.net, nn.Module):
         raise InvalidValueError(
             f"the source's network is a {type(model.net).__name__}, expected a torch module."
@@ -105,11 +109,10 @@ def check_model(model: Any) -> None:
             "restore what was trained."
         )
     if not made_here and not model.train_state.step and not model.opt.state:
-        warnings.warn(
+        warn_user(
             "the source model has taken no step of training and restored none: unless its weights "
             "were loaded in another way, what is transferred are random weights.",
             TransferWarning,
-            stacklevel=5,
         )
 
 
@@ -135,7 +138,14 @@ def probe_of(data: Any, net: nn.Module) -> Probe:
     points, _, *auxiliary = data.test()
     given = some(auxiliary[0]) if auxiliary else None
     others = None if given is None else as_inputs(given, net)
-    return Probe((as_inputs(some(points), net), others), _call, "its own data's points")
+    inputs = as_inputs(some(points), net), others
+    return Probe(inputs, _call, "its own data's points", _without_output_transform)
+
+
+def _without_output_transform(net: Any) -> Any:
+    """A transform may vanish somewhere, or depend on inputs by itself."""
+    net._output_transform = None
+    return net
 
 
 def _call(net: Any, inputs: Any) -> Any:

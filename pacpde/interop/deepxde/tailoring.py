@@ -1,6 +1,5 @@
 """TransTailor on a DeepXDE model."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from copy import copy, deepcopy
 from functools import partial
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pacpde.errors import InvalidValueError, TransferWarning
+from pacpde.errors import InvalidValueError, TransferWarning, warn_user
 from pacpde.interop.deepxde.conditions import clear_cached_values
 from pacpde.interop.deepxde.model import Model, activations
 from pacpde.interop.deepxde.source import Source, as_inputs
@@ -166,12 +165,11 @@ def _other_points(data: Any) -> Any:
     else:
         other.train_next_batch = data.test
     if np.array_equal(other.train_next_batch()[0], data.train_next_batch()[0]):
-        warnings.warn(
+        warn_user(
             "the data have no points beside those that are trained on, and the rounds end on "
             "these: a network that fits nothing else goes unnoticed. Give other test points, or "
             "points that can be drawn anew.",
             TransferWarning,
-            stacklevel=4,
         )
     return other
 

@@ -1,6 +1,5 @@
 """PAC on any torch module: the three stages around your own training loop."""
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import torch
 from torch import nn
 
 from pacpde.checks import check_nonnegative
-from pacpde.errors import InvalidValueError, TransferWarning
+from pacpde.errors import InvalidValueError, TransferWarning, warn_user
 from pacpde.interop.modules.penalties import Penalty, SquaredDistance
 from pacpde.interop.modules.sources import as_probe, check_follows, layout_of, source_copy
 from pacpde.interop.modules.storing import FILE, Stages, set_trained
@@ -144,8 +143,6 @@ class PAC:
         biases: str = "prune",
         head: str = "prune",
         mask: Mapping[str, Any] | None = None,
-        bare: Any = None,
-        stacklevel: int = 3,
     ) -> None:
         """Choose the weights that the source keeps: those of the largest magnitude.
 
@@ -158,9 +155,6 @@ class PAC:
             head: the same for the layer that is evaluated last.
             mask: your own, in place of these options: parameter name → bool, shaped like it, True
                 where the source keeps a weight.
-            bare: a function that changes a copy of the module before paths through it are looked
-                for.
-            stacklevel: of warnings.
 
         Modules of an earlier mask are not recalled any more: make another PAC for a second mask.
 
@@ -177,10 +171,8 @@ class PAC:
             chosen = mask_from_tensors(self, mask)
         masks = layout.split(chosen.to(next(self._source.parameters()).device))
         if self._probe is not None:
-            net = plain_copy(self._source)
-            if bare is not None:
-                bare(net)
-            check_paths(net, self._values, masks, self._probe, stacklevel)
+            net = self._probe.bare(plain_copy(self._source))
+            check_paths(net, self._values, masks, self._probe)
         self._mask = masks
         self._allocated = self._calibrated = None
 
@@ -199,24 +191,22 @@ class PAC:
         return self._allocated
 
     @gradients()
-    def calibrate(self, *, strength: float = 0.0, stacklevel: int = 3) -> nn.Module:
+    def calibrate(self, *, strength: float = 0.0) -> nn.Module:
         """The target, whose pruned weights are trainable and start at 0: train it.
 
         Args:
             strength: λ of `penalty`, without a ½.
-            stacklevel: of the warning that the allocated source is not trained.
         """
         self._check_stage(self._allocated, "allocate", "calibrate")
         check_nonnegative("strength (λ)", strength)
         assert self._allocated is not None
         self._check_source()
         if self.is_untrained:
-            warnings.warn(
+            warn_user(
                 "the allocated source is not trained: it has lost its pruned weights, and nothing "
                 "has made up for them. Train what allocate gave, and call calibrate then: what is "
                 "recalled is the source as it is now.",
                 TransferWarning,
-                stacklevel=stacklevel,
             )
         self._calibrated = self._calibration(plain_copy(self._allocated), strength)
         return self._calibrated.module
@@ -386,5 +376,5 @@ def packnet(module: nn.Module, example: Any = None, *, sparsity: float = 0.75) -
         sparsity: share of the weights of each layer that is taken from the source.
     """
     pac = PAC(module, example)
-    pac.prune(sparsity, scope="layer", biases="keep", stacklevel=4)
+    pac.prune(sparsity, scope="layer", biases="keep")
     return pac

@@ -1,7 +1,7 @@
 """PAC's stages as tensors by name, to be stored in one file and made again."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +172,7 @@ def _stored_probe(tensors: Tensors, probe: Probe | None, is_tuple: bool) -> Prob
         )
     for number, own in zip(places, stored, strict=True):
         leaves[number] = own.to(leaves[number])
-    return Probe(tree_unflatten(leaves, shape), probe.call, probe.where)
+    return replace(probe, inputs=tree_unflatten(leaves, shape))
 
 
 def _check_outputs(probe: Probe | None, tensors: Tensors, stage: str, module: nn.Module) -> None:

@@ -191,6 +191,8 @@ def test_a_file_of_another_network_or_transform_is_refused(tmp_path: Path) -> No
         PAC.load(tmp_path / "stages", dde.Model(of(3.0), other))
     with pytest.raises(InvalidValueError, match=r"expected a deepxde\.Model"):
         PAC.load(tmp_path / "stages", fnn())
+    with pytest.raises(InvalidValueError, match=r"a deepxde\.zcs\.Model, whose derivatives"):
+        warm_start(dde.zcs.Model(source.data, source.net), source.data)
 
 
 def test_a_layer_of_a_network_is_frozen_under_deepxdes_own_training() -> None:
