@@ -21,7 +21,7 @@ import deepxde as dde  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from pacpde.errors import TransferWarning  # noqa: E402
+from pacpde.errors import InvalidValueError, TransferWarning  # noqa: E402
 from pacpde.interop.deepxde import PAC, l2_sp, warm_start  # noqa: E402
 from pacpde.networks.frozen import merged_state  # noqa: E402
 
@@ -222,6 +222,8 @@ def main(script: Path) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", TransferWarning)
             transferred(model, checks)
+    except InvalidValueError as error:
+        return run | {"status": "refused", "reason": str(error)[:200], "checks": checks.count}
     except Exception as error:
         traceback.print_exc()
         return run | {"status": "failed", "reason": ended(error), "checks": checks.count}

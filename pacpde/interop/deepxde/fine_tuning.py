@@ -24,7 +24,7 @@ def warm_start(model: Any, data: Any) -> Model:
         InvalidValueError: the model is not compiled, or its network does not fit the data.
     """
     source = Source.of(model)
-    return Model(data, source.net, constants=source.constants, variables=source.variables)
+    return Model.of(source, data, source.net)
 
 
 @gradients()
@@ -39,4 +39,4 @@ def l2_sp(model: Any, data: Any, *, alpha: float = 0.01) -> Model:
     """
     source = Source.of(model)
     net, penalty = modules.l2_sp(source.net, alpha=alpha)
-    return Model(data, net, penalty, constants=source.constants, variables=source.variables)
+    return Model.of(source, data, net, penalty)

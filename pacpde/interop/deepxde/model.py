@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from pacpde.checks import check_choice
 from pacpde.errors import InvalidValueError
 from pacpde.interop.deepxde.conditions import clear_cached_values
+from pacpde.interop.deepxde.source import Source
 from pacpde.interop.modules.penalties import Penalty
 from pacpde.networks.probe import (
     OutputCheck,
@@ -37,6 +39,7 @@ class Model(dde.Model):
         constants: tensors outside the network that its forward pass uses, with their values.
         variables: external variables of the source, with the values that they start with.
         checks: of networks that must not have changed when this one trains or predicts.
+        source_weights: of losses, that the source was compiled with last.
     """
 
     opt: Any  # None until it is compiled
@@ -54,6 +57,7 @@ class Model(dde.Model):
         constants: TensorValues | None = None,
         variables: TensorValues | None = None,
         checks: Sequence[OutputCheck] = (),
+        source_weights: Any = None,
     ) -> None:
         if not isinstance(data, dde.data.Data):
             raise InvalidValueError(
@@ -66,9 +70,28 @@ class Model(dde.Model):
         self.external = dict(variables or {})
         set_values(self.external)
         self._checks = tuple(checks)
+        self.source_weights = source_weights
         self._is_training = False
         self._points: Any = None
         self._check_data()
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        data: Any,
+        net: nn.Module,
+        penalty: Penalty | None = None,
+        *,
+        variables: TensorValues | None = None,
+        checks: Sequence[OutputCheck] = (),
+    ) -> "Model":
+        """A model that goes on from a source, with the source's external variables by default."""
+        external = source.variables if variables is None else variables
+        return cls(
+            data, net, penalty, constants=source.constants, variables=external, checks=checks,
+            source_weights=source.loss_weights,
+        )  # fmt: skip
 
     @property
     def variables(self) -> list[torch.Tensor]:
@@ -91,9 +114,13 @@ class Model(dde.Model):
     ) -> None:
         """As DeepXDE's, which see; loss and weights are those of the data's own losses.
 
-        A weight more than these is the penalty's, which is 1 otherwise. An optimiser of your own
-        may move external variables, too.
+        A weight more than these is the penalty's, which is 1 otherwise. `loss_weights="source"`
+        takes the weights that the source was compiled with last. An optimiser of your own may move
+        external variables, too.
         """
+        if isinstance(loss_weights, str):
+            check_choice("loss_weights", loss_weights, ["source"])
+            loss_weights = self.source_weights
         external = [] if external_trainable_variables is None else external_trainable_variables
         external = list(external) if isinstance(external, (list, tuple)) else [external]
         if isinstance(optimizer, torch.optim.Optimizer):

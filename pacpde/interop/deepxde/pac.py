@@ -44,7 +44,7 @@ class PAC:
 
     def _begin(self, data: Any, source: Source, stages: modules.PAC) -> None:
         self._data, self._source, self._stages = data, source, stages
-        self._model = partial(Model, constants=source.constants, checks=stages.checks[:1])
+        self._model = partial(Model.of, source, checks=stages.checks[:1])
         self._allocated: Model | None = None
         self._calibrated: Model | None = None
         self._calibrated_from: TensorValues | None = None  # external variables of the source
@@ -86,7 +86,7 @@ class PAC:
     def allocate(self) -> Model:
         """The source with the pruned weights at 0, whose kept weights are trainable: train it."""
         net = self._stages.allocate()
-        self._allocated = self._model(self._data, net, variables=self._source.variables)
+        self._allocated = self._model(self._data, net)
         self._calibrated = self._calibrated_from = None
         return self._allocated
 
@@ -189,9 +189,8 @@ class PAC:
         about, tensors = FILE.read(path)
         source, more = Source.untrained(model), part(tensors, "more")
         constants = {
-            own: more[f"constants/{number}"].to(own)
-            for number, own in enumerate(source.constants)
-            if f"constants/{number}" in more
+            own: more.get(f"constants/{number}", value).to(value)
+            for number, (own, value) in enumerate(source.constants.items())
         }
         external = list(source.variables) if variables is None else list(variables)
 

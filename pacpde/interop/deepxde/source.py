@@ -32,12 +32,14 @@ class Source:
         probe: some of its data's inputs, as the network takes them.
         constants: tensors outside the network that its forward pass uses. No stage trains them.
         variables: the external variables that the model was compiled with.
+        loss_weights: that it was compiled with last; None for none.
     """
 
     net: nn.Module
     probe: Probe
     constants: TensorValues
     variables: TensorValues
+    loss_weights: Any = None
 
     @property
     def layout(self) -> WeightLayout:
@@ -79,7 +81,8 @@ class Source:
         if variables is None:
             external = getattr(model, "external_trainable_variables", None) or []
             variables = snapshot(own for own in external if own not in constants)
-        return cls(net, probe, constants, dict(variables))
+        weights = model.loss_weights if model.opt else getattr(model, "source_weights", None)
+        return cls(net, probe, constants, dict(variables), weights)
 
 
 def check_kind(model: Any) -> None:

@@ -79,7 +79,7 @@ def transtailor(
     def model_of(core: nn.Module) -> Model:
         latest = [source.variables, *variables.values()][-1]
         external = variables.get(core, latest)
-        return Model(data, Chain(core, net), constants=source.constants, variables=external)
+        return Model.of(source, data, Chain(core, net), variables=external)
 
     weights = loss_weights
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, UnknownNameError
 from pacpde.interop.deepxde import PAC, data, l2_sp, warm_start
 from pacpde.problems import Heat
 
@@ -129,6 +129,23 @@ def test_weights_of_losses_may_change_in_training(way: Any, own: bool, source: A
     model.loss_weights = [1.0, 2.0]
     with pytest.raises(InvalidValueError, match="2 numbers, expected 3"):
         model.train(iterations=1, verbose=0)
+
+
+@WAYS
+def test_weights_of_losses_are_read_from_the_source(way: Any, source: Any) -> None:
+    plain = way(source, of(0.3))
+    plain.compile("adam", lr=1e-2, loss_weights="source", verbose=0)
+    assert plain.loss_weights is None  # as the source
+    weights = [1.0, 10.0, 100.0]
+    source.compile("adam", lr=1e-2, loss_weights=weights, verbose=0)
+    model = warm_start(way(source, of(0.3)), of(0.2))  # of what is not compiled
+    model.compile("adam", lr=1e-2, loss_weights="source", verbose=0)
+    assert model.loss_weights == weights
+    again = warm_start(model, of(0.2))  # and of what is made from it
+    again.compile("adam", lr=1e-2, loss_weights="source", verbose=0)
+    assert again.loss_weights == weights
+    with pytest.raises(UnknownNameError, match="sourc'"):
+        model.compile("adam", lr=1e-2, loss_weights="sourc", verbose=0)
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "L-BFGS", "NNCG"])
