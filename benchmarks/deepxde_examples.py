@@ -46,7 +46,8 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
     global deepxde_examples_worker
     import deepxde_examples_worker  # DeepXDE takes seconds, and tables need none
 
-    deepxde_examples_worker.warm_up()
+    version = deepxde_examples_worker.warm_up()
+    record["versions"] = {**record["versions"], "deepxde": version}
     scripts = [path for own in FOLDERS for path in sorted((folder / own).glob("*.py"))]
     for script in scripts:
         name = f"{script.parent.name}/{script.name}"

@@ -237,10 +237,11 @@ def main(script: Path) -> dict[str, Any]:
 unlimited = dde.Model.train
 
 
-def warm_up() -> None:
-    """Import what a first training imports."""
+def warm_up() -> str:
+    """Import what a first training imports; DeepXDE's version."""
     torch.set_num_threads(1)
     parameter = torch.nn.Parameter(torch.zeros(1))
     torch.optim.Adam([parameter])
     import matplotlib.pyplot  # noqa: F401
     import scipy.integrate  # noqa: F401
+    return str(dde.__version__)
