@@ -244,4 +244,5 @@ def warm_up() -> str:
     torch.optim.Adam([parameter])
     import matplotlib.pyplot  # noqa: F401
     import scipy.integrate  # noqa: F401
+
     return str(dde.__version__)
