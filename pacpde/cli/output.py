@@ -168,10 +168,18 @@ def worst_field(found: Sequence[Mapping[str, float] | None]) -> list[str]:
     return cells
 
 
+def _left_out(record: Mapping[str, Any]) -> str:
+    """Errors at labels that are left out, of the fit and of the source."""
+    if record["source_returned"]:
+        return f"source {error(record['zero_shot_cv'])}"
+    return f"{error(record['cv_error'])} / {error(record['zero_shot_cv'])}"
+
+
 def record_table(title: str, found: Sequence[Mapping[str, Any]]) -> Table:
     """Methods side by side."""
     several = len({record["seed"] for record in found}) > 1
     worst = worst_field([record.get("target_error_by_field") for record in found])
+    chosen = any(record.get("cv_error") is not None for record in found)
     rows = []
     for k, record in enumerate(found):
         source = record["source_error"]
@@ -182,6 +190,7 @@ def record_table(title: str, found: Sequence[Mapping[str, Any]]) -> Table:
             error(record["target_error"], UNGRADED),
             *worst[k : k + 1],
             error(record["zero_shot_error"], UNGRADED),
+            *([_left_out(record)] if chosen else []),
             f"{error(kept)} / {error(source['unmasked'])}",
             f"{record['free_parameters']} / {record['total_parameters']}",
             Number(record["steps"]),
@@ -191,6 +200,7 @@ def record_table(title: str, found: Sequence[Mapping[str, Any]]) -> Table:
     headings = [
         "method", *(["seed"] if several else []), "target error",
         *(["worst field"] if worst else []), "zero-shot error",
+        *(["labels left out\nfit / source"] if chosen else []),
         "source error\nrecalled / unmasked", "free / all\nparameters", "steps", "seconds",
         "outcome",
     ]  # fmt: skip

@@ -19,6 +19,7 @@ from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import generator
 from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
+from pacpde.training.posterior import CrossValidation
 from pacpde.training.restarts import best_of, is_enough, joined_fits, restarts
 from pacpde.training.schedule import Phase
 from pacpde.training.trainer import FitResult, Trainer
@@ -80,6 +81,7 @@ class MethodResult:
         steps, evaluations: of the optimiser, and of the residuals, in all fits.
         seconds: stage → seconds; "calibrate" is the fit to the target, whatever the method.
         snapshots: moment → surrogate of the source at it ("trained", "pruned", "allocated").
+        cross_validation: of a fit to labels alone whose penalty was chosen; else None.
     """
 
     surrogate: Surrogate
@@ -88,6 +90,7 @@ class MethodResult:
     evaluations: int
     seconds: Mapping[str, float]
     snapshots: Mapping[str, Surrogate] = field(default_factory=dict)
+    cross_validation: CrossValidation | None = None
 
     free_parameters = renamed_attribute("free_parameters", "n_trainable")
 
@@ -107,6 +110,7 @@ class MethodResult:
             sum(fit.evaluations for fit in fits),
             {"calibrate": sum(fit.seconds for fit in fits)},
             snapshots,
+            fits[-1].cross_validation,
         )
 
 
@@ -147,6 +151,8 @@ class Method(metaclass=_MethodType):
         partial: True if the method trains too little to solve most targets; its contract tests then
             only ask for a smaller error than the untouched source has.
         labels_suffice: whether the method can be used with labels alone, without the equation.
+        fixes_penalty: options that, once they are not the default, say how far a fit to labels
+            alone goes; else cross-validation chooses it. None where the method never chooses.
         steps: maximal number of steps of the last fit to the target; None takes the settings'.
             Where it is given it counts, and not the `steps` of the settings.
     """
@@ -155,6 +161,7 @@ class Method(metaclass=_MethodType):
     summary: ClassVar[str]
     partial: ClassVar[bool] = False
     labels_suffice: ClassVar[bool] = True
+    fixes_penalty: ClassVar[tuple[str, ...] | None] = None
     renamed_options: ClassVar[Mapping[str, str]] = {}
     renamed_values: ClassVar[Mapping[str, Mapping[str, str]]] = {}
 
@@ -232,6 +239,17 @@ class Method(metaclass=_MethodType):
         """Settings of the fits to the target, with the method's own number of steps."""
         config = context.config
         return config if self.steps is None else config.with_steps(self.steps)
+
+    def chooses_penalty(self, target: Task, config: TrainingConfig) -> bool:
+        """Whether a fit to this target has the penalty that its labels choose.
+
+        Not where there is an equation, and not where options, an optimiser or a schedule of the
+        user say how to fit.
+        """
+        if target.solves_equation or self.fixes_penalty is None:
+            return False
+        given = config.optimiser != TrainingConfig.optimiser or config.schedule is not None
+        return not given and not set(self.fixes_penalty) & set(self.changed_options)
 
     @stepwise
     def fits(self, trainer: Trainer, target: Task) -> Steps[list[FitResult]]:

@@ -6,6 +6,7 @@ there.
 """
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from pacpde.checks import check_choice, check_count
 from pacpde.errors import InvalidValueError
@@ -17,6 +18,7 @@ from pacpde.physics.problem import Problem
 from pacpde.residuals.task import Task
 from pacpde.training.config import TrainingConfig
 from pacpde.training.continuation import StepControl, follow, interpolate
+from pacpde.training.cross_validation import fit_labels
 from pacpde.training.path import SolutionPath
 from pacpde.training.restarts import windowed_phases
 from pacpde.training.trainer import FitResult, Trainer
@@ -145,6 +147,8 @@ class ContinuationMethod(Method):
         }
     }
 
+    fixes_penalty: ClassVar[tuple[str, ...] | None] = ("steps", "continuation")
+
     continuation: str = "adaptive"
     stations: int = 3
 
@@ -170,5 +174,9 @@ class ContinuationMethod(Method):
 
     @stepwise
     def fits(self, trainer: Trainer, target: Task) -> Steps[list[FitResult]]:
+        if self.chooses_penalty(target, trainer.config):
+            fit = yield from steps_of(fit_labels)(trainer, target)
+            if fit is not None:
+                return [fit]
         strategy = ContinuationStrategy(trainer, self.continuation, self.stations)
-        return steps_of(strategy.run)(target)
+        return (yield from steps_of(strategy.run)(target))

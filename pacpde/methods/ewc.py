@@ -19,11 +19,13 @@ class EWC(FineTuning):
     matrix: here JᵀJ of the source's own residuals.
 
     Attributes:
-        hold: λ, which "must be tuned".
+        hold: λ, which "must be tuned"; with labels alone the labels choose it, unless it is given.
     """
 
     name = "ewc"
     summary = "min L_T(w) + (λ/2) Σ F_i (w_i − w_S,i)², F the curvature of the source's loss"
+
+    fixes_penalty = ("steps", "continuation", "hold")
 
     hold: float = 1e-4
 

@@ -31,6 +31,8 @@ class IncrementalPINN(PackNet):
     name = "ipinn"
     summary = "PackNet, then a subnetwork for the target as well, which may overlap the source's"
 
+    fixes_penalty = None  # its later fits go on from weights that have seen the labels
+
     overlap: float = 0.75
 
     def __post_init__(self) -> None:

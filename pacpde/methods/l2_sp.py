@@ -20,12 +20,17 @@ class L2SP(FineTuning):
     classification losses; ours are mean squared residuals that end near 1e-7, and the defaults are
     our choice.
 
+    With labels alone the labels choose one factor of α and β, unless one of them is given, and the
+    head is pulled to the source's too (`pacpde.training.cross_validation`).
+
     Attributes:
         alpha, beta: α and β.
     """
 
     name = "l2sp"
     summary = "min L_T(w) + (α/2)‖w_body − w_S‖² + (β/2)‖w_head‖², from the source's weights"
+
+    fixes_penalty = ("steps", "continuation", "alpha", "beta")
 
     alpha: float = 1e-8
     beta: float = 1e-10

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 
@@ -41,7 +42,8 @@ class PAC(ContinuationMethod):
 
     Attributes:
         sparsity: share of the weights taken from the source and freed for the target.
-        strength: λ.
+        strength: λ. With labels alone the default is no λ but the one that they choose, see
+            `pacpde.training.cross_validation`; another λ is taken as it is.
         tune_penalty: calibrate with each λ of `LADDER` instead of `strength`, and take the result
             of the lowest held-out residual; the record counts all of them.
         scope, biases, head: see `pacpde.pac.score_mask`.
@@ -75,6 +77,13 @@ class PAC(ContinuationMethod):
         "wake_from": "reinit_mode",
     }
     renamed_values = {**ContinuationMethod.renamed_values, "reinit_mode": {"kept": "copy"}}
+
+    fixes_penalty: ClassVar[tuple[str, ...] | None] = (
+        "steps",
+        "continuation",
+        "strength",
+        "tune_penalty",
+    )
 
     sparsity: float = 0.65
     strength: float = 1e-12
@@ -174,10 +183,13 @@ class PAC(ContinuationMethod):
             )
         trainable = ~mask
         fits: list[FitResult] = []
+        prior = None if self.extra_neurons else source.weights  # the freed ones are 0 by now
         for number, strength in enumerate(LADDER if self.tune_penalty else (self.strength,)):
             anchor = Anchor.at(torch.zeros_like(allocated.weights[trainable]), strength)
             name = f"calibrate.{number}" if self.tune_penalty else "calibrate"
-            trainer = self.trainer(allocated, trainable, context, anchor=anchor, stage=name)
+            trainer = self.trainer(
+                allocated, trainable, context, anchor=anchor, stage=name, prior_weights=prior
+            )
             fits = best_last(fits, (yield from steps_of(self.fits)(trainer, target)))
         surrogate = build_surrogate(allocated, target, fits, "calibrated")
         if allocated.outcome != "converged" and surrogate.outcome == "converged":

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pacpde.methods.base import MethodResult
+from pacpde.methods.few_labels import Predictive, predictive
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.renamed import renamed_attribute
 from pacpde.runtime import versions
+from pacpde.training.posterior import CrossValidation
 
+CHOSEN = ("cv_error", "zero_shot_cv", "strength", "prior", "source_returned")
 MOMENTS = ("trained", "pruned", "allocated", "recalled", "unmasked")
 
 
@@ -76,6 +79,31 @@ class TransferResult:
         return self.surrogate.outcome
 
     @property
+    def cross_validation(self) -> CrossValidation | None:
+        """How far labels alone moved the source, and their error where they are left out; None
+        with an equation, and where options fix the penalty.
+        """
+        return self.method_result.cross_validation
+
+    def predictive(self, *coordinates: Any, level: float = 0.9, noise: bool = True) -> Predictive:
+        """Prediction and interval at t, x, ... of a fit to labels alone, whose penalty they chose.
+
+        The weights have the posterior of the Gauss–Newton matrix (Laplace's approximation; MacKay
+        1992), the fields Student's distribution with as many degrees of freedom as there are
+        labels. Where no label moved the source, its error at the labels is the deviation.
+
+        Args:
+            level: probability of the interval.
+            noise: an interval for a new measurement; without, for the field itself, as far as the
+                labels tell its error from their noise: it is often too narrow.
+
+        Example:
+            >>> found = result.predictive(0.5, x, level=0.95)
+            >>> found.mean, found.std, found.lower, found.upper
+        """
+        return predictive(self.surrogate, self.cross_validation, coordinates, level, noise)
+
+    @property
     def history(self) -> tuple[dict[str, Any], ...]:
         """stage, step, seconds, held_out, and error against the target's reference."""
         return self.surrogate.history
@@ -83,6 +111,13 @@ class TransferResult:
     def recall(self, name: str = "source") -> Surrogate:
         """A solver that is stored with the target's, to the last bit."""
         return self.surrogate.recall(name)
+
+    def _chosen(self) -> dict[str, Any]:
+        """The choice of a fit to labels alone; null where nothing was chosen."""
+        found = self.cross_validation
+        if found is None:
+            return dict.fromkeys(CHOSEN)
+        return {key: found.as_json()[key] for key in CHOSEN}
 
     def record(self) -> dict[str, Any]:
         """The result as a JSON object, as `pacpde transfer --json` writes it."""
@@ -106,6 +141,7 @@ class TransferResult:
             "target_error": self.target_error,
             "target_error_by_field": errors and dict(errors),
             "worst_field_error": self.worst_field_error,
+            **self._chosen(),
             "source_error": dict(self.source_error),
             "free_parameters": self.n_trainable,
             "total_parameters": self.surrogate.n_stored,

@@ -23,6 +23,7 @@ from pacpde.methods.checks import (
     check_transfer,
     warn_of_contradictions,
 )
+from pacpde.methods.few_labels import beside_source
 from pacpde.methods.grading import error_of, error_on_thin_grid, errors_of
 from pacpde.methods.measurements import measurements_of
 from pacpde.methods.provenance import of_fit, of_transfer
@@ -231,14 +232,17 @@ def _source_errors(
 def run_method(
     method: Method, source: Surrogate, task: Task, context: TransferContext
 ) -> Steps[MethodResult]:
-    """Run a method, and refuse what is no result."""
+    """Run a method, and refuse what is no result.
+
+    What labels alone have moved has to be better than the source, see `beside_source`.
+    """
     result = yield from steps_of(method.run)(source, task, context)
     if not isinstance(result, MethodResult):
         raise InvalidValueError(
             f"the run of the method {method.name!r} gives {type(result).__name__}, expected a "
             "MethodResult: return one, as pacpde.methods.warm_start does."
         )
-    return result
+    return beside_source(result, source, task, context.config)
 
 
 def _callbacks(

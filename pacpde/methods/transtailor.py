@@ -66,6 +66,8 @@ class TransTailor(ContinuationMethod):
     name = "transtailor"
     summary = "fine-tune, then drop the neurons that the target needs least, round by round"
 
+    fixes_penalty = None  # its later fits go on from weights that have seen the labels
+
     flops: float = 0.1
     tau: float = 0.3
     rounds: int = 10

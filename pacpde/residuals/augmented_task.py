@@ -14,7 +14,7 @@ from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
 from pacpde.residuals.physics_task import PhysicsTask
-from pacpde.residuals.task import SamplingSpec, Task
+from pacpde.residuals.task import LabelRows, SamplingSpec, Task
 from pacpde.residuals.terms import Term
 
 # (weights of the extended network, sampling, random numbers) → terms
@@ -70,6 +70,14 @@ class AugmentedTask(Task):
     ) -> list[Term]:
         own = self.task.terms(self.network, self._own(weights), sampling, rng)
         return [*own, *self.extra_terms(weights, sampling, rng)]
+
+    def label_rows(
+        self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, rng: Generator
+    ) -> LabelRows | None:
+        own = self.task.label_rows(self.network, self._own(weights), sampling, rng)
+        if own is None:
+            return None
+        return replace(own, others=[*own.others, *self.extra_terms(weights, sampling, rng)])
 
     def held_out(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> float:
         return self.task.held_out(self.network, self._own(weights), sampling)

@@ -43,6 +43,9 @@ class ClassLabels:
         values = runtime.tensor(np.eye(self.n_classes)[self.numbers])
         return CrossEntropyTerm(batch, values, self.logit_penalty)
 
+    def rows(self, ansatz: Ansatz, runtime: Runtime) -> None:
+        """None: errors of classes are not independent values of one size, see `Task.label_rows`."""
+
     def split(self, share: float, seed: int) -> tuple["ClassLabels", "ClassLabels"]:
         """(the others, about this share of every class, without the penalty), by `seed`.
 

@@ -14,7 +14,8 @@ from pacpde.files import short_hash
 from pacpde.networks.batch import Ansatz
 from pacpde.physics.numbers import as_floats
 from pacpde.physics.problem import Problem
-from pacpde.residuals.terms import LabelTerm, WeightedLabelTerm
+from pacpde.residuals.task import LabelRows
+from pacpde.residuals.terms import LabelTerm, Term, WeightedLabelTerm
 from pacpde.runtime import Runtime, generator
 
 Noise = float | Sequence[float] | np.ndarray
@@ -303,6 +304,11 @@ class Measurements:
             weights = weights * (PHYSICS_NOISE / noise)
         values = np.where(self.measured, self.values, 0.0)
         return WeightedLabelTerm(batch, runtime.tensor(values), runtime.tensor(weights))
+
+    def rows(self, ansatz: Ansatz, runtime: Runtime, others: Sequence[Term] = ()) -> LabelRows:
+        """All of them as the terms of a fit without an equation, beside other terms."""
+        term = self.term(ansatz, runtime)
+        return LabelRows(term, others, self.weights(term.batch.scale.cpu().numpy())[1])
 
     def split(self, share: float, seed: int) -> tuple["Measurements", "Measurements"]:
         """(the others, about this share of them and at least one), shuffled by `seed`."""

@@ -23,7 +23,7 @@ from pacpde.residuals.factors import residuals
 from pacpde.residuals.jacobian import MEMORY, split
 from pacpde.residuals.layers import with_layers
 from pacpde.residuals.measurements import HELD_OUT_SHARE, Measurements
-from pacpde.residuals.task import SamplingSpec, Task, residual_norm
+from pacpde.residuals.task import LabelRows, SamplingSpec, Task, residual_norm
 from pacpde.residuals.terms import PhysicsTerm, Term
 from pacpde.runtime import Runtime, generator
 
@@ -124,6 +124,14 @@ class PhysicsTask(Task):
                 labels = labels if here.all() else labels.subset(here)
                 terms.append(labels.term(ansatz, self.runtime, physics=self.physics))
         return terms
+
+    def label_rows(
+        self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, rng: Generator
+    ) -> LabelRows | None:
+        if self.physics or self.labels is None:
+            return None
+        others = self.condition_terms(sampling, rng)
+        return self.labels.rows(self.ansatz(sampling), self.runtime, others)
 
     def held_out(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> float:
         key = sampling.odd, sampling.start, sampling.horizon

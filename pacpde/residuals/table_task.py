@@ -11,7 +11,7 @@ from pacpde.networks.batch import Ansatz
 from pacpde.networks.protocol import Network
 from pacpde.residuals.class_labels import ClassLabels
 from pacpde.residuals.measurements import HELD_OUT_SHARE, Measurements
-from pacpde.residuals.task import SamplingSpec, Task, residual_norm
+from pacpde.residuals.task import LabelRows, SamplingSpec, Task, residual_norm
 from pacpde.residuals.terms import Term
 from pacpde.runtime import Runtime
 
@@ -42,6 +42,11 @@ class TableTask(Task):
         self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, rng: Generator
     ) -> list[Term]:
         return [self.split[0].term(self.standard, self.runtime)]
+
+    def label_rows(
+        self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, rng: Generator
+    ) -> LabelRows | None:
+        return self.table.rows(self.standard, self.runtime)
 
     def held_out(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> float:
         return residual_norm(network, weights, [self.split[1].term(self.standard, self.runtime)])

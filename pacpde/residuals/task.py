@@ -41,6 +41,36 @@ class SamplingSpec:
     start: float | None = None
 
 
+@dataclass(frozen=True)
+class LabelRows:
+    """The terms of a fit to labels alone, none of them held out.
+
+    Attributes:
+        labels: their residuals.
+        others: terms of conditions, and those that a method adds.
+        noise: standard deviation of a label's weighted residual (u − y) / scale, if it is known.
+    """
+
+    labels: Term
+    others: Sequence[Term] = ()
+    noise: float | None = None
+
+    @property
+    def terms(self) -> list[Term]:
+        """All of them, the labels first."""
+        return [self.labels, *self.others]
+
+    @property
+    def n_labels(self) -> int:
+        """Number of rows of the labels: points times fields."""
+        return self.labels.batch.size * self.labels.n_components
+
+    @property
+    def n_rows(self) -> int:
+        """Number of all rows."""
+        return sum(term.batch.size * term.n_components for term in self.terms)
+
+
 class Task(ABC):
     """Base class of tasks: the terms of the loss, and the held-out residual that stops a fit.
 
@@ -106,6 +136,15 @@ class Task(ABC):
         self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, rng: Generator
     ) -> list[Term]:
         """The terms of the loss at newly sampled points; more may lie where residuals are large."""
+
+    def label_rows(
+        self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, rng: Generator
+    ) -> LabelRows | None:
+        """The terms where labels are all there is to fit; None where there is an equation.
+
+        A task that returns rows here takes them for values with independent errors of one size.
+        """
+        return None
 
     @abstractmethod
     def held_out(self, network: Network, weights: torch.Tensor, sampling: SamplingSpec) -> float:

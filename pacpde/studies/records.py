@@ -9,7 +9,7 @@ from typing import Any
 
 from pacpde.errors import DataFileError, unreadable
 from pacpde.files import atomic_write, short_hash
-from pacpde.methods.result import MOMENTS
+from pacpde.methods.result import CHOSEN, MOMENTS
 from pacpde.networks import checkpoint
 from pacpde.ownership import OwnFiles
 from pacpde.reading import DATA, parse_json, read_bytes
@@ -21,11 +21,11 @@ KEYS = (
     "family", "method", "seed", "source", "target", "labels", "noise", "physics",
     "zero_shot_error", "target_error", "source_error", "free_parameters", "total_parameters",
     "steps", "evaluations", "seconds", "outcome", "device", "dtype", "versions", "provenance",
-    "target_error_by_field", "worst_field_error", "outcomes", "assessment",
+    "target_error_by_field", "worst_field_error", "outcomes", "assessment", *CHOSEN,
 )  # fmt: skip
 # keys that records of older versions lack, and what they mean there
 LATER = dict.fromkeys(
-    ("provenance", "target_error_by_field", "worst_field_error", "outcomes", "assessment")
+    ("provenance", "target_error_by_field", "worst_field_error", "outcomes", "assessment", *CHOSEN)
 )
 STAGES = ("source", "trained", "allocated", "calibrated", "overlapped")  # of outcomes, in order
 TEXTS = ("provenance", "assessment")  # which rows of a study hold as JSON text

@@ -49,7 +49,9 @@ _TYPES: dict[str, pa.DataType] = {
     **dict.fromkeys(("source", "target", "target_error_by_field"), _numbers),
     **dict.fromkeys(("versions", "outcomes"), pa.map_(pa.string(), pa.string())),
     "physics": pa.bool_(),
-    "worst_field_error": pa.float64(),
+    **dict.fromkeys(("worst_field_error", "cv_error", "zero_shot_cv", "strength"), pa.float64()),
+    "prior": pa.string(),
+    "source_returned": pa.bool_(),
     "source_error": pa.struct([(name, pa.float64()) for name in MOMENTS]),
     "seconds": pa.struct([(name, pa.float64()) for name in CLOCKS]),
 }

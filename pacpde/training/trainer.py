@@ -21,6 +21,7 @@ from pacpde.residuals.terms import Anchor
 from pacpde.runtime import generator
 from pacpde.training.callbacks import Callback, FitState
 from pacpde.training.config import TrainingConfig
+from pacpde.training.posterior import CrossValidation
 from pacpde.training.schedule import Phase, in_time_windows
 
 DEVICE_ERRORS = (torch.AcceleratorError, torch.OutOfMemoryError)
@@ -41,6 +42,7 @@ class FitResult:
             chose one, and what callbacks added, such as error.
         assessment: of `weights`; None where they are not worth one (diverged, device lost).
         sampling: of the last phase, which says in which ansatz `weights` are a solver.
+        cross_validation: of a fit to labels alone whose penalty was chosen.
     """
 
     weights: torch.Tensor
@@ -52,6 +54,7 @@ class FitResult:
     history: tuple[dict[str, Any], ...]
     assessment: Assessment | None = None
     sampling: SamplingSpec = field(default_factory=SamplingSpec)
+    cross_validation: CrossValidation | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class Trainer:
         anchor: penalty over the trainable weights, in their order.
         task_transform: what is fitted in place of a task.
         stage: names the last fit, and begins the names of those before it.
+        prior_weights: whose sizes say how far each weight is expected to move in a fit to labels
+            alone, [size]; the surrogate's by default.
 
     Example:
         >>> trainer = Trainer(surrogate, TrainingConfig(steps=20))  # doctest: +SKIP
@@ -82,6 +87,7 @@ class Trainer:
     anchor: Anchor | None = None
     task_transform: Callable[[Task], Task] = lambda task: task
     stage: str = "calibrate"
+    prior_weights: torch.Tensor | None = None
 
     @property
     def mask(self) -> torch.Tensor:

@@ -186,8 +186,9 @@ def test_settings_and_options_are_given_in_one_way_and_a_shorthand() -> None:
 def test_a_table_gives_what_a_transfer_gives() -> None:
     source = fit_table(*TABLE, settings={"width": 3, "steps": 2})
     made = transfer_table(
-        source, *TABLE, source_table=TABLE, method=PAC(sparsity=0.5), settings={"steps": 2}
-    )
+        source, *TABLE, source_table=TABLE, method=PAC(sparsity=0.5, strength=1e-3),
+        settings={"steps": 2},
+    )  # fmt: skip
     record = made.record()
     assert (record["method"], record["labels"], record["physics"]) == ("pac", 12, False)
     for name in ("family", "source", "target", "noise", "zero_shot_error", "target_error"):

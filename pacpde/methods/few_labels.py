@@ -1,0 +1,154 @@
+"""What labels alone have moved, beside the source untouched; and intervals of its predictions."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy.stats import t as student
+
+from pacpde.checks import check_number
+from pacpde.errors import InvalidValueError
+from pacpde.methods.base import MethodResult
+from pacpde.networks.assessment import Assessment
+from pacpde.networks.coordinates import as_points
+from pacpde.networks.outcome import Outcome
+from pacpde.networks.surrogate import RetainedSolver, Surrogate
+from pacpde.residuals.factors import residuals
+from pacpde.residuals.task import SamplingSpec, Task
+from pacpde.runtime import generator
+from pacpde.training.config import TrainingConfig
+from pacpde.training.posterior import CrossValidation
+
+
+def beside_source(
+    result: MethodResult, source: Surrogate, target: Task, config: TrainingConfig
+) -> MethodResult:
+    """The result of a fit to labels alone, or the source where the labels favour it.
+
+    A fit that the labels chose has to have a smaller leave-one-out error than the source, as that
+    was before any stage. `assessment.notes` say what was chosen.
+    """
+    found = result.cross_validation
+    if found is None:
+        return result
+    found = replace(found, zero_shot_cv=_label_error(source, target, found.n_labels))
+    if found.strength is not None and found.cv_error < found.zero_shot_cv:
+        kept = replace(result, cross_validation=found)
+        return _with_note(kept, found, config, result.surrogate)
+    found = replace(
+        found, cv_error=found.zero_shot_cv, strength=None, prior="", source_returned=True
+    )
+    moved = result.surrogate
+    untouched = replace(
+        moved,
+        network=source.network,
+        ansatz=target.ansatz(SamplingSpec(odd=target.odd)),
+        weights=source.weights,
+        retained={name: _whole(source) for name in moved.retained},
+    )
+    result = replace(result, snapshots={"trained": source}, cross_validation=found)
+    return _with_note(result, found, config, untouched)
+
+
+def _whole(source: Surrogate) -> RetainedSolver:
+    """The source, all of whose weights are those of the surrogate."""
+    mask = torch.ones_like(source.weights, dtype=torch.bool)
+    return RetainedSolver(source.ansatz, mask, None, source.outcome, source.assessment)
+
+
+def _with_note(
+    result: MethodResult, found: CrossValidation, config: TrainingConfig, surrogate: Surrogate
+) -> MethodResult:
+    notes = surrogate.assessment.notes if surrogate.assessment else ()
+    assessment = Assessment(found.cv_error, None, (*notes, summary_of(found)))
+    met = assessment.meets(config.tolerance)
+    outcome = surrogate.outcome
+    if found.source_returned:
+        outcome = Outcome.CONVERGED if met else Outcome.NOT_CONVERGED
+    solver = replace(
+        surrogate, held_out=found.cv_error, assessment=assessment, outcome=outcome,
+        outcomes={**surrogate.outcomes, surrogate.stage: outcome},
+    )  # fmt: skip
+    n_trainable = 0 if found.source_returned else result.n_trainable
+    return replace(result, surrogate=solver, n_trainable=n_trainable)
+
+
+def summary_of(found: CrossValidation) -> str:
+    """What was chosen, as a sentence without its end."""
+    source = f"{found.zero_shot_cv:.2g}"
+    if found.source_returned:
+        return (
+            f"no fit to the labels has a smaller error at labels left out than the source, {source}"
+            " in scales of the fields: the source is returned"
+        )
+    errors = (
+        f"error at labels left out {found.cv_error:.2g} in scales of the fields, of the source "
+        f"{source}"
+    )
+    if found.strength is None:
+        return (
+            f"no penalty of the labels beats the weights before the fit, which are kept: {errors}"
+        )
+    return f"the labels chose the penalty λ = {found.strength:.1e} ({found.prior}): {errors}"
+
+
+def _label_error(source: Surrogate, target: Task, n_labels: int) -> float:
+    """Error of the source at the labels, as `CrossValidation` counts it."""
+    sampling = SamplingSpec(odd=target.odd)
+    rows = target.label_rows(
+        source.network, source.weights, sampling, generator(0, "labels of the source")
+    )
+    assert rows is not None, "a fit to labels alone has labels"
+    with torch.no_grad():
+        r = residuals(source.network, source.weights, [rows.labels]).double()
+    return float((r @ r * rows.labels.batch.size / n_labels).sqrt())
+
+
+@dataclass(frozen=True)
+class Predictive:
+    """A prediction with its uncertainty, in the shape of a surrogate's fields.
+
+    Attributes:
+        mean, std: of the fields, without the noise of a measurement.
+        lower, upper: ends of the interval.
+        level: probability that the interval holds the field at a point.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    level: float
+
+
+def predictive(
+    surrogate: Surrogate,
+    found: CrossValidation | None,
+    coordinates: tuple[object, ...],
+    level: float,
+    noise: bool,
+) -> Predictive:
+    """See `TransferResult.predictive`."""
+    check_number("level", level, 1e-6, 1 - 1e-6, expected="a probability, as 0.9")
+    if found is None or found.posterior is None:
+        raise InvalidValueError(
+            "this result has no posterior: only fits to labels alone (physics=False) whose penalty "
+            "was chosen by the labels have one."
+        )
+    problem, posterior = surrogate.ansatz.problem_or_none, found.posterior
+    whose = str(problem) if problem else "a surrogate of a table"
+    points, shape = as_points(coordinates, surrogate.ansatz.coordinates, whose, surrogate.runtime)
+    mean = surrogate.at(points).detach().double().cpu().numpy()
+    scales = surrogate.ansatz.batch(points[:1]).scale.double().cpu().numpy()
+    if found.source_returned:  # no label moved it: its misses there are all that is known
+        std = np.broadcast_to(found.cv_error * scales, mean.shape)
+    else:
+        std = posterior.moments(points)[1]
+        std = np.sqrt(std**2 + (found.noise * scales) ** 2) if noise else std
+    half = float(student.ppf((1 + level) / 2, posterior.degrees_of_freedom)) * std
+
+    def shaped(values: np.ndarray) -> np.ndarray:
+        fields = values.T.reshape(values.shape[-1], *shape)
+        return fields[0] if len(fields) == 1 else fields
+
+    return Predictive(shaped(mean), shaped(std), shaped(mean - half), shaped(mean + half), level)

@@ -1,0 +1,96 @@
+"""What a fit to labels alone says of itself: its cross-validated error, and a posterior."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from pacpde.networks.batch import Ansatz
+from pacpde.networks.protocol import Network
+from pacpde.optim.penalised import PenalisedFit
+from pacpde.residuals.jacobian import linearise
+from pacpde.residuals.terms import LabelTerm
+
+CHUNK = 500  # points of a prediction at once
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """w ~ N(ŵ, (JᵀJ/σ² + D⁻¹/s²)⁻¹), J at ŵ: the Gauss–Newton form of Laplace's approximation.
+
+    Attributes:
+        network, ansatz, weights: of the fit, at its end.
+        trainable_mask: which weights are uncertain, bool [size].
+        fit: gives J, D, s and σ.
+    """
+
+    network: Network
+    ansatz: Ansatz
+    weights: torch.Tensor
+    trainable_mask: torch.Tensor
+    fit: PenalisedFit
+
+    @property
+    def degrees_of_freedom(self) -> int:
+        """Number of labels, of Student's distribution of the fields."""
+        return self.fit.rows.n_labels
+
+    def moments(self, points: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of the fields at points [points, axes], [points, fields]."""
+        parts = [self._moments(chunk) for chunk in points.split(CHUNK)]
+        means, deviations = zip(*parts, strict=True)
+        return np.concatenate(means), np.concatenate(deviations)
+
+    def _moments(self, points: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        batch = self.ansatz.batch(points)
+        zeros = points.new_zeros(len(points), len(batch.scale))
+        term = LabelTerm(batch, zeros, weight=len(points))
+        indices = self.trainable_mask.nonzero()[:, 0]
+        values, jacobian = linearise(self.network, self.weights, [term], indices)
+        variance = self.fit.covariance_at(numbers(jacobian.dense()))
+        scale = numbers(batch.scale)[:, None]
+        shape = len(scale), len(points)
+        mean = numbers(values).reshape(shape) * scale
+        return mean.T, (np.sqrt(variance).reshape(shape) * scale).T
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """The choice of a fit to labels alone, and how well it predicts labels that it was not given.
+
+    Errors are root mean squares over the measured values, in scales of the fields.
+
+    Attributes:
+        cv_error: leave-one-out error of the choice; of all labels of a point at once.
+        zero_shot_cv: error of the source, which no label touched.
+        n_labels: number of measured values.
+        strength: λ, the mean over the weights; None where the weights stay at their start.
+        prior: form of the penalty; "" where the weights stay.
+        noise: estimated standard deviation of a label.
+        source_returned: whether nothing beat the source, which is then the result.
+        posterior: of the trainable weights.
+    """
+
+    cv_error: float
+    zero_shot_cv: float
+    n_labels: int
+    strength: float | None
+    prior: str
+    noise: float
+    source_returned: bool = False
+    posterior: Posterior | None = None
+
+    def as_json(self) -> dict[str, float | str | bool | None]:
+        """The keys of a record."""
+        return {
+            "cv_error": self.cv_error,
+            "zero_shot_cv": self.zero_shot_cv,
+            "strength": self.strength,
+            "prior": self.prior or None,
+            "source_returned": self.source_returned,
+        }
+
+
+def numbers(tensor: torch.Tensor) -> np.ndarray:
+    """In double precision, on the CPU."""
+    return np.asarray(tensor.detach().double().cpu().numpy())
