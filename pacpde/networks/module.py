@@ -26,9 +26,15 @@ from pacpde.errors import InvalidValueError, short
 from pacpde.files import short_hash
 from pacpde.networks.frozen import copied
 from pacpde.networks.jet_rules import evaluate_jet
-from pacpde.networks.layout import WeightGroup, WeightLayout
+from pacpde.networks.layout import WeightLayout
 from pacpde.networks.module_chain import chain_layers, resized_chain
-from pacpde.networks.module_checks import check_module, check_outputs, input_shape_of, reseeded
+from pacpde.networks.module_checks import (
+    check_module,
+    check_outputs,
+    input_shape_of,
+    last_layer,
+    reseeded,
+)
 from pacpde.networks.module_factors import ModuleFactors, Ways
 from pacpde.networks.module_settings import LAYERS, described, made_again
 from pacpde.networks.nested_jets import LayerNormByParts, jets_by_gradients, nested_jets
@@ -108,18 +114,11 @@ class ModuleNetwork(Network):
     def layout(self) -> WeightLayout:
         """Layout of the weight vector: the module's parameters that require gradients.
 
-        The head is the last dense layer, or the last layer where there is none.
+        The head is the layer that is evaluated last.
         """
-        shapes = {name: own.shape for name, own in _trainable(self._module)}
-        dense = [name for name, own in self._module.named_modules() if type(own) is nn.Linear]
-        with_own = [name for name in dense if f"{name}.weight".removeprefix(".") in shapes]
-        head = with_own[-1] if with_own else list(shapes)[-1].rpartition(".")[0]
-        return WeightLayout(
-            tuple(
-                WeightGroup(name, tuple(shape), name.rpartition(".")[0] == head)
-                for name, shape in shapes.items()
-            )
-        )
+        shapes = {name: tuple(own.shape) for name, own in _trainable(self._module)}
+        head = last_layer(self._module, self.input_shape)
+        return WeightLayout.of(shapes).with_head(head)
 
     @cached_property
     def places(self) -> dict[str, slice]:

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 from pacpde.errors import InvalidValueError, short
 from pacpde.networks.frozen import copied
 from pacpde.networks.module_probe import DrawnBy, TensorReads, tensors_used
+from pacpde.networks.probe import Probe, last_evaluated
 from pacpde.runtime import gradients
 
 T = TypeVar("T")
@@ -124,6 +125,14 @@ def check_outputs(module: nn.Module, shape: Sequence[int]) -> int:
             "in place of BatchNorm without running statistics)."
         )
     return outputs.shape[1]
+
+
+def last_layer(module: nn.Module, shape: Sequence[int]) -> str:
+    """The name of the part with parameters of its own that is evaluated last."""
+    own = copied(module).double().cpu()
+    return last_evaluated(
+        own, Probe(torch.zeros(POINTS, *shape, dtype=torch.float64, device="cpu"))
+    )
 
 
 def _evaluated(module: nn.Module, x: torch.Tensor, name: str) -> Any:

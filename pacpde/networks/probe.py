@@ -228,3 +228,28 @@ def relative_difference(before: torch.Tensor, now: torch.Tensor) -> float:
     size = before.abs().max().clamp(min=TINY)
     difference = float((now - before).nan_to_num(np.inf).abs().max() / size)
     return difference if difference > ROUNDING * torch.finfo(before.dtype).eps else 0.0
+
+
+def last_evaluated(module: nn.Module, probe: Probe) -> str:
+    """The name of the submodule with trainable parameters of its own that is evaluated last."""
+    names: list[str] = []
+    layers = [
+        (name, part)
+        for name, part in module.named_modules()
+        if any(own.requires_grad for own in part.parameters(recurse=False))
+    ]
+    hooks = [
+        part.register_forward_hook(lambda *_, name=name: names.append(name))
+        for name, part in layers
+    ]
+    try:
+        probe.outputs(module)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    matrices = [
+        name
+        for name in names
+        if any(p.dim() > 1 for p in module.get_submodule(name).parameters(False))
+    ]
+    return (matrices or names or [layers[-1][0]])[-1]

@@ -205,7 +205,8 @@ def test_random_weights_are_the_modules_own_and_change_no_global_state() -> None
 def test_layout_names_biases_and_the_last_layer() -> None:
     network = TorchModule(Residual())
     heads = [group.name for group in network.layout.groups if group.is_head]
-    assert heads == ["blocks.1.weight", "blocks.1.bias"] or heads == ["last.weight", "last.bias"]
+    assert heads == ["last.weight", "last.bias"]  # which is not registered last
+    assert network.head == slice(2, 2 + 17)  # behind the gains
     biases = {group.name for group in network.layout.groups if group.is_bias}
     assert biases == {"last.bias", "first.bias", "blocks.0.bias", "blocks.1.bias", "gains"}
     # 2·W·x for every dense layer

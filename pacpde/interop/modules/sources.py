@@ -14,7 +14,7 @@ from pacpde.networks.frozen import (
     plain_copy,
 )
 from pacpde.networks.layout import WeightLayout, module_layout
-from pacpde.networks.probe import Probe, relative_difference
+from pacpde.networks.probe import Probe, last_evaluated, relative_difference
 from pacpde.runtime import gradients
 
 DIVERGED = (
@@ -91,28 +91,3 @@ def layout_of(module: nn.Module, probe: Probe | None) -> WeightLayout:
     """
     layout = module_layout(module)
     return layout if probe is None else layout.with_head(last_evaluated(module, probe))
-
-
-def last_evaluated(module: nn.Module, probe: Probe) -> str:
-    """The name of the submodule with parameters of its own that is evaluated last."""
-    names: list[str] = []
-    layers = [
-        (name, part)
-        for name, part in module.named_modules()
-        if next(part.parameters(recurse=False), None) is not None
-    ]
-    hooks = [
-        part.register_forward_hook(lambda *_, name=name: names.append(name))
-        for name, part in layers
-    ]
-    try:
-        probe.outputs(module)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    matrices = [
-        name
-        for name in names
-        if any(p.dim() > 1 for p in module.get_submodule(name).parameters(False))
-    ]
-    return (matrices or names or [layers[-1][0]])[-1]
