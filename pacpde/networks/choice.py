@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pacpde.errors import InvalidValueError, PacpdeError, short, unknown
+from pacpde.errors import InvalidValueError, PacpdeError, short
 from pacpde.expressions import evaluate, named_options
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.kinds import describe
@@ -100,10 +100,7 @@ def describe_choice(choice: Choice) -> dict[str, Any] | str:
 
 def _named(kind: str, options: dict[str, Any]) -> Choice:
     """The network of a description; what makes it where it has no inputs and outputs."""
-    known = networks.get(kind).option_names()
-    for name in options:
-        if name not in known:
-            raise unknown(f"option of the network {kind}", name, known)
+    networks.get(kind).check_described(options)
     named = NamedNetwork(kind, options)
     if {"inputs", "outputs"} <= set(options):
         return _called(named, options["inputs"], options["outputs"])

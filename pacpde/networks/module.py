@@ -438,6 +438,10 @@ class TorchModule(ModuleNetwork):
         return "input_shape", LAYERS, "class", "digest", "given_weights"
 
     @classmethod
+    def check_described(cls, settings: Mapping[str, Any]) -> None:
+        made_again(settings)
+
+    @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "TorchModule":
         return cls(made_again(settings), tuple(settings["input_shape"]))
 

@@ -39,6 +39,11 @@ def made_again(settings: Mapping[str, Any]) -> nn.Sequential:
         DataFileError: it is that of a module of another class.
         InvalidValueError: it is none.
     """
+    if settings.get("given_weights"):
+        raise DataFileError(
+            "the network of a torch module began from the module's own weights, which are not in "
+            "the description: write load(folder, network=TorchModule(module, given_weights=True))."
+        )
     if LAYERS in settings:
         return _chain(settings[LAYERS])
     if "class" not in settings:

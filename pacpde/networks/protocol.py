@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import torch
 
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, unknown
 from pacpde.networks.layout import WeightLayout
 from pacpde.networks.stacking import Stackable
 from pacpde.registry import Registry, check_defined
@@ -224,6 +224,18 @@ class Network(ABC):
     def is_made_by_settings(self) -> bool:
         """Whether `settings` make it again; else a file is read with a network that is given."""
         return True
+
+    @classmethod
+    def check_described(cls, settings: Mapping[str, Any]) -> None:
+        """Refuse settings that do not make a network of this kind again.
+
+        Raises:
+            UnknownNameError: it has no such option.
+            DataFileError: they only say what it was.
+        """
+        for name in settings:
+            if name not in ("name", *cls.option_names()):
+                raise unknown(f"option of the network {cls.name}", name, cls.option_names())
 
     @classmethod
     def option_names(cls) -> tuple[str, ...]:

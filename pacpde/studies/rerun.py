@@ -174,7 +174,8 @@ def _check(about: Any) -> None:
 def _check_network(about: Provenance) -> None:
     """Refuse a fit whose network is not known here, or is not what it was."""
     if "network" in about["settings"]:
-        known_kind(about["settings"]["network"]["name"], "the source")
+        network = about["settings"]["network"]
+        known_kind(network["name"], "the source").check_described(network)
     config = TrainingConfig.of(_problem(about["problem"]), **with_effect(about["settings"]))
     if network_source(config) != about.get("network_source", ""):
         raise DataFileError(

@@ -1,6 +1,7 @@
 """Torch modules as networks: jets and Jacobians to rounding, what is refused, files."""
 
 import copy
+import json
 import pickle
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from pacpde import MLP, ModuleNetwork, Surrogate, TorchModule, fit, fit_many, load, save
+from pacpde import MLP, ModuleNetwork, Surrogate, TorchModule, compare, fit, fit_many, load, save
 from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.networks import PhysicsAnsatz
 from pacpde.networks.module_factors import ModuleFactors, _by_separate_weights
@@ -23,6 +24,7 @@ from pacpde.networks.protocol import networks
 from pacpde.plugins import load_plugin
 from pacpde.problems import Heat
 from pacpde.residuals.task import SamplingSpec, Task
+from pacpde.studies.rerun import rerun
 from pacpde.training.schedule import Phase
 from tests.networks.user_modules import (
     Fourier,
@@ -416,3 +418,20 @@ print(repr(float(load({str(tmp_path / "made")!r})(0.3, 0.4))))
 """
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(said.stdout) == float(made(0.3, 0.4))
+
+
+def test_a_record_says_whether_its_module_can_be_made_again() -> None:
+    short: dict[str, Any] = {"points": 30, "steps": 1, "restarts": 0}
+    records = []
+    for module in (chain(2, 4, 1), Residual(width=4)):
+        made = compare(
+            Heat(alpha=0.4), Heat(alpha=0.35), ["warm_start"],
+            settings={"network": module, **short}, reference=None,
+        )  # fmt: skip
+        records.append(json.loads(json.dumps(made.records)))
+    assert [one.differing for one in rerun(records[0])] == [[]]
+    with pytest.raises(DataFileError, match=r"class .*Residual, and no code is made from data"):
+        rerun(records[1])
+    settings = TorchModule(chain(2, 4, 1), given_weights=True).settings
+    with pytest.raises(DataFileError, match="began from the module's own weights"):
+        TorchModule.from_settings(settings)
