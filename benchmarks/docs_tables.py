@@ -7,6 +7,7 @@ make demo && python benchmarks/docs_tables.py --demo runs/demo    # with a new d
 import argparse
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import approaches
@@ -18,6 +19,7 @@ import cost
 import deepxde_examples
 import deepxde_transfer
 import families
+import grounds_summary
 import identification
 import library
 import methods_table
@@ -36,11 +38,11 @@ from pacpde.physics import families as pacpde_families
 from pacpde.reference.exact import gives_exact
 
 README, EVIDENCE = ROOT / "README.md", ROOT / "docs" / "evidence"
-FITS, TRANSFERS, METHODS, IDENTIFICATION, REFERENCES, FAMILIES, LIBRARY, EXAMPLES = (
+FITS, TRANSFERS, METHODS, IDENTIFICATION, REFERENCES, FAMILIES, LIBRARY, EXAMPLES, GROUNDS = (
     EVIDENCE / f"{name}.md"
     for name in (
         "fits", "transfers", "methods", "identification", "references", "families", "library",
-        "deepxde_examples",
+        "deepxde_examples", "grounds",
     )
 )  # fmt: skip
 
@@ -87,6 +89,15 @@ TABLES: tuple[tuple[Path, str, str, Callable[[Record], str]], ...] = (
     (REFERENCES, "certificates", "certificates", certificates.table),
     (EXAMPLES, "deepxde examples", "deepxde_examples", deepxde_examples.table),
     (IDENTIFICATION, "identification", "identification", identification.table),
+    *(
+        (GROUNDS, name, "grounds", partial(grounds_summary.summary, grounds=grounds))
+        for name, grounds in {
+            "regression": ("friedman", "generated", "diabetes"),
+            "classification": ("digits",),
+            "ode": ("ode",),
+            "pde": ("pde",),
+        }.items()
+    ),
 )
 
 
