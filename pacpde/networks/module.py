@@ -1,14 +1,7 @@
-"""Any torch module as a network: its parameters are the weight vector.
+"""Any torch module as a network: its parameters are the weight vector."""
 
-Jets go through the module's own code. `pacpde.networks.jet_tensor` follows its calls, which costs
-about what a dense network of pacpde does; where it cannot, nested forward differentiation is slower
-and takes any smooth code. Which of them is used is found out at the first use of a set of
-derivatives, by comparing both at random points; the Jacobian is compared with autograd's.
-"""
-
-import threading
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -18,14 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.func import functional_call
-from torch.utils.flop_counter import FlopCounterMode
 
 from pacpde.checks import check_flag
 from pacpde.errors import InvalidValueError, short
 from pacpde.files import short_hash
 from pacpde.networks.frozen import copied
-from pacpde.networks.jet_rules import evaluate_jet
 from pacpde.networks.layout import WeightLayout
 from pacpde.networks.module_chain import chain_layers, resized_chain
 from pacpde.networks.module_checks import (
@@ -35,18 +25,16 @@ from pacpde.networks.module_checks import (
     last_layer,
     reseeded,
 )
-from pacpde.networks.module_factors import ModuleFactors, Ways
+from pacpde.networks.module_evaluation import EvaluatedModule
 from pacpde.networks.module_settings import LAYERS, described, made_again
-from pacpde.networks.nested_jets import LayerNormByParts, jets_by_gradients, nested_jets
 from pacpde.networks.neurons import Neurons
-from pacpde.networks.parameter_use import Use
-from pacpde.networks.protocol import Columns, Factors, Layer, Network
+from pacpde.networks.protocol import Layer, Network
 from pacpde.runtime import gradients
 
 POINTS = 16  # of a digest
 
 
-class ModuleNetwork(Network):
+class ModuleNetwork(EvaluatedModule):
     """Base class: a network whose outputs a torch module computes.
 
     A dataclass that extends it is a kind of network of its own, which files, records and the
@@ -105,11 +93,6 @@ class ModuleNetwork(Network):
             )
         return module
 
-    @property
-    def module_name(self) -> str:
-        """The name of the module's class."""
-        return type(self._module).__name__
-
     @cached_property
     def layout(self) -> WeightLayout:
         """Layout of the weight vector: the module's parameters that require gradients.
@@ -120,30 +103,10 @@ class ModuleNetwork(Network):
         head = last_layer(self._module, self.input_shape)
         return WeightLayout.of(shapes).with_head(head)
 
-    @cached_property
-    def places(self) -> dict[str, slice]:
-        """The slice of the flat vector that belongs to each parameter."""
-        places, start = {}, 0
-        for group in self.layout.groups:
-            places[group.name] = slice(start, start + group.size)
-            start += group.size
-        return places
-
-    @property
-    def size(self) -> int:
-        return self.layout.size
-
     @property
     def head(self) -> slice:
         own = [self.places[group.name] for group in self.layout.groups if group.is_head]
         return slice(own[0].start, own[-1].stop)
-
-    @property
-    def flops(self) -> int:
-        weights = torch.zeros(self.size, dtype=torch.float64, device="cpu")
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            self._call(weights, weights.new_zeros(1, self.inputs))
-        return int(counter.get_total_flops())
 
     @cached_property
     def _chain(self) -> tuple[Layer, ...] | None:
@@ -233,114 +196,6 @@ class ModuleNetwork(Network):
     def _flat(self, module: nn.Module) -> np.ndarray:
         parameters = {name: own.detach() for name, own in module.named_parameters()}
         return np.asarray(self.layout.join(parameters).double().cpu().numpy())
-
-    def forward(
-        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str]
-    ) -> torch.Tensor:
-        names = tuple(names)
-        if weights.dim() > 1 or jet.dim() > 3:
-            shape = torch.broadcast_shapes(weights.shape[:-1], jet.shape[:-3])
-            each = zip(
-                weights.expand(*shape, -1).flatten(0, -2),
-                jet.expand(*shape, *jet.shape[-3:]).flatten(0, -4),
-                strict=True,
-            )
-            made = [self.forward(own, one, names) for own, one in each]
-            return torch.stack(made).unflatten(0, shape)
-        if names == ("",):
-            return self._call(weights, jet[0])[None]
-        if self.ways.follows_calls(names):
-            return self.traced(weights, jet, names)
-        return self.nested(weights, jet, names)
-
-    def traced(
-        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str]
-    ) -> torch.Tensor:
-        """The jet of the outputs by following calls."""
-        return evaluate_jet(lambda x: self._call(weights, x), jet, names)[0]
-
-    def recorded(
-        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str]
-    ) -> tuple[torch.Tensor, list[Use]]:
-        """The same, and the uses of the weights [size] in it."""
-        return evaluate_jet(lambda x: self._call(weights, x), jet, names, weights)
-
-    def by_gradients(
-        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str]
-    ) -> torch.Tensor:
-        """The jet of the outputs by repeated reverse passes."""
-        with LayerNormByParts():
-            return jets_by_gradients(lambda x: self._call(weights, x), jet, names)
-
-    def nested(
-        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str]
-    ) -> torch.Tensor:
-        """The jet of the outputs by nested differentiation."""
-        with LayerNormByParts():
-            return nested_jets(lambda x: (self._call(weights, x),), [jet], names)[0]
-
-    def linearise(
-        self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str], images: int
-    ) -> tuple[torch.Tensor, Callable[[torch.Tensor], Factors]]:
-        self.ways.check_rows(tuple(names))
-        with torch.no_grad():
-            outputs = self.forward(weights, jet, names)
-
-        def factors(slopes: torch.Tensor) -> ModuleFactors:
-            each = slopes.movedim(0, -4)
-            return ModuleFactors(self, weights.detach(), jet, each, tuple(names), images)
-
-        return outputs, factors
-
-    def columns(
-        self, indices: torch.Tensor | None, limit: int, device: torch.device
-    ) -> list[Columns]:
-        count = self.size if indices is None else len(indices)
-        if count <= limit:
-            return [Columns(count, indices=indices)]
-        every = torch.arange(self.size, device=device) if indices is None else indices
-        return [Columns(len(part), indices=part) for part in every.split(limit)]
-
-    def factor_bytes(self, jet: torch.Tensor) -> int:
-        widths = self.inputs + self.outputs**2
-        return int(jet.element_size() * jet[..., 0].numel() * widths)
-
-    @cached_property
-    def ways(self) -> Ways:
-        """How jets and Jacobians of this module are computed."""
-        return Ways(self)
-
-    def _call(self, weights: torch.Tensor, x: Any) -> Any:
-        """The module's outputs, [points, outputs], at inputs [points, inputs]."""
-        module, constants = self._in_thread(weights.dtype, weights.device)
-        if len(self.input_shape) > 1:
-            x = x.reshape(-1, *self.input_shape)
-        return functional_call(module, {**self.layout.split(weights), **constants}, (x,))
-
-    def _in_thread(
-        self, dtype: torch.dtype, device: torch.device
-    ) -> tuple[nn.Module, dict[str, torch.Tensor]]:
-        """A copy for this thread, in which weights are put, and its buffers and constants."""
-        local = self._local
-        if not hasattr(local, "module"):
-            local.module, local.constants = deepcopy(self._module), {}
-        key = dtype, str(device)
-        if key not in local.constants:
-            trained = set(self.places)
-            others = [(n, p) for n, p in local.module.named_parameters() if n not in trained]
-            local.constants[key] = {
-                name: own.detach().to(device, dtype if own.is_floating_point() else None)
-                for name, own in [*local.module.named_buffers(), *others]
-            }
-        return local.module, local.constants[key]
-
-    @cached_property
-    def _local(self) -> threading.local:
-        return threading.local()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without what belongs to a thread, and what is found out again."""
-        return {name: own for name, own in vars(self).items() if name not in ("_local", "ways")}
 
 
 @dataclass(frozen=True, eq=False, repr=False)

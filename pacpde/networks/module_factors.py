@@ -12,7 +12,7 @@ from pacpde.networks.protocol import Columns, Factors
 from pacpde.runtime import gradients
 
 if TYPE_CHECKING:
-    from pacpde.networks.module import ModuleNetwork
+    from pacpde.networks.module_evaluation import EvaluatedModule
 
 PIECE = 2**26  # bytes of the Jacobian of one output that are computed at a time
 POINTS = 3  # at which two ways are compared
@@ -34,7 +34,7 @@ class ModuleFactors(Factors):
 
     stacked = ("weights", "jet", "slopes")
 
-    network: "ModuleNetwork"
+    network: "EvaluatedModule"
     weights: torch.Tensor
     jet: torch.Tensor
     slopes: torch.Tensor
@@ -173,7 +173,7 @@ class Ways:
             where it cannot be computed.
     """
 
-    network: "ModuleNetwork"
+    network: "EvaluatedModule"
     by_calls: dict[Names, bool] = field(default_factory=dict)
     by_uses: dict[Names, bool | None] = field(default_factory=dict)
 
