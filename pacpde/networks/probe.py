@@ -231,7 +231,10 @@ def relative_difference(before: torch.Tensor, now: torch.Tensor) -> float:
 
 
 def last_evaluated(module: nn.Module, probe: Probe) -> str:
-    """The name of the submodule with trainable parameters of its own that is evaluated last."""
+    """The name of the submodule with trainable parameters of its own that is evaluated last.
+
+    A module that evaluates others, such as the whole one, ends after them and is not meant.
+    """
     names: list[str] = []
     layers = [
         (name, part)
@@ -252,4 +255,10 @@ def last_evaluated(module: nn.Module, probe: Probe) -> str:
         for name in names
         if any(p.dim() > 1 for p in module.get_submodule(name).parameters(False))
     ]
-    return (matrices or names or [layers[-1][0]])[-1]
+    inner = [
+        name
+        for name in matrices
+        if not any(other != name and f"{other}.".startswith(f"{name}." if name else "")
+                   for other in matrices)
+    ]  # fmt: skip
+    return (inner or names or [layers[-1][0]])[-1]

@@ -29,6 +29,12 @@ def check_paths(net: nn.Module, values: Tensors, mask: Tensors, probe: Probe) ->
         probe: with the inputs at which slopes are taken.
     """
     pruned = masked(values, mask)
+    outputs = probe.outputs(copy_with_values(net, pruned))
+    if not all(bool(own.isfinite().all()) for own in outputs):
+        raise InvalidValueError(
+            "with the freed weights at 0 the network gives no finite numbers, as where it divides "
+            "by weights that are all freed: keep some of them (a mask of your own)."
+        )
     before, after = (_depends(copy_with_values(net, own), probe) for own in (values, pruned))
     pairs = enumerate(zip(before, after, strict=True))
     cut = [number for number, (once, now) in pairs if once and not now]
@@ -37,7 +43,7 @@ def check_paths(net: nn.Module, values: Tensors, mask: Tensors, probe: Probe) ->
         raise InvalidValueError(
             f"the mask cuts every path from the inputs to the output {names}, which would be "
             "constant: keep more weights (a smaller sparsity), or spread them over the layers "
-            '(scope="tensor").'
+            '(scope="tensor"), or keep biases or the last layer (biases="keep", head="keep").'
         )
     freed = {name: ~own for name, own in mask.items()}
     dead = _unmoved(copy_with_values(net, pruned), freed, probe)

@@ -380,6 +380,31 @@ def test_steps_in_another_order_are_refused_or_told() -> None:
         pac.allocate()
 
 
+def test_stages_that_are_no_numbers_are_refused() -> None:
+    class Normed(nn.Module):
+        """Rows of weights over their norm."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight, self.last = nn.Parameter(torch.rand(6, 4)), nn.Linear(6, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.last(x @ (self.weight / self.weight.norm(dim=1, keepdim=True)).T)
+
+    pac = PAC(Normed(), X.float())
+    head = [group.name for group in pac.layout.groups if group.is_head]
+    assert head == ["last.weight", "last.bias"]  # though the whole module ends after it
+    with pytest.raises(InvalidValueError, match=r"with the freed weights at 0 .* no finite"):
+        pac.prune(0.5, scope="filter", head="keep")
+    pac = PAC(made("residual")[0], X)
+    pac.prune(0.5)
+    allocated = pac.allocate()
+    with torch.no_grad():
+        next(own for own in allocated.parameters() if own.numel())[0] = torch.nan
+    with pytest.raises(InvalidValueError, match=r"its training diverged\. Call pac"):
+        pac.calibrate()
+
+
 def test_packnet_has_a_threshold_a_layer_and_keeps_biases() -> None:
     masks = packnet(made("residual")[0], X, sparsity=0.75).mask
     assert all(own.all() for name, own in masks.items() if own.dim() == 1)

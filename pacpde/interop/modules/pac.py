@@ -201,6 +201,12 @@ class PAC:
         check_nonnegative("strength (λ)", strength)
         assert self._allocated is not None
         self._check_source()
+        if not all(bool(own.isfinite().all()) for own in self._allocated.parameters()):
+            raise InvalidValueError(
+                "some of the allocated source's weights are no finite numbers: its training "
+                "diverged. Call pac.prune(...) to begin again, and train what allocate gives more "
+                "slowly."
+            )
         if self.is_untrained:
             warn_user(
                 "the allocated source is not trained: it has lost its pruned weights, and nothing "
