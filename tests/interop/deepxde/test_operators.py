@@ -235,6 +235,7 @@ def test_filters_are_chosen_by_the_weights_of_losses_that_train_compiled_with(
     assert used and all(one == own for one in used)
 
 
+@pytest.mark.slow
 def test_stages_are_read_in_a_new_process(tmp_path: Path) -> None:
     source, _ = trained("TripleCartesianProd")
     pac = PAC(source)
