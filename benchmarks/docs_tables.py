@@ -19,6 +19,8 @@ import cost
 import deepxde_examples
 import deepxde_transfer
 import families
+import few_labels
+import few_labels_friedman
 import grounds_summary
 import identification
 import library
@@ -38,13 +40,14 @@ from pacpde.physics import families as pacpde_families
 from pacpde.reference.exact import gives_exact
 
 README, EVIDENCE = ROOT / "README.md", ROOT / "docs" / "evidence"
-FITS, TRANSFERS, METHODS, IDENTIFICATION, REFERENCES, FAMILIES, LIBRARY, EXAMPLES, GROUNDS = (
-    EVIDENCE / f"{name}.md"
-    for name in (
-        "fits", "transfers", "methods", "identification", "references", "families", "library",
-        "deepxde_examples", "grounds",
-    )
+PAGES = (
+    "fits", "transfers", "methods", "identification", "references", "families", "library",
+    "deepxde_examples", "grounds", "few_labels",
 )  # fmt: skip
+(
+    FITS, TRANSFERS, METHODS, IDENTIFICATION, REFERENCES, FAMILIES, LIBRARY, EXAMPLES, GROUNDS,
+    FEW_LABELS,
+) = (EVIDENCE / f"{name}.md" for name in PAGES)  # fmt: skip
 
 
 def seeds_tables() -> str:
@@ -76,6 +79,8 @@ TABLES: tuple[tuple[Path, str, str, Callable[[Record], str]], ...] = (
     (FAMILIES, "families", "families", families.table),
     (FAMILIES, "recipes", "families_without_recipes", families.recipes_table),
     (LIBRARY, "library", "library", library.table),
+    (FEW_LABELS, "few labels", "few_labels", few_labels.table),
+    (FEW_LABELS, "friedman", "few_labels_friedman", few_labels_friedman.table),
     (FITS, "optimisers", "optimisers", optimisers.table),
     (FITS, "phases", "phases", phases.table),
     (TRANSFERS, "transfers", "transfers", transfers.table),

@@ -1,11 +1,10 @@
 """The tables of README.md, each from records."""
 
-import json
-import re
 import statistics
 
 import published_targets
-from common import RESULTS, ROOT, Record, Run, markdown, read_record
+from common import RESULTS, Record, Run, markdown, read_record
+from few_labels_friedman import tuned
 from identification import apart, right
 from methods_table import stored_groups
 from times import shown
@@ -118,23 +117,23 @@ def _in_turn() -> str:
 
 
 def _labels() -> str:
-    """From the outputs of the executed notebook."""
-    path = ROOT / "notebooks" / "regression_friedman.ipynb"
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    text = "".join(
-        "".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", [])
-    )
-    head = next(line for line in text.splitlines() if line.startswith(" " * 20))
-    labels = re.findall(r"(\d+) labels", head)
-    rows = {
-        line[:20].strip(): re.findall(r"(\d\.\d+) ±", line)
-        for line in text.splitlines() if "±" in line
-    }  # fmt: skip
-    last = len(labels) - 1
+    """Of Friedman #1, by defaults."""
+    runs = read_record("few_labels_friedman")["runs"]
+    few, many = (choose(run["labels"] for run in runs) for choose in (min, max))
+
+    def both(method: str) -> str:
+        means = [
+            statistics.mean(
+                run["rmse"] for run in runs if (run["method"], run["labels"]) == (method, labels)
+            )
+            for labels in (few, many)
+        ]
+        return " and ".join(f"{mean:.2f}" for mean in means)
+
+    process = [row.partition(" ")[0] for row in tuned()["Gaussian process, no source"]]
     return (
-        f"RMSE with {labels[0]} and {labels[last]} labels: PAC {rows['PAC'][0]} and "
-        f"{rows['PAC'][last]}, warm start {rows['warm start'][0]} and {rows['warm start'][last]}, "
-        f"Gaussian process {rows['Gaussian process'][0]} and {rows['Gaussian process'][last]}"
+        f"RMSE with {few} and {many} labels, nothing tuned: PAC {both('PAC')}, warm start "
+        f"{both('warm start')}, Gaussian process {process[0]} and {process[-1]}"
     )
 
 

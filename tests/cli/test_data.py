@@ -53,6 +53,8 @@ def test_a_file_moves_a_source_and_another_grades(call: Callable, source: Path) 
     record = json.loads(Path("record.json").read_text())
     assert record["labels"] == 24 and record["noise"] == pytest.approx(0.01)
     assert record["target_error"] < 0.3 * record["zero_shot_error"]
+    assert record["cv_error"] < record["zero_shot_cv"] and record["source_returned"] is False
+    assert "labels left out" in ended.out and "the labels chose the penalty λ = " in ended.err
     assert "(line 9), and left out" in ended.err and "t is time of measured.csv" in ended.err
     at = np.random.default_rng(1).random((300, 2))
     true = TARGET.exact(*at.T)[0]
