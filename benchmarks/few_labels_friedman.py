@@ -105,8 +105,8 @@ def table(record: Record) -> str:
     covered = np.mean([run["coverage"] for run in every if run["method"] == "PAC"])
     text = (
         "PAC by default is at most 1.1 times the error of the source in "
-        f"{np.mean(ratios <= 1.1):.0%} of {len(ratios)} runs, {ratios.max():.2f} times at worst; its 90 % intervals cover "
-        f"{covered:.0%} of new measurements."
+        f"{np.mean(ratios <= 1.1):.0%} of {len(ratios)} runs, {ratios.max():.2f} times at worst; "
+        f"its 90 % intervals cover {covered:.0%} of new measurements."
     )
     head = ["RMSE", *(f"{labels} labels" for labels in LABELS)]
     return f"{markdown(head, rows)}\n{text}\n"
