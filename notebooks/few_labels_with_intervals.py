@@ -133,7 +133,7 @@ right.plot(x, run.surrogate(0.6, x) - wanted, "C0", lw=2, label=f"PAC, {run.labe
 right.plot(x, source(0.6, x) - wanted, color="gray", ls="--", label="source untouched")
 right.axhline(0, color="k", lw=1)
 right.set(xlabel="x", ylabel="u − exact u", title="Deviation from the exact solution at t = 0.6")
-right.legend(loc="lower right", fontsize=9)
+right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, fontsize=9)
 for axis in (left, right):
     axis.grid(alpha=0.3)
 plt.show()
