@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 PIECE = 2**26  # bytes of the Jacobian of one output that are computed at a time
 POINTS = 3  # at which two ways are compared
 CLOSE = 1e-9  # in shares of the largest number: sums in another order differ by 1e-13
+STEPS = 1e-3, 1e-4, 1e-5, 1e-6  # of central differences
+ALIKE = 1e-4  # in shares of the largest number, of a difference that is a derivative
 Names = tuple[str, ...]
 
 
@@ -220,7 +222,10 @@ class Ways:
                         raise
                     continue
                 if all(_close(own, other) for own, other in zip(made, expected, strict=True)):
+                    self._check_differences(weights, max(map(len, names)))
                     return follows
+        except InvalidValueError:
+            raise
         except Exception as error:  # of the user's code
             raise InvalidValueError(
                 f"the module {network.module_name} cannot be differentiated in its inputs "
@@ -232,6 +237,35 @@ class Ways:
             "cuts off gradients (detach, .data, no_grad), or torch's second forward derivatives of "
             "a layer are wrong, as those of InstanceNorm: leave these out, or fit a table."
         )
+
+    def _check_differences(self, weights: torch.Tensor, order: int) -> None:
+        """Compare derivatives along a line with central differences of those of one order less.
+
+        What is cut off is cut off in every way of differentiation; the outputs do not know of it.
+
+        Raises:
+            InvalidValueError: they differ, whatever the step.
+        """
+        random = np.random.default_rng(1)
+        start, direction = torch.from_numpy(random.uniform(-1, 1, (2, POINTS, self.network.inputs)))
+        line = tuple("x" * k for k in range(order + 1))
+
+        def jet(place: float) -> torch.Tensor:
+            """Derivatives of the outputs at start + place·direction."""
+            inputs = torch.zeros(len(line), *start.shape, dtype=start.dtype)
+            inputs[0], inputs[1] = start + place * direction, direction
+            return self.network.by_gradients(weights, inputs, line).detach()
+
+        middle = jet(0.0)
+        sides = [(step, jet(step), jet(-step)) for step in STEPS]
+        for k in range(order):
+            changes = [(above[k] - below[k]) / (2 * step) for step, above, below in sides]
+            if not any(_close(change, middle[k + 1], ALIKE) for change in changes):
+                raise InvalidValueError(
+                    f"the module {self.network.module_name} has other derivatives than its outputs "
+                    "change by: it cuts off gradients (detach, .data, no_grad), replaces them, or "
+                    "jumps. Leave these out, or fit a table."
+                )
 
     @gradients()
     def _compare_rows(self, names: Names) -> bool | None:
@@ -266,6 +300,6 @@ class Ways:
         return torch.from_numpy(weights), torch.from_numpy(jet)
 
 
-def _close(own: torch.Tensor, other: torch.Tensor) -> bool:
+def _close(own: torch.Tensor, other: torch.Tensor, share: float = CLOSE) -> bool:
     size = other.abs().max()
-    return bool(((own - other).abs() <= CLOSE * size).all())
+    return bool(((own - other).abs() <= share * size).all())
