@@ -13,11 +13,21 @@ from pacpde.networks.assessment import Assessment
 from pacpde.networks.coordinates import as_points
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
+from pacpde.physics.domain import Axis
+from pacpde.physics.problem import Problem
 from pacpde.residuals.factors import residuals
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import generator
 from pacpde.training.config import TrainingConfig
-from pacpde.training.posterior import CrossValidation
+from pacpde.training.cross_validation import FEW
+from pacpde.training.posterior import CrossValidation, numbers
+
+NARROW = 0.5  # share of an axis; labels that span less of it say little of the rest
+OUTLIER, SEVERAL = 0.5, 8  # share of the squared misses that one of so many values makes
+FEW_NOTE = (
+    f"fewer than {FEW} values a field, whose noise is not given, do not tell it from what is to be "
+    "learned: intervals are rough; give the noise where you know it"
+)
 
 
 def beside_source(
@@ -60,7 +70,8 @@ def _with_note(
     result: MethodResult, found: CrossValidation, config: TrainingConfig, surrogate: Surrogate
 ) -> MethodResult:
     notes = surrogate.assessment.notes if surrogate.assessment else ()
-    assessment = Assessment(found.cv_error, None, (*notes, summary_of(found)))
+    doubts = _doubts(found, surrogate.ansatz.problem_or_none)
+    assessment = Assessment(found.cv_error, None, (*notes, summary_of(found), *doubts))
     met = assessment.meets(config.tolerance)
     outcome = surrogate.outcome
     if found.source_returned:
@@ -92,6 +103,52 @@ def summary_of(found: CrossValidation) -> str:
     return f"the labels chose the penalty λ = {found.strength:.1e} ({found.prior}): {errors}"
 
 
+def _doubts(found: CrossValidation, problem: Problem | None) -> list[str]:
+    """What the labels cannot tell, a sentence each without its end."""
+    notes = []
+    narrow = "" if found.source_returned else _narrow(found, problem)
+    if narrow:
+        notes.append(
+            f"the labels lie in a small part of the domain, {narrow}: elsewhere the result may be "
+            "worse than the source, and the error at labels left out does not show it"
+        )
+    if found.few:
+        notes.append(FEW_NOTE)
+    worst = found.largest_miss
+    if worst is not None and found.n_labels >= SEVERAL and worst.share > OUTLIER:
+        what = f"{worst.value:.4g}"
+        if problem:
+            names = problem.domain.names
+            place = ", ".join(f"{a} = {x:.4g}" for a, x in zip(names, worst.point, strict=True))
+            what = f"{problem.fields[worst.field]} = {what} at {place}"
+        notes.append(
+            f"one of the {found.n_labels} values makes {worst.share:.0%} of the squared error at "
+            f"labels left out, row {worst.row}, {what}: look whether it is an outlier"
+        )
+    return notes
+
+
+def _narrow(found: CrossValidation, problem: Problem | None) -> str:
+    """Axes of which the labels span little, in words; "" without one."""
+    return ", ".join(
+        f"{(upper - lower) / axis.length:.0%} of {axis.name} ({lower:.3g} to {upper:.3g})"
+        for _, axis, lower, upper in _narrow_axes(found, problem)
+    )
+
+
+def _narrow_axes(
+    found: CrossValidation, problem: Problem | None
+) -> list[tuple[int, Axis, float, float]]:
+    """(number, axis, least, largest coordinate of the labels), where they span little of it."""
+    if problem is None or not found.span:  # a table has no domain
+        return []
+    return [
+        (number, axis, *ends)
+        for number, (axis, ends) in enumerate(zip(problem.domain.axes, found.span, strict=True))
+        if ends[1] - ends[0] < NARROW * axis.length
+    ]
+
+
 def _label_error(source: Surrogate, target: Task, n_labels: int) -> float:
     """Error of the source at the labels, as `CrossValidation` counts it."""
     sampling = SamplingSpec(odd=target.odd)
@@ -112,6 +169,7 @@ class Predictive:
         mean, std: of the fields, without the noise of a measurement.
         lower, upper: ends of the interval.
         level: probability that the interval holds the field at a point.
+        notes: why the interval may not hold it, a sentence each.
     """
 
     mean: np.ndarray
@@ -119,6 +177,7 @@ class Predictive:
     lower: np.ndarray
     upper: np.ndarray
     level: float
+    notes: tuple[str, ...] = ()
 
 
 def predictive(
@@ -142,13 +201,33 @@ def predictive(
     scales = surrogate.ansatz.batch(points[:1]).scale.double().cpu().numpy()
     if found.source_returned:  # no label moved it: its misses there are all that is known
         std = np.broadcast_to(found.cv_error * scales, mean.shape)
+        freedom = float(found.n_labels)
     else:
+        freedom = posterior.degrees_of_freedom
         std = posterior.moments(points)[1]
         std = np.sqrt(std**2 + (found.noise * scales) ** 2) if noise else std
-    half = float(student.ppf((1 + level) / 2, posterior.degrees_of_freedom)) * std
+    half = float(student.ppf((1 + level) / 2, freedom)) * std
 
     def shaped(values: np.ndarray) -> np.ndarray:
         fields = values.T.reshape(values.shape[-1], *shape)
         return fields[0] if len(fields) == 1 else fields
 
-    return Predictive(shaped(mean), shaped(std), shaped(mean - half), shaped(mean + half), level)
+    notes = _doubts_at(numbers(points), found, problem)
+    ends = shaped(mean - half), shaped(mean + half)
+    return Predictive(shaped(mean), shaped(std), *ends, level, notes)
+
+
+def _doubts_at(
+    points: np.ndarray, found: CrossValidation, problem: Problem | None
+) -> tuple[str, ...]:
+    """Of intervals at points [points, axes]."""
+    notes = [FEW_NOTE] if found.few else []
+    outside = np.zeros(len(points), dtype=bool)
+    for number, _, lower, upper in _narrow_axes(found, problem):
+        outside |= (points[:, number] < lower) | (points[:, number] > upper)
+    if outside.any():
+        notes.append(
+            f"{outside.sum()} of {len(points)} points lie outside what the labels span, "
+            f"{_narrow(found, problem)}: intervals there may be too narrow"
+        )
+    return tuple(notes)

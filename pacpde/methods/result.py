@@ -90,7 +90,10 @@ class TransferResult:
 
         The weights have the posterior of the Gauss–Newton matrix (Laplace's approximation; MacKay
         1992), the fields Student's distribution with as many degrees of freedom as there are
-        labels. Where no label moved the source, its error at the labels is the deviation.
+        labels; with fewer than 8 values a field of unknown noise, as many as the fit leaves free,
+        and noise of a quarter of the source's misfit at least. Where no label moved the source, its
+        error at the labels is the deviation. `notes` of what comes back say where the labels tell
+        little: those few values, or points outside a small part of the domain that they span.
 
         Args:
             level: probability of the interval.

@@ -165,6 +165,15 @@ class PenalisedFit:
         return self.rows.variance(self._misfit / self.rows.n_labels)
 
     @property
+    def free_rows(self) -> float:
+        """n − γ: labels less the parameters that they tell, tr λ(K + λI)⁻¹ over the labels.
+
+        With γ of MacKay (1992), eq. 4.9; 0 for an interpolation, n for the centre.
+        """
+        told = np.diag(self._inverse)[: self.rows.n_labels]
+        return float(self.penalty * told.sum())
+
+    @property
     def _misfit(self) -> float:
         """The part of the minimum that the labels cause."""
         others = self._others

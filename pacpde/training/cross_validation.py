@@ -39,9 +39,10 @@ from pacpde.optim.penalised import (
 )
 from pacpde.optim.stepwise import Steps, Work, steps_of, stepwise
 from pacpde.residuals.task import SamplingSpec, Task
+from pacpde.residuals.terms import LabelTerm, Term
 from pacpde.runtime import generator
 from pacpde.training.callbacks import FitState
-from pacpde.training.posterior import CrossValidation, Posterior, numbers
+from pacpde.training.posterior import CrossValidation, LargestMiss, Posterior, numbers
 from pacpde.training.trainer import FitResult, Trainer
 
 MOST_ROWS = 500  # steps take their cube; more labels are not few, and a fifth can be held out
@@ -50,6 +51,8 @@ PATIENCE = 3  # values of λ after the best one so far
 STEPS, TOLERANCE = 6, 1e-3  # of each fit on the path
 LAST_STEPS, LAST_TOLERANCE = 20, 1e-8  # of the one that is chosen
 CLEARLY = log(20)  # log of a Bayes factor that is called strong (Kass & Raftery 1995)
+FEW = 8  # values a field; fewer do not tell noise from an interpolation
+FEW_NOISE = 0.25  # least σ of few values, a share of the misfit of the start
 LEAST = 1e-6  # of the mean variance of the prior "relative", for weights near 0
 
 
@@ -80,6 +83,9 @@ class LabelFit:
         x0: trainable weights at the start.
         r0, J0: rows and Jacobian there.
         scale: from the rows of a loss, which is a mean, to rows of one label each.
+        labels: the term of the labels.
+        measured: numbers of the rows of that term that are labels.
+        few: see `CrossValidation`.
     """
 
     trainer: Trainer
@@ -91,6 +97,9 @@ class LabelFit:
     r0: np.ndarray
     J0: np.ndarray
     scale: float
+    labels: Term
+    measured: np.ndarray
+    few: bool
 
     @classmethod
     def of(cls, trainer: Trainer, task: Task) -> "LabelFit | None":
@@ -115,9 +124,15 @@ class LabelFit:
         coordinates = numbers(drawn.labels.batch.coordinates)
         places = np.unique(coordinates, axis=0, return_inverse=True)[1].ravel()
         points = np.tile(places, drawn.labels.n_components)[labels]
-
-        own = Rows(LinearisedRows(problem, scale, kept), len(labels), points, drawn.noise)
-        return cls(trainer, task, sampling, problem, own, x0, r0[kept], J0[kept], scale)
+        n_fields = len(np.unique(labels // drawn.labels.batch.size))
+        few, noise = drawn.noise is None and len(labels) < FEW * n_fields, drawn.noise
+        if few:
+            noise = FEW_NOISE * _rms(r0[labels])
+        own = Rows(LinearisedRows(problem, scale, kept), len(labels), points, noise)
+        return cls(
+            trainer, task, sampling, problem, own, x0, r0[kept], J0[kept], scale, drawn.labels,
+            labels, few,
+        )  # fmt: skip
 
     @property
     def start_error(self) -> float:
@@ -181,16 +196,35 @@ class LabelFit:
         if fit is not None:
             network, ansatz = self.problem.network, self.task.ansatz(self.sampling)
             mask = self.problem.trainable_mask
-            posterior = Posterior(network, ansatz, self.weights(fit), mask, fit)
+            posterior = Posterior(network, ansatz, self.weights(fit), mask, fit, self.few)
             error, noise = _rms(fit.left_out), sqrt(fit.noise_variance)
             if self._beats_start(fit):
                 found = CrossValidation(
                     error, self.start_error, n, self.strength(fit), fit.prior.name, noise,
-                    posterior=posterior,
+                    False, posterior, self.few, self._span, self._largest(fit.left_out),
                 )  # fmt: skip
                 return fit, found
-        start = self.start_error
-        return None, CrossValidation(start, start, n, None, "", start, posterior=posterior)
+        start, missed = self.start_error, self._largest(self.r0[:n])
+        return None, CrossValidation(
+            start, start, n, None, "", start, False, posterior, self.few, self._span, missed
+        )
+
+    @property
+    def _span(self) -> tuple[tuple[float, float], ...]:
+        """Least and largest coordinate of the labels, an axis."""
+        at = numbers(self.labels.batch.coordinates)[self.measured % self.labels.batch.size]
+        return tuple((float(axis.min()), float(axis.max())) for axis in at.T)
+
+    def _largest(self, missed: np.ndarray) -> LargestMiss | None:
+        """The label with the largest of these rows."""
+        if not isinstance(self.labels, LabelTerm) or not missed.any():
+            return None
+        worst = int(np.abs(missed).argmax())
+        field, row = divmod(int(self.measured[worst]), self.labels.batch.size)
+        point = numbers(self.labels.batch.coordinates)[row]
+        value = float(numbers(self.labels.values)[row, field])
+        share = float(missed[worst] ** 2 / (missed @ missed))
+        return LargestMiss(share, row + 1, field, value, tuple(point.tolist()))
 
     def _beats_start(self, fit: PenalisedFit) -> bool:
         """Whether a fit is more probable than the start and has a smaller leave-one-out error.

@@ -22,6 +22,7 @@ class Posterior:
         network, ansatz, weights: of the fit, at its end.
         trainable_mask: which weights are uncertain, bool [size].
         fit: gives J, D, s and σ.
+        few: whether the labels are too few to tell σ; see `degrees_of_freedom`.
     """
 
     network: Network
@@ -29,11 +30,16 @@ class Posterior:
     weights: torch.Tensor
     trainable_mask: torch.Tensor
     fit: PenalisedFit
+    few: bool = False
 
     @property
-    def degrees_of_freedom(self) -> int:
-        """Number of labels, of Student's distribution of the fields."""
-        return self.fit.rows.n_labels
+    def degrees_of_freedom(self) -> float:
+        """Of Student's distribution of the fields: the number of labels.
+
+        Of few labels those that the fit leaves free, one at least: λ, which was chosen to make the
+        labels probable, then counts.
+        """
+        return max(1.0, self.fit.free_rows) if self.few else float(self.fit.rows.n_labels)
 
     def moments(self, points: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of the fields at points [points, axes], [points, fields]."""
@@ -55,6 +61,25 @@ class Posterior:
 
 
 @dataclass(frozen=True)
+class LargestMiss:
+    """The label that is missed most, where it is left out.
+
+    Attributes:
+        share: of the sum of squares over all labels.
+        row: of the label, from 1; copies of a row are not counted.
+        field: number of the field.
+        value: that was measured.
+        point: its coordinates.
+    """
+
+    share: float
+    row: int
+    field: int
+    value: float
+    point: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class CrossValidation:
     """The choice of a fit to labels alone, and how well it predicts labels that it was not given.
 
@@ -69,6 +94,10 @@ class CrossValidation:
         noise: estimated standard deviation of a label.
         source_returned: whether nothing beat the source, which is then the result.
         posterior: of the trainable weights.
+        few: whether the values are fewer than 8 a field and their noise is not known: it is then
+            not taken for less than a share of the misfit of the start.
+        span: least and largest coordinate of the labels, an axis.
+        largest_miss: None where the labels' terms do not name their values.
     """
 
     cv_error: float
@@ -79,6 +108,9 @@ class CrossValidation:
     noise: float
     source_returned: bool = False
     posterior: Posterior | None = None
+    few: bool = False
+    span: tuple[tuple[float, float], ...] = ()
+    largest_miss: LargestMiss | None = None
 
     def as_json(self) -> dict[str, float | str | bool | None]:
         """The keys of a record."""

@@ -136,6 +136,58 @@ def test_noise_that_is_known_is_a_lower_bound(source: Surrogate) -> None:
     assert known.strength > unknown.strength
 
 
+@pytest.mark.parametrize("n", [2, 3])
+def test_intervals_of_few_values_are_not_those_of_an_interpolation(
+    n: int, source: Surrogate
+) -> None:
+    """Noise taken from the labels covered 0.8 (n = 2) of new measurements, 0.03 at worst."""
+    covered = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        at, new = rng.random((n, 2)), TARGET.exact(*GRID.T)[0] + NOISE * rng.standard_normal(500)
+        values = TARGET.exact(*at.T)[0] + NOISE * rng.standard_normal(n)
+        result = moved(source, data=Measurements(at, values))
+        found, band = result.cross_validation, result.predictive(*GRID.T)
+        assert found.few and found.noise >= found.zero_shot_cv / 4 * (1 - 1e-9)
+        free = found.posterior.fit.free_rows
+        assert found.posterior.degrees_of_freedom == max(1, free) < n
+        assert any("fewer than 8 values" in note for note in band.notes)
+        covered.append(np.mean((band.lower <= new) & (new <= band.upper)))
+    assert np.mean(covered) > 0.85 and min(covered) > 0.4
+
+
+def test_known_noise_of_few_values_is_believed(source: Surrogate) -> None:
+    exact = Measurements(AT[:5], TARGET.exact(*AT[:5].T)[0], noise=1e-4)
+    result = moved(source, data=exact)
+    assert not result.cross_validation.few
+    assert result.cross_validation.noise < result.cross_validation.zero_shot_cv / 4
+    assert not any("fewer than" in note for note in result.surrogate.assessment.notes)
+
+
+def test_labels_in_a_small_part_of_the_domain_are_named(source: Surrogate) -> None:
+    at = AT * [0.1, 1.0]  # of t; x is spanned
+    result = moved(source, data=Measurements(at, TARGET.exact(*at.T)[0] + NOISE * DRAWN))
+    (note,) = [n for n in result.surrogate.assessment.notes if "small part" in n]
+    share = np.ptp(at[:, 0]) / TARGET.domain.axes[0].length
+    assert f"{share:.0%} of t" in note and "of x" not in note and "worse than the source" in note
+    (inside, outside) = (result.predictive(t, at[:, 1]).notes for t in (at[:, 0].mean(), 0.5))
+    assert not inside and "25 of 25 points lie outside" in outside[0]
+    spread = moved(source)
+    assert not any("small part" in note for note in spread.surrogate.assessment.notes)
+    assert not spread.predictive(*GRID.T).notes
+
+
+def test_a_gross_outlier_is_named(source: Surrogate) -> None:
+    values = TARGET.exact(*AT.T)[0] + NOISE * DRAWN
+    values[6] += 5
+    result = moved(source, data=Measurements(AT, values))
+    (note,) = [n for n in result.surrogate.assessment.notes if "outlier" in n]
+    assert f"row 7, u = {values[6]:.4g} at t = {AT[6, 0]:.4g}, x = {AT[6, 1]:.4g}" in note
+    worst = result.cross_validation.largest_miss
+    assert worst.share > 0.9 and f"{worst.share:.0%}" in note
+    assert not any("outlier" in note for note in moved(source).surrogate.assessment.notes)
+
+
 def test_a_field_that_was_not_measured_leaves_no_row() -> None:
     problem = LotkaVolterra.from_coefficients({}, 2.0)
     source = fit(problem, settings=SMALL)

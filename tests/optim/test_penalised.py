@@ -103,6 +103,13 @@ def test_variances_are_those_of_bayesian_regression() -> None:
     np.testing.assert_allclose(fit.covariance_at(others), expected, rtol=1e-8)
 
 
+def test_free_rows_are_labels_less_the_trace_of_the_fit() -> None:
+    """γ = tr A (AᵀA + λ D⁻¹)⁻¹ Aᵀ, in weight space."""
+    normal = A.T @ A + np.diag(PENALTY / PRIOR.variance)
+    told = np.trace(A @ np.linalg.solve(normal, A.T))
+    assert fitted(rows()).free_rows == pytest.approx(N - told, rel=1e-8)
+
+
 def test_a_nonlinear_path_ends_where_scipy_does() -> None:
     """y = a exp(b t), with a pull to (1, 0)."""
     t = np.linspace(0, 1, 8)
