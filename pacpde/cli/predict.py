@@ -32,8 +32,8 @@ def predict(
         typer.Option(
             "-o",
             "--output",
-            help="File to write, by its ending: .nc (netCDF), .h5 (HDF5), .parquet, anything else "
-            "as CSV; CSV to stdout without it.",
+            help="File to write, by its ending: .nc (netCDF), .h5 (HDF5), .parquet, else CSV "
+            "(endings of other kinds, such as .xlsx, are refused); CSV to stdout without it.",
         ),
     ] = None,
     columns: Annotated[

@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from pacpde.errors import MissingPackageError
+from pacpde.errors import InvalidValueError, MissingPackageError
 from pacpde.physics.domain import mesh
 
 Attributes = Mapping[str, str | float]
@@ -107,7 +107,20 @@ def grid_of(points: np.ndarray) -> list[np.ndarray] | None:
 
 
 def check_writable_kind(suffix: str) -> None:
-    """Refuse a kind of file whose package is not installed, before anything is computed."""
+    """Refuse a kind of file that is not written here, or whose package is not installed.
+
+    Args:
+        suffix: in small letters, with its dot. One that is not known is taken for text.
+
+    Raises:
+        InvalidValueError: readers of such a file expect something else than CSV.
+        MissingPackageError: a package for it is not installed.
+    """
+    if suffix in NOT_TEXT:
+        raise InvalidValueError(
+            f"no {suffix} file is written here: end the name with .csv for text, .nc for netCDF, "
+            ".h5 for HDF5, or .parquet."
+        )
     if suffix in PARQUET:
         _parquet()
 
@@ -175,6 +188,11 @@ def _parquet() -> tuple[Any, Any]:
 
 
 PARQUET = (".parquet", ".pq")
+NOT_TEXT = frozenset((  # readers of such files expect something else than CSV
+    ".xlsx", ".xls", ".xlsm", ".ods", ".json", ".mat", ".npz", ".npy", ".pkl", ".pickle", ".pt",
+    ".safetensors", ".feather", ".arrow", ".zarr", ".db", ".sqlite", ".zip", ".gz", ".bz2", ".xz",
+    ".png", ".jpg", ".jpeg", ".pdf", ".svg", ".html", ".md", ".docx",
+))  # fmt: skip
 WRITERS: Mapping[str, Callable[[Path, NamedValues], None]] = {
     **dict.fromkeys((".nc", ".cdf", ".nc3"), _netcdf),
     **dict.fromkeys((".h5", ".hdf5", ".hdf", ".he5"), _hdf5),

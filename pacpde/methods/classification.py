@@ -220,8 +220,8 @@ def calibrated(surrogate: Surrogate, task: TableTask) -> Surrogate:
     surrogate = replace(surrogate, ansatz=ansatz)
     if surrogate.assessment is None:
         return surrogate
-    found = _held_out(surrogate, task)
-    if found is None or held is None:
+    found, tested = _held_out(surrogate, task), 0 if held is None else held.counts
+    if found is None:
         notes = [
             "no class has a row to spare: the rows that were fitted told when to stop, and how "
             "sure the probabilities may be is not known"
@@ -233,12 +233,15 @@ def calibrated(surrogate: Surrogate, task: TableTask) -> Surrogate:
             f"{found.calibration_error:.2g}, temperature {chosen:.3g}"
             f"{' (too few rows to choose one)' if found.rows < MIN_ROWS else ''}"
         ]
-        pairs = zip(surrogate.class_labels, held.counts, strict=True)
-        untested = [short(label) for label, count in pairs if not count]
+        untested = _labels_without(surrogate, tested + (fitted.counts == 0))
         if untested:
-            more = f" and {len(untested) - SHOWN} more" * (len(untested) > SHOWN)
-            named = " or ".join(untested[:SHOWN])
-            notes.append(f"no held-out row is of the class {named}{more}")
+            notes.append(f"no held-out row is of the class {_either(untested)}")
+    absent = _labels_without(surrogate, fitted.counts + tested)
+    if absent:
+        notes.append(
+            f"no row, fitted or held out, is of the class {_either(absent)}: the fit can only "
+            "lower its probability"
+        )
     own = _logits(surrogate, fitted)
     if (own.argmax(1) == fitted.numbers).all():
         notes.append(
@@ -247,6 +250,17 @@ def calibrated(surrogate: Surrogate, task: TableTask) -> Surrogate:
         )
     assessment = replace(surrogate.assessment, notes=(*surrogate.assessment.notes, *notes))
     return replace(surrogate, assessment=assessment)
+
+
+def _labels_without(surrogate: Surrogate, counts: np.ndarray) -> list[str]:
+    """The classes of a count of 0."""
+    pairs = zip(surrogate.class_labels, counts, strict=True)
+    return [short(label) for label, count in pairs if not count]
+
+
+def _either(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - SHOWN} more" * (len(labels) > SHOWN)
+    return f"{' or '.join(labels[:SHOWN])}{more}"
 
 
 def _split(task: TableTask) -> tuple[ClassLabels, ClassLabels | None]:

@@ -145,7 +145,7 @@ class PAC(ContinuationMethod):
                 f"a network of the class {type(network).__name__} does not say which weights its "
                 f"hidden neurons have, and {' and '.join(asked)} of {self.name} need that: write "
                 f'{type(self).__name__}(scope="filter", reinit_scale=0.0), which keeps whole '
-                "filters and rows of matrices, or another scope."
+                f"filters and rows of matrices, or another scope. {network.lacks_neurons}".rstrip()
             )
         if self.extra_neurons:
             network.enlarged(extra_neurons=self.extra_neurons)  # or a sentence

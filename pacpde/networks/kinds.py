@@ -153,10 +153,11 @@ def _given(given: Network, about: Mapping[str, Any], weights: torch.Tensor) -> N
     else:
         alike = ends and {"name": MLP.name, **stored} == describe(given)
     if not alike:
+        more = given.not_stored if ends else ""
         raise DataFileError(
             f"the network that is given, {given!r}, is not the one of the surrogate: it has other "
             f"weights or gives other outputs. The surrogate has {len(weights)} weights, of "
-            f"{stored.get('class', stored.get('name', MLP.name))!r}."
+            f"{stored.get('class', stored.get('name', MLP.name))!r}.{more}"
         )
     return given
 

@@ -17,7 +17,7 @@ from pacpde.errors import InvalidValueError, short
 from pacpde.files import short_hash
 from pacpde.networks.frozen import copied
 from pacpde.networks.layout import WeightLayout
-from pacpde.networks.module_chain import chain_layers, resized_chain
+from pacpde.networks.module_chain import chain_break, chain_layers, resized_chain
 from pacpde.networks.module_checks import (
     check_module,
     check_outputs,
@@ -32,6 +32,7 @@ from pacpde.networks.protocol import Layer, Network
 from pacpde.runtime import gradients
 
 POINTS = 16  # of a digest
+SHOWN = 4  # names in a sentence
 
 
 class ModuleNetwork(EvaluatedModule):
@@ -115,6 +116,13 @@ class ModuleNetwork(EvaluatedModule):
     @property
     def has_neurons(self) -> bool:
         return self._chain is not None
+
+    @property
+    def lacks_neurons(self) -> str:
+        own = chain_break(self._module)
+        return own and (
+            f"Neurons are known of a chain of dense layers and convolutions, and the module {own}."
+        )
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -283,6 +291,18 @@ class TorchModule(ModuleNetwork):
             values = torch.cat([values, torch.from_numpy(self._flat(self.module))])
         text = " ".join([str(self.module), *(f"{value:.7e}" for value in values.tolist())])
         return short_hash(text.encode())
+
+    @property
+    def not_stored(self) -> str:
+        names = [name for name, own in self._module.named_buffers() if own.numel()]
+        names += [name for name, own in self._module.named_parameters() if not own.requires_grad]
+        if not names or LAYERS in self.settings:
+            return ""
+        more = ", ..." * (len(names) > SHOWN)
+        return (
+            f" Its constants ({', '.join(names[:SHOWN])}{more}) are not stored: give the module "
+            "those that it had, by load_state_dict with a state_dict that you saved."
+        )
 
     @property
     def is_made_by_settings(self) -> bool:

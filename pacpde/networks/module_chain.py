@@ -26,20 +26,11 @@ def chain_layers(module: nn.Module, layout: WeightLayout) -> tuple[Layer, ...] |
     A chain is an `nn.Sequential` of layers with biases, and between them of what neither has
     weights nor mixes neurons: activations, pooling, flattening.
     """
-    if type(module) is not nn.Sequential:
+    if chain_break(module) or not isinstance(module, nn.Sequential):
         return None
-    parts = list(module)
-    numbers = [k for k, part in enumerate(parts) if type(part) in LAYERS]
-    if len(numbers) < 2 or not all(_is_plain(parts[k]) for k in numbers):
-        return None
-    between = [k for k in range(numbers[0], numbers[-1]) if k not in numbers]
-    others = [part for part in parts if type(part) not in LAYERS]
-    if any(own.numel() for part in others for own in [*part.parameters(), *part.buffers()]):
-        return None
-    if not all(_keeps_neurons(parts[k]) for k in between):
-        return None
+    count = sum(type(part) in LAYERS for part in module)
     weights = [group.shape for group in layout.groups if not group.is_bias]
-    if len(weights) != len(numbers) or len(layout.groups) != 2 * len(numbers):
+    if len(weights) != count or len(layout.groups) != 2 * count:
         return None
     layers: list[Layer] = []
     start = 0
@@ -50,6 +41,29 @@ def chain_layers(module: nn.Module, layout: WeightLayout) -> tuple[Layer, ...] |
         layers.append(Layer(inputs, shape[0], start, prod(shape[1:]) // inputs))
         start = layers[-1].biases.stop
     return tuple(layers)
+
+
+def chain_break(module: nn.Module) -> str:
+    """What keeps a module from being a chain, in words that follow its name; "" for nothing."""
+    if type(module) is not nn.Sequential:
+        return f"is a {type(module).__name__}, and no nn.Sequential"
+    parts = dict(module.named_children())
+    layers = [name for name, part in parts.items() if type(part) in LAYERS]
+    if len(layers) < 2:
+        return "has fewer than two dense layers and convolutions"
+    names = list(parts)
+    between = names[names.index(layers[0]) : names.index(layers[-1])]
+    for name, part in parts.items():
+        why = ""
+        if name in layers:
+            why = "" if _is_plain(part) else "has no biases, has groups, or is frozen"
+        elif any(own.numel() for own in [*part.parameters(), *part.buffers()]):
+            why = "has weights or statistics of its own"
+        elif name in between and not _keeps_neurons(part):
+            why = "may mix neurons"
+        if why:
+            return f"has a layer {name} ({type(part).__name__}) that {why}"
+    return ""
 
 
 def resized_chain(module: nn.Module, layers: Sequence[Layer], widths: Sequence[int]) -> nn.Module:

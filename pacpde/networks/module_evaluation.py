@@ -18,6 +18,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
+from pacpde.errors import InvalidValueError
 from pacpde.networks.jet_rules import evaluate_jet
 from pacpde.networks.module_factors import ModuleFactors, Ways
 from pacpde.networks.nested_jets import LayerNormByParts, jets_by_gradients, nested_jets
@@ -144,7 +145,16 @@ class EvaluatedModule(Network):
         module, constants = self._in_thread(weights.dtype, weights.device)
         if len(self.input_shape) > 1:
             x = x.reshape(-1, *self.input_shape)
-        return functional_call(module, {**self.layout.split(weights), **constants}, (x,))
+        values = {**self.layout.split(weights), **constants}
+        try:
+            return functional_call(module, values, (x,))
+        except IndexError as error:  # as of nn.Embedding
+            raise InvalidValueError(
+                f"the module {self.module_name} cannot be evaluated at these points (IndexError: "
+                f"{error}): its inputs are standardised columns or scaled coordinates, and no codes"
+                " or indices. Give a column of codes as one column of 0 and 1 for each code: a "
+                "dense layer of these is an embedding."
+            ) from error
 
     def _in_thread(
         self, dtype: torch.dtype, device: torch.device

@@ -294,6 +294,16 @@ class Network(ABC):
         return len(parts) > 1 and all(part.has_neurons for part, _ in parts)
 
     @property
+    def not_stored(self) -> str:
+        """What of it no file of a surrogate holds, as a sentence after others; "" for nothing."""
+        return ""
+
+    @property
+    def lacks_neurons(self) -> str:
+        """Why it has no `neurons`, as a sentence; "" where nothing is to be said."""
+        return ""
+
+    @property
     def neurons(self) -> "Neurons":
         """The hidden neurons, and which weights belong to them."""
         raise self._lacks("hidden neurons")
@@ -335,8 +345,12 @@ class Network(ABC):
     def _lacks(self, what: str) -> InvalidValueError:
         return InvalidValueError(
             f"a network of the class {type(self).__name__} has no {what}, which is needed here: "
-            "take a dense network, or another method."
+            f"take a dense network, or another method.{_after(self.lacks_neurons)}"
         )
+
+
+def _after(sentence: str) -> str:
+    return f" {sentence}" if sentence else ""
 
 
 def _as_tuples(value: Any) -> Any:

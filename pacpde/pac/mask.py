@@ -6,12 +6,13 @@ from typing import Any
 import torch
 
 from pacpde.checks import check_choice
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, unknown
 from pacpde.networks.layout import HasLayout, WeightGroup, WeightLayout
 from pacpde.networks.neurons import Neurons
 
 SCOPES = ("global", "layer", "tensor", "neuron", "filter")
 TREATMENTS = ("prune", "keep", "free")
+SHOWN = 4  # names in a sentence
 
 
 def check_sparsity(sparsity: float) -> float:
@@ -156,7 +157,12 @@ def mask_from_tensors(network: HasLayout, tensors: Mapping[str, Any]) -> torch.T
     """A user's own mask, bool [size], a copy.
 
     Args:
-        tensors: name of a parameter → tensor or array of bool, shaped like it.
+        tensors: name of every parameter → tensor or array of bool, shaped like it, True where the
+            source keeps a weight.
+
+    Raises:
+        InvalidValueError: a parameter has no mask, or one of another shape.
+        UnknownNameError: there is no such parameter.
     """
     layout = network.layout
     names = [group.name for group in layout.groups]
@@ -164,11 +170,15 @@ def mask_from_tensors(network: HasLayout, tensors: Mapping[str, Any]) -> torch.T
         raise InvalidValueError(
             f"the mask is a {type(tensors).__name__}, expected a dict: parameter name → bool."
         )
-    missing = sorted(set(names) ^ tensors.keys())
+    for name in tensors:
+        if name not in names:
+            raise unknown("parameter in the mask", name, names)
+    missing = [name for name in names if name not in tensors]
     if missing:
+        more = f" and {len(missing) - SHOWN} more" * (len(missing) > SHOWN)
         raise InvalidValueError(
-            f"the mask and the network differ in {', '.join(missing)}: give one mask a parameter, "
-            f"which are {', '.join(names)}."
+            f"the mask has no {', '.join(missing[:SHOWN])}{more}: give a mask of every parameter, "
+            "True where the source keeps a weight."
         )
     masks = {name: torch.as_tensor(own).cpu() for name, own in tensors.items()}
     for group in layout.groups:

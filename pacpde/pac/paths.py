@@ -40,10 +40,22 @@ def check_paths(net: nn.Module, values: Tensors, mask: Tensors, probe: Probe) ->
     cut = [number for number, (once, now) in pairs if once and not now]
     if cut:
         names = ", ".join(str(number) for number in cut)
+        advice = (
+            "keep more weights (a smaller sparsity), or spread them over the layers "
+            '(scope="tensor"), or keep biases or the last layer (biases="keep", head="keep")'
+        )
+        scales = [name for name, own in mask.items() if _is_scale(name, own) and not own.any()]
+        if scales:
+            kept = masked(values, {**mask, **{own: ~mask[own] for own in scales}})
+            enough = any(_depends(copy_with_values(net, kept), probe)[k] for k in cut)
+            advice = (
+                f"the scales {', '.join(scales)} are all freed, and 0 times anything is 0. They "
+                'have one dimension and count as biases: write biases="keep" in place of '
+                f'biases="free", or keep them in your mask{"" if enough else f"; and {advice}"}'
+            )
         raise InvalidValueError(
             f"the mask cuts every path from the inputs to the output {names}, which would be "
-            "constant: keep more weights (a smaller sparsity), or spread them over the layers "
-            '(scope="tensor"), or keep biases or the last layer (biases="keep", head="keep").'
+            f"constant: {advice}."
         )
     freed = {name: ~own for name, own in mask.items()}
     dead = _unmoved(copy_with_values(net, pruned), freed, probe)
@@ -60,6 +72,11 @@ def check_paths(net: nn.Module, values: Tensors, mask: Tensors, probe: Probe) ->
             "do all other weights into and out of their neurons. A target has the others alone.",
             TransferWarning,
         )
+
+
+def _is_scale(name: str, mask: torch.Tensor) -> bool:
+    """Whether a parameter is the scales of a normalisation, by its shape and name."""
+    return mask.dim() == 1 and "bias" not in name.rpartition(".")[2]
 
 
 def _depends(net: nn.Module, probe: Probe) -> list[bool]:

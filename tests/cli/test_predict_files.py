@@ -128,6 +128,18 @@ def test_without_pyarrow_a_parquet_file_is_refused_before_anything_is_computed(
         assert "pacpde[studies]" in ended.err and ended.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", ["out.xlsx", "OUT.XLS", "out.mat", "out.json", "out.csv.gz"])
+def test_no_file_of_another_kind_gets_text(
+    name: str, call: Callable[..., Any], source: Path, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "points.npz", t=POINTS[:, 0], x=POINTS[:, 1])
+    ended = call("predict", source, "points.npz", "-o", name)
+    assert ended.status == 2
+    assert "file is written here: end the name with .csv for text" in ended.err
+    assert not (tmp_path / name).exists()
+    assert call("predict", source, "points.npz", "-o", "out.tsv").status == 0  # any other is CSV
+
+
 @pytest.mark.parametrize(
     ("arrays", "hint"),
     [

@@ -380,6 +380,70 @@ def test_steps_in_another_order_are_refused_or_told() -> None:
         pac.allocate()
 
 
+def test_a_mask_of_ones_own_stands_alone() -> None:
+    source, _ = made("residual")
+    pac = PAC(source, X)
+    mask = {
+        name: torch.arange(own.numel()).view_as(own) % 2 == 0
+        for name, own in merged_state(source).items()
+    }
+    options: dict[str, Any] = {
+        "sparsity": 0.8, "scope": "global", "biases": "prune", "head": "prune"
+    }  # fmt: skip
+    for name, value in options.items():  # a default that is written is no default any more
+        with pytest.raises(InvalidValueError, match=f"mask and {name} are given"):
+            pac.prune(mask=mask, **{name: value})
+    with pytest.raises(InvalidValueError, match="mask and sparsity, head are given"):
+        pac.prune(0.9, head="keep", mask=mask)
+    pac.prune(mask=mask)
+    assert same(dict(pac.mask), mask)
+    pac = PAC(source)  # without an example no path is looked for
+    pac.prune()
+    default = pac.mask
+    pac.prune(**options)
+    assert same(dict(pac.mask), dict(default))
+    assert sum(int(own.sum()) for own in default.values()) == round(
+        0.2 * sum(own.numel() for own in default.values())
+    )
+    with pytest.raises(InvalidValueError) as told:
+        pac.prune(mask={name: own for name, own in mask.items() if name != "norm.weight"})
+    assert str(told.value).startswith("the mask has no norm.weight: give a mask of every")
+    with pytest.raises(InvalidValueError, match=r"has no (\S+, ){3}\S+ and 6 more: .* True where"):
+        pac.prune(mask={})
+    with pytest.raises(UnknownNameError, match=r"norm\.wieght.*norm\.weight"):
+        pac.prune(mask=mask | {"norm.wieght": mask["norm.weight"]})
+
+
+def test_freed_scales_are_named_as_what_cuts_the_network() -> None:
+    torch.manual_seed(0)
+    source = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.Tanh(), nn.Linear(16, 1))
+    pac = PAC(source.double(), X)
+    with pytest.raises(InvalidValueError) as told:
+        pac.prune(0.2, biases="free")
+    assert "the scales 1.weight are all freed" in str(told.value)
+    assert "smaller sparsity" not in str(told.value)
+    pac.prune(0.2, biases="keep")  # which the sentence says
+    with pytest.raises(InvalidValueError, match=r"1\.weight are all freed.*smaller sparsity"):
+        pac.prune(0.99, biases="free")  # the scales alone are not enough
+    with pytest.raises(InvalidValueError, match="constant: keep more weights"):
+        pac.prune(0.99, biases="keep")
+
+
+def test_running_statistics_of_a_frozen_layer_stop_in_evaluation_mode() -> None:
+    torch.manual_seed(0)
+    source = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Linear(6, 1)).double()
+    frozen = freeze(source, layers=["1"])
+    frozen.train()
+    norm: Any = frozen[1]
+    before = norm.running_mean.clone()
+    frozen(X)
+    assert not torch.equal(norm.running_mean, before)  # as docs/modules.md says
+    before = norm.running_mean.clone()
+    norm.eval()
+    frozen(X)
+    assert torch.equal(norm.running_mean, before)
+
+
 def test_stages_that_are_no_numbers_are_refused() -> None:
     class Normed(nn.Module):
         """Rows of weights over their norm."""

@@ -188,6 +188,21 @@ def test_a_class_of_one_row_is_fitted_and_said_to_be_untested() -> None:
     assert any("'far'" in note for note in surrogate.assessment.notes)
 
 
+def test_a_target_of_one_class_is_said_to_lack_the_others(source: Surrogate) -> None:
+    images, numbers = digits(0, 150)
+    own = images[numbers == 3][:20]
+    moved = transfer_classes(
+        source, own, [3] * 20, source_table=(images, numbers), method="warm_start", steps=3
+    ).surrogate
+    assert moved.class_labels == (0, 1, 2, 3, 4)
+    assert moved.assessment is not None
+    found = [note for note in moved.assessment.notes if "of the class" in note]
+    assert len(found) == 1
+    assert "no row, fitted or held out, is of the class 0 or 1 or 2" in found[0]
+    with pytest.raises(InvalidValueError, match="every row has the class 7"):
+        transfer_classes(source, own, [7] * 20, source_table=(images, numbers))
+
+
 def test_one_row_a_class_is_said_to_leave_none_to_test() -> None:
     surrogate = fit_classes([[0.0], [1.0], [2.0]], ["a", "b", "c"], steps=20, width=4)
     assert measure_classes(surrogate, [[0.0], [1.0], [2.0]], ["a", "b", "c"]).accuracy == 1

@@ -15,7 +15,18 @@ import pytest
 import torch
 from torch import nn
 
-from pacpde import MLP, ModuleNetwork, Surrogate, TorchModule, compare, fit, fit_many, load, save
+from pacpde import (
+    MLP,
+    ModuleNetwork,
+    Surrogate,
+    TorchModule,
+    compare,
+    fit,
+    fit_many,
+    fit_table,
+    load,
+    save,
+)
 from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.networks import PhysicsAnsatz
 from pacpde.networks.module_factors import ModuleFactors, _by_separate_weights
@@ -413,6 +424,34 @@ def test_another_module_is_stored_and_read_with_the_module(tmp_path: Path) -> No
         load(tmp_path / "made", network=TorchModule(wrong))
     with pytest.raises(InvalidValueError, match="network is 3"):
         load(tmp_path / "made", network=ANY or 3)
+
+
+def test_constants_of_a_module_that_is_code_are_the_users_to_restore(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    module = Fourier()
+    made = surrogate_of(TorchModule(module, input_shape=2))
+    save(made, tmp_path / "made")
+    other = Fourier()  # of other frequencies
+    with pytest.raises(DataFileError, match=r"constants \(frequencies\).*by load_state_dict"):
+        load(tmp_path / "made", network=TorchModule(other, input_shape=2))
+    other.load_state_dict(module.state_dict())
+    again = load(tmp_path / "made", network=TorchModule(other, input_shape=2))
+    assert again(0.3, 0.4) == made(0.3, 0.4)
+
+
+def test_a_column_of_codes_is_refused_in_a_sentence() -> None:
+    class Coded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.last = nn.Embedding(4, 3), nn.Linear(4, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.last(torch.cat([self.inner(x[:, 0].long()), x[:, 1:]], 1))
+
+    rng = np.random.default_rng(0)
+    table = np.stack([rng.integers(0, 4, 40), rng.random(40)], 1)
+    with pytest.raises(InvalidValueError, match=r"Coded cannot .*IndexError.*standardised columns"):
+        fit_table(table, table[:, 0], network=Coded(), steps=1)
 
 
 def test_a_kind_of_network_comes_back_in_a_fresh_process(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from pacpde import MLP, TorchModule
+from pacpde import MLP, PAC, TorchModule
 from pacpde.errors import InvalidValueError
 from pacpde.networks.reparametrised import Scaled
+from tests.networks.user_modules import Residual
 
 
 def dense() -> TorchModule:
@@ -106,17 +107,23 @@ def test_factors_of_neurons_and_their_jacobian(make: type) -> None:
 
 
 @pytest.mark.parametrize(
-    "module",
+    ("module", "why"),
     [
-        nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3), nn.Linear(3, 1)),
-        nn.Sequential(nn.Linear(2, 3, bias=False), nn.Tanh(), nn.Linear(3, 1)),
-        nn.Sequential(nn.Linear(2, 3), nn.Softmax(-1), nn.Linear(3, 1)),
-        nn.Sequential(nn.Linear(2, 1)),
+        (nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Tanh(), nn.Linear(3, 1)),
+            r"layer 1 \(BatchNorm1d\) that has weights or statistics"),
+        (nn.Sequential(nn.Linear(2, 3, bias=False), nn.Tanh(), nn.Linear(3, 1)),
+            r"layer 0 \(Linear\) that has no biases"),
+        (nn.Sequential(nn.Linear(2, 3), nn.Softmax(-1), nn.Linear(3, 1)),
+            r"layer 1 \(Softmax\) that may mix neurons"),
+        (nn.Sequential(nn.Linear(2, 1)), "fewer than two dense layers"),
+        (Residual(), "is a Residual, and no nn.Sequential"),
     ],
-    ids=["normalised", "no biases", "mixed", "one layer"],
-)
-def test_other_modules_do_not_say_which_neurons_they_have(module: nn.Sequential) -> None:
+    ids=["normalised", "no biases", "mixed", "one layer", "no chain"],
+)  # fmt: skip
+def test_other_modules_do_not_say_which_neurons_they_have(module: nn.Module, why: str) -> None:
     network = TorchModule(module)
     assert not network.has_neurons
-    with pytest.raises(InvalidValueError, match="TorchModule has no hidden neurons"):
+    with pytest.raises(InvalidValueError, match=f"TorchModule has no hidden neurons.*{why}"):
         _ = network.neurons
+    with pytest.raises(InvalidValueError, match=f"does not say which weights.*{why}"):
+        PAC().check_network(network)

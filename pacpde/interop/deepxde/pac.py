@@ -68,11 +68,11 @@ class PAC:
     @gradients()
     def prune(
         self,
-        sparsity: float = 0.8,
+        sparsity: float | None = None,
         *,
-        scope: str = "global",
-        biases: str = "prune",
-        head: str = "prune",
+        scope: str | None = None,
+        biases: str | None = None,
+        head: str | None = None,
         mask: Tensors | None = None,
     ) -> None:
         """Choose the weights that the source keeps; see `pacpde.interop.modules.PAC.prune`.

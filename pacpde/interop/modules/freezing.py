@@ -31,6 +31,9 @@ def freeze(
     or `load_state_dict` can move them. A parameter that is frozen in part gives way to the vector
     of its trainable entries, `parametrizations.<name>.original`.
 
+    Buffers are not frozen. The running statistics of a batch normalisation move in training mode:
+    call `eval()` of that layer of the copy after each `train()`.
+
     Args:
         module: stays as it is. What it has frozen already stays frozen.
         layers: submodules or parameters by name, such as "0" or "0.weight", or submodules

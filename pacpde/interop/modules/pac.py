@@ -27,6 +27,8 @@ from pacpde.pac import magnitude_mask, mask_from_tensors
 from pacpde.pac.paths import check_paths, masked
 from pacpde.runtime import gradients
 
+SPARSITY = 0.8  # of `PAC.prune` by default
+
 
 @dataclass
 class Calibrated:
@@ -137,37 +139,45 @@ class PAC:
     @gradients()
     def prune(
         self,
-        sparsity: float = 0.8,
+        sparsity: float | None = None,
         *,
-        scope: str = "global",
-        biases: str = "prune",
-        head: str = "prune",
+        scope: str | None = None,
+        biases: str | None = None,
+        head: str | None = None,
         mask: Mapping[str, Any] | None = None,
     ) -> None:
         """Choose the weights that the source keeps: those of the largest magnitude.
 
         Args:
-            sparsity: share of the weights that is taken from the source.
+            sparsity: share of the weights that is taken from the source, 0.8 by default.
             scope: one threshold for all of them ("global"), or one a "layer" or a "tensor"; or
-                whole neurons ("neuron") or filters ("filter"), see `pacpde.pac.mask.filter_mask`.
-            biases: "prune" them like weights, "keep" them all or "free" them all; parameters of one
-                dimension count as biases.
+                whole neurons ("neuron") or filters ("filter"), see `pacpde.pac.mask.filter_mask`;
+                "global" by default.
+            biases: "prune" them like weights (the default), "keep" them all or "free" them all;
+                parameters of one dimension count as biases, scales of a normalisation too.
             head: the same for the layer that is evaluated last.
-            mask: your own, in place of these options: parameter name → bool, shaped like it, True
-                where the source keeps a weight.
+            mask: your own, in place of all options above: every parameter's name → bool, shaped
+                like it, True where the source keeps a weight.
 
         Modules of an earlier mask are not recalled any more: make another PAC for a second mask.
 
         Raises:
             InvalidValueError: no path from inputs to outputs is left, or no freed weight could
                 learn. Where some of them could not, it is a warning that says how many. Both take
-                an example.
+                an example. Or a mask and another option are given.
         """
-        layout = self.layout
+        layout, share = self.layout, SPARSITY if sparsity is None else sparsity
+        treatment = {"scope": scope, "biases": biases, "head": head}
+        given = {name: own for name, own in treatment.items() if own is not None}
         if mask is None:
-            weights = layout.join(self._values)
-            chosen = magnitude_mask(self, weights, sparsity, scope=scope, biases=biases, head=head)
+            chosen = magnitude_mask(self, layout.join(self._values), share, **given)
         else:
+            others = ["sparsity"] * (sparsity is not None) + list(given)
+            if others:
+                raise InvalidValueError(
+                    f"mask and {', '.join(others)} are given, and the mask says already which "
+                    "weights the source keeps: leave out the others, or the mask."
+                )
             chosen = mask_from_tensors(self, mask)
         masks = layout.split(chosen.to(next(self._source.parameters()).device))
         if self._probe is not None:

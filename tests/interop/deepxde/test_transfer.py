@@ -196,8 +196,10 @@ def test_what_cannot_go_on_says_why(source: Any) -> None:
         allocated.compile(stranger)
     with pytest.raises(InvalidValueError, match="strength"):
         pac.calibrate(of(0.3), strength=-1.0)
-    with pytest.raises(InvalidValueError, match="differ in"):
+    with pytest.raises(InvalidValueError, match="the mask has no"):
         pac.prune(mask={})
+    with pytest.raises(InvalidValueError, match="mask and sparsity, biases are given"):
+        pac.prune(0.5, biases="keep", mask={})
     pfnn = dde.Model(source.data, dde.nn.PFNN([2, [4], 1], "tanh", "Glorot normal"))
     pfnn.compile("adam", lr=1e-3, verbose=0)
     with pytest.raises(InvalidValueError, match="is a PFNN"):
