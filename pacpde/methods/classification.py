@@ -177,6 +177,14 @@ def transfer_classes(
     context = TransferContext(source_task, config, seed, new_weights=new)
     result = run_method(method, started, task, context)
     surrogate = calibrated(result.surrogate, task)
+    held_out = _held_out(surrogate, task)
+    zero_shot = None if new is not None else _held_out(source, task)
+    if held_out and zero_shot and zero_shot.log_loss < held_out.log_loss:
+        note = (
+            "the source untouched does better on these held-out rows (log-loss "
+            f"{zero_shot.log_loss:.3g}, accuracy {zero_shot.accuracy:.1%}): take it, or more rows"
+        )
+        surrogate = surrogate.with_notes([note])
     return ClassTransferResult(
         method.name,
         source,
@@ -188,9 +196,9 @@ def transfer_classes(
         None,
         None,
         dict.fromkeys(MOMENTS),
-        held_out=_held_out(surrogate, task),
+        held_out=held_out,
         held_out_uncalibrated=_held_out(surrogate, task, temperature=1.0),
-        zero_shot=None if new is not None else _held_out(source, task),
+        zero_shot=zero_shot,
     )
 
 

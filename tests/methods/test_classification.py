@@ -109,6 +109,21 @@ def test_the_same_classes_keep_their_last_layer(source: Surrogate) -> None:
     assert result.zero_shot is not None
     assert result.held_out is not None
     assert result.held_out.accuracy > result.zero_shot.accuracy
+    assert result.surrogate.assessment is not None
+    assert not any("source untouched" in note for note in result.surrogate.assessment.notes)
+
+
+def test_a_source_that_does_better_untouched_is_said(source: Surrogate) -> None:
+    table = digits(0, 150)
+    # a new network and 40 rows cannot do what 150 rows of the same digits have done
+    result = transfer_classes(
+        source, *digits(0, 40, first=150), source_table=table, method="scratch", steps=5
+    )
+    assert result.held_out is not None and result.zero_shot is not None
+    assert result.zero_shot.log_loss < result.held_out.log_loss
+    assert result.surrogate.assessment is not None
+    said = [note for note in result.surrogate.assessment.notes if "source untouched" in note]
+    assert len(said) == 1 and f"log-loss {result.zero_shot.log_loss:.3g}" in said[0]
 
 
 def test_a_third_set_of_classes_goes_on_from_the_second(source: Surrogate) -> None:
