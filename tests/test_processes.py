@@ -33,6 +33,16 @@ FIRST_CALLS = {
         "t = [[0.1], [0.5], [0.9]], [1, 2, 3]; pacpde.transfer_table(pacpde.fit_table(*t, width=4, "
         "depth=1, steps=2), *t, source_table=t, method='warm_start', settings={'steps': 2})"
     ),
+    "classes": (
+        "x, c = [[0.1], [0.5], [0.9], [1.0]], ['a', 'b', 'b', 'a']; "
+        "s = pacpde.fit_classes(x, c, width=4, depth=1, steps=2); "
+        "pacpde.measure_classes(s, x, c); pacpde.transfer_classes(s, x, c, source_table=(x, c), "
+        "method='warm_start', settings={'steps': 2})"
+    ),
+    "torch module": (
+        "from torch import nn; m = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1)); "
+        "pacpde.fit(problem(), network=pacpde.TorchModule(m), steps=2, points=20)"
+    ),
     "save and load": "pacpde.save(source(), folder); pacpde.load(folder)",
     "Surrogate": "source()(0.5, 0.5)",
     "Runtime": "pacpde.Runtime(dtype='float32')",
