@@ -33,7 +33,7 @@ FIRST_CALLS = {
         "t = [[0.1], [0.5], [0.9]], [1, 2, 3]; pacpde.transfer_table(pacpde.fit_table(*t, width=4, "
         "depth=1, steps=2), *t, source_table=t, method='warm_start', settings={'steps': 2})"
     ),
-    "classes": (
+    "fit_classes, measure_classes, transfer_classes": (
         "x, c = [[0.1], [0.5], [0.9], [1.0]], ['a', 'b', 'b', 'a']; "
         "s = pacpde.fit_classes(x, c, width=4, depth=1, steps=2); "
         "pacpde.measure_classes(s, x, c); pacpde.transfer_classes(s, x, c, source_table=(x, c), "
