@@ -78,7 +78,7 @@ def shorter(trained: list[Any], stands_in: set[str]) -> None:
 
     def few(self: Any, *args: Any, **settings: Any) -> Any:
         if len(trained) >= TRAININGS:
-            stands_in.add("stopped after 6 trainings")
+            stands_in.add(f"stopped after {TRAININGS} trainings")
             raise Enough
         iterations = settings.pop("epochs", settings.pop("iterations", args[0] if args else None))
         if iterations is not None:
@@ -210,7 +210,6 @@ def main(script: Path) -> dict[str, Any]:
         return run | {"status": "left out", "reason": "it trains no model"}
     trained_script, model = time.perf_counter() - clock, trained[-1]
     trained.clear()
-    del trained[:]
     checks = Checks()
     run |= {
         "data": type(model.data).__name__, "network": type(model.net).__name__,

@@ -33,7 +33,7 @@ class ImageCase(Case):
         change: of the target's images [rows, 8, 8].
         network: settings of the source's fit.
         steps: of a transfer.
-        options: of methods whose defaults do not suit the network, by name.
+        options: of methods, other than their defaults, by name.
     """
 
     digits: tuple[int, ...] = KNOWN
@@ -169,7 +169,7 @@ CHANGES: dict[str, tuple[tuple[int, ...], Change]] = {
 DENSE: dict[str, Any] = {"slow_at": LABELS[1:2]}
 FILTERS: dict[str, Any] = {
     "slow_at": LABELS[1:2],
-    "slow": ("bss", "lwf"),  # a module does not say which of its neurons TransTailor may remove
+    "slow": ("bss", "lwf"),  # without TransTailor, as the record
     "network": {"network": convolutional(), "steps": 25},
     "options": {"pac": {"scope": "filter", "reinit_scale": 0.0}},
 }

@@ -52,9 +52,8 @@ from pacpde.methods.library.storage import FOLDER
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Problem
 from pacpde.physics.domain import mesh
-from pacpde.physics.numbers import relative_l2
 from pacpde.problems import Burgers, Kovasznay
-from pacpde.reference import solve
+from pacpde.reference import field_errors, solve
 from pacpde.reference.certificate import LOOSEST
 
 
@@ -285,7 +284,7 @@ def error_of(function: Any, problem: Problem) -> float:
     axes = points[..., 0], points[..., 1]
     truth = np.asarray(problem.exact(*axes)).reshape(-1, axes[0].size)
     found = np.asarray(function(*axes)).reshape(truth.shape)
-    return max(relative_l2(own, true) for own, true in zip(found, truth, strict=True))
+    return max(field_errors(found, truth))
 
 
 def table(record: Record) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from pacpde.datasets import load
 from pacpde.datasets.columns import Columns, listed, read_columns
-from pacpde.datasets.load import HDF5, is_dataset
+from pacpde.datasets.load import is_hdf5_dataset
 from pacpde.datasets.named_arrays import is_text
 from pacpde.datasets.named_values import PARQUET, WRITERS, NamedValues
 from pacpde.datasets.samples import read_samples
@@ -124,7 +124,7 @@ def read(
     Args:
         columns: axis or field → its name in the file.
     """
-    if not _is_foreign(path):
+    if is_hdf5_dataset(path):
         points = _of_dataset(path, problem)
     elif columns or not is_text(path):
         points = _of_samples(path, problem, columns)
@@ -134,11 +134,6 @@ def read(
     if outside and not extrapolate:
         raise InvalidValueError(f"{path}: {outside}: remove them or add --extrapolate.")
     return points
-
-
-def _is_foreign(path: Path) -> bool:
-    """Whether a file is no HDF5 file of `pacpde solve`, whole or broken."""
-    return path.suffix.lower() not in HDF5 or not is_dataset(path)
 
 
 def _of_samples(path: Path, problem: Problem, columns: Mapping[str, str] | None) -> Points:

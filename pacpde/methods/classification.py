@@ -256,8 +256,7 @@ def calibrated(surrogate: Surrogate, task: TableTask) -> Surrogate:
             f"all {len(own)} fitted rows are right: how sure the probabilities are comes from the "
             "logit penalty, the stop and the temperature, not from these rows"
         )
-    assessment = replace(surrogate.assessment, notes=(*surrogate.assessment.notes, *notes))
-    return replace(surrogate, assessment=assessment)
+    return surrogate.with_notes(notes)
 
 
 def _labels_without(surrogate: Surrogate, counts: np.ndarray) -> list[str]:

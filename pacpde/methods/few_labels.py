@@ -92,15 +92,10 @@ def summary_of(found: CrossValidation) -> str:
             f"no fit to the labels has a smaller error at labels left out than the source, {source}"
             " in scales of the fields: the source is returned"
         )
-    errors = (
-        f"error at labels left out {found.cv_error:.2g} in scales of the fields, of the source "
-        f"{source}"
+    return (
+        f"the labels chose the penalty λ = {found.strength:.1e} ({found.prior}): error at labels "
+        f"left out {found.cv_error:.2g} in scales of the fields, of the source {source}"
     )
-    if found.strength is None:
-        return (
-            f"no penalty of the labels beats the weights before the fit, which are kept: {errors}"
-        )
-    return f"the labels chose the penalty λ = {found.strength:.1e} ({found.prior}): {errors}"
 
 
 def _doubts(found: CrossValidation, problem: Problem | None) -> list[str]:
@@ -197,14 +192,14 @@ def predictive(
     problem, posterior = surrogate.ansatz.problem_or_none, found.posterior
     whose = str(problem) if problem else "a surrogate of a table"
     points, shape = as_points(coordinates, surrogate.ansatz.coordinates, whose, surrogate.runtime)
-    mean = surrogate.at(points).detach().double().cpu().numpy()
-    scales = surrogate.ansatz.batch(points[:1]).scale.double().cpu().numpy()
+    mean = numbers(surrogate.at(points))
+    scales = numbers(surrogate.ansatz.batch(points[:1]).scale)
     if found.source_returned:  # no label moved it: its misses there are all that is known
         std = np.broadcast_to(found.cv_error * scales, mean.shape)
         freedom = float(found.n_labels)
     else:
         freedom = posterior.degrees_of_freedom
-        std = posterior.moments(points)[1]
+        std = posterior.deviations(points)
         std = np.sqrt(std**2 + (found.noise * scales) ** 2) if noise else std
     half = float(student.ppf((1 + level) / 2, freedom)) * std
 

@@ -118,9 +118,7 @@ class TransferResult:
     def _chosen(self) -> dict[str, Any]:
         """The choice of a fit to labels alone; null where nothing was chosen."""
         found = self.cross_validation
-        if found is None:
-            return dict.fromkeys(CHOSEN)
-        return {key: found.as_json()[key] for key in CHOSEN}
+        return dict.fromkeys(CHOSEN) if found is None else found.as_json()
 
     def record(self) -> dict[str, Any]:
         """The result as a JSON object, as `pacpde transfer --json` writes it."""

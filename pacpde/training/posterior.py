@@ -41,23 +41,19 @@ class Posterior:
         """
         return max(1.0, self.fit.free_rows) if self.few else float(self.fit.rows.n_labels)
 
-    def moments(self, points: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of the fields at points [points, axes], [points, fields]."""
-        parts = [self._moments(chunk) for chunk in points.split(CHUNK)]
-        means, deviations = zip(*parts, strict=True)
-        return np.concatenate(means), np.concatenate(deviations)
+    def deviations(self, points: torch.Tensor) -> np.ndarray:
+        """Standard deviation of the fields at points [points, axes], [points, fields]."""
+        return np.concatenate([self._deviations(chunk) for chunk in points.split(CHUNK)])
 
-    def _moments(self, points: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def _deviations(self, points: torch.Tensor) -> np.ndarray:
         batch = self.ansatz.batch(points)
         zeros = points.new_zeros(len(points), len(batch.scale))
         term = LabelTerm(batch, zeros, weight=len(points))
         indices = self.trainable_mask.nonzero()[:, 0]
-        values, jacobian = linearise(self.network, self.weights, [term], indices)
+        _, jacobian = linearise(self.network, self.weights, [term], indices)
         variance = self.fit.covariance_at(numbers(jacobian.dense()))
         scale = numbers(batch.scale)[:, None]
-        shape = len(scale), len(points)
-        mean = numbers(values).reshape(shape) * scale
-        return mean.T, (np.sqrt(variance).reshape(shape) * scale).T
+        return (np.sqrt(variance).reshape(len(scale), len(points)) * scale).T
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def test_a_unit_of_each_ground_runs(grounds: ModuleType, ground: str, place: int
     run = grounds.measure(case.pair(0, TINY), case.units[0], ("pac", "warm_start"))
     assert not run.get("failures")
     assert {"gaussian_process", "pac", "warm_start"} <= run["results"].keys()
-    assert all(0 < error < np.inf and seconds >= 0 for error, seconds in run["results"].values())
+    assert all(error > 0 for error, _ in run["results"].values())
 
 
 def test_friedman_has_the_published_function(grounds: ModuleType) -> None:

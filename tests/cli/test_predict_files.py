@@ -91,7 +91,9 @@ def test_a_file_for_each_ending(call: Callable[..., Any], source: Path, tmp_path
     assert list(table) == ["t", "x", "u"]
     np.testing.assert_array_equal(table.to_numpy(), np.column_stack([POINTS, expected]))
     # the same command again finds the same bytes, and refuses nothing
+    first = (tmp_path / "out.nc").read_bytes()
     assert call("predict", source, "points.npz", "-o", "out.nc").status == 0
+    assert (tmp_path / "out.nc").read_bytes() == first
 
 
 def test_xarray_reads_the_grid_of_a_reference(

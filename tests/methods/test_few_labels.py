@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
 from pacpde import InvalidValueError, Measurements, Surrogate, fit, fit_table, transfer
 from pacpde import transfer_table as moved_table
@@ -37,9 +38,7 @@ def error(surrogate: Surrogate) -> float:
     return float(np.linalg.norm(surrogate(*GRID.T) - true) / np.linalg.norm(true))
 
 
-@pytest.mark.parametrize(
-    "method", ["pac", "warm_start", "l2sp", "ewc", "last_layer", "lora", "bss"]
-)
+@pytest.mark.parametrize("method", CHOOSING)
 def test_few_labels_move_the_source_towards_the_target(method: str, source: Surrogate) -> None:
     result = moved(source, method)
     zero_shot, found = error(source), result.cross_validation
@@ -120,7 +119,9 @@ def test_intervals_hold_new_measurements(source: Surrogate) -> None:
     assert 0.8 <= np.mean((found.lower <= new) & (new <= found.upper)) <= 0.99
     field = result.predictive(*GRID.T, noise=False)
     assert (field.std < found.std).all()
-    wide = result.predictive(0.5, 0.5, level=0.99)
+    wide, narrow = (result.predictive(0.5, 0.5, level=level) for level in (0.99, 0.9))
+    expected = student.ppf(0.995, 25) / student.ppf(0.95, 25)
+    assert (wide.upper - wide.lower) / (narrow.upper - narrow.lower) == pytest.approx(expected)
     assert wide.upper - wide.lower > found.std.min()
     at_start = result.predictive(0.0, GRID[:, 1], noise=False)
     assert np.abs(at_start.std).max() < 1e-12  # where the ansatz knows the field
