@@ -123,14 +123,13 @@ Rows = Callable[[ModuleFactors, torch.Tensor | None], Iterator[torch.Tensor]]
 def _by_uses(factors: ModuleFactors, indices: torch.Tensor | None) -> Iterator[torch.Tensor]:
     """[evaluations, size] of each component, from what goes in and comes out of every call."""
     size = factors.weights.numel()
-    wanted = torch.ones(size, dtype=torch.bool, device=factors.weights.device)
-    if indices is not None:
-        wanted = torch.zeros_like(wanted)
-        wanted[indices] = True
     with gradients():
         leaf = factors.weights.clone().requires_grad_()
         outputs, uses = factors.network.recorded(leaf, factors.jet, factors.names)
-        uses = [own for own in uses if bool(wanted[own.places].any())]
+        if indices is not None:
+            wanted = torch.zeros(size, dtype=torch.bool, device=leaf.device)
+            wanted[indices] = True
+            uses = [own for own in uses if bool(wanted[own.places].any())]
         made = [own.made for own in uses]
     for slopes in factors.slopes:
         deltas = torch.autograd.grad(outputs, made, slopes, retain_graph=True, allow_unused=True)

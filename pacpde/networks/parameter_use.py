@@ -34,9 +34,9 @@ class Use(ABC):
     def places(self) -> slice | torch.Tensor:
         """Where its entries lie in the flat weight vector."""
         count = prod(self.shape)
-        numbers = torch.arange(count, device=self.made.device)
         if self.strides == torch.empty(self.shape, device="meta").stride():
             return slice(self.start, self.start + count)
+        numbers = torch.arange(count, device=self.made.device)
         places = torch.full((), self.start, device=self.made.device)
         for size, stride in zip(self.shape, self.strides, strict=True):
             places = places[..., None] + stride * numbers[:size]

@@ -120,7 +120,7 @@ class PenalisedFit:
 
         Each goes to the minimum of the linear model, or a part of the way where that is no descent.
         """
-        here, kind = self, type(self)
+        here = self
         evaluations = self.evaluations
         for _ in range(steps):
             solved = cho_solve(here._factor, here._at_centre)
@@ -131,8 +131,8 @@ class PenalisedFit:
                 r, J = self.rows.linearise(x)
                 evaluations += 1
                 if self._objective(r, x) < here.objective:
-                    ahead = kind(
-                        self.rows, self.prior, self.penalty, x, r, J, here.steps + 1, evaluations
+                    ahead = replace(
+                        here, x=x, r=r, J=J, steps=here.steps + 1, evaluations=evaluations
                     )
                     break
                 share /= SHRINK

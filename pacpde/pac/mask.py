@@ -79,13 +79,9 @@ def score_mask(
         ]
         return torch.cat(masks)
     layout = network.layout
-    if scope == "filter" or (scope == "neuron" and getattr(network, "neurons", None) is None):
+    neurons: Neurons | None = getattr(network, "neurons", None) if scope == "neuron" else None
+    if scope == "filter" or (scope == "neuron" and neurons is None):
         return filter_mask(layout, scores, sparsity, biases, head)
-
-    def treatment(group: WeightGroup) -> str:
-        if group.is_head and head != "prune":
-            return head
-        return biases if group.is_bias else "prune"
 
     def key(group: WeightGroup) -> str:
         return {"layer": group.layer, "tensor": group.name}.get(scope, "")
@@ -93,11 +89,11 @@ def score_mask(
     def where(chosen: Callable[[WeightGroup], bool]) -> torch.Tensor:
         return layout.where(chosen).to(scores.device)
 
-    keep = where(lambda group: treatment(group) == "keep")
-    pruned = where(lambda group: treatment(group) == "prune")
-    if scope == "neuron":
+    keep = where(lambda group: _treatment(group, biases, head) == "keep")
+    pruned = where(lambda group: _treatment(group, biases, head) == "prune")
+    if neurons is not None:
         count = round((1 - sparsity) * int(pruned.sum()))
-        scores = _by_neuron(_neurons(network), scores, pruned, count)
+        scores = _by_neuron(neurons, scores, pruned, count)
     for own in dict.fromkeys(map(key, layout.groups)):
         part = where(lambda group: key(group) == own)  # noqa: B023 (called at once)
         keep |= _largest(scores, pruned & part, sparsity)
@@ -123,8 +119,7 @@ def filter_mask(
     own, masks = layout.split(scores), {}
     for group in layout.groups:
         tensor = own[group.name]
-        treated = biases if group.is_bias else "prune"
-        treated = head if group.is_head and head != "prune" else treated
+        treated = _treatment(group, biases, head)
         mask = torch.full_like(tensor, treated != "free", dtype=torch.bool)
         matrix = own.get(_matrix_of(group), tensor) if group.is_bias else tensor
         if treated == "prune" and not group.is_bias and group.is_head:
@@ -202,6 +197,13 @@ def _largest(scores: torch.Tensor, group: torch.Tensor, sparsity: float) -> torc
     return mask
 
 
+def _treatment(group: WeightGroup, biases: str, head: str) -> str:
+    """What is done with a group: that of the head goes before that of biases."""
+    if group.is_head and head != "prune":
+        return head
+    return biases if group.is_bias else "prune"
+
+
 def _matrix_of(group: WeightGroup) -> str:
     """The name of the tensor whose rows have these biases."""
     path, dot, leaf = group.name.rpartition(".")
@@ -215,12 +217,6 @@ def _largest_rows(scores: torch.Tensor, sparsity: float) -> torch.Tensor:
     count = max(1, round((1 - sparsity) * len(means)))
     kept[means.argsort(descending=True, stable=True)[:count]] = True
     return kept
-
-
-def _neurons(network: HasLayout) -> Neurons:
-    neurons: Neurons | None = getattr(network, "neurons", None)
-    assert neurons is not None
-    return neurons
 
 
 def _by_neuron(

@@ -489,7 +489,8 @@ def test_an_example_may_have_several_arguments_or_whole_numbers() -> None:
     pac.prune(0.5, scope="tensor")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TransferWarning)
-        pac.calibrate() if pac.allocate() else None
+        pac.allocate()
+        pac.calibrate()
     expected = pac.allocated(X, numbers)["found"]  # type: ignore[misc]
     assert torch.equal(pac.recall()(X, numbers)["found"], expected)
     plain = nn.Sequential(nn.Embedding(7, 4), nn.Linear(4, 1))

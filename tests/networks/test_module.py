@@ -113,6 +113,8 @@ def test_jets_are_repeated_derivatives_of_autograd(name: str) -> None:
     jet[names.index("t"), :, 0] = jet[names.index("x"), :, 1] = 1
     made = network.forward(weights, jet, names)
     assert network.ways.by_calls[names] == (name != "in its place")
+    plain = network.forward(weights, x.detach()[None], ("",))[0]  # by torch's own layers
+    torch.testing.assert_close(made[0], plain, rtol=1e-12, atol=1e-12)
     for output in range(network.outputs):
         with LayerNormByParts():  # of which torch's own third derivatives are wrong
             known = {"": network.forward(weights, x[None], ("",))[0, :, output]}

@@ -16,8 +16,7 @@ import torch
 from torch import nn
 
 from pacpde.errors import InvalidValueError, TransferWarning, warn_user
-from pacpde.networks.frozen import plain_copy
-from pacpde.networks.layout import WeightLayout, module_layout
+from pacpde.interop.modules.sources import source_copy
 from pacpde.networks.probe import OutputCheck, Probe, TensorValues, snapshot, temporary_values
 
 PROBES = 64  # points at which a network is tried
@@ -40,11 +39,6 @@ class Source:
     constants: TensorValues
     variables: TensorValues
     loss_weights: Any = None
-
-    @property
-    def layout(self) -> WeightLayout:
-        """Layout of the flat weight vector, in the order of the network's parameters."""
-        return module_layout(self.net)
 
     def output_check(self, net: nn.Module, follow: bool = True) -> OutputCheck:
         """The check of the outputs of this network or of that of a later stage."""
@@ -69,12 +63,7 @@ class Source:
         """As `of`, for a model that need not be trained or compiled."""
         check_kind(model)
         with temporary_values(getattr(model, "constants", {})):  # as the model itself evaluates
-            net = plain_copy(model.net)
-            if not all(bool(own.isfinite().all()) for own in net.parameters()):
-                raise InvalidValueError(
-                    "some of the source's weights are no finite numbers: its training diverged. "
-                    "Train it again, more slowly."
-                )
+            net = source_copy(model.net)
             probe = probe_of(model.data, net)
             constants = probe.constants(model.net, net)
         variables = getattr(model, "external", None)
