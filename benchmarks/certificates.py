@@ -26,7 +26,7 @@ from common import (
     Benchmark,
     Record,
     Run,
-    earlier_record,
+    earlier_runs,
     load_average,
     markdown,
     number,
@@ -114,7 +114,7 @@ def finer_error(reference: Reference) -> dict[str, Any]:
 def runs(options: Namespace, record: Record) -> Iterator[Run]:
     """Rows that the record does not hold yet: random coefficients first, then bounds."""
     names = options.families or families.names()
-    rows = list(earlier_record(options.output).get("rows", []))
+    rows = earlier_runs(options.output, record, "rows")
     if options.again:
         rows = [row for row in rows if row["family"] not in names]
     record |= {"limit": options.limit, "rows": rows}

@@ -160,6 +160,12 @@ def earlier_record(output: Path | None) -> Record:
     return json.loads(output.read_text(encoding="utf-8"))
 
 
+def earlier_runs(output: Path | None, record: Record, key: str = "runs") -> list[Run]:
+    """Its runs, to go on with in a new record; those of another machine or versions say so."""
+    part = earlier_record(output)
+    return [_of_part(run, part, record) for run in part.get(key, [])]
+
+
 def write_record(record: Mapping[str, Any], path: Path | None) -> None:
     """As JSON, numbers to six digits and a pair of a curve a line; replaced at once."""
     if path is None:

@@ -72,6 +72,7 @@ def families_list() -> str:
 TABLES: tuple[tuple[Path, str, str, Callable[[Record], str]], ...] = (
     (FITS, "deepxde", "burgers_vs_deepxde", burgers_vs_deepxde.seconds_table),
     (TRANSFERS, "published targets", "published_targets", published_targets.table),
+    (TRANSFERS, "published Kovasznay", "published_kovasznay", published_targets.table),
     (FITS, "batch", "batch", batch.table),
     (FITS, "batch on a GPU", "batch_gpu", batch.table),
     (FITS, "random problems", "random_problems", random_problems.table),

@@ -30,7 +30,7 @@ from common import (
     Benchmark,
     Record,
     Run,
-    earlier_record,
+    earlier_runs,
     load_average,
     markdown,
     number,
@@ -227,7 +227,7 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
     if not options.recipes and options.output == RESULTS / "families.json":
         options.output = RESULTS / "families_without_recipes.json"
     record |= {"limit": options.limit, "recipes": options.recipes, "targets": {}}
-    rows = list(earlier_record(options.output).get("rows", []))
+    rows = earlier_runs(options.output, record, "rows")
     if options.again:
         rows = [row for row in rows if finished(row)]
     record["rows"] = rows

@@ -26,7 +26,7 @@ import grounds_equations
 import grounds_images
 import grounds_tables
 import numpy as np
-from common import Benchmark, Record, Run, earlier_record
+from common import Benchmark, Record, Run, earlier_runs
 from grounds_base import Case, Pair, Unit
 from grounds_summary import summary
 from limited import Tell, streamed
@@ -47,7 +47,7 @@ Item = tuple[str, int, Unit]  # ground, place of the case in it, labels and nois
 def runs(options: Namespace, record: Record) -> Iterator[Run]:
     """A run for every seed, case and number of labels, seed after seed."""
     record["limit"] = options.limit
-    record["runs"] = list(earlier_record(options.output).get("runs", []))
+    record["runs"] = earlier_runs(options.output, record)
     known = {identity(run) for run in record["runs"]}
     until = time.time() + options.wall
     for seed in range(*options.seeds):

@@ -29,7 +29,7 @@ from common import (
     Benchmark,
     Record,
     Run,
-    earlier_record,
+    earlier_runs,
     load_average,
     markdown,
     number,
@@ -74,7 +74,7 @@ TUNED = 5  # coefficients at which scipy's set-ups are tried
 def runs(options: Namespace, record: Record) -> Iterator[Run]:
     """Rows of each family; families that the record holds already are not made again."""
     record["limit"] = options.limit
-    record["runs"] = list(earlier_record(options.output).get("runs", []))
+    record["runs"] = earlier_runs(options.output, record)
     known = {row["family"] for row in record["runs"]}
     for name in options.families or [*RANGES, *(n for n in families.names() if n not in RANGES)]:
         if name not in known:
