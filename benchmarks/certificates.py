@@ -118,11 +118,16 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
     if options.again:
         rows = [row for row in rows if row["family"] not in names]
     record |= {"limit": options.limit, "rows": rows}
-    known = {(row["family"], row["case"]) for row in rows}
+    known = {identity(row) for row in rows}
     units = [(name, *case) for name in names for case in cases(families.get(name), options.seeds)]
     for name, case, coefficients in sorted(units, key=lambda unit: "random" not in unit[1]):
         if (name, case) not in known:
             yield row_of(name, case, coefficients, options.limit)
+
+
+def identity(row: Run) -> tuple[str, str]:
+    """What a row is of."""
+    return row["family"], row["case"]
 
 
 def row_of(name: str, case: str, coefficients: Coefficients, limit: float) -> Run:
@@ -203,7 +208,7 @@ def main() -> None:
     parser.add_argument("--families", nargs="+", metavar="NAME", help="all by default")
     parser.add_argument("--limit", type=float, default=180.0, help="CPU seconds of a solution")
     parser.add_argument("--again", action="store_true", help="make rows of these families again")
-    parser.carry_out("certificates of references", runs, checked_table, "rows")
+    parser.carry_out("certificates of references", runs, checked_table, "rows", identity=identity)
 
 
 if __name__ == "__main__":

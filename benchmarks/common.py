@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,11 @@ class Benchmark(ArgumentParser):
             "--quick", action="store_true", help="a few steps; not recorded" if quick else SUPPRESS
         )
         self.add_argument(
-            "--join", type=Path, nargs="+", metavar="FILE", help="make one record of several"
+            "--join",
+            type=Path,
+            nargs="+",
+            metavar="FILE",
+            help="make one record of several; of runs that several hold the last one's are taken",
         )
 
     def parse_args(self, *arguments: Any) -> Namespace:  # type: ignore[override]
@@ -72,6 +76,7 @@ class Benchmark(ArgumentParser):
         runs: Callable[[Namespace, Record], Iterable[Run]],
         table: Callable[[Record], str],
         key: str = "runs",
+        identity: Callable[[Run], Hashable] | None = None,
         **about: Any,
     ) -> None:
         """Make the record and print its table.
@@ -80,11 +85,12 @@ class Benchmark(ArgumentParser):
             what: is measured.
             runs: yields a run after the other; each goes into the record, which is then written.
             key: of the runs in the record; "" if they put themselves into it.
+            identity: what a run is of; `--join` drops others of the same. None: all are different.
             about: keys of the record before its runs.
         """
         options = self.parse_args()
         if options.join:
-            record = joined(options.join, key)
+            record = joined(options.join, key, identity)
             write_record(record, options.output)
         else:
             record = new_record(what, options.threads, key, **about)
@@ -127,18 +133,32 @@ def load_average() -> float:
     return round(os.getloadavg()[0], 2)
 
 
-def joined(files: Sequence[Path], key: str = "runs") -> Record:
+def joined(
+    files: Sequence[Path], key: str = "runs", identity: Callable[[Run], Hashable] | None = None
+) -> Record:
     """Records of some runs each, as one, of the first one's machine and versions.
 
-    Runs that were made on another machine, or by other versions, say so.
+    Runs that were made on another machine, or by other versions, say so: in "on" the name of a
+    machine that the first record has, else in keys of their own.
+
+    Args:
+        identity: of runs with an equal one the last is taken, at the place of the first.
     """
     parts = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-    return {**parts[0], key: [_of_part(run, part, parts[0]) for part in parts for run in part[key]]}
+    runs = [_of_part(run, part, parts[0]) for part in parts for run in part[key]]
+    if identity is not None:
+        runs = list({identity(run): run for run in runs}.values())
+    return {**parts[0], key: runs}
 
 
 def _of_part(run: Run, part: Record, whole: Record) -> Run:
-    other = {name: part[name] for name in ("machine", "versions") if part[name] != whole[name]}
-    return {**other, **run}
+    home = (
+        part[run["on"]] if "on" in run else {name: part[name] for name in ("machine", "versions")}
+    )
+    run = {name: value for name, value in run.items() if name != "on"}
+    other = {name: value for name, value in home.items() if value != whole[name]}
+    named = next((name for name, value in whole.items() if other and value == home), None)
+    return {**run, "on": named} if named else {**other, **run}
 
 
 def without_faults(table: str, faults: Sequence[str]) -> str:

@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument(
         "--wall", type=float, default=float("inf"), help="seconds after which no run begins"
     )
-    parser.carry_out("PAC and its rivals from few labels", runs, summary)
+    parser.carry_out("PAC and its rivals from few labels", runs, summary, identity=identity)
 
 
 if __name__ == "__main__":

@@ -33,14 +33,12 @@ class ImageCase(Case):
         change: of the target's images [rows, 8, 8].
         network: settings of the source's fit.
         steps: of a transfer.
-        options: of methods, other than their defaults, by name.
     """
 
     digits: tuple[int, ...] = KNOWN
     change: Change = field(kw_only=True)
     network: Mapping[str, Any] = field(default_factory=lambda: {"width": 12, "steps": 25})
     steps: int = 15
-    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     error = "log-loss"
 
@@ -58,7 +56,7 @@ class ImageCase(Case):
         rest = np.setdiff1d(np.arange(len(classes)), first)
         return ImagePair(
             seed, source, before, (images[first], classes[first]), (images[rest], classes[rest]),
-            {"steps": self.steps, **settings}, self.options,
+            {"steps": self.steps, **settings},
         )  # fmt: skip
 
 
@@ -98,7 +96,6 @@ class ImagePair(Pair):
     labels: tuple[np.ndarray, np.ndarray]
     test: tuple[np.ndarray, np.ndarray]
     settings: Mapping[str, int]
-    options: Mapping[str, Mapping[str, Any]]
 
     @property
     def classes(self) -> list[int]:
@@ -125,7 +122,7 @@ class ImagePair(Pair):
         before = self.before[0][:rows], self.before[1][:rows]
         result = transfer_classes(
             self.source, pixels, classes, source_table=before, method=name,
-            options=self.options.get(name), settings=self.settings, seed=self.seed,
+            settings=self.settings, seed=self.seed,
         )  # fmt: skip
         return values_of(result, name, self.probabilities, allocated=self.source_knows)
 
@@ -171,7 +168,6 @@ FILTERS: dict[str, Any] = {
     "slow_at": LABELS[1:2],
     "slow": ("bss", "lwf"),  # without TransTailor, as the record
     "network": {"network": convolutional(), "steps": 25},
-    "options": {"pac": {"scope": "filter", "reinit_scale": 0.0}},
 }
 DIGITS = tuple(
     ImageCase(f"0 to 4 → {how}, {kind} network", LABELS, digits=digits, change=change, **about)

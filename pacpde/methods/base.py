@@ -3,7 +3,7 @@
 from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -208,6 +208,10 @@ class Method(metaclass=_MethodType):
         are left out.
         """
         return {} if self.steps is None else {"steps": f"{self.name} has its own, as an option"}
+
+    def for_classes(self) -> Self:
+        """The same method with the defaults that it has for classes."""
+        return self
 
     def check(self, network: Network, physics: bool = True) -> None:
         """Refuse what does not suit, before anything runs.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from pacpde.methods.arguments import (
     config_of_fit,
     method_of,
 )
-from pacpde.methods.base import Method, TransferContext, train_from_scratch
-from pacpde.methods.class_measures import MIN_ROWS, ClassMeasures, temperature_of
+from pacpde.methods.base import Method, MethodResult, TransferContext, train_from_scratch
+from pacpde.methods.class_measures import ClassMeasures
 from pacpde.methods.regression import TABLE, check_inputs
 from pacpde.methods.result import MOMENTS, TransferResult
 from pacpde.methods.transfer import run_method
@@ -28,7 +29,9 @@ from pacpde.networks.class_ansatz import ClassAnsatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.residuals.class_labels import ClassLabels, as_labels, numbered
 from pacpde.residuals.table_task import TableTask
+from pacpde.residuals.temperature import MIN_ROWS, temperature_of
 from pacpde.runtime import Runtime, check_seed, gradients
+from pacpde.training.posterior import ClassChoice
 
 # half of it times the mean square of the logits is added to the log-loss: separable classes would
 # take the weights to infinity
@@ -41,9 +44,10 @@ class ClassTransferResult(TransferResult):
     """A transfer to other classes, rows or both.
 
     Attributes:
-        held_out: measures of the target's held-out rows, at the temperature that they chose. They
-            also told when to stop, so new rows may do worse: see `measure_classes`. None where no
-            class has a row to spare.
+        held_out: measures of the target's rows by fits without them, at the temperature that they
+            chose. They also chose the fit, so new rows may do worse: see `measure_classes`. Where
+            labels chose the penalty (`cross_validation`) these are all rows, each left out with its
+            fold; else about a fifth of them. None where no class has a row to spare then.
         held_out_uncalibrated: the same at temperature 1.
         zero_shot: measures of the source untouched on these rows, where it knows their classes.
     """
@@ -141,7 +145,10 @@ def transfer_classes(
     all of it; PAC keeps the source with its own last layer.
 
     Args:
-        inputs, classes: the target's rows; about a fifth of each class is held out, as of
+        inputs, classes: the target's rows. Where they are few, they choose how far the source is
+            moved, see `pacpde.training.class_validation`, and PAC how many weights it frees; where
+            nothing beats the source it is returned. Where an option, an optimiser or a schedule
+            fixes that, and of more rows, about a fifth of each class is held out, as of
             `fit_classes`.
         source_table: inputs and classes of the source, which PAC allocates on.
         method, options, settings, shorthand: as of `transfer`.
@@ -159,7 +166,7 @@ def transfer_classes(
         >>> result.held_out.accuracy, result.recall().class_labels
     """
     check_arguments(settings=settings, options=options)
-    method = method_of(method, options, shorthand)
+    method = method_of(method, options, shorthand).for_classes()
     own = _ansatz_of(source)
     points, labels = _checked(inputs, classes, source)
     before_points, before_labels = _checked(*source_table, source, what="source table")
@@ -176,6 +183,9 @@ def transfer_classes(
     )
     context = TransferContext(source_task, config, seed, new_weights=new)
     result = run_method(method, started, task, context)
+    found = result.cross_validation
+    if found is not None and found.classes is not None:
+        return _chosen(source, method, result, found.classes, rows, task, known=new is None)
     surrogate = calibrated(result.surrogate, task)
     held_out = _held_out(surrogate, task)
     zero_shot = None if new is not None else _held_out(source, task)
@@ -185,21 +195,57 @@ def transfer_classes(
             f"{zero_shot.log_loss:.3g}, accuracy {zero_shot.accuracy:.1%}): take it, or more rows"
         )
         surrogate = surrogate.with_notes([note])
-    return ClassTransferResult(
-        method.name,
-        source,
-        replace(result, surrogate=surrogate),
-        seed,
-        len(points),
-        None,
-        False,
-        None,
-        None,
-        dict.fromkeys(MOMENTS),
+    return _result(
+        source, method, replace(result, surrogate=surrogate), task,
         held_out=held_out,
         held_out_uncalibrated=_held_out(surrogate, task, temperature=1.0),
         zero_shot=zero_shot,
-    )
+    )  # fmt: skip
+
+
+def _result(
+    source: Surrogate,
+    method: Method,
+    result: MethodResult,
+    task: TableTask,
+    **measures: Any,
+) -> ClassTransferResult:
+    return ClassTransferResult(
+        method.name, source, result, task.seed, len(task.table.points), None, False, None, None,
+        dict.fromkeys(MOMENTS), **measures,
+    )  # fmt: skip
+
+
+def _chosen(
+    source: Surrogate,
+    method: Method,
+    result: MethodResult,
+    chosen: ClassChoice,
+    rows: ClassLabels,
+    task: TableTask,
+    known: bool,
+) -> ClassTransferResult:
+    """The result of a fit whose penalty the labels chose.
+
+    Args:
+        known: whether the source knows the target's classes.
+    """
+    surrogate = result.surrogate
+    ansatz = replace(_ansatz_of(surrogate), temperature=chosen.temperature)
+    surrogate = replace(surrogate, ansatz=ansatz)
+    of = partial(ClassMeasures.of, numbers=rows.numbers)
+    held_out = of(chosen.logits, temperature=chosen.temperature)
+    notes = [_note_of(held_out, chosen.temperature, "rows, each left out with its fold,")]
+    surrogate = surrogate.with_notes([*notes, *_doubts(surrogate, rows, rows.counts)])
+    zero_shot = None
+    if known:
+        zero_shot = of(_logits(source, rows), temperature=_ansatz_of(source).temperature)
+    return _result(
+        source, method, replace(result, surrogate=surrogate), task,
+        held_out=held_out,
+        held_out_uncalibrated=of(chosen.logits, temperature=1.0),
+        zero_shot=zero_shot,
+    )  # fmt: skip
 
 
 def measure_classes(
@@ -235,16 +281,31 @@ def calibrated(surrogate: Surrogate, task: TableTask) -> Surrogate:
             "sure the probabilities may be is not known"
         ]
     else:
-        notes = [
-            f"of {found.rows} held-out rows {found.accuracy:.1%} are right (the most common class: "
-            f"{found.most_common:.1%}); log-loss {found.log_loss:.3g}, expected calibration error "
-            f"{found.calibration_error:.2g}, temperature {chosen:.3g}"
-            f"{' (too few rows to choose one)' if found.rows < MIN_ROWS else ''}"
-        ]
+        notes = [_note_of(found, chosen, "held-out rows")]
         untested = _labels_without(surrogate, tested + (fitted.counts == 0))
         if untested:
             notes.append(f"no held-out row is of the class {_either(untested)}")
-    absent = _labels_without(surrogate, fitted.counts + tested)
+    return surrogate.with_notes([*notes, *_doubts(surrogate, fitted, fitted.counts + tested)])
+
+
+def _note_of(found: ClassMeasures, temperature: float, which: str) -> str:
+    return (
+        f"of {found.rows} {which} {found.accuracy:.1%} are right (the most common class: "
+        f"{found.most_common:.1%}); log-loss {found.log_loss:.3g}, expected calibration error "
+        f"{found.calibration_error:.2g}, temperature {temperature:.3g}"
+        f"{' (too few rows to choose one)' if found.rows < MIN_ROWS else ''}"
+    )
+
+
+def _doubts(surrogate: Surrogate, fitted: ClassLabels, counts: np.ndarray) -> list[str]:
+    """What the rows cannot tell, a sentence each without its end.
+
+    Args:
+        fitted: rows that were fitted.
+        counts: number of all rows of each class.
+    """
+    notes = []
+    absent = _labels_without(surrogate, counts)
     if absent:
         notes.append(
             f"no row, fitted or held out, is of the class {_either(absent)}: the fit can only "
@@ -256,7 +317,7 @@ def calibrated(surrogate: Surrogate, task: TableTask) -> Surrogate:
             f"all {len(own)} fitted rows are right: how sure the probabilities are comes from the "
             "logit penalty, the stop and the temperature, not from these rows"
         )
-    return surrogate.with_notes(notes)
+    return notes
 
 
 def _labels_without(surrogate: Surrogate, counts: np.ndarray) -> list[str]:

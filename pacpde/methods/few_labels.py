@@ -1,6 +1,7 @@
 """What labels alone have moved, beside the source untouched; and intervals of its predictions."""
 
 from dataclasses import dataclass, replace
+from math import sqrt
 
 import numpy as np
 import torch
@@ -16,11 +17,12 @@ from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.physics.domain import Axis
 from pacpde.physics.problem import Problem
 from pacpde.residuals.factors import residuals
-from pacpde.residuals.task import SamplingSpec, Task
+from pacpde.residuals.task import LabelRows, SamplingSpec, Task
 from pacpde.runtime import generator
+from pacpde.training.class_validation import class_choice, logits_of
 from pacpde.training.config import TrainingConfig
 from pacpde.training.cross_validation import FEW
-from pacpde.training.posterior import CrossValidation, numbers
+from pacpde.training.posterior import ClassChoice, CrossValidation, numbers
 
 NARROW = 0.5  # share of an axis; labels that span less of it say little of the rest
 OUTLIER, SEVERAL = 0.5, 8  # share of the squared misses that one of so many values makes
@@ -36,11 +38,14 @@ def beside_source(
     """The result of a fit to labels alone, or the source where the labels favour it.
 
     A fit that the labels chose has to have a smaller leave-one-out error than the source, as that
-    was before any stage. `assessment.notes` say what was chosen.
+    was before any stage; of classes a smaller log-loss at labels left out, see
+    `ClassChoice.beats`. `assessment.notes` say what was chosen.
     """
     found = result.cross_validation
     if found is None:
         return result
+    if found.classes is not None:
+        return _beside_source_of_classes(result, found, found.classes, source, target, config)
     found = replace(found, zero_shot_cv=_label_error(source, target, found.n_labels))
     if found.strength is not None and found.cv_error < found.zero_shot_cv:
         kept = replace(result, cross_validation=found)
@@ -48,6 +53,38 @@ def beside_source(
     found = replace(
         found, cv_error=found.zero_shot_cv, strength=None, prior="", source_returned=True
     )
+    return _source_returned(result, found, source, target, config)
+
+
+def _beside_source_of_classes(
+    result: MethodResult,
+    found: CrossValidation,
+    own: ClassChoice,
+    source: Surrogate,
+    target: Task,
+    config: TrainingConfig,
+) -> MethodResult:
+    """Also weights that no label has moved are kept where they beat the source, as PAC's may."""
+    labels = _labels_of(source, target).labels
+    logits = logits_of(source.network, source.weights, labels)
+    untouched = class_choice(labels, logits, target.ansatz(SamplingSpec()))
+    found = replace(found, zero_shot_cv=sqrt(2 * untouched.log_loss))
+    if own.beats(untouched):
+        return _with_note(replace(result, cross_validation=found), found, config, result.surrogate)
+    found = replace(
+        found, cv_error=found.zero_shot_cv, strength=None, prior="", source_returned=True,
+        classes=untouched,
+    )  # fmt: skip
+    return _source_returned(result, found, source, target, config)
+
+
+def _source_returned(
+    result: MethodResult,
+    found: CrossValidation,
+    source: Surrogate,
+    target: Task,
+    config: TrainingConfig,
+) -> MethodResult:
     moved = result.surrogate
     untouched = replace(
         moved,
@@ -86,6 +123,8 @@ def _with_note(
 
 def summary_of(found: CrossValidation) -> str:
     """What was chosen, as a sentence without its end."""
+    if found.classes is not None:
+        return _summary_of_classes(found)
     source = f"{found.zero_shot_cv:.2g}"
     if found.source_returned:
         return (
@@ -95,6 +134,24 @@ def summary_of(found: CrossValidation) -> str:
     return (
         f"the labels chose the penalty λ = {found.strength:.1e} ({found.prior}): error at labels "
         f"left out {found.cv_error:.2g} in scales of the fields, of the source {source}"
+    )
+
+
+def _summary_of_classes(found: CrossValidation) -> str:
+    own, source = (f"{error**2 / 2:.3g}" for error in (found.cv_error, found.zero_shot_cv))
+    if found.source_returned:
+        return (
+            f"no fit to the labels has a clearly smaller log-loss at labels left out than the "
+            f"source, {source}: the source is returned"
+        )
+    if found.strength is None:
+        return (
+            f"no fit to the labels beats the allocated source, which no label has moved: its "
+            f"log-loss at the labels is {own}, that of the source {source}"
+        )
+    return (
+        f"the labels chose the penalty λ = {found.strength:.1e} ({found.prior}): log-loss at "
+        f"labels left out {own}, of the source {source}"
     )
 
 
@@ -146,14 +203,19 @@ def _narrow_axes(
 
 def _label_error(source: Surrogate, target: Task, n_labels: int) -> float:
     """Error of the source at the labels, as `CrossValidation` counts it."""
+    rows = _labels_of(source, target)
+    with torch.no_grad():
+        r = residuals(source.network, source.weights, [rows.labels]).double()
+    return float((r @ r * rows.labels.batch.size / n_labels).sqrt())
+
+
+def _labels_of(source: Surrogate, target: Task) -> LabelRows:
     sampling = SamplingSpec(odd=target.odd)
     rows = target.label_rows(
         source.network, source.weights, sampling, generator(0, "labels of the source")
     )
     assert rows is not None, "a fit to labels alone has labels"
-    with torch.no_grad():
-        r = residuals(source.network, source.weights, [rows.labels]).double()
-    return float((r @ r * rows.labels.batch.size / n_labels).sqrt())
+    return rows
 
 
 @dataclass(frozen=True)

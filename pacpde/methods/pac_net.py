@@ -1,6 +1,8 @@
 """PAC-Net: PAC as it was published."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from pacpde.methods.pac import PAC
 
@@ -16,6 +18,9 @@ class PACNet(PAC):
 
     name = "pac_net"
     summary = "PAC as published: the largest |w| are kept, and the freed weights start at 0"
+
+    class_options: ClassVar[Mapping[str, Any]] = {}  # as published
+    class_sparsities: ClassVar[Sequence[float]] = ()
 
     sparsity: float = 0.8
     strength: float = 1e-9

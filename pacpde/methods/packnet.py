@@ -1,6 +1,8 @@
 """PackNet: PAC's stages as they were before it, layer by layer and without a penalty."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from pacpde.methods.pac import PAC
 
@@ -17,6 +19,9 @@ class PackNet(PAC):
 
     name = "packnet"
     summary = "zero the lowest share of each layer, retrain the rest on the source, min L_T(freed)"
+
+    class_options: ClassVar[Mapping[str, Any]] = {}  # as published
+    class_sparsities: ClassVar[Sequence[float]] = ()
 
     sparsity: float = 0.75
     strength: float = 0.0

@@ -1,10 +1,12 @@
-"""Least squares with a quadratic penalty, in the space of the rows: few rows, many weights.
+"""Few labels and many weights: fits with a quadratic penalty, in the space of the labels' rows.
 
     min over x of ‖r(x)‖² + λ (x − c)ᵀ D⁻¹ (x − c)
 
 It is the most probable x of the model r(x) ~ N(0, σ²), x ~ N(c, (σ²/λ) D). With J = dr/dx and
 K = J D Jᵀ every step, error and probability below costs the cube of the number of rows at most.
 Around its minimum the model is taken as linear (Laplace's approximation).
+
+Of classes −2 log p(labels | x) stands in the place of ‖r‖², and σ = 1: see `ClassRows`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +16,7 @@ from typing import Self
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from scipy.special import log_softmax
 
 HALVINGS, SHRINK = 6, 3.0  # tries of a step, each shorter by this factor
 TINY = 1e-300
@@ -40,6 +43,63 @@ class Rows:
     def variance(self, estimate: float) -> float:
         """σ², which is never below that of the known noise."""
         return max(estimate, (self.noise or 0.0) ** 2, TINY)
+
+    def misfit(self, x: np.ndarray, r: np.ndarray) -> float:
+        """−2σ² log p of all rows, without its constant: ‖r‖², r the rows at x."""
+        return float(r @ r)
+
+    def least_misfit(self, x: np.ndarray) -> float:
+        """What the misfit at x is at least, where that is known without the rows."""
+        return 0.0
+
+
+@dataclass(frozen=True)
+class ClassRows(Rows):
+    """Rows of classes: those of the generalised Gauss–Newton matrix, see `CrossEntropyTerm`.
+
+    With logits z, p = softmax(z), g = p − y + βz and H = diag p − p pᵀ + βI = L Lᵀ of a label they
+    are L⁻¹ g, and their Jacobian is Lᵀ dz/dx. So K = H^½ (dz/dx) D (dz/dx)ᵀ H^½, and Newton's steps
+    and Laplace's approximation of the evidence are those of least squares (MacKay 1992; Immer et
+    al. 2021, arXiv 2104.04975; Rasmussen & Williams 2006, section 3.5).
+
+    Attributes:
+        logits: x [weights] → z [labels, classes]; row k · labels + i is that of class k at label i.
+        values: y, one-hot, [labels, classes].
+        logit_penalty: β.
+    """
+
+    logits: Callable[[np.ndarray], np.ndarray] = field(kw_only=True)
+    values: np.ndarray = field(kw_only=True)
+    logit_penalty: float = field(default=0.0, kw_only=True)
+
+    def variance(self, estimate: float) -> float:
+        """1: the cross-entropy is a log-probability as it is."""
+        return 1.0
+
+    def misfit(self, x: np.ndarray, r: np.ndarray) -> float:
+        """−2 log p of the labels, plus β |z|² and ‖r‖² of the other rows."""
+        others = r[self.n_labels :]
+        return float(self.least_misfit(x) + others @ others)
+
+    def least_misfit(self, x: np.ndarray) -> float:
+        z = self.logits(x)
+        log_p = (self.values * log_softmax(z, axis=1)).sum()
+        return float(self.logit_penalty * (z**2).sum() - 2 * log_p)
+
+    def without(self, left_out: np.ndarray) -> "ClassRows":
+        """The rows without some labels, bool [labels]."""
+        kept, n_classes = ~left_out, self.values.shape[1]
+        rows = np.tile(kept, n_classes)
+
+        def linearise(x: np.ndarray) -> Linearised:
+            r, J = self.linearise(x)
+            every = np.append(rows, np.ones(len(r) - len(rows), dtype=bool))
+            return r[every], J[every]
+
+        return replace(
+            self, linearise=linearise, n_labels=int(rows.sum()), points=self.points[rows],
+            logits=lambda x: self.logits(x)[kept], values=self.values[kept],
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,15 +142,15 @@ class PenalisedFit:
         """At some x."""
         return cls(rows, prior, penalty, x, *rows.linearise(x))
 
-    @property
+    @cached_property
     def objective(self) -> float:
-        """‖r‖² + λ (x − c)ᵀ D⁻¹ (x − c)."""
-        return self._objective(self.r, self.x)
+        """‖r‖² + λ (x − c)ᵀ D⁻¹ (x − c); of classes −2 log p in the place of ‖r‖²."""
+        return self._objective(self.rows.misfit(self.x, self.r), self.x)
 
-    def _objective(self, r: np.ndarray, x: np.ndarray) -> float:
+    def _objective(self, misfit: float, x: np.ndarray) -> float:
         used = self.prior.variance > 0
         moved = (x - self.prior.centre)[used]
-        value = r @ r + self.penalty * np.sum(moved**2 / self.prior.variance[used])
+        value = misfit + self.penalty * np.sum(moved**2 / self.prior.variance[used])
         return float(value) if np.isfinite(value) else np.inf
 
     @property
@@ -115,6 +175,11 @@ class PenalisedFit:
         """(K + λI)⁻¹."""
         return np.asarray(cho_solve(self._factor, np.eye(len(self.r))))
 
+    def _linearised(self) -> Self:
+        """The same with the rows at x."""
+        r, J = self.rows.linearise(self.x)
+        return replace(self, r=r, J=J)
+
     def minimised(self, steps: int, tolerance: float) -> Self:
         """The fit after Gauss–Newton steps, until one lowers the objective by less than a share.
 
@@ -128,14 +193,15 @@ class PenalisedFit:
             ahead, share = None, 1.0
             for _ in range(HALVINGS):
                 x = here.x + share * (goal - here.x)
-                r, J = self.rows.linearise(x)
-                evaluations += 1
-                if self._objective(r, x) < here.objective:
-                    ahead = replace(
-                        here, x=x, r=r, J=J, steps=here.steps + 1, evaluations=evaluations
-                    )
-                    break
                 share /= SHRINK
+                evaluations += 1
+                if self._objective(self.rows.least_misfit(x), x) >= here.objective:
+                    continue
+                tried = replace(here, x=x, steps=here.steps + 1, evaluations=evaluations)
+                tried = tried._linearised()
+                if tried.objective < here.objective:
+                    ahead = tried
+                    break
             if ahead is None:
                 break
             gained = here.objective - ahead.objective

@@ -71,6 +71,10 @@ class AugmentedTask(Task):
         own = self.task.terms(self.network, self._own(weights), sampling, rng)
         return [*own, *self.extra_terms(weights, sampling, rng)]
 
+    @property
+    def has_classes(self) -> bool:
+        return self.task.has_classes
+
     def label_rows(
         self, network: Network, weights: torch.Tensor, sampling: SamplingSpec, rng: Generator
     ) -> LabelRows | None:

@@ -9,6 +9,7 @@ import numpy as np
 from pacpde.errors import InvalidValueError, short
 from pacpde.networks.batch import Ansatz, Label
 from pacpde.residuals.class_terms import CrossEntropyTerm
+from pacpde.residuals.task import LabelRows
 from pacpde.runtime import Runtime, generator
 
 
@@ -43,8 +44,9 @@ class ClassLabels:
         values = runtime.tensor(np.eye(self.n_classes)[self.numbers])
         return CrossEntropyTerm(batch, values, self.logit_penalty)
 
-    def rows(self, ansatz: Ansatz, runtime: Runtime) -> None:
-        """None: errors of classes are not independent values of one size, see `Task.label_rows`."""
+    def rows(self, ansatz: Ansatz, runtime: Runtime) -> LabelRows:
+        """The cross-entropy of all rows, for a fit whose penalty they choose."""
+        return LabelRows(self.term(ansatz, runtime))
 
     def split(self, share: float, seed: int) -> tuple["ClassLabels", "ClassLabels"]:
         """(the others, about this share of every class, without the penalty), by `seed`.

@@ -30,6 +30,10 @@ class TableTask(Task):
     held_out_share: float = HELD_OUT_SHARE
     runtime: Runtime = Runtime()
 
+    @property
+    def has_classes(self) -> bool:
+        return isinstance(self.table, ClassLabels)
+
     def sample_inputs(self, count: int, rng: Generator) -> np.ndarray:
         rows = self.table.points
         chosen = rng.choice(len(rows), min(count, len(rows)), replace=False)

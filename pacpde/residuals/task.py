@@ -92,6 +92,11 @@ class Task(ABC):
         return False
 
     @property
+    def has_classes(self) -> bool:
+        """Whether its labels are classes."""
+        return False
+
+    @property
     def odd(self) -> bool:
         """Whether the ansatz of the weights that a fit goes on from is odd."""
         return False

@@ -1,6 +1,7 @@
 """What a fit to labels alone says of itself: its cross-validated error, and a posterior."""
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from pacpde.residuals.jacobian import linearise
 from pacpde.residuals.terms import LabelTerm
 
 CHUNK = 500  # points of a prediction at once
+CLEARLY = 0.5  # standard errors of a gain in log-loss
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,35 @@ class LargestMiss:
 
 
 @dataclass(frozen=True)
+class ClassChoice:
+    """What labels of classes say of a fit that was made without them.
+
+    Attributes:
+        logits: of each label, by the fit without its fold, [labels, classes].
+        temperature: T of p = softmax(z / T) that they chose.
+        losses: −log p of each label's class, [labels].
+        places: number of the place of each label, [labels].
+    """
+
+    logits: np.ndarray
+    temperature: float
+    losses: np.ndarray
+    places: np.ndarray
+
+    @property
+    def log_loss(self) -> float:
+        """Mean −log p of the label's class."""
+        return float(self.losses.mean())
+
+    def beats(self, other: "ClassChoice") -> bool:
+        """Whether the log-loss is smaller by half a standard error of the difference at least."""
+        gains = other.losses - self.losses
+        by_place = np.bincount(self.places, gains)[np.unique(self.places)]
+        error = by_place.std(ddof=1) / sqrt(len(by_place)) if len(by_place) > 1 else np.inf
+        return bool(by_place.mean() > CLEARLY * error)
+
+
+@dataclass(frozen=True)
 class CrossValidation:
     """The choice of a fit to labels alone, and how well it predicts labels that it was not given.
 
@@ -94,6 +125,8 @@ class CrossValidation:
             not taken for less than a share of the misfit of the start.
         span: least and largest coordinate of the labels, an axis.
         largest_miss: None where the labels' terms do not name their values.
+        classes: of labels that are classes, whose errors are √(2 log-loss), in cross-validation by
+            folds; None of values.
     """
 
     cv_error: float
@@ -107,6 +140,7 @@ class CrossValidation:
     few: bool = False
     span: tuple[tuple[float, float], ...] = ()
     largest_miss: LargestMiss | None = None
+    classes: ClassChoice | None = None
 
     def as_json(self) -> dict[str, float | str | bool | None]:
         """The keys of a record."""

@@ -115,3 +115,22 @@ def test_an_ended_run_counts_for_no_method(summary: ModuleType) -> None:
     runs[0] = {key: runs[0][key] for key in ("ground", "case", "labels", "noise", "seed")}
     runs[0]["ended"] = "time_limit"
     assert "| seeds | 7 |" in summary.summary({"runs": runs})
+
+
+def test_joined_records_take_the_later_of_two_runs(grounds: ModuleType, tmp_path: Path) -> None:
+    import common  # type: ignore[import-not-found]
+
+    here, there = ({"machine": {"cpu": cpu}, "versions": {"pacpde": "1"}} for cpu in ("a", "b"))
+    old = {**here, "second_machine": there, "runs": made_up({"pac": 2.0}, seeds=3)}
+    old["runs"][1]["on"] = "second_machine"
+    new = {**there, "runs": made_up({"pac": 1.0}, seeds=1) + made_up({"pac": 1.0}, 1, labels=50)}
+    for name, record in (("old", old), ("new", new)):
+        common.write_record(record, tmp_path / f"{name}.json")
+    files = [tmp_path / "old.json", tmp_path / "new.json"]
+    found = common.joined(files, identity=grounds.identity)
+    assert [(run["labels"], run["seed"], run.get("on")) for run in found["runs"]] == [
+        (25, 0, "second_machine"), (25, 1, "second_machine"), (25, 2, None),
+        (50, 0, "second_machine"),
+    ]  # fmt: skip
+    assert [run["results"]["pac"][0] for run in found["runs"]] == [1.0, 2.2, 2.42, 1.0]
+    assert found["machine"] == here["machine"]
