@@ -193,6 +193,9 @@ def _flat(
     """
     if all(dims.values()):
         return _broadcast(arrays, dims)
+    whole = _open_grid([arrays[name] for name in axes])
+    if whole and not any(dims.values()) and len(arrays) == len(axes):  # no values tell otherwise
+        return {name: np.broadcast_to(array, whole).ravel() for name, array in arrays.items()}
     small = {name: np.atleast_1d(np.squeeze(array)) for name, array in arrays.items()}
     if len({array.shape for array in small.values()}) == 1 and not any(dims.values()):
         return {name: array.ravel() for name, array in small.items()}
@@ -206,6 +209,20 @@ def _flat(
         if array.ndim != len(grid[name]):
             raise _unfit(source, arrays)
     return _broadcast(small, grid)
+
+
+def _open_grid(axes: Sequence[np.ndarray]) -> tuple[int, ...] | None:
+    """The shape of the grid of axes such as [n, 1] and [1, m]; None where they are not written so.
+
+    As `np.ix_` and `np.meshgrid(..., sparse=True)` write them.
+    """
+    number = len(axes)
+    if number < 2 or any(array.ndim != number for array in axes):
+        return None
+    places = [[k for k, size in enumerate(array.shape) if size > 1] for array in axes]
+    if sorted(places) != [[k] for k in range(number)]:
+        return None
+    return np.broadcast_shapes(*(array.shape for array in axes))
 
 
 def _order(

@@ -81,6 +81,19 @@ def test_a_square_grid_is_refused_unless_its_order_is_said() -> None:
     assert np.array_equal(found.values[:, 0], found.points[:, 0] + 10 * found.points[:, 1])
 
 
+def test_axes_of_an_open_grid_are_a_grid() -> None:
+    """As many times as places: t [4, 1] and x [1, 4] are 16 points, t [4, 1] and x [4, 1] are 4."""
+    t, x = np.ix_(T, X[:4])
+    found = read_samples({"t": t, "x": x}, Burgers(), values_needed=False)
+    expected = np.stack(np.meshgrid(T, X[:4], indexing="ij"), -1).reshape(16, 2)
+    assert np.array_equal(found.points, expected)
+    turned = read_samples({"t": t.T, "x": x.T}, Burgers(), values_needed=False)
+    assert sorted(map(tuple, turned.points)) == sorted(map(tuple, expected))
+    columns = read_samples({"t": t, "x": x.T}, Burgers(), values_needed=False)
+    assert np.array_equal(columns.points, np.stack([T, X[:4]], -1))
+    assert len(read_samples({"t": t, "x": x, "u": T}, Burgers()).points) == 4
+
+
 def test_dimensions_of_netcdf_say_the_order(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "square.nc", "w") as file:
         for name, values in (("t", T), ("x", X[:4])):
