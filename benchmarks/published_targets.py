@@ -21,7 +21,7 @@ that the record holds are not made again.
 
     export OMP_NUM_THREADS=1
     python benchmarks/published_targets.py
-    python benchmarks/published_targets.py --methods deepxde --limit 120
+    python benchmarks/published_targets.py --methods deepxde --limit 80
     python benchmarks/published_targets.py --problem kovasznay
 """
 
@@ -145,7 +145,7 @@ NAMES = {
     "library_polish": "library, polish", "scipy": "scipy, tuned", "deepxde": "DeepXDE, warm start",
 }  # fmt: skip
 TOLERANCE, MOST = 1e-6, 12  # of the library
-ADAM, LBFGS, SOURCE_LIMIT = 1_000, 15_000, 400.0  # DeepXDE: steps at most, seconds of a source
+ADAM, LBFGS, SOURCE_LIMIT = 1_000, 15_000, 200.0  # DeepXDE: steps at most, seconds of a source
 
 
 def main() -> None:
