@@ -248,7 +248,7 @@ def predictive(
     check_number("level", level, 1e-6, 1 - 1e-6, expected="a probability, as 0.9")
     if found is None or found.posterior is None:
         raise InvalidValueError(
-            "this result has no posterior: only fits to labels alone (physics=False) whose penalty "
+            "this result has no posterior: only fits to values alone (physics=False) whose penalty "
             "was chosen by the labels have one."
         )
     problem, posterior = surrogate.ansatz.problem_or_none, found.posterior

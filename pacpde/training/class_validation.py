@@ -9,9 +9,10 @@ fitted again without each fold of the labels: p of a label is that of the fit wh
 The temperature of these probabilities is chosen too, where there are labels enough.
 
 Over digits (10 and 25 labels, dense and convolutional networks) the marginal likelihood by
-Laplace's approximation chose fits with 1.1 to 1.3 times the log-loss, and the closed form of
-leave-one-out after one Newton step 1.1 to 1.2 times: networks are not linear in the weights, and
-labels of a class that is sure have hardly any curvature.
+Laplace's approximation chose fits with 1.0 to 1.2 times the log-loss, and so did leave-one-out in
+closed form, after one Newton step: labels whose class is sure have hardly any curvature. Over
+breast cancer and wine the marginal likelihood chose 0.84 to 1.06 times, before a temperature; with
+the temperature of the labels left out the folds were ahead there too from 25 labels on.
 """
 
 from collections.abc import Iterator
