@@ -27,6 +27,7 @@ NAMES = {
     "logistic_on_features": "logistic regression on the source's features",
 }
 RESAMPLES, LEAST_SEEDS = 4000, 5
+BESIDE = 1.1  # times the error of the source, which is asked for in most runs
 TINY = 1e-300  # of an error, so that it has a logarithm
 Column = tuple[int, float]  # labels, noise
 Interval = tuple[float, float, float]  # of a ratio: geometric mean, lower and upper end
@@ -113,12 +114,26 @@ def paragraph(cases: dict[str, list[Run]]) -> str:
     text = (
         f"Of {len(verdicts)} comparisons PAC wins {counts['wins']} and loses {counts['loses']}; "
         f"{counts['ties']} are not told apart by their interval."
+        f"{beside_source(cases)}"
     )
     for case in cases:
         own = [verdict for verdict in verdicts if verdict[0] == case]
         if own:
             text += f"\n- **{case}.** {'; '.join(sentences(own))}. {leaders(cases[case])}"
     return text + "\n"
+
+
+def beside_source(cases: dict[str, list[Run]]) -> str:
+    """PAC's error over that of the source untouched, in all runs; "" where it has none."""
+    both = [run["results"] for runs in cases.values() for run in finished(runs)
+            if {"pac", "zero_shot"} <= run["results"].keys()]  # fmt: skip
+    if not both:
+        return ""
+    ratios = np.array([results["pac"][0] / results["zero_shot"][0] for results in both])
+    return (
+        f" PAC is at {median(ratios):.2g} times the error of zero-shot in the median of "
+        f"{len(ratios)} runs, and at most at {BESIDE} times in {np.mean(ratios <= BESIDE):.1%}."
+    )
 
 
 def verdicts_of(cases: dict[str, list[Run]]) -> Iterator[tuple[str, str, str, str]]:

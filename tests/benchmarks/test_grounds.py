@@ -102,6 +102,11 @@ def test_the_summary_says_who_wins_and_loses(summary: ModuleType) -> None:
     assert "| LwF | 1 failed | – |" in text and "| seeds | 8 | 8 |" in text
     assert "Of 4 comparisons PAC wins 1 and loses 2; 1 are not told apart" in text
     assert "PAC wins against warm start (25); loses to warm start (100), Gaussian process; " in text
+    assert "zero-shot" not in text
+    runs = made_up({"pac": 1.0, "zero_shot": 2.0}) + made_up({"pac": 3.0, "zero_shot": 2.0}, 2)
+    text_of = summary.paragraph({"it": runs})
+    assert "PAC is at 0.5 times the error of zero-shot in the median of 10 runs" in text_of
+    assert "at most at 1.1 times in 80.0%." in text_of
     assert "is not told apart from L2-SP. Smallest median error: Gaussian process (25)" in text
 
 
