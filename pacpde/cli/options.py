@@ -159,6 +159,14 @@ class FitOptions:
             f"{_else('restarts')}"
         ),
     ] = None
+    refinements: Annotated[
+        int | None,
+        typer.Option(
+            help="How often a fit that is right, but not to a --tolerance below the default, gets "
+            "a correction of random neurons, 500 at first and twice as many each time. "
+            f"{_else('refinements')}"
+        ),
+    ] = None
     memory: Annotated[
         float | None,
         typer.Option(

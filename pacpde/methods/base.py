@@ -20,9 +20,10 @@ from pacpde.runtime import generator
 from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
 from pacpde.training.posterior import CrossValidation
+from pacpde.training.refinement import before_refinement, refine
 from pacpde.training.restarts import best_of, is_enough, joined_fits, restarts
 from pacpde.training.schedule import Phase
-from pacpde.training.trainer import FitResult, Trainer
+from pacpde.training.trainer import FitResult, Trainer, regraded
 
 
 def _check_method(method: type["Method"]) -> None:
@@ -294,7 +295,8 @@ def train_from_scratch(
     stage: str = "train",
     budget: int = 0,
 ) -> Steps[tuple[Surrogate, FitResult]]:
-    """Fit a network from random weights; where that falls short, again, see `restarts`.
+    """Fit a network from random weights; where that falls short, again, see `restarts`. What is
+    right, but not to the tolerance, is refined, see `pacpde.training.refinement`.
 
     Args:
         network: None for the one of the settings, of which a restart may take a larger one.
@@ -309,6 +311,7 @@ def train_from_scratch(
         return Surrogate(own, ansatz, weights)
 
     given = network or config.build_network(task.ansatz(SamplingSpec()))
+    wanted, config = config, before_refinement(given, task, config)
     if given.time_windows > 1:
         task = task.in_time_windows(given.time_windows) or task
     phases = config.phases.cold_start(task)
@@ -330,8 +333,14 @@ def train_from_scratch(
         fit = yield from steps_of(trainer.fit)(again.task, phases, again.stage)
         tries.append((blank, again.task, fit))
     blank, task, fit = tries.pop(best_of([fit for *_, fit in tries]))
-    joined = joined_fits([*(other for *_, other in tries), fit])
-    return build_surrogate(blank, task, [joined], "trained"), joined
+    fits = [*(other for *_, other in tries), regraded(fit, wanted.tolerance)]
+    joined = joined_fits(fits)
+    solver = build_surrogate(blank, task, [joined], "trained")
+    refined = yield from steps_of(refine)(solver, task, wanted, seed, callbacks, f"{stage}.refine")
+    if not refined.fits:
+        return refined.surrogate, joined
+    solver = build_surrogate(refined.surrogate, task, refined.fits, "trained")
+    return solver, joined_fits([joined, *refined.fits])
 
 
 def build_surrogate(

@@ -23,6 +23,7 @@ from pacpde.methods.coefficient_search import CoefficientSearch
 from pacpde.methods.measurements import Noise, WeightedMeasurements, given_values
 from pacpde.methods.misfit import MisfitTest
 from pacpde.networks.outcome import Outcome
+from pacpde.networks.refined import unrefined
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
 from pacpde.reference import solve
@@ -129,6 +130,7 @@ def identify(
         >>> value, standard_error = result.estimates["alpha"]
     """
     check_source(source)
+    source = unrefined(source)
     check_arguments(progress=progress, settings=settings)
     problem = source.problem
     points, values, noise = given_values(problem, points, values, noise, data)

@@ -15,6 +15,7 @@ from pacpde.methods.checks import check_problem, check_transfer
 from pacpde.methods.grading import errors_of
 from pacpde.methods.pac import PAC
 from pacpde.methods.provenance import of_sequence
+from pacpde.networks.refined import unrefined
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.pac import SOURCE
 from pacpde.pac.mask import score_mask
@@ -121,6 +122,7 @@ def transfer_in_turn(
         check_transfer(source, target, 0, 0.0, True)
     if not problems:
         raise InvalidValueError("there are no targets: give at least one problem.")
+    source = unrefined(source)
     share = _checked_share(share, len(problems))
     method = PAC(sparsity=sparsity, strength=strength)
     pruned = int(sparsity * source.parameters)

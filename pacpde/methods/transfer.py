@@ -16,7 +16,13 @@ from pacpde.methods.arguments import (
     config_of_fit,
     method_of,
 )
-from pacpde.methods.base import Method, MethodResult, TransferContext, train_from_scratch
+from pacpde.methods.base import (
+    Method,
+    MethodResult,
+    TransferContext,
+    build_surrogate,
+    train_from_scratch,
+)
 from pacpde.methods.checks import (
     check_problem,
     check_source,
@@ -28,6 +34,8 @@ from pacpde.methods.grading import error_of, error_on_thin_grid, errors_of
 from pacpde.methods.measurements import measurements_of
 from pacpde.methods.provenance import of_fit, of_transfer
 from pacpde.methods.result import MOMENTS, TransferResult
+from pacpde.networks.outcome import Outcome
+from pacpde.networks.refined import unrefined
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
@@ -40,6 +48,8 @@ from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import Runtime, check_seed
 from pacpde.training.callbacks import Callback, ErrorHistory, Progress, ProgressReport
+from pacpde.training.refinement import before_refinement, refine
+from pacpde.training.restarts import joined_fits
 from pacpde.training.resume import ResumeState
 
 
@@ -172,7 +182,7 @@ def transfer(
     warn_of_contradictions(target)
     method.check(source.network, physics)
     runtime = runtime or source.runtime
-    source = source.to(runtime)
+    source = unrefined(source.to(runtime))
     config = config_after(source, target, settings, method=method)
     graded = transfer_references(source.problem, target, reference, reference_tolerance)
     check_label_source(labels, graded.target, reference)
@@ -236,13 +246,45 @@ def run_method(
 
     What labels alone have moved has to be better than the source, see `beside_source`.
     """
+    wanted = context.config
+    context = replace(context, config=before_refinement(source.network, task, wanted))
     result = yield from steps_of(method.run)(source, task, context)
     if not isinstance(result, MethodResult):
         raise InvalidValueError(
             f"the run of the method {method.name!r} gives {type(result).__name__}, expected a "
             "MethodResult: return one, as pacpde.methods.warm_start does."
         )
+    result = yield from steps_of(refined_result)(result, task, replace(context, config=wanted))
     return beside_source(result, source, task, context.config)
+
+
+@stepwise
+def refined_result(
+    result: MethodResult, task: Task, context: TransferContext
+) -> Steps[MethodResult]:
+    """A result whose surrogate is refined, where the tolerance asks for it."""
+    solver, config = result.surrogate, context.config
+    assessment = solver.assessment
+    if (
+        solver.outcome == Outcome.CONVERGED
+        and assessment
+        and not assessment.meets(config.tolerance)
+    ):
+        solver = replace(solver, outcome=Outcome.NOT_CONVERGED)
+    refined = yield from steps_of(refine)(
+        solver, task, config, context.seed, context.callbacks, "calibrate.refine"
+    )
+    if not refined.fits:
+        return replace(result, surrogate=refined.surrogate)
+    joined, seconds = joined_fits(refined.fits), result.seconds
+    return replace(
+        result,
+        surrogate=build_surrogate(refined.surrogate, task, [joined], solver.stage),
+        n_trainable=result.n_trainable + refined.n_trainable,
+        steps=result.steps + joined.steps,
+        evaluations=result.evaluations + joined.evaluations,
+        seconds={**seconds, "calibrate": seconds.get("calibrate", 0.0) + joined.seconds},
+    )
 
 
 def _callbacks(

@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import torch
 
-from pacpde.networks.activations import activations
 from pacpde.networks.layout import WeightLayout
 from pacpde.networks.mlp import MLP
 from pacpde.networks.protocol import Columns, Network
@@ -25,7 +24,7 @@ class JoinedNetworks(Network):
 
     @property
     @abstractmethod
-    def parts(self) -> Sequence[MLP]:
+    def parts(self) -> "Sequence[MLP | JoinedNetworks]":
         """The dense networks, in their order."""
 
     @cached_property
@@ -47,8 +46,8 @@ class JoinedNetworks(Network):
 
     @property
     def classes(self) -> tuple[type, ...]:
-        used = dict.fromkeys(part.activation for part in self.parts)
-        return (type(self), *map(activations.get, used))
+        used = dict.fromkeys(kind for part in self.parts for kind in part.classes[1:])
+        return (type(self), *used)
 
     @cached_property
     def layout(self) -> WeightLayout:
@@ -69,7 +68,8 @@ class JoinedNetworks(Network):
         """The number of every part's first group of columns, and of what would come after all."""
         firsts = [0]
         for part in self.parts:
-            firsts.append(firsts[-1] + len(part.layers))
+            inner = part.first_groups[-1] if isinstance(part, JoinedNetworks) else len(part.layers)
+            firsts.append(firsts[-1] + inner)
         return tuple(firsts)
 
     def columns(

@@ -17,7 +17,7 @@ import torch
 from pacpde.errors import DataFileError, InvalidValueError, PacpdeError, UnknownNameError
 from pacpde.networks.activations import activations
 from pacpde.networks.mlp import MLP
-from pacpde.networks.network_sum import NetworkSum as NetworkSum  # registers it
+from pacpde.networks.network_sum import NetworkSum as NetworkSum  # registers it and the refined
 from pacpde.networks.protocol import Network, networks
 from pacpde.networks.time_windows import TimeWindows as TimeWindows  # registers it
 from pacpde.physics.fingerprint import same_values

@@ -124,6 +124,30 @@ class NetworkSum(JoinedNetworks):
         return sum(part.factor_bytes(jet) for part in self.parts)
 
 
+@dataclass(frozen=True)
+class RefinedNetwork(NetworkSum):
+    """N = B + C: a dense network B, and C with B's hidden layers and one of random neurons more.
+
+    See `pacpde.networks.refined`.
+
+    Attributes:
+        members: (widths of the hidden layers, activation) of B and of C.
+
+    Example:
+        >>> corrected(MLP(2, 1, width=5, depth=1), 40).members
+        (((5,), 'tanh'), ((5, 40), 'tanh'))
+    """
+
+    name = "refined"
+
+
+def corrected(network: MLP, neurons: int) -> RefinedNetwork:
+    """The sum of a dense network and a correction by so many random neurons."""
+    widths = network.widths
+    members = ((widths, network.activation), ((*widths, neurons), network.activation))
+    return RefinedNetwork(network.inputs, network.outputs, members)
+
+
 def dense_parts(network: Network, what: str = "the network") -> tuple[MLP, ...]:
     """The dense networks that a network is the sum of: itself, or a sum's members.
 

@@ -15,7 +15,8 @@ import torch
 from pacpde.checks import check_count
 from pacpde.networks.joined import JoinedNetworks
 from pacpde.networks.leibniz import leibniz
-from pacpde.networks.mlp import MLP
+from pacpde.networks.mlp import MLP, WIDEST
+from pacpde.networks.network_sum import NetworkSum, corrected
 from pacpde.networks.protocol import Columns, Factors
 
 MOST = 10_000  # windows; beyond them the number is a slip of the pen
@@ -35,6 +36,7 @@ class TimeWindows(JoinedNetworks):
         inputs, outputs: widths of the ends.
         count: number of windows, at least 2.
         width, depth, activation: of the dense network of every window, see `MLP`.
+        random_neurons: of a correction in every window, see `pacpde.networks.refined`.
 
     Example:
         >>> TimeWindows(2, 1, count=3, width=5, depth=1).size  # 3 · (2·5 + 5 + 5 + 1)
@@ -51,15 +53,22 @@ class TimeWindows(JoinedNetworks):
     width: int | tuple[int, ...] = 24
     depth: int = 3
     activation: str = "tanh"
+    random_neurons: int = 0
 
     def __post_init__(self) -> None:
         check_count("count of time windows", self.count, 2, MOST)
-        object.__setattr__(self, "width", self.inner.width)
+        check_count("neurons of a correction", self.random_neurons, 0, WIDEST)
+        object.__setattr__(self, "width", self._dense.width)
+
+    @property
+    def _dense(self) -> MLP:
+        return MLP(self.inputs, self.outputs, self.width, self.depth, self.activation)
 
     @cached_property
-    def inner(self) -> MLP:
-        """The dense network of a window."""
-        return MLP(self.inputs, self.outputs, self.width, self.depth, self.activation)
+    def inner(self) -> "MLP | NetworkSum":
+        """The network of a window: a dense one, or the sum of it and its correction."""
+        dense = self._dense
+        return corrected(dense, self.random_neurons) if self.random_neurons else dense
 
     @property
     def time_windows(self) -> int:
@@ -67,10 +76,13 @@ class TimeWindows(JoinedNetworks):
 
     @property
     def settings(self) -> dict[str, Any]:
-        return asdict(self)
+        settings = asdict(self)
+        if not self.random_neurons:
+            del settings["random_neurons"]
+        return settings
 
     @property
-    def parts(self) -> tuple[MLP, ...]:
+    def parts(self) -> "tuple[MLP | NetworkSum, ...]":
         return (self.inner,) * self.count
 
     @property

@@ -20,6 +20,7 @@ from pacpde.training.schedule import Schedule, StandardSchedule
 
 MIN_MEMORY, MAX_MEMORY = 0.01, 2.0**20  # GiB; less cuts a step into pieces that take minutes
 POINTS_IN_TIME = 300  # of an equation in time alone, which a line of points covers densely
+MOST_REFINEMENTS = 8  # 64,000 neurons
 TINY, HIGHEST = 1e-300, 1e6  # the highest frequency is far beyond what a network resolves
 OLD_NAMES = {"memory": "memory_gib"}  # as records and older calls have them
 DENSE = ("width", "depth", "activation")  # of the dense network of a fit that is given none
@@ -53,6 +54,9 @@ class TrainingConfig:
             replaced by a larger one, with more points, or by one of time windows. Fits of fewer
             steps than the default, with a schedule of their own, or without a time are not
             restarted.
+        refinements: how often a fit or transfer that meets the default tolerance, and not the
+            smaller one that is asked for, is refined: by a correction of 500 random neurons on its
+            last hidden layer, and twice as many each time, see `pacpde.training.refinement`.
         schedule: phases of your own, beside which `points` and `steps` are refused; by default
             `StandardSchedule`.
         network: in place of the dense one: a network such as `MLP(2, 1, width=30)`; or what makes
@@ -78,6 +82,7 @@ class TrainingConfig:
     memory_gib: float = 2.0
     schedule: Schedule | None = None
     restarts: int = 3
+    refinements: int = 3
     network: Choice | str | Mapping[str, Any] | None = None
 
     @classmethod
@@ -122,6 +127,7 @@ class TrainingConfig:
         for name, most in (("width", WIDEST), ("depth", DEEPEST), ("points", inf), ("steps", inf)):
             check_count(name, getattr(self, name), 1, most)
         check_count("restarts", self.restarts, 0, inf)
+        check_count("refinements", self.refinements, 0, MOST_REFINEMENTS)
         check_number("tolerance", self.tolerance, TINY, inf, expected="a number above 0")
         check_number(
             "memory", self.memory_gib, MIN_MEMORY, MAX_MEMORY, expected=f"GiB from {MIN_MEMORY:g}"

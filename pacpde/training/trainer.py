@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -238,6 +238,14 @@ def _advance(
             if phases[fit.phase].window != phase.window:
                 fit.weights, fit.optimiser_state = fit.best, {}
             fit.best, fit.held_out = fit.weights, math.inf
+
+
+def regraded(fit: FitResult, tolerance: float) -> FitResult:
+    """The same fit with the outcome by another tolerance, where it converged."""
+    assessment = fit.assessment
+    if fit.outcome != Outcome.CONVERGED or assessment is None or assessment.meets(tolerance):
+        return fit
+    return replace(fit, outcome=Outcome.NOT_CONVERGED)
 
 
 def _outcome(fit: FitState, assessment: Assessment | None, tolerance: float) -> Outcome:

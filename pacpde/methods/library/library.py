@@ -33,6 +33,7 @@ from pacpde.methods.library.targets import HELD_OUT, TargetEquations
 from pacpde.methods.measurements import Noise, given_values
 from pacpde.networks.coordinates import as_points, clipped
 from pacpde.networks.outcome import Outcome
+from pacpde.networks.refined import unrefined
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
 from pacpde.residuals.error_estimate import error_estimate
@@ -78,7 +79,7 @@ class Library:
     ) -> None:
         check_sources(sources)
         self.tolerance = checked_tolerance(tolerance)
-        self.sources = list(sources)
+        self.sources = [unrefined(source) for source in sources]
         self.backbones: list[Backbone] = []
         self.kept: dict[Problem, Kept] = {}
         self.call: dict[str, Any] | None = None
@@ -359,7 +360,7 @@ class Library:
         """Let a solver join the sources; anchors are solved anew when they are next needed."""
         check_sources([*self.sources, source])
         before, anchors = self.backbone, self.anchors
-        self.sources.append(source)
+        self.sources.append(unrefined(source))
         self._renew()
         moved = self.backbone.projected(before, anchors.heads)
         old = Anchors.unmeasured(anchors.units, moved, anchors.shares)

@@ -1,0 +1,167 @@
+"""Refinement: a solver that is right, but not to the tolerance, gets a correction on top of it.
+
+See `pacpde.networks.refined`: random neurons on the last hidden layer, twice as many at every try,
+and a head for them by Gauss–Newton steps with orthogonal factors. The solver's own weights stay as
+they are, bit for bit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pacpde.networks.assessment import Assessment
+from pacpde.networks.outcome import Outcome
+from pacpde.networks.protocol import Network
+from pacpde.networks.refined import can_be_refined, enlarged_retained, refinement
+from pacpde.networks.surrogate import Surrogate
+from pacpde.optim.gauss_newton import GaussNewton
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
+from pacpde.residuals.physics_task import PhysicsTask
+from pacpde.residuals.task import SamplingSpec, Task
+from pacpde.runtime import generator
+from pacpde.training.callbacks import Callback
+from pacpde.training.config import TrainingConfig
+from pacpde.training.schedule import Phase
+from pacpde.training.trainer import FitResult, Trainer
+
+FIRST = 500  # random neurons of the first try
+POINTS_A_NEURON = 16  # with 8 the correction overshoots between points of a front
+STEPS = 2  # of a try, on one set of points
+MATRICES = 4  # of unknowns², that a step holds
+GAIN = 0.5  # of the held-out residual, that a try is to leave at most for a further one
+
+
+@dataclass(frozen=True)
+class Refined:
+    """What refinements end in.
+
+    Attributes:
+        surrogate: with the network, the retained solvers and the weights of the best try.
+        fits: of all tries up to the best one, which is the last; empty where none was better.
+        n_trainable: number of weights that were fitted.
+    """
+
+    surrogate: Surrogate
+    fits: Sequence[FitResult] = ()
+    n_trainable: int = 0
+
+
+def may_refine(network: Network, task: Task, config: TrainingConfig) -> bool:
+    """Whether what is fitted to a task is refined where it falls short of the tolerance.
+
+    Not beside measurements, whose noise a correction would follow, and not in single precision,
+    which ends before it begins.
+    """
+    return (
+        config.refinements > 0
+        and isinstance(task, PhysicsTask)
+        and task.solves_equation
+        and task.labels is None
+        and can_be_refined(network)
+        and task.runtime.dtype == "float64"
+    )
+
+
+def before_refinement(network: Network, task: Task, config: TrainingConfig) -> TrainingConfig:
+    """The settings of fits that are refined afterwards: no smaller tolerance than the default."""
+    if not may_refine(network, task, config):
+        return config
+    return replace(config, tolerance=max(config.tolerance, TrainingConfig.tolerance))
+
+
+def wants_refinement(solver: Surrogate, task: Task, config: TrainingConfig) -> bool:
+    """Whether a solver is right, but not to the tolerance of the settings, and can be refined.
+
+    Right is what the default tolerance is met by.
+    """
+    assessment = solver.assessment
+    return (
+        may_refine(solver.network, task, config)
+        and assessment is not None
+        and not assessment.meets(config.tolerance)
+        and assessment.meets(TrainingConfig.tolerance)
+        and not assessment.drifted
+    )
+
+
+@stepwise
+def refine(
+    solver: Surrogate,
+    task: Task,
+    config: TrainingConfig,
+    seed: int = 0,
+    callbacks: Sequence[Callback] = (),
+    stage: str = "refine",
+) -> Steps[Refined]:
+    """Refine a solver until the tolerance of the settings is met, or say why it is not.
+
+    Args:
+        task: that it solves.
+        config: its tolerance, how many tries are made, and the memory that they may take.
+        seed: of neurons and points.
+    """
+    if not wants_refinement(solver, task, config):
+        return Refined(solver)
+    assert solver.assessment is not None
+    odd = solver.field_ansatz.odd
+    tries: list[FitResult] = []
+    best, before, smaller, why = Refined(solver), solver.assessment, None, ""
+    for number in range(config.refinements):
+        neurons = FIRST * 2**number
+        unknowns = (neurons + 1) * solver.network.outputs
+        if MATRICES * 8 * unknowns**2 > config.step_memory_gib * 2**30:
+            why = f"{neurons} neurons need more than the {config.step_memory_gib:g} GiB of a step"
+            break
+        made = refinement(
+            solver.network, solver.weights, neurons, generator(seed, "refine"), smaller
+        )
+        start = replace(
+            solver,
+            network=made.network,
+            weights=made.weights,
+            retained=enlarged_retained(solver, made),
+        )
+        own = replace(
+            config,
+            optimiser=GaussNewton(memory_gib=config.step_memory_gib),
+            tolerance=float("inf"),
+            schedule=None, points=TrainingConfig.points, steps=TrainingConfig.steps,
+            memory_gib=TrainingConfig.memory_gib,
+        )  # fmt: skip
+        trainer = Trainer(start, own, seed, callbacks, made.heads)
+        phase = Phase(STEPS, STEPS, SamplingSpec(POINTS_A_NEURON * neurons, odd=odd))
+        fit = yield from steps_of(trainer.fit)(task, [phase], f"{stage}_{number + 1}")
+        tries.append(fit)
+        if fit.outcome == Outcome.DEVICE_LOST or fit.assessment is None:
+            break
+        if fit.assessment.residual < before.residual:
+            best = Refined(start, tuple(tries), int(made.heads.sum()))
+        if fit.assessment.meets(config.tolerance):
+            break
+        gained = fit.assessment.residual < GAIN * before.residual
+        if number and not gained:  # few neurons may be too few to gain anything
+            why = f"{neurons} neurons leave more than half of the residual that fewer leave"
+            break
+        if gained:
+            before, smaller = fit.assessment, (made, fit.weights)
+    else:
+        why = f"refinements={config.refinements} are all that the settings ask for"
+    if not best.fits:
+        noted = _noted(solver.assessment, config.tolerance, why or "no try was better")
+        return Refined(replace(solver, assessment=noted))
+    return replace(best, fits=[*best.fits[:-1], _graded(best.fits[-1], config.tolerance, why)])
+
+
+def _noted(assessment: Assessment, tolerance: float, why: str) -> Assessment:
+    """With a note that the tolerance is not met, and why."""
+    note = f"the tolerance {tolerance:g} is not met: the refinement ended since {why}"
+    return replace(assessment, notes=(*assessment.notes, note))
+
+
+def _graded(fit: FitResult, tolerance: float, why: str) -> FitResult:
+    """The fit with the outcome by the tolerance, and a note where it is not met."""
+    assessment = fit.assessment
+    assert assessment is not None
+    if assessment.meets(tolerance):
+        return replace(fit, outcome=Outcome.CONVERGED)
+    noted = _noted(assessment, tolerance, why or "the device was lost")
+    return replace(fit, outcome=Outcome.NOT_CONVERGED, assessment=noted)

@@ -1,0 +1,143 @@
+"""Refinements: what they reach beside exact solutions, and what they leave as it is."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pacpde import fit, load, save, transfer
+from pacpde.networks.mlp import MLP
+from pacpde.networks.refined import base_places, refinement, unrefined
+from pacpde.networks.surrogate import Surrogate
+from pacpde.networks.time_windows import TimeWindows
+from pacpde.optim.gauss_newton import GaussNewton
+from pacpde.optim.least_squares import LeastSquares
+from pacpde.problems import Heat
+from pacpde.residuals.physics_task import PhysicsTask
+from pacpde.residuals.task import SamplingSpec
+from pacpde.residuals.terms import Anchor
+from pacpde.runtime import generator
+
+TINY = {"width": 10, "depth": 2, "points": 200, "steps": 30, "restarts": 0}
+SMALL_FIRST = 60
+
+
+@pytest.fixture(autouse=True)
+def few_neurons(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pacpde.training.refinement.FIRST", SMALL_FIRST)
+
+
+def error(solver: Surrogate) -> float:
+    points = solver.problem.domain.sample(2000, np.random.default_rng(5))
+    exact = np.asarray(solver.problem.exact(*points.T))[0]
+    values = solver(*points.T)
+    return float(np.linalg.norm(values - exact) / np.linalg.norm(exact))
+
+
+@pytest.fixture(scope="module")
+def plain() -> Surrogate:
+    return fit(Heat(alpha=0.4), **TINY)
+
+
+def test_a_smaller_tolerance_is_met_by_a_correction_and_the_solver_keeps_its_bits(
+    plain: Surrogate, tmp_path: Path
+) -> None:
+    assert error(plain) > 1e-6
+    refined = fit(Heat(alpha=0.4), tolerance=1e-7, **TINY)
+    assert refined.outcome == "converged"
+    assert refined.assessment is not None and refined.assessment.meets(1e-7)
+    assert error(refined) < min(1e-7, error(plain) / 100)
+    assert refined.error_estimate is not None
+    assert error(refined) / 3 < refined.error_estimate < 10 * error(refined)
+    assert torch.equal(unrefined(refined).weights, plain.weights)
+    assert unrefined(refined).network == plain.network
+    assert refined.history[-1]["stage"].startswith("train.refine_")
+    save(refined, tmp_path / "refined")
+    again = load(tmp_path / "refined")
+    assert again.network == refined.network and torch.equal(again.weights, refined.weights)
+
+
+def test_without_refinements_and_by_default_nothing_is_added(plain: Surrogate) -> None:
+    none = fit(Heat(alpha=0.4), tolerance=1e-7, refinements=0, **TINY)
+    assert none.outcome != "converged"
+    assert none.network == plain.network and torch.equal(none.weights, plain.weights)
+    assert plain.outcome == "converged"
+
+
+def test_what_is_not_met_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = fit(Heat(alpha=0.4), tolerance=1e-13, refinements=1, **TINY)
+    assert few.outcome == "not_converged"
+    assert few.assessment is not None
+    assert "refinements=1 are all" in few.assessment.notes[-1]
+    monkeypatch.setattr("pacpde.training.refinement.FIRST", 600)
+    cramped = fit(Heat(alpha=0.4), tolerance=1e-13, memory_gib=0.01, **TINY)
+    assert cramped.assessment is not None
+    assert any("need more than the 0.01 GiB" in note for note in cramped.assessment.notes)
+
+
+def test_a_refined_target_recalls_its_source_to_the_last_bit(plain: Surrogate) -> None:
+    settings = {"points": 200, "steps": 30, "restarts": 0}
+    usual = transfer(plain, Heat(alpha=0.3), method="pac", settings=settings, reference=None)
+    result = transfer(
+        plain,
+        Heat(alpha=0.3),
+        method="pac",
+        settings={**settings, "tolerance": 1e-6},
+        reference=None,
+    )
+    assert result.surrogate.outcome == "converged"
+    assert error(result.surrogate) < min(1e-6, error(usual.surrogate) / 10)
+    points = Heat().domain.sample(50, np.random.default_rng(0)).T
+    assert np.array_equal(result.recall()(*points), usual.recall()(*points))
+    # what is moved from a refined source is the solver below its correction
+    refined = fit(Heat(alpha=0.4), tolerance=1e-7, **TINY)
+    moved = transfer(refined, Heat(alpha=0.3), method="pac", settings=settings, reference=None)
+    assert torch.equal(moved.surrogate.weights, usual.surrogate.weights)
+
+
+def test_a_correction_begins_at_zero_in_dense_networks_and_in_time_windows() -> None:
+    rng = np.random.default_rng(0)
+    inputs = torch.from_numpy(rng.uniform(-1, 1, (1, 40, 2)))
+    for network in (MLP(2, 1, width=5, depth=2), TimeWindows(2, 1, count=3, width=4, depth=1)):
+        weights = torch.from_numpy(network.init_weights(rng))
+        made = refinement(network, weights, 7, np.random.default_rng(1))
+        before = network.forward(weights, inputs, ("",))
+        assert torch.allclose(made.network.forward(made.weights, inputs, ("",)), before, atol=1e-14)
+        found = base_places(made.network)
+        assert found is not None and found[0] == network
+        assert torch.equal(made.weights[found[1]], weights)
+        assert torch.equal(found[1], made.places)
+        assert int(made.heads.sum()) == 8 * network.time_windows
+        fitted = made.weights.clone()
+        fitted[made.heads] = torch.from_numpy(rng.normal(size=int(made.heads.sum())))
+        more = refinement(network, weights, 11, np.random.default_rng(1), (made, fitted))
+        assert torch.allclose(
+            more.network.forward(more.weights, inputs, ("",)),
+            made.network.forward(fitted, inputs, ("",)),
+            atol=1e-13,
+        )
+
+
+def test_gauss_newton_solves_what_normal_equations_cannot() -> None:
+    task = PhysicsTask(Heat(alpha=0.4))
+    network = MLP(2, 1, width=30, depth=1)
+    weights = torch.from_numpy(network.init_weights(np.random.default_rng(0), 0.5))
+    terms = task.terms(network, weights, SamplingSpec(points=200), generator(0, "here"))
+    heads = torch.zeros(network.size, dtype=torch.bool)
+    heads[network.head] = True
+    problem = LeastSquares(network, weights, heads, terms)
+    r, jacobian = problem.linearise(problem.x0)
+    matrix = jacobian.dense()
+    assert torch.linalg.cond(matrix) > 1e8
+    ended = GaussNewton(damping=1e-15).run(problem, problem.x0, 3)
+    best, *_ = np.linalg.lstsq(matrix.numpy(), -r.numpy(), rcond=1e-15)
+    least = np.linalg.norm(matrix.numpy() @ best + r.numpy())
+    assert (2 * ended.loss) ** 0.5 == pytest.approx(least, rel=1e-6)
+    # in blocks of rows, and with an anchor, against the stacked system
+    anchored = replace(problem, anchor=Anchor(0.3, torch.zeros_like(problem.x0)))
+    step = GaussNewton(damping=1e-15, memory_gib=1e-4).run(anchored, problem.x0, 1).x
+    whole = np.vstack([matrix.numpy(), np.sqrt(0.6) * np.eye(len(step))])
+    right = np.concatenate([(matrix @ problem.x0 - r).numpy(), np.zeros(len(step))])
+    assert np.allclose(step.numpy(), np.linalg.lstsq(whole, right, rcond=None)[0], atol=1e-9)
