@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pacpde.optim.broyden import SSBroyden
     from pacpde.optim.first_order import SOAP, Adam
+    from pacpde.optim.gauss_newton import GaussNewton
     from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
     from pacpde.optim.quasi_newton import LBFGS
 
-__all__ = ["LBFGS", "SOAP", "Adam", "LevenbergMarquardt", "SSBroyden"]
+__all__ = ["LBFGS", "SOAP", "Adam", "GaussNewton", "LevenbergMarquardt", "SSBroyden"]
 
 _MODULES = {
     "Adam": "first_order",
+    "GaussNewton": "gauss_newton",
     "LBFGS": "quasi_newton",
     "LevenbergMarquardt": "levenberg_marquardt",
     "SOAP": "first_order",
