@@ -107,10 +107,12 @@ def test_folds_hold_every_class_and_whole_places() -> None:
 
 
 def test_a_gain_has_to_be_half_its_standard_error() -> None:
-    other = ClassChoice(np.zeros((9, 2)), 1.0, np.ones(9), np.arange(9))
+    other = ClassChoice(np.eye(9, 2), 1.0, np.ones(9), np.arange(9))
     spread = np.array([-1, 0, 1] * 3) * np.sqrt(12) / 3  # of standard error 1/3 · √(4/3 · 9/8)
     error = spread.std(ddof=1) / 3
     for gain, expected in ((0.51 * error, True), (0.49 * error, False)):
         own = replace(other, losses=1 - gain + spread)
         assert own.beats(other) is expected
+        ignorant = replace(other, logits=np.zeros((9, 2)))  # a new last layer: any gain will do
+        assert own.beats(ignorant)
     assert not other.beats(other)
