@@ -15,6 +15,7 @@ error.
     python benchmarks/families.py --families wave kdv --seeds 3 --workers 2
     python benchmarks/families.py --without-recipes
     python benchmarks/families.py --only fits --seeds 5 --families convection:beta=50 kdv
+    python benchmarks/families.py --only fits --seeds 5 --families burgers --tolerance 1e-10
 """
 
 import statistics
@@ -127,11 +128,13 @@ def reference_row(problem: Problem, tell: Tell) -> None:
     )
 
 
-def transfers_row(problem: Problem, seed: int, methods: Sequence[str], tell: Tell) -> None:
+def transfers_row(
+    problem: Problem, seed: int, methods: Sequence[str], tell: Tell, **settings: Any
+) -> None:
     """A fit, and a transfer by each method; one message each."""
     cpu = time.process_time()
     try:
-        source = fit(problem, seed=seed)
+        source = fit(problem, seed=seed, **settings)
     except PacpdeError as refusal:
         tell({"what": "fit", "outcome": "refused", "sentence": str(refusal)})
         return
@@ -153,7 +156,9 @@ def transfers_row(problem: Problem, seed: int, methods: Sequence[str], tell: Tel
     for method in methods:
         cpu = time.process_time()
         try:
-            result = transfer(source, target, method=method, seed=seed, reference=None)
+            result = transfer(
+                source, target, method=method, seed=seed, reference=None, settings=settings
+            )
         except PacpdeError as refusal:
             tell({"what": method, "outcome": "refused", "sentence": str(refusal)})
             continue
@@ -189,7 +194,9 @@ def row_work(text: str, seed: int | None, options: Namespace, tell: Tell) -> Non
     if seed is None:
         reference_row(problem, tell)
     else:
-        transfers_row(problem, seed, () if options.only == "fits" else METHODS, tell)
+        methods = () if options.only == "fits" else METHODS
+        settings = {} if options.tolerance is None else {"tolerance": options.tolerance}
+        transfers_row(problem, seed, methods, tell, **settings)
 
 
 def problem_of(text: str) -> Problem:
@@ -218,6 +225,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes of one thread each")
     parser.add_argument("--only", choices=["references", "fits", "transfers"])
     parser.add_argument("--without-recipes", dest="recipes", action="store_false")
+    parser.add_argument("--tolerance", type=float, help="of fits and transfers")
     parser.add_argument("--again", action="store_true", help="also rows that were not finished")
     parser.carry_out("default settings on every family", runs, checked_table, "rows")
 
@@ -227,6 +235,8 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
     if not options.recipes and options.output == RESULTS / "families.json":
         options.output = RESULTS / "families_without_recipes.json"
     record |= {"limit": options.limit, "recipes": options.recipes, "targets": {}}
+    if options.tolerance is not None:
+        record["tolerance"] = options.tolerance
     rows = earlier_runs(options.output, record, "rows")
     if options.again:
         rows = [row for row in rows if finished(row)]
@@ -337,6 +347,32 @@ def fits_table(record: Record) -> str:
         seconds = _seconds([end["cpu_seconds"] for end in ends])
         lines.append([name, f"{middle}, {worst} ({len(errors)})", floor, seconds, outcomes])
     head = ["problem", "error: median, largest (seeds)", "judged to", "CPU s", "outcome"]
+    return markdown(head, lines)
+
+
+def seeds_table(record: Record) -> str:
+    """A line a problem: the error of every seed in turn, and what the fits say of themselves."""
+    lines = []
+    for name in sorted({row["family"] for row in record["rows"]}):
+        rows = sorted(
+            (row for row in record["rows"] if row["family"] == name), key=lambda row: row["seed"]
+        )
+        ends = [end for row in rows for end in row["ends"] if end.get("error") is not None]
+        late = {row["ended"] for row in rows if "ended" in row}
+        if not ends:
+            lines.append([name, "–", "–", "–", ", ".join(sorted(late))])
+            continue
+        ratios = sorted(end["error"] / end["estimate"] for end in ends if end["estimate"])
+        lines.append(
+            [
+                name,
+                ", ".join(number(end["error"]) for end in ends),
+                f"{ratios[0]:.2f} to {ratios[-1]:.2f}" if ratios else "–",
+                _seconds([end["cpu_seconds"] for end in ends]),
+                ", ".join(sorted({end["outcome"] for end in ends} | late)),
+            ]
+        )
+    head = ["problem", "error of each seed", "error / its estimate", "CPU s", "outcome"]
     return markdown(head, lines)
 
 

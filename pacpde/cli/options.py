@@ -163,7 +163,7 @@ class FitOptions:
         int | None,
         typer.Option(
             help="How often a fit that is right, but not to a --tolerance below the default, gets "
-            "a correction of random neurons, 500 at first and twice as many each time. "
+            "a correction of random neurons, 500 at first (50 in time alone), then twice as many. "
             f"{_else('refinements')}"
         ),
     ] = None

@@ -55,8 +55,9 @@ class TrainingConfig:
             steps than the default, with a schedule of their own, or without a time are not
             restarted.
         refinements: how often a fit or transfer that meets the default tolerance, and not the
-            smaller one that is asked for, is refined: by a correction of 500 random neurons on its
-            last hidden layer, and twice as many each time, see `pacpde.training.refinement`.
+            smaller one that is asked for, is refined: by a correction of 500 random neurons (50 in
+            time alone) on its last hidden layer, and twice as many each time, see
+            `pacpde.training.refinement`.
         schedule: phases of your own, beside which `points` and `steps` are refused; by default
             `StandardSchedule`.
         network: in place of the dense one: a network such as `MLP(2, 1, width=30)`; or what makes

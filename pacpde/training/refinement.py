@@ -23,7 +23,7 @@ from pacpde.training.config import TrainingConfig
 from pacpde.training.schedule import Phase
 from pacpde.training.trainer import FitResult, Trainer
 
-FIRST = 500  # random neurons of the first try
+FIRST, FIRST_IN_TIME = 500, 50  # random neurons of the first try; of equations in time alone
 POINTS_A_NEURON = 16  # with 8 the correction overshoots between points of a front
 STEPS = 2  # of a try, on one set of points
 MATRICES = 4  # of unknowns², that a step holds
@@ -102,11 +102,11 @@ def refine(
     if not wants_refinement(solver, task, config):
         return Refined(solver)
     assert solver.assessment is not None
-    odd = solver.field_ansatz.odd
+    odd, first = solver.field_ansatz.odd, FIRST if task.problem.domain.space else FIRST_IN_TIME
     tries: list[FitResult] = []
     best, before, smaller, why = Refined(solver), solver.assessment, None, ""
     for number in range(config.refinements):
-        neurons = FIRST * 2**number
+        neurons = first * 2**number
         unknowns = (neurons + 1) * solver.network.outputs
         if MATRICES * 8 * unknowns**2 > config.step_memory_gib * 2**30:
             why = f"{neurons} neurons need more than the {config.step_memory_gib:g} GiB of a step"

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.integrate import solve_ivp
 
 from pacpde import fit, load, save, transfer
 from pacpde.networks.mlp import MLP
@@ -14,7 +15,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.networks.time_windows import TimeWindows
 from pacpde.optim.gauss_newton import GaussNewton
 from pacpde.optim.least_squares import LeastSquares
-from pacpde.problems import Heat
+from pacpde.problems import Heat, LotkaVolterra
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
 from pacpde.residuals.terms import Anchor
@@ -27,6 +28,7 @@ SMALL_FIRST = 60
 @pytest.fixture(autouse=True)
 def few_neurons(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pacpde.training.refinement.FIRST", SMALL_FIRST)
+    monkeypatch.setattr("pacpde.training.refinement.FIRST_IN_TIME", SMALL_FIRST // 2)
 
 
 def error(solver: Surrogate) -> float:
@@ -95,6 +97,21 @@ def test_a_refined_target_recalls_its_source_to_the_last_bit(plain: Surrogate) -
     refined = fit(Heat(alpha=0.4), tolerance=1e-7, **TINY)
     moved = transfer(refined, Heat(alpha=0.3), method="pac", settings=settings, reference=None)
     assert torch.equal(moved.surrogate.weights, usual.surrogate.weights)
+
+
+def test_an_orbit_in_time_windows_agrees_with_scipy_to_the_tenth_digit() -> None:
+    windows = "time_windows:count=4,width=8,depth=2"
+    solver = fit(LotkaVolterra(until=4.0), network=windows, points=200, restarts=0, tolerance=1e-8)
+    assert solver.outcome == "converged"
+    assert solver.network.settings["random_neurons"] in (30, 60, 120)
+    problem = LotkaVolterra(until=4.0)
+    times = np.linspace(0, 4, 101)
+    a, b, c, d = (getattr(problem, name) for name in problem.coefficients)
+    true = solve_ivp(
+        lambda t, y: [a * y[0] - b * y[0] * y[1], d * y[0] * y[1] - c * y[1]],
+        (0, 4), [1.0, 1.0], method="DOP853", rtol=1e-13, atol=1e-13, t_eval=times,
+    ).y  # fmt: skip
+    assert np.abs(np.asarray(solver(times)) - true).max() < 1e-8 * np.abs(true).max()
 
 
 def test_a_correction_begins_at_zero_in_dense_networks_and_in_time_windows() -> None:
