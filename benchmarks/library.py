@@ -41,7 +41,7 @@ from scipy.interpolate import BarycentricInterpolator
 
 import pacpde
 from pacpde import Library, Runtime, identify_by_scipy
-from pacpde.errors import PacpdeError
+from pacpde.errors import PacpdeError, SolverError
 from pacpde.physics import Problem, families
 from pacpde.physics.numbers import relative_l2
 from pacpde.problems.burgers import cole_hopf
@@ -66,6 +66,7 @@ POINTS = 4096  # at which a solution is graded
 BAND = 0.5, 10.0  # of estimated over true error
 NODES, RTOLS = (24, 32, 48, 64, 96, 128), (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 INTEGRATORS = ("BDF", "Radau", "LSODA")
+GRADES, GRADES_AT_MOST = 1e-9, 1e-6  # certified errors of references that grade
 FINEST = 1e-10  # error that a family's own solver is asked for at least
 OF_ODES = 100  # targets at most of an ODE, whose errors are estimated one by one
 TUNED = 5  # coefficients at which scipy's set-ups are tried
@@ -245,19 +246,29 @@ def reference_seconds(targets: Sequence[Problem], tolerance: float) -> dict[str,
 
 
 def errors_of(many: Any, references: int) -> np.ndarray:
-    """True errors of the worst field, of all targets or of the first ones."""
+    """True errors of the worst field, of all targets or of the first ones.
+
+    Raises:
+        SolverError: a reference is not ten times better than what it grades.
+    """
     first = many.problems[0]
     points = first.domain.sample(POINTS, np.random.default_rng(0)).T
     found = np.asarray(many(*points))
     errors = []
     for problem, own in zip(many.problems, found, strict=True):
-        truth = problem.exact(*points)
+        truth, known = problem.exact(*points), 0.0
         if truth is None:
             if len(errors) == references:
                 break
-            truth = solve(problem, tolerance=1e-9)(*points)
+            reference = solve(problem, tolerance=GRADES, loosest=GRADES_AT_MOST)
+            truth, known = reference(*points), reference.certified_error
         truth = np.asarray(truth).reshape(-1, POINTS)
         errors.append(max(field_errors(own.reshape(truth.shape), truth, problem.scales)))
+        if known > max(errors[-1] / 10, GRADES):
+            raise SolverError(
+                f"{problem} has a reference certified to {known:.1e}, which cannot grade an error "
+                f"of {errors[-1]:.1e}."
+            )
     return np.array(errors)
 
 
