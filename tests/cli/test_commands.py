@@ -144,7 +144,19 @@ def test_train_and_transfer(call: Callable, source: Path, tmp_path: Path) -> Non
 
 
 def test_a_fit_that_has_not_converged_is_kept(call: Callable, tmp_path: Path) -> None:
-    ended = call("train", "heat", *SMALL, "--tolerance", "1e-14", "-o", "out", "--json", "-")
+    ended = call(
+        "train",
+        "heat",
+        *SMALL,
+        "--tolerance",
+        "1e-14",
+        "--refinements",
+        "0",
+        "-o",
+        "out",
+        "--json",
+        "-",
+    )
     assert ended.status == 1
     assert json.loads(ended.out)["outcome"] != "converged"
     assert "heat(alpha=0.4): train ended" in ended.err

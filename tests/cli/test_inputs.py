@@ -14,7 +14,14 @@ from pacpde.methods.warm_start import WarmStart
 from pacpde.problems import Heat, Lorenz
 from pacpde.residuals.physics_task import PhysicsTask
 
-SETTINGS = ("steps", "points", "tolerance", "memory", "optimiser")  # of a fit that goes on
+SETTINGS = (
+    "steps",
+    "points",
+    "tolerance",
+    "refinements",
+    "memory",
+    "optimiser",
+)  # of a fit that goes on
 
 
 def test_a_target_keeps_what_the_source_has() -> None:
