@@ -36,7 +36,7 @@ from pacpde.residuals.temperature import MIN_ROWS, temperature_of
 from pacpde.residuals.terms import Term
 from pacpde.runtime import generator
 from pacpde.training.callbacks import FitState
-from pacpde.training.label_fit import LabelFit, LinearisedRows, count, places_of
+from pacpde.training.label_fit import LabelFit, LinearisedRows, best_on, count, places_of
 from pacpde.training.posterior import ClassChoice, CrossValidation, numbers
 from pacpde.training.trainer import Trainer
 
@@ -129,17 +129,7 @@ class ClassFit(LabelFit):
             if prior.name == "relative":  # was best in few of the measurements, and by little
                 continue
             path = self._candidates(prior, folds)
-            own: Candidate | None = None
-            waited = 0
-            while waited < PATIENCE and not state.done:
-                stepped = yield Work(partial(next, path, None))
-                candidate: Candidate | None = stepped.value
-                if candidate is None:
-                    break
-                count(state, candidate.steps, candidate.evaluations, stepped.seconds)
-                waited += 1
-                if own is None or candidate.choice.log_loss < own.choice.log_loss:
-                    own, waited = candidate, 0
+            own = yield from best_on(path, lambda one: -one.choice.log_loss, PATIENCE, state)
             if own and (best is None or own.choice.log_loss < best.choice.log_loss):
                 best = own
         if best is None or not best.choice.beats(start):

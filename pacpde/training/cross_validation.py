@@ -36,7 +36,7 @@ from pacpde.residuals.terms import LabelTerm
 from pacpde.runtime import generator
 from pacpde.training.callbacks import FitState
 from pacpde.training.class_validation import ClassFit
-from pacpde.training.label_fit import LabelFit, LinearisedRows, count, places_of
+from pacpde.training.label_fit import LabelFit, LinearisedRows, best_on, count, places_of
 from pacpde.training.posterior import CrossValidation, LargestMiss, Posterior, numbers
 from pacpde.training.trainer import FitResult, Trainer
 
@@ -99,17 +99,7 @@ class ValueFit(LabelFit):
         best: PenalisedFit | None = None
         for prior in self.priors():
             path = penalty_path(self.rows, prior, self.x0, PENALTIES, STEPS, TOLERANCE)
-            own: PenalisedFit | None = None
-            waited = 0
-            while waited < PATIENCE and not state.done:
-                stepped = yield Work(partial(next, path, None))
-                fit: PenalisedFit | None = stepped.value
-                if fit is None:
-                    break
-                count(state, fit.steps, fit.evaluations, stepped.seconds)
-                waited += 1
-                if own is None or fit.evidence > own.evidence:
-                    own, waited = fit, 0
+            own = yield from best_on(path, lambda fit: fit.evidence, PATIENCE, state)
             best = max(
                 (one for one in (best, own) if one is not None), key=lambda one: one.evidence
             )

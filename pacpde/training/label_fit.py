@@ -1,9 +1,11 @@
 """What fits to labels alone share: their rows, and the forms of a penalty."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite, sqrt
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -11,7 +13,7 @@ import torch
 from pacpde.networks.protocol import Network
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.penalised import Linearised, PenalisedFit, Prior, Rows
-from pacpde.optim.stepwise import Steps, steps_of
+from pacpde.optim.stepwise import Steps, Work, steps_of
 from pacpde.residuals.task import LabelRows, SamplingSpec, Task
 from pacpde.residuals.terms import Term
 from pacpde.training.callbacks import FitState
@@ -154,6 +156,37 @@ class LabelFit(ABC):
         )  # fmt: skip
         for callback in self.trainer.callbacks:
             yield from steps_of(callback.on_refresh)(state)
+
+
+class Counted(Protocol):
+    """What was fitted on a path of penalties, with what that took."""
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def evaluations(self) -> int: ...
+
+
+Fitted = TypeVar("Fitted", bound=Counted)
+
+
+def best_on(
+    path: Iterator[Fitted], score: Callable[[Fitted], float], patience: int, state: FitState
+) -> Steps[Fitted | None]:
+    """The one of the largest score, on a path that is left after so many that are no better."""
+    best: Fitted | None = None
+    waited = 0
+    while waited < patience and not state.done:
+        stepped = yield Work(partial(next, path, None))
+        found: Fitted | None = stepped.value
+        if found is None:
+            break
+        count(state, found.steps, found.evaluations, stepped.seconds)
+        waited += 1
+        if best is None or score(found) > score(best):
+            best, waited = found, 0
+    return best
 
 
 def count(state: FitState, steps: int, evaluations: int, seconds: float) -> None:
