@@ -25,6 +25,7 @@ LONG_TIMES = ", as chaos and long times do"
 OPEN = "the conditions hardly tell the solution from others: see whether one is missing"
 FEWER_FREED = "try a lower --sparsity or a larger --set allocate_steps=..."
 SCALES = "see that `scales` in the class suit"
+FINER = "the solution meets the default tolerance: try more --refinements, or a larger --memory"
 AGAIN = f"with --steps {TrainingConfig.steps} or more it begins again by itself in time windows"
 EARLIER = "end t earlier by --until"
 WINDOWS = "declare time_windows = 10 and time_scale in the class"
@@ -55,6 +56,9 @@ def _parts(surrogate: Surrogate, config: TrainingConfig) -> Iterator[str]:
     about = surrogate.assessment
     if outcome == Outcome.DRIFTED and about and OPEN_NOTE in about.notes:
         yield OPEN
+        return
+    if outcome == Outcome.NOT_CONVERGED and about and about.meets(TrainingConfig.tolerance):
+        yield FINER
         return
     yield BY_OUTCOME[outcome].format(LONG_TIMES if problem.domain.time else "")
     if outcome in TOO_HARD and not is_own(problem):

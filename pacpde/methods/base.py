@@ -333,8 +333,8 @@ def train_from_scratch(
         fit = yield from steps_of(trainer.fit)(again.task, phases, again.stage)
         tries.append((blank, again.task, fit))
     blank, task, fit = tries.pop(best_of([fit for *_, fit in tries]))
-    fits = [*(other for *_, other in tries), regraded(fit, wanted.tolerance)]
-    joined = joined_fits(fits)
+    fit = replace(fit, outcome=regraded(fit.outcome, fit.assessment, wanted.tolerance))
+    joined = joined_fits([*(other for *_, other in tries), fit])
     solver = build_surrogate(blank, task, [joined], "trained")
     refined = yield from steps_of(refine)(solver, task, wanted, seed, callbacks, f"{stage}.refine")
     if not refined.fits:

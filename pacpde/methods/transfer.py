@@ -51,6 +51,7 @@ from pacpde.training.callbacks import Callback, ErrorHistory, Progress, Progress
 from pacpde.training.refinement import before_refinement, refine
 from pacpde.training.restarts import joined_fits
 from pacpde.training.resume import ResumeState
+from pacpde.training.trainer import regraded
 
 
 @renamed_keywords(journal="resume_state")
@@ -246,45 +247,65 @@ def run_method(
 
     What labels alone have moved has to be better than the source, see `beside_source`.
     """
-    wanted = context.config
-    context = replace(context, config=before_refinement(source.network, task, wanted))
-    result = yield from steps_of(method.run)(source, task, context)
+    config = before_refinement(source.network, task, context.config)
+    result = yield from steps_of(method.run)(source, task, replace(context, config=config))
     if not isinstance(result, MethodResult):
         raise InvalidValueError(
             f"the run of the method {method.name!r} gives {type(result).__name__}, expected a "
             "MethodResult: return one, as pacpde.methods.warm_start does."
         )
-    result = yield from steps_of(refined_result)(result, task, replace(context, config=wanted))
+    if config is not context.config:
+        result = yield from steps_of(_refined)(result, task, context)
     return beside_source(result, source, task, context.config)
 
 
 @stepwise
-def refined_result(
-    result: MethodResult, task: Task, context: TransferContext
-) -> Steps[MethodResult]:
-    """A result whose surrogate is refined, where the tolerance asks for it."""
-    solver, config = result.surrogate, context.config
-    assessment = solver.assessment
-    if (
-        solver.outcome == Outcome.CONVERGED
-        and assessment
-        and not assessment.meets(config.tolerance)
-    ):
-        solver = replace(solver, outcome=Outcome.NOT_CONVERGED)
+def _refined(result: MethodResult, task: Task, context: TransferContext) -> Steps[MethodResult]:
+    """A result of fits to the default tolerance, refined to that of the settings."""
+    config = context.config
+    result = _regraded(result, config.tolerance)
+    solver = result.surrogate
     refined = yield from steps_of(refine)(
         solver, task, config, context.seed, context.callbacks, "calibrate.refine"
     )
     if not refined.fits:
-        return replace(result, surrogate=refined.surrogate)
+        return replace(result, surrogate=_after_allocate(refined.surrogate, result))
     joined, seconds = joined_fits(refined.fits), result.seconds
+    solver = build_surrogate(refined.surrogate, task, [joined], solver.stage)
     return replace(
         result,
-        surrogate=build_surrogate(refined.surrogate, task, [joined], solver.stage),
+        surrogate=_after_allocate(solver, result),
         n_trainable=result.n_trainable + refined.n_trainable,
         steps=result.steps + joined.steps,
         evaluations=result.evaluations + joined.evaluations,
         seconds={**seconds, "calibrate": seconds.get("calibrate", 0.0) + joined.seconds},
     )
+
+
+def _regraded(result: MethodResult, tolerance: float) -> MethodResult:
+    """A result with the outcomes of its target and of what is retained by a smaller tolerance."""
+
+    def by_tolerance(solver: Surrogate) -> Surrogate:
+        about = solver.assessment
+        return replace(solver, outcome=regraded(solver.outcome, about, tolerance))
+
+    snapshots, solver = dict(result.snapshots), result.surrogate
+    retained, outcomes = dict(solver.retained), dict(solver.outcomes)
+    if "allocated" in snapshots:
+        snapshots["allocated"] = allocated = by_tolerance(snapshots["allocated"])
+        outcomes["allocated"] = allocated.outcome
+        if SOURCE in retained:
+            retained[SOURCE] = replace(retained[SOURCE], outcome=allocated.outcome)
+    solver = replace(by_tolerance(solver), retained=retained, outcomes=outcomes)
+    return replace(result, surrogate=solver, snapshots=snapshots)
+
+
+def _after_allocate(solver: Surrogate, result: MethodResult) -> Surrogate:
+    """The solver; where it converged and its allocation did not, the outcome says that."""
+    allocated = result.snapshots.get("allocated", solver).outcome
+    if solver.outcome == Outcome.CONVERGED and allocated != Outcome.CONVERGED:
+        return replace(solver, outcome=allocated.in_stage("allocate"))
+    return solver
 
 
 def _callbacks(

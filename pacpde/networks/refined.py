@@ -8,6 +8,7 @@ equations: Dong & Li (2021), arXiv 2012.02895, on random inputs in place of trai
 networks in stages: Wang & Lai (2024), arXiv 2307.08934.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,9 +69,10 @@ def refinement(
         )
     inner = network.inner if isinstance(network, TimeWindows) else network
     assert isinstance(inner, MLP)
-    larger: Network = corrected(inner, neurons)
-    correction = corrected(inner, neurons).parts[1]
+    both = corrected(inner, neurons)
+    correction = both.parts[1]
     layer = correction.layers[inner.depth]
+    larger: Network = both
     if isinstance(network, TimeWindows):
         larger = replace(network, random_neurons=neurons)
     whole = weights.new_zeros(larger.size)
@@ -144,14 +146,7 @@ def unrefined(surrogate: Surrogate) -> Surrogate:
         surrogate,
         network=network,
         weights=surrogate.weights[places],
-        retained={
-            name: replace(
-                own,
-                mask=own.mask[places],
-                weights=None if own.weights is None else own.weights[places],
-            )
-            for name, own in surrogate.retained.items()
-        },
+        retained=_moved(surrogate.retained, lambda values: values[places]),
         assessment=None,
         held_out=float("nan"),
     )
@@ -165,11 +160,16 @@ def enlarged_retained(surrogate: Surrogate, made: Refinement) -> dict[str, Retai
         whole[made.places] = values
         return whole
 
+    return _moved(surrogate.retained, placed)
+
+
+def _moved(
+    retained: Mapping[str, RetainedSolver], move: Callable[[torch.Tensor], torch.Tensor]
+) -> dict[str, RetainedSolver]:
+    """Retained solvers with masks and weights in other places."""
     return {
         name: replace(
-            own,
-            mask=placed(own.mask),
-            weights=None if own.weights is None else placed(own.weights),
+            own, mask=move(own.mask), weights=None if own.weights is None else move(own.weights)
         )
-        for name, own in surrogate.retained.items()
+        for name, own in retained.items()
     }

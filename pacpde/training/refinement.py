@@ -21,7 +21,7 @@ from pacpde.runtime import generator
 from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
 from pacpde.training.schedule import Phase
-from pacpde.training.trainer import FitResult, Trainer
+from pacpde.training.trainer import FitResult, Trainer, regraded
 
 FIRST, FIRST_IN_TIME = 500, 50  # random neurons of the first try; of equations in time alone
 POINTS_A_NEURON = 16  # with 8 the correction overshoots between points of a front
@@ -62,10 +62,13 @@ def may_refine(network: Network, task: Task, config: TrainingConfig) -> bool:
 
 
 def before_refinement(network: Network, task: Task, config: TrainingConfig) -> TrainingConfig:
-    """The settings of fits that are refined afterwards: no smaller tolerance than the default."""
-    if not may_refine(network, task, config):
+    """The settings of fits that are refined afterwards: no smaller tolerance than the default.
+
+    The same object where nothing is to be refined.
+    """
+    if config.tolerance >= TrainingConfig.tolerance or not may_refine(network, task, config):
         return config
-    return replace(config, tolerance=max(config.tolerance, TrainingConfig.tolerance))
+    return replace(config, tolerance=TrainingConfig.tolerance)
 
 
 def wants_refinement(solver: Surrogate, task: Task, config: TrainingConfig) -> bool:
@@ -120,13 +123,9 @@ def refine(
             weights=made.weights,
             retained=enlarged_retained(solver, made),
         )
-        own = replace(
-            config,
-            optimiser=GaussNewton(memory_gib=config.step_memory_gib),
-            tolerance=float("inf"),
-            schedule=None, points=TrainingConfig.points, steps=TrainingConfig.steps,
-            memory_gib=TrainingConfig.memory_gib,
-        )  # fmt: skip
+        own = TrainingConfig(
+            optimiser=GaussNewton(memory_gib=config.step_memory_gib), tolerance=float("inf")
+        )
         trainer = Trainer(start, own, seed, callbacks, made.heads)
         phase = Phase(STEPS, STEPS, SamplingSpec(POINTS_A_NEURON * neurons, odd=odd))
         fit = yield from steps_of(trainer.fit)(task, [phase], f"{stage}_{number + 1}")
@@ -159,9 +158,11 @@ def _noted(assessment: Assessment, tolerance: float, why: str) -> Assessment:
 
 def _graded(fit: FitResult, tolerance: float, why: str) -> FitResult:
     """The fit with the outcome by the tolerance, and a note where it is not met."""
-    assessment = fit.assessment
-    assert assessment is not None
-    if assessment.meets(tolerance):
-        return replace(fit, outcome=Outcome.CONVERGED)
-    noted = _noted(assessment, tolerance, why or "the device was lost")
-    return replace(fit, outcome=Outcome.NOT_CONVERGED, assessment=noted)
+    assert fit.assessment is not None
+    if fit.assessment.meets(tolerance):
+        return fit
+    return replace(
+        fit,
+        outcome=regraded(fit.outcome, fit.assessment, tolerance),
+        assessment=_noted(fit.assessment, tolerance, why or "the device was lost"),
+    )

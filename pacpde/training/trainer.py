@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -240,12 +240,10 @@ def _advance(
             fit.best, fit.held_out = fit.weights, math.inf
 
 
-def regraded(fit: FitResult, tolerance: float) -> FitResult:
-    """The same fit with the outcome by another tolerance, where it converged."""
-    assessment = fit.assessment
-    if fit.outcome != Outcome.CONVERGED or assessment is None or assessment.meets(tolerance):
-        return fit
-    return replace(fit, outcome=Outcome.NOT_CONVERGED)
+def regraded(outcome: Outcome, assessment: Assessment | None, tolerance: float) -> Outcome:
+    """The outcome by a smaller tolerance than that of the fit: one that converged may miss it."""
+    met = assessment is None or assessment.meets(tolerance)
+    return Outcome.NOT_CONVERGED if outcome == Outcome.CONVERGED and not met else outcome
 
 
 def _outcome(fit: FitState, assessment: Assessment | None, tolerance: float) -> Outcome:
