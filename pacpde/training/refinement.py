@@ -53,6 +53,7 @@ def may_refine(network: Network, task: Task, config: TrainingConfig) -> bool:
     """
     return (
         config.refinements > 0
+        and config.tolerance < TrainingConfig.tolerance
         and isinstance(task, PhysicsTask)
         and task.solves_equation
         and task.labels is None
@@ -66,9 +67,15 @@ def before_refinement(network: Network, task: Task, config: TrainingConfig) -> T
 
     The same object where nothing is to be refined.
     """
-    if config.tolerance >= TrainingConfig.tolerance or not may_refine(network, task, config):
+    if not may_refine(network, task, config):
         return config
     return replace(config, tolerance=TrainingConfig.tolerance)
+
+
+def reaches(assessment: Assessment, tolerance: float) -> bool:
+    """Whether a tolerance is met, and by the estimated error too: it may exceed the residual."""
+    error = assessment.error_estimate
+    return assessment.meets(tolerance) and (error is None or error <= tolerance)
 
 
 def wants_refinement(solver: Surrogate, task: Task, config: TrainingConfig) -> bool:
@@ -80,7 +87,7 @@ def wants_refinement(solver: Surrogate, task: Task, config: TrainingConfig) -> b
     return (
         may_refine(solver.network, task, config)
         and assessment is not None
-        and not assessment.meets(config.tolerance)
+        and not reaches(assessment, config.tolerance)
         and assessment.meets(TrainingConfig.tolerance)
         and not assessment.drifted
     )
@@ -134,7 +141,7 @@ def refine(
             break
         if fit.assessment.residual < before.residual:
             best = Refined(start, tuple(tries), int(made.heads.sum()))
-        if fit.assessment.meets(config.tolerance):
+        if reaches(fit.assessment, config.tolerance):
             break
         gained = fit.assessment.residual < GAIN * before.residual
         if number and not gained:  # few neurons may be too few to gain anything
@@ -151,15 +158,18 @@ def refine(
 
 
 def _noted(assessment: Assessment, tolerance: float, why: str) -> Assessment:
-    """With a note that the tolerance is not met, and why."""
-    note = f"the tolerance {tolerance:g} is not met: the refinement ended since {why}"
+    """With a note of what is above the tolerance, and why."""
+    what = f"the tolerance {tolerance:g} is not met"
+    if assessment.meets(tolerance):
+        what = f"the residual meets the tolerance {tolerance:g}, and the estimated error does not"
+    note = f"{what}: the refinement ended since {why}"
     return replace(assessment, notes=(*assessment.notes, note))
 
 
 def _graded(fit: FitResult, tolerance: float, why: str) -> FitResult:
-    """The fit with the outcome by the tolerance, and a note where it is not met."""
+    """The fit with the outcome by the tolerance, and a note where it is not reached."""
     assert fit.assessment is not None
-    if fit.assessment.meets(tolerance):
+    if reaches(fit.assessment, tolerance):
         return fit
     return replace(
         fit,

@@ -9,6 +9,7 @@ import torch
 from scipy.integrate import solve_ivp
 
 from pacpde import fit, load, save, transfer
+from pacpde.networks.assessment import Assessment
 from pacpde.networks.mlp import MLP
 from pacpde.networks.refined import base_places, refinement, unrefined
 from pacpde.networks.surrogate import Surrogate
@@ -20,6 +21,7 @@ from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
 from pacpde.residuals.terms import Anchor
 from pacpde.runtime import generator
+from pacpde.training.refinement import reaches
 
 TINY = {"width": 10, "depth": 2, "points": 200, "steps": 30, "restarts": 0}
 SMALL_FIRST = 60
@@ -77,6 +79,13 @@ def test_what_is_not_met_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     cramped = fit(Heat(alpha=0.4), tolerance=1e-13, memory_gib=0.01, **TINY)
     assert cramped.assessment is not None
     assert any("need more than the 0.01 GiB" in note for note in cramped.assessment.notes)
+
+
+def test_a_tolerance_is_reached_by_residual_and_estimated_error() -> None:
+    assert reaches(Assessment(1e-7, 9e-7), 1e-6)
+    assert reaches(Assessment(1e-7, None), 1e-6)
+    assert Assessment(1e-7, 5e-6).meets(1e-6) and not reaches(Assessment(1e-7, 5e-6), 1e-6)
+    assert not reaches(Assessment(1e-5, 9e-7), 1e-6)
 
 
 def test_a_refined_target_recalls_its_source_to_the_last_bit(plain: Surrogate) -> None:
