@@ -20,8 +20,9 @@ from pacpde.runtime import generator
 from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
 from pacpde.training.posterior import CrossValidation
-from pacpde.training.refinement import before_refinement, refine
-from pacpde.training.restarts import best_of, is_enough, joined_fits, restarts
+from pacpde.training.random_windows import Tries, missed_by, random_windows
+from pacpde.training.refinement import before_refinement, is_reached, refine
+from pacpde.training.restarts import ENDED_WELL, best_of, is_enough, joined_fits, restarts
 from pacpde.training.schedule import Phase
 from pacpde.training.trainer import FitResult, Trainer, regraded
 
@@ -296,7 +297,8 @@ def train_from_scratch(
     budget: int = 0,
 ) -> Steps[tuple[Surrogate, FitResult]]:
     """Fit a network from random weights; where that falls short, again, see `restarts`. What is
-    right, but not to the tolerance, is refined, see `pacpde.training.refinement`.
+    right, but not to the tolerance, is refined, see `pacpde.training.refinement`; where that does
+    not help, and before restarts, random windows follow, see `pacpde.training.random_windows`.
 
     Args:
         network: None for the one of the settings, of which a restart may take a larger one.
@@ -324,6 +326,14 @@ def train_from_scratch(
     blank = start(config, task, phases)
     fit = yield from steps_of(Trainer(blank, config, seed, callbacks).fit)(task, phases, stage)
     tries = [(blank, task, fit)]
+    late = fit.outcome in ENDED_WELL  # random windows come in place of restarts, or at the end
+    random: Tries = []
+    if network is None and not late:
+        random = yield from steps_of(random_windows)(
+            task, wanted, seed, callbacks, f"{stage}.random"
+        )
+        tries += random
+    whole = task
     for again in restarts(task, config, stage, chosen=network is not None):
         if is_enough([fit for *_, fit in tries]):
             break
@@ -333,14 +343,41 @@ def train_from_scratch(
         fit = yield from steps_of(trainer.fit)(again.task, phases, again.stage)
         tries.append((blank, again.task, fit))
     blank, task, fit = tries.pop(best_of([fit for *_, fit in tries]))
-    fit = replace(fit, outcome=regraded(fit.outcome, fit.assessment, wanted.tolerance))
-    joined = joined_fits([*(other for *_, other in tries), fit])
-    solver = build_surrogate(blank, task, [joined], "trained")
+    solver, joined = _ended(blank, task, [fit for *_, fit in tries], fit, wanted)
+    if any(blank is own for own, *_ in random):
+        return solver, joined
     refined = yield from steps_of(refine)(solver, task, wanted, seed, callbacks, f"{stage}.refine")
-    if not refined.fits:
-        return refined.surrogate, joined
-    solver = build_surrogate(refined.surrogate, task, refined.fits, "trained")
-    return solver, joined_fits([joined, *refined.fits])
+    solver = refined.surrogate
+    if refined.fits:
+        solver = build_surrogate(solver, task, refined.fits, "trained")
+        joined = joined_fits([joined, *refined.fits])
+    if network is None and late and not is_reached(solver, wanted):
+        random = yield from steps_of(random_windows)(
+            whole, wanted, seed, callbacks, f"{stage}.random"
+        )
+        best = min(random, key=lambda own: missed_by(own[-1]), default=None)
+        if best is not None and missed_by(best[-1]) < missed_by(joined):
+            others = [joined, *(fit for *_, fit in random if fit is not best[-1])]
+            return _ended(*best[:2], others, best[-1], wanted)
+    return solver, joined
+
+
+def _ended(
+    blank: Surrogate,
+    task: Task,
+    others: Sequence[FitResult],
+    fit: FitResult,
+    wanted: TrainingConfig,
+) -> tuple[Surrogate, FitResult]:
+    """What the best of several tries gives, by the tolerance that is wanted, and all as one fit.
+
+    Args:
+        others: the tries beside it.
+        fit: the best one, which began with `blank`.
+    """
+    fit = replace(fit, outcome=regraded(fit.outcome, fit.assessment, wanted.tolerance))
+    joined = joined_fits([*others, fit])
+    return build_surrogate(blank, task, [joined], "trained"), joined
 
 
 def build_surrogate(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from pacpde.errors import InvalidValueError
 from pacpde.optim.base import Progress, State, check_option, optimisers
 from pacpde.optim.least_squares import LeastSquares
 
@@ -29,6 +30,7 @@ class GaussNewton:
         increase: factor of the damping after a refused step, and its inverse after a good one.
         max_damping: a step refused at it ends the run as stalled.
         memory_gib: GiB that a step may take.
+        least_gain: share of the loss that a step has to take away, or else it is the last one.
 
     Example:
         >>> GaussNewton(damping=1e-12).memory_gib
@@ -39,11 +41,16 @@ class GaussNewton:
     increase: float = 10.0
     max_damping: float = 1e6
     memory_gib: float = 2.0
+    least_gain: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("damping", "max_damping", "memory_gib"):
             check_option(self, name)
         check_option(self, "increase", 1)
+        if not 0 <= self.least_gain < 1:
+            raise InvalidValueError(
+                f"least_gain is {self.least_gain}, expected a share from 0 to below 1."
+            )
 
     def run(
         self, problem: LeastSquares, x: torch.Tensor, steps: int, state: State | None = None
@@ -52,8 +59,8 @@ class GaussNewton:
         least = max(self.damping, torch.finfo(x.dtype).eps)
         damping = float(state["damping"]) if state else least
         loss, taken, evaluations = problem.loss(x), 0, 1
-        stalled = not math.isfinite(loss)
-        while taken < steps and not stalled and loss > 0:
+        stalled, gains = not math.isfinite(loss), True
+        while taken < steps and gains and not stalled and loss > 0:
             factor = self.factor(problem, x)
             evaluations += 1
             stalled = True
@@ -62,6 +69,7 @@ class GaussNewton:
                 new = problem.loss(trial)
                 evaluations += 1
                 if new < loss:  # false for nan
+                    gains = new <= (1 - self.least_gain) * loss
                     x, loss, stalled = trial, new, False
                     taken += 1
                     damping = max(least, damping / self.increase)

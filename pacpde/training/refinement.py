@@ -27,6 +27,7 @@ FIRST, FIRST_IN_TIME = 500, 50  # random neurons of the first try; of equations 
 POINTS_A_NEURON = 16  # with 8 the correction overshoots between points of a front
 STEPS = 2  # of a try, on one set of points
 MATRICES = 4  # of unknowns², that a step holds
+ENDED = "the refinement ended since "
 GAIN = 0.5  # of the held-out residual, that a try is to leave at most for a further one
 
 
@@ -76,6 +77,11 @@ def reaches(assessment: Assessment, tolerance: float) -> bool:
     """Whether a tolerance is met, and by the estimated error too: it may exceed the residual."""
     error = assessment.error_estimate
     return assessment.meets(tolerance) and (error is None or error <= tolerance)
+
+
+def is_reached(solver: Surrogate, config: TrainingConfig) -> bool:
+    """Whether a solver meets the tolerance of the settings, and by its estimated error too."""
+    return solver.assessment is not None and reaches(solver.assessment, config.tolerance)
 
 
 def wants_refinement(solver: Surrogate, task: Task, config: TrainingConfig) -> bool:
@@ -152,17 +158,19 @@ def refine(
     else:
         why = f"refinements={config.refinements} are all that the settings ask for"
     if not best.fits:
-        noted = _noted(solver.assessment, config.tolerance, why or "no try was better")
-        return Refined(replace(solver, assessment=noted))
+        told = noted(solver.assessment, config.tolerance, ENDED + (why or "no try was better"))
+        return Refined(replace(solver, assessment=told))
     return replace(best, fits=[*best.fits[:-1], _graded(best.fits[-1], config.tolerance, why)])
 
 
-def _noted(assessment: Assessment, tolerance: float, why: str) -> Assessment:
-    """With a note of what is above the tolerance, and why."""
+def noted(assessment: Assessment, tolerance: float, why: str) -> Assessment:
+    """With a note of what is above the tolerance, and why; as it is where nothing is."""
+    if reaches(assessment, tolerance):
+        return assessment
     what = f"the tolerance {tolerance:g} is not met"
     if assessment.meets(tolerance):
         what = f"the residual meets the tolerance {tolerance:g}, and the estimated error does not"
-    note = f"{what}: the refinement ended since {why}"
+    note = f"{what}: {why}"
     return replace(assessment, notes=(*assessment.notes, note))
 
 
@@ -174,5 +182,5 @@ def _graded(fit: FitResult, tolerance: float, why: str) -> FitResult:
     return replace(
         fit,
         outcome=regraded(fit.outcome, fit.assessment, tolerance),
-        assessment=_noted(fit.assessment, tolerance, why or "the device was lost"),
+        assessment=noted(fit.assessment, tolerance, ENDED + (why or "the device was lost")),
     )
