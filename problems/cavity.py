@@ -22,7 +22,7 @@ class Cavity(Problem):
     scales = (1.0, 0.3, 0.1)
 
     a: float = coefficient(1.0, lower=0.1, upper=8.0, meaning="speed of the lid a")
-    nu: float = coefficient(0.01, lower=2.5e-3, upper=1.0, meaning="viscosity ν")
+    nu: float = coefficient(0.01, lower=1e-4, upper=1.0, meaning="viscosity ν")
 
     def residual(self, u: Any, d: Derivative) -> Any:
         u, v, p = u

@@ -97,7 +97,7 @@ def seeds(seed: int | None, several: str | None) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def methods_of(names: Sequence[str], words: Sequence[str], **named: float | None) -> list[Method]:
+def methods_of(names: Sequence[str], words: Sequence[str], **named: Any) -> list[Method]:
     """The methods of some names, with options of `--set key=value` and of options of their own.
 
     An option goes to the methods that have it; one that none has is refused.
@@ -132,6 +132,8 @@ def _options(kind: type[Method], given: Mapping[str, Any]) -> dict[str, Any]:
 def _typed(key: str, text: str, field: "dataclasses.Field[Any]") -> Any:
     """`text` as a value of the type that the option's hint names."""
     hint = str(field.type)
+    if "Sequence" in hint:  # a list as text, which the method reads
+        return text
     if "bool" in hint:
         if text.lower() not in ("true", "false"):
             raise InvalidValueError(f"option {key} is {text!r}, expected true or false.")

@@ -272,9 +272,13 @@ class TransferOptions:
         ),
     ] = None
 
-    def methods(self, names: Sequence[str]) -> list[Method]:
-        """The methods of these names, each with those of the options that it has."""
-        own = {"sparsity": self.sparsity, "strength": self.strength}
+    def methods(self, names: Sequence[str], **others: Any) -> list[Method]:
+        """The methods of these names, each with those of the options that it has.
+
+        Args:
+            others: of options that one command has; None where they were not given.
+        """
+        own = {"sparsity": self.sparsity, "strength": self.strength, **others}
         return inputs.methods_of(names, self.option or [], **own)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pacpde.cli.streams import legible, print_stderr
+from pacpde.errors import named_numbers
 from pacpde.studies import records
 from pacpde.training.callbacks import Update
 
@@ -205,3 +206,27 @@ def record_table(title: str, found: Sequence[Mapping[str, Any]]) -> Table:
         "outcome",
     ]  # fmt: skip
     return table(title, headings, rows)
+
+
+def rung_table(rungs: Sequence[Mapping[str, Any]]) -> Table:
+    """The rungs of a ladder, the target last."""
+    rows = [
+        [
+            rung["name"],
+            named_numbers(rung["coefficients"])
+            + ("" if rung["until"] is None else f", until={rung['until']:g}"),
+            error(rung["residual"]),
+            error(rung["error_estimate"]),
+            Number("–" if rung["own_parameters"] is None else rung["own_parameters"]),
+            Number(rung["added_neurons"]),
+            Number(rung["steps"]),
+            seconds(rung["seconds"]),
+            rung["outcome"],
+        ]
+        for rung in rungs
+    ]
+    headings = [
+        "rung", "coefficients", "residual", "estimated\nerror", "own\nparameters",
+        "neurons\nadded", "steps", "seconds", "outcome",
+    ]  # fmt: skip
+    return table("Ladder", headings, rows)

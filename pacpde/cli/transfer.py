@@ -27,6 +27,16 @@ def transfer(
     output: options.Folder,
     coefficients: options.Changes = None,
     method: Annotated[str, typer.Option(help="How to transfer, see `pacpde methods`.")] = "pac",
+    ladder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|VALUE,...",
+            help="Reach the target over rungs, each a fit of its own with an outcome and an error "
+            "estimate: auto, at equal steps of the coefficient; or values between source and "
+            "target of the one coefficient that changes, or of the end of the time span, as "
+            "1/400,1/1000. warm_start keeps the last rung alone, pac every one.",
+        ),
+    ] = None,
     measured: DataOptions,
     chosen: options.TransferOptions,
     fit: options.RefitOptions,
@@ -61,6 +71,8 @@ def transfer(
     surrogate there is an error, unless --overwrite is given.
 
     Example: pacpde transfer runs/source nu=0.02/pi --method pac --sparsity 0.8 -o runs/target
+
+    Over a ladder: pacpde transfer runs/cavity nu=1/3200 --ladder 1/400,1/1000 -o runs/fast
     """
     trained = checkpoint.load(source)
     if family is not None and family != trained.problem.name:
@@ -75,7 +87,7 @@ def transfer(
         trained = nearest(list(folders.values()), target, seed=check_seed(seed))
         source = next(folder for folder, one in folders.items() if one is trained)
         print_note(f"starting from {source}, {trained.problem}.")
-    (way,) = chosen.methods([method])
+    (way,) = chosen.methods([method], ladder=ladder)
     runtime = Runtime(device, dtype or trained.runtime.dtype)
     fit.check(way.unused_settings)
     training = Training.of_surrogate(trained.to(runtime), check_seed(seed), fit.settings)
@@ -101,5 +113,6 @@ def transfer(
         job.provenance(), output, result, compute, source
     )
     table = printing.record_table(str(target), [record])
-    result.emit(record, table, f"written to {output}", replace=replace)
+    shown = [printing.rung_table(record["rungs"])] if record.get("rungs") else []
+    result.emit(record, table, *shown, f"written to {output}", replace=replace)
     exit_for({method: surrogate}, fit.settings, output)

@@ -9,10 +9,12 @@ import torch
 
 from pacpde.checks import check_count, check_flag
 from pacpde.errors import InvalidValueError, unknown
+from pacpde.methods.rung import Rung
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.calls import check_call
+from pacpde.physics.problem import Problem
 from pacpde.registry import Registry, check_defined
 from pacpde.renamed import renamed_attribute, renamed_keys, renamed_names
 from pacpde.residuals.task import SamplingSpec, Task
@@ -84,6 +86,7 @@ class MethodResult:
         seconds: stage → seconds; "calibrate" is the fit to the target, whatever the method.
         snapshots: moment → surrogate of the source at it ("trained", "pruned", "allocated").
         cross_validation: of a fit to labels alone whose penalty was chosen; else None.
+        rungs: of a ladder, the target last; empty without one.
     """
 
     surrogate: Surrogate
@@ -93,6 +96,7 @@ class MethodResult:
     seconds: Mapping[str, float]
     snapshots: Mapping[str, Surrogate] = field(default_factory=dict)
     cross_validation: CrossValidation | None = None
+    rungs: Sequence[Rung] = ()
 
     free_parameters = renamed_attribute("free_parameters", "n_trainable")
 
@@ -227,6 +231,24 @@ class Method(metaclass=_MethodType):
                 "or take another method."
             )
         self.check_network(network)
+
+    def rungs(self, source: Problem, target: Problem) -> Sequence[Problem]:
+        """The problems of the ladder from source to target, which is the last; empty without one.
+
+        Raises:
+            InvalidValueError: the ladder does not lead from source to target.
+        """
+        return ()
+
+    def run_ladder(
+        self,
+        source: Surrogate,
+        target: Task,
+        context: TransferContext,
+        rungs: Sequence[Problem],
+    ) -> MethodResult:
+        """Transfer over these rungs; only called where `rungs` gives any."""
+        raise NotImplementedError
 
     def check_network(self, network: Network) -> None:
         """Refuse options that do not suit a network."""

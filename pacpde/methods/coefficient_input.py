@@ -14,10 +14,10 @@ from pacpde.networks.batch import Batch, DerivedAnsatz
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
+from pacpde.physics.way import interpolate
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.residuals.terms import Term
-from pacpde.training.continuation import interpolate
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from pacpde.networks.outcome import Outcome
 from pacpde.networks.protocol import Network
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.problem import Problem
+from pacpde.physics.way import interpolate
 from pacpde.residuals.task import Task
 from pacpde.training.config import TrainingConfig
-from pacpde.training.continuation import StepControl, follow, interpolate
+from pacpde.training.continuation import StepControl, follow
 from pacpde.training.cross_validation import fit_labels
 from pacpde.training.path import SolutionPath
 from pacpde.training.restarts import windowed_phases

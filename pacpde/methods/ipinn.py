@@ -37,6 +37,8 @@ class IncrementalPINN(PackNet):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.ladder is not None:
+            raise InvalidValueError(f"{self.name} has no ladder: leave it out, or take pac.")
         if not 0 < self.overlap < 1:
             raise InvalidValueError(f"overlap is {self.overlap}, expected a share between 0 and 1.")
 

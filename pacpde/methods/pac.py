@@ -1,6 +1,7 @@
 """PAC: prune, allocate, calibrate."""
 
 import math
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,13 +14,24 @@ from pacpde.errors import InvalidValueError
 from pacpde.methods.allocation import allocate_source
 from pacpde.methods.base import MethodResult, TransferContext, best_last, build_surrogate
 from pacpde.methods.continuation_strategy import ContinuationMethod
+from pacpde.methods.ladder import LadderMethod
+from pacpde.methods.own_weights import fit_beside, missing_neurons, n_unused, uses
+from pacpde.methods.rung import (
+    Rung,
+    callbacks_of,
+    named_history,
+    rung_name,
+    with_notes_of,
+)
+from pacpde.networks.outcome import Outcome
 from pacpde.networks.protocol import Network
-from pacpde.networks.surrogate import Surrogate
+from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE, prune
 from pacpde.pac.mask import SCOPES, TREATMENTS, check_sparsity, score_mask
 from pacpde.pac.reinit import REINIT_MODES, reinit_dead_neurons, widen
 from pacpde.pac.scores import SCORES
+from pacpde.physics.problem import Problem
 from pacpde.residuals.task import Task
 from pacpde.residuals.terms import Anchor
 from pacpde.training.config import TrainingConfig
@@ -31,7 +43,7 @@ LARGEST_SCALE = 1e6  # reinit_scale; units that saturate so far have no slopes
 
 
 @dataclass(frozen=True)
-class PAC(ContinuationMethod):
+class PAC(LadderMethod):
     """w_U ← argmin L_S(w ⊙ m); then min over w_P of L_T(w_U + w_P) + λ‖w_P‖².
 
     Myung et al., ICML 2022 (arXiv 2206.05703), with what was measured to serve it best:
@@ -39,6 +51,11 @@ class PAC(ContinuationMethod):
     - the source keeps whole neurons, those that its loss depends on most;
     - the target starts from noisy copies of these in the place of the other neurons, whose outputs
       are not used at the start.
+
+    With a `ladder` every rung gets an equal part of the freed weights and is kept in them beside
+    the source, as "rung 1", "rung 2", ...; a rung that is not solved in its part keeps all that it
+    was solved in. Where too few are left for the next one, or where it is not solved in them, every
+    hidden layer gets neurons. The target takes what is left.
 
     `pac_net` is closer to the paper; no number of theirs is claimed.
 
@@ -87,6 +104,7 @@ class PAC(ContinuationMethod):
     fixes_penalty: ClassVar[tuple[str, ...] | None] = (
         "steps",
         "continuation",
+        "ladder",
         "strength",
         "tune_penalty",
     )
@@ -131,6 +149,10 @@ class PAC(ContinuationMethod):
                 f"strength is {self.strength:g}, and tune_penalty tries other values: leave one of "
                 "them out."
             )
+        if self.tune_penalty and self.ladder is not None:
+            raise InvalidValueError(
+                f"ladder is {self.ladder}, and tune_penalty tries several λ: leave one of them out."
+            )
         if not self.reinit_scale and self.reinit_mode != type(self).reinit_mode:
             raise InvalidValueError(
                 f"reinit_mode is {self.reinit_mode!r}, without effect where reinit_scale is 0: "
@@ -158,6 +180,8 @@ class PAC(ContinuationMethod):
             )
         if self.extra_neurons:
             network.enlarged(extra_neurons=self.extra_neurons)  # or a sentence
+        if self.ladder is not None:
+            network.enlarged(extra_neurons=1)  # or a sentence
         alike = torch.ones(network.size, device="cpu")  # how many are kept is the same for any
         try:
             for sparsity in self._sparsities:
@@ -247,6 +271,74 @@ class PAC(ContinuationMethod):
         allocate, calibrate = (sum(fit.seconds for fit in some) for some in (stage.fits, fits))
         seconds = {"prune": stage.pruning_seconds, "allocate": allocate, "calibrate": calibrate}
         return replace(result, seconds=seconds)
+
+    @stepwise
+    def run_ladder(
+        self, source: Surrogate, target: Task, context: TransferContext, rungs: Sequence[Problem]
+    ) -> Steps[MethodResult]:
+        """Rung after rung, each beside all before it."""
+        stage = yield from steps_of(self.allocate)(source.reset(), context)
+        allocated = here = widen(stage.allocated, self.extra_neurons, context.seed)
+        count = max(1, n_unused(here) // len(rungs))
+        found: list[Rung] = []
+        every: list[FitResult] = []
+        for number, problem in enumerate(rungs, 1):
+            name, last = rung_name(number), number == len(rungs)
+            task = target if last else target.equation_at(problem)
+            fits: list[FitResult] = []
+            added = missing_neurons(here, count, WIDEST)
+            larger = missing_neurons(here, n_unused(here) + count, WIDEST)
+            best: tuple[Surrogate, torch.Tensor] | None = None
+            for more, part in {added: name, larger: f"{name}, wider"}.items():
+                callbacks = [*context.callbacks] if last else callbacks_of(context.callbacks, name)
+                if more != added:
+                    callbacks = [each.part(part) for each in context.callbacks
+                                 if last or not each.target_only]  # fmt: skip
+                start, tried, own = yield from steps_of(fit_beside)(
+                    self, widen(here, more, context.seed + number), task,
+                    replace(context, callbacks=callbacks),
+                    sys.maxsize if last else count, not last,
+                )  # fmt: skip
+                if best is None or tried[-1].held_out < fits[-1].held_out:
+                    best, fits, added = (start, own), [*fits, *tried], more
+                else:
+                    fits = [*tried, *fits]
+                if fits[-1].outcome == Outcome.CONVERGED:
+                    break
+            assert best is not None
+            start, own = best
+            used = uses(start) > 0
+            solved = build_surrogate(start, task, fits, "calibrated")
+            if not last:
+                before = len(here.history)
+                named = named_history(replace(solved, history=solved.history[before:]), name)
+                solver = RetainedSolver(
+                    solved.ansatz, used | own, outcome=solved.outcome, assessment=solved.assessment
+                )
+                solved = replace(
+                    solved, history=(*here.history, *named.history),
+                    retained={**start.retained, name: solver},
+                    weights=torch.where(used | own, solved.weights, 0),
+                )  # fmt: skip
+            found.append(
+                Rung(
+                    name, problem, solved.outcome, solved.assessment,
+                    sum(fit.steps for fit in fits), sum(fit.seconds for fit in fits),
+                    int(own.sum()), added,
+                )
+            )  # fmt: skip
+            here, every = solved, [*every, *fits]
+        here = with_notes_of(here, found)
+        if allocated.outcome != "converged" and here.outcome == "converged":
+            here = replace(here, outcome=allocated.outcome.in_stage("allocate"))
+        snapshots = {"trained": source, "pruned": stage.pruned, "allocated": allocated}
+        result = MethodResult.of(here, int(own.sum()), [*stage.fits, *every], **snapshots)
+        seconds = {
+            "prune": stage.pruning_seconds,
+            "allocate": sum(fit.seconds for fit in stage.fits),
+            "calibrate": sum(fit.seconds for fit in every),
+        }
+        return replace(result, seconds=seconds, rungs=found)
 
     @stepwise
     def allocate(self, source: Surrogate, context: TransferContext) -> Steps["SourceStage"]:

@@ -1,11 +1,12 @@
 """The result of a transfer: the solver of the target, its errors, and a record."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pacpde.methods.base import MethodResult
 from pacpde.methods.few_labels import Predictive, predictive
+from pacpde.methods.rung import Rung
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.renamed import renamed_attribute
@@ -107,6 +108,11 @@ class TransferResult:
         return predictive(self.surrogate, self.cross_validation, coordinates, level, noise)
 
     @property
+    def rungs(self) -> Sequence[Rung]:
+        """The rungs of a ladder, the target last, each with its outcome; empty without one."""
+        return self.method_result.rungs
+
+    @property
     def history(self) -> tuple[dict[str, Any], ...]:
         """stage, step, seconds, held_out, and error against the target's reference."""
         return self.surrogate.history
@@ -152,6 +158,7 @@ class TransferResult:
             "outcome": self.outcome,
             "outcomes": dict(self.surrogate.outcomes),
             "assessment": self.surrogate.assessment and self.surrogate.assessment.as_json(),
+            "rungs": [rung.as_json() for rung in self.rungs] or None,
             "device": runtime.device,
             "dtype": runtime.dtype,
             "versions": versions(),

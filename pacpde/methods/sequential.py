@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import torch
-
 from pacpde.datasets import grading_reference
 from pacpde.datasets.grading import AUTO
 from pacpde.errors import InvalidValueError
@@ -13,19 +11,16 @@ from pacpde.methods.arguments import Settings, check_arguments, config_after
 from pacpde.methods.base import TransferContext, build_surrogate
 from pacpde.methods.checks import check_problem, check_transfer
 from pacpde.methods.grading import errors_of
+from pacpde.methods.own_weights import fit_beside, n_unused, uses
 from pacpde.methods.pac import PAC
 from pacpde.methods.provenance import of_sequence
 from pacpde.networks.refined import unrefined
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.pac import SOURCE
-from pacpde.pac.mask import score_mask
-from pacpde.pac.reinit import reinit_dead_neurons
-from pacpde.pac.scores import SCORES
 from pacpde.physics.problem import Problem
 from pacpde.reference import Reference
 from pacpde.renamed import renamed_attribute
 from pacpde.residuals.physics_task import PhysicsTask
-from pacpde.residuals.terms import Anchor
 from pacpde.runtime import check_seed, gradients
 from pacpde.training.callbacks import Progress, ProgressReport, prefixed
 
@@ -74,7 +69,7 @@ class Backbone:
     @property
     def n_unused(self) -> int:
         """Number of weights that no solver uses."""
-        return int((_uses(self.surrogate) == 0).sum())
+        return n_unused(self.surrogate)
 
     def recall(self, name: str = SOURCE) -> Surrogate:
         """The solver of a name, to the last bit."""
@@ -137,7 +132,7 @@ def transfer_in_turn(
     }
     stages = _Stages(method, check_seed(seed), progress, settings or {})
     surrogate = stages.allocate(source)
-    count = int(share * int((_uses(surrogate) == 0).sum()) + 1e-9)
+    count = int(share * n_unused(surrogate) + 1e-9)
     solvers = [_graded(surrogate, SOURCE, surrogate.seconds, references)]
     for number, target in enumerate(problems, 1):
         name = f"target {number}"
@@ -161,16 +156,11 @@ def _checked_share(share: float | None, targets: int) -> float:
     return share
 
 
-def _uses(surrogate: Surrogate) -> torch.Tensor:
-    """Number of solvers that use each weight, int [size]."""
-    return torch.stack([solver.mask for solver in surrogate.retained.values()]).sum(0)
-
-
 def _graded(
     surrogate: Surrogate, name: str, seconds: float, references: Mapping[Problem, Reference | None]
 ) -> FrozenSolver:
     """What there is to say of a solver of a name."""
-    n_own = int((_uses(surrogate) == 1)[surrogate.retained[name].mask].sum())
+    n_own = int((uses(surrogate) == 1)[surrogate.retained[name].mask].sum())
     recalled = surrogate.recall(name)
     errors = errors_of(recalled, references[recalled.problem])
     total, by_field = (errors.total, errors.by_field) if errors else (None, None)
@@ -198,26 +188,9 @@ class _Stages:
     def calibrate(self, before: Surrogate, target: Problem, name: str, count: int) -> Surrogate:
         """A target in all unused weights, then in `count` of them."""
         context, task = self._context(before, target, name), self._task(before, target)
-        used, method = _uses(before) > 0, self.method
-        before = reinit_dead_neurons(
-            before, used, self.seed, method.reinit_scale, context.config.frequency,
-            method.reinit_mode,
-        )  # fmt: skip
-        own = ~used
-        trainer = method.trainer(before, own, context, anchor=self._anchor(before, own))
-        fits = method.fits(trainer, task)
-        phases = trainer.config.phases.warm_start(task)
-        if count < int(own.sum()):
-            weights = fits[-1].weights
-            reached = task.solver(before.network, weights, phases[-1].sampling)
-            scores = SCORES["sensitivity"](reached, task, self.seed)
-            scores = torch.where(~used, scores, -torch.inf)
-            own = score_mask(before.network, scores, 1 - count / len(weights))
-            weights = torch.where(used | own, weights, torch.zeros_like(weights))
-            anchor = self._anchor(before, own)
-            trainer = replace(trainer, trainable_mask=own, anchor=anchor, stage="keep")
-            fits.append(trainer.fit(task, phases, weights=weights))
-        solved = build_surrogate(before, task, fits, "calibrated")
+        used = uses(before) > 0
+        start, fits, own = fit_beside(self.method, before, task, context, count)
+        solved = build_surrogate(start, task, fits, "calibrated")
         solver = RetainedSolver(
             solved.ansatz, used | own, outcome=solved.outcome, assessment=solved.assessment
         )
@@ -232,6 +205,3 @@ class _Stages:
     def _task(self, surrogate: Surrogate, problem: Problem) -> PhysicsTask:
         ansatz = surrogate.field_ansatz
         return PhysicsTask(problem, seed=self.seed, runtime=surrogate.runtime, like=ansatz)
-
-    def _anchor(self, surrogate: Surrogate, trainable: torch.Tensor) -> Anchor | None:
-        return Anchor.at(torch.zeros_like(surrogate.weights[trainable]), self.method.strength)

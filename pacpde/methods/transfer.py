@@ -182,6 +182,7 @@ def transfer(
     check_transfer(source, target, labels, noise, physics, given)
     warn_of_contradictions(target)
     method.check(source.network, physics)
+    method.rungs(source.problem, target)  # or a sentence
     runtime = runtime or source.runtime
     source = unrefined(source.to(runtime))
     config = config_after(source, target, settings, method=method)
@@ -248,7 +249,11 @@ def run_method(
     What labels alone have moved has to be better than the source, see `beside_source`.
     """
     config = before_refinement(source.network, task, context.config)
-    result = yield from steps_of(method.run)(source, task, replace(context, config=config))
+    own, rungs = replace(context, config=config), _rungs(method, source, task)
+    if rungs:
+        result = yield from steps_of(method.run_ladder)(source, task, own, rungs)
+    else:
+        result = yield from steps_of(method.run)(source, task, own)
     if not isinstance(result, MethodResult):
         raise InvalidValueError(
             f"the run of the method {method.name!r} gives {type(result).__name__}, expected a "
@@ -257,6 +262,11 @@ def run_method(
     if config is not context.config:
         result = yield from steps_of(_refined)(result, task, context)
     return beside_source(result, source, task, context.config)
+
+
+def _rungs(method: Method, source: Surrogate, task: Task) -> Sequence[Problem]:
+    """The rungs of the ladder, if the method has one."""
+    return method.rungs(source.problem, task.problem) if task.solves_equation else ()
 
 
 @stepwise

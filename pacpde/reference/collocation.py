@@ -41,6 +41,7 @@ class Collocation:
 
     def __init__(self, problem: Problem, sizes: dict[str, int], more: int = 0) -> None:
         self.problem, boundary = problem, problem.boundary
+        self.sizes, self.more = sizes, more
         self.axes = nodal_axes(problem, sizes)
         axes = [axis.axis for axis in self.axes]
         places = [axis.inner(axis.size + more) for axis in self.axes]

@@ -23,6 +23,7 @@ FIRST_SIZE = {1: 14, 2: 8, 3: 5}  # points an axis, by number of axes
 MEMORY = 0.65e9  # bytes of the largest Jacobian: its factors take half a minute
 RESOLVED = 0.1  # a larger difference says that grids are too coarse, and nothing else
 RECTANGULAR = 0.3e9  # the same for one that is not square
+SHARES = (0.5, 0.3, 0.15)  # of a refinement that does not fit, of which the largest is taken
 MORE = 2  # points an axis where square equations leave something open
 
 
@@ -77,7 +78,10 @@ class _Search:
         for _ in range(LEVELS):
             system = Collocation(self.problem, sizes, self.more)
             if not self._fits(system):
-                return
+                sizes = self._largest(sizes)
+                if not sizes:
+                    return
+                system = Collocation(self.problem, sizes, self.more)
             try:
                 fine = Level.of(system, sizes, self.level)
             except NewtonError as error:
@@ -109,6 +113,22 @@ class _Search:
     def _open(self, system: Collocation) -> list[str]:
         """Fields to which a constant may be added."""
         return open_constants(system, next(starts(system)))
+
+    def _largest(self, sizes: dict[str, int]) -> dict[str, int]:
+        """A grid between the last level and one that does not fit; empty where none is finer."""
+        if self.level is None:
+            return {}
+        last, ended = self.level.sizes, self.ended
+        for share in SHARES:
+            between = {
+                name: last[name] + max(2, round(share * (size - last[name])))
+                for name, size in sizes.items()
+            }
+            if self._fits(Collocation(self.problem, between, self.more)):
+                self.ended = ended
+                return between
+        self.ended = ended
+        return {}
 
     def _fits(self, system: Collocation) -> bool:
         """Whether the Jacobian of a level fits into memory; says why there is no finer one."""

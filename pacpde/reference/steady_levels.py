@@ -1,12 +1,13 @@
 """One solution by collocation, what is read off it, and pairs of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, inf
 
 import numpy as np
 
 from pacpde.physics import Problem
+from pacpde.physics.way import interpolate
 from pacpde.reference.collocation import Collocation
 from pacpde.reference.collocation_probes import (
     changes_abruptly,
@@ -25,6 +26,7 @@ VISIBLE = 1e-6  # what is missed of a narrow range of the fields: the places are
 SAFETY = 2.0  # of the error that the equations between the nodes give, or a first ratio
 FIRST = 4.0  # times the first difference: how fast they fall is not known yet
 TINY = 1e-300
+LEAST_STEP = 1 / 32  # of the way from the default coefficients to those of a problem
 SLOW = 0.9  # differences that fall less tell nothing of the error
 
 
@@ -126,7 +128,11 @@ class Pair:
 
 
 def _root(system: Collocation, coarse: Level | None) -> Root:
-    """The solution from the coarser one, else from the first start that leads to one."""
+    """The solution from the coarser one, else from the first start that leads to one.
+
+    Where none does, the family's default coefficients are solved, and from there the problem is
+    reached by continuation.
+    """
 
     def size(state: np.ndarray) -> float:
         fields = zip(system.split(state), system.problem.scales, strict=True)
@@ -140,7 +146,44 @@ def _root(system: Collocation, coarse: Level | None) -> Root:
         except NewtonError as error:
             fault = fault or error
     assert fault is not None
-    raise fault
+    root = _continued(system, size) if len(system.grids[0]) > 1 else None
+    if root is None:
+        raise fault
+    return root
+
+
+def _continued(system: Collocation, size: Callable[[np.ndarray], float]) -> Root | None:
+    """The solution by steps in the coefficients from the family's defaults; None where they fail.
+
+    A step that fails is halved, down to `LEAST_STEP`; one that succeeds is followed by a longer.
+    """
+    target = system.problem
+    if target.domain.time is not None:
+        return None
+    near = target.with_coefficients(
+        **{name: about.default for name, about in target.declared().items()}
+    )
+    if near == target:
+        return None
+
+    def at(share: float, start: np.ndarray) -> Root:
+        own = Collocation(interpolate(near, target, share), system.sizes, system.more)
+        return newton(own, start, size)
+
+    try:
+        root = at(0.0, next(starts(Collocation(near, system.sizes, system.more))))
+    except NewtonError:
+        return None
+    share, step = 0.0, 0.25
+    while share < 1:
+        ahead = min(share + step, 1.0)
+        try:
+            root, share, step = at(ahead, root.state), ahead, 1.5 * step
+        except NewtonError:
+            step /= 2
+            if step < LEAST_STEP:
+                return None
+    return root
 
 
 def _contradiction(system: Collocation, state: np.ndarray) -> float:

@@ -178,6 +178,7 @@ class Cell:
         choice_inputs(self.reference, self.reference_tolerance)
         source = self.training.surrogate
         self.transfer_method.check(source.network, self.physics)
+        self.transfer_method.rungs(self.source, self.target)  # or a sentence
         check_transfer(source, self.target, self.labels, self.noise, self.physics, data)
 
     @cached_property

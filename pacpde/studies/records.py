@@ -21,14 +21,18 @@ KEYS = (
     "family", "method", "seed", "source", "target", "labels", "noise", "physics",
     "zero_shot_error", "target_error", "source_error", "free_parameters", "total_parameters",
     "steps", "evaluations", "seconds", "outcome", "device", "dtype", "versions", "provenance",
-    "target_error_by_field", "worst_field_error", "outcomes", "assessment", *CHOSEN,
+    "target_error_by_field", "worst_field_error", "outcomes", "assessment", "rungs",
+    *CHOSEN,
 )  # fmt: skip
 # keys that records of older versions lack, and what they mean there
 LATER = dict.fromkeys(
-    ("provenance", "target_error_by_field", "worst_field_error", "outcomes", "assessment", *CHOSEN)
-)
+    (
+        "provenance", "target_error_by_field", "worst_field_error", "outcomes", "assessment",
+        "rungs", *CHOSEN,
+    )
+)  # fmt: skip
 STAGES = ("source", "trained", "allocated", "calibrated", "overlapped")  # of outcomes, in order
-TEXTS = ("provenance", "assessment")  # which rows of a study hold as JSON text
+TEXTS = ("provenance", "assessment", "rungs")  # which rows of a study hold as JSON text
 CLOCKS = ("source", "prune", "allocate", "calibrate", "total")
 
 

@@ -33,7 +33,7 @@ Provenance = Mapping[str, Any]
 FIT = ("problem", "seed", "settings", "device", "dtype")
 TRANSFER = ("source", "method", "options", "labels", "noise", "physics", "references")
 NEEDED = {"fit": FIT, "transfer": (*FIT, *TRANSFER), "recall": ("of", "name")}
-CLOCKED = ("seconds", "versions", "provenance")  # differ from run to run
+CLOCKED = ("seconds", "versions", "provenance", "rungs")  # differ from run to run
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,10 @@ class Callback:
 
     target_only = False
 
+    def part(self, name: str) -> "Callback":
+        """The callback of the fits of a part of the call, as of a rung of a ladder."""
+        return self
+
     def on_start(self, fit: FitState) -> None:
         """Before the first step."""
 
@@ -122,6 +126,9 @@ class ProgressReport(Callback):
     """Calls a function with an `Update` after every refresh."""
 
     progress: Progress
+
+    def part(self, name: str) -> "ProgressReport":
+        return ProgressReport(prefixed(name, self.progress))
 
     def on_refresh(self, fit: FitState) -> None:
         held_out = fit.history[-1]["held_out"]

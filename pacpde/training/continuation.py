@@ -10,16 +10,22 @@ predicts the weights by the tangent of the path and corrects them by a short fit
 Allgower & Georg 1990, "Numerical Continuation Methods", chapters 2 and 6.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Protocol
 
 import torch
 
+from pacpde.errors import InvalidValueError
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.problem import Problem
+from pacpde.physics.way import interpolate
 from pacpde.training.trainer import FitResult
 
+RUNG_FACTOR = 3.0  # at most between two rungs of an automatic ladder, of a positive coefficient
+LINEAR_RUNGS = 3  # of one that is not positive, or of the time span
 NEAR = 3  # times the limit: a correction that ends below this wants points, not a shorter step
 
 
@@ -69,16 +75,83 @@ class Path(Protocol):
         ...
 
 
-def interpolate(source: Problem, target: Problem, share: float) -> Problem:
-    """The problem a share of the way along: geometric in positive coefficients, else linear."""
-    values = {}
-    for name, end in target.coefficients.items():
-        start = source.coefficients[name]
+def ladder(source: Problem, target: Problem, values: Sequence[float] | None) -> list[Problem]:
+    """The problems of a ladder from source to target, which is the last one.
+
+    Args:
+        values: of what the target changes, one coefficient or the end of the time span, between
+            source and target; the target's own may stand last. None for as many equal steps (of
+            the logarithm, for positive coefficients) that none exceeds a factor of `RUNG_FACTOR`.
+
+    Raises:
+        InvalidValueError: the target changes nothing, or more than the values can be of; or they
+            do not lead from source to target.
+
+    Example:
+        >>> [rung.nu for rung in ladder(Burgers(nu=0.1), Burgers(nu=0.01), [0.03])]
+        [0.03, 0.01]
+    """
+    changed = [
+        name for name, end in target.coefficients.items() if end != source.coefficients[name]
+    ]
+    longer = _span_end(target) != _span_end(source)
+    if not changed and not longer:
+        raise InvalidValueError(
+            f"the ladder has no rungs: the target is the source's own problem, {source}."
+        )
+    if values is None:
+        return _automatic(source, target, changed)
+    if len(changed) + longer > 1:
+        also = [*changed, *(["the time span"] if longer else [])]
+        raise InvalidValueError(
+            f"the ladder has values, and the target changes {' and '.join(also)}: give a target "
+            "that changes one of them, or ladder=auto."
+        )
+    if changed:
+        (name,) = changed
+        start, end = source.coefficients[name], target.coefficients[name]
+    else:
+        name, start, end = "until", _span_end(source), _span_end(target)
+    inner = list(values[:-1]) if values and values[-1] == end else list(values)
+    way = [start, *inner, end]
+    upwards = end > start
+    if any((after > before) != upwards or after == before for before, after in
+           pairwise(way)):  # fmt: skip
+        raise InvalidValueError(
+            f"the ladder is {', '.join(f'{value:g}' for value in values)}, expected values of "
+            f"{name} that lead from the source's {start:g} to the target's {end:g}, each beyond "
+            "the one before."
+        )
+    if changed:
+        return [*(target.with_coefficients(**{name: value}) for value in inner), target]
+    return [*(replace(target, until=value) for value in inner), target]
+
+
+def _span_end(problem: Problem) -> float:
+    """End of the time span; 0 of a problem without a time."""
+    time = problem.domain.time
+    return 0.0 if time is None else float(time.upper)
+
+
+def _automatic(source: Problem, target: Problem, changed: Sequence[str]) -> list[Problem]:
+    """Equal steps, as few as `RUNG_FACTOR` allows."""
+    count = 1
+    for name in changed:
+        start, end = source.coefficients[name], target.coefficients[name]
+        steps = LINEAR_RUNGS
         if start > 0 and end > 0:
-            values[name] = start * (end / start) ** share if share < 1 else end
-        else:
-            values[name] = start + share * (end - start) if share < 1 else end
-    return target.with_coefficients(**values)
+            steps = math.ceil(abs(math.log(end / start)) / math.log(RUNG_FACTOR) - 1e-9)
+        count = max(count, steps)
+    first, last = _span_end(source), _span_end(target)
+    if first != last:
+        count = max(count, LINEAR_RUNGS)
+    rungs = []
+    for number in range(1, count):
+        rung = interpolate(source, target, number / count)
+        if first != last:
+            rung = replace(rung, until=first + (last - first) * number / count)
+        rungs.append(rung)
+    return [*rungs, target]
 
 
 @stepwise

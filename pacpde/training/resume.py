@@ -102,6 +102,9 @@ class ResumeState(Callback):
         except (OSError, SafetensorError, KeyError, ValueError):
             return None
 
+    def part(self, name: str) -> "ResumeState":
+        return self.child(name)
+
     def child(self, name: str) -> "ResumeState":
         """The states of a part of the command, in the subfolder `name`."""
         return ResumeState(self.folder / name, self.key)

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -483,3 +484,18 @@ def test_a_study_of_a_network_of_its_plugin(call: Callable) -> None:
         (row,) = json.loads(ended.out)["records"]
         assert row["total_parameters"] == 20
         assert row["provenance"]["source"]["settings"]["network"]["name"] == "sines"
+
+
+def test_a_ladder_says_every_rung(call: Callable[..., Any], source: Path) -> None:
+    ladder = ("transfer", source, "alpha=0.1", "--ladder", "0.2", "--reference", "none")
+    steps = ("--steps", 20, "--points", 200)
+    done = call(*ladder, *steps, "--method", "warm_start", "-o", "moved", "--json", "moved.json")
+    assert done.status == 0, done.err
+    rungs = json.loads(Path("moved.json").read_text())["rungs"]
+    assert [rung["coefficients"]["alpha"] for rung in rungs] == [0.2, 0.1]
+    shown = " ".join(call(*ladder, *steps, "--method", "warm_start", "-o", "moved").out.split())
+    assert "rung 1" in shown and "estimated" in shown
+    wrong = call("transfer", source, "alpha=0.1", "--ladder", "0.7", "-o", "other")
+    assert wrong.status == 2 and "lead from the source's 0.4 to the target's 0.1" in wrong.err
+    absent = call(*ladder, "--method", "last_layer", "-o", "other")
+    assert absent.status == 2 and "ladder" in absent.err

@@ -8,9 +8,13 @@ import pytest
 from pacpde.errors import SolverError
 from pacpde.physics import Axis, Dirichlet, Problem, coefficient, families
 from pacpde.physics.elementary import exp
+from pacpde.problems import CavityRegularised
 from pacpde.reference import Reference, field_errors, solve, steady
 from pacpde.reference.collocation import Collocation
+from pacpde.reference.newton import NewtonError, newton
 from pacpde.reference.nodal import NodalAxis
+from pacpde.reference.starts import starts
+from pacpde.reference.steady_levels import Level
 
 Families = dict[str, type[Problem]]
 
@@ -193,3 +197,26 @@ def test_nodal_axes_differentiate_and_interpolate(periodic: bool) -> None:
     derivative = axis.matrices(1)[1] @ function(axis.nodes)
     assert np.abs(axis.interpolation(x) @ derivative - slope(x)).max() < 1e-10
     assert axis.tail(function(axis.nodes), 0) < 1e-10 < axis.tail(np.sign(axis.nodes - 1.1), 0)
+
+
+def test_a_fast_cavity_is_reached_from_the_slow_one() -> None:
+    problem = CavityRegularised(nu=1 / 3200)  # Newton's method finds nothing from any start
+    sizes = {"x": 24, "y": 24}
+    system = Collocation(problem, sizes)
+    with pytest.raises(NewtonError):
+        newton(system, next(starts(system)), lambda state: 1.0)
+    level = Level.of(system, sizes, None)
+    finer = Level.of(Collocation(problem, {"x": 28, "y": 28}), {"x": 28, "y": 28}, level)
+    # both are the same flow, which 24 points do not resolve yet
+    assert np.linalg.norm(level.values[0] - finer.values[0]) < 0.5 * np.linalg.norm(finer.values[0])
+    assert np.linalg.norm(finer.values[0]) > 1
+    assert level.step < 1e-6
+
+
+@pytest.mark.slow
+def test_a_fast_cavity_is_certified() -> None:
+    coarse = solve(CavityRegularised(nu=1 / 3200), tolerance=3e-3)
+    fine = solve(CavityRegularised(nu=1 / 3200), tolerance=1e-4)  # on the largest grid that fits
+    difference = max(field_errors(coarse.values, fine.values, fine.problem.scales))
+    assert difference <= coarse.certified_error + fine.certified_error
+    assert fine.certified_error <= 1e-4

@@ -11,11 +11,12 @@ import torch
 
 from pacpde import Surrogate, fit, transfer
 from pacpde.networks.ansatz import PhysicsAnsatz
+from pacpde.physics.way import interpolate
 from pacpde.problems import Burgers, Heat, Lorenz
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
 from pacpde.runtime import generator
-from pacpde.training.continuation import Prediction, StepControl, follow, interpolate
+from pacpde.training.continuation import Prediction, StepControl, follow
 from pacpde.training.tangent import tangent
 from pacpde.training.trainer import FitResult
 

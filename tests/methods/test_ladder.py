@@ -1,0 +1,156 @@
+"""Ladders: a far target over rungs; warm start keeps the last one, PAC every one."""
+
+import numpy as np
+import pytest
+import torch
+
+from pacpde import PAC, Surrogate, WarmStart, fit, transfer
+from pacpde.errors import InvalidValueError
+from pacpde.methods.result import TransferResult
+from pacpde.networks import checkpoint
+from pacpde.problems import Burgers, Heat, Lorenz
+from pacpde.training.callbacks import Callback, FitState
+from pacpde.training.continuation import ladder
+
+SETTINGS = {"points": 150, "steps": 12}
+TARGET = Heat(alpha=0.05)
+MESH = np.meshgrid(np.linspace(0, 1, 21), np.linspace(0, 1, 21))
+
+
+@pytest.fixture(scope="module")
+def source() -> Surrogate:
+    return fit(Heat(alpha=0.4), seed=0, width=16, depth=2, **SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def pac(source: Surrogate) -> TransferResult:
+    return transfer(source, TARGET, method=PAC(ladder=[0.2, 0.1]), settings=SETTINGS)
+
+
+def error(solver: Surrogate) -> float:
+    """Relative L2 error by the exact solution of its own problem."""
+    exact = solver.problem.exact(*MESH)[0]
+    return float(np.linalg.norm(solver(*MESH) - exact) / np.linalg.norm(exact))
+
+
+def test_the_rungs_of_a_ladder() -> None:
+    given = ladder(Burgers(nu=0.1), Burgers(nu=0.01), [0.05, 0.02])
+    assert [rung.coefficients["nu"] for rung in given] == [0.05, 0.02, 0.01]
+    assert given == ladder(Burgers(nu=0.1), Burgers(nu=0.01), [0.05, 0.02, 0.01])
+    automatic = ladder(Burgers(nu=0.1), Burgers(nu=5e-4), None)
+    values = [rung.coefficients["nu"] for rung in automatic]
+    # 200 is 3 to the power 4.8: five equal steps of the logarithm
+    assert values == pytest.approx([0.1 * 200 ** (-k / 5) for k in range(1, 6)], rel=1e-12)
+    assert len(ladder(Heat(alpha=0.4), Heat(alpha=0.2), None)) == 1
+    longer = ladder(Lorenz(until=3.0), Lorenz(until=10.0), [5.0])
+    assert [rung.until for rung in longer] == [5.0, 10.0]
+
+
+def test_warm_start_keeps_the_last_rung(source: Surrogate) -> None:
+    told: list[str] = []
+    result = transfer(
+        source, TARGET, method="warm_start", ladder="0.2, 0.1", settings=SETTINGS,
+        progress=lambda update: told.append(update.stage),
+    )  # fmt: skip
+    assert [rung.problem.coefficients["alpha"] for rung in result.rungs] == [0.2, 0.1, 0.05]
+    assert all(rung.outcome == "converged" and rung.seconds > 0 for rung in result.rungs)
+    assert error(result.surrogate) < 1e-4 and not result.surrogate.retained
+    # the steps of all rungs are counted, on one clock
+    assert sum(rung.steps for rung in result.rungs) == result.method_result.steps
+    seconds = [entry["seconds"] for entry in result.history]
+    assert seconds == sorted(seconds)
+    assert told[0].startswith("rung 1, calibrate") and told[-1] == "calibrate"
+    # rung after rung is what a user would do by hand, to the last bit
+    here = source
+    for alpha in (0.2, 0.1, 0.05):
+        step = transfer(here, Heat(alpha=alpha), method="warm_start", settings=SETTINGS)
+        here = step.surrogate
+    assert torch.equal(here.weights, result.surrogate.weights)
+
+
+def test_pac_keeps_every_rung_to_the_last_bit(
+    source: Surrogate, pac: TransferResult, tmp_path: object
+) -> None:
+    assert list(pac.surrogate.retained) == ["source", "rung 1", "rung 2"]
+    assert all(rung.added_neurons == 0 for rung in pac.rungs)
+    assert pac.surrogate.parameters == source.parameters
+    assert sum(rung.n_own or 0 for rung in pac.rungs) <= 0.65 * source.parameters + 3
+    for rung in pac.rungs[:-1]:
+        recalled = pac.recall(rung.name)
+        assert recalled.problem == rung.problem and recalled.outcome == rung.outcome
+        # the estimate of each rung, when it was fitted, is of what is recalled now
+        assert error(recalled) < min(1e-3, 3 * (rung.error_estimate or 0))
+    assert error(pac.surrogate) < 1e-3
+    # a ladder that ends at the first rung with the same share leaves the same solver there
+    shorter = transfer(
+        source, Heat(alpha=0.1), method=PAC(ladder=[0.2]), settings=SETTINGS, reference=None
+    )  # fmt: skip
+    assert torch.equal(shorter.recall().weights, pac.recall().weights)
+    checkpoint.save(pac.surrogate, f"{tmp_path}/kept")
+    kept = checkpoint.load(f"{tmp_path}/kept")
+    for name in pac.surrogate.retained:
+        assert np.array_equal(kept.recall(name)(*MESH), pac.recall(name)(*MESH))
+
+
+def test_later_rungs_change_no_bit_of_earlier_ones(source: Surrogate) -> None:
+    starts: list[torch.Tensor] = []
+
+    class Start(Callback):
+        def on_start(self, fit: FitState) -> None:
+            starts.append(fit.weights.clone())
+
+    result = transfer(
+        source, TARGET, method=PAC(ladder=[0.2, 0.1]), settings=SETTINGS, callbacks=[Start()]
+    )
+    last = starts[-1]  # the target's own fit begins with all rungs in place
+    for name in ("source", "rung 1", "rung 2"):
+        mask = result.surrogate.retained[name].mask
+        assert torch.equal(last[mask], result.surrogate.weights[mask])
+        assert torch.count_nonzero(last[mask]) > 0
+
+
+def test_neurons_are_added_where_there_is_no_room(source: Surrogate) -> None:
+    result = transfer(
+        source, TARGET, method=PAC(sparsity=0.1, ladder=[0.2, 0.1]), settings=SETTINGS
+    )
+    assert sum(rung.added_neurons for rung in result.rungs) > 0
+    assert result.surrogate.parameters > source.parameters
+    for rung in result.rungs[:-1]:
+        assert error(result.recall(rung.name)) < 3e-3
+    allocated = result.snapshots["allocated"]
+    small = allocated.weights[allocated.retained["source"].mask]
+    large = result.surrogate.weights[result.surrogate.retained["source"].mask]
+    assert torch.equal(small, large)
+
+
+def test_the_record_has_every_rung(pac: TransferResult) -> None:
+    rungs = pac.record()["rungs"]
+    assert [rung["coefficients"]["alpha"] for rung in rungs] == [0.2, 0.1, 0.05]
+    assert rungs[0]["error_estimate"] == pac.rungs[0].error_estimate
+    assert PAC(ladder=[0.2, 0.1]) == PAC(ladder="0.2,0.1") == PAC(**PAC(ladder=[0.2, 0.1]).options)
+
+
+@pytest.mark.parametrize(
+    ("target", "values", "sentence"),
+    [
+        (Heat(alpha=0.4), "auto", "no rungs: the target is the source's own"),
+        (TARGET, "0.1, 0.2", "lead from the source's 0.4 to the target's 0.05"),
+        (TARGET, "0.5", "lead from the source's 0.4 to the target's 0.05"),
+        (TARGET, "0.2, 0.2", "each beyond the one before"),
+        (Heat(alpha=0.1, until=0.5), "0.2", "changes alpha and the time span"),
+    ],
+)
+def test_ladders_that_lead_nowhere_are_refused(
+    source: Surrogate, target: Heat, values: str, sentence: str
+) -> None:
+    with pytest.raises(InvalidValueError, match=sentence):
+        transfer(source, target, method=WarmStart(ladder=values), settings=SETTINGS)
+
+
+def test_ladders_that_are_none_are_refused() -> None:
+    with pytest.raises(InvalidValueError, match="expected auto, or values"):
+        WarmStart(ladder="steep")
+    with pytest.raises(InvalidValueError, match="is empty"):
+        PAC(ladder=[])
+    with pytest.raises(InvalidValueError, match="tune_penalty tries several"):
+        PAC(ladder="auto", tune_penalty=True)
