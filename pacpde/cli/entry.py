@@ -67,8 +67,9 @@ def _status(words: Sequence[str], interruption: Interruption) -> int:
 def _call(words: Sequence[str], interruption: Interruption) -> int:
     import typer
 
-    from pacpde.cli.commands import app
+    from pacpde.cli.commands import app, imported
 
+    imported(words)
     interruption.loading = False
     try:
         result = app(list(words) or ["--help"], prog_name="pacpde", standalone_mode=False)

@@ -28,6 +28,7 @@ library_app = typer.Typer(
     "`build` fits sources until a tolerance holds over a range, `solve` finds the surrogate of one "
     "coefficient, `add` keeps targets in the library, `show` tells what it holds, `page` makes a "
     "page with sliders.",
+    add_completion=False,
     rich_markup_mode=None,
 )
 Place = Annotated[Path, typer.Argument(metavar="LIBRARY", help="Folder of a library.")]

@@ -20,6 +20,7 @@ study_app = typer.Typer(
     help="Grids of transfers: many families, sources, targets, methods, seeds, labels.\n\n"
     "A study is a TOML file; see docs/studies.md. `check` counts its cells and estimates the time, "
     "`run` carries them out and resumes, `status` tells how far it is.",
+    add_completion=False,
     rich_markup_mode=None,
 )
 

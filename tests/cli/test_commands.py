@@ -18,6 +18,7 @@ import torch
 from safetensors.numpy import load_file
 
 from pacpde import load
+from pacpde.cli.commands import COMMANDS, command_of
 from pacpde.errors import ExtrapolationWarning
 from pacpde.methods import methods
 from pacpde.physics import families
@@ -59,6 +60,20 @@ def test_help_teaches_by_example(command: str, call: Callable) -> None:
     assert f"Example: pacpde {command}" in ended.out
     for option in ("--json", "--device", "--seed", "--plugin", "--debug"):
         assert option in ended.out
+
+
+def test_the_list_of_commands_says_what_each_says() -> None:
+    """The list imports none of them."""
+    for name, place in COMMANDS.items():
+        assert command_of(name).get_short_help_str(200) == place.summary
+
+
+def test_the_help_imports_little() -> None:
+    asked = "import sys; from pacpde.cli import main; main(['--help']); "
+    asked += "print(sorted({'torch', 'numpy', 'scipy', 'rich'} & {*sys.modules}))"
+    ended = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True)
+    assert ended.returncode == 0 and "compare" in ended.stdout
+    assert ended.stdout.splitlines()[-1] == "[]"
 
 
 def test_no_words_show_the_help(call: Callable) -> None:
