@@ -23,6 +23,7 @@ import few_labels
 import few_labels_friedman
 import grounds_summary
 import identification
+import ladders
 import library
 import methods_table
 import optimisers
@@ -73,6 +74,7 @@ TABLES: tuple[tuple[Path, str, str, Callable[[Record], str]], ...] = (
     (FITS, "deepxde", "burgers_vs_deepxde", burgers_vs_deepxde.seconds_table),
     (TRANSFERS, "published targets", "published_targets", published_targets.table),
     (TRANSFERS, "published Kovasznay", "published_kovasznay", published_targets.table),
+    (TRANSFERS, "ladders", "ladders", ladders.table),
     (FITS, "batch", "batch", batch.table),
     (FITS, "batch on a GPU", "batch_gpu", batch.table),
     (FITS, "random problems", "random_problems", random_problems.table),
