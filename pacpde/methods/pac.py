@@ -59,9 +59,10 @@ class PAC(LadderMethod):
 
     `pac_net` is closer to the paper; no number of theirs is claimed.
 
-    Of classes the defaults are others: single weights are kept, from 0 (`scope="global"`,
-    `reinit_scale=0.0`), and few labels choose the sparsity, 0.5 or 0.8. Small networks that lost
-    whole neurons were far worse on rows that are unlike the source's.
+    Few labels choose the sparsity too, by default: 0.65 or 0.8, the more probable one (MacKay 1992,
+    "Bayesian interpolation"). Of classes 0.5 or 0.8, by cross-validation; there single weights are
+    kept, from 0 (`scope="global"`, `reinit_scale=0.0`): small networks that lost whole neurons were
+    far worse on rows that are unlike the source's.
 
     Attributes:
         sparsity: share of the weights taken from the source and freed for the target.
@@ -110,7 +111,9 @@ class PAC(LadderMethod):
     )
 
     class_options: ClassVar[Mapping[str, Any]] = {"scope": "global", "reinit_scale": 0.0}
-    class_sparsities: ClassVar[Sequence[float]] = (0.5, 0.8)  # that few labels of classes choose of
+    # that few labels choose of, of classes and of values
+    class_sparsities: ClassVar[Sequence[float]] = (0.5, 0.8)
+    value_sparsities: ClassVar[Sequence[float]] = (0.65, 0.8)
 
     sparsity: float = 0.65
     strength: float = 1e-12
@@ -212,9 +215,10 @@ class PAC(LadderMethod):
     def _candidates(self, target: Task, config: TrainingConfig) -> list[Self]:
         """With each sparsity that the labels choose of; itself alone where there is no choice."""
         given = self.sparsity != type(self).sparsity or self.rounds > 1
-        if given or not target.has_classes or not self.chooses_penalty(target, config):
+        if given or not self.chooses_penalty(target, config):
             return [self]
-        return [replace(self, sparsity=each) for each in self.class_sparsities] or [self]
+        sparsities = self.class_sparsities if target.has_classes else self.value_sparsities
+        return [replace(self, sparsity=each) for each in sparsities] or [self]
 
     @stepwise
     def run(self, source: Surrogate, target: Task, context: TransferContext) -> Steps[MethodResult]:
@@ -226,9 +230,10 @@ class PAC(LadderMethod):
                 break
         if len(tried) == 1:
             return tried[0][1]
-        best, result = min(tried, key=lambda each: _log_loss(each[1]))
-        losses = ", ".join(f"{own.sparsity:g}: {_log_loss(found):.3g}" for own, found in tried)
-        note = f"labels chose the sparsity {best.sparsity:g}; log-loss at labels left out: {losses}"
+        best, result = max(tried, key=lambda each: _score(each[1]))
+        name, sign = ("log-loss at labels left out", -1) if target.has_classes else ("evidence", 1)
+        scores = ", ".join(f"{own.sparsity:g}: {sign * _score(found):.3g}" for own, found in tried)
+        note = f"labels chose the sparsity {best.sparsity:g}; {name}: {scores}"
         return replace(
             result,
             surrogate=result.surrogate.with_notes([note]),
@@ -381,10 +386,15 @@ class PAC(LadderMethod):
         return replace(result, fits=fits, pruning_seconds=seconds)
 
 
-def _log_loss(result: MethodResult) -> float:
-    """Of labels left out; the weights may be those that no label has moved."""
+def _score(result: MethodResult) -> float:
+    """By which the choices of few labels are compared: the evidence; of classes, −log-loss.
+
+    Both are of the choice before the source is returned: the weights may be untouched.
+    """
     found = result.cross_validation
-    return math.inf if found is None else found.cv_error**2 / 2
+    if found is None:
+        return -math.inf
+    return -(found.cv_error**2) / 2 if found.evidence is None else found.evidence
 
 
 @dataclass(frozen=True)

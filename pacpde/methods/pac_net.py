@@ -21,6 +21,7 @@ class PACNet(PAC):
 
     class_options: ClassVar[Mapping[str, Any]] = {}  # as published
     class_sparsities: ClassVar[Sequence[float]] = ()
+    value_sparsities: ClassVar[Sequence[float]] = ()
 
     sparsity: float = 0.8
     strength: float = 1e-9

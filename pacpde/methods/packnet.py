@@ -22,6 +22,7 @@ class PackNet(PAC):
 
     class_options: ClassVar[Mapping[str, Any]] = {}  # as published
     class_sparsities: ClassVar[Sequence[float]] = ()
+    value_sparsities: ClassVar[Sequence[float]] = ()
 
     sparsity: float = 0.75
     strength: float = 0.0

@@ -129,11 +129,23 @@ class ValueFit(LabelFit):
                 found = CrossValidation(
                     error, self.start_error, n, self.strength(fit), fit.prior.name, noise,
                     False, posterior, self.few, self._span, self._largest(fit.left_out),
+                    evidence=fit.evidence,
                 )  # fmt: skip
                 return fit, found
         start, missed = self.start_error, self._largest(self.r0[:n])
         return None, CrossValidation(
-            start, start, n, None, "", start, False, posterior, self.few, self._span, missed
+            start,
+            start,
+            n,
+            None,
+            "",
+            start,
+            False,
+            posterior,
+            self.few,
+            self._span,
+            missed,
+            evidence=self.untouched,
         )
 
     @property

@@ -131,6 +131,8 @@ class CrossValidation:
         largest_miss: None where the labels' terms do not name their values.
         classes: of labels that are classes, whose errors are √(2 log-loss), in cross-validation by
             folds; None of values.
+        evidence: log of the marginal likelihood of the choice, by which fits with the same labels
+            are compared; None of classes, whose folds compare them.
     """
 
     cv_error: float
@@ -145,6 +147,7 @@ class CrossValidation:
     span: tuple[tuple[float, float], ...] = ()
     largest_miss: LargestMiss | None = None
     classes: ClassChoice | None = None
+    evidence: float | None = None
 
     def as_json(self) -> dict[str, float | str | bool | None]:
         """The keys of a record."""

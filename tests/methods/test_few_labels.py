@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from pacpde import InvalidValueError, Measurements, Surrogate, fit, fit_table, transfer
+from pacpde import PAC, InvalidValueError, Measurements, Surrogate, fit, fit_table, transfer
 from pacpde import transfer_table as moved_table
 from pacpde.methods import methods
 from pacpde.problems import Heat, LotkaVolterra
@@ -25,7 +25,9 @@ def source() -> Surrogate:
     return fit(Heat(alpha=0.4), settings=SMALL)
 
 
-def moved(source: Surrogate, method: str = "warm_start", data: Any = None, **others: Any) -> Any:
+def moved(
+    source: Surrogate, method: str | PAC = "warm_start", data: Any = None, **others: Any
+) -> Any:
     data = data or Measurements(AT, TARGET.exact(*AT.T)[0] + NOISE * DRAWN)
     return transfer(
         source, TARGET, method=method, data=data, physics=False, settings={"points": 150},
@@ -51,6 +53,17 @@ def test_few_labels_move_the_source_towards_the_target(method: str, source: Surr
     assert record["strength"] > 0 and record["prior"] and record["source_returned"] is False
     (note,) = [n for n in result.surrogate.assessment.notes if "chose the penalty" in n]
     assert f"{found.zero_shot_cv:.2g}" in note
+
+
+def test_labels_choose_the_more_probable_sparsity(source: Surrogate) -> None:
+    by_default = moved(source, "pac")
+    alone = [moved(source, PAC(sparsity=share)) for share in (0.65 + 1e-12, 0.8)]
+    more, less = sorted(alone, key=lambda one: -one.cross_validation.evidence)
+    assert more.cross_validation.evidence > less.cross_validation.evidence + 1e-3
+    assert by_default.surrogate.weights.equal(more.surrogate.weights)
+    assert by_default.steps == more.steps + less.steps
+    (note,) = [n for n in by_default.surrogate.assessment.notes if "chose the sparsity" in n]
+    assert all(f"{one.cross_validation.evidence:.3g}" in note for one in alone)
 
 
 @pytest.mark.parametrize("method", ["pac", "warm_start"])
