@@ -52,13 +52,13 @@ CASES: dict[str, tuple[str, Problem, str]] = {
 
 @dataclass(frozen=True)
 class AllocatedOnce(PAC):
-    """PAC, which allocates a source once for all labels: with one seed the bits are the same."""
+    """PAC, which allocates a source once for all labels and sparsity: with one seed the bits are the same."""
 
     stages: ClassVar[dict[Any, SourceStage]] = {}
 
     @stepwise
     def allocate(self, source: Surrogate, context: TransferContext) -> Steps[SourceStage]:
-        key = source.problem, context.seed
+        key = source.problem, context.seed, self.sparsity
         if key not in self.stages:
             self.stages[key] = yield from steps_of(super().allocate)(source, context)
         return self.stages[key]
