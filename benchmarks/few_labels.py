@@ -52,7 +52,7 @@ CASES: dict[str, tuple[str, Problem, str]] = {
 
 @dataclass(frozen=True)
 class AllocatedOnce(PAC):
-    """PAC, which allocates a source once for all labels and sparsity: with one seed the bits are the same."""
+    """PAC, which allocates once for all labels: with one seed the bits are the same."""
 
     stages: ClassVar[dict[Any, SourceStage]] = {}
 

@@ -1,7 +1,7 @@
 """The result of a transfer: the solver of the target, its errors, and a record."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pacpde.methods.base import MethodResult
@@ -109,8 +109,16 @@ class TransferResult:
 
     @property
     def rungs(self) -> Sequence[Rung]:
-        """The rungs of a ladder, the target last, each with its outcome; empty without one."""
-        return self.method_result.rungs
+        """The rungs of a ladder, the target last, each with its outcome; empty without one.
+
+        The target's is the result, refined where a small tolerance asks for it; the others are
+        fitted to the default tolerance then.
+        """
+        rungs, found = self.method_result.rungs, self.surrogate
+        if not rungs:
+            return rungs
+        last = replace(rungs[-1], outcome=found.outcome, assessment=found.assessment)
+        return [*rungs[:-1], last]
 
     @property
     def history(self) -> tuple[dict[str, Any], ...]:

@@ -130,6 +130,7 @@ def test_a_record_has_every_key_of_the_contract(result: TransferResult) -> None:
         "total_parameters", "steps", "evaluations", "seconds", "outcome", "device", "dtype",
         "versions", "provenance", "target_error_by_field", "worst_field_error", "outcomes",
         "assessment", "strength", "prior", "cv_error", "zero_shot_cv", "source_returned",
+        "rungs",
     }  # fmt: skip
     assert set(record["source_error"]) == {"trained", "pruned", "allocated", "recalled", "unmasked"}
     assert set(record["seconds"]) == {"source", "prune", "allocate", "calibrate", "total"}

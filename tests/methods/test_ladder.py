@@ -46,6 +46,18 @@ def test_the_rungs_of_a_ladder() -> None:
     assert [rung.until for rung in longer] == [5.0, 10.0]
 
 
+def test_the_last_rung_is_the_refined_result() -> None:
+    """Its estimate was that of before the refinement, with `converged`."""
+    source = fit(Heat(alpha=0.4), seed=0, width=10, depth=2, points=100, steps=15)
+    settings = {"tolerance": 1e-6, "points": 100, "steps": 15}
+    result = transfer(source, Heat(alpha=0.3), ladder=[0.35], settings=settings)
+    last = result.rungs[-1]
+    assert last.outcome == result.surrogate.outcome
+    assert last.error_estimate == result.surrogate.assessment.error_estimate
+    assert last.error_estimate < 1e-5
+    assert result.record()["rungs"][-1]["error_estimate"] == last.error_estimate
+
+
 def test_warm_start_keeps_the_last_rung(source: Surrogate) -> None:
     told: list[str] = []
     result = transfer(
