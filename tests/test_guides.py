@@ -60,6 +60,7 @@ SMALLER = {  # page → what makes its fits small
     },
     "methods.md": {
         "Burgers(nu=0.005)])": "Burgers(nu=0.005)], settings=SMALL, reference=None)",
+        "ladder=[0.002, 0.0014])": "ladder=[0.002, 0.0014], settings=SMALL, reference=None)",
     },
 }
 OF_A_CLUSTER = "dask_jobqueue"  # blocks with it are read, not run
