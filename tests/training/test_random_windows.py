@@ -37,6 +37,7 @@ def made(problem: Problem, *tries: tuple[int, int], tolerance: float = TOLERANCE
         return random_windows(PhysicsTask(problem), TrainingConfig.of(problem, tolerance=tolerance))
 
 
+@pytest.mark.slow
 def test_fast_convection_is_solved_from_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wave that crosses the axis eight times: the usual fit ends in a wrong minimum."""
     monkeypatch.setattr(module, "TRIES", ((20, 200),))
