@@ -6,6 +6,7 @@ options: `pacpde --help` answers at once.
 
 import importlib
 from collections.abc import Sequence
+from functools import cache
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -100,6 +101,7 @@ app = typer.Typer(
 )
 
 
+@cache
 def command_of(name: str) -> Any:
     """The command of click, or the group, of this name; its module is imported.
 

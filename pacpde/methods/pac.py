@@ -268,14 +268,7 @@ class PAC(LadderMethod):
             )
             fits = best_last(fits, (yield from steps_of(self.fits)(trainer, target)))
         surrogate = build_surrogate(allocated, target, fits, "calibrated")
-        if allocated.outcome != "converged" and surrogate.outcome == "converged":
-            surrogate = replace(surrogate, outcome=allocated.outcome.in_stage("allocate"))
-        snapshots = {"trained": source, "pruned": stage.pruned, "allocated": allocated}
-        every = [*stage.fits, *fits]
-        result = MethodResult.of(surrogate, int(trainable.sum()), every, **snapshots)
-        allocate, calibrate = (sum(fit.seconds for fit in some) for some in (stage.fits, fits))
-        seconds = {"prune": stage.pruning_seconds, "allocate": allocate, "calibrate": calibrate}
-        return replace(result, seconds=seconds)
+        return stage.result(source, allocated, surrogate, trainable, fits)
 
     @stepwise
     def run_ladder(
@@ -333,17 +326,8 @@ class PAC(LadderMethod):
                 )
             )  # fmt: skip
             here, every = solved, [*every, *fits]
-        here = with_notes_of(here, found)
-        if allocated.outcome != "converged" and here.outcome == "converged":
-            here = replace(here, outcome=allocated.outcome.in_stage("allocate"))
-        snapshots = {"trained": source, "pruned": stage.pruned, "allocated": allocated}
-        result = MethodResult.of(here, int(own.sum()), [*stage.fits, *every], **snapshots)
-        seconds = {
-            "prune": stage.pruning_seconds,
-            "allocate": sum(fit.seconds for fit in stage.fits),
-            "calibrate": sum(fit.seconds for fit in every),
-        }
-        return replace(result, seconds=seconds, rungs=found)
+        result = stage.result(source, allocated, with_notes_of(here, found), own, every)
+        return replace(result, rungs=found)
 
     @stepwise
     def allocate(self, source: Surrogate, context: TransferContext) -> Steps["SourceStage"]:
@@ -405,3 +389,28 @@ class SourceStage:
     pruned: Surrogate
     fits: Sequence[FitResult] = ()
     pruning_seconds: float = 0.0
+
+    def result(
+        self,
+        source: Surrogate,
+        allocated: Surrogate,
+        solver: Surrogate,
+        trained: torch.Tensor,
+        fits: Sequence[FitResult],
+    ) -> MethodResult:
+        """The result of a calibrate after this stage; a poor source is said in its outcome.
+
+        Args:
+            allocated: of this stage, with the neurons and weights that the calibrate began with.
+            solver: of the target.
+            trained: weights that the calibrate trained last, bool [size].
+            fits: of the calibrate.
+        """
+        if allocated.outcome != "converged" and solver.outcome == "converged":
+            solver = replace(solver, outcome=allocated.outcome.in_stage("allocate"))
+        snapshots = {"trained": source, "pruned": self.pruned, "allocated": allocated}
+        every = [*self.fits, *fits]
+        result = MethodResult.of(solver, int(trained.sum()), every, **snapshots)
+        allocate, calibrate = (sum(fit.seconds for fit in some) for some in (self.fits, fits))
+        seconds = {"prune": self.pruning_seconds, "allocate": allocate, "calibrate": calibrate}
+        return replace(result, seconds=seconds)

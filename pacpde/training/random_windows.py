@@ -28,7 +28,7 @@ from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import generator
 from pacpde.training.callbacks import Callback, FitState
 from pacpde.training.config import TrainingConfig
-from pacpde.training.refinement import MATRICES, noted, reaches
+from pacpde.training.refinement import fits_memory, noted, reaches
 from pacpde.training.schedule import Phase
 from pacpde.training.trainer import FitResult, Trainer, regraded
 
@@ -100,7 +100,7 @@ def random_windows(
     for number, (count, neurons) in enumerate(TRIES[: max(1, config.refinements - 1)], start=1):
         windows = min(ceil(count * max(1.0, problem.span_ratio)), MOST)
         unknowns = (neurons + 1) * len(problem.fields)
-        if MATRICES * 8 * unknowns**2 > config.step_memory_gib * 2**30:
+        if not fits_memory(unknowns, config):
             break
         shorter = task.in_time_windows(windows, HARMONICS) or task
         blank, heads = _blank(shorter, windows, neurons)

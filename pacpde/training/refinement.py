@@ -84,6 +84,11 @@ def is_reached(solver: Surrogate, config: TrainingConfig) -> bool:
     return solver.assessment is not None and reaches(solver.assessment, config.tolerance)
 
 
+def fits_memory(unknowns: int, config: TrainingConfig) -> bool:
+    """Whether a Gauss–Newton step in so many weights takes no more memory than it may."""
+    return MATRICES * 8 * unknowns**2 <= config.step_memory_gib * 2**30
+
+
 def wants_refinement(solver: Surrogate, task: Task, config: TrainingConfig) -> bool:
     """Whether a solver is right, but not to the tolerance of the settings, and can be refined.
 
@@ -124,7 +129,7 @@ def refine(
     for number in range(config.refinements):
         neurons = first * 2**number
         unknowns = (neurons + 1) * solver.network.outputs
-        if MATRICES * 8 * unknowns**2 > config.step_memory_gib * 2**30:
+        if not fits_memory(unknowns, config):
             why = f"{neurons} neurons need more than the {config.step_memory_gib:g} GiB of a step"
             break
         made = refinement(
