@@ -13,7 +13,7 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 endif
 
 .NOTPARALLEL:
-.PHONY: help install demo test lint pytest format notebooks clean
+.PHONY: help install demo test lint docs pytest format notebooks clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,13 +25,17 @@ demo: $(STAMP)  ## Burgers, viscosity 0.01/pi to 0.02/pi: PAC, warm start and sc
 	$(BIN)/pacpde compare burgers --source nu=0.01/pi --target nu=0.02/pi \
 		--methods pac,warm_start,scratch --json runs/demo/records.json -o runs/demo --overwrite
 
-test: lint pytest  ## Style, types, import rows, then the tests
+test: lint docs pytest  ## Style, types, import rows, the documentation site, then the tests
 
 lint: $(STAMP)  ## Style, types and import rows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: export NO_MKDOCS_2_WARNING := 1  # mkdocs-material's note on its successor
+docs: $(STAMP)  ## The documentation site, into site/: open site/index.html; warnings are errors
+	$(BIN)/mkdocs build --strict --quiet
 
 pytest: $(STAMP)  ## The tests alone, in two processes; a file's tests stay in one
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -44,7 +48,7 @@ notebooks: $(STAMP)  ## Execute each notebook's .py pair and store it with its o
 	$(BIN)/python benchmarks/notebooks.py
 
 clean:  ## Remove caches and build output; .venv, data/ and runs/ stay
-	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 # The stamp is the marker of an unfinished installation, renamed at the end. An installation that
@@ -57,5 +61,5 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	@mkdir -p $(VENV) && touch $(UNFINISHED) && rm -f $(STAMP)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -c constraints.txt setuptools torch==2.13.0
-	$(BIN)/python -m pip install -c constraints.txt --no-build-isolation -e '.[deepxde,soap,studies,report,dev]'
+	$(BIN)/python -m pip install -c constraints.txt --no-build-isolation -e '.[deepxde,soap,studies,report,docs,dev]'
 	@mv $(UNFINISHED) $(STAMP)

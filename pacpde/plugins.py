@@ -13,6 +13,8 @@ from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.import_errors import import_errors, located
 from pacpde.registry import first_line, module_of, recorder, registries
 
+__all__ = ["load_plugin"]
+
 plugins: dict[str, str] = {}  # resolved path of every file loaded → the path as it was given
 _modules: dict[str, str] = {}  # content of every file loaded, hashed → name of its module
 _loading = threading.RLock()  # one plugin at a time; a plugin may load another

@@ -32,6 +32,8 @@ except ImportError as error:
         "the estimators need the package scikit-learn: pip install 'pacpde[sklearn]'."
     ) from error
 
+__all__ = ["NetworkClassifier", "NetworkRegressor", "TransferClassifier", "TransferRegressor"]
+
 Table = tuple[Any, Any]  # inputs [rows, columns], and outputs or classes of the rows
 METHOD = "method__"  # begins the name of an option of the method, as in method__sparsity
 

@@ -1,0 +1,78 @@
+"""The reference has every public name, every command and every option."""
+
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import pacpde
+from pacpde.cli.commands import COMMANDS, command_of
+
+HOOKS = Path(__file__).resolve().parents[2] / "docs" / "hooks"
+HELPERS = {"pacpde.import_errors", "pacpde.interop.held"}  # what other modules of pacpde share
+
+
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(HOOKS)
+    return importlib.import_module
+
+
+def public_modules() -> list[ModuleType]:
+    """Modules that say what is public in them."""
+    names = [info.name for info in pkgutil.walk_packages(pacpde.__path__, "pacpde.")]
+    own = [n for n in names if "__main__" not in n and not n.startswith("pacpde.problems.")]
+    modules = [pacpde, *(importlib.import_module(name) for name in own)]
+    return [m for m in modules if hasattr(m, "__all__") and m.__name__ not in HELPERS]
+
+
+def test_every_public_name_is_documented_once(hook: Any) -> None:
+    pages = hook("python_pages")
+    paths = pages.documented()
+    documented = []
+    for path in paths:
+        module, _, name = path.rpartition(".")
+        documented.append(getattr(importlib.import_module(module), name))
+    modules = public_modules()
+    assert len(modules) > 15
+    for module in modules:
+        for name in module.__all__:
+            value = getattr(module, name)
+            assert sum(value is each for each in documented) == 1, f"{module.__name__}.{name}"
+    blocks = re.findall(r"^::: (\S+)$", "\n".join(pages.pages().values()), re.MULTILINE)
+    assert {*paths} - {*blocks} == {"pacpde.physics.elementary.pi"}  # a number; by its value
+
+
+def test_every_command_and_option_is_documented(hook: Any) -> None:
+    (text,) = hook("command_pages").pages().values()
+    sections = dict(
+        re.findall(r"^## pacpde (.*?)\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    )
+    for name in COMMANDS:
+        command = command_of(name)
+        for part, own in getattr(command, "commands", {"": command}).items():
+            section = sections.pop(f"{name} {part}".strip())
+            assert f"```\npacpde {name}" in section
+            for parameter in own.params:
+                for option in parameter.opts:
+                    if option.startswith("-"):
+                        assert re.search(rf"`[^`]*{option}\b[^`]*`\n:   \S", section), option
+    assert not sections
+
+
+def test_links_of_the_repository_become_links_of_the_site(hook: Any) -> None:
+    pytest.importorskip("mkdocs")
+    linked = hook("site_pages").with_site_links
+    notebook, toml = "[n](../notebooks/lorenz.ipynb#a)", "[t](../../benchmarks/common.py)"
+    assert linked(notebook, "engine.md") == "[n](notebooks/lorenz.ipynb#a)"
+    assert linked(toml, "evidence/fits.md") == "t"  # a file without a page
+    assert linked("[e](evidence/fits.md)", "engine.md") == "[e](evidence/fits.md)"
+    assert linked("[c](docs/engine.md)", "contributing.md") == "[c](engine.md)"
+    assert linked("[e](docs/evidence)", "vision.md") == "[e](evidence/index.md)"
+    assert linked("[g](../docs/methods.md)", "notebooks/index.md") == "[g](../methods.md)"
+    for unchanged in ("[x](https://a.org/b)", "[x](no_such_file.md)", "![x](../picture.png)"):
+        assert linked(unchanged, "engine.md") == unchanged
