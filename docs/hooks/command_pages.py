@@ -30,6 +30,11 @@ def pages() -> dict[str, str]:
     return {PLACE: "\n".join([HEAD, *(section(name, command) for name, command in commands())])}
 
 
+def row() -> str:
+    """The page's row of the table of the reference."""
+    return "| every command with every option | [Every command and option](commands.md) |\n"
+
+
 def section(name: str, command: Any) -> str:
     context = command.context_class(command, info_name=f"pacpde {name}")
     usage = " ".join([f"pacpde {name}", *command.collect_usage_pieces(context)])

@@ -9,16 +9,22 @@ import pacpde
 from pacpde.methods.base import Method
 
 FOLDER = "reference"
+INDEX = f"{FOLDER}/index.md"
 
 
 class Part(NamedTuple):
-    """A page: its file, title, opening sentences, and the module whose names it has."""
+    """A page: its place, what it has, the guide to it, and the module whose names it has."""
 
     place: str
-    title: str
-    text: str
+    what: str
+    guide: str = ""
     module: str = "pacpde"
+    title: str = ""  # the module where it is left out
     options: tuple[str, ...] = ()  # of mkdocstrings
+
+    @property
+    def heading(self) -> str:
+        return self.title or self.module
 
     def names(self) -> list[str]:
         """Public names of the module that belong on this page."""
@@ -37,112 +43,66 @@ def _part_of(value: Any) -> str:
     return "pacpde"
 
 
+METHOD = (
+    "Ways to transfer, imported from `pacpde`. Each is an object whose arguments are its options; its "
+    'name, as `"pac"`, stands for it with its defaults'
+)
 PARTS = (
-    Part(
-        "pacpde",
-        "pacpde",
-        "What is imported from `pacpde` itself, beside [the ways to transfer](methods.md) and "
-        "[errors and warnings](errors.md).",
-    ),
-    Part(
-        "methods",
-        "Ways to transfer",
-        "Imported from `pacpde`. Each is an object whose arguments are its options. Its name, as "
-        '`"pac"`, stands for it with its defaults. Which one to take: '
-        "[Which method](../methods.md#which-method).",
-    ),
+    Part("pacpde", "Fits, transfers and what they give"),
+    Part("methods", METHOD, "methods.md#which-method", title="Ways to transfer"),
     Part(
         "errors",
-        "Errors and warnings",
-        "Imported from `pacpde`. All errors are a `PacpdeError`, and one of Python's own as well.",
+        "Errors, each of which is a `PacpdeError` and one of Python's own, and warnings",
+        title="Errors and warnings",
     ),
-    Part(
-        "physics",
-        "pacpde.physics",
-        "What an equation of your own is made of: [guide](../equations.md).",
-        "pacpde.physics",
-    ),
+    Part("physics", "What an equation is made of", "equations.md", "pacpde.physics"),
     Part(
         "elementary",
-        "pacpde.physics.elementary",
-        "Functions for equations, of arrays and tensors alike.",
+        "Functions for equations, of arrays and tensors alike",
+        "equations.md#what-a-class-declares",
         "pacpde.physics.elementary",
     ),
     Part(
         "problems",
+        "The families, with the bounds and defaults of their coefficients",
+        "families.md",
         "pacpde.problems",
-        "The families that are there, with the bounds and defaults of their coefficients. Those "
-        "of your own: [guide](../equations.md).",
-        "pacpde.problems",
-        ("members: false",),
+        options=("members: false",),
     ),
+    Part("networks", "Networks and ansätze", "networks.md", "pacpde.networks"),
+    Part("activations", "Activations of dense networks", "", "pacpde.networks.activations"),
+    Part("training", "Settings, phases and callbacks of fits", "engine.md", "pacpde.training"),
     Part(
-        "networks",
-        "pacpde.networks",
-        "Networks, and what stands around them: [guide](../networks.md).",
-        "pacpde.networks",
+        "residuals", "Measurements, terms of a loss, tasks", "measurements.md", "pacpde.residuals"
     ),
+    Part("optim", "Optimisers", "engine.md#a-step", "pacpde.optim"),
+    Part("pac", "The stages of PAC, one at a time", "methods.md#pac", "pacpde.pac"),
+    Part("all_methods", "The registry of the ways to transfer", "", "pacpde.methods"),
+    Part("library", "Libraries", "library.md", "pacpde.methods.library"),
     Part(
-        "activations",
-        "pacpde.networks.activations",
-        "Activations of dense networks.",
-        "pacpde.networks.activations",
+        "solutions",
+        "Reference solutions by scipy",
+        "engine.md#what-a-reference-is-worth",
+        "pacpde.reference",
     ),
-    Part("training", "pacpde.training", "Fits: [how they work](../engine.md).", "pacpde.training"),
-    Part("residuals", "pacpde.residuals", "Terms of a loss, and tasks.", "pacpde.residuals"),
-    Part("optim", "pacpde.optim", 'Optimisers: `settings={"optimiser": ...}`.', "pacpde.optim"),
-    Part("pac", "pacpde.pac", "The stages of PAC, one at a time.", "pacpde.pac"),
-    Part(
-        "all_methods",
-        "pacpde.methods",
-        "The registry of the ways to transfer.",
-        "pacpde.methods",
-    ),
-    Part(
-        "library",
-        "pacpde.methods.library",
-        "Libraries: [guide](../library.md).",
-        "pacpde.methods.library",
-    ),
-    Part("solutions", "pacpde.reference", "Reference solutions by scipy.", "pacpde.reference"),
-    Part(
-        "datasets",
-        "pacpde.datasets",
-        "Files of references and labels: [their layout](../data_files.md).",
-        "pacpde.datasets",
-    ),
-    Part("plots", "pacpde.plots", "Pictures.", "pacpde.plots"),
-    Part(
-        "report",
-        "pacpde.report",
-        "The page of a study: [guide](../studies.md#the-report).",
-        "pacpde.report",
-    ),
+    Part("datasets", "Files of references and labels", "data_files.md", "pacpde.datasets"),
+    Part("plots", "Pictures", "", "pacpde.plots"),
+    Part("report", "The page of a study", "studies.md#the-report", "pacpde.report"),
     Part(
         "modules",
-        "pacpde.interop.modules",
-        "Any torch module under a training loop of your own: [guide](../modules.md).",
+        "Any torch module in a training loop of your own",
+        "modules.md",
         "pacpde.interop.modules",
     ),
-    Part(
-        "deepxde",
-        "pacpde.interop.deepxde",
-        "DeepXDE models: [guide](../deepxde.md).",
-        "pacpde.interop.deepxde",
-    ),
+    Part("deepxde", "DeepXDE models", "deepxde.md", "pacpde.interop.deepxde"),
     Part(
         "sklearn",
-        "pacpde.interop.sklearn",
-        "Estimators: [guide](../tables.md#scikit-learn).",
+        "Estimators for scikit-learn",
+        "tables.md#scikit-learn",
         "pacpde.interop.sklearn",
     ),
-    Part("plugins", "pacpde.plugins", "Files of your own.", "pacpde.plugins"),
-    Part(
-        "cli",
-        "pacpde.cli",
-        "The command line as a function: [commands](../command_line.md).",
-        "pacpde.cli",
-    ),
+    Part("plugins", "Files of your own", "equations.md", "pacpde.plugins"),
+    Part("cli", "The command line as a function", "command_line.md", "pacpde.cli"),
 )
 
 
@@ -154,6 +114,11 @@ def documented() -> dict[str, str]:
 def pages() -> dict[str, str]:
     """Place on the site → Markdown."""
     return {place: text for place, (_, text) in _contents().items()}
+
+
+def rows() -> str:
+    """Rows of the table of the reference, one a page."""
+    return "".join(f"| {part.what} | [{part.heading}]({part.place}.md) |\n" for part in PARTS)
 
 
 @cache
@@ -175,8 +140,9 @@ def _contents() -> dict[str, tuple[list[str], str]]:
             paths.append(path)
             blocks.append(_block(path, value, part.options))
         also = f"Also here: {', '.join(elsewhere)}.\n\n" if elsewhere else ""
-        text = f"# {part.title}\n\n{part.text}\n\n{also}" + "\n".join(blocks)
-        contents[f"{FOLDER}/{part.place}.md"] = paths, text
+        guide = f" [Guide](../{part.guide})." if part.guide else ""
+        head = f"# {part.heading}\n\n{part.what}.{guide}\n\n{also}"
+        contents[f"{FOLDER}/{part.place}.md"] = paths, head + "\n".join(blocks)
     return contents
 
 

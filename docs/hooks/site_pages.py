@@ -58,6 +58,8 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     here = page.file.src_uri
+    if here == python_pages.INDEX:
+        markdown += command_pages.row() + python_pages.rows()
     parts = FENCED.split(markdown)  # code stays as it is
     return "".join(p if p.startswith("```") else with_site_links(p, here) for p in parts)
 
