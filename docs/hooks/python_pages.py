@@ -44,8 +44,8 @@ def _part_of(value: Any) -> str:
 
 
 METHOD = (
-    "Ways to transfer, imported from `pacpde`. Each is an object whose arguments are its options; its "
-    'name, as `"pac"`, stands for it with its defaults'
+    "Ways to transfer, imported from `pacpde`. Each is an object whose arguments are its options; "
+    'its name, as `"pac"`, stands for it with its defaults'
 )
 PARTS = (
     Part("pacpde", "Fits, transfers and what they give"),
