@@ -52,7 +52,7 @@ def defined_by(path: str | Path) -> list[object]:
     Example:
         >>> load_plugin("my_family.py")
         >>> defined_by("my_family.py")
-        [<class 'pacpde_plugin_my_family_7d0e1f2a.MyFamily'>]
+        [<class 'pacpde_plugin_my_family_...MyFamily'>]
     """
     module = _modules.get(_hash(Path(path)))
     return [item for known in registries for item in known if module_of(item) == module]

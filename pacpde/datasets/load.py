@@ -35,8 +35,8 @@ def load(path: str | Path, problem: Problem | None = None) -> Dataset:
             has an unknown schema or family, or holds another problem.
 
     Example:
-        >>> dataset = load("data/heat.h5")  # doctest: +SKIP
-        >>> dataset.reference(0.5, 0.25)  # doctest: +SKIP
+        >>> dataset = load("data/heat.h5")
+        >>> dataset.reference(0.5, 0.25)
     """
     file = Path(path)
     check_sealed(file)

@@ -146,8 +146,7 @@ class NetworkRegressor(_Regressor):
 
     Example:
         >>> model = NetworkRegressor(settings={"steps": 40}).fit(X, y)
-        >>> model.score(X_new, y_new)
-        0.98
+        >>> model.score(X_new, y_new)  # R², at most 1
     """
 
     def __init__(self, *, settings: Settings | None = None, random_state: Any = 0) -> None:

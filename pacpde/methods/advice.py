@@ -40,7 +40,8 @@ def advice(surrogate: Surrogate, config: TrainingConfig) -> str:
         config: settings of its fits.
 
     Example:
-        >>> advice(fit(Poisson(), steps=1), TrainingConfig.of(Poisson(), steps=1))
+        >>> few = {"steps": 1, "points": 20, "width": 2, "depth": 1}
+        >>> advice(fit(Poisson(), **few), TrainingConfig.of(Poisson(), **few))
         'try more --steps and --points'
     """
     return "; ".join(_parts(surrogate, config))

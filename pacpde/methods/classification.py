@@ -104,7 +104,7 @@ def fit_classes(
         InvalidValueError: rows or classes that cannot be fitted.
 
     Example:
-        >>> surrogate = fit_classes(inputs, ["cat", "dog", "cat", ...])
+        >>> surrogate = fit_classes(inputs, classes)  # [rows, columns], a label a row
         >>> surrogate.probabilities(*inputs.T).sum(0)
         array([1., 1., 1., ...])
     """
@@ -162,6 +162,7 @@ def transfer_classes(
             a last layer.
 
     Example:
+        >>> source = fit_classes(before, labels)
         >>> result = transfer_classes(source, inputs, classes, source_table=(before, labels))
         >>> result.held_out.accuracy, result.recall().class_labels
     """
@@ -257,8 +258,8 @@ def measure_classes(
         inputs, classes: as of `fit_classes`.
 
     Example:
-        >>> measure_classes(surrogate, inputs, classes).accuracy
-        0.97
+        >>> measures = measure_classes(fit_classes(inputs, classes), inputs, classes)
+        >>> measures.accuracy, measures.log_loss
     """
     points, labels = _checked(inputs, classes, surrogate, least=1)
     rows = _rows(points, labels, _ansatz_of(surrogate).classes, 0.0)

@@ -102,6 +102,8 @@ class TransferResult:
                 labels tell its error from their noise: it is often too narrow.
 
         Example:
+            >>> data = Measurements(points, values)
+            >>> result = transfer(source, Heat(alpha=0.3), data=data, physics=False)
             >>> found = result.predictive(0.5, x, level=0.95)
             >>> found.mean, found.std, found.lower, found.upper
         """

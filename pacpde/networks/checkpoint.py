@@ -88,7 +88,7 @@ def load(
             give the outputs that it gave when the surrogate was saved.
 
     Example:
-        >>> load("runs/source", network=TorchModule(MyModule()))  # doctest: +SKIP
+        >>> load("runs/source", network=TorchModule(MyModule()))
     """
     if isinstance(network, nn.Module):
         network = TorchModule(network)

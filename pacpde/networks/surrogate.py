@@ -109,10 +109,10 @@ class Surrogate:
         """Every condition of its problem, and whether it is met exactly or by a residual.
 
         Example:
-            >>> print(*surrogate.conditions, sep="\n")
+            >>> print(*fit(HeatDriven(), steps=1).conditions, sep="\\n")
             value of u at t-, exact
             value of u at x-, exact
-            normal derivative of u at x+, exact
+            value of u at x+, exact
         """
         return self.field_ansatz.conditions
 
@@ -158,7 +158,7 @@ class Surrogate:
             InvalidValueError: it gives values, and no classes.
 
         Example:
-            >>> surrogate.probabilities(*inputs.T).T  # [rows, classes]
+            >>> fit_classes(inputs, classes).probabilities(*inputs.T).T  # [rows, classes]
         """
         logits = self(*coordinates)
         found = self.ansatz.probabilities(torch.as_tensor(logits))

@@ -69,7 +69,7 @@ def condition_words(problem: "Problem", boundary: Boundary) -> list[str]:
     """Some conditions of a problem, each in a few words.
 
     Example:
-        >>> condition_words(heat, heat.boundary)
+        >>> condition_words(Heat(), Heat().boundary)
         ['u = 0 at x- and x+']
     """
     ends: dict[tuple[str, str], list[str]] = {}

@@ -31,8 +31,8 @@ class Evolution(Problem):
 
     Example:
         >>> @dataclass(frozen=True)
-        ... class Wave(Evolution):
-        ...     name = "wave"
+        ... class String(Evolution):
+        ...     name = "string"
         ...     axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
         ...     order = 2
         ...     c: float = coefficient(1.0, lower=0.1, upper=10.0, meaning="speed c")

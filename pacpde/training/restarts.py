@@ -90,7 +90,7 @@ def network_of_time_windows(problem: Problem, activation: str) -> NamedNetwork |
 
     Example:
         >>> network_of_time_windows(Lorenz(until=20.0), "tanh").options["count"]
-        400
+        134
     """
     time = problem.domain.time
     if time is None or not allows_time_windows(problem):

@@ -40,7 +40,7 @@ class ResumeState(Callback):
 
     Example:
         >>> state = ResumeState(Path("runs/resume"), "Burgers, seed 0")
-        >>> fit(Burgers(nu=0.01), resume_state=state)  # doctest: +SKIP
+        >>> fit(Burgers(nu=0.01), resume_state=state)
     """
 
     folder: Path

@@ -74,8 +74,9 @@ class Trainer:
             alone, [size]; the surrogate's by default.
 
     Example:
-        >>> trainer = Trainer(surrogate, TrainingConfig(steps=20))  # doctest: +SKIP
-        >>> trainer.fit(task, trainer.config.schedule.warm_start(task)).outcome  # doctest: +SKIP
+        >>> trainer = Trainer(surrogate, TrainingConfig(steps=20))
+        >>> task = PhysicsTask(surrogate.problem)
+        >>> trainer.fit(task, trainer.config.phases.warm_start(task)).outcome
         <Outcome.CONVERGED: 'converged'>
     """
 

@@ -110,7 +110,7 @@ class Library:
         is fitted by warm start from the nearest one.
 
         Example:
-            >>> library = Library.build(Burgers, {"nu": (0.003, 0.1)}, tolerance=1e-4)
+            >>> library = Library.build(Heat, {"alpha": (0.2, 0.8)}, tolerance=1e-4)
 
         Args:
             family: a class, or a problem whose other coefficients and time span hold for all.
@@ -247,9 +247,9 @@ class Library:
             or coordinates are one.
 
         Example:
-            >>> nu = torch.tensor(0.02, dtype=torch.float64, requires_grad=True)
-            >>> library.values(nu, 0.5, x).square().mean().backward()
-            >>> nu.grad
+            >>> alpha = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+            >>> library.values(alpha, 0.5, x).square().mean().backward()
+            >>> alpha.grad
         """
         ansatz, runtime = self.backbone.ansatz, self.sources[0].runtime
         rows, single = as_rows(coefficients, self.box.names)
@@ -280,7 +280,7 @@ class Library:
             unknown: names of the coefficients; all of the library by default.
 
         Example:
-            >>> library.identify(points, values).estimates["nu"]
+            >>> library.identify(points, values).estimates["alpha"]
         """
         names = self.box.names if unknown is None else unknown
         middle = self.box.at([0.5] * len(self.box.names))
