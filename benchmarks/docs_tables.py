@@ -29,6 +29,7 @@ import methods_table
 import optimisers
 import over_seeds
 import phases
+import public_files
 import published_targets
 import random_problems
 import readme_tables
@@ -96,6 +97,7 @@ TABLES: tuple[tuple[Path, str, str, Callable[[Record], str]], ...] = (
     (METHODS, "tailored", "tailored", tailored.table),
     (TRANSFERS, "ten targets", "ten_targets", ten_targets.table),
     (REFERENCES, "certificates", "certificates", certificates.table),
+    (REFERENCES, "public files", "public_files", public_files.table),
     (EXAMPLES, "deepxde examples", "deepxde_examples", deepxde_examples.table),
     (IDENTIFICATION, "identification", "identification", identification.table),
     *(
