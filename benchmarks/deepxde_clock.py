@@ -15,17 +15,25 @@ class Clock(dde.callbacks.Callback):
     """Grades every CHUNK iterations with the clock stopped, and ends a run at its limit.
 
     Give one to every `model.train` of a run: it goes on from one to the next.
+
+    Args:
+        now: the seconds of a clock.
     """
 
-    def __init__(self, grade: Callable[[Any], float], limit: float) -> None:
+    def __init__(
+        self,
+        grade: Callable[[Any], float],
+        limit: float,
+        now: Callable[[], float] = time.perf_counter,
+    ) -> None:
         super().__init__()
-        self.grade, self.limit = grade, limit
+        self.grade, self.limit, self.now = grade, limit, now
         self.curve: Curve = []
         self.spent = self.since = 0.0
         self.graded = 0
 
     def on_train_begin(self) -> None:
-        self.since = time.perf_counter()
+        self.since = self.now()
 
     def on_epoch_end(self) -> None:
         self._advance(self.model.train_state.step - self.graded >= CHUNK)
@@ -34,13 +42,13 @@ class Clock(dde.callbacks.Callback):
         self._advance(self.model.train_state.step > self.graded)
 
     def _advance(self, due: bool) -> None:
-        now = time.perf_counter()
+        now = self.now()
         self.spent, self.since = self.spent + now - self.since, now
         self.model.stop_training = self.model.stop_training or self.spent > self.limit
         if due:
             self.curve.append((self.spent, self.grade(self.model)))
             self.graded = self.model.train_state.step
-            self.since = time.perf_counter()
+            self.since = self.now()
 
 
 def adam_then_lbfgs(model: Any, clock: Clock, adam: int, lbfgs: int) -> tuple[float, float]:

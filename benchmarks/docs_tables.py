@@ -13,7 +13,6 @@ from pathlib import Path
 import approaches
 import batch
 import burgers_vs_deepxde
-import burgers_vs_jinns
 import certificates
 import cost
 import deepxde_examples
@@ -28,6 +27,7 @@ import library
 import methods_table
 import optimisers
 import over_seeds
+import peers
 import phases
 import public_files
 import published_targets
@@ -90,7 +90,7 @@ TABLES: tuple[tuple[Path, str, str, Callable[[Record], str]], ...] = (
     (FITS, "phases", "phases", phases.table),
     (TRANSFERS, "transfers", "transfers", transfers.table),
     (FITS, "cost", "cost", cost.table),
-    (FITS, "jinns", "burgers_vs_jinns", burgers_vs_jinns.table),
+    (FITS, "peers", "peers", peers.table),
     (TRANSFERS, "approaches", "approaches", approaches.table),
     (TRANSFERS, "goal", "approaches", approaches.goal_table),
     (TRANSFERS, "attempts", "approaches", approaches.attempts_table),

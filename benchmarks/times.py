@@ -79,9 +79,9 @@ def grid_of(problem: Any) -> tuple[list[Any], Any]:
 
 
 def store_grid(problem: Any, path: Path) -> None:
-    """For the process of another package; a problem of t, x and one field."""
-    (t, x), (u,) = grid_of(problem)
-    np.savez(path, t=t, x=x, u=u)
+    """points [n, axes] and values [n] of a problem of one field, for a process of its own."""
+    axes, (values,) = grid_of(problem)
+    np.savez(path, points=np.stack(axes, 1), values=values)
 
 
 def error_on_grid(problem: Any) -> Callable[[Callable[..., Any]], float]:
