@@ -58,6 +58,11 @@ SMALLER = {  # page → what makes its fits small
         "method=method)": 'method=method, settings={"points": 60, "steps": 2}, reference=None)',
         'network="residual:width=12")': 'network="residual:width=12", points=60, steps=2)',
     },
+    "tutorial.md": {
+        "fit(Burgers(nu=0.03), seed=0)": "fit(Burgers(nu=0.03), width=8, depth=2, points=60, "
+        "steps=2)",
+        "method=PAC(), seed=0)": 'method=PAC(), settings={"points": 60, "steps": 2})',
+    },
     "methods.md": {
         "Burgers(nu=0.005)])": "Burgers(nu=0.005)], settings=SMALL, reference=None)",
         "ladder=[0.002, 0.0014])": "ladder=[0.002, 0.0014], settings=SMALL, reference=None)",
