@@ -17,6 +17,7 @@ The exit status is 1 if a solution calls itself converged with an error above tw
     python benchmarks/library.py --families heat wave kovasznay
 """
 
+import math
 import tempfile
 import time
 from argparse import Namespace
@@ -125,7 +126,7 @@ def work(name: str, options: Namespace, tell: Tell) -> None:
     try:
         library = Library.build(
             problem, ranges, tolerance=options.tolerance, most=max(options.counts),
-            runtime=Runtime(options.device),
+            seconds=math.inf, runtime=Runtime(options.device),
             log=lambda sentence: print(name, sentence, flush=True),
             callback=lambda library: len(library.sources) in options.counts and measure(library),
         )  # fmt: skip

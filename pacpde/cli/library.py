@@ -15,6 +15,7 @@ from pacpde.errors import InvalidValueError, OutputError
 from pacpde.expressions import evaluate
 from pacpde.files import follow
 from pacpde.methods.library import Library
+from pacpde.methods.library.library import BUILD_SECONDS
 from pacpde.methods.library.storage import FOLDER
 from pacpde.methods.provenance import of_library_solution
 from pacpde.networks import checkpoint
@@ -54,6 +55,13 @@ def build(
         ),
     ] = 1e-4,
     most: Annotated[int, typer.Option(help="Sources at which it ends in any case.")] = 20,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            parser=options.number,
+            help="Time after which it ends with what it has; the same command then goes on.",
+        ),
+    ] = BUILD_SECONDS,
     steps: Annotated[int | None, typer.Option(help=options.steps_help())] = None,
     points: Annotated[int | None, typer.Option(help=options.points_help())] = None,
     width: Annotated[int | None, typer.Option(help="Neurons a hidden layer. Default: 30.")] = None,
@@ -94,11 +102,11 @@ def build(
 
     with progress_display() as display:
         library = Library.build(
-            problem, ranges, tolerance=tolerance, most=most, settings=settings, seed=seed,
-            runtime=runtime, progress=display, log=display.log, callback=keep,
+            problem, ranges, tolerance=tolerance, most=most, seconds=seconds, settings=settings,
+            seed=seed, runtime=runtime, progress=display, log=display.log, callback=keep,
             sources=[source.to(runtime) for source in before.sources] if before else (),
         )  # fmt: skip
-    library.call = {**call, "done": True}
+    library.call = {**call, "done": True} if library.complete else call
     library.save(output)
     result.emit(_about(library, output), _shown(library))
     if not float(np.nanmax(library.estimates())) <= tolerance:

@@ -1,6 +1,13 @@
 """Fits: a trainer with optimiser, schedule and callbacks, and the way from problem to problem."""
 
-from pacpde.training.callbacks import Callback, ErrorHistory, FitState, ProgressReport, Update
+from pacpde.training.callbacks import (
+    Callback,
+    ErrorHistory,
+    FitState,
+    ProgressReport,
+    TimeLimit,
+    Update,
+)
 from pacpde.training.config import TrainingConfig
 from pacpde.training.resume import ResumeState
 from pacpde.training.schedule import Phase, Schedule, StandardSchedule
@@ -16,6 +23,7 @@ __all__ = [
     "ResumeState",
     "Schedule",
     "StandardSchedule",
+    "TimeLimit",
     "Trainer",
     "TrainingConfig",
     "Update",

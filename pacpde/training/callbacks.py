@@ -1,6 +1,7 @@
 """Callbacks: objects that a fit calls while it runs, for progress, grading and resuming."""
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -105,6 +106,34 @@ class ErrorHistory(Callback):
     def on_refresh(self, fit: FitState) -> Steps[None]:
         measured = yield Work(lambda: self.error(fit.surrogate()))
         fit.history[-1]["error"] = measured.value
+
+
+@dataclass(frozen=True)
+class TimeLimit(Callback):
+    """Ends fits when so many seconds have passed since it was made.
+
+    Each fit ends after the steps on one set of points, with the best weights so far.
+
+    Attributes:
+        seconds: by the clock on the wall; `math.inf` for no limit.
+        began: when it was made, by `time.perf_counter`.
+
+    Example:
+        >>> fit(Heat(alpha=0.4), callbacks=[TimeLimit(60.0)])
+    """
+
+    seconds: float
+    began: float = field(default_factory=time.perf_counter, repr=False)
+
+    @property
+    def is_over(self) -> bool:
+        return time.perf_counter() - self.began > self.seconds
+
+    def on_refresh(self, fit: FitState) -> None:
+        fit.done = fit.done or self.is_over
+
+
+UNLIMITED = TimeLimit(math.inf)
 
 
 @dataclass(frozen=True)

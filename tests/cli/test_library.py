@@ -63,6 +63,8 @@ def test_a_build_that_was_killed_goes_on(call: Call, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(build, "_next_source", made)
     fits = []
     monkeypatch.setattr(build, "fit", lambda *a, **k: fits.append(a))
+    cut = call(*BUILD, "--seconds", "0.001")
+    assert cut.status == 1 and "the 0.001 seconds are over" in cut.err
     assert call(*BUILD).status == 0
     assert not fits  # the first source is not made again
     after = Library.load("runs/library").sources

@@ -2,6 +2,7 @@
 
 import json
 import math
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,12 +22,19 @@ from pacpde import (
     identify_by_scipy,
     transfer,
 )
-from pacpde.errors import DataFileError, InvalidValueError, PacpdeError, TransferWarning
+from pacpde.errors import (
+    DataFileError,
+    InvalidValueError,
+    PacpdeError,
+    SolverError,
+    TransferWarning,
+)
 from pacpde.methods.library.polish import best_of
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
-from pacpde.physics import Problem
+from pacpde.physics import Dirichlet, Problem
+from pacpde.physics.conditions import Condition
 from pacpde.physics.numbers import relative_l2
 from pacpde.problems import FisherKPP, Heat, HeatGaussian, LotkaVolterra, Poisson1D
 from pacpde.residuals.factors import residuals
@@ -35,6 +43,24 @@ from pacpde.training.config import TrainingConfig
 TINY = {"width": 12, "depth": 2, "points": 300, "steps": 30, "restarts": 0}
 T, X = np.linspace(0, 1, 11)[:, None], np.linspace(0, 1, 31)
 ALPHAS = np.random.default_rng(3).uniform(0.12, 0.78, 40)
+
+
+@dataclass(frozen=True)
+class HotRod(Heat):
+    """Its start contradicts the conditions at its ends."""
+
+    name = "hot_rod"
+
+    def initial(self, *space: Any) -> Any:
+        return 1.0 + 0 * space[0]
+
+
+@dataclass(frozen=True)
+class WarmEnds(HotRod):
+    name = "warm_ends"
+
+    def conditions(self) -> list[Condition]:
+        return [Dirichlet("x", self.alpha)]
 
 
 def sources(problems: list[Problem]) -> list[Surrogate]:
@@ -216,14 +242,6 @@ def test_it_is_built_until_the_tolerance_holds() -> None:
 
 def test_it_is_built_where_start_and_edges_contradict_each_other() -> None:
     """The first source then meets them by residuals, and so do those that follow."""
-
-    @dataclass(frozen=True)
-    class HotRod(Heat):
-        name = "hot_rod"
-
-        def initial(self, x: Any) -> Any:
-            return 1.0 + 0 * x
-
     settings = {**TINY, "steps": 5}
     with pytest.warns():
         library = Library.build(
@@ -231,6 +249,98 @@ def test_it_is_built_where_start_and_edges_contradict_each_other() -> None:
             sources=[fit(HotRod(alpha=0.3), settings=settings)],
         )  # fmt: skip
     assert [source.field_ansatz.hard for source in library.sources] == [False, False]
+
+
+def test_the_first_candidates_fill_the_range_too(heat: Library) -> None:
+    candidates = heat.box.candidates(65)
+    evenly = heat.box.candidates(33)
+    assert {one.alpha for one in candidates[:33]} == {one.alpha for one in evenly}
+    assert [heat.box.unit(one)[0] for one in candidates[:5]] == pytest.approx(
+        [0, 1, 0.5, 0.25, 0.75]
+    )
+
+
+def test_a_build_that_is_cut_off_keeps_what_it_has(
+    of_heat: list[Surrogate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"tolerance": 1e-7, "candidates": 9, "settings": TINY, "most": 3}
+    with pytest.raises(SolverError, match="ended not_converged after 1e-06 seconds: give more sec"):
+        Library.build(Heat, {"alpha": (0.1, 0.8)}, seconds=1e-6, **options)
+    monkeypatch.setattr("pacpde.methods.library.targets.chunk_size", lambda terms, unknowns: 1)
+    with pytest.warns(TransferWarning, match=r"the worst of 3 of 9 candidates.*seconds are over"):
+        cut = Library.build(
+            Heat, {"alpha": (0.1, 0.8)}, seconds=1e-6, sources=of_heat[:2], **options
+        )
+    assert not cut.complete and [source.problem.alpha for source in cut.sources] == [0.8, 0.4]
+    assert sorted(cut.anchors.units[:, 0]) == pytest.approx([0, 0.5, 1])
+    for alpha, estimate in zip((0.1, 0.45, 0.8), cut.estimates()[[0, 2, 1]], strict=True):
+        error = relative_l2(cut.solve(Heat(alpha=alpha))(T, X), exact(Heat(alpha=alpha), T, X)[0])
+        assert 0.5 * error <= estimate <= 10 * error
+    monkeypatch.undo()
+    with pytest.warns(TransferWarning, match="the worst of 9 of 9 candidates.*allow more sources"):
+        whole = Library.build(Heat, {"alpha": (0.1, 0.8)}, sources=cut.sources, **options)
+    assert whole.complete and len(whole.sources) == 3 and whole.sources[:2] == cut.sources
+    assert np.nanmax(whole.estimates()) < np.nanmax(cut.estimates())
+
+
+def test_no_source_joins_whose_steps_need_more_memory_than_there_may_be(
+    of_heat: list[Surrogate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = Library(of_heat[:1], ranges={"alpha": (0.1, 0.8)})
+    functions, points = library.backbone.functions, len(library.equations.points)
+    channels = 4  # u, t, x, xx
+    least = 8 * functions * points * (channels + 1)  # and the Jacobian
+    assert least < library.equations.step_bytes < 2 * least
+    monkeypatch.setattr(TrainingConfig, "step_memory_gib", library.equations.step_bytes / 2**29)
+    with pytest.warns(
+        TransferWarning, match="on one more source may take .* GiB, above the memory"
+    ):
+        library = Library.build(
+            Heat, {"alpha": (0.1, 0.8)}, tolerance=1e-9, candidates=3, settings=TINY,
+            sources=of_heat[:1],
+        )  # fmt: skip
+    assert len(library.sources) == 1 and not library.complete
+
+
+def test_functions_of_targets_of_their_own_are_made_one_after_the_other() -> None:
+    library = Library(sources([HeatGaussian(w=w) for w in (0.1, 0.13)]))
+    problems = library.box.random(4, 0)
+    made = []
+    for some, (term, *_) in library.equations.stacks(problems):
+        assert all(one() is None for one in made[:-1])  # but for the one before
+        made.append(weakref.ref(term.functions))
+        assert some.stop == len(made)
+    assert len(made) == 4
+
+
+def test_anchors_that_help_no_target_are_not_put_between_others(
+    of_heat: list[Surrogate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = Library(of_heat[:2])
+    library.anchor(library.box.candidates(5))
+    monkeypatch.setattr(
+        "pacpde.methods.library.head_solver.HeadSolver._ready",
+        lambda self, found, anchors: np.zeros(len(found.units), bool),
+    )
+    library.refine()
+    assert len(library.anchors.units) == 9  # once twice as many
+
+
+@pytest.mark.filterwarnings("ignore::pacpde.errors.ContradictionWarning")
+def test_conditions_that_no_coefficient_changes_make_targets_a_stack() -> None:
+    """Met by residuals, they are the same for all targets, solved together or one by one."""
+    settings = {**TINY, "steps": 5}
+    made = [fit(HotRod(alpha=alpha), settings=settings) for alpha in (0.2, 0.4)]
+    assert made[0].field_ansatz.by_residual.edges
+    library, alone = Library(made), Library(made)
+    assert library.equations.alike
+    alone.equations.__dict__["alike"] = False  # where a cached property keeps its value
+    problems = [HotRod(alpha=alpha) for alpha in (0.25, 0.3, 0.35)]
+    start = library.anchors.start(library.solver.units(problems))
+    together, each = (one.equations.solve(problems, start) for one in (library, alone))
+    assert torch.allclose(together.norms, each.norms, rtol=1e-6, atol=0)
+    warmer = [fit(WarmEnds(alpha=alpha), settings=settings) for alpha in (0.2, 0.4)]
+    assert not Library(warmer).equations.alike
 
 
 def test_a_folder_that_is_damaged_is_refused(heat: Library, tmp_path: Path) -> None:
@@ -257,6 +367,7 @@ def test_what_makes_no_library_is_refused(heat: Library, of_heat: list[Surrogate
         (lambda: Library.build(Heat, {"alpha": (0.1, 1.0)}, tolerance=0.0), "tolerance is 0.0"),
         (lambda: Library.build(Heat, {"alpha": (0.1, 1.0)}, most=0), "most is 0"),
         (lambda: Library.build(Heat, {"alpha": (0.1, 1.0)}, candidates=1), "candidates is 1"),
+        (lambda: Library.build(Heat, {"alpha": (0.1, 1.0)}, seconds=0.0), "seconds is 0.0"),
         (lambda: heat.values([[0.2, 0.3]], 0.1, 0.2), "have the shape (1, 2)"),
         (lambda: heat.solve(FisherKPP()), "solves 'heat' and the target is 'fisher_kpp'"),
         (lambda: heat.solve(Heat(alpha=0.3, until=2.0)), "only alpha may differ"),

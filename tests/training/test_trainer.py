@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pacpde.methods import TrainingConfig
+from pacpde.methods import TrainingConfig, fit
 from pacpde.networks.ansatz import network_for
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.base import Progress, State
@@ -15,6 +15,7 @@ from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
 from pacpde.problems import Heat
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
+from pacpde.training.callbacks import Callback, FitState, TimeLimit
 from pacpde.training.schedule import Phase
 from pacpde.training.trainer import FitResult, Trainer
 
@@ -37,6 +38,14 @@ class Failing:
         made = LevenbergMarquardt().run(problem, x, steps, state)
         self.calls.append(made.x)
         return made
+
+
+@dataclass
+class Counted(Callback):
+    calls: int = 0
+
+    def on_refresh(self, fit: FitState) -> None:
+        self.calls += 1
 
 
 def fitted(optimiser: Failing, stage: str = "train") -> FitResult:
@@ -120,3 +129,13 @@ def test_patience_shortens_fits_of_more_than_a_hundred_steps(steps: int, taken: 
     made = Trainer(surrogate, config).fit(task, phases, "train")
     assert made.steps == taken
     assert TrainingConfig.steps < 100  # the default is left alone
+
+
+def test_a_time_limit_ends_a_fit_after_the_steps_on_a_set_of_points() -> None:
+    settings = {"points": 60, "width": 8, "depth": 1, "steps": 30, "restarts": 0}
+    refreshes = []
+    for seconds in (1e-9, 1e9):
+        counted = Counted()
+        fit(Heat(alpha=0.2), settings=settings, callbacks=[TimeLimit(seconds), counted])
+        refreshes.append(counted.calls)
+    assert refreshes[0] == 1 < refreshes[1]

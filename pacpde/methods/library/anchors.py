@@ -59,10 +59,14 @@ class Anchors:
         )
 
     def improved(self, which: np.ndarray, *tries: "Anchors") -> bool:
-        """Take better heads for some of them where a try has any; whether one did."""
+        """Take better heads for some of them where a try has any; whether one did.
+
+        Args:
+            which: their numbers; a try may be of the first ones alone.
+        """
         before = self.shares.copy()
         for tried in tries:
-            better = np.flatnonzero(tried.shares < self.shares[which])
+            better = np.flatnonzero(tried.shares < self.shares[which[: len(tried.shares)]])
             self.heads[which[better]] = tried.heads[better]
             self.shares[which[better]] = tried.shares[better]
         return bool((self.shares < BETTER * before).any())

@@ -18,7 +18,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
 from pacpde.residuals.error_estimate import error_estimate
 from pacpde.runtime import Runtime
-from pacpde.training.callbacks import Progress, prefixed
+from pacpde.training.callbacks import Progress, TimeLimit, prefixed
 from pacpde.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def built(
     runtime: Runtime | None,
     progress: Progress | None,
     log: Log,
+    limit: TimeLimit,
     sources: Sequence[Surrogate],
     callback: "Callable[[Library], None]",
 ) -> "Library":
@@ -51,7 +52,8 @@ def built(
 
     The first source is in the middle. Then all candidates are solved, and the one of the largest
     residual that has not been chosen becomes a source, by warm start from the nearest one, until no
-    estimated error is above the tolerance.
+    estimated error is above the tolerance. When the time is over it ends with the sources so far;
+    a few candidates are solved and a few errors estimated in any case.
     """
     box = CoefficientRange(problem, ranges)
     tried = box.candidates(candidates)
@@ -59,50 +61,77 @@ def built(
     config = _config(first, settings)
     if not sources:
         source = fit(
-            first, settings=config, seed=seed, runtime=runtime, progress=_told(progress, 1, first)
-        )
+            first, settings=config, seed=seed, runtime=runtime,
+            progress=_told(progress, 1, first), callbacks=[limit],
+        )  # fmt: skip
         if source.outcome != Outcome.CONVERGED:
+            over = f" after {limit.seconds:g} seconds" if limit.is_over else ""
             raise SolverError(
-                f"the first source, {first}, ended {source.outcome}: give settings under which a "
-                "fit of it converges, or another range."
+                f"the first source, {first}, ended {source.outcome}{over}: give "
+                f"{'more seconds, or ' if over else ''}settings under which a fit of it converges, "
+                "or another range."
             )
         sources = [source]
     library = kind(sources, tolerance=tolerance, ranges=ranges)
     callback(library)  # which may store it: candidates of some families take minutes
     there = [source.problem for source in sources[1:]]
     chosen = np.array([one in there for one in tried])  # once each: again it would be no better
+    why = ""
     while True:
         log(f"solving {len(tried)} candidates on {len(library.sources)} sources")
-        library.anchor(tried, measured=False)
+        library.anchor(tried, measured=False, limit=limit)
         worst = np.nan_to_num(library.anchors.shares, nan=np.inf)
         number = int(worst.argmax())
         estimate = _estimate(library, number, tried[number])
         if estimate <= tolerance:
-            library.anchor(tried)
+            library.measure(tried, limit=limit)
             worst = np.nan_to_num(library.estimates())
             number = int(worst.argmax())
             estimate = float(worst[number])
         count = len(library.sources)
         log(f"{count} sources: estimated errors up to {estimate:.1e}, at {tried[number]}")
         callback(library)
-        if estimate <= tolerance or count >= most or chosen.all():
+        ended = (
+            count >= most or chosen.all() or (estimate <= tolerance and len(worst) == len(tried))
+        )
+        why = "" if ended else _exhausted(library, config, limit)
+        if ended or why:
             break
         following = int(np.where(chosen, -np.inf, worst).argmax())
+        source = _next_source(library, tried[following], config, seed, progress, log, limit)
+        if limit.is_over and source.outcome != Outcome.CONVERGED:
+            why = _exhausted(library, config, limit)
+            break
         chosen[following] = True
-        source = _next_source(library, tried[following], config, seed, progress, log)
         library.sources = [one for one in library.sources if one.problem != source.problem]
         library.add_source(source)
-    if not estimate <= tolerance:
-        library.anchor(tried)
+    if why or not estimate <= tolerance:
+        library.measure(tried, limit=limit)
+        library.complete = not why
         warnings.warn(
-            f"{count} sources reach an estimated error of {estimate:.1e} at {tried[number]}, and "
-            f"{tolerance:g} is wanted: allow more sources, or wider networks.",
+            f"{count} sources reach an estimated error of {estimate:.1e} at {tried[number]}, the "
+            f"worst of {len(library.anchors.units)} of {len(tried)} candidates, and {tolerance:g} "
+            f"is wanted: {why or 'allow more sources, or wider networks'}.",
             TransferWarning,
             stacklevel=5,
         )
-    library.refine()
+    library.refine(limit=limit)
     callback(library)
     return library
+
+
+def _exhausted(library: "Library", config: TrainingConfig, limit: TimeLimit) -> str:
+    """Why no more sources are fitted though there may be some; "" where nothing is against it."""
+    if limit.is_over:
+        return f"the {limit.seconds:g} seconds are over; give more, and these sources to go on from"
+    count = len(library.sources)
+    more = ((count + 1) / count) ** 2 * library.equations.step_bytes / 2**30
+    if more > config.step_memory_gib:
+        return (
+            f"a step on one more source may take {more:.2g} GiB, above the memory_gib of "
+            f"{config.step_memory_gib:g}; give more, or narrower networks"
+        )
+    return ""
 
 
 def _estimate(library: "Library", number: int, problem: Problem) -> float:
@@ -119,6 +148,7 @@ def _next_source(
     seed: int,
     progress: Progress | None,
     log: Log,
+    limit: TimeLimit,
 ) -> Surrogate:
     """The solver of a problem by warm start from the nearest source, again where it fell short."""
     told = _told(progress, len(library.sources) + 1, problem)
@@ -126,11 +156,11 @@ def _next_source(
     for attempt in range(TRIES):
         solver = transfer(
             solver, problem, method="warm_start", settings=_after(solver, config),
-            seed=seed + attempt, reference=None, progress=told,
+            seed=seed + attempt, reference=None, progress=told, callbacks=[limit],
         ).surrogate  # fmt: skip
         about = solver.assessment
         error = None if about is None else about.error_estimate
-        if error is not None and error <= SHARE * library.tolerance:
+        if limit.is_over or (error is not None and error <= SHARE * library.tolerance):
             break
     else:
         log(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
+from math import inf
 
 from pacpde.checks import check_number
 from pacpde.errors import InvalidValueError, short
@@ -16,6 +17,13 @@ from pacpde.training.config import TINY
 def checked_tolerance(tolerance: float) -> float:
     """`tolerance` of a library as a float, if it is one."""
     return check_number("tolerance", tolerance, TINY, 1.0, expected="an error above 0, at most 1")
+
+
+def checked_seconds(seconds: float) -> float:
+    """`seconds` of a build as a float, if it is a time; infinite for no limit."""
+    if isinstance(seconds, float) and seconds == inf:
+        return seconds
+    return check_number("seconds", seconds, TINY, expected="a time above 0, or inf")
 
 
 def check_target(problem: Problem, box: CoefficientRange) -> None:

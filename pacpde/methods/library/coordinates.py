@@ -86,9 +86,13 @@ class CoefficientRange:
         return bool(((unit >= -SLACK) & (unit <= 1 + SLACK)).all())
 
     def candidates(self, count: int) -> list[Problem]:
-        """Problems that fill the box, its corners first, then evenly (one coefficient) or Sobol."""
+        """Problems that fill the box, its corners first, then what lies between, halved again.
+
+        Those of several coefficients are Sobol points.
+        """
         if len(self.ranges) == 1:
-            return [self.at([share]) for share in np.linspace(0, 1, count)]
+            shares = np.linspace(0, 1, count)
+            return [self.at([share]) for share in shares[spread(shares[:, None], count)]]
         from scipy.stats import qmc  # it takes most of a second to import
 
         corners = list(product((0.0, 1.0), repeat=len(self.ranges)))
@@ -136,6 +140,19 @@ class CoefficientRange:
         """Whether a coefficient is measured by its logarithm."""
         lower, upper = self.ranges[name]
         return lower > 0 and upper / lower > DECADES
+
+
+def spread(units: np.ndarray, count: int) -> np.ndarray:
+    """The numbers of some of many points [points, coefficients], which fill the range early.
+
+    Each is the farthest from those before it, beginning with the first point, int [count].
+    """
+    numbers = [0]
+    distances = np.abs(units - units[0]).max(1)
+    while len(numbers) < min(count, len(units)):
+        numbers.append(int(distances.argmax()))
+        distances = np.minimum(distances, np.abs(units - units[numbers[-1]]).max(1))
+    return np.array(numbers)
 
 
 def _is_pair(value: object) -> bool:

@@ -1,21 +1,22 @@
 """Solves for heads: anchors that fill the range, and targets from them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from math import ceil
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
 from pacpde.methods.library.anchors import Anchors
-from pacpde.methods.library.coordinates import CoefficientRange
-from pacpde.methods.library.targets import TargetEquations
+from pacpde.methods.library.coordinates import CoefficientRange, spread
+from pacpde.methods.library.targets import FEWEST, TargetEquations
 from pacpde.physics.problem import Problem
 from pacpde.residuals.error_estimate import error_estimate
+from pacpde.training.callbacks import UNLIMITED, TimeLimit
 
 MEASURED = 33  # at most, whose errors are estimated; in several coefficients as well
 MOST_ANCHORS = 500
 LARGER, READY = 1.1, 0.95  # times the residual around, of a head that needs no step; their share
+GAIN = 0.8  # of the heads that need a step, above which more anchors are no use
 SWEEPS = 8  # over anchors that have not been found
 
 
@@ -34,48 +35,67 @@ class HeadSolver:
     held_out: TargetEquations
     _known: tuple[Anchors, torch.Tensor] | None = field(default=None, init=False, repr=False)
 
-    def anchored(self, problems: Sequence[Problem], known: Anchors, measured: bool) -> Anchors:
+    def anchored(
+        self, problems: Sequence[Problem], known: Anchors, limit: TimeLimit = UNLIMITED
+    ) -> Anchors:
         """Solve problems that fill the range, from sources and anchors so far.
 
         Those that end with a large residual are tried again from the others that did not, nearer
         ones by now.
 
         Args:
-            measured: whether the errors of some are estimated by the linearised equation.
+            problems: the first ones are to fill the range too, see `CoefficientRange.candidates`.
+            limit: when it is over, the others are left out.
         """
-        known, units = known.trusted, self.units(problems)
-        found = self.solved(problems, known.start(units))
+        known = known.trusted
+        found = self.solved(problems, known.start(self.units(problems)), limit=limit)
         for sweep in range(SWEEPS):
             bad = found.poor if sweep else found.doubtful
-            near = found.chosen(np.delete(np.arange(len(problems)), bad)).joined(known)
-            if not len(bad) or not len(near.units):
+            near = found.chosen(np.delete(np.arange(len(found.units)), bad)).joined(known)
+            if not len(bad) or not len(near.units) or limit.is_over:
                 break
-            some = [problems[int(k)] for k in bad]
-            starts = near.start(units[bad]), near.heads[near.nearest(units[bad])]
-            again = [self.solved(some, start) for start in starts]
-            better = found.improved(bad, *again)
-            if not better:
+            some, units = [problems[int(k)] for k in bad], found.units[bad]
+            starts = near.start(units), near.heads[near.nearest(units)]
+            again = [self.solved(some, start, limit=limit) for start in starts]
+            if not found.improved(bad, *again):
                 break
-        if measured:
-            step = ceil(len(problems) / MEASURED)
-            for k, problem in list(enumerate(problems))[::step]:
-                estimate = error_estimate(self.equations.backbone.solver(problem, found.heads[k]))
-                if estimate is not None:
-                    found.factors[k] = estimate / max(found.shares[k], 1e-300)
         return found
 
-    def refined(self, anchors: Anchors) -> Anchors:
+    def with_factors(
+        self, problems: Sequence[Problem], anchors: Anchors, limit: TimeLimit = UNLIMITED
+    ) -> Anchors:
+        """With the errors of anchors that fill the range estimated by the linearised equation.
+
+        Args:
+            problems: of the anchors.
+            limit: when it is over, so many as tell anything are estimated.
+        """
+        factors = anchors.factors.copy()
+        for count, k in enumerate(spread(anchors.units, MEASURED)):
+            if limit.is_over and count >= FEWEST:
+                break
+            solver = self.equations.backbone.solver(problems[k], anchors.heads[k])
+            estimate = error_estimate(solver)
+            if estimate is not None:
+                factors[k] = estimate / max(anchors.shares[k], 1e-300)
+        return replace(anchors, factors=factors)
+
+    def refined(self, anchors: Anchors, limit: TimeLimit = UNLIMITED) -> Anchors:
         """With anchors between those of one coefficient, until no target needs a step.
 
-        That is so where an interpolated head has a residual as small as the anchors around it.
+        That is so where an interpolated head has a residual as small as the anchors around it. It
+        ends where twice as many anchors leave nearly as many heads that need a step.
         """
+        before = np.inf
         while len(self.box.names) == 1 and len(anchors.units) < MOST_ANCHORS:
             units = anchors.between
             problems = [self.box.at(unit) for unit in units]
             heads = anchors.trusted.start(units)
-            if self._ready(self.measured(problems, heads), anchors).mean() >= READY:
+            left = 1 - self._ready(self.measured(problems, heads), anchors).mean()
+            if left <= 1 - READY or left > GAIN * before or limit.is_over:
                 break
-            anchors = anchors.joined(self.solved(problems, heads, self._matrices(units, anchors)))
+            before, matrices = left, self._matrices(units, anchors)
+            anchors = anchors.joined(self.solved(problems, heads, matrices, limit))
         return anchors
 
     def found(self, problems: Sequence[Problem], anchors: Anchors) -> Anchors:
@@ -94,9 +114,11 @@ class HeadSolver:
         problems: Sequence[Problem],
         heads: torch.Tensor,
         factors: Callable[[slice], torch.Tensor] | None = None,
+        limit: TimeLimit = UNLIMITED,
     ) -> Anchors:
-        """Heads from heads near them; see `TargetEquations.solve`."""
-        return self.measured(problems, self.equations.solve(problems, heads, factors).heads)
+        """Heads from heads near them, of the first problems; see `TargetEquations.solve`."""
+        solved = self.equations.solve(problems, heads, factors, limit).heads
+        return self.measured(problems[: len(solved)], solved)
 
     def measured(self, problems: Sequence[Problem], heads: torch.Tensor) -> Anchors:
         """Heads as they are, with their residuals."""

@@ -133,8 +133,13 @@ class _Linearised(NamedTuple):
 
 def chunk_size(terms: Sequence[HeadTerm], unknowns: int) -> int:
     """Targets whose Jacobians fit into memory together."""
+    return max(1, MEMORY // target_bytes(terms, unknowns))
+
+
+def target_bytes(terms: Sequence[HeadTerm], unknowns: int) -> int:
+    """Memory of the Jacobian of a target and of its normal matrix."""
     rows = sum(term.rows for term in terms)
-    return max(1, MEMORY // (8 * unknowns * (2 * rows + unknowns)))
+    return 8 * unknowns * (2 * rows + unknowns)
 
 
 def solve_heads(

@@ -1,6 +1,7 @@
 """A library: several solved coefficients as one frozen backbone for others."""
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from pacpde.checks import check_count
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, TransferWarning
 from pacpde.methods.arguments import Settings
 from pacpde.methods.checks import check_problem
 from pacpde.methods.identification import IdentificationResult, identify_by_solver
@@ -21,6 +22,7 @@ from pacpde.methods.library.build import Log, built
 from pacpde.methods.library.checks import (
     check_sources,
     check_target,
+    checked_seconds,
     checked_tolerance,
     spanned,
 )
@@ -38,8 +40,10 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
 from pacpde.residuals.error_estimate import error_estimate
 from pacpde.runtime import Runtime, gradients
-from pacpde.training.callbacks import Progress
+from pacpde.training.callbacks import UNLIMITED, Progress, TimeLimit
 
+BUILD_SECONDS = 3600.0  # that a build takes at most, by default
+ANCHOR_SECONDS = 600.0  # that anchors take at most where nothing but a target was asked for
 ANCHORS = 33  # by default, in one coefficient; four times as many in several
 
 
@@ -63,12 +67,15 @@ class Library:
         backbones: the one of all sources last; earlier ones that kept targets are of.
         kept: problem → its target, see `add`.
         call: what built it, as a JSON object, for the folder of a command; None for none.
+        complete: whether `build` ended by itself, before its time and memory were over.
 
     Example:
         >>> library = Library([fit(Heat(alpha=a)) for a in (0.2, 0.4, 0.8)])
         >>> quick = library.solve(Heat(alpha=0.3))
         >>> quick(0.5, 0.3), quick.error_estimate
     """
+
+    complete = True
 
     def __init__(
         self,
@@ -96,6 +103,7 @@ class Library:
         tolerance: float = 1e-4,
         most: int = 20,
         candidates: int | None = None,
+        seconds: float = BUILD_SECONDS,
         settings: Settings | None = None,
         seed: int = 0,
         runtime: Runtime | None = None,
@@ -118,7 +126,10 @@ class Library:
             tolerance: relative L2 error of the worst field.
             most: number of sources at which it ends in any case.
             candidates: problems that fill the range; 65 of one coefficient, 150 of several.
-            settings: of the fits, see `pacpde.TrainingConfig`.
+            seconds: on the clock, after which it ends with what it has; `math.inf` for no limit. It
+                is looked at between the steps of fits, between candidates and between anchors.
+            settings: of the fits, see `pacpde.TrainingConfig`. Their `memory_gib` is the most that
+                a step of a target on the library may take too; no source joins that needs more.
             seed: of the fits.
             runtime: device and precision of the first fit, and so of all; those of `sources`
                 where there are some.
@@ -131,7 +142,8 @@ class Library:
             SolverError: the first source does not converge.
 
         Warns:
-            TransferWarning: `most` sources do not reach the tolerance.
+            TransferWarning: `most` sources do not reach the tolerance, or the time or memory was
+                over before. `build(..., sources=library.sources)` goes on from there.
         """
         problem = family if isinstance(family, Problem) else family()
         check_problem(problem, "family")
@@ -141,10 +153,12 @@ class Library:
             candidates = 65 if len(ranges) == 1 else 150
         check_count("candidates", candidates, 2)
         check_count("most", most, 1)
+        seconds = checked_seconds(seconds)
         return built(
             cls, problem, ranges, tolerance=tolerance, most=most, candidates=candidates,
             settings=settings, seed=seed, runtime=runtime, progress=progress, sources=sources,
-            log=log or (lambda sentence: None), callback=callback or (lambda library: None),
+            limit=TimeLimit(seconds), log=log or (lambda sentence: None),
+            callback=callback or (lambda library: None),
         )  # fmt: skip
 
     def _renew(self) -> None:
@@ -164,23 +178,46 @@ class Library:
         self.anchors = self.solver.measured(problems, heads)
 
     @gradients()
-    def anchor(self, problems: Sequence[Problem] | None = None, *, measured: bool = True) -> None:
+    def anchor(
+        self,
+        problems: Sequence[Problem] | None = None,
+        *,
+        measured: bool = True,
+        limit: TimeLimit = UNLIMITED,
+    ) -> None:
         """Solve problems inside the range, from which targets start and whose errors are estimated.
 
         Args:
             problems: by default ones that fill the range.
-            measured: whether their errors are estimated by the linearised equation, which takes
-                most of the time.
+            measured: whether their errors are estimated, see `measure`.
+            limit: when it is over, only the first problems are solved.
         """
         if problems is None:
             axes = len(self.box.names)
             problems = self.box.candidates(ANCHORS if axes == 1 else 4 * ANCHORS)
-        self.anchors = self.solver.anchored(problems, self.anchors, measured)
+        self.anchors = self.solver.anchored(problems, self.anchors, limit)
+        if measured:
+            self.measure(problems, limit=limit)
 
     @gradients()
-    def refine(self) -> None:
-        """Put anchors between those of one coefficient, until no target needs a step."""
-        self.anchors = self.solver.refined(self.anchors)
+    def measure(self, problems: Sequence[Problem], *, limit: TimeLimit = UNLIMITED) -> None:
+        """Estimate errors of anchors by the linearised equation, which takes long.
+
+        Args:
+            problems: that the library was anchored at.
+            limit: when it is over, only the first errors are estimated.
+        """
+        problems = problems[: len(self.anchors.units)]
+        self.anchors = self.solver.with_factors(problems, self.anchors, limit)
+
+    @gradients()
+    def refine(self, *, limit: TimeLimit = UNLIMITED) -> None:
+        """Put anchors between those of one coefficient, until no target needs a step.
+
+        Args:
+            limit: when it is over, no more are put there.
+        """
+        self.anchors = self.solver.refined(self.anchors, limit)
 
     def estimates(self) -> np.ndarray:
         """Estimated errors of the anchors, [anchors]."""
@@ -215,8 +252,17 @@ class Library:
         for problem in problems:
             check_target(problem, self.box)
         if not self._is_anchored:
-            self.anchor()
-            self.refine()
+            limit = TimeLimit(ANCHOR_SECONDS)
+            self.anchor(limit=limit)
+            self.refine(limit=limit)
+            if limit.is_over:
+                warnings.warn(
+                    f"the library was anchored at {len(self.anchors.units)} problems alone in "
+                    f"{ANCHOR_SECONDS:g} seconds, so that targets take longer and estimates of "
+                    "errors are coarser: library.anchor() takes the time that it needs.",
+                    TransferWarning,
+                    stacklevel=3,
+                )
         clock = time.perf_counter()
         found = self.solver.found(problems, self.anchors)
         estimates = self.anchors.factor(found.units) * found.shares

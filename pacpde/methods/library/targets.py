@@ -1,7 +1,7 @@
 """The equations of many targets at fixed points, with heads as their only unknowns."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from pacpde.methods.library.heads import (
     chunk_size,
     factors_of,
     solve_heads,
+    target_bytes,
 )
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.dependence import FAULTS
@@ -23,11 +24,13 @@ from pacpde.residuals.physics_task import PhysicsTask, drawn, residual_sizes
 from pacpde.residuals.task import SamplingSpec
 from pacpde.residuals.terms import PhysicsTerm, Term
 from pacpde.runtime import Runtime, generator
+from pacpde.training.callbacks import UNLIMITED, TimeLimit
 
 PER_UNKNOWN = 6  # residuals an unknown
 LEAST = 1000  # points
 HELD_OUT = 1000  # points at which residuals are measured
 TRIED = 256  # points at which problems are compared
+FEWEST = 3  # targets that are solved whatever the time
 PLACES = (0.0093, 0.137, 0.382, 0.618, 0.871)  # of coefficients, in shares of their bounds
 
 
@@ -109,36 +112,43 @@ class TargetEquations:
 
         Their offsets, multipliers and scales are then computed once, and they are a stack.
         """
-        ansatz = self.backbone.ansatz
-        problem = ansatz.problem
-        if len(self._terms) > 1 or not stackable(type(problem)):
+        problem = self.backbone.ansatz.problem
+        if not stackable(type(problem)):
             return False
-        own, few = self._terms[0].batch, self.points[:TRIED]
-        shared = own.subset(slice(0, len(few)))
+        few = replace(self, points=self.points[:TRIED])
+        first = few._terms
         for other in _moved(problem, self.names):
-            batch = PhysicsTerm.at(other, ansatz.with_problem(other), few).batch
-            same = [
-                torch.equal(getattr(batch, part), getattr(shared, part))
-                for part in ("offset", "product", "scale")
-            ]
-            if not all(same) or batch.names != own.names:
+            terms = few.terms_of(other)
+            like = [one.with_problem(problem) for one in terms]
+            if len(like) != len(first) or not all(map(_same, like, first)):
                 return False
         return True
 
-    def stacks(self, problems: Sequence[Problem]) -> list[tuple[slice, list[HeadTerm]]]:
-        """The targets in stacks that are solved together, and the terms of each stack."""
+    def stacks(self, problems: Sequence[Problem]) -> Iterator[tuple[slice, list[HeadTerm]]]:
+        """The targets in stacks that are solved together, and the terms of each stack.
+
+        One after the other: the functions of a target that shares them with no other one take
+        `chunk_size` of it, and those of hundreds more memory than there is.
+        """
         if not self.alike:
-            return [(slice(k, k + 1), self._own(problem)) for k, problem in enumerate(problems)]
-        first = self._first[0]
-        assert isinstance(first.term, PhysicsTerm)
-        size = chunk_size(self._first, self.backbone.functions * len(problems[0].fields))
-        result = []
+            for k, problem in enumerate(problems):
+                yield slice(k, k + 1), self._own(problem)
+            return
+        size = chunk_size(self._first, self._unknowns)
         for start in range(0, len(problems), size):
             some = slice(start, min(start + size, len(problems)))
-            together = stack(problems[some], first.batch.coordinates)
-            term = HeadTerm(first.term.with_problem(together), first.functions)
-            result.append((some, [term]))
-        return result
+            together = stack(problems[some], self.points)
+            yield some, [replace(one, term=one.term.with_problem(together)) for one in self._first]
+
+    @property
+    def step_bytes(self) -> int:
+        """Memory that a step of one target takes, with the functions at its points."""
+        functions = sum(one.functions.numel() for one in self._first)
+        return 8 * functions + target_bytes(self._first, self._unknowns)
+
+    @property
+    def _unknowns(self) -> int:
+        return self.backbone.functions * len(self.backbone.ansatz.problem.fields)
 
     def _own(self, problem: Problem) -> list[HeadTerm]:
         terms = self.terms_of(problem)
@@ -152,16 +162,19 @@ class TargetEquations:
         problems: Sequence[Problem],
         heads: torch.Tensor,
         factors: Callable[[slice], torch.Tensor] | None = None,
+        limit: TimeLimit = UNLIMITED,
     ) -> Heads:
         """The heads of targets, from heads [targets, fields, functions] near them.
 
         Args:
             factors: gives matrices to begin with for some of the targets, see `solve_heads`.
+            limit: after which no more targets are solved than the first ones: those of a stack.
         """
-        each = [
-            solve_heads(terms, heads[some], factors=factors and factors(some))
-            for some, terms in self.stacks(problems)
-        ]
+        each = []
+        for some, terms in self.stacks(problems):
+            each.append(solve_heads(terms, heads[some], factors=factors and factors(some)))
+            if limit.is_over and some.stop >= FEWEST:
+                break
         return Heads(
             torch.cat([one.heads for one in each]),
             torch.cat([one.norms for one in each]),
@@ -187,6 +200,15 @@ class TargetEquations:
             for some, terms in self.stacks(problems)
         ]
         return torch.cat(each).double().cpu().numpy()
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two terms, or parts of them, are equal in all that they hold."""
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        return torch.equal(one, other)
+    if is_dataclass(one) and type(one) is type(other):
+        return all(_same(getattr(one, own.name), getattr(other, own.name)) for own in fields(one))
+    return one == other
 
 
 def _moved(problem: Problem, names: Sequence[str] | None) -> Iterator[Problem]:
