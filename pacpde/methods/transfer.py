@@ -20,7 +20,6 @@ from pacpde.methods.base import (
     Method,
     MethodResult,
     TransferContext,
-    build_surrogate,
     train_from_scratch,
 )
 from pacpde.methods.checks import (
@@ -33,8 +32,8 @@ from pacpde.methods.few_labels import beside_source
 from pacpde.methods.grading import error_of, error_on_thin_grid, errors_of
 from pacpde.methods.measurements import measurements_of
 from pacpde.methods.provenance import of_fit, of_transfer
+from pacpde.methods.refined_result import refined_result, with_correction_of
 from pacpde.methods.result import MOMENTS, TransferResult
-from pacpde.networks.outcome import Outcome
 from pacpde.networks.refined import unrefined
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
@@ -48,10 +47,8 @@ from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import Runtime, check_seed
 from pacpde.training.callbacks import Callback, ErrorHistory, Progress, ProgressReport
-from pacpde.training.refinement import before_refinement, refine
-from pacpde.training.restarts import joined_fits
+from pacpde.training.refinement import before_refinement
 from pacpde.training.resume import ResumeState
-from pacpde.training.trainer import regraded
 
 
 @renamed_keywords(journal="resume_state")
@@ -181,10 +178,11 @@ def transfer(
     given = measured = measurements_of(data, target, labels=labels, noise=noise)
     check_transfer(source, target, labels, noise, physics, given)
     warn_of_contradictions(target)
-    method.check(source.network, physics)
     method.rungs(source.problem, target)  # or a sentence
     runtime = runtime or source.runtime
-    source = unrefined(source.to(runtime))
+    given_source = source.to(runtime)
+    source = unrefined(given_source)
+    method.check(source.network, physics)
     config = config_after(source, target, settings, method=method)
     graded = transfer_references(source.problem, target, reference, reference_tolerance)
     check_label_source(labels, graded.target, reference)
@@ -207,17 +205,18 @@ def transfer(
         source, target, method, config, seed, runtime, **about, physics=physics, references=graded
     )
     result = yield from steps_of(run_method)(method, source, task, context)
+    result = with_correction_of(given_source, result)
     solver = replace(result.surrogate, provenance=provenance)
     errors = errors_of(solver, graded.target)
     return TransferResult(
         method.name,
-        source,
+        given_source,
         replace(result, surrogate=solver),
         seed,
         about["labels"],
         about["noise"],
         physics,
-        error_of(source.with_problem(target), graded.target),
+        error_of(given_source.with_problem(target), graded.target),
         None if errors is None else errors.total,
         _source_errors(source, result, graded.source),
         None if graded.target is None else graded.target.known_error,
@@ -260,62 +259,13 @@ def run_method(
             "MethodResult: return one, as pacpde.methods.warm_start does."
         )
     if config is not context.config:
-        result = yield from steps_of(_refined)(result, task, context)
+        result = yield from steps_of(refined_result)(result, task, context)
     return beside_source(result, source, task, context.config)
 
 
 def _rungs(method: Method, source: Surrogate, task: Task) -> Sequence[Problem]:
     """The rungs of the ladder, if the method has one."""
     return method.rungs(source.problem, task.problem) if task.solves_equation else ()
-
-
-@stepwise
-def _refined(result: MethodResult, task: Task, context: TransferContext) -> Steps[MethodResult]:
-    """A result of fits to the default tolerance, refined to that of the settings."""
-    config = context.config
-    result = _regraded(result, config.tolerance)
-    solver = result.surrogate
-    refined = yield from steps_of(refine)(
-        solver, task, config, context.seed, context.callbacks, "calibrate.refine"
-    )
-    if not refined.fits:
-        return replace(result, surrogate=_after_allocate(refined.surrogate, result))
-    joined, seconds = joined_fits(refined.fits), result.seconds
-    solver = build_surrogate(refined.surrogate, task, [joined], solver.stage)
-    return replace(
-        result,
-        surrogate=_after_allocate(solver, result),
-        n_trainable=result.n_trainable + refined.n_trainable,
-        steps=result.steps + joined.steps,
-        evaluations=result.evaluations + joined.evaluations,
-        seconds={**seconds, "calibrate": seconds.get("calibrate", 0.0) + joined.seconds},
-    )
-
-
-def _regraded(result: MethodResult, tolerance: float) -> MethodResult:
-    """A result with the outcomes of its target and of what is retained by a smaller tolerance."""
-
-    def by_tolerance(solver: Surrogate) -> Surrogate:
-        about = solver.assessment
-        return replace(solver, outcome=regraded(solver.outcome, about, tolerance))
-
-    snapshots, solver = dict(result.snapshots), result.surrogate
-    retained, outcomes = dict(solver.retained), dict(solver.outcomes)
-    if "allocated" in snapshots:
-        snapshots["allocated"] = allocated = by_tolerance(snapshots["allocated"])
-        outcomes["allocated"] = allocated.outcome
-        if SOURCE in retained:
-            retained[SOURCE] = replace(retained[SOURCE], outcome=allocated.outcome)
-    solver = replace(by_tolerance(solver), retained=retained, outcomes=outcomes)
-    return replace(result, surrogate=solver, snapshots=snapshots)
-
-
-def _after_allocate(solver: Surrogate, result: MethodResult) -> Surrogate:
-    """The solver; where it converged and its allocation did not, the outcome says that."""
-    allocated = result.snapshots.get("allocated", solver).outcome
-    if solver.outcome == Outcome.CONVERGED and allocated != Outcome.CONVERGED:
-        return replace(solver, outcome=allocated.in_stage("allocate"))
-    return solver
 
 
 def _callbacks(

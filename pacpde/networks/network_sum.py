@@ -128,7 +128,7 @@ class NetworkSum(JoinedNetworks):
 class RefinedNetwork(NetworkSum):
     """N = B + C: a dense network B, and C with B's hidden layers and one of random neurons more.
 
-    See `pacpde.networks.refined`.
+    See `pacpde.networks.correction`.
 
     Attributes:
         members: (widths of the hidden layers, activation) of B and of C.

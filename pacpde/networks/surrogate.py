@@ -12,6 +12,7 @@ from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.batch import Ansatz, Label
 from pacpde.networks.coordinates import as_points, clipped
+from pacpde.networks.correction import Correction, base_places
 from pacpde.networks.field_values import field_values
 from pacpde.networks.jets import HIGHEST
 from pacpde.networks.met_condition import MetCondition
@@ -34,6 +35,7 @@ class RetainedSolver:
         weights: a second set of weights, [size], for a solver that shares none.
         outcome: how its last fit ended; None before one, and in older files.
         assessment: of its last fit; None where it has none, see `Surrogate`.
+        correction: what refines it, beside the weights; None where it is not refined.
     """
 
     ansatz: Ansatz
@@ -41,6 +43,7 @@ class RetainedSolver:
     weights: torch.Tensor | None = None
     outcome: str | None = None
     assessment: Assessment | None = None
+    correction: Correction | None = None
 
     @classmethod
     def separate(cls, solver: "Surrogate") -> "RetainedSolver":
@@ -125,6 +128,7 @@ class Surrogate:
     def n_stored(self) -> int:
         """Number of stored weights; retained solvers may have weights of their own."""
         separate = [own.weights for own in self.retained.values() if own.weights is not None]
+        separate += [own.correction.weights for own in self.retained.values() if own.correction]
         return self.parameters + sum(len(weights) for weights in separate)
 
     @property
@@ -270,15 +274,27 @@ class Surrogate:
         return torch.cat(parts, 1)
 
     def recall(self, name: str = "source") -> "Surrogate":
-        """The solver kept under `name`, from its own weights and zeros elsewhere."""
+        """The solver kept under `name`, from its own weights and zeros elsewhere.
+
+        Of one that is refined the network has its correction too.
+        """
         if name not in self.retained:
             raise unknown("retained solver", name, self.retained or ["(none)"])
         solver = self.retained[name]
         weights = self.weights if solver.weights is None else solver.weights
+        network, weights = self.network, torch.where(solver.mask, weights, 0)
+        if solver.correction is not None:
+            base, places = base_places(network) or (network, slice(None))
+            network, weights = solver.correction.on(base, weights[places])
+            solver = replace(
+                solver, mask=torch.ones_like(weights, dtype=torch.bool), weights=None,
+                correction=None,
+            )  # fmt: skip
         return replace(
             self,
+            network=network,
             ansatz=solver.ansatz,
-            weights=torch.where(solver.mask, weights, 0),
+            weights=weights,
             retained={name: solver},
             stage="recalled",
             outcome=Outcome(solver.outcome or self.outcome),
@@ -325,6 +341,10 @@ class Surrogate:
                     solver,
                     mask=solver.mask.to(runtime.torch_device),
                     weights=None if solver.weights is None else runtime.tensor(solver.weights),
+                    correction=solver.correction
+                    and replace(
+                        solver.correction, weights=runtime.tensor(solver.correction.weights)
+                    ),
                 )
                 for name, solver in self.retained.items()
             },

@@ -12,6 +12,7 @@ from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.class_ansatz import ClassAnsatz
+from pacpde.networks.correction import Correction
 from pacpde.networks.protocol import Network
 from pacpde.networks.reference_ansatz import ReferenceAnsatz
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
@@ -33,6 +34,7 @@ def as_json(surrogate: Surrogate) -> dict[str, Any]:
                 **_describe(solver.ansatz),
                 "outcome": solver.outcome,
                 "assessment": solver.assessment and solver.assessment.as_json(),
+                **({"random_neurons": solver.correction.neurons} if solver.correction else {}),
             }
             for name, solver in surrogate.retained.items()
         },
@@ -56,12 +58,15 @@ def tensors_of(surrogate: Surrogate) -> dict[str, torch.Tensor]:
         "weights": [size].
         "mask/NAME": of retained solver NAME, bool [size].
         "weights/NAME": of a retained solver that has separate weights.
+        "correction/NAME": of the correction of one that is refined.
     """
     tensors = {"weights": surrogate.weights.cpu()}
     for name, solver in surrogate.retained.items():
         tensors[f"mask/{name}"] = solver.mask.cpu()
         if solver.weights is not None:
             tensors[f"weights/{name}"] = solver.weights.cpu()
+        if solver.correction is not None:
+            tensors[f"correction/{name}"] = solver.correction.weights.cpu()
     return tensors
 
 
@@ -90,6 +95,9 @@ def from_json(
             tensors.get(f"weights/{name}"),
             own.get("outcome"),
             _assessment(own),
+            Correction(own["random_neurons"], tensors[f"correction/{name}"])
+            if "random_neurons" in own
+            else None,
         )
         for name, own in about["memories"].items()
     }

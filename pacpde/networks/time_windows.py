@@ -36,7 +36,7 @@ class TimeWindows(JoinedNetworks):
         inputs, outputs: widths of the ends.
         count: number of windows, at least 2.
         width, depth, activation: of the dense network of every window, see `MLP`.
-        random_neurons: of a correction in every window, see `pacpde.networks.refined`.
+        random_neurons: of a correction in every window, see `pacpde.networks.correction`.
 
     Example:
         >>> TimeWindows(2, 1, count=3, width=5, depth=1).size  # 3 · (2·5 + 5 + 5 + 1)

@@ -1,17 +1,18 @@
 """Refinement: a solver that is right, but not to the tolerance, gets a correction on top of it.
 
-See `pacpde.networks.refined`: random neurons on the last hidden layer, twice as many at every try,
-and a head for them by Gauss–Newton steps with orthogonal factors. The solver's own weights stay as
-they are, bit for bit.
+See `pacpde.networks.correction`: random neurons on the last hidden layer, twice as many at every
+try, and a head for them by Gauss–Newton steps with orthogonal factors. The solver's own weights
+stay as they are, bit for bit.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pacpde.networks.assessment import Assessment
+from pacpde.networks.correction import can_be_refined, refinement
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.protocol import Network
-from pacpde.networks.refined import can_be_refined, enlarged_retained, refinement
+from pacpde.networks.refined import enlarged_retained
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.gauss_newton import GaussNewton
 from pacpde.optim.stepwise import Steps, steps_of, stepwise

@@ -8,10 +8,11 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
-from pacpde import fit, load, save, transfer
+from pacpde import PAC, fit, load, save, transfer
 from pacpde.networks.assessment import Assessment
+from pacpde.networks.correction import base_places, refinement
 from pacpde.networks.mlp import MLP
-from pacpde.networks.refined import base_places, refinement, unrefined
+from pacpde.networks.refined import unrefined
 from pacpde.networks.surrogate import Surrogate
 from pacpde.networks.time_windows import TimeWindows
 from pacpde.optim.gauss_newton import GaussNewton
@@ -88,28 +89,75 @@ def test_a_tolerance_is_reached_by_residual_and_estimated_error() -> None:
     assert not reaches(Assessment(1e-5, 9e-7), 1e-6)
 
 
-def test_a_refined_target_recalls_its_source_to_the_last_bit(plain: Surrogate) -> None:
+def test_a_refined_target_keeps_a_refined_source_on_the_same_bits(
+    plain: Surrogate, tmp_path: Path
+) -> None:
     settings = {"points": 200, "steps": 30, "restarts": 0}
+    small = {**settings, "tolerance": 1e-7}
     usual = transfer(plain, Heat(alpha=0.3), method="pac", settings=settings, reference=None)
+    refined = fit(Heat(alpha=0.4), tolerance=1e-7, **TINY)
+    result = transfer(refined, Heat(alpha=0.3), method="pac", settings=small, reference="exact")
+    assert result.outcome == "converged"
+    assert result.surrogate.assessment is not None
+    assert result.surrogate.assessment.meets(1e-7)
+    assert error(result.surrogate) < min(1e-7, error(usual.surrogate) / 10)
+    # the source too, by a correction on the weights in which it is without a tolerance
+    recalled = result.recall()
+    assert recalled.outcome == "converged" and error(recalled) < 1e-7 < error(usual.recall())
+    assert recalled.error_estimate is not None
+    assert error(recalled) / 3 < recalled.error_estimate < 10 * error(recalled)
+    kept = unrefined(recalled)
+    assert kept.network == plain.network
+    assert torch.equal(kept.weights, usual.recall().weights)
+    # and these are the target's own, to the last bit
+    mask = usual.surrogate.retained["source"].mask
+    below = unrefined(result.surrogate).weights
+    assert torch.equal(below, usual.surrogate.weights)
+    assert torch.equal(torch.where(mask, below, 0), kept.weights)
+    save(result.surrogate, tmp_path / "kept")
+    points = Heat().domain.sample(50, np.random.default_rng(0)).T
+    loaded = load(tmp_path / "kept").recall()
+    assert np.array_equal(loaded(*points), recalled(*points))
+    assert np.array_equal(loaded.recall()(*points), recalled(*points))
+    assert loaded.outcome == "converged" and loaded.assessment == recalled.assessment
+    # the record has both corrections
+    errors = result.record()["source_error"]
+    assert errors["recalled"] == errors["allocated"] < 1e-7 and errors["trained"] < 1e-7
+    correction = result.surrogate.retained["source"].correction
+    assert correction is not None
+    assert result.surrogate.n_stored == result.surrogate.parameters + len(correction.weights)
+    assert {"allocate.refine_1", "calibrate.refine_1"} <= {
+        entry["stage"] for entry in result.history
+    }
+    # what is moved from a refined source is the solver below its correction
+    moved = transfer(refined, Heat(alpha=0.3), method="pac", settings=settings, reference=None)
+    assert torch.equal(moved.surrogate.weights, usual.surrogate.weights)
+    assert moved.surrogate.retained["source"].correction is None
+
+
+def test_a_source_that_misses_the_tolerance_is_said(plain: Surrogate) -> None:
     result = transfer(
         plain,
         Heat(alpha=0.3),
-        method="pac",
-        settings={**settings, "tolerance": 1e-7},
+        method=PAC(sparsity=0.75),
+        settings={"points": 200, "steps": 30, "restarts": 0, "refinements": 1, "tolerance": 1e-6},
         reference=None,
     )
-    assert result.surrogate.assessment is not None
-    assert result.surrogate.assessment.meets(1e-7)
-    # the target meets the tolerance, and what is kept of the source does not
-    assert usual.outcome == "converged" and result.outcome == "allocate_not_converged"
-    assert result.surrogate.retained["source"].outcome == "not_converged"
-    assert error(result.surrogate) < min(1e-7, error(usual.surrogate) / 10)
-    points = Heat().domain.sample(50, np.random.default_rng(0)).T
-    assert np.array_equal(result.recall()(*points), usual.recall()(*points))
-    # what is moved from a refined source is the solver below its correction
+    kept = result.surrogate.retained["source"]
+    assert kept.outcome == "not_converged" and kept.assessment is not None
+    assert result.outcome == "allocate_not_converged"
+    assert f"source: {kept.assessment.notes[-1]}" in result.surrogate.assessment.notes
+
+
+def test_two_checkpoints_keep_the_correction_of_the_source(plain: Surrogate) -> None:
     refined = fit(Heat(alpha=0.4), tolerance=1e-7, **TINY)
-    moved = transfer(refined, Heat(alpha=0.3), method="pac", settings=settings, reference=None)
-    assert torch.equal(moved.surrogate.weights, usual.surrogate.weights)
+    result = transfer(
+        refined, Heat(alpha=0.3), method="two_checkpoints", reference=None,
+        settings={"points": 200, "steps": 30, "restarts": 0, "tolerance": 1e-7},
+    )  # fmt: skip
+    recalled = result.recall()
+    assert torch.equal(recalled.weights, refined.weights)
+    assert recalled.outcome == result.outcome == "converged"
 
 
 def test_an_orbit_in_time_windows_agrees_with_scipy_to_the_tenth_digit() -> None:
