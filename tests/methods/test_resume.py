@@ -15,6 +15,12 @@ from pacpde.training.resume import ResumeState
 SMALL: dict[str, Any] = {"width": 8, "depth": 2, "points": 100, "steps": 12, "tolerance": 1e-9}
 
 
+@pytest.fixture(autouse=True)
+def few_neurons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the corrections that a tolerance of 1e-9 asks for."""
+    monkeypatch.setattr("pacpde.training.refinement.FIRST", 30)
+
+
 class Killed(BaseException):
     """Stands for a kill: nothing in the package catches it."""
 
