@@ -12,6 +12,7 @@ from pacpde.errors import InvalidValueError, OutputError, PacpdeError, short, un
 from pacpde.expressions import evaluate
 from pacpde.files import check_file, check_writable, follow
 from pacpde.methods import Method, methods
+from pacpde.methods.base import unknown_option
 from pacpde.networks import checkpoint
 from pacpde.physics import Problem, families
 from pacpde.reference import Reference, default_tolerance
@@ -115,7 +116,7 @@ def methods_of(names: Sequence[str], words: Sequence[str], **named: Any) -> list
     old = {name for kind in kinds for name in kind.renamed_options}
     for key in given:
         if key not in known | old:
-            raise unknown(f"option of {', '.join(names)}", key, known)
+            raise unknown_option(", ".join(names), key, known)
     return [kind(**_options(kind, given)) for kind in kinds]
 
 

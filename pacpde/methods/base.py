@@ -1,15 +1,16 @@
 """Methods of transfer: what they have in common, and the registry of them."""
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
 import torch
 
 from pacpde.checks import check_count, check_flag
-from pacpde.errors import InvalidValueError, unknown
+from pacpde.errors import InvalidValueError, UnknownNameError, unknown
 from pacpde.methods.rung import Rung
+from pacpde.networks.correction import without_correction
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
@@ -120,6 +121,25 @@ class MethodResult:
         )
 
 
+def unknown_option(of: str, name: str, known: Collection[str]) -> UnknownNameError:
+    """An error for an option that a method does not have, with the methods that have it.
+
+    Args:
+        of: the method, or several.
+        known: their options.
+    """
+    having = [
+        each for each in methods.names()
+        if name in (option.name for option in fields(methods.get(each)))
+    ]  # fmt: skip
+    if not having:
+        return unknown(f"option of {of}", name, known)
+    return UnknownNameError(
+        f"unknown option of {of} {name!r}: {', '.join(having)} "
+        f"{'has' if len(having) == 1 else 'have'} it; {of} has {', '.join(sorted(known))}."
+    )
+
+
 def _short_repr(method: "Method") -> str:
     """As it is written in Python: the options that are not the default."""
     options = ", ".join(f"{name}={value!r}" for name, value in method.changed_options.items())
@@ -141,7 +161,7 @@ class _MethodType(ABCMeta):
         known = [option.name for option in fields(kind)]
         for name in options:
             if name not in known:
-                raise unknown(f"option of {kind.name}", name, known)
+                raise unknown_option(kind.name, name, known)
         return super().__call__(*args, **options)
 
 
@@ -223,6 +243,7 @@ class Method(metaclass=_MethodType):
         """Refuse what does not suit, before anything runs.
 
         Args:
+            network: of the source; fits begin from the solver below its correction.
             physics: whether the target's equation is used.
         """
         if not physics and not self.labels_suffice:
@@ -230,7 +251,7 @@ class Method(metaclass=_MethodType):
                 f"{self.name} solves the target's equation, which is left out: leave physics on, "
                 "or take another method."
             )
-        self.check_network(network)
+        self.check_network(without_correction(network))
 
     def rungs(self, source: Problem, target: Problem) -> Sequence[Problem]:
         """The problems of the ladder from source to target, which is the last; empty without one.

@@ -21,7 +21,7 @@ from pacpde.training.config import TrainingConfig
 from pacpde.training.continuation import StepControl, follow
 from pacpde.training.cross_validation import fit_labels
 from pacpde.training.path import SolutionPath
-from pacpde.training.restarts import windowed_phases
+from pacpde.training.restarts import best_of, windowed_phases
 from pacpde.training.trainer import FitResult, Trainer
 
 MODES = ("adaptive", "adaptive_only", "cold_start", "fixed", "direct")
@@ -44,8 +44,9 @@ class ContinuationStrategy:
         mode: one of `MODES`:
 
             - "adaptive": fits along the path of solutions from source to target. The tangent
-              predicts each step, residuals decide its length. Where the path is lost, "cold_start",
-              and where that fails too, the phases of the first restart.
+              predicts each step, residuals decide its length. Where the path is lost, or ends in a
+              solution whose estimated error is too large, "cold_start", and where that fails too,
+              the phases of the first restart.
             - "adaptive_only": the same without "cold_start"; it ends where the path ends.
             - "cold_start": the phases of a fit from random weights, but from the source's weights:
               few points first, which are drawn anew often, the plain ansatz, a growing time span.
@@ -80,18 +81,29 @@ class ContinuationStrategy:
         )
         lost = not fits or fits[-1] is not here
         if lost and self.mode == "adaptive":
-            fits.append((yield from self._cold_start(target)))
-            for stage, phases in windowed_phases(target, self.trainer.config, self.trainer.stage):
-                if fits[-1].held_out <= accepted:
-                    break
-                fits.append((yield from steps_of(self.trainer.fit)(target, phases, stage)))
+            fits += yield from self._without_path(target)
             if fits[-1].held_out <= accepted:
                 return fits
         if here is not None or self.mode == "adaptive_only":
             # as far as the path led, even where that is short of the target
             fits.append((yield from self._last(target, here)))
+        if not lost and self.mode == "adaptive" and fits[-1].outcome == Outcome.DRIFTED:
+            # residuals accepted every step, and the path led to another solution
+            last = [fits[-1], *(yield from self._without_path(target))]
+            best = last.pop(best_of(last))
+            return [*fits[:-1], *last, best]
         if lost and fits[-1].outcome in (Outcome.NOT_CONVERGED, Outcome.STALLED):
             fits[-1] = replace(fits[-1], outcome=Outcome.PATH_LOST)
+        return fits
+
+    def _without_path(self, target: Task) -> Steps[list[FitResult]]:
+        """A cold start, and where it fails the phases of the first restart."""
+        accepted = accepted_residual(self.trainer.config)
+        fits = [(yield from self._cold_start(target))]
+        for stage, phases in windowed_phases(target, self.trainer.config, self.trainer.stage):
+            if fits[-1].held_out <= accepted and fits[-1].outcome != Outcome.DRIFTED:
+                break
+            fits.append((yield from steps_of(self.trainer.fit)(target, phases, stage)))
         return fits
 
     def _control(self, target: Task) -> StepControl:

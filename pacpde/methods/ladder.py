@@ -8,7 +8,15 @@ from pacpde.errors import InvalidValueError, PacpdeError
 from pacpde.expressions import evaluate
 from pacpde.methods.base import MethodResult, TransferContext
 from pacpde.methods.continuation_strategy import ContinuationMethod
-from pacpde.methods.rung import Rung, callbacks_of, named_history, rung_name, with_notes_of
+from pacpde.methods.rung import (
+    Rung,
+    after,
+    callbacks_of,
+    named_history,
+    rung_name,
+    with_notes_of,
+)
+from pacpde.networks.outcome import Outcome
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
@@ -16,8 +24,10 @@ from pacpde.pac import SOURCE
 from pacpde.physics.problem import Problem
 from pacpde.residuals.task import Task
 from pacpde.training.continuation import ladder
+from pacpde.training.restarts import best_of
 
 AUTO = "auto"
+WITHOUT = "without ladder"
 
 
 @dataclass(frozen=True)
@@ -74,29 +84,33 @@ class LadderMethod(ContinuationMethod):
     def run_ladder(
         self, source: Surrogate, target: Task, context: TransferContext, rungs: Sequence[Problem]
     ) -> Steps[MethodResult]:
-        """Rung after rung, each a transfer from the one before, whose solver is then lost."""
+        """Rung after rung, each a transfer from the one before, whose solver is then lost.
+
+        After one that does not converge the target follows, from the rung before it.
+        """
         here, before = source, source.reset()
         first: MethodResult | None = None
         found: list[Rung] = []
         spent = {"steps": 0, "evaluations": 0, "seconds": 0.0}
-        for number, problem in enumerate(rungs, 1):
+        left = list(enumerate(rungs, 1))
+        while left:
+            number, problem = left.pop(0)
             name, last = rung_name(number), number == len(rungs)
             own = replace(context, source_task=context.source_task.equation_at(here.problem))
             if not last:
                 own = replace(own, callbacks=callbacks_of(context.callbacks, name))
             task = target if last else target.equation_at(problem)
             result = yield from steps_of(self.run)(here, task, own)
-            here = result.surrogate
-            history = (
-                {**entry, "seconds": before.seconds + entry["seconds"]}
-                for entry in (here if last else named_history(here, name)).history
-            )
-            here = before = replace(
-                here, history=(*before.history, *history), seconds=before.seconds + here.seconds,
-                steps=before.steps + here.steps,
-            )  # fmt: skip
+            solved = result.surrogate
+            before = after(before, solved if last else named_history(solved, name))
+            if last or solved.outcome == Outcome.CONVERGED:
+                here = before
+            else:
+                left = left[-1:]
             seconds = sum(result.seconds.values())
-            found.append(Rung(name, problem, here.outcome, here.assessment, result.steps, seconds))
+            found.append(
+                Rung(name, problem, solved.outcome, solved.assessment, result.steps, seconds)
+            )
             spent["steps"] += result.steps
             spent["evaluations"] += result.evaluations
             spent["seconds"] += seconds
@@ -106,7 +120,7 @@ class LadderMethod(ContinuationMethod):
         if SOURCE in retained:  # that of the last rung is the rung before
             retained[SOURCE] = first.surrogate.retained[SOURCE]
         solver = with_notes_of(replace(here, retained=retained), found)
-        return replace(
+        result = replace(
             result,
             surrogate=solver,
             snapshots=first.snapshots,
@@ -114,4 +128,40 @@ class LadderMethod(ContinuationMethod):
             evaluations=int(spent["evaluations"]),
             seconds={**result.seconds, "calibrate": spent["seconds"]},
             rungs=found,
+        )
+        return (yield from steps_of(self.or_without_ladder)(result, source, target, context))
+
+    @stepwise
+    def or_without_ladder(
+        self, result: MethodResult, source: Surrogate, target: Task, context: TransferContext
+    ) -> Steps[MethodResult]:
+        """The result of a ladder; where it did not converge, and a transfer without ends better,
+        that of this one.
+        """
+        climbed = any(rung.outcome == Outcome.CONVERGED for rung in result.rungs[:-1])
+        if result.surrogate.outcome == Outcome.CONVERGED or not climbed:
+            return result  # from no rung it is that transfer already
+        callbacks = [each.part(WITHOUT) for each in context.callbacks]
+        at_once = yield from steps_of(self.run)(
+            source, target, replace(context, callbacks=callbacks)
+        )
+        ended, one = (
+            result.surrogate,
+            after(result.surrogate, named_history(at_once.surrogate, WITHOUT)),
+        )
+        if best_of([ended, one]) == 0:
+            ended = replace(ended, history=one.history, seconds=one.seconds, steps=one.steps)
+            best = replace(result, surrogate=ended)
+        else:
+            note = f"the ladder ended {ended.outcome}: the target was reached without it"
+            best = replace(at_once, surrogate=one.with_notes([note]))
+        return replace(
+            best,
+            steps=result.steps + at_once.steps,
+            evaluations=result.evaluations + at_once.evaluations,
+            seconds={
+                stage: result.seconds.get(stage, 0.0) + seconds
+                for stage, seconds in at_once.seconds.items()
+            },
+            rungs=result.rungs,
         )

@@ -274,13 +274,18 @@ class PAC(LadderMethod):
     def run_ladder(
         self, source: Surrogate, target: Task, context: TransferContext, rungs: Sequence[Problem]
     ) -> Steps[MethodResult]:
-        """Rung after rung, each beside all before it."""
+        """Rung after rung, each beside all before it.
+
+        One that does not converge is not kept: the target follows, beside those before it.
+        """
         stage = yield from steps_of(self.allocate)(source.reset(), context)
         allocated = here = widen(stage.allocated, self.extra_neurons, context.seed)
         count = max(1, n_unused(here) // len(rungs))
         found: list[Rung] = []
         every: list[FitResult] = []
-        for number, problem in enumerate(rungs, 1):
+        left = list(enumerate(rungs, 1))
+        while left:
+            number, problem = left.pop(0)
             name, last = rung_name(number), number == len(rungs)
             task = target if last else target.equation_at(problem)
             fits: list[FitResult] = []
@@ -313,11 +318,19 @@ class PAC(LadderMethod):
                 solver = RetainedSolver(
                     solved.ansatz, used | own, outcome=solved.outcome, assessment=solved.assessment
                 )
-                solved = replace(
-                    solved, history=(*here.history, *named.history),
-                    retained={**start.retained, name: solver},
-                    weights=torch.where(used | own, solved.weights, 0),
-                )  # fmt: skip
+                history = (*here.history, *named.history)
+                if solved.outcome == Outcome.CONVERGED:
+                    here = replace(
+                        solved, history=history, retained={**start.retained, name: solver},
+                        weights=torch.where(used | own, solved.weights, 0),
+                    )  # fmt: skip
+                else:
+                    left = left[-1:]
+                    here = replace(
+                        here, history=history, seconds=solved.seconds, steps=solved.steps
+                    )
+            else:
+                here = solved
             found.append(
                 Rung(
                     name, problem, solved.outcome, solved.assessment,
@@ -325,9 +338,10 @@ class PAC(LadderMethod):
                     int(own.sum()), added,
                 )
             )  # fmt: skip
-            here, every = solved, [*every, *fits]
+            every += fits
         result = stage.result(source, allocated, with_notes_of(here, found), own, every)
-        return replace(result, rungs=found)
+        result = replace(result, rungs=found)
+        return (yield from steps_of(self.or_without_ladder)(result, source, target, context))
 
     @stepwise
     def allocate(self, source: Surrogate, context: TransferContext) -> Steps["SourceStage"]:

@@ -68,10 +68,22 @@ def with_notes_of(surrogate: Surrogate, rungs: Sequence[Rung]) -> Surrogate:
     """With a note on every rung before the last that did not converge."""
     return surrogate.with_notes(
         [
-            f"{rung.name} of the ladder, {rung.problem}, ended {rung.outcome}"
+            f"{rung.name} of the ladder, {rung.problem}, ended {rung.outcome}: the target follows "
+            "from what was solved before it"
             for rung in rungs[:-1]
             if rung.outcome != Outcome.CONVERGED
         ]
+    )
+
+
+def after(before: Surrogate, surrogate: Surrogate) -> Surrogate:
+    """A surrogate whose history goes on from that of another one, on one clock."""
+    later = ({**one, "seconds": before.seconds + one["seconds"]} for one in surrogate.history)
+    return replace(
+        surrogate,
+        history=(*before.history, *later),
+        seconds=before.seconds + surrogate.seconds,
+        steps=before.steps + surrogate.steps,
     )
 
 

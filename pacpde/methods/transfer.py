@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from pacpde.datasets import draw_labels, grading_reference, transfer_references
 from pacpde.datasets.grading import AUTO, ReferenceChoice, check_label_source
 from pacpde.errors import InvalidValueError
@@ -35,7 +37,7 @@ from pacpde.methods.provenance import of_fit, of_transfer
 from pacpde.methods.refined_result import refined_result, with_correction_of
 from pacpde.methods.result import MOMENTS, TransferResult
 from pacpde.networks.refined import unrefined
-from pacpde.networks.surrogate import Surrogate
+from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
 from pacpde.physics.dependence import warn_of_missing_conditions
@@ -179,10 +181,10 @@ def transfer(
     check_transfer(source, target, labels, noise, physics, given)
     warn_of_contradictions(target)
     method.rungs(source.problem, target)  # or a sentence
+    method.check(source.network, physics)
     runtime = runtime or source.runtime
     given_source = source.to(runtime)
     source = unrefined(given_source)
-    method.check(source.network, physics)
     config = config_after(source, target, settings, method=method)
     graded = transfer_references(source.problem, target, reference, reference_tolerance)
     check_label_source(labels, graded.target, reference)
@@ -260,7 +262,17 @@ def run_method(
         )
     if config is not context.config:
         result = yield from steps_of(refined_result)(result, task, context)
-    return beside_source(result, source, task, context.config)
+    return beside_source(_with_last_rung(result), source, task, context.config)
+
+
+def _with_last_rung(result: MethodResult) -> MethodResult:
+    """The result of a ladder, which is recalled by the name of the last rung too."""
+    if not result.rungs:
+        return result
+    solver, name = result.surrogate, result.rungs[-1].name
+    every = torch.ones_like(solver.weights, dtype=torch.bool)
+    own = RetainedSolver(solver.ansatz, every, None, solver.outcome, solver.assessment)
+    return replace(result, surrogate=replace(solver, retained={**solver.retained, name: own}))
 
 
 def _rungs(method: Method, source: Surrogate, task: Task) -> Sequence[Problem]:

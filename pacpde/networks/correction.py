@@ -44,6 +44,12 @@ def can_be_refined(network: Network) -> bool:
     return type(network) is MLP or (type(network) is TimeWindows and not network.random_neurons)
 
 
+def without_correction(network: Network) -> Network:
+    """The network that a refined one refines; any other one as it is."""
+    found = base_places(network)
+    return network if found is None else found[0]
+
+
 def refinement(
     network: Network,
     weights: torch.Tensor,

@@ -177,8 +177,8 @@ class Cell:
         check_choice(self.reference, self.reference_tolerance, of_source=self.source != self.target)
         choice_inputs(self.reference, self.reference_tolerance)
         source = self.training.surrogate
-        self.transfer_method.check(source.network, self.physics)
         self.transfer_method.rungs(self.source, self.target)  # or a sentence
+        self.transfer_method.check(source.network, self.physics)
         check_transfer(source, self.target, self.labels, self.noise, self.physics, data)
 
     @cached_property

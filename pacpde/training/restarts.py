@@ -15,6 +15,7 @@ from typing import Any
 
 from pacpde.networks.choice import NamedNetwork, allows_time_windows
 from pacpde.networks.outcome import Outcome
+from pacpde.networks.surrogate import Surrogate
 from pacpde.networks.time_windows import TimeWindows
 from pacpde.physics.problem import Problem
 from pacpde.residuals.task import Task
@@ -149,7 +150,7 @@ def _larger(config: TrainingConfig) -> TrainingConfig:
     return replace(config, width=WIDTH, depth=DEPTH, points=MORE_POINTS * config.points)
 
 
-def best_of(fits: Sequence[FitResult]) -> int:
+def best_of(fits: Sequence[FitResult | Surrogate]) -> int:
     """The index of the fit that ended best: converged, or else with the smallest estimated error.
 
     Where no error is estimated, the residual stands in its place.

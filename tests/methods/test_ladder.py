@@ -5,10 +5,13 @@ import pytest
 import torch
 
 from pacpde import PAC, Surrogate, WarmStart, fit, transfer
-from pacpde.errors import InvalidValueError
+from pacpde.errors import InvalidValueError, UnknownNameError
 from pacpde.methods.result import TransferResult
 from pacpde.networks import checkpoint
+from pacpde.networks.assessment import Assessment
+from pacpde.networks.outcome import Outcome
 from pacpde.problems import Burgers, Heat, Lorenz
+from pacpde.training import trainer
 from pacpde.training.callbacks import Callback, FitState
 from pacpde.training.continuation import ladder
 
@@ -58,6 +61,23 @@ def test_the_last_rung_is_the_refined_result() -> None:
     assert result.record()["rungs"][-1]["error_estimate"] == last.error_estimate
 
 
+def test_pac_goes_up_a_ladder_from_a_refined_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pacpde.training.refinement.FIRST", 40)
+    small = {"points": 100, "steps": 15}
+    refined = fit(Heat(alpha=0.4), seed=0, width=10, depth=2, tolerance=1e-7, **small)
+    assert type(refined.network).__name__ == "RefinedNetwork"
+    with pytest.raises(InvalidValueError, match="each beyond the one before"):  # the rungs first
+        transfer(refined, Heat(alpha=0.3), ladder=[0.2], settings=small)
+    settings = {**small, "tolerance": 1e-5}
+    result = transfer(refined, Heat(alpha=0.3), ladder=[0.35], settings=settings)
+    assert result.outcome == "converged" and result.surrogate.retained["source"].correction
+    assert error(result.recall()) < 1e-5 and error(result.surrogate) < 1e-5
+    assert error(result.recall("rung 1")) < 1e-2
+    again = result.recall("rung 2")
+    assert np.array_equal(again(*MESH), result.surrogate(*MESH))
+    assert again.assessment == result.surrogate.assessment
+
+
 def test_warm_start_keeps_the_last_rung(source: Surrogate) -> None:
     told: list[str] = []
     result = transfer(
@@ -66,7 +86,9 @@ def test_warm_start_keeps_the_last_rung(source: Surrogate) -> None:
     )  # fmt: skip
     assert [rung.problem.coefficients["alpha"] for rung in result.rungs] == [0.2, 0.1, 0.05]
     assert all(rung.outcome == "converged" and rung.seconds > 0 for rung in result.rungs)
-    assert error(result.surrogate) < 1e-4 and not result.surrogate.retained
+    assert error(result.surrogate) < 1e-4
+    assert list(result.surrogate.retained) == ["rung 3"]  # the last rung is the result
+    assert torch.equal(result.recall("rung 3").weights, result.surrogate.weights)
     # the steps of all rungs are counted, on one clock
     assert sum(rung.steps for rung in result.rungs) == result.method_result.steps
     seconds = [entry["seconds"] for entry in result.history]
@@ -83,7 +105,10 @@ def test_warm_start_keeps_the_last_rung(source: Surrogate) -> None:
 def test_pac_keeps_every_rung_to_the_last_bit(
     source: Surrogate, pac: TransferResult, tmp_path: object
 ) -> None:
-    assert list(pac.surrogate.retained) == ["source", "rung 1", "rung 2"]
+    assert list(pac.surrogate.retained) == ["source", "rung 1", "rung 2", "rung 3"]
+    for name in ("rung 3", pac.rungs[-1].name):
+        assert torch.equal(pac.recall(name).weights, pac.surrogate.weights)
+        assert pac.recall(name).outcome == pac.outcome
     assert all(rung.added_neurons == 0 for rung in pac.rungs)
     assert pac.surrogate.parameters == source.parameters
     assert sum(rung.n_own or 0 for rung in pac.rungs) <= 0.65 * source.parameters + 3
@@ -133,6 +158,89 @@ def test_neurons_are_added_where_there_is_no_room(source: Surrogate) -> None:
     small = allocated.weights[allocated.retained["source"].mask]
     large = result.surrogate.weights[result.surrogate.retained["source"].mask]
     assert torch.equal(small, large)
+
+
+@pytest.fixture
+def hard(monkeypatch: pytest.MonkeyPatch) -> set[float]:
+    """Values of α of which no fit converges."""
+    values: set[float] = set()
+
+    def outcome(fit: FitState, assessment: Assessment | None, tolerance: float) -> Outcome:
+        if fit.surrogate().problem.coefficients["alpha"] in values:
+            return Outcome.NOT_CONVERGED
+        return usual(fit, assessment, tolerance)
+
+    usual = trainer._outcome
+    monkeypatch.setattr(trainer, "_outcome", outcome)
+    return values
+
+
+@pytest.mark.parametrize("method", [WarmStart, PAC])
+def test_a_rung_that_is_not_solved_ends_the_ladder(
+    source: Surrogate, method: type[WarmStart | PAC], hard: set[float]
+) -> None:
+    hard.add(0.1)
+    result = transfer(
+        source, TARGET, method=method(ladder=[0.2, 0.1, 0.07]), settings=SETTINGS, reference=None
+    )
+    assert [(rung.name, str(rung.outcome)) for rung in result.rungs] == [
+        ("rung 1", "converged"), ("rung 2", "not_converged"), ("rung 4", "converged"),
+    ]  # fmt: skip
+    assert result.surrogate.assessment is not None
+    assert sum("rung 2" in note for note in result.surrogate.assessment.notes) == 1
+    # as if it had not been asked for
+    without = transfer(
+        source, TARGET, method=method(ladder=[0.2]), settings=SETTINGS, reference=None
+    )
+    if method is WarmStart:
+        assert torch.equal(result.surrogate.weights, without.surrogate.weights)
+    else:
+        assert list(result.surrogate.retained) == ["source", "rung 1", "rung 4"]
+        assert error(result.recall("rung 1")) < 1e-3 and error(result.surrogate) < 3e-3
+    assert sum(rung.steps for rung in result.rungs) <= result.method_result.steps
+    seconds = [entry["seconds"] for entry in result.history]
+    assert seconds == sorted(seconds)
+
+
+@pytest.mark.parametrize("method", ["warm_start", "pac"])
+def test_a_ladder_ends_no_worse_than_a_transfer_without(
+    source: Surrogate, method: str, hard: set[float]
+) -> None:
+    hard.add(TARGET.alpha)
+    few = {**SETTINGS, "steps": 4}
+    climbed = transfer(source, TARGET, method=method, ladder=[0.2], settings=few, reference=None)
+    at_once = transfer(source, TARGET, method=method, settings=few, reference=None)
+    found, plain = climbed.surrogate.assessment, at_once.surrogate.assessment
+    assert found is not None and plain is not None
+    assert climbed.outcome == "not_converged"
+    assert found.error_estimate is not None and plain.error_estimate is not None
+    assert max(found.error_estimate, found.residual) <= max(plain.error_estimate, plain.residual)
+    stages = [entry["stage"] for entry in climbed.history]
+    assert any(stage.startswith("without ladder, ") for stage in stages)
+    assert climbed.method_result.steps > at_once.method_result.steps
+
+
+def test_a_walk_that_drifts_is_followed_by_a_cold_start(
+    source: Surrogate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def outcome(fit: FitState, assessment: Assessment | None, tolerance: float) -> Outcome:
+        return Outcome.DRIFTED if fit.stage == "calibrate" else usual(fit, assessment, tolerance)
+
+    usual = trainer._outcome
+    monkeypatch.setattr(trainer, "_outcome", outcome)
+    result = transfer(source, TARGET, method="warm_start", settings=SETTINGS, reference=None)
+    stages = [entry["stage"] for entry in result.history]
+    assert stages[-1] == "calibrate.cold_start" and result.outcome == "converged"
+    only = transfer(
+        source, TARGET, method=WarmStart(continuation="adaptive_only"), settings=SETTINGS,
+        reference=None,
+    )  # fmt: skip
+    assert only.outcome == "drifted"
+
+
+def test_a_method_without_a_ladder_says_which_have_one(source: Surrogate) -> None:
+    with pytest.raises(UnknownNameError, match="scratch 'ladder': continuation, "):
+        transfer(source, TARGET, method="scratch", ladder="auto", settings=SETTINGS)
 
 
 def test_the_record_has_every_rung(pac: TransferResult) -> None:
