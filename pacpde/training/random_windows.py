@@ -164,15 +164,15 @@ class NeuronDraw(Callback):
     def on_refresh(self, fit: FitState) -> None:
         number, new = divmod(fit.phase, PHASES)
         if number < self.solver.network.time_windows and new == 0 and not fit.done:
+            self.place = self._place_of(fit.weights, number - 1)
             near = range(max(self.place - 1, 0), min(self.place + 2, len(SPREADS)))
             self._draw(fit, number, near)
 
     def _draw(self, fit: FitState, number: int, places: Sequence[int]) -> None:
         """Give a window its neurons."""
         problem, network = self.solver.problem, self.solver.network
-        rng = generator(self.seed, "random windows", f"window {number}")
+        box, rng = self._places(number)
         count = self.neurons // SHARE
-        box = problem.domain.sample(ROWS * count, rng)
         time, length = problem.domain.axis("t"), 1 / network.time_windows
         share = (box[:, 0] - time.lower) / time.length
         before = number - 1 + share if number else 0 * share
@@ -188,6 +188,23 @@ class NeuronDraw(Callback):
         weights[_after(layer.weights, start)] = torch.from_numpy(incoming.ravel()).to(weights)
         weights[_after(layer.biases, start)] = torch.from_numpy(biases).to(weights)
         fit.weights = fit.best = weights
+
+    def _places(self, number: int) -> tuple[np.ndarray, np.random.Generator]:
+        """Where a window's spread is measured, and what its neurons are then drawn by."""
+        rng = generator(self.seed, "random windows", f"window {number}")
+        count = ROWS * (self.neurons // SHARE)
+        return self.solver.problem.domain.sample(count, rng), rng
+
+    def _place_of(self, weights: torch.Tensor, number: int) -> int:
+        """The spread that a window's neurons were drawn with: a resumed fit knows it by these."""
+        network = self.solver.network
+        own = weights[_after(_layers(network)[0].weights, network.window(number).start)]
+        for place in sorted(range(len(SPREADS)), key=lambda each: abs(each - self.place)):
+            _, rng = self._places(number)
+            incoming, _ = random_layer(self.solver.problem, self.neurons, SPREADS[place], rng)
+            if torch.equal(torch.from_numpy(incoming.ravel()).to(own), own):
+                return place
+        return self.place
 
     def _inputs(self, points: np.ndarray, since: np.ndarray) -> np.ndarray:
         """The inputs of a window at points, at times `since` of it from -1 to 1."""

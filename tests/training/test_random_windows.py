@@ -1,6 +1,7 @@
 """Random windows: what they reach from nothing, beside exact solutions."""
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,10 @@ from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
 from pacpde.runtime import Runtime
 from pacpde.training import random_windows as module
+from pacpde.training.callbacks import Callback, ProgressReport, Update
 from pacpde.training.config import TrainingConfig
 from pacpde.training.random_windows import may_take_random_windows, random_windows
+from pacpde.training.resume import ResumeState
 
 TOLERANCE = 1e-6
 
@@ -73,6 +76,32 @@ def test_the_spread_of_neurons_follows_the_front() -> None:
         sizes.append(float(incoming[:, 1:3].std()))
     assert sizes[0] < sizes[3]
     assert all(later >= 0.65 * before for before, later in pairwise(sizes))
+
+
+@pytest.mark.parametrize("after", [3, 6])
+def test_killed_random_windows_resume_to_the_same_bits(tmp_path: Path, after: int) -> None:
+    """The spread of a window follows from the one before, which an earlier process has drawn."""
+    problem = KdV(nu=2e-3)
+    seen: list[Update] = []
+
+    def killer(update: Update) -> None:
+        seen.append(update)
+        if len(seen) == after:
+            raise KeyboardInterrupt
+
+    def run(*callbacks: Callback) -> torch.Tensor:
+        settings = TrainingConfig.of(problem, tolerance=TOLERANCE)
+        ((_, _, fit),) = random_windows(PhysicsTask(problem), settings, callbacks=callbacks)
+        weights: torch.Tensor = fit.weights
+        return weights
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "TRIES", ((8, 40),))
+        whole = run()
+        state = ResumeState(tmp_path, "key")
+        with pytest.raises(KeyboardInterrupt):
+            run(state, ProgressReport(killer))
+        assert torch.equal(run(state), whole)
 
 
 def test_what_random_windows_are_not_for() -> None:
