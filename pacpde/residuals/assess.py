@@ -9,7 +9,7 @@ import torch
 
 from pacpde.networks.assessment import UNESTIMATED_LIMIT, Assessment
 from pacpde.networks.surrogate import Surrogate
-from pacpde.physics.narrow import RIGHT_HAND_SIDE
+from pacpde.physics.narrow import RIGHT_HAND_SIDE, NarrowFeature
 from pacpde.physics.problem import Problem
 from pacpde.residuals.condition_residuals import ConditionResiduals
 from pacpde.residuals.error_estimate import error_estimate, solved_in_steps
@@ -19,10 +19,13 @@ from pacpde.residuals.open_solutions import OPEN_NOTE, leaves_open
 EXTRA_POINTS = 15  # extra points a held-out point, if the equation reads the coordinates
 BOX_POINTS = 2048  # points around each narrow feature
 NOTE_RATIO = 2  # a note is added where narrow features increase the residual by this factor
+RIGHT = 1e-2  # tolerance by which one is added in any case; the default of fits
 SCALE_RATIO = 30  # a note is added where a field's size differs from its scale by this factor
 
 
-def assess(solver: Surrogate, points: torch.Tensor, estimate: bool = True) -> Assessment:
+def assess(
+    solver: Surrogate, points: torch.Tensor, estimate: bool = True, fit_points: int = 0
+) -> Assessment:
     """Assess a solution by its equation alone, without a reference.
 
     Args:
@@ -30,6 +33,7 @@ def assess(solver: Surrogate, points: torch.Tensor, estimate: bool = True) -> As
         points: held-out points, [points, axes].
         estimate: whether the error is estimated too, and narrow features are searched. Both cost
             about as much as a few steps of a fit.
+        fit_points: number of points of the fit, for a note on narrow features.
 
     Returns:
         The root mean square residual of the worst equation, relative to that of the equation's
@@ -47,7 +51,7 @@ def assess(solver: Surrogate, points: torch.Tensor, estimate: bool = True) -> As
     # the search for narrow features takes longer than a short fit of a continuation
     features = problem.narrow_features if estimate else ()
     narrow = [one for one in features if one.what == RIGHT_HAND_SIDE]
-    boxes = []
+    boxes, unseen = [], False
     for one in narrow:
         around, share = one.box(problem, BOX_POINTS)
         tensor = torch.from_numpy(around).to(points)
@@ -55,13 +59,14 @@ def assess(solver: Surrogate, points: torch.Tensor, estimate: bool = True) -> As
     if boxes:
         sizes, residuals, _ = _Sums.sizes([(1.0, sums), *boxes])
         missed, residual = residual, max(residual, _worst_share(residuals, sizes))
-        if residual > NOTE_RATIO * missed:
-            notes += [f"{one}: the points of a fit hardly see it" for one in narrow]
+        unseen = residual > NOTE_RATIO * missed
     residual = max(residual, ConditionResiduals(solver, points, fields, estimate).worst())
     error = error_estimate(solver) if estimate else None
     if error is not None and not solved_in_steps(problem) and leaves_open(solver):
         error = math.inf
         notes.append(OPEN_NOTE)
+    if unseen or not Assessment(residual, error).meets(RIGHT):
+        notes += [_too_narrow(one, fit_points) for one in narrow]
     unestimated = estimate and error is None
     if unestimated:
         notes.append(
@@ -69,6 +74,16 @@ def assess(solver: Surrogate, points: torch.Tensor, estimate: bool = True) -> As
             f"and a fit converges where it is at most {UNESTIMATED_LIMIT:g}"
         )
     return Assessment(residual, error, tuple(notes), unestimated)
+
+
+def _too_narrow(feature: NarrowFeature, fit_points: int) -> str:
+    """A note on a feature that a fit has not resolved."""
+    if not fit_points:
+        return f"{feature}: the points of a fit hardly see it"
+    return (
+        f"{feature}: of {fit_points:,} random points about {feature.share * fit_points:.1g} lie in "
+        "it, too few to fit what it does"
+    )
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ class PhysicsTask(Task):
             return Assessment(residual, None, (LABELS_ONLY_NOTE,))
         solver = self.solver(network, weights, sampling)
         points = self._held_out_points(sampling, generator(self.seed, "held-out"))
-        assessment = assess(solver, points, estimate)
+        assessment = assess(solver, points, estimate, sampling.points)
         notes = [*assessment.notes, *self.misfits(solver, sampling)]
         left = [one.name for one in solver.field_ansatz.conditions if not one.exactly]
         if self.hard and left:

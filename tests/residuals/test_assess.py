@@ -202,3 +202,21 @@ def test_a_pulse_of_an_edge_between_the_points_of_a_fit_counts() -> None:
     closely = assess(quiet, points).residual
     pulse = 30 * (3e-4 * (pi / 2) ** 0.5) ** 0.5  # root mean square
     assert closely == pytest.approx(pulse / 0.5, rel=0.3)
+
+
+def test_a_pulse_that_is_too_narrow_for_a_fit_is_named_with_its_width_and_its_points() -> None:
+    """Of width 1e-4 in x, which random held-out points see, and no fit resolves."""
+
+    @dataclass(frozen=True)
+    class Lit(Wave):
+        def rhs(self, u: Any, d: Any) -> Any:
+            return super().rhs(u, d) + 100 * exp(-(((d.coordinates["x"] - 0.5) / 1e-4) ** 2))
+
+    Lit.name = "lit"
+    solver = given(Lit(c=2.0), lambda t, x: sin(pi * x) * cos(2 * pi * t))
+    points = torch.from_numpy(Lit(c=2.0).domain.sample(4096, np.random.default_rng(0)))
+    (note,) = [one for one in assess(solver, points, fit_points=2000).notes if "feature" in one]
+    assert "near x = 0.5 the right-hand side has a feature of the width 0.0002 in x" in note
+    assert "of 2,000 random points about 0.5 lie in it" in note
+    dark = given(Wave(c=2.0), lambda t, x: sin(pi * x) * cos(2 * pi * t))
+    assert not any("feature" in one for one in assess(dark, points, fit_points=2000).notes)
