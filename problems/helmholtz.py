@@ -22,7 +22,7 @@ class Helmholtz(Problem):
     name = "helmholtz"
     axes = (Axis("x", -1.0, 1.0), Axis("y", -1.0, 1.0))
 
-    k: float = coefficient(1.0, lower=0.0, upper=10.0, meaning="wave number k")
+    k: float = coefficient(1.0, lower=0.0, upper=25.0, meaning="wave number k")
     a: float = coefficient(1.0, lower=0.5, upper=6.0, meaning="waves along x, a")
     b: float = coefficient(4.0, lower=0.5, upper=6.0, meaning="waves along y, b")
 

@@ -87,6 +87,14 @@ class JoinedNetworks(Network):
             ]
         return columns
 
+    def part_with(self, indices: torch.Tensor) -> tuple[int, torch.Tensor | None]:
+        """The number of the part that has all of these sorted weights, and where they are in it."""
+        first, last = int(indices[0]), int(indices[-1])
+        for number, place in enumerate(self.part_slices):
+            if place.start <= first and last < place.stop:
+                return number, indices - place.start
+        return 0, None
+
     def part_of(self, columns: Columns) -> tuple[int, Columns]:
         """The number of the part that columns belong to, and the same columns of that part."""
         number = next(k for k, after in enumerate(self.first_groups[1:]) if columns.group < after)

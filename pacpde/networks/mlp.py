@@ -166,6 +166,22 @@ class MLP(Network):
         self._evaluated(weights, jet, names, order(names), trace)
         return trace[-1].inputs
 
+    def split_head(
+        self,
+        weights: torch.Tensor,
+        jet: torch.Tensor,
+        names: Sequence[str],
+        indices: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor] | None:
+        head = self.layers[-1].parameters
+        if len(indices) != head.stop - head.start or int(indices[0]) != head.start:
+            return None
+        hidden = self.hidden(weights, jet, names)
+        one = hidden.new_zeros(*hidden.shape[:-1], 1)
+        one[..., 0, :, :] = 1
+        none = hidden.new_zeros(*hidden.shape[:-1], self.outputs)
+        return none, torch.cat([hidden, one], -1)
+
     def linearise(
         self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str], images: int
     ) -> tuple[torch.Tensor, Callable[[torch.Tensor], Factors]]:

@@ -106,6 +106,26 @@ class NetworkSum(JoinedNetworks):
         ]
         return torch.cat(each, -1)
 
+    def split_head(
+        self,
+        weights: torch.Tensor,
+        jet: torch.Tensor,
+        names: Sequence[str],
+        indices: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor] | None:
+        number, own = self.part_with(indices)
+        if own is None:
+            return None
+        part, place = self.parts[number], self.part_slices[number]
+        split = part.split_head(weights[..., place], jet, names, own)
+        if split is None:
+            return None
+        base, features = split
+        for other, (rest, there) in enumerate(zip(self.parts, self.part_slices, strict=True)):
+            if other != number:
+                base = base + rest.forward(weights[..., there], jet, names)
+        return base, features
+
     def linearise(
         self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str], images: int
     ) -> tuple[torch.Tensor, Callable[[torch.Tensor], Factors]]:

@@ -191,6 +191,25 @@ class Network(ABC):
             [n_components, ..., channels, images·points, outputs] → factors of the Jacobian.
         """
 
+    def split_head(
+        self,
+        weights: torch.Tensor,
+        jet: torch.Tensor,
+        names: Sequence[str],
+        indices: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """What the outputs are apart from one head, and the jets that the head multiplies.
+
+        Args:
+            indices: sorted positions of the weights that move, [trainable].
+
+        Returns:
+            The jet of the outputs without the head, [channels, points, outputs], and those of
+            its features, that of the biases last, [channels, points, features + 1]; see
+            `pacpde.networks.linear_head`. None where these weights are no whole head.
+        """
+        return None
+
     @abstractmethod
     def columns(
         self, indices: torch.Tensor | None, limit: int, device: torch.device

@@ -110,6 +110,32 @@ class TimeWindows(JoinedNetworks):
             total = total.index_add(-2, part.points, part.weighted(own))
         return total
 
+    def split_head(
+        self,
+        weights: torch.Tensor,
+        jet: torch.Tensor,
+        names: Sequence[str],
+        indices: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor] | None:
+        number, own = self.part_with(indices)
+        if own is None:
+            return None
+        base, features = jet.new_zeros(*jet.shape[:-1], self.outputs), None
+        for part in self.pieces(jet, names):
+            inner, values = weights[..., self.window(part.number)], part.inputs
+            if part.number == number:
+                split = self.inner.split_head(inner, values, names, own)
+                if split is None:
+                    return None
+                output, some = split
+                some = part.weighted(some)
+                features = some.new_zeros(*jet.shape[:-1], some.shape[-1])
+                features.index_copy_(-2, part.points, some)
+            else:
+                output = self.inner.forward(inner, values, names)
+            base = base.index_add(-2, part.points, part.weighted(output))
+        return None if features is None else (base, features)
+
     def linearise(
         self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str], images: int
     ) -> tuple[torch.Tensor, Callable[[torch.Tensor], Factors]]:

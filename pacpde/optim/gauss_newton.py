@@ -30,7 +30,9 @@ class GaussNewton:
         increase: factor of the damping after a refused step, and its inverse after a good one.
         max_damping: a step refused at it ends the run as stalled.
         memory_gib: GiB that a step may take.
-        least_gain: share of the loss that a step has to take away, or else it is the last one.
+        least_gain: share of the loss that a step has to take away, or else it is the last one; none
+            is taken that would take away less to first order.
+        enough: loss at which no further step is taken.
 
     Example:
         >>> GaussNewton(damping=1e-12).memory_gib
@@ -42,6 +44,7 @@ class GaussNewton:
     max_damping: float = 1e6
     memory_gib: float = 2.0
     least_gain: float = 0.0
+    enough: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("damping", "max_damping", "memory_gib"):
@@ -56,16 +59,18 @@ class GaussNewton:
         self, problem: LeastSquares, x: torch.Tensor, steps: int, state: State | None = None
     ) -> Progress:
         problem = problem.within(int(self.memory_gib * 2**29))
+        problem = problem.with_linear_head()
         least = max(self.damping, torch.finfo(x.dtype).eps)
         damping = float(state["damping"]) if state else least
         loss, taken, evaluations = problem.loss(x), 0, 1
         stalled, gains = not math.isfinite(loss), True
-        while taken < steps and gains and not stalled and loss > 0:
+        while taken < steps and gains and not stalled and loss > self.enough:
             factor = self.factor(problem, x)
             evaluations += 1
-            stalled = True
+            gains = factor.least_loss <= (1 - self.least_gain) * loss
+            stalled = gains
             while stalled and damping <= self.max_damping:
-                trial = x + _step(factor, damping)
+                trial = x + factor.step(damping)
                 new = problem.loss(trial)
                 evaluations += 1
                 if new < loss:  # false for nan
@@ -80,10 +85,10 @@ class GaussNewton:
             x, loss, {"damping": kept}, taken, evaluations, stalled, "orthogonal factors"
         )
 
-    def factor(self, problem: LeastSquares, x: torch.Tensor) -> torch.Tensor:
-        """R of the rows [J, −r] of residuals and anchor, [≤ columns, n_trainable + 1]."""
+    def factor(self, problem: LeastSquares, x: torch.Tensor) -> "OrthogonalFactor":
+        """R of the rows [J, −r] of residuals and anchor."""
         unknowns = len(x)
-        factor = x.new_zeros(0, unknowns + 1)
+        factor = OrthogonalFactor.empty(x)
         waiting: list[torch.Tensor] = []
         rows = 0
         for term in problem.terms:
@@ -91,27 +96,60 @@ class GaussNewton:
             waiting.append(torch.cat([jacobian.dense(), -r[:, None]], 1))
             rows += len(r)
             if rows >= BLOCK * unknowns:
-                factor, waiting, rows = _joined(factor, waiting), [], 0
+                factor, waiting, rows = factor.joined(waiting), [], 0
         if problem.anchor is not None:
             strength = (2 * torch.as_tensor(problem.anchor.strength).to(x)).sqrt().expand(unknowns)
             pull = strength * (problem.anchor.centre - x)
             waiting.append(torch.cat([strength.diag(), pull[:, None]], 1))
-        return _joined(factor, waiting)
+        return factor.joined(waiting) if waiting else factor
 
 
-def _step(factor: torch.Tensor, damping: float) -> torch.Tensor:
-    """The δ with least ‖J δ + r‖² + damping² ‖D δ‖², D the lengths of J's columns."""
-    matrix, right = factor[:, :-1], factor[:, -1:]
-    lengths = matrix.norm(dim=0)
-    lengths = torch.where(lengths > 0, lengths, 1)
-    unknowns = len(lengths)
-    damped = damping * torch.eye(unknowns, dtype=factor.dtype, device=factor.device)
-    below = torch.cat([damped, right.new_zeros(unknowns, 1)], 1)
-    whole = _joined(torch.cat([matrix / lengths, right], 1), [below])
-    upper, projected = whole[:unknowns, :unknowns], whole[:unknowns, unknowns:]
-    return torch.linalg.solve_triangular(upper, projected, upper=True)[:, 0] / lengths
+@dataclass(frozen=True)
+class OrthogonalFactor:
+    """R of the QR factors of the rows [J, −r]. Columns of J that are 0 are left out.
 
+    Attributes:
+        r: [≤ columns, columns].
+        used: which columns of [J, −r] it has, bool [n_trainable + 1]; the last one always.
+    """
 
-def _joined(factor: torch.Tensor, blocks: list[torch.Tensor]) -> torch.Tensor:
-    """R of the QR factors of some rows, [at most columns, columns]."""
-    return torch.linalg.qr(torch.cat([factor, *blocks]), mode="r").R
+    r: torch.Tensor
+    used: torch.Tensor
+
+    @classmethod
+    def empty(cls, x: torch.Tensor) -> "OrthogonalFactor":
+        """Of no rows, for unknowns x."""
+        used = torch.zeros(len(x) + 1, dtype=torch.bool, device=x.device)
+        used[-1] = True
+        return cls(x.new_zeros(0, 1), used)
+
+    def joined(self, blocks: list[torch.Tensor]) -> "OrthogonalFactor":
+        """That of more rows, in blocks [rows, n_trainable + 1]."""
+        used = self.used.clone()
+        for block in blocks:
+            used |= (block != 0).any(0)
+        before = self.r.new_zeros(len(self.r), int(used.sum()))
+        before[:, self.used[used]] = self.r
+        rows = torch.cat([before, *(block[:, used] for block in blocks)])
+        return OrthogonalFactor(torch.linalg.qr(rows, mode="r").R, used)
+
+    @property
+    def least_loss(self) -> float:
+        """½ min ‖J δ + r‖²."""
+        rows, columns = self.r.shape
+        return float(self.r[-1, -1] ** 2 / 2) if rows == columns else 0.0
+
+    def step(self, damping: float) -> torch.Tensor:
+        """The δ with least ‖J δ + r‖² + damping² ‖D δ‖², D the lengths of J's columns."""
+        matrix, right = self.r[:, :-1], self.r[:, -1:]
+        lengths = matrix.norm(dim=0)
+        unknowns = len(lengths)
+        damped = damping * torch.eye(unknowns, dtype=right.dtype, device=right.device)
+        below = torch.cat([damped, right.new_zeros(unknowns, 1)], 1)
+        rows = torch.cat([torch.cat([matrix / lengths, right], 1), below])
+        whole = torch.linalg.qr(rows, mode="r").R
+        upper, projected = whole[:unknowns, :unknowns], whole[:unknowns, unknowns:]
+        step = right.new_zeros(len(self.used) - 1)
+        solved = torch.linalg.solve_triangular(upper, projected, upper=True)[:, 0]
+        step[self.used[:-1]] = solved / lengths
+        return step

@@ -9,7 +9,9 @@ from functools import cached_property
 
 import torch
 
+from pacpde.networks.batch import Batch
 from pacpde.networks.frozen import insert
+from pacpde.networks.linear_head import LinearHead
 from pacpde.networks.protocol import Network
 from pacpde.networks.stacking import Stackable
 from pacpde.residuals.factors import residuals
@@ -44,6 +46,37 @@ class LeastSquares(Stackable):
         return replace(
             self, terms=split(self.network, self.terms, memory_bytes), memory_bytes=memory_bytes
         )
+
+    def with_linear_head(self) -> "LeastSquares":
+        """The same problem, in the features of the head that alone moves, computed once.
+
+        The same object where another weight moves, or where they take more than `memory_bytes`.
+        """
+        indices = self.trainable_indices
+        if indices is None or self.weights.dim() > 1 or indices.dim() > 1:
+            return self
+        room, terms = self.memory_bytes, []
+        for term in self.terms:
+            batch = term.batch
+            if type(batch) is not Batch:
+                return self
+            width = len(indices) // self.network.outputs
+            room -= batch.inputs[..., 0].numel() * width * self.weights.element_size()
+            if room < 0:
+                return self
+            with torch.no_grad():
+                split = self.network.split_head(self.weights, batch.inputs, batch.names, indices)
+            if split is None:
+                return self
+            base, features = split
+            by_column = features.mT.contiguous().mT  # a column of the Jacobian in one piece
+            own = replace(batch, inputs=by_column, offset=batch.fields(base))
+            terms.append(replace(term, batch=own))
+        if not terms:
+            return self
+        head = LinearHead(terms[0].batch.inputs.shape[-1], self.network.outputs)
+        whole = torch.ones_like(self.x0, dtype=torch.bool)
+        return replace(self, network=head, weights=self.x0, trainable_mask=whole, terms=terms)
 
     @property
     def is_least_squares(self) -> bool:

@@ -27,7 +27,6 @@ from pacpde.residuals.task import LabelRows, SamplingSpec, Task, residual_norm
 from pacpde.residuals.terms import PhysicsTerm, Term
 from pacpde.runtime import Runtime, generator
 
-CANDIDATES = 4  # random points for each collocation point that is chosen among them
 HELD_OUT_POINTS = 4096  # held-out collocation points
 LEAST_ON_EDGES = 20  # points of the conditions at an end; more are a tenth of all points
 LABELS_ONLY_NOTE = "fitted to measurements alone: the error elsewhere is not known"
@@ -208,11 +207,13 @@ class PhysicsTask(Task):
     ) -> Term:
         """The residual at points chosen from a pool by its size there."""
         box = self._box(sampling)
-        candidates = box.sample(CANDIDATES * sampling.points, rng)
+        candidates = box.sample(sampling.candidates * sampling.points, rng)
         if not sampling.start:  # contradictions are at the start, or decay soon after it
             candidates = with_layers(candidates, self.problem, box, rng)
         pool = self.runtime.tensor(candidates)
         term = self._physics(self.ansatz(sampling), pool)
+        if len(pool) == sampling.points:
+            return term
         density = 1 + residual_sizes(network, weights, term)
         points = drawn(density, sampling.points, rng).to(pool.device)
         return replace(term, batch=term.batch.subset(points))

@@ -33,12 +33,15 @@ class SamplingSpec:
         horizon: share of the time span, from its start, in which points lie; above 0, at most 1.
         start: in a time window by itself, the share of the time span at which it begins, from 0 and
             below `horizon`; measurements and conditions outside of it are left out then.
+        candidates: random points for each one that is chosen among them by its residual; 1 takes
+            them as they are.
     """
 
     points: int = 2000
     odd: bool = False
     horizon: float = 1.0
     start: float | None = None
+    candidates: int = 4
 
 
 @dataclass(frozen=True)

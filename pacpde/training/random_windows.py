@@ -9,7 +9,7 @@ time span is. Local extreme learning machines with block time marching: Dong & L
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -34,19 +34,22 @@ from pacpde.training.trainer import FitResult, Trainer, regraded
 
 TRIES = (
     (20, 400),
-    (40, 1000),
-    (40, 2000),
-)  # time windows of the family's own time span, neurons in each
+    (80, 1000),
+    (160, 1400),
+)  # time windows of the family's own time span, neurons in each at most
 MOST = 400  # time windows
+SIZES = 4, 2, 1  # what these neurons are divided by: of the tries of a window, one after the other
 HARMONICS = 8  # waves of a periodic axis that a neuron sees
 SPREADS = 1.0, 1.5, 2.2, 3.3, 5.0, 7.0, 10.0, 14.0, 20.0, 28.0, 40.0  # of neurons along an axis
 SPREAD = 10.0  # of a start of 0, or one that is met by residuals
+SPREADS_IN_TIME = 0.12, 0.25, 0.5, 1.0, 2.0, 4.0  # the same over half a time window
+SPREAD_IN_TIME = 0.5  # of the first window
 SHARE, ROWS = 2, 3  # of the neurons, by which a spread is measured; places for each
-PHASES = 2  # of a window in a fit, the spare one among them
-SPREAD_IN_TIME = 1.0  # the same over half a time window
-POINTS_A_NEURON = 5
-STEPS = 6  # of a window, at most
+POINTS_A_NEURON = 3
+STEPS = 6  # of a try of a window, at most
 LEAST_GAIN = 0.5  # of the loss, that a step is to take away for a further one
+ENOUGH = 1e-3  # share of the tolerance, of a residual at which steps end
+AMPLE = 1e-2  # share of the tolerance, of a residual after which fewer neurons are tried
 UNSOLVED = 10.0  # held-out residual above which the windows after it are not worth their time
 ACTIVATION = "sin"
 
@@ -109,12 +112,12 @@ def random_windows(
             max_damping=1e-3,
             memory_gib=config.step_memory_gib,
             least_gain=LEAST_GAIN,
+            enough=(ENOUGH * config.tolerance) ** 2 / 2,
         )
         own = TrainingConfig(optimiser=optimiser, tolerance=UNSOLVED)
-        draw = NeuronDraw(blank, neurons, seed)
+        draw = NeuronDraw(blank, neurons, config.tolerance, seed)
         trainer = Trainer(blank, own, seed, [draw, *callbacks], heads)
-        phase = Phase(STEPS, STEPS, SamplingSpec(POINTS_A_NEURON * neurons))
-        fit = yield from steps_of(trainer.fit)(shorter, [phase], f"{stage}_{number}")
+        fit = yield from steps_of(trainer.fit)(shorter, draw.phases, f"{stage}_{number}")
         outcome = regraded(fit.outcome, fit.assessment, TrainingConfig.tolerance)
         assessment = fit.assessment
         if assessment is not None:
@@ -146,65 +149,130 @@ def _blank(task: Task, windows: int, neurons: int) -> tuple[Surrogate, torch.Ten
     return blank, heads.to(task.runtime.torch_device)
 
 
-class NeuronDraw(Callback):
-    """Draws the random neurons of a window before its fit begins, with a spread that suits it.
+@dataclass(frozen=True)
+class Draw:
+    """How the neurons of a window are drawn.
 
-    The spread decides what neurons can hold: too few waves miss a front, too many a plain. The
-    solution in the window before (in the first one the start) is fitted by a share of the neurons
-    with spreads beside the one of that window; the best of them is that of the next window.
+    Attributes:
+        size: how many, by its index in `SIZES`.
+        spread, in_time: of them, by their indices in `SPREADS` and `SPREADS_IN_TIME`.
     """
 
-    def __init__(self, start: Surrogate, neurons: int, seed: int) -> None:
-        self.solver, self.neurons, self.seed = start, neurons, seed
-        self.place = SPREADS.index(SPREAD)
+    size: int = 0
+    spread: int = SPREADS.index(SPREAD)
+    in_time: int = SPREADS_IN_TIME.index(SPREAD_IN_TIME)
+
+
+class NeuronDraw(Callback):
+    """Draws the random neurons of a window before its fit begins, as many and such as suit it.
+
+    A window whose held-out residual is above the tolerance is solved again by more neurons; the
+    next one begins with as many. The spread decides what neurons can hold: too few waves miss a
+    front, too many a plain, and the same in time. The solution in the window before (in the first
+    one the start) is fitted by a share of the neurons with spreads beside those of that window; the
+    best of them are those of the next window. The history says what was drawn, so that a fit that
+    goes on goes on with it.
+    """
+
+    def __init__(self, start: Surrogate, neurons: int, tolerance: float, seed: int) -> None:
+        self.solver, self.neurons, self.tolerance, self.seed = start, neurons, tolerance, seed
+        self.first = Draw()
+
+    @property
+    def phases(self) -> list[Phase]:
+        """Of a window: a try of every size."""
+        counts = [POINTS_A_NEURON * self._count(size) for size in range(len(SIZES))]
+        return [Phase(STEPS, STEPS, SamplingSpec(points, candidates=1)) for points in counts]
 
     def on_start(self, fit: FitState) -> None:
-        self._draw(fit, 0, range(len(SPREADS)))
+        self.first = self._suited(fit, 0, Draw(), of=-1)
+        self._draw(fit, 0, self.first)
 
     def on_refresh(self, fit: FitState) -> None:
-        number, new = divmod(fit.phase, PHASES)
-        if number < self.solver.network.time_windows and new == 0 and not fit.done:
-            self.place = self._place_of(fit.weights, number - 1)
-            near = range(max(self.place - 1, 0), min(self.place + 2, len(SPREADS)))
-            self._draw(fit, number, near)
+        before = Draw(*fit.history[-2]["drawn"]) if len(fit.history) > 1 else self.first
+        tries, count = len(SIZES) + 1, self.solver.network.time_windows  # one of them is to spare
+        # the trainer is at the next try, of this window or of the one after it
+        number, place = divmod(fit.phase, tries)
+        again = place > 0
+        if again and place < len(SIZES) and fit.history[-1]["held_out"] <= self.tolerance:
+            number, again = number + 1, False
+        fit.history[-1]["drawn"] = [before.size, before.spread, before.in_time]
+        if fit.done or number >= count:
+            if number >= count:  # no try of the last window follows
+                fit.phase, fit.held_out = number * tries, fit.history[-1]["held_out"]
+            return
+        if again:
+            more = replace(before, size=min(place, len(SIZES) - 1))
+            drawn = self._suited(fit, number, more, of=number)
+            again = drawn == more
+        else:
+            ample = fit.history[-1]["held_out"] <= AMPLE * self.tolerance
+            size = max(before.size - 1, 0) if ample else before.size
+            drawn = self._suited(fit, number, replace(before, size=size), of=number - 1)
+            fit.phase, fit.optimiser_state = number * tries + size, {}
+        self._draw(fit, number, drawn, place, again)
+        fit.history[-1]["drawn"] = [drawn.size, drawn.spread, drawn.in_time]
 
-    def _draw(self, fit: FitState, number: int, places: Sequence[int]) -> None:
-        """Give a window its neurons."""
+    def _count(self, size: int) -> int:
+        return max(self.neurons // SIZES[size], 1)
+
+    def _suited(self, fit: FitState, number: int, before: Draw, of: int) -> Draw:
+        """A draw with the spreads that suit a window, near those of another draw.
+
+        Args:
+            of: the window whose solution they are to fit, this one or the one before; -1 for the
+                start.
+        """
         problem, network = self.solver.problem, self.solver.network
-        box, rng = self._places(number)
-        count = self.neurons // SHARE
+        rng = generator(self.seed, "spread", f"window {number}")
+        count = max(self._count(before.size) // SHARE, 1)
+        box = problem.domain.sample(ROWS * count, rng)
         time, length = problem.domain.axis("t"), 1 / network.time_windows
         share = (box[:, 0] - time.lower) / time.length
-        before = number - 1 + share if number else 0 * share
-        box[:, 0] = time.lower + time.length * length * before
+        since = of + share if of >= 0 else 0 * share
+        box[:, 0] = time.lower + time.length * length * since
         values = replace(self.solver, weights=fit.best).at(self.solver.runtime.tensor(box))
         values = values.detach().cpu()
-        if bool(values.abs().max() > 0):
-            inputs = torch.from_numpy(self._inputs(box, 2 * share - 1))
-            self.place = min(places, key=lambda own: self._left(inputs, values, count, own))
-        incoming, biases = random_layer(problem, self.neurons, SPREADS[self.place], rng)
+        if not bool(values.abs().max() > 0):
+            return before
+        inputs = torch.from_numpy(self._inputs(box, 2 * share - 1))
+        best = before
+        for name, choices in (("spread", SPREADS), ("in_time", SPREADS_IN_TIME)):
+            here = getattr(before, name)
+            near = range(max(here - 1, 0), min(here + 2, len(choices)))
+            if of < 0:  # the start says nothing of the time
+                near = range(len(choices)) if name == "spread" else range(here, here + 1)
+            elif of == 0 and name == "in_time":
+                near = range(len(choices))
+            tries = [replace(best, **{name: place}) for place in near]
+            if len(tries) > 1:
+                best = min(tries, key=lambda own: self._left(inputs, values, count, own))
+        return best
+
+    def _draw(
+        self, fit: FitState, number: int, drawn: Draw, tried: int = 0, more: bool = False
+    ) -> None:
+        """Give a window its neurons; the others are 0.
+
+        Args:
+            tried: number of the try.
+            more: the neurons of the try before come first again, with their heads.
+        """
+        problem, network = self.solver.problem, self.solver.network
+        spare = tried == len(SIZES)
+        rng = generator(self.seed, "random windows", f"window {number}", *["again"] * spare)
         layer, start = _layers(network)[0], network.window(number).start
+        count = self._count(drawn.size)
+        incoming, biases = np.zeros((layer.outputs, layer.inputs)), np.zeros(layer.outputs)
+        incoming[:count], biases[:count] = random_layer(
+            problem, count, SPREADS[drawn.spread], SPREADS_IN_TIME[drawn.in_time], rng
+        )
         weights = fit.weights.clone()
+        if spare or not more:
+            weights[network.window(number)] = 0
         weights[_after(layer.weights, start)] = torch.from_numpy(incoming.ravel()).to(weights)
         weights[_after(layer.biases, start)] = torch.from_numpy(biases).to(weights)
         fit.weights = fit.best = weights
-
-    def _places(self, number: int) -> tuple[np.ndarray, np.random.Generator]:
-        """Where a window's spread is measured, and what its neurons are then drawn by."""
-        rng = generator(self.seed, "random windows", f"window {number}")
-        count = ROWS * (self.neurons // SHARE)
-        return self.solver.problem.domain.sample(count, rng), rng
-
-    def _place_of(self, weights: torch.Tensor, number: int) -> int:
-        """The spread that a window's neurons were drawn with: a resumed fit knows it by these."""
-        network = self.solver.network
-        own = weights[_after(_layers(network)[0].weights, network.window(number).start)]
-        for place in sorted(range(len(SPREADS)), key=lambda each: abs(each - self.place)):
-            _, rng = self._places(number)
-            incoming, _ = random_layer(self.solver.problem, self.neurons, SPREADS[place], rng)
-            if torch.equal(torch.from_numpy(incoming.ravel()).to(own), own):
-                return place
-        return self.place
 
     def _inputs(self, points: np.ndarray, since: np.ndarray) -> np.ndarray:
         """The inputs of a window at points, at times `since` of it from -1 to 1."""
@@ -213,14 +281,15 @@ class NeuronDraw(Callback):
         inputs[:, 0] = since
         return inputs
 
-    def _left(self, inputs: torch.Tensor, values: torch.Tensor, count: int, place: int) -> float:
-        """The share of values that so many neurons with a spread leave, where they are not fitted.
+    def _left(self, inputs: torch.Tensor, values: torch.Tensor, count: int, drawn: Draw) -> float:
+        """The share of values that so many neurons leave, where they are not fitted.
 
         Args:
             inputs, values: at the places, [places, inputs] and [places, fields].
         """
         rng = generator(self.seed, "spread")
-        incoming, biases = random_layer(self.solver.problem, count, SPREADS[place], rng)
+        spread, in_time = SPREADS[drawn.spread], SPREADS_IN_TIME[drawn.in_time]
+        incoming, biases = random_layer(self.solver.problem, count, spread, in_time, rng)
         hidden = torch.sin(inputs @ torch.from_numpy(incoming.T) + torch.from_numpy(biases))
         half = len(hidden) * 2 // 3
         head = torch.linalg.lstsq(hidden[:half], values[:half], driver="gelsy").solution
@@ -229,7 +298,7 @@ class NeuronDraw(Callback):
 
 
 def random_layer(
-    problem: Problem, neurons: int, spread: float, rng: np.random.Generator
+    problem: Problem, neurons: int, spread: float, in_time: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights [neurons, inputs] and biases [neurons] of random neurons on the inputs of a window.
 
@@ -239,8 +308,9 @@ def random_layer(
 
     Args:
         spread: of the derivatives of arguments along the axes together.
+        in_time: of that over half a time window.
     """
-    columns = [np.array([SPREAD_IN_TIME])]
+    columns = [np.array([in_time])]
     own = spread / np.sqrt(len(problem.domain.space))
     for axis in problem.domain.space:
         if axis.name in problem.boundary.periodic:
@@ -251,8 +321,9 @@ def random_layer(
         else:
             columns.append(np.array([own]))
     spreads = np.concatenate(columns)
-    incoming = spreads * rng.normal(0, 1, (neurons, len(spreads)))
-    return incoming, rng.uniform(-np.pi, np.pi, neurons)
+    of_weights, of_biases = rng.spawn(2)  # so that more neurons begin with the same
+    incoming = spreads * of_weights.normal(0, 1, (neurons, len(spreads)))
+    return incoming, of_biases.uniform(-np.pi, np.pi, neurons)
 
 
 def _layers(network: Network) -> tuple[Layer, Layer]:

@@ -17,7 +17,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.networks.time_windows import TimeWindows
 from pacpde.optim.gauss_newton import GaussNewton
 from pacpde.optim.least_squares import LeastSquares
-from pacpde.problems import Heat, LotkaVolterra
+from pacpde.problems import Heat, Helmholtz, LotkaVolterra
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
 from pacpde.residuals.terms import Anchor
@@ -158,6 +158,16 @@ def test_two_checkpoints_keep_the_correction_of_the_source(plain: Surrogate) -> 
     recalled = result.recall()
     assert torch.equal(recalled.weights, refined.weights)
     assert recalled.outcome == result.outcome == "converged"
+
+
+def test_what_a_resonance_increases_is_refined_too() -> None:
+    """Beside a mode the usual fit ends with a small residual and an error that is not."""
+    problem = Helmholtz(k=3.54, a=1.0, b=2.0)  # k² = 12.5, and 12.3 of the mode 1, 2
+    usual = fit(problem, **TINY)
+    assert usual.assessment is not None and usual.assessment.drifted
+    refined = fit(problem, tolerance=1e-4, **TINY)
+    assert refined.outcome == "converged"
+    assert error(refined) < 1e-4 < error(usual)
 
 
 def test_an_orbit_in_time_windows_agrees_with_scipy_to_the_tenth_digit() -> None:
