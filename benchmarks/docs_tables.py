@@ -20,6 +20,7 @@ import deepxde_transfer
 import families
 import few_labels
 import few_labels_friedman
+import gallery
 import grounds_summary
 import identification
 import ladders
@@ -38,7 +39,6 @@ import ten_targets
 import transfers
 from common import RESULTS, ROOT, Record, markdown, read_record, write_table
 
-from pacpde.physics import families as pacpde_families
 from pacpde.reference.exact import gives_exact
 
 README, EVIDENCE = ROOT / "README.md", ROOT / "docs" / "evidence"
@@ -61,9 +61,7 @@ def seeds_tables() -> str:
 def families_list() -> str:
     """The equation that the docstring of each family opens with."""
     rows = []
-    for family in pacpde_families:
-        if not family.__module__.startswith("pacpde.problems"):
-            continue
+    for family in gallery.shipped():
         equation = (family.__doc__ or "").splitlines()[0].replace("|", r"\|").rstrip(".")
         exact = "yes" if gives_exact(family()) else ""
         rows.append([f"`{family.name}`", equation, ", ".join(family.declared()), exact])
@@ -127,6 +125,7 @@ def main() -> None:
         write_table(README, name, table())
     write_table(FITS, "seeds", seeds_tables())
     write_table(ROOT / "docs" / "families.md", "families", families_list())
+    write_table(ROOT / "docs" / "gallery.md", "gallery", gallery.page())
     write_table(TRANSFERS, "transfers of DeepXDE", deepxde_transfer.table())
     write_table(METHODS, "methods", methods_table.table(RESULTS / "methods"))
 
