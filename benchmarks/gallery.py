@@ -59,13 +59,14 @@ def draw(reference: Reference) -> Figure:
             figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True
         ):
             plane = axis.pcolormesh(*axes.values(), field.T, cmap="viridis", shading="gouraud")
-            bar = figure.colorbar(plane, ax=axis, location="right", aspect=25, pad=0.02)
+            where = "right" if len(shown) == 1 else "bottom"
+            bar = figure.colorbar(plane, ax=axis, location=where, aspect=25, pad=0.02)
             bar.outline.set_edgecolor(INK)
             bar.ax.tick_params(colors=INK, labelsize=7)
-            bar.ax.locator_params(nbins=4)
+            bar.ax.locator_params(nbins=4 if len(shown) == 1 else 2)
             axis.set_title(f"{name}{title}", fontsize=8, color=INK)
             axis.set(xlabel=names[0], ylabel=names[1])
-            axis.locator_params(nbins=4)
+            axis.locator_params(nbins=4 if len(shown) == 1 else 3)
             if "t" not in names:
                 axis.set_aspect("equal")
     for axis in figure.axes:
