@@ -179,6 +179,9 @@ class Method(metaclass=_MethodType):
         labels_suffice: whether the method can be used with labels alone, without the equation.
         fixes_penalty: options that, once they are not the default, say how far a fit to labels
             alone goes; else cross-validation chooses it. None where the method never chooses.
+        random_windows_way: what is left of a source in random windows where the target gets such of
+            its own, see `pacpde.methods.moved_windows`; None where the method fits the source's
+            weights all the same.
         steps: maximal number of steps of the last fit to the target; None takes the settings'.
             Where it is given it counts, and not the `steps` of the settings.
     """
@@ -188,6 +191,7 @@ class Method(metaclass=_MethodType):
     partial: ClassVar[bool] = False
     labels_suffice: ClassVar[bool] = True
     fixes_penalty: ClassVar[tuple[str, ...] | None] = None
+    random_windows_way: ClassVar[str | None] = None
     renamed_options: ClassVar[Mapping[str, str]] = {}
     renamed_values: ClassVar[Mapping[str, Mapping[str, str]]] = {}
 
@@ -195,6 +199,8 @@ class Method(metaclass=_MethodType):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "random_windows_way" not in cls.__dict__:  # another method leaves something else
+            cls.random_windows_way = None
         if "name" in cls.__dict__:
             methods.register(cls.name, cls)
 

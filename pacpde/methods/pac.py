@@ -90,6 +90,7 @@ class PAC(LadderMethod):
     """
 
     name = "pac"
+    random_windows_way = "beside"
     summary = "prune, allocate on the source, then min L_T(w_U + w_P) + λ‖w_P‖² over the freed w_P"
 
     renamed_options = {

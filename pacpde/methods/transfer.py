@@ -33,6 +33,7 @@ from pacpde.methods.checks import (
 from pacpde.methods.few_labels import beside_source
 from pacpde.methods.grading import error_of, error_on_thin_grid, errors_of
 from pacpde.methods.measurements import measurements_of
+from pacpde.methods.moved_windows import moved_windows
 from pacpde.methods.provenance import of_fit, of_transfer
 from pacpde.methods.refined_result import refined_result, with_correction_of
 from pacpde.methods.result import MOMENTS, TransferResult
@@ -249,6 +250,9 @@ def run_method(
 
     What labels alone have moved has to be better than the source, see `beside_source`.
     """
+    moved = yield from steps_of(moved_windows)(method, source, task, context)
+    if moved is not None:
+        return moved
     config = before_refinement(source.network, task, context.config)
     own, rungs = replace(context, config=config), _rungs(method, source, task)
     if rungs:

@@ -16,6 +16,7 @@ class TwoCheckpoints(WarmStart):
     """
 
     name = "two_checkpoints"
+    random_windows_way = "separate"
     summary = "warm start beside an untouched copy of the source: nothing forgotten, twice the size"
 
     def source_solver(self, source: Surrogate, weights: torch.Tensor) -> Surrogate:

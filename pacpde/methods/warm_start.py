@@ -14,4 +14,5 @@ class WarmStart(FineTuning, LadderMethod):
     """
 
     name = "warm_start"
+    random_windows_way = "forget"
     summary = "min L_T(w) from the source's weights, all trainable; the source is forgotten"

@@ -62,10 +62,14 @@ def may_take_random_windows(task: Task, config: TrainingConfig) -> bool:
     Of a PDE of first order in time, in float64, without measurements, to a tolerance below the
     default, and where nobody chose another network, schedule or number of steps.
     """
+    return config.tolerance < TrainingConfig.tolerance and are_allowed(task, config)
+
+
+def are_allowed(task: Task, config: TrainingConfig) -> bool:
+    """Whether random windows are for a task and settings, whatever the tolerance is."""
     return (
         config.refinements > 0
         and config.restarts > 0
-        and config.tolerance < TrainingConfig.tolerance
         and config.has_default_network
         and config.schedule is None
         and config.steps >= TrainingConfig.steps
@@ -96,9 +100,27 @@ def random_windows(
     Returns:
         Of every try what it began with, the task in its windows, and the fit.
     """
-    tries: Tries = []
     if not may_take_random_windows(task, config):
-        return tries
+        return []
+    return (yield from steps_of(in_random_windows)(task, config, seed, callbacks, stage))
+
+
+@stepwise
+def in_random_windows(
+    task: Task,
+    config: TrainingConfig,
+    seed: int,
+    callbacks: Sequence[Callback],
+    stage: str,
+    beside: Surrogate | None = None,
+) -> Steps[Tries]:
+    """The same of any task that they are for, see `are_allowed`.
+
+    Args:
+        beside: a solver in random windows, whose weights are kept as they are, beside the new
+            neurons and in the same windows.
+    """
+    tries: Tries = []
     problem = task.problem
     for number, (count, neurons) in enumerate(TRIES[: max(1, config.refinements - 1)], start=1):
         windows = min(ceil(count * max(1.0, problem.span_ratio)), MOST)
@@ -106,7 +128,9 @@ def random_windows(
         if not fits_memory(unknowns, config):
             break
         shorter = task.in_time_windows(windows, HARMONICS) or task
-        blank, heads = _blank(shorter, windows, neurons)
+        if beside is not None:
+            windows, shorter = beside.network.time_windows, task
+        blank, heads = _blank(shorter, windows, neurons, beside)
         optimiser = GaussNewton(
             increase=100.0,
             max_damping=1e-3,
@@ -136,17 +160,54 @@ def missed_by(fit: FitResult) -> float:
     return max(fit.assessment.residual, fit.assessment.error_estimate or 0.0)
 
 
-def _blank(task: Task, windows: int, neurons: int) -> tuple[Surrogate, torch.Tensor]:
-    """A network of time windows with weights of 0, and where their heads are, bool [size]."""
+def are_held_by(solver: Surrogate) -> bool:
+    """Whether a solver is one in random windows: a layer of sin neurons in each, of many waves."""
+    network = solver.network
+    return (
+        isinstance(network, TimeWindows)
+        and network.depth == 1
+        and network.activation == ACTIVATION
+        and not network.random_neurons
+        and solver.field_ansatz.harmonics >= HARMONICS
+    )
+
+
+def _blank(
+    task: Task, windows: int, neurons: int, beside: Surrogate | None
+) -> tuple[Surrogate, torch.Tensor]:
+    """A network of time windows with weights of 0, and where their heads are, bool [size].
+
+    Args:
+        beside: whose neurons come first, with its weights.
+    """
     ansatz = task.ansatz(SamplingSpec())
-    network = TimeWindows(ansatz.inputs, ansatz.outputs, windows, neurons, 1, ACTIVATION)
+    first = 0 if beside is None else _width(beside.network)
+    network = TimeWindows(ansatz.inputs, ansatz.outputs, windows, first + neurons, 1, ACTIVATION)
     weights = torch.zeros(network.size, dtype=torch.float64, device="cpu")
     heads = torch.zeros_like(weights, dtype=torch.bool)
-    head = _layers(network)[1]
     for number in range(windows):
-        heads[_after(head.parameters, network.window(number).start)] = True
+        head, bias = network.inner.head_matrix(heads[network.window(number)])
+        head[:, first:] = True
+        bias[:] = beside is None
+    if beside is not None:
+        weights[kept_places(beside, network)] = beside.weights.cpu()
     blank = Surrogate(network, ansatz, task.runtime.tensor(weights))
     return blank, heads.to(task.runtime.torch_device)
+
+
+def kept_places(beside: Surrogate, network: Network) -> torch.Tensor:
+    """Where the weights of a solver lie in a network with its neurons first, [solver's size]."""
+    assert isinstance(network, TimeWindows) and isinstance(network.inner, MLP)
+    small = beside.network
+    assert isinstance(small, TimeWindows) and isinstance(small.inner, MLP)
+    _, places = small.inner.enlarged(_width(network) - _width(small))
+    starts = [network.window(number).start for number in range(network.count)]
+    return torch.cat([start + places for start in starts])
+
+
+def _width(network: Network) -> int:
+    """Number of neurons of a window."""
+    return _layers(network)[0].outputs
 
 
 @dataclass(frozen=True)
@@ -177,6 +238,7 @@ class NeuronDraw(Callback):
     def __init__(self, start: Surrogate, neurons: int, tolerance: float, seed: int) -> None:
         self.solver, self.neurons, self.tolerance, self.seed = start, neurons, tolerance, seed
         self.first = Draw()
+        self.kept = _width(start.network) - neurons  # neurons of another solver, which come first
 
     @property
     def phases(self) -> list[Phase]:
@@ -261,17 +323,21 @@ class NeuronDraw(Callback):
         problem, network = self.solver.problem, self.solver.network
         spare = tried == len(SIZES)
         rng = generator(self.seed, "random windows", f"window {number}", *["again"] * spare)
-        layer, start = _layers(network)[0], network.window(number).start
         count = self._count(drawn.size)
-        incoming, biases = np.zeros((layer.outputs, layer.inputs)), np.zeros(layer.outputs)
-        incoming[:count], biases[:count] = random_layer(
+        incoming, biases = random_layer(
             problem, count, SPREADS[drawn.spread], SPREADS_IN_TIME[drawn.in_time], rng
         )
         weights = fit.weights.clone()
+        assert isinstance(network, TimeWindows)
+        # views, without the neurons of another solver
+        (into, bias), (head, constant) = network.inner.matrices(weights[network.window(number)])
+        into[self.kept :], bias[self.kept :] = 0, 0
         if spare or not more:
-            weights[network.window(number)] = 0
-        weights[_after(layer.weights, start)] = torch.from_numpy(incoming.ravel()).to(weights)
-        weights[_after(layer.biases, start)] = torch.from_numpy(biases).to(weights)
+            head[:, self.kept :] = 0
+            if not self.kept:
+                constant[:] = 0
+        into[self.kept :][:count] = torch.from_numpy(incoming).to(weights)
+        bias[self.kept :][:count] = torch.from_numpy(biases).to(weights)
         fit.weights = fit.best = weights
 
     def _inputs(self, points: np.ndarray, since: np.ndarray) -> np.ndarray:
@@ -331,7 +397,3 @@ def _layers(network: Network) -> tuple[Layer, Layer]:
     assert isinstance(network, TimeWindows) and isinstance(network.inner, MLP)
     hidden, head = network.inner.layers
     return hidden, head
-
-
-def _after(place: slice, start: int) -> slice:
-    return slice(place.start + start, place.stop + start)
