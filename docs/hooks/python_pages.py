@@ -128,8 +128,9 @@ def _contents() -> dict[str, tuple[list[str], str]]:
     contents = {}
     for part in PARTS:
         paths, blocks, elsewhere = [], [], []
-        for name in part.names():
-            value = getattr(importlib.import_module(part.module), name)
+        values = {n: getattr(importlib.import_module(part.module), n) for n in part.names()}
+        for name in sorted(values, key=lambda name: inspect.isclass(values[name])):
+            value = values[name]  # functions first
             # the names of the families are listed by their files, which griffe does not run
             module = value.__module__ if part.module == "pacpde.problems" else part.module
             path = f"{module}.{name}"

@@ -34,6 +34,7 @@ OUTSIDE = {  # file of the repository → its place on the site
     **{f"benchmarks/studies/{p.name}": f"studies/{p.name}"
        for p in ROOT.glob("benchmarks/studies/*.toml")},
 }  # fmt: skip
+LATE_IN_SEARCH = ("changelog", "evidence/", "reference/")  # after guides and explanations
 LINK = re.compile(r"(?<!!)\[(?P<text>[^\[\]]+)\]\((?P<target>[^()\s#]+)(?P<anchor>#[^()\s]*)?\)")
 FORMULA = re.compile(r"(\$\$?)([^$]+)\1")
 LOADED = re.compile(r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"((?:https?:)?//[^\"]*)\"")
@@ -58,6 +59,8 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     here = page.file.src_uri
+    if here.startswith(LATE_IN_SEARCH):
+        page.meta.setdefault("search", {"boost": 0.3})
     if here == python_pages.INDEX:
         markdown += command_pages.row() + python_pages.rows()
     parts = FENCED.split(markdown)  # code stays as it is
@@ -95,6 +98,7 @@ def on_page_content(html: str, page: Page, **_: Any) -> str:
     if not page.file.src_uri.endswith(".ipynb"):
         return html
     html = MATHJAX.sub("", html)
+    html = re.sub(r'<a class="anchor-link"[^>]*>.*?</a>', "", html)
     html = MARKDOWN_CELL.sub(lambda cell: with_formulas(cell[0]), html)
     return re.sub(r'href="(\w+)\.ipynb"', r'href="\1.html"', html)
 
