@@ -101,6 +101,16 @@ class TimeWindows(JoinedNetworks):
         own = None if frequency is None else max(1.0, frequency / self.count)
         return np.concatenate([self.inner.init_weights(rng, own) for _ in range(self.count)])
 
+    def enlarged(
+        self, extra_neurons: int = 0, extra_outputs: int = 0, extra_inputs: int = 0
+    ) -> "tuple[TimeWindows, torch.Tensor]":
+        if self.random_neurons:
+            raise self._lacks("dense layers that can be enlarged")
+        inner, places = self._dense.enlarged(extra_neurons, extra_outputs, extra_inputs)
+        larger = replace(self, inputs=inner.inputs, outputs=inner.outputs, width=inner.width)
+        starts = [larger.window(number).start for number in range(self.count)]
+        return larger, torch.cat([start + places for start in starts])
+
     def forward(
         self, weights: torch.Tensor, jet: torch.Tensor, names: Sequence[str]
     ) -> torch.Tensor:

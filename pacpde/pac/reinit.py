@@ -97,11 +97,13 @@ def widen(surrogate: Surrogate, extra_neurons: int, seed: int) -> Surrogate:
     network, places = small.enlarged(extra_neurons=extra_neurons)
     places = places.to(device)
     random = surrogate.runtime.tensor(network.init_weights(generator(seed, "grown")))
-    added = [
-        torch.arange(new, device=device) >= old
-        for old, new in zip(small.neurons.widths, network.neurons.widths, strict=True)
-    ]
-    into_new = network.neurons.entering(added)
+    into_new = torch.cat([
+        large.neurons.entering([
+            torch.arange(new, device=device) >= old
+            for old, new in zip(own.neurons.widths, large.neurons.widths, strict=True)
+        ])
+        for (own, _), (large, _) in zip(small.in_parts, network.in_parts, strict=True)
+    ])  # fmt: skip
     into_new &= ~network.layout.where(lambda group: group.is_bias).to(device)
     weights = torch.where(into_new, random, 0)
     weights[places] = surrogate.weights

@@ -197,12 +197,7 @@ def _blank(
 
 def kept_places(beside: Surrogate, network: Network) -> torch.Tensor:
     """Where the weights of a solver lie in a network with its neurons first, [solver's size]."""
-    assert isinstance(network, TimeWindows) and isinstance(network.inner, MLP)
-    small = beside.network
-    assert isinstance(small, TimeWindows) and isinstance(small.inner, MLP)
-    _, places = small.inner.enlarged(_width(network) - _width(small))
-    starts = [network.window(number).start for number in range(network.count)]
-    return torch.cat([start + places for start in starts])
+    return beside.network.enlarged(_width(network) - _width(beside.network))[1]
 
 
 def _width(network: Network) -> int:

@@ -10,6 +10,7 @@ from pacpde.methods.result import TransferResult
 from pacpde.networks import checkpoint
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.outcome import Outcome
+from pacpde.pac.reinit import widen
 from pacpde.problems import Burgers, Heat, Lorenz
 from pacpde.training import trainer
 from pacpde.training.callbacks import Callback, FitState
@@ -241,6 +242,24 @@ def test_a_walk_that_drifts_is_followed_by_a_cold_start(
 def test_a_method_without_a_ladder_says_which_have_one(source: Surrogate) -> None:
     with pytest.raises(UnknownNameError, match="scratch 'ladder': continuation, "):
         transfer(source, TARGET, method="scratch", ladder="auto", settings=SETTINGS)
+
+
+def test_pac_goes_up_a_ladder_in_time_windows() -> None:
+    windows = "time_windows:count=2,width=6,depth=2"
+    source = fit(Heat(alpha=0.4), network=windows, restarts=0, **SETTINGS)
+    wide = widen(source, 3, seed=0)
+    assert wide.network.size > source.network.size
+    assert np.allclose(wide(*MESH), source(*MESH), rtol=0, atol=1e-12)
+    result = transfer(
+        source, Heat(alpha=0.3), method=PAC(sparsity=0.1, ladder=[0.35]), settings=SETTINGS
+    )
+    assert result.rungs[0].added_neurons > 0 and result.outcome == "converged"
+    assert error(result.recall("rung 1")) < 1e-2 and error(result.surrogate) < 1e-2
+    mask = result.surrogate.retained["source"].mask
+    allocated = result.snapshots["allocated"]
+    kept = allocated.weights[allocated.retained["source"].mask]
+    assert torch.equal(result.surrogate.weights[mask], kept)
+    assert np.allclose(result.recall()(*MESH), allocated(*MESH), rtol=0, atol=1e-12)
 
 
 def test_the_record_has_every_rung(pac: TransferResult) -> None:

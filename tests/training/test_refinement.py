@@ -10,7 +10,7 @@ from scipy.integrate import solve_ivp
 
 from pacpde import PAC, fit, load, save, transfer
 from pacpde.networks.assessment import Assessment
-from pacpde.networks.correction import base_places, refinement
+from pacpde.networks.correction import Correction, base_places, refinement
 from pacpde.networks.mlp import MLP
 from pacpde.networks.refined import unrefined
 from pacpde.networks.surrogate import Surrogate
@@ -200,6 +200,13 @@ def test_a_correction_begins_at_zero_in_dense_networks_and_in_time_windows() -> 
         assert int(made.heads.sum()) == 8 * network.time_windows
         fitted = made.weights.clone()
         fitted[made.heads] = torch.from_numpy(rng.normal(size=int(made.heads.sum())))
+        # what is kept of it, and the solver, are all of it
+        kept = Correction.of(made.network, fitted)
+        assert kept is not None and kept.neurons == 7
+        neurons = network.width if isinstance(network.width, int) else network.width[-1]
+        assert len(kept.weights) == (7 * (neurons + 1) + 8) * network.time_windows
+        again, whole = kept.on(network, weights)
+        assert again == made.network and torch.equal(whole, fitted)
         more = refinement(network, weights, 11, np.random.default_rng(1), (made, fitted))
         assert torch.allclose(
             more.network.forward(more.weights, inputs, ("",)),
