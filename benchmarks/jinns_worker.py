@@ -127,11 +127,14 @@ def built(options):
     )
     points, edges = {"key": data_key, "n": options["points"], "method": "uniform"}, 2000
     if steady:
+        # the ridge of the natural gradient wants losses of size 1: else its error stays above 1
+        is_natural = options["optimiser"] == "natural gradient"
+        weight = (17 * PI**2 - 1) ** -2 if is_natural else 1
         data = jinns.data.CubicMeshPDEStatio(
             **points, nb=None, dim=2, min_pts=(-1, -1), max_pts=(1, 1)
         )
         loss = jinns.loss.LossPDEStatio(
-            u=u, loss_weights=jinns.loss.LossWeightsPDEStatio(dyn_loss=1),
+            u=u, loss_weights=jinns.loss.LossWeightsPDEStatio(dyn_loss=weight),
             dynamic_loss=equation_of(name), boundary_condition=None, params=params,
         )  # fmt: skip
         return u, params, data, loss
