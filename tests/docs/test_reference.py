@@ -65,7 +65,6 @@ def test_every_command_and_option_is_documented(hook: Any) -> None:
 
 
 def test_links_of_the_repository_become_links_of_the_site(hook: Any) -> None:
-    pytest.importorskip("mkdocs")
     linked = hook("site_pages").with_site_links
     notebook, toml = "[n](../notebooks/lorenz.ipynb#a)", "[t](../../benchmarks/common.py)"
     assert linked(notebook, "engine.md") == "[n](notebooks/lorenz.ipynb#a)"
