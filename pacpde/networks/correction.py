@@ -127,7 +127,12 @@ class Correction:
         weights: of these and of their head, window after window, [n].
 
     Example:
-        >>> network, weights = Correction.of(refined.network, refined.weights).on(base, own)
+        >>> base = MLP(2, 1, width=5, depth=1)
+        >>> refined = corrected(base, 40)
+        >>> weights = torch.ones(refined.size)
+        >>> network, whole = Correction.of(refined, weights).on(base, weights[: base.size])
+        >>> network == refined, torch.equal(whole, weights)
+        (True, True)
     """
 
     neurons: int
