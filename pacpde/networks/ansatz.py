@@ -42,6 +42,8 @@ class PhysicsAnsatz(Ansatz):
             there.
         harmonics: number of waves cos k θ, sin k θ that the network sees of a periodic axis, whose
             angle is θ.
+        seams: number of inputs for kinks of the start where a periodic axis closes, see
+            `pacpde.physics.seams`; 0 for a problem that has fewer.
     """
 
     problem: Problem
@@ -50,6 +52,7 @@ class PhysicsAnsatz(Ansatz):
     time_unit: float = field(default=1.0, kw_only=True)
     agreeing: bool = field(default=False, kw_only=True)
     harmonics: int = field(default=1, kw_only=True)
+    seams: int = field(default=0, kw_only=True)
 
     @property
     def exactly(self) -> Boundary:
@@ -80,7 +83,7 @@ class PhysicsAnsatz(Ansatz):
     @property
     def inputs(self) -> int:
         periodic = len(self.problem.boundary.periodic)
-        return len(self.problem.axes) + (2 * self.harmonics - 1) * periodic
+        return len(self.problem.axes) + (2 * self.harmonics - 1) * periodic + self.seams
 
     @property
     def outputs(self) -> int:
@@ -198,6 +201,9 @@ class PhysicsAnsatz(Ansatz):
                     columns += [torch.cos(k * angle), torch.sin(k * angle)]
             else:
                 columns.append(2 * (x[axis.name] - axis.lower) / axis.length - 1)
+        if self.seams:
+            kinks = [one.smoothed(x) for one in self.problem.seam_kinks[: self.seams]]
+            columns += kinks + [0 * columns[0]] * (self.seams - len(kinks))
         return torch.stack(columns, -1)
 
     def _offset(self, **x: torch.Tensor) -> torch.Tensor:

@@ -76,7 +76,7 @@ def contradictions(problem: "Problem") -> tuple[Contradiction, ...]:
         return tuple(_disagreements(problem, found, np.where(sizes > 0, sizes, problem.scales)))
     result: list[Contradiction] = []
     broken: set[str] = set()  # fields whose start jumps or has a kink
-    starts = _StartOnLines(problem)
+    starts = StartOnLines(problem)
     for axis in problem.domain.space:
         for field, name in enumerate(problem.fields):
             inside = starts.inside(axis, field, name)
@@ -93,7 +93,7 @@ def contradictions(problem: "Problem") -> tuple[Contradiction, ...]:
 
 
 @dataclass
-class _StartOnLines:
+class StartOnLines:
     """The start of a problem along lines in one axis, at random places in the others."""
 
     problem: "Problem"

@@ -31,6 +31,7 @@ from pacpde.physics.elementary import Array
 from pacpde.physics.evaluation import row_sizes
 from pacpde.physics.narrow import RIGHT_HAND_SIDE, NarrowFeature, narrow_features
 from pacpde.physics.numbers import as_number
+from pacpde.physics.seams import SeamKink, seam_kinks
 from pacpde.physics.symmetry import check_symmetry
 from pacpde.registry import Registry
 from pacpde.renamed import renamed_attribute, warn_renamed
@@ -241,6 +242,11 @@ class Problem(ABC):
     def contradictions(self) -> tuple[Contradiction, ...]:
         """Places where initial and boundary values contradict, or initial values are not smooth."""
         return contradictions(self)
+
+    @cached_property
+    def seam_kinks(self) -> tuple[SeamKink, ...]:
+        """Kinks of the start where a periodic axis closes, whose local form is known."""
+        return seam_kinks(self)
 
     @cached_property
     def narrow_features(self) -> tuple[NarrowFeature, ...]:

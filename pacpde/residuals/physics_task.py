@@ -106,6 +106,7 @@ class PhysicsTask(Task):
             hard=self.hard and agree,
             agreeing=self.hard and not agree,
             time_unit=self.problem.time_unit,
+            seams=len(self.problem.seam_kinks),
         )
 
     def terms(

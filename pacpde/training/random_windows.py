@@ -232,7 +232,7 @@ class NeuronDraw(Callback):
 
     def __init__(self, start: Surrogate, neurons: int, tolerance: float, seed: int) -> None:
         self.solver, self.neurons, self.tolerance, self.seed = start, neurons, tolerance, seed
-        self.first = Draw()
+        self.first, self.seams = Draw(), start.field_ansatz.seams
         self.kept = _width(start.network) - neurons  # neurons of another solver, which come first
 
     @property
@@ -288,8 +288,11 @@ class NeuronDraw(Callback):
         share = (box[:, 0] - time.lower) / time.length
         since = of + share if of >= 0 else 0 * share
         box[:, 0] = time.lower + time.length * length * since
-        values = replace(self.solver, weights=fit.best).at(self.solver.runtime.tensor(box))
-        values = values.detach().cpu()
+        if of < 0:
+            values = self._start(box)
+        else:
+            at = replace(self.solver, weights=fit.best).at(self.solver.runtime.tensor(box))
+            values = at.detach().cpu()
         if not bool(values.abs().max() > 0):
             return before
         inputs = torch.from_numpy(self._inputs(box, 2 * share - 1))
@@ -320,7 +323,7 @@ class NeuronDraw(Callback):
         rng = generator(self.seed, "random windows", f"window {number}", *["again"] * spare)
         count = self._count(drawn.size)
         incoming, biases = random_layer(
-            problem, count, SPREADS[drawn.spread], SPREADS_IN_TIME[drawn.in_time], rng
+            problem, count, SPREADS[drawn.spread], SPREADS_IN_TIME[drawn.in_time], rng, self.seams
         )
         weights = fit.weights.clone()
         assert isinstance(network, TimeWindows)
@@ -333,7 +336,35 @@ class NeuronDraw(Callback):
                 constant[:] = 0
         into[self.kept :][:count] = torch.from_numpy(incoming).to(weights)
         bias[self.kept :][:count] = torch.from_numpy(biases).to(weights)
+        if number == 0 and not (more or self.kept) and self._by_residual:
+            head[:, :count] = self._at_rest(incoming, biases, rng).to(weights)
         fit.weights = fit.best = weights
+
+    @property
+    def _by_residual(self) -> bool:
+        """Whether the start is met by residuals, so that a network of zeros is not the start."""
+        return any(one.axis == "t" for one in self.solver.field_ansatz.by_residual.edges)
+
+    def _start(self, points: np.ndarray) -> torch.Tensor:
+        """The start at the places of points, [points, fields]."""
+        problem = self.solver.problem
+        at = dict(zip(problem.domain.names, points.T, strict=True))
+        one = np.ones(len(points))
+        return torch.from_numpy(np.stack([one * own for own in problem.start_values(at)], -1))
+
+    def _at_rest(
+        self, incoming: np.ndarray, biases: np.ndarray, rng: np.random.Generator
+    ) -> torch.Tensor:
+        """A head [fields, neurons] with which the first window stays as the start: steps go on."""
+        problem = self.solver.problem
+        box = problem.domain.sample(ROWS * len(biases), rng)
+        time = problem.domain.axis("t")
+        since = 2 * (box[:, 0] - time.lower) / time.length - 1
+        box[:, 0] = time.lower
+        values = self._start(box) / torch.as_tensor(problem.scales, dtype=torch.float64)
+        inputs = self._inputs(box, since)
+        hidden = torch.from_numpy(np.sin(inputs @ incoming.T + biases))
+        return torch.linalg.lstsq(hidden, values, driver="gelsy").solution.T
 
     def _inputs(self, points: np.ndarray, since: np.ndarray) -> np.ndarray:
         """The inputs of a window at points, at times `since` of it from -1 to 1."""
@@ -350,7 +381,9 @@ class NeuronDraw(Callback):
         """
         rng = generator(self.seed, "spread")
         spread, in_time = SPREADS[drawn.spread], SPREADS_IN_TIME[drawn.in_time]
-        incoming, biases = random_layer(self.solver.problem, count, spread, in_time, rng)
+        incoming, biases = random_layer(
+            self.solver.problem, count, spread, in_time, rng, self.seams
+        )
         hidden = torch.sin(inputs @ torch.from_numpy(incoming.T) + torch.from_numpy(biases))
         half = len(hidden) * 2 // 3
         head = torch.linalg.lstsq(hidden[:half], values[:half], driver="gelsy").solution
@@ -359,7 +392,12 @@ class NeuronDraw(Callback):
 
 
 def random_layer(
-    problem: Problem, neurons: int, spread: float, in_time: float, rng: np.random.Generator
+    problem: Problem,
+    neurons: int,
+    spread: float,
+    in_time: float,
+    rng: np.random.Generator,
+    seams: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights [neurons, inputs] and biases [neurons] of random neurons on the inputs of a window.
 
@@ -370,6 +408,7 @@ def random_layer(
     Args:
         spread: of the derivatives of arguments along the axes together.
         in_time: of that over half a time window.
+        seams: inputs for kinks, see `PhysicsAnsatz`.
     """
     columns = [np.array([in_time])]
     own = spread / np.sqrt(len(problem.domain.space))
@@ -381,6 +420,7 @@ def random_layer(
             columns.append(np.repeat(waves, 2))
         else:
             columns.append(np.array([own]))
+    columns += [np.array([own])] * seams
     spreads = np.concatenate(columns)
     of_weights, of_biases = rng.spawn(2)  # so that more neurons begin with the same
     incoming = spreads * of_weights.normal(0, 1, (neurons, len(spreads)))

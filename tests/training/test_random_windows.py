@@ -89,6 +89,14 @@ def test_a_window_takes_as_many_neurons_as_its_residual_asks_for() -> None:
     assert many[-1].assessment.residual < 1e-4 * few[-1].assessment.residual
 
 
+@pytest.mark.slow
+def test_they_go_on_from_a_start_that_is_met_by_residuals() -> None:
+    """The start of `Reaction` has a kink where its axis closes; from 0 no step goes on."""
+    ((blank, task, made_fit),) = made(Reaction(rho=5.0), (20, 400), tolerance=1e-8)
+    solver = task.solver(blank.network, made_fit.weights, made_fit.sampling)
+    assert error(solver) < 1e-6
+
+
 @pytest.mark.parametrize("after", [3, 6])
 def test_killed_random_windows_resume_to_the_same_bits(tmp_path: Path, after: int) -> None:
     """The spread of a window follows from the one before, which an earlier process has drawn."""

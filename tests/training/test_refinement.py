@@ -17,7 +17,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.networks.time_windows import TimeWindows
 from pacpde.optim.gauss_newton import GaussNewton
 from pacpde.optim.least_squares import LeastSquares
-from pacpde.problems import Heat, Helmholtz, LotkaVolterra
+from pacpde.problems import Heat, Helmholtz, LotkaVolterra, Reaction
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
 from pacpde.residuals.terms import Anchor
@@ -168,6 +168,14 @@ def test_what_a_resonance_increases_is_refined_too() -> None:
     refined = fit(problem, tolerance=1e-4, **TINY)
     assert refined.outcome == "converged"
     assert error(refined) < 1e-4 < error(usual)
+
+
+def test_a_kink_where_the_axis_closes_is_an_input() -> None:
+    problem = Reaction(rho=2.0)
+    solver = fit(problem, tolerance=1e-5, **TINY)
+    assert solver.outcome == "converged"
+    assert solver.field_ansatz.seams == 1 and solver.field_ansatz.inputs == 4
+    assert error(solver) < 1e-5  # 4.5e-5 without it
 
 
 def test_an_orbit_in_time_windows_agrees_with_scipy_to_the_tenth_digit() -> None:
