@@ -123,7 +123,7 @@ def _parsed(path: Path, lines: Iterator[tuple[int, str]], gaps: bool) -> Columns
             f"{marks['.']}): write all numbers in one way."
         )
     names = names[index:]
-    values = np.array(numbers).reshape(-1, max(1, len(names)))
+    values = np.array(numbers).reshape(len(at), len(names))
     return Columns(names, values, np.array(at), faults)
 
 

@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 
 from pacpde.datasets.columns import listed, read_columns
+from pacpde.datasets.matlab import check_numbers
 from pacpde.errors import DataFileError, InvalidValueError, MissingPackageError, PacpdeError
 from pacpde.reading import DATA, open_regular
 
@@ -174,6 +175,7 @@ def _of_matlab(path: Path, content: bytes) -> NamedArrays:
     file: Any = BytesIO(content)
     about = [each for each in whosmat(file) if each[2] in MATLAB_NUMBERS]
     _check_size(path, (8 * math.prod(shape) for _, shape, _ in about))
+    check_numbers(content, DATA)
     found = loadmat(file, variable_names=[name for name, *_ in about])
     return NamedArrays(str(path), _numbers({name: found[name] for name, *_ in about}))
 

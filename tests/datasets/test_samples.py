@@ -196,3 +196,26 @@ def test_a_file_that_unpacks_to_more_than_is_read(
     monkeypatch.setattr("pacpde.datasets.named_arrays.DATA", 2**19)
     with pytest.raises(DataFileError, match="holds 1 MiB of numbers, more than the 0 MiB"):
         named_arrays(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"\x09\x00\x00\x00\x50\x01": "\x08\x00\x00\x00\x50\x01"}, "of the type 8"),
+        ({"\x06\x00\x00\x00": "\x06\x08\x00\x00"}, "lacks its numbers"),
+    ],
+)
+def test_a_matlab_file_that_would_end_the_process_is_refused(
+    change: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "file.mat"
+    savemat(path, {"u": np.arange(42.0).reshape(6, 7)})
+    content = path.read_bytes()
+    ((old, new),) = change.items()
+    assert content.count(old.encode("latin-1")) >= 1
+    at = content.rindex(old.encode("latin-1"))
+    if len(old) == 4:
+        at = content.index(old.encode("latin-1"), 140)  # the flags of the array
+    path.write_bytes(content[:at] + new.encode("latin-1") + content[at + len(old) :])
+    with pytest.raises(DataFileError, match=message):
+        named_arrays(path)
