@@ -20,6 +20,7 @@ import deepxde_transfer
 import families
 import few_labels
 import few_labels_friedman
+import fuzz
 import gallery
 import grounds_summary
 import identification
@@ -44,11 +45,11 @@ from pacpde.reference.exact import gives_exact
 README, EVIDENCE = ROOT / "README.md", ROOT / "docs" / "evidence"
 PAGES = (
     "fits", "transfers", "methods", "identification", "references", "families", "library",
-    "deepxde_examples", "grounds", "few_labels",
+    "deepxde_examples", "grounds", "few_labels", "readers",
 )  # fmt: skip
 (
     FITS, TRANSFERS, METHODS, IDENTIFICATION, REFERENCES, FAMILIES, LIBRARY, EXAMPLES, GROUNDS,
-    FEW_LABELS,
+    FEW_LABELS, READERS,
 ) = (EVIDENCE / f"{name}.md" for name in PAGES)  # fmt: skip
 
 
@@ -95,6 +96,7 @@ TABLES: tuple[tuple[Path, str, str, Callable[[Record], str]], ...] = (
     (METHODS, "tailored", "tailored", tailored.table),
     (TRANSFERS, "ten targets", "ten_targets", ten_targets.table),
     (REFERENCES, "certificates", "certificates", certificates.table),
+    (READERS, "readers", "fuzz", fuzz.table),
     (REFERENCES, "public files", "public_files", public_files.table),
     (EXAMPLES, "deepxde examples", "deepxde_examples", deepxde_examples.table),
     (IDENTIFICATION, "identification", "identification", identification.table),

@@ -462,7 +462,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(TARGETS), metavar="READER")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for what a reader with faults read")
-    parser.carry_out("Damaged and hostile files under every reader", runs, table)
+    what = "Damaged and hostile files under every reader"
+    parser.carry_out(what, runs, table, identity=lambda run: run["target"])
 
 
 if __name__ == "__main__":

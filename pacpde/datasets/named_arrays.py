@@ -186,14 +186,15 @@ def _of_hdf5(path: Path, content: bytes) -> NamedArrays:
     dims: dict[str, tuple[str, ...]] = {}
     with h5py.File(BytesIO(content), "r") as file:
         found: dict[str, h5py.Dataset] = {}
-        file.visititems(lambda name, item: found.update({name: item}))  # it follows no links
+        # it follows no links; a name that is no UTF-8 is bytes
+        file.visititems(lambda name, item: found.update({_text(name): item}))
         found = {name: item for name, item in found.items() if _is_array(item)}
         _check_size(path, (item.nbytes for item in found.values()))
         for name, item in found.items():
             if item.external or item.is_virtual:
                 raise DataFileError(f"{path}: {name} lies in another file: write it into this one.")
             arrays[name] = item[()].T if content.startswith(b"MATLAB") else item[()]
-            scales = [scale[0].name.strip("/") for scale in item.dims if len(scale)]
+            scales = [_text(scale[0].name).strip("/") for scale in item.dims if len(scale)]
             if item.is_scale or len(scales) == item.ndim:
                 dims[name] = (name,) if item.is_scale else tuple(scales)
     return NamedArrays(str(path), arrays, dims)
@@ -226,6 +227,10 @@ def _of_parquet(path: Path, content: bytes) -> NamedArrays:
     _check_once(str(path), table.column_names)
     columns = {name: table.column(name).to_numpy() for name in table.column_names}
     return NamedArrays(str(path), _numbers(columns))
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else name
 
 
 def _is_array(item: h5py.Group | h5py.Dataset) -> bool:

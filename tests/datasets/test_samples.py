@@ -219,3 +219,16 @@ def test_a_matlab_file_that_would_end_the_process_is_refused(
     path.write_bytes(content[:at] + new.encode("latin-1") + content[at + len(old) :])
     with pytest.raises(DataFileError, match=message):
         named_arrays(path)
+
+
+def test_a_name_of_hdf5_that_is_no_utf8_is_another_name(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "file.h5", "w") as file:
+        file[b"u\xff"] = np.zeros(3)
+        file["t"] = np.arange(3.0)
+    assert list(named_arrays(tmp_path / "file.h5").arrays) == ["t", "u\ufffd"]
+
+
+def test_a_text_without_names_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file.csv").write_text("# \n", encoding="utf-8")
+    with pytest.raises(DataFileError, match=r"has the columns \(none\), expected t, x, u"):
+        read_samples(tmp_path / "file.csv", Burgers())
