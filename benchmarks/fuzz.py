@@ -374,7 +374,8 @@ class Reading:
 
     def _fault(self, number: int, fault: BaseException) -> None:
         frames = traceback.extract_tb(fault.__traceback__)
-        own = [one for one in frames if "pacpde" in one.filename] or list(frames)
+        read = [one for one in frames if one.filename != __file__] or list(frames)
+        own = [one for one in read if "pacpde" in one.filename] or read
         where = f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
         key = f"{type(fault).__name__} at {where}"
         self.outcomes["fault"] += 1
