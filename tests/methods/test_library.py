@@ -488,3 +488,17 @@ def test_a_coefficient_that_no_condition_reads_makes_targets_a_stack() -> None:
         error = relative_l2(own, exact(problem, T, X)[0])
         assert error < 1e-2 and np.abs(library.solve(problem)(T, X) - own).max() < 1e-9
     assert not Library(sources([HeatGaussian(w=w) for w in (0.1, 0.13)])).equations.alike
+
+
+def test_a_number_is_kept_as_its_problem_and_no_source_joins_twice(
+    of_heat: list[Surrogate], tmp_path: Path
+) -> None:
+    own = Library(of_heat)
+    own.add(0.47)
+    kept = own.recall(Heat(alpha=0.47))
+    assert kept.problem == Heat(alpha=0.47)
+    with pytest.raises(InvalidValueError, match="has a source of heat"):
+        own.add(own.sources[0])
+    own.save(tmp_path / "library")
+    again = Library.load(tmp_path / "library").recall(Heat(alpha=0.47))
+    assert torch.equal(again.weights, kept.weights)

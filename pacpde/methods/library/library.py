@@ -346,13 +346,14 @@ class Library:
         return self.backbones[-1]
 
     @gradients()
-    def add(self, what: Problem | Surrogate) -> Surrogate:
+    def add(self, what: Problem | Surrogate | float) -> Surrogate:
         """Keep a target, or let a solver join the sources.
 
         What was there before stays as it is, to the last bit, and so does what is added.
 
         Args:
-            what: a problem, which is solved unless it is kept already; or a surrogate of one.
+            what: a problem, or the number that `solve` takes for one, which is solved unless it is
+                kept already; or a surrogate of a problem that no source solves yet.
 
         Returns:
             The solver: of a problem the one that `recall` gives from now on.
@@ -364,6 +365,7 @@ class Library:
         if isinstance(what, Surrogate):
             self.add_source(what)
             return what
+        (what,) = self.box.problems([what])
         if what not in self.kept:
             solver = self.solve(what)
             assert solver.assessment is not None
@@ -405,6 +407,11 @@ class Library:
     def add_source(self, source: Surrogate) -> None:
         """Let a solver join the sources; anchors are solved anew when they are next needed."""
         check_sources([*self.sources, source])
+        if any(own.problem == source.problem for own in self.sources):
+            raise InvalidValueError(
+                f"the library has a source of {source.problem} already: give one of other "
+                "coefficients."
+            )
         before, anchors = self.backbone, self.anchors
         self.sources.append(unrefined(source))
         self._renew()
