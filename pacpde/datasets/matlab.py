@@ -50,11 +50,11 @@ def _check_matrix(kind: int, inside: bytes, order: str) -> None:
     about = flags[:4] if order == "<" else flags[3::-1]
     if len(about) < 4 or about[0] not in CLASSES:
         return  # of no numbers: it is not read
-    parts = [part for part, _ in elements]
+    parts = [part for part, _ in elements][2:]  # after dimensions and name, which scipy checks
     others = [part for part in parts if part not in NUMBERS]
     if others:
         raise ValueError(f"an array has an element of the type {others[0]}")
-    if len(parts) < (4 if about[1] & COMPLEX else 3):
+    if len(parts) < (2 if about[1] & COMPLEX else 1):
         raise ValueError("an array lacks its numbers")
 
 

@@ -35,6 +35,7 @@ from pacpde.training.callbacks import Progress, ProgressReport
 __getattr__ = renamed_names(__name__, Identified="IdentificationResult")
 
 REFERENCE = 1e-6  # tolerance of scipy's solutions
+AT_BOUND = 1e-4  # share of a range within which a search ended at its end
 STEP = 10.0  # of differences of them, in roots of their tolerance
 
 
@@ -287,10 +288,31 @@ def identify_by_solver(
     test = MisfitTest(measured, ended.fun, np.asarray(ended.jac), forward.tolerance)
     outcome = Outcome.CONVERGED if ended.success else Outcome.NOT_CONVERGED
     found = unknowns.problem_at(ended.x)
-    return _result(
+    result = _result(
         unknowns, found, test, forward.surrogate(found), began, outcome,
         slope_error=forward.slope_error,
     )  # fmt: skip
+    return _within(result, ended.x, np.stack(bounds), unknowns)
+
+
+def _within(
+    result: IdentificationResult, theta: np.ndarray, bounds: np.ndarray, unknowns: Unknowns
+) -> IdentificationResult:
+    """A result that says where the search ended at a bound of the solver, inside the family's."""
+    at_bound = np.abs(theta - bounds) <= AT_BOUND * (bounds[1] - bounds[0])
+    at_bound &= ~np.isclose(bounds, unknowns.bounds)  # of those `doubts` speaks
+    names = [name for name, own in zip(unknowns.names, at_bound.any(0), strict=True) if own]
+    if not names:
+        return result
+    sentences = [
+        f"{name} ended at the end of the range that was searched, "
+        f"{result.estimates[name][0]:g}: a value outside it may fit better."
+        for name in names
+    ]
+    outcome = result.outcome
+    if outcome == Outcome.CONVERGED:
+        outcome = Outcome.NOT_CONVERGED
+    return replace(result, outcome=outcome, remarks=(*result.remarks, *sentences))
 
 
 def _result(

@@ -221,6 +221,16 @@ def test_a_matlab_file_that_would_end_the_process_is_refused(
         named_arrays(path)
 
 
+def test_a_matlab_file_may_have_names_in_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "file.mat"
+    savemat(path, {"speed": np.arange(3.0)})
+    # the name is an element of 5 bytes of the type 1; MATLAB may write 16 there
+    content = path.read_bytes().replace(b"\x01\0\0\0\x05\0\0\0speed", b"\x10\0\0\0\x05\0\0\0speed")
+    path.write_bytes(content)
+    assert content.count(b"\x10\0\0\0\x05") == 1
+    assert named_arrays(path).arrays["speed"].ravel().tolist() == [0.0, 1.0, 2.0]
+
+
 def test_a_name_of_hdf5_that_is_no_utf8_is_another_name(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "file.h5", "w") as file:
         file[b"u\xff"] = np.zeros(3)

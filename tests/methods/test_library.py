@@ -490,6 +490,19 @@ def test_a_coefficient_that_no_condition_reads_makes_targets_a_stack() -> None:
     assert not Library(sources([HeatGaussian(w=w) for w in (0.1, 0.13)])).equations.alike
 
 
+@pytest.mark.parametrize(("alpha", "spread", "ended"), [(0.86, 0.1, 0.8), (0.085, 1e-3, 0.1)])
+def test_a_coefficient_outside_the_range_is_not_called_found(
+    heat: Library, alpha: float, spread: float, ended: float
+) -> None:
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0.1, 0.9, (40, 2))
+    true = exact(Heat(alpha=alpha), *points.T).ravel()
+    found = heat.identify(points, true + spread * rng.normal(size=40), noise=spread)
+    assert found.estimates["alpha"][0] == pytest.approx(ended, rel=1e-3)
+    assert found.outcome in ("not_converged", "misfit")
+    assert "alpha ended at the end of the range" in found.doubts()[-1]
+
+
 def test_a_number_is_kept_as_its_problem_and_no_source_joins_twice(
     of_heat: list[Surrogate], tmp_path: Path
 ) -> None:
