@@ -81,8 +81,6 @@ def with_site_links(markdown: str, here: str) -> str:
             return link[0]
         file = posixpath.normpath(posixpath.join(folder, link["target"]))
         place = OUTSIDE.get(file, file.removeprefix("docs/") if file.startswith("docs/") else None)
-        if place is None and (ROOT / file).is_dir():
-            return f"{link['text']}"
         if place is None:
             return link["text"] if (ROOT / file).exists() else link[0]
         if (ROOT / file).is_dir():
