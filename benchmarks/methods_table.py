@@ -10,8 +10,9 @@ from statistics import median
 
 from common import RESULTS, markdown
 
+from pacpde.plots.numbers import two_digits
 from pacpde.plots.style import readable
-from pacpde.report.summary_text import comparisons, two_digits
+from pacpde.report.summary_text import comparisons
 from pacpde.studies.groups import Group, group_rows, variant_names
 from pacpde.studies.results_store import ResultsStore
 from pacpde.studies.statistics import Ratio, error_summary, overall

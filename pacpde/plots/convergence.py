@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pacpde.methods.grading import target_part
+from pacpde.plots.numbers import tick, two_digits
 from pacpde.plots.style import (
     ink,
     legend_below,
@@ -19,6 +20,7 @@ from pacpde.plots.style import (
 
 THRESHOLDS = (1e-2, 1e-3)
 FEW = 6  # methods whose seconds are written beside their lines
+MARKS = 20  # of a line, at most
 Histories = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
@@ -39,35 +41,43 @@ def error_against_seconds(
         zero_shot: error of the untouched source surrogate on the target.
         thresholds: errors whose first crossing is marked, unless methods are many.
     """
-    with new_figure(9.0, 5.6) as fig:
+    many = len(histories) > FEW
+    with new_figure(*((11.0, 7.0) if many else (9.0, 5.6))) as fig:
         ax = fig.subplots()
+        late = False
         for name, (colour, marker, dash) in looks(list(histories)).items():
             seconds, error, before = target_part(histories[name])
             if not len(seconds):
                 continue
-            after = f" (after {before:.1f} s on the source)" if before else ""
-            label = f"{readable(name)}{after}"
+            after = (
+                f" + {two_digits(before)} s"
+                if many
+                else f" (after {two_digits(before)} s on the source)"
+            )
+            late = late or bool(before)
+            label = f"{readable(name)}{after if before else ''}"
             ax.plot(
-                seconds, error, color=colour, marker=marker, ls=dash, ms=4, lw=1.6, label=label
+                seconds, error, color=colour, marker=marker, ls=dash, ms=5 if many else 4, lw=1.6,
+                label=label, markevery=-(-len(seconds) // MARKS),
             )  # fmt: skip
-            if len(histories) <= FEW:
+            if not many:
                 _mark(ax, seconds, error, thresholds, colour)
         for threshold in thresholds:
             ax.axhline(threshold, color="0.45", lw=0.9, ls=":")
             ax.annotate(
-                f"{threshold:g}", (0, threshold), xycoords=("axes fraction", "data"),
-                xytext=(4, 3), textcoords="offset points", ha="left", color="0.5", fontsize=9,
+                tick(threshold, error=True), (0, threshold), xycoords=("axes fraction", "data"),
+                xytext=(4, 3), textcoords="offset points", ha="left", color=ink(), fontsize=9,
             )  # fmt: skip
         if zero_shot is not None:
             ax.axhline(zero_shot, color=ink(), lw=1.1, ls="--", label="source, untouched")
         ax.margins(x=0.09)
         logarithmic(ax.xaxis, fine=True)
-        logarithmic(ax.yaxis)
+        logarithmic(ax.yaxis, error=True)
         ax.set_xlabel("seconds of fitting the target (stages on the source left out)")
         ax.set_ylabel("relative L2 error on the target")
         ax.set_title(title)
         ax.grid(alpha=0.3, which="major")
-        legend_below(fig)
+        legend_below(fig, "+ seconds: stages on the source before" if late and many else None)
         return fig
 
 
@@ -81,6 +91,6 @@ def _mark(
             at = seconds[reached[0]], error[reached[0]]
             ax.plot(*at, marker="o", ms=11, mfc="none", mec=colour, mew=1.6, ls="none")
             ax.annotate(
-                f"{float(f'{at[0]:.2g}'):g} s", at, xytext=(9, 6), textcoords="offset points",
+                f"{two_digits(at[0])} s", at, xytext=(9, 6), textcoords="offset points",
                 color=colour, fontsize=9,
             )  # fmt: skip

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure, FigureBase
 from pacpde.errors import named_numbers
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.numbers import relative_l2
+from pacpde.plots.numbers import scientific
 from pacpde.plots.style import empty_figure, ink, looks, readable, styled
 from pacpde.reference import Reference
 
@@ -62,7 +63,7 @@ def _planes(reference: Reference, surrogates: Mapping[str, Surrogate]) -> Figure
         of = f" of {fields[k]}" if len(fields) > 1 else ""
         row[0].set_title(f"Reference{of}")
         row[1].set_title(f"{readable(name)}: prediction{of}")
-        row[2].set_title(f"{readable(name)}: |error|{of}, relative L2 {error:.1e}")
+        row[2].set_title(f"{readable(name)}: |error|{of}, relative L2 {scientific(error)}")
         row[0].set_ylabel(second)
         fig.colorbar(images[1], ax=list(row[:2]), pad=0.01).ax.set_title(fields[k])
         bar = fig.colorbar(images[2], ax=row[2], pad=0.02, extend="min")
@@ -173,7 +174,7 @@ def _portrait(
     ax.plot(predicted[0], predicted[-1], color=colour, lw=1.8)
     ax.plot(exact[0], exact[-1], color=ink(), lw=1.2, ls=(0, (4, 3)))
     ax.plot(exact[0, 0], exact[-1, 0], "o", color=ink(), ms=5)
-    ax.set_title(f"{readable(name)}: relative L2 {relative_l2(predicted, exact):.1e}")
+    ax.set_title(f"{readable(name)}: relative L2 {scientific(relative_l2(predicted, exact))}")
     ax.set_xlabel(names[0])
     ax.set_ylabel(names[-1])
     ax.grid(alpha=0.3)

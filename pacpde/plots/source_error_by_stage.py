@@ -56,7 +56,7 @@ def source_error(
                 skips = after[0] > here[0] + 1  # moments that the method does not have
                 line = ":" if skips else "-"
                 ax.plot(places[k : k + 2], values[k : k + 2], color=colour, lw=1.5, ls=line)
-        logarithmic(ax.yaxis)
+        logarithmic(ax.yaxis, error=True)
         ax.set_xlim(-0.4, len(STAGES) - 0.6)
         ax.set_xticks(range(len(STAGES)), list(STAGES.values()))
         ax.set_ylabel("relative L2 error on the source")

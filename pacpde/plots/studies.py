@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 from scipy.stats import studentized_range
 
 from pacpde.networks.surrogate import Surrogate
+from pacpde.plots.numbers import FAILED, scientific, two_digits
 from pacpde.plots.style import (
+    Look,
     beside,
     ink,
     legend_below,
@@ -26,33 +28,71 @@ SOURCE, TARGET = "#0072B2", "#E69F00"  # whose weights
 
 
 def error_against_distance(groups: Sequence[Group], family: str) -> Figure:
-    """Median target error, with quartiles, over the distance between the solutions."""
+    """Median target error, with quartiles, over the distance between the solutions.
+
+    Transfers of one distance have a line a method instead, the smallest error first.
+    """
     of_family = [g for g in groups if g.family == family and g.distance is not None]
     of_family.sort(key=lambda group: group.distance or 0)
     style = looks(variant_names(groups))
+    if len({group.distance for group in of_family}) == 1:
+        return _error_by_method(of_family, style)
     many = len(style) > FEW
+    lines = {name: line for name in style if len(line := _line(of_family, name))}
+    order = sorted(lines, key=lambda name: -lines[name][-1, 2]) if many else list(lines)
     with new_figure(*((11.0, 8.0) if many else (8.0, 5.0))) as fig:
         ax = fig.subplots()
-        for name, (colour, marker, dash) in style.items():
-            points = [
-                (group.distance, _quartiles(error_summary(list(group.rows[name].values()))))
-                for group in of_family
-                if name in group.rows
-            ]
-            shown = [(x, *values) for x, values in points if values]
-            if not shown:
-                continue
-            x, low, y, high = np.array(shown, float).T
+        for name in order:
+            colour, marker, dash = style[name]
+            x, low, y, high = lines[name].T
             # bars of many methods would lie on each other
             bars = None if many else [y - low, np.where(np.isfinite(high), high - y, 0)]
             ax.errorbar(x, y, yerr=bars, color=colour, marker=marker, ls=dash, lw=1.5, ms=6,
                         capsize=3, label=readable(name))  # fmt: skip
-        logarithmic(ax.yaxis)
+        logarithmic(ax.yaxis, error=True)
         ax.set_xlabel("distance between the solutions, ‖u_T − u_S‖ / ‖u_T‖")
         ax.set_ylabel("relative L2 error on the target")
         ax.set_title(f"{family}: median over seeds{'' if many else ', quartiles as bars'}")
         ax.grid(alpha=0.3, which="major")
-        legend_below(fig)
+        legend_below(fig, "from the largest error at the right to the smallest" if many else None)
+        return fig
+
+
+def _line(groups: Sequence[Group], name: str) -> np.ndarray:
+    """Distance, low, median and high of a method, of each transfer that it has a median of."""
+    rows = [(g.distance, list(g.rows[name].values())) for g in groups if name in g.rows]
+    points = [(distance, _quartiles(error_summary(some))) for distance, some in rows]
+    return np.array([(x, *values) for x, values in points if values], float).reshape(-1, 4)
+
+
+def _error_by_method(groups: Sequence[Group], style: Mapping[str, Look]) -> Figure:
+    """Median target error of every method with its quartiles, a mark a transfer."""
+    found = {name: _line(groups, name) for name in style if any(name in g.rows for g in groups)}
+    shown = [name for name in found if len(found[name])]
+    order = sorted(shown, key=lambda name: np.log(found[name][:, 2]).mean())
+    order += [name for name in found if name not in shown]  # they failed, or are ungraded
+    names = [beside(name) for name in order]
+    with new_figure(8.5, 1.6 + 0.2 * sum(name.count("\n") + 1.4 for name in names)) as fig:
+        ax = fig.subplots()
+        for place, name in enumerate(order):
+            colour, marker, _ = style[name]
+            for _, low, median, high in found[name]:
+                ax.plot([low, high if math.isfinite(high) else median], [place, place],
+                        color=colour, lw=2)  # fmt: skip
+                ax.plot(median, place, marker=marker, color=colour, ms=8, ls="none")
+            if name not in shown:
+                rows = [row for g in groups if name in g.rows for row in g.rows[name].values()]
+                ax.annotate(
+                    "ungraded" if error_summary(rows).median is None else FAILED, (0.99, place),
+                    ha="right", va="center", xycoords=("axes fraction", "data"), fontsize=9,
+                )  # fmt: skip
+        logarithmic(ax.xaxis, error=True)
+        ax.set_yticks(range(len(order)), names)
+        ax.set_ylim(len(order) - 0.5, -0.5)
+        ax.set_xlabel("relative L2 error on the target")
+        of = groups[0].name if len(groups) == 1 else f"{groups[0].family}, {len(groups)} transfers"
+        ax.set_title(f"{of}: median over seeds, quartiles as bars")
+        ax.grid(alpha=0.3)
         return fig
 
 
@@ -60,7 +100,8 @@ def gain_over_scratch(groups: Sequence[Group], scratch: str = "scratch") -> Figu
     """Error from scratch over error by transfer, pair by pair: above 1 transfer won."""
     shown = [group for group in groups if scratch in group.rows]
     names = [name for name in variant_names(shown) if name != scratch]
-    families = list(dict.fromkeys(group.family for group in shown))
+    compared = [g for g in shown if any(len(g.pairs(name, scratch)[0]) for name in names)]
+    families = list(dict.fromkeys(group.family for group in compared or shown))
     shown_names = [beside(name) for name in names]
     lines = sum(name.count("\n") + 1.5 for name in shown_names)
     with new_figure(max(7.6, 2.4 + 3.2 * len(families)), 1.9 + 0.2 * lines) as fig:
@@ -112,7 +153,7 @@ def transfer_matrix(groups: Sequence[Group], variant: str, family: str) -> Figur
         image = ax.imshow(logs, cmap="cividis", aspect="auto")
         for (row, column), value in np.ndenumerate(values):
             if not np.isnan(value):
-                text = "failed" if math.isinf(value) else f"{value:.1e}"
+                text = scientific(value)
                 light = np.isfinite(value) and logs[row, column] < np.nanmean(logs)
                 ax.text(column, row, text, ha="center", va="center", fontsize=9,
                         color="white" if light else "black")  # fmt: skip
@@ -148,7 +189,7 @@ def critical_difference(groups: Sequence[Group], alpha: float = 0.05) -> Figure:
             ax.plot(rank, k, marker=marker, color=colour, ms=9, ls="none")
             if math.isfinite(gap):
                 ax.plot([rank, rank + min(gap, count)], [k, k], color=colour, lw=2, alpha=0.35)
-            ax.annotate(f"{rank:.2f}", (rank, k), xytext=(0, 7), textcoords="offset points",
+            ax.annotate(two_digits(rank), (rank, k), xytext=(0, 7), textcoords="offset points",
                         ha="center", fontsize=9)  # fmt: skip
         ax.set_yticks(range(count), shown)
         ax.set_ylim(count - 0.4, -0.8)
@@ -158,7 +199,7 @@ def critical_difference(groups: Sequence[Group], alpha: float = 0.05) -> Figure:
         if math.isfinite(gap):
             title = (
                 f"Ranks over {sources} sources; what begins within a bar (critical difference "
-                f"{gap:.2f})\nis not told apart from its owner at {alpha:.0%} (Nemenyi)"
+                f"{two_digits(gap)})\nis not told apart from its owner at {alpha:.0%} (Nemenyi)"
             )
         ax.set_title(title)
         ax.grid(alpha=0.3, axis="x")

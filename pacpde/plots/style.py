@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from textwrap import fill
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from pacpde.files import atomic_write
+from pacpde.plots.numbers import tick
 
 # Okabe & Ito (2008), without black and the pale yellow, and two more; on white and on dark paper.
 COLOURS = (
@@ -21,6 +23,7 @@ COLOURS = (
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 1.5, 1, 1.5)))
 LONGEST = 36  # letters of a line beside an axis
+TICK = 0.7  # inches of the label of a tick on a horizontal axis
 HANDLE = 3.5  # font sizes of line in a legend: a dash has to repeat in it
 FONTS: Any = {  # rcParams, whose names matplotlib types one by one
     "font.size": 11.0,
@@ -88,12 +91,26 @@ def ink() -> str:
 
 
 def legend_below(fig: Figure, title: str | None = None) -> None:
-    """A legend of as many columns as fit below a figure, which grows by its lines."""
+    """A legend of as many columns as fit below a figure, which grows by its lines.
+
+    Its names are in the order in which they were drawn.
+    """
     labels = [label for ax in fig.axes for label in ax.get_legend_handles_labels()[1]]
-    longest = max(map(len, labels), default=0)
-    columns = max(1, int(fig.get_figwidth() / (0.95 + 0.075 * longest)))  # a mark, 10-point text
-    fig.set_figheight(fig.get_figheight() + 0.22 * -(-len(labels) // columns))
+    columns = _most_columns([len(label) for label in labels], fig.get_figwidth() - 0.3)
+    lines = -(-len(labels) // columns) + (title is not None)
+    fig.set_figheight(fig.get_figheight() + 0.22 * lines)
     fig.legend(loc="outside lower center", ncols=columns, title=title, handlelength=HANDLE)
+
+
+def _most_columns(lengths: Sequence[int], width: float) -> int:
+    """How many columns of names of so many letters are narrower than a width in inches."""
+    for columns in range(len(lengths), 1, -1):
+        rows, longer = divmod(len(lengths), columns)  # the first columns have one name more
+        ends = [k * rows + min(k, longer) for k in range(columns + 1)]
+        longest = [max(lengths[a:b]) for a, b in pairwise(ends)]
+        if sum(0.95 + 0.085 * length for length in longest) < width:  # a mark, 10-point text
+            return columns
+    return 1
 
 
 def break_lines(fig: Figure) -> None:
@@ -145,26 +162,22 @@ def new_figure(width: float, height: float) -> Iterator[Figure]:
         break_lines(fig)
 
 
-def logarithmic(axis: Axis, fine: bool = False) -> None:
-    """A logarithmic axis with few, plain ticks: 1e-3, 1e-2; 1, 2, 5 where it is `fine` or short.
+def logarithmic(axis: Axis, fine: bool = False, error: bool = False) -> None:
+    """A logarithmic axis with few, plain ticks: 1, 2, 5 where it is `fine` or short.
 
-    They cost a fraction of matplotlib's own, and read as the tables do. To be called once all is
-    drawn.
+    They cost a fraction of matplotlib's own, and read as the tables do: 0.1 and 1e-03, and those of
+    an `error` 1e-01 and 1e-03. To be called once all is drawn.
     """
     scale = axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale  # type: ignore[attr-defined]
     scale("log")
     low, high = axis.get_view_interval()
     subs = (1.0, 2.0, 5.0) if fine or high < 30 * low else (1.0,)
-    axis.set_major_locator(LogLocator(subs=subs))
+    most = None
+    if axis.axis_name == "x":  # type: ignore[attr-defined]
+        most = int(axis.axes.bbox.width / axis.axes.figure.dpi / TICK)
+    axis.set_major_locator(LogLocator(subs=subs, numticks=most))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, place: _plain(value)))
-
-
-def _plain(value: float) -> str:
-    if 0.01 <= value < 1000:
-        return f"{value:g}"
-    mantissa, exponent = f"{value:.0e}".split("e")
-    return f"{mantissa}e{int(exponent)}"
+    axis.set_major_formatter(FuncFormatter(lambda value, place: tick(value, error)))
 
 
 def save(figure: Figure, path: str | Path, dpi: int = 130, kind: str | None = None) -> None:

@@ -78,7 +78,8 @@ def pictures(
                             wide=len(variant_names(groups)) > plots.FEW))  # fmt: skip
     if len(ranks(groups)) > 1:
         caption = "Mean rank of every method over the sources, with the critical difference."
-        shown.append(Picture("ranks", caption, partial(plots.critical_difference, groups)))
+        shown.append(Picture("ranks", caption, partial(plots.critical_difference, groups),
+                             wide=len(ranks(groups)) > plots.FEW))  # fmt: skip
     return [*shown, *_masks(cells, kept)]
 
 
@@ -89,10 +90,11 @@ def _of_family(
     graded = [group for group in of_family if group.distance is not None]
     if not graded:  # no reference
         return
+    distances = {group.distance for group in graded}
+    over = " over the distance between the solutions of source and target"
     yield Picture(
         f"error-distance-{family}",
-        f"{family}: median target error of every method over the distance between the solutions "
-        "of source and target.",
+        f"{family}: median target error of every method{over if len(distances) > 1 else ''}.",
         partial(plots.error_against_distance, groups, family),
         wide=len(variant_names(groups)) > plots.FEW,
     )
@@ -130,6 +132,7 @@ def _of_family(
         f"{farthest.name}, seed {seed}: error on the source through the stages.",
         partial(source_error, rows, title=f"Error on the source\n{farthest.name}, seed {seed}"),
         on_page=family == groups[0].family,  # one example is enough
+        wide=len(rows) > plots.FEW,
     )
     yield Picture(
         f"solutions-{family}",

@@ -80,7 +80,9 @@ def _changes(cell: Cell) -> str:
 def _frame(cell: Cell) -> dict[str, Any]:
     data = data_text(cell.labels, cell.noise, cell.physics)
     return {
-        "name": ", ".join([f"from {cell.source}", *data]),
+        "name": ", ".join(
+            [f"from {cell.source.name}", coefficient_text(cell.source.coefficients), *data]
+        ),
         "axes": [axis.name for axis in cell.target.axes],
         "fields": list(cell.target.fields),
         "steps": {},

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from pacpde.plots.numbers import two_digits
 from pacpde.plots.style import readable
 from pacpde.studies.groups import Group, error_of_row, variant_names
 from pacpde.studies.records import Row
@@ -96,6 +97,8 @@ def _best(family: str, groups: Sequence[Group]) -> str:
         if all(error_of_row(row) is None for row in cells):
             return f"{family}: no reference grades these transfers."
         return f"{family}: no method has a finite median error."
+    if len(groups) == 1:
+        return f"{family}: the smallest median error is that of {readable(next(iter(wins)))}."
     ordered = sorted(wins.items(), key=lambda item: -item[1])
     winners = ", ".join(f"{readable(name)} in {count}" for name, count in ordered)
     transfers = _number(len(groups), "transfer")
@@ -160,15 +163,24 @@ def _compared(family: str, r: Ratio) -> str:
     verb = _verdict(r) if r.sources > 1 else _verdict(r).replace(EVERY, "")
     p = _too_few(r) if r.p is None else f"p = {two_digits(r.p)} after Holm"
     failures = f", {r.failures} of them with one failure" if r.failures else ""
-    interval = (
-        f" (95 % interval {two_digits(r.low)} to {two_digits(r.high)})" if r.low == r.low else ""
-    )
     return (
-        f"{family}: {readable(r.variant)} {verb} {readable(r.baseline)}: its error is "
-        f"{two_digits(r.ratio)} times as large in the geometric mean{interval}, "
-        f"{two_digits(r.median)} times in the median, smaller in {r.wins} of {r.pairs} pairs"
-        f"{failures} from {_number(r.sources, 'source')}; {p}."
+        f"{family}: {readable(r.variant)} {verb} {readable(r.baseline)}: {_size(r)}, smaller in "
+        f"{r.wins} of {r.pairs} pairs{failures} from {_number(r.sources, 'source')}; {p}."
     )
+
+
+def _size(r: Ratio) -> str:
+    """How large the error is beside that of the baseline, in the mean and in the median."""
+    mean = "no pair has two results"
+    if math.isfinite(r.ratio):
+        mean = f"its error is {two_digits(r.ratio)} times as large in the geometric mean"
+    if math.isfinite(r.low):
+        mean += f" (95 % interval {two_digits(r.low)} to {two_digits(r.high)})"
+    if math.isnan(r.median):  # as often one fails as the other
+        return mean
+    if 0 < r.median < math.inf:
+        return f"{mean}, {two_digits(r.median)} times in the median"
+    return f"{mean}, {readable(r.variant if r.median else r.baseline)} fails in the median"
 
 
 def _recall(rows: Sequence[Row]) -> str:
@@ -206,23 +218,6 @@ def _scipy(groups: Sequence[Group], rows: Sequence[Row]) -> str:
         f"scipy solves a target to its certificate in {two_digits(np.median(known))} s (median), a "
         f"transfer takes {two_digits(np.median(spent))} s, its source not counted."
     )
-
-
-def two_digits(value: float) -> str:
-    """A number with two significant digits: "0.050", "9.0", "2.6e+05"; "failed" if not finite."""
-    if not math.isfinite(value):
-        return "failed"
-    rounded = float(f"{value:.2g}")
-    if rounded == 0:
-        return "0"
-    if not 1e-2 <= abs(rounded) < 1e4:
-        return scientific(value)
-    return f"{rounded:#.2g}" if abs(rounded) < 10 else f"{rounded:.0f}"
-
-
-def scientific(value: float) -> str:
-    """A number with two significant digits and an exponent: "4.1e-07"."""
-    return f"{value:.1e}"
 
 
 def _number(count: int, what: str) -> str:

@@ -53,7 +53,8 @@ class Ratio:
     Attributes:
         variant, baseline: their names.
         ratio: exp of the mean log ratio over pairs of results; below 1 the variant is better.
-        median: of the ratios, those of failures among them.
+        median: of the ratios, those of failures among them; not a number where both failed as
+            often.
         low, high: its interval of `COVERAGE`, from a bootstrap that draws sources with all of their
             pairs; not a number with one source. It is too narrow with few, see `ENOUGH`.
         p: of the Wilcoxon signed-rank test over the sources' mean log ratios, a failure as the
@@ -193,6 +194,8 @@ def _ratio(one: str, other: str, logs: Sequence[Sequence[float]]) -> Ratio:
     low, high = _interval(logs)
     most = 1 + np.abs(finite).max(initial=0)  # a failure is the largest difference
     means = np.array([np.clip(some, -most, most).mean() for some in logs], float)
+    with np.errstate(invalid="ignore"):  # one failed as often as the other
+        median = float(np.exp(np.median(every))) if len(every) else math.nan
     p = None
     if len(means) >= FEWEST and np.any(means):
         p = float(wilcoxon(means).pvalue)
@@ -206,7 +209,7 @@ def _ratio(one: str, other: str, logs: Sequence[Sequence[float]]) -> Ratio:
         pairs=len(every),
         wins=int((every < 0).sum()),
         failures=len(every) - len(finite),
-        median=float(np.exp(np.median(every))) if len(every) else math.nan,
+        median=median,
         sources=len(logs),
         sources_better=int((means < 0).sum()),
         sources_worse=int((means > 0).sum()),

@@ -126,8 +126,28 @@ def test_seconds_count_from_the_start_of_the_targets_fit() -> None:
     np.testing.assert_array_equal(pac.get_xdata(), [1.0, 4.0])
     np.testing.assert_array_equal(pac.get_ydata(), [5e-2, 5e-3])
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["PAC (after 12.0 s on the source)", "warm start", "source, untouched"]
+    assert labels == ["PAC (after 12 s on the source)", "warm start", "source, untouched"]
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+
+
+def test_a_legend_of_many_methods_is_short() -> None:
+    """It says the seconds on the source once, and stands in columns."""
+    many = {f"method_{k}": HISTORIES["pac"] for k in range(24)}
+    figure = plots.error_against_seconds(many)
+    (legend,) = figure.legends
+    assert legend.get_texts()[0].get_text() == "method 0 + 12 s"
+    assert legend.get_title().get_text() == "+ seconds: stages on the source before"
+    figure.canvas.draw()
+    box = legend.get_window_extent()
+    assert box.height < 0.2 * figure.bbox.height and box.width < figure.bbox.width
+
+
+def test_ticks_beside_axes_are_written_as_in_tables_and_apart() -> None:
+    figure = plots.error_against_seconds({"pac": HISTORIES["pac"]})
+    figure.canvas.draw()
+    seconds, errors = ([label.get_text() for label in axis.get_ticklabels()]
+                       for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis))  # fmt: skip
+    assert {"1", "2"} <= set(seconds) and {"1e-02", "1e-01"} <= set(errors)
 
 
 def test_thresholds_are_marked_where_they_are_first_met() -> None:

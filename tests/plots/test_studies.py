@@ -1,5 +1,7 @@
 """Pictures of a study hold the numbers of its rows."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.plots import error_against_seconds, source_error, studies
+from pacpde.plots.numbers import two_digits
 from pacpde.plots.style import styled
 from pacpde.problems import Heat
 from pacpde.studies.groups import Group, group_rows
@@ -56,9 +59,9 @@ def test_transfer_matrix(found: list[Group]) -> None:
 def test_critical_difference(found: list[Group]) -> None:
     (ax,) = studies.critical_difference(found).axes
     assert [text.get_text() for text in ax.get_yticklabels()] == ["PAC", "scratch", "last layer"]
-    assert [text.get_text() for text in ax.texts] == ["1.00", "2.00", "3.00"]
+    assert [text.get_text() for text in ax.texts] == ["1.0", "2.0", "3.0"]
     # Demšar's table 5: q of 3 classifiers at 0.05 is 2.343; by the three sources
-    assert f"{2.343 * np.sqrt(3 * 4 / (6 * 3)):.2f}" in ax.get_title()
+    assert f"difference {two_digits(2.343 * np.sqrt(3 * 4 / (6 * 3)))})" in ax.get_title()
     one = group_rows([row(name, 0, 1e-3 * k) for k, name in enumerate(("a", "b"), 1)])
     (ax,) = studies.critical_difference(one).axes
     assert "no test" in ax.get_title()
@@ -66,13 +69,50 @@ def test_critical_difference(found: list[Group]) -> None:
 
 def test_lines_of_many_methods_differ() -> None:
     names = [f"method {k}" for k in range(24)]
-    rows = [row(name, 0, 1e-3 * (k + 1)) for k, name in enumerate(names)]
-    (ax,) = studies.error_against_distance(group_rows(rows), "heat").axes
+    ends = [{"target": {"alpha": alpha}, "distance": 0.4 - alpha} for alpha in (0.2, 0.3)]
+    rows = [row(name, 0, 1e-3 * (k + 1), **end) for end in ends for k, name in enumerate(names)]
+    figure = studies.error_against_distance(group_rows(rows), "heat")
+    (ax,) = figure.axes
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == names[::-1]
     lines = [bars.lines[0] for bars in ax.containers]
     shown = {(line.get_color(), line.get_marker(), str(line._dash_pattern)) for line in lines}  # type: ignore[attr-defined]
     assert len(shown) == 24
     by_dash = {(line.get_color(), str(line._dash_pattern)) for line in lines}  # type: ignore[attr-defined]
     assert len(by_dash) == 24  # also where a marker is hidden
+
+
+def test_one_transfer_has_a_line_a_method_the_best_first() -> None:
+    errors = {"bss": [2e-3, 4e-3], "pac": [1e-4, 1e-4], "ewc": [math.inf, 1.0], "lwf": [None, None]}
+    rows = [
+        row(name, seed, error) for name, two in errors.items() for seed, error in enumerate(two)
+    ]
+    for one in rows:
+        if one["variant"] == "lwf":
+            one["reference_error"] = None  # no reference grades it
+    (ax,) = studies.error_against_distance(group_rows(rows), "heat").axes
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["PAC", "BSS", "EWC", "LwF"]
+    marks = [line.get_xydata().tolist() for line in ax.lines if line.get_ms() == 8]
+    np.testing.assert_allclose(marks, [[[1e-4, 0]], [[math.sqrt(8e-6), 1]]])
+    assert [text.get_text() for text in ax.texts] == ["failed", "ungraded"]
+
+
+def test_transfers_of_one_distance_share_the_lines_of_their_methods() -> None:
+    rows = [
+        row(name, 0, error, labels=labels)
+        for labels, errors in ((10, {"bss": 1e-3, "pac": 1e-2}), (25, {"bss": 4e-3, "pac": 1e-5}))
+        for name, error in errors.items()
+    ]
+    (ax,) = studies.error_against_distance(group_rows(rows), "heat").axes
+    marks = sorted(tuple(line.get_xydata()[0]) for line in ax.lines if line.get_ms() == 8)
+    np.testing.assert_allclose(marks, [(1e-5, 0), (1e-3, 1), (4e-3, 1), (1e-2, 0)])
+
+
+def test_families_without_a_pair_have_no_panel() -> None:
+    alone = {"family": "lorenz", "source": {"rho": 15.0}, "target": {"rho": 16.0}}
+    rows = [row("scratch", 0, 1e-3), row("pac", 0, 1e-4), row("pac", 0, 1e-4, **alone)]
+    rows.append(row("scratch", 0, None, **alone, reference_error=None))
+    shown = studies.gain_over_scratch(group_rows(rows)).axes
+    assert [ax.get_title() for ax in shown] == ["heat"]
 
 
 def test_dark_paper_has_light_ink(found: list[Group]) -> None:

@@ -1,6 +1,6 @@
 """The page of a library: its formula against the library, in the browser and in Python."""
 
-import shutil
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from pacpde.errors import InvalidValueError
 from pacpde.problems import Burgers, Heat, HeatGaussian
 from pacpde.report import library_page
 from pacpde.training.config import TrainingConfig
+from tests.report.conftest import opened
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 SETTINGS = {"width": 12, "depth": 2, "points": 300, "steps": 25, "restarts": 0}
 
 
@@ -39,25 +39,20 @@ def page(library: Library, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_the_browser_finds_what_the_library_finds(library: Library, page: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed (on Debian: apt install chromium)")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        tab = browser.new_page(offline=True)
-        said: list[str] = []
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.goto(page.as_uri())
-        found: Any = tab.evaluate("solve([0.41])")
-        before = tab.inner_text("#told")
-        tab.fill("input[type=number]", "0.55")
-        tab.press("input[type=number]", "Enter")
-        after = tab.inner_text("#told")
-        browser.close()
+def test_the_browser_finds_what_the_library_finds(
+    browser: Any, library: Library, page: Path
+) -> None:
+    tab, said = opened(browser, page)
+    found: Any = tab.evaluate("solve([0.41])")
+    before = tab.inner_text("#told")
+    tab.fill("input[type=number]", "0.55")
+    tab.press("input[type=number]", "Enter")
+    after = tab.inner_text("#told")
     assert not said
-    assert before.startswith("nu = ") and after.startswith("nu = 0.55: estimated error")
+    number = r"(0|\d\.\de[+-]\d\d|0\.0?\d\d|\d\.\d|\d{2,4})"  # as the report's
+    assert before.startswith("nu = ") and re.fullmatch(
+        rf"nu = 0.55: estimated error \d\.\de-\d\d; computed in {number} ms.", after
+    )
     t, x = np.linspace(0, 1, 81)[:, None], np.linspace(-1, 1, 129)
     values = library.solve(Burgers(nu=0.41))(t, x)
     assert np.abs(np.array(found["fields"][0]).reshape(81, 129) - values).max() < 1e-5
