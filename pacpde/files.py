@@ -145,10 +145,10 @@ def check_writable(path: str | Path) -> Path:
     return Path(path)
 
 
-def check_file(path: str | Path, *, overwrite: bool = True) -> Path:
+def check_file(path: str | Path, *, overwrite: bool = True, content: bytes | None = None) -> Path:
     """`path`, if a file may be written there: absent, or a regular file that is not read-only.
 
-    Without `overwrite` it must be absent.
+    Without `overwrite` it must be absent, or hold the `content` that is to be written.
     """
     target = follow(path)
     with _refusals(target):
@@ -156,7 +156,7 @@ def check_file(path: str | Path, *, overwrite: bool = True) -> Path:
             return Path(path)
         if not target.is_file():
             raise OutputError(f"{path} is no regular file: name another output file.")
-        if not overwrite:
+        if not overwrite and (content is None or target.read_bytes() != content):
             raise taken(path)
         _check_not_read_only(target)
     return Path(path)

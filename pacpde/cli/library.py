@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import torch
 import typer
 
 from pacpde.cli import inputs, options, outputs
@@ -20,6 +21,7 @@ from pacpde.methods.library.storage import FOLDER
 from pacpde.methods.provenance import of_library_solution
 from pacpde.networks import checkpoint
 from pacpde.networks.outcome import Outcome
+from pacpde.networks.refined import unrefined
 from pacpde.networks.surrogate import Surrogate
 from pacpde.runtime import Runtime, check_seed
 from pacpde.studies import output_folder
@@ -86,29 +88,33 @@ def build(
         "over": {name: list(pair) for name, pair in ranges.items()}, "tolerance": tolerance,
         "most": most, "settings": settings, "seed": check_seed(seed),
     }  # fmt: skip
-    inputs.json_target(result.json, output)
     runtime = Runtime(device)
-    before = _built_before(call, output, result.overwrite)
-    if before is not None and (before.call or {}).get("done"):
-        print_note(
-            f"{output} holds the library of this command already; --overwrite makes it anew."
-        )
-        result.emit(_about(before, output), _shown(before), replace=True)
-        return
-
-    def keep(library: Library) -> None:
-        library.call = call
-        library.save(output)
-
-    with progress_display() as display:
-        library = Library.build(
-            problem, ranges, tolerance=tolerance, most=most, seconds=seconds, settings=settings,
-            seed=seed, runtime=runtime, progress=display, log=display.log, callback=keep,
-            sources=[source.to(runtime) for source in before.sources] if before else (),
+    with output_folder.alone(output):
+        before = _built_before(call, output, runtime, result.overwrite)
+        may_replace = inputs.json_target(
+            result.json, output, overwrite=result.overwrite,
+            own=lambda: before and _about(before, output),
         )  # fmt: skip
-    library.call = {**call, "done": True} if library.complete else call
-    library.save(output)
-    result.emit(_about(library, output), _shown(library))
+        if before is not None and (before.call or {}).get("done"):
+            library = before
+            print_note(
+                f"{output} holds the library of this command already; --overwrite makes it anew."
+            )
+        else:
+
+            def keep(library: Library) -> None:
+                library.call = call
+                library.save(output)
+
+            with progress_display() as display:
+                library = Library.build(
+                    problem, ranges, tolerance=tolerance, most=most, seconds=seconds,
+                    settings=settings, seed=seed, runtime=runtime, progress=display,
+                    log=display.log, library=before, callback=keep,
+                )  # fmt: skip
+            library.call = {**call, "done": True} if library.complete else call
+            library.save(output)
+    result.emit(_about(library, output), _shown(library), replace=may_replace)
     if not float(np.nanmax(library.estimates())) <= tolerance:
         raise typer.Exit(1)
 
@@ -162,21 +168,35 @@ def add(
 
     Example: pacpde library add runs/library nu=0.0123,0.02
     """
-    inputs.json_target(result.json, library)
-    opened = Library.load(library)
     values = {
         name: [evaluate(word) for word in text.split(",")]
         for name, text in inputs.assignments(coefficients or [], "coefficient").items()
     }
     if not values and not source:
         raise InvalidValueError("nothing is to be added: name coefficients, or --source.")
-    for folder in source or []:
-        opened.add(checkpoint.load(folder))
-    kept = [opened.add(problem) for problem in opened.box.problems(values)] if values else []
-    opened.save(library)
-    contents = [_solution(one, library) for one in kept]
-    content = {**_about(opened, library), "added": contents}
-    result.emit(content, *([_table_of(contents)] if kept else []), _shown(opened))
+    joining = {folder: checkpoint.load(folder) for folder in source or []}
+    with output_folder.alone(library):
+        opened = Library.load(library)
+        problems = opened.box.problems(values) if values else []
+
+        def content() -> dict[str, Any]:
+            added = [_solution(opened.recall(problem), library) for problem in problems]
+            return {**_about(opened, library), "added": added}
+
+        there = all(problem in opened.kept for problem in problems)
+        may_replace = inputs.json_target(
+            result.json, library, overwrite=result.overwrite,
+            own=lambda: content() if there else None,
+        )  # fmt: skip
+        for folder, surrogate in joining.items():
+            if _has_joined(surrogate, opened):
+                print_note(f"{folder} is a source of {library} already.")
+            else:
+                opened.add(surrogate)
+        kept = [opened.add(problem) for problem in problems]
+        opened.save(library)
+    shown = [_table_of([_solution(one, library) for one in kept])] if kept else []
+    result.emit(content(), *shown, _shown(opened), replace=may_replace)
     _exit_for(kept, opened)
 
 
@@ -232,7 +252,9 @@ def _range(name: str, text: str) -> tuple[float, float]:
     return lower, upper
 
 
-def _built_before(call: dict[str, Any], output: Path, overwrite: bool) -> Library | None:
+def _built_before(
+    call: dict[str, Any], output: Path, runtime: Runtime, overwrite: bool
+) -> Library | None:
     """What the same command left in a folder; OutputError where it holds anything else."""
     place = follow(output)
     if not place.exists() or (place.is_dir() and not any(place.iterdir())):
@@ -241,13 +263,22 @@ def _built_before(call: dict[str, Any], output: Path, overwrite: bool) -> Librar
         raise OutputError(f"{output} holds other files: name another output folder.")
     if overwrite:
         return None
-    library = Library.load(place)
+    library = Library.load(place, runtime)
     if {**(library.call or {}), "done": True} != {**call, "done": True}:
         raise OutputError(
             f"{output} holds another library: name another folder, or add --overwrite to replace "
             "it."
         )
     return library
+
+
+def _has_joined(surrogate: Surrogate, library: Library) -> bool:
+    """Whether a library has this very source, as where `add` was killed at its end."""
+    given = unrefined(surrogate)
+    return any(
+        own.problem == given.problem and torch.equal(own.weights.cpu(), given.weights.cpu())
+        for own in library.sources
+    )
 
 
 def _about(library: Library, place: Path) -> dict[str, Any]:

@@ -280,8 +280,8 @@ def report(
     """
     from pacpde.report import write
 
-    inputs.output_file(output, *_parts(folder), overwrite=result.overwrite)
-    inputs.json_target(result.json, folder, output, overwrite=result.overwrite)
+    inputs.output_file(output, *_parts(folder))
+    inputs.json_target(result.json, folder, output)
     counts = write(folder, output, title, plots, trust=trust, overwrite=result.overwrite)
     result.emit(
         counts,

@@ -1,5 +1,6 @@
 """Style of all figures: fonts, colours for colour-blind readers too, and saving."""
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -182,5 +183,15 @@ def logarithmic(axis: Axis, fine: bool = False, error: bool = False) -> None:
 
 def save(figure: Figure, path: str | Path, dpi: int = 130, kind: str | None = None) -> None:
     """A PNG, PDF or SVG by the suffix, or of that kind, whole or not at all."""
-    with atomic_write(Path(path)) as temporary, styled():
-        figure.savefig(temporary, format=kind or Path(path).suffix[1:] or "png", dpi=dpi)
+    content = as_bytes(figure, kind or Path(path).suffix[1:] or "png", dpi)
+    with atomic_write(Path(path)) as temporary:
+        temporary.write_bytes(content)
+
+
+def as_bytes(figure: Figure, kind: str, dpi: int = 130) -> bytes:
+    """A figure as PNG, PDF or SVG, without a date: the same figure has the same bytes."""
+    undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    image = io.BytesIO()
+    with styled():
+        figure.savefig(image, format=kind, dpi=dpi, metadata=undated.get(kind))
+    return image.getvalue()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pacpde.errors import InvalidValueError
-from pacpde.files import atomic_write
+from pacpde.files import atomic_write, check_file
 from pacpde.plots.numbers import two_digits
 from pacpde.plots.style import readable
 from pacpde.report import slider, summary_text, tables
@@ -38,7 +38,8 @@ def write(
         plots: a folder that gets every picture as PDF and PNG, in print quality.
         trust: run the plug-ins that the folder names. Without it, and where they were not imported
             before, what needs its families is left out: the slider and pictures of solutions.
-        overwrite: replace files already there.
+        overwrite: replace files already there. Without it, those of other content are refused
+            before anything is written.
 
     Raises InvalidValueError where there is no record yet.
     """
@@ -56,9 +57,6 @@ def write(
     surrogates = results.surrogates(cells)
     frames = slider.frames(cells, surrogates, {row["cell"]: row for row in rows})
     shown = pictures(groups, cells, surrogates)
-    if plots is not None and not overwrite:
-        for picture in shown:
-            picture.check_absent(Path(plots))
     names = dict.fromkeys([*(row["variant"] for row in rows), SCIPY])
     shown_tables = [tables.of_transfer(group) for group in groups]
     headings = tables.without_empty(shown_tables)
@@ -96,11 +94,14 @@ def write(
         machine=sorted({f"{row['device']}, {row['dtype']}" for row in rows}),
         command=f"pacpde study run study.toml -o {place.name}",
     )  # fmt: skip
-    with atomic_write(output, overwrite=overwrite) as temporary:
-        Path(temporary).write_text(page, encoding="utf-8")
-    if plots is not None:
-        for picture in shown:
-            picture.save(Path(plots))
+    files = {Path(output): page.encode()}
+    for picture in shown if plots is not None else ():
+        files |= {Path(plots or "") / name: content for name, content in picture.files().items()}
+    for file, content in files.items():  # all of them before any is written
+        check_file(file, overwrite=overwrite, content=content)
+    for file, content in files.items():
+        with atomic_write(file, overwrite=overwrite) as temporary:
+            temporary.write_bytes(content)
     return {
         "cells": len(rows), "planned": len(outline.names), "transfers": len(groups),
         "failed": sum(row["fault"] is not None for row in rows), "bytes": len(page.encode()),

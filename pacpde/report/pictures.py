@@ -4,22 +4,19 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from pacpde.datasets import reference_for
-from pacpde.files import check_file
 from pacpde.networks.surrogate import Surrogate
-from pacpde.plots import error_against_seconds, maps, save, source_error
+from pacpde.plots import error_against_seconds, maps, source_error
 from pacpde.plots import studies as plots
-from pacpde.plots.style import readable, styled
+from pacpde.plots.style import as_bytes, readable, styled
 from pacpde.report.summary_text import baseline_of
 from pacpde.studies.cells import Cell
 from pacpde.studies.groups import Group, variant_names
 from pacpde.studies.statistics import ranks
 
-KINDS = ("pdf", "png")
 PRINT = 300  # dots an inch
 
 
@@ -46,17 +43,12 @@ class Picture:
             self.draw().savefig(image, format="png", dpi=dpi)
         return image.getvalue()
 
-    def check_absent(self, folder: Path) -> None:
-        """Refuse a folder in which a file of this name stands."""
-        for kind in KINDS:
-            check_file(folder / f"{self.name}.{kind}", overwrite=False)
-
-    def save(self, folder: Path) -> None:
-        """Write the figure as PDF and PNG, in print quality."""
+    def files(self) -> dict[str, bytes]:
+        """Name → content: the figure as PDF and PNG, in print quality."""
         figure = self.draw()
-        save(figure, folder / f"{self.name}.pdf")
+        pdf = as_bytes(figure, "pdf")
         figure.set_layout_engine("none")  # once is enough
-        save(figure, folder / f"{self.name}.png", PRINT)
+        return {f"{self.name}.pdf": pdf, f"{self.name}.png": as_bytes(figure, "png", PRINT)}
 
 
 def pictures(

@@ -28,8 +28,18 @@ def reserved(call: Call, output: Path, *, overwrite: bool = False) -> Iterator[F
     Raises OutputError where another process is at work in it, or where it holds another surrogate
     that is not to be overwritten.
     """
-    with locked(_hidden(output) / ".lock", output, remove=True):
+    with alone(output):
         yield None if overwrite else load(call, output)
+
+
+@contextmanager
+def alone(output: Path) -> Iterator[None]:
+    """The folder `output` for this process alone, as long as the block runs.
+
+    Raises OutputError where another process is at work in it.
+    """
+    with locked(_hidden(output) / ".lock", output, remove=True):
+        yield
 
 
 def load(call: Call, output: Path) -> Fit | None:

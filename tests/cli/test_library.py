@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pacpde import Library, load
+from pacpde import Library, fit, load, save
 from pacpde.methods.library import build
 from pacpde.physics.numbers import relative_l2
 from pacpde.problems import Heat
+from pacpde.studies import output_folder
 from tests.cli.conftest import Called
 
 Call = Callable[..., Called]
@@ -69,6 +70,54 @@ def test_a_build_that_was_killed_goes_on(call: Call, monkeypatch: pytest.MonkeyP
     assert not fits  # the first source is not made again
     after = Library.load("runs/library").sources
     assert len(after) > 1 and np.array_equal(after[0].weights, first[0].weights)
+
+
+def test_a_file_of_the_user_is_refused_before_anything_runs(call: Call, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.json"
+    mine.write_text("mine")
+    short = [*BUILD, "--most", "1"]
+    first = call(*short, "--json", mine)
+    assert first.status == 2 and "mine.json is already there" in first.err
+    assert not Path("runs/library").exists()
+    assert call(*short, "--json", "own.json").status == 1  # 1e-3 takes two sources
+    again = call(*short, "--json", "own.json")
+    assert again.status == 1 and "holds the library of this command already" in again.err
+    for words in (short, ["library", "add", "runs/library", "alpha=0.3"]):
+        before = Path("runs/library/library.json").read_bytes()
+        ended = call(*words, "--json", mine)
+        assert ended.status == 2 and "mine.json is already there" in ended.err
+        assert Path("runs/library/library.json").read_bytes() == before
+    assert mine.read_text() == "mine"
+
+
+@pytest.fixture
+def small(source: Path, call: Call) -> Path:
+    """A library of one source."""
+    Library([load(source)], ranges={"alpha": (0.2, 0.8)}).save("small")
+    return Path("small")
+
+
+def test_add_given_again_changes_nothing(call: Call, small: Path) -> None:
+    save(fit(Heat(alpha=0.6), width=10, depth=2, points=200, steps=20), "joining")
+    words = ["library", "add", small, "--source", "joining", "--json", "own.json"]
+    joined = call(*words)
+    assert joined.status == 0, joined.err
+    held = (small / "library.safetensors").read_bytes()
+    again = call(*words)
+    assert again.status == 0 and "joining is a source of small already" in again.err
+    assert (small / "library.safetensors").read_bytes() == held
+    assert len(Library.load(small).sources) == 2
+
+
+def test_one_command_at_a_time_writes_to_a_library(call: Call, small: Path) -> None:
+    """Of two that add, the second would lose what the first has added."""
+    for words in (["add", small, "alpha=0.3"], [*BUILD[1 : -len(TINY) - 1], "runs/library"]):
+        place = words[-1] if words[0] == "build" else small
+        with output_folder.alone(Path(place)):
+            ended = call("library", *words)
+        assert ended.status == 2
+        assert f"another run of pacpde is at work in {place}" in ended.err
+    assert [path.name for path in Path().iterdir()] == ["small"]
 
 
 def _killed(*arguments: object) -> None:

@@ -283,6 +283,32 @@ def test_a_build_that_is_cut_off_keeps_what_it_has(
     assert np.nanmax(whole.estimates()) < np.nanmax(cut.estimates())
 
 
+@pytest.mark.filterwarnings("ignore::pacpde.errors.TransferWarning")
+def test_an_interrupted_build_ends_with_the_same_bits(
+    of_heat: list[Surrogate], tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"tolerance": 1e-7, "candidates": 9, "settings": TINY, "most": 3}
+    ranges, stored = {"alpha": (0.1, 0.8)}, []
+
+    def keep(library: Library) -> None:
+        library.save(tmp_path / str(len(stored)))
+        stored.append(tmp_path / str(len(stored)))
+
+    whole = Library.build(Heat, ranges, sources=of_heat[:1], callback=keep, **options)
+    assert len(stored) == 5  # the first source, after each of three, and with all anchors
+    for number in (2, 4):
+        again = Library.build(Heat, ranges, library=Library.load(stored[number]), **options)
+        for one, other in zip(again.sources, whole.sources, strict=True):
+            assert torch.equal(one.weights, other.weights)
+        assert torch.equal(again.anchors.heads, whole.anchors.heads)
+        for name in ("units", "shares", "factors"):
+            assert np.array_equal(
+                getattr(again.anchors, name), getattr(whole.anchors, name), equal_nan=True
+            )
+    with pytest.raises(InvalidValueError, match="give what it was built with"):
+        Library.build(Heat, {"alpha": (0.1, 0.7)}, library=whole, **options)
+
+
 def test_no_source_joins_whose_steps_need_more_memory_than_there_may_be(
     of_heat: list[Surrogate], monkeypatch: pytest.MonkeyPatch
 ) -> None:

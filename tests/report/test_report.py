@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from pacpde.errors import DataFileError, InvalidValueError
+from pacpde.errors import DataFileError, InvalidValueError, OutputError
 from pacpde.networks import checkpoint
 from pacpde.plots.numbers import two_digits
 from pacpde.problems import Heat
+from pacpde.report import page as report_page
 from pacpde.report import summary_text, write
 from pacpde.studies.groups import group_rows
 from pacpde.studies.records import sealed
@@ -175,6 +176,25 @@ def test_pictures_for_print(page: Path) -> None:
     for name in ("error-distance-heat", "error-seconds-lorenz", "source-error-heat",
                  "solutions-heat", "solutions-lorenz", "gain", "ranks", "masks"):  # fmt: skip
         assert {f"{name}.pdf", f"{name}.png"} <= made
+
+
+def test_a_report_that_was_killed_goes_on_and_what_the_user_changed_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is written: the same study gives the same bytes."""
+    drawn = report_page.pictures
+    monkeypatch.setattr(report_page, "pictures", lambda *given: list(drawn(*given))[:1])
+    write(folder, tmp_path / "report.html", plots=tmp_path / "plots", overwrite=False)
+    files = [tmp_path / "report.html", *(tmp_path / "plots").iterdir()]
+    held = {file: file.read_bytes() for file in files}
+    png, pdf = sorted(files[1:], key=lambda file: file.suffix, reverse=True)
+    png.unlink()  # as where it was killed before
+    write(folder, tmp_path / "report.html", plots=tmp_path / "plots", overwrite=False)
+    assert {file: file.read_bytes() for file in files} == held
+    pdf.write_text("mine")
+    with pytest.raises(OutputError, match=f"{pdf.name} is already there"):
+        write(folder, tmp_path / "other.html", plots=tmp_path / "plots", overwrite=False)
+    assert pdf.read_text() == "mine" and not (tmp_path / "other.html").exists()
 
 
 def test_pictures_are_dark_in_dark_mode(page: Path) -> None:

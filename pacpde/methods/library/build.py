@@ -46,6 +46,7 @@ def built(
     log: Log,
     limit: TimeLimit,
     sources: Sequence[Surrogate],
+    library: "Library | None",
     callback: "Callable[[Library], None]",
 ) -> "Library":
     """A library whose estimated error is below a tolerance at every candidate; see `Library.build`.
@@ -59,7 +60,7 @@ def built(
     tried = box.candidates(candidates)
     first = box.at([0.5] * len(ranges))
     config = _config(first, settings)
-    if not sources:
+    if not sources and library is None:
         source = fit(
             first, settings=config, seed=seed, runtime=runtime,
             progress=_told(progress, 1, first), callbacks=[limit],
@@ -72,14 +73,18 @@ def built(
                 "or another range."
             )
         sources = [source]
-    library = kind(sources, tolerance=tolerance, ranges=ranges)
-    callback(library)  # which may store it: candidates of some families take minutes
-    there = [source.problem for source in sources[1:]]
+    if library is None:
+        library = kind(sources, tolerance=tolerance, ranges=ranges)
+        callback(library)  # which may store it: candidates of some families take minutes
+    there = [source.problem for source in library.sources]
+    if there[0] == first:
+        there = there[1:]
     chosen = np.array([one in there for one in tried])  # once each: again it would be no better
     why = ""
     while True:
-        log(f"solving {len(tried)} candidates on {len(library.sources)} sources")
-        library.anchor(tried, measured=False, limit=limit)
+        if not _go_on_from_anchors(library, tried):
+            log(f"solving {len(tried)} candidates on {len(library.sources)} sources")
+            library.anchor(tried, measured=False, limit=limit)
         worst = np.nan_to_num(library.anchors.shares, nan=np.inf)
         number = int(worst.argmax())
         estimate = _estimate(library, number, tried[number])
@@ -105,9 +110,9 @@ def built(
         chosen[following] = True
         library.sources = [one for one in library.sources if one.problem != source.problem]
         library.add_source(source)
+    library.complete = not why
     if why or not estimate <= tolerance:
         library.measure(tried, limit=limit)
-        library.complete = not why
         warnings.warn(
             f"{count} sources reach an estimated error of {estimate:.1e} at {tried[number]}, the "
             f"worst of {len(library.anchors.units)} of {len(tried)} candidates, and {tolerance:g} "
@@ -118,6 +123,18 @@ def built(
     library.refine(limit=limit)
     callback(library)
     return library
+
+
+def _go_on_from_anchors(library: "Library", tried: Sequence[Problem]) -> bool:
+    """Whether a library was anchored at the candidates before it was stored; then just at these.
+
+    So that an interrupted build ends with the same bits.
+    """
+    units, count = library.solver.units(tried), len(tried)
+    if not np.array_equal(library.anchors.units[:count], units):
+        return False
+    library.anchors = library.anchors.chosen(np.arange(count))
+    return True
 
 
 def _exhausted(library: "Library", config: TrainingConfig, limit: TimeLimit) -> str:

@@ -58,6 +58,11 @@ class CoefficientRange:
     def names(self) -> tuple[str, ...]:
         return tuple(self.ranges)
 
+    def is_same(self, other: "CoefficientRange") -> bool:
+        """Whether another box holds the same problems."""
+        middle = [0.5] * len(self.ranges)
+        return self.ranges == other.ranges and self.at(middle) == other.at(middle)
+
     def unit(self, problem: Problem) -> np.ndarray:
         """The coefficients of a problem mapped to [0, 1] each, [coefficients]."""
         values = []

@@ -110,6 +110,7 @@ class Library:
         progress: Progress | None = None,
         log: Log | None = None,
         sources: Sequence[Surrogate] = (),
+        library: "Library | None" = None,
         callback: "Callable[[Library], None] | None" = None,
     ) -> "Library":
         """Fit sources until a tolerance holds over a range of coefficients.
@@ -135,7 +136,9 @@ class Library:
                 where there are some.
             progress: called with an `Update` of every fit.
             log: called with a sentence after every source.
-            sources: that there are already, as of a build that was interrupted.
+            sources: that there are already.
+            library: what an interrupted build with the same arguments gave `callback` last. It is
+                gone on with, to the same bits as without the interruption.
             callback: called with the library after every source.
 
         Raises:
@@ -143,12 +146,20 @@ class Library:
 
         Warns:
             TransferWarning: `most` sources do not reach the tolerance, or the time or memory was
-                over before. `build(..., sources=library.sources)` goes on from there.
+                over before. `build(..., library=library)` goes on from there.
         """
         problem = family if isinstance(family, Problem) else family()
         check_problem(problem, "family")
-        CoefficientRange(problem, ranges)  # refused before anything is fitted
+        box = CoefficientRange(problem, ranges)  # refused before anything is fitted
         checked_tolerance(tolerance)
+        if library is not None and not (
+            library.tolerance == tolerance and library.box.is_same(box)
+        ):
+            raise InvalidValueError(
+                f"the library is of {library.box.problem} in {dict(library.box.ranges)}, to a "
+                f"tolerance of {library.tolerance:g}: give what it was built with, or its sources "
+                "alone."
+            )
         if candidates is None:
             candidates = 65 if len(ranges) == 1 else 150
         check_count("candidates", candidates, 2)
@@ -157,7 +168,7 @@ class Library:
         return built(
             cls, problem, ranges, tolerance=tolerance, most=most, candidates=candidates,
             settings=settings, seed=seed, runtime=runtime, progress=progress, sources=sources,
-            limit=TimeLimit(seconds), log=log or (lambda sentence: None),
+            library=library, limit=TimeLimit(seconds), log=log or (lambda sentence: None),
             callback=callback or (lambda library: None),
         )  # fmt: skip
 
