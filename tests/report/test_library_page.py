@@ -12,7 +12,7 @@ from pacpde.errors import InvalidValueError
 from pacpde.problems import Burgers, Heat, HeatGaussian
 from pacpde.report import library_page
 from pacpde.training.config import TrainingConfig
-from tests.report.conftest import opened
+from tests.report.conftest import CONTRAST, opened
 
 SETTINGS = {"width": 12, "depth": 2, "points": 300, "steps": 25, "restarts": 0}
 
@@ -56,6 +56,19 @@ def test_the_browser_finds_what_the_library_finds(
     t, x = np.linspace(0, 1, 81)[:, None], np.linspace(-1, 1, 129)
     values = library.solve(Burgers(nu=0.41))(t, x)
     assert np.abs(np.array(found["fields"][0]).reshape(81, 129) - values).max() < 1e-5
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_library_fits_a_phone_and_says_what_is_above_the_tolerance(
+    browser: Any, page: Path, scheme: Any
+) -> None:
+    tab, said = opened(browser, page, 390, scheme)
+    low, _, paper = tab.evaluate(CONTRAST)
+    assert low == [] and (paper < 0.05) == (scheme == "dark")
+    assert tab.evaluate("document.documentElement.scrollWidth") == 390
+    assert "above the tolerance" not in tab.inner_text("#told")
+    tab.evaluate("data.tolerance = 1e-9; draw()")
+    assert "above the tolerance of 1.0e-09;" in tab.inner_text("#told") and not said
 
 
 def test_what_the_page_cannot_show_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pacpde.report import write
 from pacpde.studies.results_store import ResultsStore
 from pacpde.studies.rows import failed_row
 from pacpde.studies.study import Study
-from tests.report.conftest import opened
+from tests.report.conftest import CONTRAST, opened
 
 STUDY = """
 methods = [
@@ -137,35 +137,6 @@ def test_a_phone_scrolls_tables_and_pictures_but_not_the_page(browser: Any, page
     broken = """() => [...document.querySelectorAll("#table .row")].filter(e =>
         e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"""
     assert tab.evaluate(broken) == []
-
-
-CONTRAST = """() => {
-  const light = colour => {
-    const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map(v => v / 255)
-      .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const under = e => {
-    for (; e; e = e.parentElement) {
-      const colour = getComputedStyle(e).backgroundColor;
-      if (!/, 0\\)$/.test(colour)) return colour;
-    }
-  };
-  const ratio = (ink, paper) => {
-    const [a, b] = [light(ink), light(paper)];
-    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-  };
-  const low = [];
-  for (const e of document.querySelectorAll("body, body *")) {
-    const own = [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
-    const inks = own ? [getComputedStyle(e).color] : [];
-    if (e.placeholder) inks.push(getComputedStyle(e, "::placeholder").color);
-    for (const ink of inks)
-      if (ratio(ink, under(e)) < 4.5) low.push([e.outerHTML.slice(0, 80), ink, under(e)]);
-  }
-  const paper = under(document.body);
-  return [low, ratio(getComputedStyle(document.body).color, paper), light(paper)];
-}"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
