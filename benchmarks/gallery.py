@@ -5,6 +5,7 @@ python benchmarks/gallery.py --families burgers kdv
 """
 
 import argparse
+import re
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -94,9 +95,14 @@ def page() -> str:
             f'<figure id="{family.name}">\n'
             f'<img src="assets/families/{family.name}.webp" width="340" height="230" '
             f'loading="lazy" alt="The solution of {family.name}">\n'
-            f"<figcaption><code>{family.name}</code> {escape(equation)}</figcaption>\n</figure>\n"
+            f"<figcaption><code>{family.name}</code> {_html(equation)}</figcaption>\n</figure>\n"
         )
     return '<div class="gallery">\n' + "".join(figures) + "</div>\n"
+
+
+def _html(text: str) -> str:
+    """A line of a docstring, whose `names` are code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def main() -> None:

@@ -2,7 +2,10 @@
 
 import importlib
 import inspect
+from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
+from io import StringIO
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import pacpde
@@ -10,6 +13,12 @@ from pacpde.methods.base import Method
 
 FOLDER = "reference"
 INDEX = f"{FOLDER}/index.md"
+
+
+def _module(name: str) -> ModuleType:
+    """A module, without what DeepXDE says of its backends when it is imported."""
+    with redirect_stderr(StringIO()), redirect_stdout(StringIO()):
+        return importlib.import_module(name)
 
 
 class Part(NamedTuple):
@@ -28,7 +37,7 @@ class Part(NamedTuple):
 
     def names(self) -> list[str]:
         """Public names of the module that belong on this page."""
-        names = list(importlib.import_module(self.module).__all__)
+        names = list(_module(self.module).__all__)
         if self.module != "pacpde":
             return names
         return [name for name in names if _part_of(getattr(pacpde, name)) == self.place]
@@ -111,6 +120,15 @@ def documented() -> dict[str, str]:
     return {path: place for place, (paths, _) in _contents().items() for path in paths}
 
 
+def families() -> dict[str, str]:
+    """Name of each family that is there → place of its class in the reference, with the anchor."""
+    module = importlib.import_module("pacpde.problems")
+    classes = (getattr(module, name) for name in module.__all__)
+    paths = {c.name: f"{c.__module__}.{c.__qualname__}" for c in classes}
+    places = documented()
+    return {name: f"{places[path]}#{path}" for name, path in paths.items()}
+
+
 def pages() -> dict[str, str]:
     """Place on the site → Markdown."""
     return {place: text for place, (_, text) in _contents().items()}
@@ -128,7 +146,7 @@ def _contents() -> dict[str, tuple[list[str], str]]:
     contents = {}
     for part in PARTS:
         paths, blocks, elsewhere = [], [], []
-        values = {n: getattr(importlib.import_module(part.module), n) for n in part.names()}
+        values = {n: getattr(_module(part.module), n) for n in part.names()}
         for name in sorted(values, key=lambda name: inspect.isclass(values[name])):
             value = values[name]  # functions first
             # the names of the families are listed by their files, which griffe does not run

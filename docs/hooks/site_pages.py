@@ -35,6 +35,13 @@ OUTSIDE = {  # file of the repository → its place on the site
        for p in ROOT.glob("benchmarks/studies/*.toml")},
 }  # fmt: skip
 LATE_IN_SEARCH = ("changelog", "evidence/", "reference/")  # after guides and explanations
+FAMILIES = {  # page → how a family is named there, and with a link to the reference
+    "families.md": (r"^\| `(\w+)` (?=\| .*\|.*\|.*\|$)", "| [`{name}`]({place}) "),
+    "gallery.md": (
+        r"(?<=^<figcaption>)<code>(\w+)</code>",
+        '<a href="{page}"><code>{name}</code></a>',
+    ),
+}
 LINK = re.compile(r"(?<!!)\[(?P<text>[^\[\]]+)\]\((?P<target>[^()\s#]+)(?P<anchor>#[^()\s]*)?\)")
 FORMULA = re.compile(r"(\$\$?)([^$]+)\1")
 LOADED = re.compile(r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"((?:https?:)?//[^\"]*)\"")
@@ -63,8 +70,26 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         page.meta.setdefault("search", {"boost": 0.3})
     if here == python_pages.INDEX:
         markdown += command_pages.row() + python_pages.rows()
+    if here in FAMILIES:
+        markdown = with_families(markdown, *FAMILIES[here])
     parts = FENCED.split(markdown)  # code stays as it is
     return "".join(p if p.startswith("```") else with_site_links(p, here) for p in parts)
+
+
+def with_families(markdown: str, name: str, link: str) -> str:
+    """Markdown in which each name of a family leads to its class in the reference.
+
+    Args:
+        name: a pattern of the name, whose group is the name alone.
+        link: what takes its place, with {name}, {place} and {page}, the place in HTML.
+    """
+    places = python_pages.families()
+
+    def linked(found: re.Match[str]) -> str:
+        place = places[found[1]]
+        return link.format(name=found[1], place=place, page=place.replace(".md#", ".html#"))
+
+    return re.sub(name, linked, markdown, flags=re.MULTILINE)
 
 
 def with_site_links(markdown: str, here: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import pacpde
+import pacpde.problems
 from pacpde.cli.commands import COMMANDS, command_of
 
 HOOKS = Path(__file__).resolve().parents[2] / "docs" / "hooks"
@@ -75,3 +76,18 @@ def test_links_of_the_repository_become_links_of_the_site(hook: Any) -> None:
     assert linked("[g](../docs/methods.md)", "notebooks/index.md") == "[g](../methods.md)"
     for unchanged in ("[x](https://a.org/b)", "[x](no_such_file.md)", "![x](../picture.png)"):
         assert linked(unchanged, "engine.md") == unchanged
+
+
+def test_families_lead_to_their_classes(hook: Any) -> None:
+    pages = hook("site_pages")
+    here = {place: (HOOKS.parent / place).read_text("utf-8") for place in pages.FAMILIES}
+    names = {getattr(pacpde.problems, name).name for name in pacpde.problems.__all__}
+    found = {place: pages.with_families(here[place], *pages.FAMILIES[place]) for place in here}
+    link = r"\[`(\w+)`\]\(reference/problems\.md#pacpde\.problems\.\w+\.\w+\) \|"
+    assert names == {*re.findall(link, found["families.md"])}
+    link = r'<a href="reference/problems\.html#pacpde\.problems\.\w+\.\w+"><code>(\w+)</code></a>'
+    assert names == {*re.findall(link, found["gallery.md"])}
+    heat = "reference/problems.html#pacpde.problems.heat.Heat"
+    assert f'<a href="{heat}"><code>heat</code></a>' in found["gallery.md"]
+    captions = re.findall("<figcaption>.*", here["gallery.md"])
+    assert len(captions) == len(names) and not any("`" in caption for caption in captions)
