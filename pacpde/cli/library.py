@@ -61,7 +61,8 @@ def build(
         float,
         typer.Option(
             parser=options.number,
-            help="Time after which it ends with what it has; the same command then goes on.",
+            help="Time after which it ends with what it has, once the step or candidate of that "
+            "moment is finished; the same command then goes on.",
         ),
     ] = BUILD_SECONDS,
     steps: Annotated[int | None, typer.Option(help=options.steps_help())] = None,
@@ -75,7 +76,8 @@ def build(
 ) -> None:
     """Fit sources until a tolerance holds over a range; the same command resumes.
 
-    Each next source stands where the library is worst, and is fitted by warm start.
+    Each next source stands where the library is worst, and is fitted by warm start. A command with
+    a larger --most goes on from where it ended; targets that were added stay.
 
     Example: pacpde library build burgers --over nu=0.003:0.1 --tolerance 1e-4 -o runs/library
     """
@@ -95,7 +97,7 @@ def build(
             result.json, output, overwrite=result.overwrite,
             own=lambda: before and _about(before, output),
         )  # fmt: skip
-        if before is not None and (before.call or {}).get("done"):
+        if before is not None and before.call == {**call, "done": True}:
             library = before
             print_note(
                 f"{output} holds the library of this command already; --overwrite makes it anew."
@@ -255,7 +257,11 @@ def _range(name: str, text: str) -> tuple[float, float]:
 def _built_before(
     call: dict[str, Any], output: Path, runtime: Runtime, overwrite: bool
 ) -> Library | None:
-    """What the same command left in a folder; OutputError where it holds anything else."""
+    """What the same command left in a folder, or one of fewer sources at most.
+
+    Raises:
+        OutputError: it holds anything else.
+    """
     place = follow(output)
     if not place.exists() or (place.is_dir() and not any(place.iterdir())):
         return None
@@ -264,7 +270,9 @@ def _built_before(
     if overwrite:
         return None
     library = Library.load(place, runtime)
-    if {**(library.call or {}), "done": True} != {**call, "done": True}:
+    same = {"done": True, "most": call["most"]}
+    made = library.call or {}
+    if {**made, **same} != {**call, **same} or made["most"] > call["most"]:
         raise OutputError(
             f"{output} holds another library: name another folder, or add --overwrite to replace "
             "it."

@@ -120,6 +120,21 @@ def test_one_command_at_a_time_writes_to_a_library(call: Call, small: Path) -> N
     assert [path.name for path in Path().iterdir()] == ["small"]
 
 
+def test_a_build_of_more_sources_goes_on_and_keeps_what_was_added(call: Call) -> None:
+    fine = [*BUILD[:6], "1e-9", *BUILD[7:], "--most"]
+    assert fine[4:7] == ["alpha=0.2:0.8", "--tolerance", "1e-9"]
+    assert call(*fine, "1").status == 1
+    first = Library.load("runs/library")
+    assert call("library", "add", "runs/library", "alpha=0.3").status == 1
+    kept = Library.load("runs/library").recall(0.3)(T, X)
+    assert call(*fine, "2").status == 1
+    after = Library.load("runs/library")
+    assert len(after.sources) == 2 and np.array_equal(after.recall(0.3)(T, X), kept)
+    assert np.array_equal(after.sources[0].weights, first.sources[0].weights)
+    again = call(*fine, "1")
+    assert again.status == 2 and "holds another library" in again.err
+
+
 def _killed(*arguments: object) -> None:
     raise KeyboardInterrupt
 

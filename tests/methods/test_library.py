@@ -29,11 +29,12 @@ from pacpde.errors import (
     SolverError,
     TransferWarning,
 )
+from pacpde.methods.library.coordinates import CoefficientRange
 from pacpde.methods.library.polish import best_of
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
-from pacpde.physics import Dirichlet, Problem
+from pacpde.physics import Dirichlet, Problem, coefficient
 from pacpde.physics.conditions import Condition
 from pacpde.physics.numbers import relative_l2
 from pacpde.problems import FisherKPP, Heat, HeatGaussian, LotkaVolterra, Poisson1D
@@ -221,7 +222,7 @@ def test_what_is_added_changes_nothing_to_the_last_bit(
             assert torch.equal(one.recall(source.problem).weights, source.weights)
     target = Heat(alpha=0.6)
     assert np.array_equal(stored.solve(target)(T, X), library.solve(target)(T, X))
-    with pytest.raises(InvalidValueError, match=r"keeps no heat\(alpha=0.61\)"):
+    with pytest.raises(InvalidValueError, match=r"keeps no Heat\(.*alpha=0.61\)"):
         library.recall(Heat(alpha=0.61))
 
 
@@ -348,6 +349,7 @@ def test_anchors_that_help_no_target_are_not_put_between_others(
         "pacpde.methods.library.head_solver.HeadSolver._ready",
         lambda self, found, anchors: np.zeros(len(found.units), bool),
     )
+    monkeypatch.setattr("pacpde.methods.library.head_solver.APART", np.inf)
     library.refine()
     assert len(library.anchors.units) == 9  # once twice as many
 
@@ -398,11 +400,96 @@ def test_what_makes_no_library_is_refused(heat: Library, of_heat: list[Surrogate
         (lambda: heat.solve(FisherKPP()), "solves 'heat' and the target is 'fisher_kpp'"),
         (lambda: heat.solve(Heat(alpha=0.3, until=2.0)), "only alpha may differ"),
         (lambda: heat.solve_many([]), "give at least one"),
+        (lambda: heat.solve_many("x"), "alpha is 'x', expected a number"),
+        (lambda: heat.solve_many([0.3, None]), "alpha is None, expected a number"),
+        (lambda: heat.solve_many([[0.3]]), "alpha is [0.3], expected a number"),
+        (lambda: heat.solve_many({"alpha": "x"}), "alpha is 'x', expected a number"),
+        (lambda: heat.solve(Heat), "expected a number: give alpha as numbers, or problems such"),
+        (lambda: heat.solve([0.3, 0.4]), "stands for 2 targets, expected one: solve_many takes"),
+        (lambda: heat.add("x"), "alpha is 'x', expected a number"),
+        (lambda: heat.recall(None), "alpha is None, expected a number"),
+        (lambda: heat.values("x", 0.1, 0.2), "the coefficients are no real numbers"),
+        (lambda: Library.build("heat", {"alpha": (0.1, 1.0)}), "expected a class of problems"),  # type: ignore[arg-type]
         (lambda: heat.solve_many({"beta": [1.0]}), "unknown coefficient of the library 'beta'"),
     ):
         with pytest.raises(PacpdeError) as refused:
             wrong()
         assert said in str(refused.value)
+
+
+def test_targets_are_given_as_problems_numbers_or_by_name(heat: Library) -> None:
+    for given in (0.3, [0.3], np.array(0.3), torch.tensor([0.3]), Heat(alpha=0.3), {"alpha": 0.3}):
+        (target,) = heat.solve_many(given).problems
+        assert target.alpha == pytest.approx(0.3, abs=1e-7)
+    pairs = CoefficientRange(LotkaVolterra(), {"alpha": (0.8, 1.4), "beta": (0.3, 0.5)})
+    both = pairs.problems({"alpha": [1.0, 1.2], "beta": 0.4})
+    assert [(one.alpha, one.beta) for one in both] == [(1.0, 0.4), (1.2, 0.4)]
+    for wrong, said in (
+        ({"alpha": [1.0, 1.2], "beta": [0.3, 0.4, 0.5]}, "2 of alpha, 3 of beta: give as many"),
+        ([1.0, 1.2], "there are 2 coefficients"),
+    ):
+        with pytest.raises(InvalidValueError, match=said):
+            pairs.problems(wrong)
+
+
+@pytest.mark.parametrize("count", [5, 9])
+def test_interpolated_heads_are_as_good_as_their_estimates(
+    of_heat: list[Surrogate], count: int
+) -> None:
+    library = Library(of_heat)
+    library.anchor(library.box.candidates(count))
+    library.refine()
+    ends = np.linspace(0, 0.1, 20)  # of the range, where a spline is worst
+    places = np.concatenate([ends, np.linspace(0.1, 0.9, 40), 1 - ends])
+    alphas = 0.1 * 8**places
+    many = library.solve_many(alphas)
+    for alpha, own, estimate in zip(alphas, many(T, X), many.error_estimates, strict=True):
+        error = relative_l2(own, exact(Heat(alpha=alpha), T, X)[0])
+        assert 0.8 * error <= estimate <= 10 * error
+
+
+@dataclass(frozen=True)
+class HeatOfSize(Heat):
+    """Heat that starts as a sin πx, which is nothing where a is 0."""
+
+    name = "heat_of_size"
+
+    a: float = coefficient(1.0, lower=-5.0, upper=5.0, meaning="size of the start")
+
+    def initial(self, *space: Any) -> Any:
+        return self.a * super().initial(*space)
+
+
+def test_the_first_source_stands_where_the_solution_is_not_zero() -> None:
+    said: list[str] = []
+    library = Library.build(
+        HeatOfSize, {"a": (-1.0, 1.0)}, tolerance=1e-3, candidates=5, log=said.append,
+        settings={**TINY, "steps": 20, "points": 200},
+    )  # fmt: skip
+    assert "the solution of heat_of_size(alpha=0.4, a=0) is zero" in said[0]
+    assert [source.problem.a for source in library.sources] == pytest.approx([0.24])
+    for a in (-0.9, 0.07, 0.8):
+        error = relative_l2(library.solve(a)(T, X), a * exact(Heat(alpha=0.4), T, X)[0])
+        assert error <= 1e-3 and 0.5 * error <= library.solve(a).error_estimate
+
+
+def test_a_build_that_goes_on_keeps_what_was_added(
+    of_heat: list[Surrogate], tmp_path: Path
+) -> None:
+    library = Library(of_heat[:2], ranges={"alpha": (0.1, 0.8)}, tolerance=1e-9)
+    library.anchor(library.box.candidates(5))
+    before = library.add(0.5)(T, X)
+    with pytest.warns(TransferWarning, match="allow more sources"):
+        after = Library.build(
+            Heat, {"alpha": (0.1, 0.8)}, library=library, tolerance=1e-9, candidates=5, most=3,
+            settings=TINY,
+        )  # fmt: skip
+    assert len(after.sources) == 3
+    after.add(0.6)
+    after.save(tmp_path / "library")
+    for one in (after, Library.load(tmp_path / "library")):
+        assert np.array_equal(one.recall(0.5)(T, X), before)
+        assert set(one.kept) == {Heat(alpha=0.5), Heat(alpha=0.6)}
 
 
 def saved(sources: list[Surrogate], folder: Path) -> Library:

@@ -17,7 +17,7 @@ from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
 from pacpde.residuals.error_estimate import error_estimate
-from pacpde.runtime import Runtime
+from pacpde.runtime import Runtime, generator
 from pacpde.training.callbacks import Progress, TimeLimit, prefixed
 from pacpde.training.config import TrainingConfig
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 SHARE = 0.5  # of the tolerance, that the estimated error of a source is to be below
 WIDTH, DEPTH = 30, 3  # of sources, where nobody chose the network
+FIRST = (0.5, 0.62, 0.85)  # of the range, where the first source stands or, after zero ones, may
+ZERO = 1e-6  # size of fields that are no function for others
+PROBES = 256  # points at which that is seen
 TRIES = 2  # warm starts of a source, each from the one before
 
 Log = Callable[[str], None]
@@ -51,33 +54,22 @@ def built(
 ) -> "Library":
     """A library whose estimated error is below a tolerance at every candidate; see `Library.build`.
 
-    The first source is in the middle. Then all candidates are solved, and the one of the largest
-    residual that has not been chosen becomes a source, by warm start from the nearest one, until no
-    estimated error is above the tolerance. When the time is over it ends with the sources so far;
+    The first source is in the middle, where its solution is not zero. Then all candidates are
+    solved, and the one of the largest residual that has not been chosen becomes a source, by warm
+    start from the nearest one, until no estimated error is above the tolerance. When the time is
+    over it ends with the sources so far;
     a few candidates are solved and a few errors estimated in any case.
     """
     box = CoefficientRange(problem, ranges)
     tried = box.candidates(candidates)
-    first = box.at([0.5] * len(ranges))
-    config = _config(first, settings)
+    config = _config(box.at([0.5] * len(ranges)), settings)
     if not sources and library is None:
-        source = fit(
-            first, settings=config, seed=seed, runtime=runtime,
-            progress=_told(progress, 1, first), callbacks=[limit],
-        )  # fmt: skip
-        if source.outcome != Outcome.CONVERGED:
-            over = f" after {limit.seconds:g} seconds" if limit.is_over else ""
-            raise SolverError(
-                f"the first source, {first}, ended {source.outcome}{over}: give "
-                f"{'more seconds, or ' if over else ''}settings under which a fit of it converges, "
-                "or another range."
-            )
-        sources = [source]
+        sources = [_first_source(box, config, seed, runtime, progress, log, limit)]
     if library is None:
         library = kind(sources, tolerance=tolerance, ranges=ranges)
         callback(library)  # which may store it: candidates of some families take minutes
     there = [source.problem for source in library.sources]
-    if there[0] == first:
+    if there[0] in (box.at([place] * len(ranges)) for place in FIRST):
         there = there[1:]
     chosen = np.array([one in there for one in tried])  # once each: again it would be no better
     why = ""
@@ -123,6 +115,42 @@ def built(
     library.refine(limit=limit)
     callback(library)
     return library
+
+
+def _first_source(
+    box: CoefficientRange,
+    config: TrainingConfig,
+    seed: int,
+    runtime: Runtime | None,
+    progress: Progress | None,
+    log: Log,
+    limit: TimeLimit,
+) -> Surrogate:
+    """The solver in the middle of the range, or beside it where its solution is zero."""
+    for place in FIRST:
+        problem = box.at([place] * len(box.names))
+        source = fit(
+            problem, settings=config, seed=seed, runtime=runtime,
+            progress=_told(progress, 1, problem), callbacks=[limit],
+        )  # fmt: skip
+        if source.outcome == Outcome.CONVERGED:
+            return source
+        if limit.is_over or not _is_zero(source):
+            break
+        log(f"the solution of {problem} is zero, and no function for others")
+    over = f" after {limit.seconds:g} seconds" if limit.is_over else ""
+    raise SolverError(
+        f"the first source, {problem}, ended {source.outcome}{over}: give "
+        f"{'more seconds, or ' if over else ''}settings under which a fit of it converges, "
+        "or another range."
+    )
+
+
+def _is_zero(source: Surrogate) -> bool:
+    """Whether the fields are nothing beside their scales."""
+    points = source.problem.domain.random(PROBES, generator(0, "library"))
+    values = np.reshape(source(*points.T), (len(source.problem.fields), PROBES))
+    return bool((np.abs(values).max(1) <= ZERO * np.array(source.problem.scales)).all())
 
 
 def _go_on_from_anchors(library: "Library", tried: Sequence[Problem]) -> bool:

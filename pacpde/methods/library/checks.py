@@ -14,6 +14,18 @@ from pacpde.physics.problem import Problem
 from pacpde.training.config import TINY
 
 
+def checked_family(family: object) -> Problem:
+    """The problem that stands for a family: itself, or that of a class with its own numbers."""
+    if isinstance(family, type) and issubclass(family, Problem):
+        return family()
+    if not isinstance(family, Problem):
+        raise InvalidValueError(
+            f"the family is {short(family)}, expected a class of problems, as Heat from "
+            "pacpde.problems, or a problem of it."
+        )
+    return family
+
+
 def checked_tolerance(tolerance: float) -> float:
     """`tolerance` of a library as a float, if it is one."""
     return check_number("tolerance", tolerance, TINY, 1.0, expected="an error above 0, at most 1")

@@ -112,25 +112,23 @@ class CoefficientRange:
         return [self.at(unit) for unit in rng.random((count, len(self.ranges)))]
 
     def problems(self, coefficients: Any) -> list[Problem]:
-        """Problems from a list of them, or from values of the coefficients.
+        """Problems as they are, or from values of the coefficients.
 
         Args:
-            coefficients: problems; or name → numbers, of one length; or, with one coefficient
-                alone, numbers.
+            coefficients: a problem or several; or name → number, or numbers of one length; or, with
+                one coefficient alone, a number or numbers.
+
+        Raises:
+            InvalidValueError: it is none of these.
         """
         if isinstance(coefficients, Mapping):
             for name in coefficients:
                 if name not in self.ranges:
                     raise unknown("coefficient of the library", name, self.names)
-            columns = [np.atleast_1d(np.asarray(v, float)) for v in coefficients.values()]
-            rows = zip(*np.broadcast_arrays(*columns), strict=True)
-            return [
-                self.problem.with_coefficients(
-                    **dict(zip(coefficients, map(float, row), strict=True))
-                )
-                for row in rows
-            ]
-        values = list(coefficients)
+            return self._from_columns(
+                {name: self._numbers(name, own) for name, own in coefficients.items()}
+            )
+        values = _listed(coefficients)
         if all(isinstance(value, Problem) for value in values):
             return values
         if len(self.ranges) > 1:
@@ -139,7 +137,42 @@ class CoefficientRange:
                 "mapping of each to its values, or problems."
             )
         (name,) = self.names
-        return [self.problem.with_coefficients(**{name: float(value)}) for value in values]
+        return self._from_columns({name: self._numbers(name, values)})
+
+    def problem_of(self, coefficients: Any) -> Problem:
+        """The one problem of what `problems` takes."""
+        problems = self.problems(coefficients)
+        if len(problems) != 1:
+            raise InvalidValueError(
+                f"{short(coefficients)} stands for {len(problems)} targets, expected one: "
+                "solve_many takes several."
+            )
+        return problems[0]
+
+    def _numbers(self, name: str, values: Any) -> list[float]:
+        numbers = [as_plain(value) for value in _listed(values)]
+        plain = [number for number in numbers if number is not None]
+        if len(plain) < len(numbers):
+            one = _listed(values)[numbers.index(None)]
+            raise InvalidValueError(
+                f"{name} is {short(one)}, expected a number: give {name} as numbers, or problems "
+                f"such as {self.at([0.5] * len(self.ranges))}."
+            )
+        return plain
+
+    def _from_columns(self, columns: Mapping[str, list[float]]) -> list[Problem]:
+        """A problem a row; a column of one number stands for any length."""
+        lengths = {len(column) for column in columns.values()} - {1}
+        if len(lengths) > 1:
+            counts = ", ".join(f"{len(column)} of {name}" for name, column in columns.items())
+            raise InvalidValueError(f"there are {counts}: give as many of each, or one for all.")
+        count = lengths.pop() if lengths else min(len(columns), 1)
+        return [
+            self.problem.with_coefficients(
+                **{name: float(own[k % len(own)]) for name, own in columns.items()}
+            )
+            for k in range(count)
+        ]
 
     def by_log(self, name: str) -> bool:
         """Whether a coefficient is measured by its logarithm."""
@@ -158,6 +191,16 @@ def spread(units: np.ndarray, count: int) -> np.ndarray:
         numbers.append(int(distances.argmax()))
         distances = np.minimum(distances, np.abs(units - units[numbers[-1]]).max(1))
     return np.array(numbers)
+
+
+def _listed(values: Any) -> list[Any]:
+    """Several values as a list; one, of which a string is, as a list of it."""
+    if isinstance(values, str):
+        return [values]
+    try:
+        return list(values)
+    except TypeError:
+        return [values]
 
 
 def _is_pair(value: object) -> bool:

@@ -16,6 +16,7 @@ from pacpde.training.callbacks import UNLIMITED, TimeLimit
 MEASURED = 33  # at most, whose errors are estimated; in several coefficients as well
 MOST_ANCHORS = 500
 LARGER, READY = 1.1, 0.95  # times the residual around, of a head that needs no step; their share
+APART = 0.5  # of the estimated error, by which an interpolated head may be off a solved one
 GAIN = 0.8  # of the heads that need a step, above which more anchors are no use
 SWEEPS = 8  # over anchors that have not been found
 
@@ -81,21 +82,32 @@ class HeadSolver:
         return replace(anchors, factors=factors)
 
     def refined(self, anchors: Anchors, limit: TimeLimit = UNLIMITED) -> Anchors:
-        """With anchors between those of one coefficient, until no target needs a step.
+        """With anchors between those of one coefficient, where interpolated heads are not as good.
 
-        That is so where an interpolated head has a residual as small as the anchors around it. It
-        ends where twice as many anchors leave nearly as many heads that need a step.
+        They are where their residual is as small as the anchors around, so that they need no step,
+        and what a step would change in the fields is less than the estimated error: an interpolated
+        head can be wrong by more in a direction that the residual hardly sees. A step is left to
+        targets where more anchors leave nearly as many that need one.
         """
         before = np.inf
-        while len(self.box.names) == 1 and len(anchors.units) < MOST_ANCHORS:
+        while len(self.box.names) == 1 and len(anchors.units) < MOST_ANCHORS and not limit.is_over:
             units = anchors.between
             problems = [self.box.at(unit) for unit in units]
-            heads = anchors.trusted.start(units)
-            left = 1 - self._ready(self.measured(problems, heads), anchors).mean()
-            if left <= 1 - READY or left > GAIN * before or limit.is_over:
+            guessed = self.measured(problems, anchors.trusted.start(units))
+            matrices = self._matrices(units, anchors)
+            solved = self.solved(problems, guessed.heads, matrices, limit)
+            count = len(solved.units)  # fewer than all where the time is over
+            guessed = guessed.chosen(np.arange(count))
+            unready = ~self._ready(guessed, anchors)
+            if unready.mean() <= 1 - READY or unready.mean() > GAIN * before:
+                unready[:] = False
+            else:
+                before = unready.mean()
+            apart = self.held_out.differences(problems[:count], guessed.heads, solved.heads)
+            wanted = unready | (apart > APART * anchors.factor(solved.units) * solved.shares)
+            if not wanted.any():
                 break
-            before, matrices = left, self._matrices(units, anchors)
-            anchors = anchors.joined(self.solved(problems, heads, matrices, limit))
+            anchors = anchors.joined(solved.chosen(wanted))
         return anchors
 
     def found(self, problems: Sequence[Problem], anchors: Anchors) -> Anchors:

@@ -13,7 +13,6 @@ import torch
 from pacpde.checks import check_count
 from pacpde.errors import InvalidValueError, TransferWarning
 from pacpde.methods.arguments import Settings
-from pacpde.methods.checks import check_problem
 from pacpde.methods.identification import IdentificationResult, identify_by_solver
 from pacpde.methods.library import storage
 from pacpde.methods.library.anchors import Anchors
@@ -22,6 +21,7 @@ from pacpde.methods.library.build import Log, built
 from pacpde.methods.library.checks import (
     check_sources,
     check_target,
+    checked_family,
     checked_seconds,
     checked_tolerance,
     spanned,
@@ -128,7 +128,9 @@ class Library:
             most: number of sources at which it ends in any case.
             candidates: problems that fill the range; 65 of one coefficient, 150 of several.
             seconds: on the clock, after which it ends with what it has; `math.inf` for no limit. It
-                is looked at between the steps of fits, between candidates and between anchors.
+                is looked at between the steps of fits, between candidates and between anchors, so
+                that the step or the candidate of that moment is finished first, and then a few
+                errors are estimated: some seconds more, and minutes where a candidate takes them.
             settings: of the fits, see `pacpde.TrainingConfig`. Their `memory_gib` is the most that
                 a step of a target on the library may take too; no source joins that needs more.
             seed: of the fits.
@@ -138,7 +140,8 @@ class Library:
             log: called with a sentence after every source.
             sources: that there are already.
             library: what an interrupted build with the same arguments gave `callback` last. It is
-                gone on with, to the same bits as without the interruption.
+                gone on with, to the same bits as without the interruption. `most` and `seconds` may
+                be others, and what was added to it stays.
             callback: called with the library after every source.
 
         Raises:
@@ -148,8 +151,7 @@ class Library:
             TransferWarning: `most` sources do not reach the tolerance, or the time or memory was
                 over before. `build(..., library=library)` goes on from there.
         """
-        problem = family if isinstance(family, Problem) else family()
-        check_problem(problem, "family")
+        problem = checked_family(family)
         box = CoefficientRange(problem, ranges)  # refused before anything is fitted
         checked_tolerance(tolerance)
         if library is not None and not (
@@ -206,6 +208,7 @@ class Library:
         if problems is None:
             axes = len(self.box.names)
             problems = self.box.candidates(ANCHORS if axes == 1 else 4 * ANCHORS)
+        problems = self.box.problems(problems)
         self.anchors = self.solver.anchored(problems, self.anchors, limit)
         if measured:
             self.measure(problems, limit=limit)
@@ -235,23 +238,26 @@ class Library:
         return self.anchors.factor(self.anchors.units) * self.anchors.shares
 
     @gradients()
-    def solve(self, problem: Problem) -> Surrogate:
+    def solve(self, problem: Any) -> Surrogate:
         """The solver of other coefficients, in milliseconds.
+
+        Args:
+            problem: a problem, or what `solve_many` takes for one.
 
         Its `error_estimate` is that of the relative L2 error of the worst field, and its outcome
         `converged` only where that is at most the library's tolerance. Errors of PDEs are estimated
         by their residuals, with factors that the anchors tell; those of ODEs, and of targets
         outside the range, by the linearised equation, which takes longer.
         """
-        return self.solve_many([problem])[0]
+        return self.solve_many([self.box.problem_of(problem)])[0]
 
     @gradients()
     def solve_many(self, coefficients: Any) -> LibrarySolutions:
         """Solvers of many other coefficients, in stacks.
 
         Args:
-            coefficients: problems, or values of the coefficients: numbers where there is one
-                coefficient, else name → numbers.
+            coefficients: a problem or several, or values of the coefficients: numbers where there
+                is one coefficient, else name → numbers.
 
         Example:
             >>> many = library.solve_many([0.25, 0.3, 0.35])
@@ -357,14 +363,14 @@ class Library:
         return self.backbones[-1]
 
     @gradients()
-    def add(self, what: Problem | Surrogate | float) -> Surrogate:
+    def add(self, what: Any) -> Surrogate:
         """Keep a target, or let a solver join the sources.
 
         What was there before stays as it is, to the last bit, and so does what is added.
 
         Args:
-            what: a problem, or the number that `solve` takes for one, which is solved unless it is
-                kept already; or a surrogate of a problem that no source solves yet.
+            what: a problem, or what `solve` takes for one, which is solved unless it is kept
+                already; or a surrogate of a problem that no source solves yet.
 
         Returns:
             The solver: of a problem the one that `recall` gives from now on.
@@ -376,7 +382,7 @@ class Library:
         if isinstance(what, Surrogate):
             self.add_source(what)
             return what
-        (what,) = self.box.problems([what])
+        what = self.box.problem_of(what)
         if what not in self.kept:
             solver = self.solve(what)
             assert solver.assessment is not None
@@ -388,8 +394,16 @@ class Library:
         return self.recall(what)
 
     @gradients()
-    def recall(self, problem: Problem) -> Surrogate:
-        """A kept target, or a source, as it was when it was added, to the last bit."""
+    def recall(self, problem: Any) -> Surrogate:
+        """A kept target, or a source, as it was when it was added, to the last bit.
+
+        Args:
+            problem: a problem, or what `solve` takes for one.
+
+        Raises:
+            InvalidValueError: nothing of exactly these coefficients is kept.
+        """
+        problem = self.box.problem_of(problem)
         if problem in self.kept:
             one = self.kept[problem]
             solver = self.backbones[one.backbone].with_rows(problem, one.rows)
@@ -400,7 +414,7 @@ class Library:
             if source.problem == problem:
                 return source
         raise InvalidValueError(
-            f"the library keeps no {problem}: it keeps {len(self.kept)} targets and "
+            f"the library keeps no {problem!r}: it keeps {len(self.kept)} targets and "
             f"{len(self.sources)} sources; add it, or solve it."
         )
 
@@ -430,10 +444,10 @@ class Library:
         old = Anchors.unmeasured(anchors.units, moved, anchors.shares)
         self.anchors = self.anchors.joined(old)
 
-    def nearest(self, problem: Problem) -> Surrogate:
-        """The source whose coefficients are nearest."""
+    def nearest(self, problem: Any) -> Surrogate:
+        """The source whose coefficients are nearest, of a problem or what `solve` takes for one."""
         units = self.solver.units([source.problem for source in self.sources])
-        distances = np.abs(units - self.box.unit(problem)).sum(1)
+        distances = np.abs(units - self.box.unit(self.box.problem_of(problem))).sum(1)
         return self.sources[int(distances.argmin())]
 
     @property

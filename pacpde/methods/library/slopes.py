@@ -14,6 +14,7 @@ import torch
 from pacpde.errors import InvalidValueError
 from pacpde.methods.library.heads import factors_of, gradients_of, solved
 from pacpde.networks.surrogate import Surrogate
+from pacpde.physics.numbers import as_floats
 from pacpde.physics.problem import Problem
 from pacpde.residuals.identification import Unknowns
 
@@ -88,7 +89,9 @@ def as_rows(coefficients: Any, names: Sequence[str]) -> tuple[torch.Tensor, bool
         names: of the coefficients.
     """
     is_tensor = isinstance(coefficients, torch.Tensor)
-    rows = coefficients if is_tensor else torch.as_tensor(np.asarray(coefficients, float))
+    rows = (
+        coefficients if is_tensor else torch.as_tensor(as_floats(coefficients, "the coefficients"))
+    )
     if len(names) == 1 and rows.dim() < 2:
         rows = rows.unsqueeze(-1)
     if rows.dim() not in (1, 2) or rows.shape[-1] != len(names):

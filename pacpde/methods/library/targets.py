@@ -201,6 +201,19 @@ class TargetEquations:
         ]
         return torch.cat(each).double().cpu().numpy()
 
+    def differences(
+        self, problems: Sequence[Problem], heads: torch.Tensor, others: torch.Tensor
+    ) -> np.ndarray:
+        """Relative L2 differences of the worst field between two heads of each target, [targets].
+
+        At the points, which lie more densely where residuals are large.
+        """
+        each = []
+        for some, terms in self.stacks(problems):
+            values = terms[0].fields(heads[some])[:, 0], terms[0].fields(others[some])[:, 0]
+            each.append(((values[0] - values[1]).norm(dim=1) / values[1].norm(dim=1)).amax(-1))
+        return torch.cat(each).double().cpu().numpy()
+
 
 def _same(one: object, other: object) -> bool:
     """Whether two terms, or parts of them, are equal in all that they hold."""
