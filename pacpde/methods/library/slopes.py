@@ -13,6 +13,7 @@ import torch
 
 from pacpde.errors import InvalidValueError
 from pacpde.methods.library.heads import factors_of, gradients_of, solved
+from pacpde.methods.library.solutions import LibrarySolutions
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.numbers import as_floats
 from pacpde.physics.problem import Problem
@@ -25,10 +26,19 @@ STEP = 1e-5  # of central differences in the coefficients, in shares of their ra
 
 
 def values_and_slopes(
-    library: "Library", problem: Problem, points: torch.Tensor, names: Sequence[str]
+    library: "Library",
+    problem: Problem,
+    points: torch.Tensor,
+    names: Sequence[str],
+    heads: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The fields [points, fields], and their slopes in coefficients [names, points, fields]."""
-    heads = library.solve_many([problem]).heads
+    """The fields [points, fields], and their slopes in coefficients [names, points, fields].
+
+    Args:
+        heads: of the problem, [1, fields, functions], where it is solved already.
+    """
+    if heads is None:
+        heads = library.solve_many([problem]).heads
     backbone, equations = library.backbone, library.equations
     (terms,) = (own for _, own in equations.stacks([problem]))
     factors = factors_of(terms, heads)
@@ -110,15 +120,23 @@ class LibraryForward:
 
     def __init__(self, library: "Library") -> None:
         self.library, self.tolerance = library, library.tolerance
+        self._last: LibrarySolutions | None = None
+
+    def _solved(self, problem: Problem) -> LibrarySolutions:
+        """The solution of a problem; values and slopes are asked for at the same one."""
+        if self._last is None or self._last.problems != (problem,):
+            self._last = self.library.solve_many([problem])
+        return self._last
 
     def values(self, problem: Problem, points: np.ndarray) -> np.ndarray:
-        solver = self.library.solve(problem)
+        (solver,) = self._solved(problem)
         return solver.at(solver.runtime.tensor(points)).double().cpu().numpy()
 
     def slopes(self, unknowns: Unknowns, theta: np.ndarray, points: np.ndarray) -> list[np.ndarray]:
         problem = unknowns.problem_at(theta)
         tensor = self.library.sources[0].runtime.tensor(points)
-        _, slopes = values_and_slopes(self.library, problem, tensor, unknowns.names)
+        heads = self._solved(problem).heads
+        _, slopes = values_and_slopes(self.library, problem, tensor, unknowns.names, heads)
         each = slopes.double().cpu().numpy()
         return [
             own * (getattr(problem, name) if unknowns.logarithmic(name) else 1.0)
@@ -134,4 +152,4 @@ class LibraryForward:
         return np.array(ends).T
 
     def surrogate(self, problem: Problem) -> Surrogate | None:
-        return self.library.solve(problem)
+        return self._solved(problem)[0]
