@@ -40,7 +40,7 @@ def test_a_family_meets_its_exact_solution(problem: Problem) -> None:
     assert error_of(reference) <= reference.certified_error <= 1e-9
 
 
-@pytest.mark.parametrize("nu", [0.1, 5e-4])
+@pytest.mark.parametrize("nu", [0.1, pytest.param(5e-4, marks=pytest.mark.slow)])
 def test_burgers_meets_cole_hopf_from_smooth_to_steep(nu: float) -> None:
     reference = solve(Burgers(nu=nu))
     assert error_of(reference) <= reference.certified_error <= 1e-10  # the default tolerance

@@ -259,7 +259,10 @@ def test_not_even_the_loosest_certificate_is_given_blind(loosest: float | None) 
         solve(Needle(width=1e-4), tolerance=1e-3, loosest=loosest)
 
 
-@pytest.mark.parametrize(("family", "width"), [(Trap, 1e-4), (Trap, 1e-6), (TrapInSpace, 1e-5)])
+@pytest.mark.parametrize(
+    ("family", "width"),
+    [(Trap, 1e-4), (Trap, 1e-6), pytest.param(TrapInSpace, 1e-5, marks=pytest.mark.slow)],
+)
 def test_a_missed_range_of_the_fields_leaves_no_certificate(
     family: type[Narrow], width: float
 ) -> None:
