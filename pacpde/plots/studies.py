@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, to_rgb
 from matplotlib.figure import Figure
 from scipy.stats import studentized_range
 
@@ -134,13 +135,13 @@ def gain_over_scratch(groups: Sequence[Group], scratch: str = "scratch") -> Figu
 
 
 def transfer_matrix(groups: Sequence[Group], variant: str, family: str) -> Figure:
-    """Median target error of one variant, source by target."""
-    of_family = [g for g in groups if g.family == family and variant in g.rows]
+    """Median target error of one variant, source by target; all variants have the same colours."""
+    of_family = [group for group in groups if group.family == family]
     varying = varying_names(end for group in of_family for end in (group.source, group.target))
     medians = {
         tuple(_coefficients(end, varying) for end in (group.source, group.target)):
             error_summary(list(group.rows[variant].values())).median
-        for group in of_family
+        for group in of_family if variant in group.rows
     }  # fmt: skip
     sources, targets = (sorted(set(ends)) for ends in zip(*medians, strict=True))
     values = np.full((len(sources), len(targets)), np.nan)
@@ -149,21 +150,39 @@ def transfer_matrix(groups: Sequence[Group], variant: str, family: str) -> Figur
             values[sources.index(source), targets.index(target)] = median
     with new_figure(max(6.0, 2.6 + 1.15 * len(targets)), max(3.2, 1.8 + 0.7 * len(sources))) as fig:
         ax = fig.subplots()
-        logs = np.log10(np.where(np.isfinite(values), values, np.nan))
-        image = ax.imshow(logs, cmap="cividis", aspect="auto")
+        image = ax.imshow(
+            np.where(np.isfinite(values), values, np.nan), norm=_norm(of_family), cmap="cividis",
+            aspect="auto",
+        )  # fmt: skip
         for (row, column), value in np.ndenumerate(values):
             if not np.isnan(value):
-                text = scientific(value)
-                light = np.isfinite(value) and logs[row, column] < np.nanmean(logs)
-                ax.text(column, row, text, ha="center", va="center", fontsize=9,
-                        color="white" if light else "black")  # fmt: skip
+                paper = to_rgb(ax.get_facecolor())
+                if math.isfinite(value):
+                    paper = tuple(np.asarray(image.to_rgba(value), float)[:3])
+                ax.text(column, row, scientific(value), ha="center", va="center", fontsize=9,
+                        color="white" if _luminance(paper) < 0.18 else "black")  # fmt: skip
         ax.set_xticks(range(len(targets)), targets, rotation=30, ha="right")
         ax.set_yticks(range(len(sources)), sources)
         ax.set_xlabel("target")
         ax.set_ylabel("source")
         ax.set_title(f"{family}, {readable(variant)}: median error on the target")
-        fig.colorbar(image, label="log10 of the relative L2 error")
+        bar = fig.colorbar(image, label="relative L2 error")
+        logarithmic(bar.ax.yaxis, error=True)
         return fig
+
+
+def _norm(groups: Sequence[Group]) -> LogNorm:
+    """From the smallest to the largest median error of all variants."""
+    found = [error_summary(list(rows.values())).median for g in groups for rows in g.rows.values()]
+    known = [median for median in found if median is not None and math.isfinite(median)] or [1.0]
+    low, high = min(known), max(known)
+    return LogNorm(low, high if high > low else 10 * low)
+
+
+def _luminance(colour: Sequence[float]) -> float:
+    """Relative luminance as WCAG 2 has it; black and white stand out alike at 0.18."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def critical_difference(groups: Sequence[Group], alpha: float = 0.05) -> Figure:

@@ -24,7 +24,7 @@ COLOURS = (
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 1.5, 1, 1.5)))
 LONGEST = 36  # letters of a line beside an axis
-TICK = 0.7  # inches of the label of a tick on a horizontal axis
+TICK = 0.5  # inches of the label of a tick on a horizontal axis
 HANDLE = 3.5  # font sizes of line in a legend: a dash has to repeat in it
 FONTS: Any = {  # rcParams, whose names matplotlib types one by one
     "font.size": 11.0,

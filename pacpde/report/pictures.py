@@ -63,11 +63,12 @@ def pictures(
     shown: list[Picture] = []
     for family in dict.fromkeys(group.family for group in groups):
         shown += _of_family(groups, family, kept)
+    several = len({group.family for group in groups}) > 1
     base = baseline_of(groups)
     if base is not None and len(variant_names(groups)) > 1:
         caption = f"Error of {readable(base)} over that of each method, pair by pair."
         shown.append(Picture("gain", caption, partial(plots.gain_over_scratch, groups, base),
-                            wide=len(variant_names(groups)) > plots.FEW))  # fmt: skip
+                            wide=several or len(variant_names(groups)) > plots.FEW))  # fmt: skip
     if len(ranks(groups)) > 1:
         caption = "Mean rank of every method over the sources, with the critical difference."
         shown.append(Picture("ranks", caption, partial(plots.critical_difference, groups),

@@ -1,6 +1,7 @@
 """Pictures of a study hold the numbers of its rows."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,6 +55,32 @@ def test_transfer_matrix(found: list[Group]) -> None:
     ax = studies.transfer_matrix(found, "last_layer", "heat").axes[0]
     assert [text.get_text() for text in ax.texts] == ["failed", "1.0e-02"]
     assert [text.get_text() for text in ax.get_xticklabels()] == ["alpha=0.2", "alpha=0.3"]
+
+
+def test_matrices_of_a_family_have_the_same_colours_and_legible_numbers(
+    found: list[Group],
+) -> None:
+    figures = [studies.transfer_matrix(found, name, "heat") for name in ("scratch", "pac")]
+    limits = [figure.axes[0].images[0].get_clim() for figure in figures]
+    assert limits[0] == limits[1] == pytest.approx((2e-4, 1e-2))
+    for figure in figures:
+        ax = figure.axes[0]
+        for text in ax.texts:
+            value = ax.images[0].get_array()[
+                int(text.get_position()[1]), int(text.get_position()[0])
+            ]  # type: ignore[index]
+            paper, ink = luminance(ax.images[0].to_rgba(value)), luminance(text.get_color())
+            assert (max(paper, ink) + 0.05) / (min(paper, ink) + 0.05) > 4.5
+        figure.canvas.draw()
+        ticks = [label.get_text() for label in figure.axes[1].get_yticklabels()]
+        assert "1e-03" in ticks and not any("10^" in tick for tick in ticks)
+
+
+def luminance(colour: Any) -> float:
+    c = np.array(to_rgb(colour))
+    return float(
+        np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+    )
 
 
 def test_critical_difference(found: list[Group]) -> None:
