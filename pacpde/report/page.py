@@ -74,6 +74,7 @@ def write(
         enough=ENOUGH,
         columns={name for name, _ in headings},
         bases=[readable(base) for base in dict.fromkeys(bases) if base],
+        example=groups[0].name.partition(" ")[2],
         families=list(dict.fromkeys(group.family for group in groups)),
         variants=[{"name": name, "shown": readable(name)} for name in names],
         pictures=[{"caption": p.caption, "wide": p.wide,

@@ -64,7 +64,8 @@ def _counts(groups: Sequence[Group], rows: Sequence[Row], planned: int) -> str:
         f"{len(rows)} of {planned} cells: {_number(len(groups), 'transfer')}, {_methods(rows)}, "
         f"{_number(len(seeds), 'seed')}"
     ]
-    parts.append(f"{short} did not converge" if short else "all that ran converged")
+    if failed < len(rows):
+        parts.append(f"{short} did not converge" if short else "all that ran converged")
     ungraded = sum(error_of_row(row) is None for row in rows)
     if ungraded:
         parts.append(f"{ungraded} have no reference and are ungraded")
@@ -126,9 +127,12 @@ def _verdict(r: Ratio) -> str:
         return {(r.sources, 0): AHEAD, (0, r.sources): BEHIND}.get(
             (r.sources_better, r.sources_worse), OPEN
         )
-    if r.p < SIGNIFICANCE and r.high < 1:
+    compared = math.isfinite(r.high)  # else one of the two failed in every pair
+    better = r.high < 1 if compared else r.sources_worse == 0
+    worse = r.low > 1 if compared else r.sources_better == 0
+    if r.p < SIGNIFICANCE and better:
         return WINS
-    return LOSES if r.p < SIGNIFICANCE and r.low > 1 else OPEN
+    return LOSES if r.p < SIGNIFICANCE and worse else OPEN
 
 
 def _together(family: str, verdict: str, some: Sequence[Ratio]) -> str:
@@ -171,9 +175,9 @@ def _compared(family: str, r: Ratio) -> str:
 
 def _size(r: Ratio) -> str:
     """How large the error is beside that of the baseline, in the mean and in the median."""
-    mean = "no pair has two results"
-    if math.isfinite(r.ratio):
-        mean = f"its error is {two_digits(r.ratio)} times as large in the geometric mean"
+    if not math.isfinite(r.ratio):
+        return "its error has no ratio, as one of the two failed in every pair"
+    mean = f"its error is {two_digits(r.ratio)} times as large in the geometric mean"
     if math.isfinite(r.low):
         mean += f" (95 % interval {two_digits(r.low)} to {two_digits(r.high)})"
     if math.isnan(r.median):  # as often one fails as the other

@@ -94,7 +94,7 @@ def _ratio(r: Ratio) -> dict[str, Shown]:
     if math.isfinite(r.low):
         interval = f"{two_digits(r.low)} – {two_digits(r.high)}", r.low
     return {
-        "ratio": (two_digits(r.ratio), _sortable(r.ratio)),
+        "ratio": (two_digits(r.ratio), r.ratio) if math.isfinite(r.ratio) else ("no pair", None),
         "interval": interval,
         "p": ("few sources", None) if r.p is None else (two_digits(r.p), r.p),
         "wins": (f"{r.wins} of {r.pairs}", r.wins),

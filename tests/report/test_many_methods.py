@@ -43,7 +43,7 @@ FORMS = {  # column → the one form of its numbers
     "seed": COUNT, "labels": COUNT, "noise": OTHER, "distance": OTHER, "zero shot error": ERROR,
     "target error": ERROR, "steps": COUNT,
 }  # fmt: skip
-WORD = r"none|failed|ungraded|baseline|one source|no reference|not kept|never \(0 of \d\)"
+WORD = r"none|failed|ungraded|baseline|one source|no pair|no reference|not kept|never \(0 of \d\)"
 
 
 @pytest.fixture(scope="module")

@@ -163,6 +163,26 @@ def test_too_few_sources_give_no_verdict_however_many_pairs_there_are() -> None:
     assert "interval 2" not in sentence and "no interval and no test" in sentence
 
 
+def test_failures_in_every_pair_are_told_as_such() -> None:
+    failed = {"fault": "ValueError: no", "outcome": "failed"}
+    rows = [row("pac", seed, 1e-3) for seed in range(6)]
+    rows += [row("scratch", seed, None, **failed) for seed in range(6)]
+    (_, _, compared, *_) = summary_text.summary(group_rows(rows), rows, 12)
+    assert compared == (
+        "heat: PAC wins against scratch: its error has no ratio, as one of the two failed in every "
+        "pair, smaller in 6 of 6 pairs, 6 of them with one failure from 6 sources; p = 0.031 after "
+        "Holm."
+    )
+    (_, _, lost, *_) = summary_text.summary(
+        group_rows([{**r, "variant": other} for r in rows
+                    for other in {"pac", "scratch"} - {r["variant"]}]), rows, 12,
+    )  # fmt: skip
+    assert lost.startswith("heat: PAC loses against scratch: its error has no ratio")
+    nothing = [row("scratch", seed, None, **failed) for seed in range(2)]
+    said = summary_text.summary(group_rows(nothing), nothing, 2)
+    assert said[0].endswith("2 seeds; 2 have no result and count as the worst.")
+
+
 def test_variants_and_scipy_are_no_methods_of_their_own() -> None:
     names = ['pac (mask="random")', 'pac (mask="inverted")', "scratch", "scipy"]
     rows = [row(name, 0, 1e-3) for name in names]
