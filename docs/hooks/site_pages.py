@@ -1,7 +1,8 @@
 """Pages of the site that are no files in docs/, and links that lead out of docs/.
 
-The guides are read in the repository and on the site. Their links are those of the repository; here
-a link to a file that has a page becomes a link to the page, and one to any other file its text.
+The guides are read in the repository and on the site. Their links are those of the repository. Here
+a link to a file that has a page becomes a link to the page, with its title where the text was the
+name of the file; a link to any other file becomes its text.
 """
 
 import logging
@@ -111,9 +112,18 @@ def with_site_links(markdown: str, here: str) -> str:
         if (ROOT / file).is_dir():
             place = f"{place}/index.md"
         path = posixpath.relpath(place, posixpath.dirname(here) or ".")
-        return f"[{link['text']}]({path}{link['anchor'] or ''})"
+        text = link["text"]
+        if text.endswith(".md") and link["target"].endswith(text):
+            text = title_of(ROOT / file)
+        return f"[{text}]({path}{link['anchor'] or ''})"
 
     return LINK.sub(replaced, markdown)
+
+
+def title_of(file: Path) -> str:
+    """The first heading of a Markdown file; its name where it has none."""
+    found = re.search(r"^# (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1] if found else file.name
 
 
 def on_page_content(html: str, page: Page, **_: Any) -> str:

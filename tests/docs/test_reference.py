@@ -74,6 +74,8 @@ def test_links_of_the_repository_become_links_of_the_site(hook: Any) -> None:
     assert linked("[c](docs/engine.md)", "contributing.md") == "[c](engine.md)"
     assert linked("[e](docs/evidence)", "vision.md") == "[e](evidence/index.md)"
     assert linked("[g](../docs/methods.md)", "notebooks/index.md") == "[g](../methods.md)"
+    by_title = "[How a fit works](../engine.md#a-fit)"  # the site has no such file name
+    assert linked("[engine.md](../engine.md#a-fit)", "evidence/fits.md") == by_title
     for unchanged in ("[x](https://a.org/b)", "[x](no_such_file.md)", "![x](../picture.png)"):
         assert linked(unchanged, "engine.md") == unchanged
 
