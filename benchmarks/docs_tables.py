@@ -24,6 +24,7 @@ import fuzz
 import gallery
 import grounds_summary
 import identification
+import kills
 import ladders
 import library
 import methods_table
@@ -45,11 +46,11 @@ from pacpde.reference.exact import gives_exact
 README, EVIDENCE = ROOT / "README.md", ROOT / "docs" / "evidence"
 PAGES = (
     "fits", "transfers", "methods", "identification", "references", "families", "library",
-    "deepxde_examples", "grounds", "few_labels", "readers",
+    "deepxde_examples", "grounds", "few_labels", "readers", "interruptions",
 )  # fmt: skip
 (
     FITS, TRANSFERS, METHODS, IDENTIFICATION, REFERENCES, FAMILIES, LIBRARY, EXAMPLES, GROUNDS,
-    FEW_LABELS, READERS,
+    FEW_LABELS, READERS, INTERRUPTIONS,
 ) = (EVIDENCE / f"{name}.md" for name in PAGES)  # fmt: skip
 
 
@@ -97,6 +98,7 @@ TABLES: tuple[tuple[Path, str, str, Callable[[Record], str]], ...] = (
     (TRANSFERS, "ten targets", "ten_targets", ten_targets.table),
     (REFERENCES, "certificates", "certificates", certificates.table),
     (READERS, "readers", "fuzz", fuzz.table),
+    (INTERRUPTIONS, "kills", "kills", kills.table),
     (REFERENCES, "public files", "public_files", public_files.table),
     (EXAMPLES, "deepxde examples", "deepxde_examples", deepxde_examples.table),
     (IDENTIFICATION, "identification", "identification", identification.table),

@@ -204,6 +204,14 @@ def taken(path: str | Path) -> OutputError:
     )
 
 
+def reason_of(error: OSError) -> str:
+    """What the system said, in a few words; HDF5 hides it in a text of several lines."""
+    if error.strerror:
+        return error.strerror
+    number = re.search(r"errno = (\d+)", str(error))
+    return os.strerror(int(number[1])) if number else " ".join(str(error).split())
+
+
 def _check_not_read_only(target: Path) -> None:
     if not (target.stat().st_mode & WRITE and os.access(target, os.W_OK)):
         raise OutputError(f"{target} is read-only: name another output path.")
@@ -237,8 +245,9 @@ def _refusals(target: Path) -> Iterator[None]:
     except OutputError:
         raise
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(f"cannot write {target} ({reason}): name another output path.") from error
+        raise OutputError(
+            f"cannot write {target} ({reason_of(error)}): name another output path."
+        ) from error
 
 
 def _temporary(target: Path) -> Path:

@@ -196,8 +196,9 @@ def write(
         names, about = surrogate.problem.domain.names, attributes_of(surrogate)
         grid = suffix not in PARQUET
         values = NamedValues.of_points(names, points.at, named, about, grid=grid)
+        content = values.as_bytes(suffix)
         with atomic_write(output, overwrite=overwrite) as temporary:
-            values.write(temporary, suffix)
+            temporary.write_bytes(content)
         return
     with _opened(output, overwrite) as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -1,5 +1,6 @@
 """Writes a reference, and draws labels from one."""
 
+import io
 import json
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import h5py
 import numpy as np
 
 from pacpde.checks import check_count, check_nonnegative
-from pacpde.datasets.schema import SCHEMA, UNSEALED, Labels, seal
+from pacpde.datasets.schema import SCHEMA, UNSEALED, Labels, sealed
 from pacpde.errors import InvalidValueError
 from pacpde.files import atomic_write
 from pacpde.physics.fingerprint import Fingerprint, check_registered
@@ -36,14 +37,15 @@ def write(
         OutputError: the file cannot be written.
     """
     check_registered(reference.problem)
+    whole = io.BytesIO()  # HDF5 itself, on a full disk, prints tracebacks and may end the process
+    with h5py.File(whole, "w") as file:
+        _write_attributes(file, reference)
+        _write_fields(file, reference)
+        _write_dense(file, reference)
+        if labels is not None:
+            _write_labels(file, labels)
     with atomic_write(path, overwrite=overwrite) as temporary:
-        with h5py.File(temporary, "w", locking=False) as file:
-            _write_attributes(file, reference)
-            _write_fields(file, reference)
-            _write_dense(file, reference)
-            if labels is not None:
-                _write_labels(file, labels)
-        seal(temporary)
+        temporary.write_bytes(sealed(whole.getvalue()))
 
 
 def draw_labels(reference: Reference, count: int, *, seed: int = 0, noise: float = 0.0) -> Labels:

@@ -1,8 +1,8 @@
 """Values with names, dimensions and attributes: as netCDF, HDF5, Parquet, or in xarray."""
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -88,13 +88,15 @@ class NamedValues:
             dict(self.attributes),
         )
 
-    def write(self, path: Path, suffix: str) -> None:
-        """Write a file of a kind that `WRITERS` names.
+    def as_bytes(self, suffix: str) -> bytes:
+        """The content of a file of a kind that `WRITERS` names.
+
+        Made in memory: on a full disk these packages say so in their own ways, or end the process.
 
         Raises:
             MissingPackageError: a package for it is not installed.
         """
-        WRITERS[suffix](path, self)
+        return WRITERS[suffix](self)
 
 
 def grid_of(points: np.ndarray) -> list[np.ndarray] | None:
@@ -125,14 +127,15 @@ def check_writable_kind(suffix: str) -> None:
         _parquet()
 
 
-def _netcdf(path: Path, values: NamedValues) -> None:
+def _netcdf(values: NamedValues) -> bytes:
     """netCDF 3 with 64-bit offsets: every reader takes it, and scipy writes it."""
     from scipy.io import netcdf_file  # slow to import
 
     def plain(value: str | float) -> Any:
         return value.encode() if isinstance(value, str) else np.float64(value)
 
-    with netcdf_file(path, "w", version=2) as file:
+    whole = io.BytesIO()
+    with netcdf_file(whole, "w", version=2) as file:
         for name, value in values.attributes.items():
             setattr(file, name, plain(value))
         for name, size in values.sizes.items():
@@ -142,11 +145,14 @@ def _netcdf(path: Path, values: NamedValues) -> None:
             variable[:] = array
             for key, value in values.about.get(name, {}).items():
                 setattr(variable, key, plain(value))
+        file.flush()
+        return whole.getvalue()
 
 
-def _hdf5(path: Path, values: NamedValues) -> None:
+def _hdf5(values: NamedValues) -> bytes:
     """One dataset a name, whose dimensions are scales, as netCDF 4 and MATLAB read it."""
-    with h5py.File(path, "w") as file:
+    whole = io.BytesIO()
+    with h5py.File(whole, "w") as file:
         file.attrs.update(values.attributes)
         for name, (_, array) in values.arrays.items():
             file[name] = np.ascontiguousarray(array, float)
@@ -159,9 +165,10 @@ def _hdf5(path: Path, values: NamedValues) -> None:
             if dims != (name,):
                 for number, dim in enumerate(dims):
                     file[name].dims[number].attach_scale(file[dim])
+    return whole.getvalue()
 
 
-def _write_parquet(path: Path, values: NamedValues) -> None:
+def _as_parquet(values: NamedValues) -> bytes:
     """One row a point; attributes are the schema's metadata."""
     pyarrow, parquet = _parquet()
     dims = tuple(values.sizes)
@@ -172,7 +179,9 @@ def _write_parquet(path: Path, values: NamedValues) -> None:
         columns[name] = np.broadcast_to(wide, shape).ravel() if dims else array
     table = pyarrow.table(columns)
     texts = {name: str(value) for name, value in values.attributes.items()}
-    parquet.write_table(table.replace_schema_metadata(texts), path)
+    whole = io.BytesIO()
+    parquet.write_table(table.replace_schema_metadata(texts), whole)
+    return whole.getvalue()
 
 
 def _parquet() -> tuple[Any, Any]:
@@ -193,8 +202,8 @@ NOT_TEXT = frozenset((  # readers of such files expect something else than CSV
     ".safetensors", ".feather", ".arrow", ".zarr", ".db", ".sqlite", ".zip", ".gz", ".bz2", ".xz",
     ".png", ".jpg", ".jpeg", ".pdf", ".svg", ".html", ".md", ".docx",
 ))  # fmt: skip
-WRITERS: Mapping[str, Callable[[Path, NamedValues], None]] = {
+WRITERS: Mapping[str, Callable[[NamedValues], bytes]] = {
     **dict.fromkeys((".nc", ".cdf", ".nc3"), _netcdf),
     **dict.fromkeys((".h5", ".hdf5", ".hdf", ".he5"), _hdf5),
-    **dict.fromkeys(PARQUET, _write_parquet),
+    **dict.fromkeys(PARQUET, _as_parquet),
 }  # by the ending of a file; anything else is CSV

@@ -42,17 +42,15 @@ class Dataset:
     labels: Labels | None = None
 
 
-def seal(path: Path) -> None:
-    """Put the checksum of a file in the place of `UNSEALED`.
+def sealed(content: bytes) -> bytes:
+    """A file's content with its checksum in the place of `UNSEALED`.
 
     The checksum is the SHA-256 of the file's bytes with its own 64 digits read as zeros, so that
     no changed byte goes unseen, in the numbers or in HDF5's own structures.
     """
-    content = path.read_bytes()
+    checksum = f"sha256:{hashlib.sha256(content).hexdigest()}".encode()
     place = content.index(UNSEALED.encode())
-    with path.open("r+b") as file:
-        file.seek(place)
-        file.write(f"sha256:{hashlib.sha256(content).hexdigest()}".encode())
+    return content[:place] + checksum + content[place + len(checksum) :]
 
 
 def check_sealed(path: Path) -> None:
