@@ -2,10 +2,23 @@
 
 import json
 import os
+import random
+import signal
 import subprocess
 import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+
+import pacpde
+from pacpde import Surrogate
+from pacpde.problems import Heat
+from tests.interrupted import calls_of
 
 SMALL = "width=4, depth=1, points=20, steps=2"
 
@@ -251,3 +264,131 @@ def test_a_fit_has_the_same_bits_in_threads_and_a_fork_is_refused_or_works() -> 
     """A fork of a process that has computed with several threads would wait for ever."""
     ended = run(OTHER_WAYS, OMP_NUM_THREADS="2")
     assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+# Calls side by side in one process, and in processes to which arguments and results are sent.
+SIDE_BY_SIDE = """
+import asyncio, multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+import torch
+import pacpde
+from pacpde.problems import Heat
+
+SETTINGS = {"points": 20, "steps": 2}
+
+def fit():
+    return pacpde.fit(Heat(alpha=0.4), width=4, depth=1, **SETTINGS)
+
+def transfer(source):
+    found = pacpde.transfer(source, Heat(alpha=0.3), reference=None, settings=SETTINGS)
+    return found.surrogate
+
+def solve(library):
+    return library.solve(Heat(alpha=0.35))
+
+def bits(found):
+    return [one.weights.numpy().tobytes() for one in found]
+
+def in_threads(works):
+    with ThreadPoolExecutor(4) as pool:
+        return [one.result() for one in [pool.submit(work) for work in works]]
+
+def in_asyncio(works):
+    async def gathered():
+        return await asyncio.gather(*(asyncio.to_thread(work) for work in works))
+    return asyncio.run(gathered())
+
+def in_processes(how, works):
+    with ProcessPoolExecutor(1, multiprocessing.get_context(how)) as pool:
+        return list(pool.map(alone, works))
+
+def in_joblib(works):
+    joblib = __import__("joblib")
+    return joblib.Parallel(2)(joblib.delayed(alone)(work) for work in works)
+
+def alone(work):
+    torch.set_num_threads(1)
+    return work()
+
+WAYS = {
+    "threads": in_threads, "asyncio": in_asyncio, "fork": partial(in_processes, "fork"),
+    "spawn": partial(in_processes, "spawn"), "joblib": in_joblib,
+}
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    source = fit()
+    library = pacpde.Library([source], ranges={"alpha": (0.3, 0.5)})
+    library.anchor([Heat(alpha=alpha) for alpha in (0.3, 0.4, 0.5)])
+    works = [fit, partial(transfer, source), partial(solve, library)]
+    here = bits([work() for work in works])
+    for name in sys.argv[1:]:
+        times = 2 if name in ("threads", "asyncio") else 1
+        assert bits(WAYS[name](works * times)) == here * times, name
+        print(name, "ok", flush=True)
+"""
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    "ways",
+    [
+        ("threads", "asyncio", *(("fork",) if hasattr(os, "fork") else ()), "spawn"),
+        pytest.param(("joblib",), marks=pytest.mark.slow),
+    ],
+)
+def test_calls_side_by_side_have_the_same_bits(ways: tuple[str, ...], tmp_path: Path) -> None:
+    """`fit`, `transfer` and `Library.solve`; a library that has solved can be sent."""
+    for name in ways:
+        if name == "joblib":
+            pytest.importorskip("joblib")
+    script = tmp_path / "script.py"  # which a spawned process imports
+    script.write_text(SIDE_BY_SIDE)
+    ended = subprocess.run(
+        [sys.executable, script, *ways], capture_output=True, text=True, timeout=230,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.split() == [word for name in ways for word in (name, "ok")]
+
+
+def settings_of_the_process() -> dict[str, object]:
+    """What an interrupted call may not leave changed."""
+    return {
+        "threads": torch.get_num_threads(),
+        "dtype": torch.get_default_dtype(),
+        "gradients": (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
+        "random": (random.getstate(), torch.get_rng_state().tolist()),
+        "numpy": (str(np.random.get_state()), np.geterr()),  # noqa: NPY002
+        "Ctrl-C": signal.getsignal(signal.SIGINT),
+        "warnings": len(warnings.filters),
+    }
+
+
+SMALLEST = {"points": 20, "steps": 2}
+INTERRUPTED: dict[str, Callable[[Surrogate], Surrogate]] = {
+    "fit": lambda source: pacpde.fit(Heat(alpha=0.3), width=4, depth=1, **SMALLEST),
+    "fit_many": lambda source: pacpde.fit_many(
+        [Heat(alpha=0.3), Heat(alpha=0.5)], seeds=[0, 1], width=4, depth=1, **SMALLEST
+    )[1],
+    "transfer": lambda source: (
+        pacpde.transfer(source, Heat(alpha=0.3), reference=None, settings=SMALLEST).surrogate
+    ),
+}
+
+
+@pytest.mark.parametrize("name", INTERRUPTED)
+def test_an_interrupted_call_leaves_everything_as_it_was(name: str) -> None:
+    """As a cell of a notebook that is interrupted; the next call has the same bits."""
+    source = pacpde.fit(Heat(alpha=0.4), width=4, depth=1, **SMALLEST)
+    work, before = partial(INTERRUPTED[name], source), settings_of_the_process()
+    expected = work().weights
+    assert settings_of_the_process() == before
+    calls = calls_of(work)
+    assert calls > 200
+    for share in (0.1, 0.5, 0.9):
+        with pytest.raises(KeyboardInterrupt):
+            calls_of(work, int(share * calls))
+        assert settings_of_the_process() == before
+    assert torch.equal(work().weights, expected)

@@ -1,10 +1,12 @@
 """A library: heads against exact solutions and scipy, estimates, what is kept, its folder."""
 
+import copy
 import json
 import math
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,7 @@ from pacpde.physics.numbers import relative_l2
 from pacpde.problems import FisherKPP, Heat, HeatGaussian, LotkaVolterra, Poisson1D
 from pacpde.residuals.factors import residuals
 from pacpde.training.config import TrainingConfig
+from tests.interrupted import calls_of
 
 TINY = {"width": 12, "depth": 2, "points": 300, "steps": 30, "restarts": 0}
 T, X = np.linspace(0, 1, 11)[:, None], np.linspace(0, 1, 31)
@@ -308,6 +311,28 @@ def test_an_interrupted_build_ends_with_the_same_bits(
             )
     with pytest.raises(InvalidValueError, match="give what it was built with"):
         Library.build(Heat, {"alpha": (0.1, 0.7)}, library=whole, **options)
+
+
+def test_a_source_joins_whole_or_not_at_all() -> None:
+    """One that has joined by half would be refused when it is added again."""
+    one, other = (
+        fit(Heat(alpha=alpha), width=6, depth=1, points=40, steps=4) for alpha in (0.4, 0.6)
+    )
+    own = Library([one], ranges={"alpha": (0.1, 0.8)})
+    own.anchor([Heat(alpha=0.2), Heat(alpha=0.8)])
+    before, whole = own.solve(Heat(alpha=0.5)).weights, copy.deepcopy(own)
+    calls = calls_of(partial(whole.add, other))
+    for share in (0.1, 0.5, 0.9):
+        with pytest.raises(KeyboardInterrupt):
+            calls_of(partial(own.add, other), int(share * calls))
+        assert len(own.sources) == len(own.backbones) == 1
+        assert torch.equal(own.solve(Heat(alpha=0.5)).weights, before)
+    own.add(other)
+    assert len(own.sources) == 2
+    for library in (own, whole):
+        library.anchor([Heat(alpha=0.2), Heat(alpha=0.8)])
+    found, expected = (library.solve(Heat(alpha=0.5)).weights for library in (own, whole))
+    assert torch.equal(found, expected)
 
 
 def test_no_source_joins_whose_steps_need_more_memory_than_there_may_be(

@@ -6,8 +6,9 @@ and taken from those around a target: the largest of them.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,6 +37,10 @@ class Anchors:
     heads: torch.Tensor
     shares: np.ndarray
     factors: np.ndarray
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was made of them, such as an interpolant, which no process can be sent."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @classmethod
     def unmeasured(cls, units: np.ndarray, heads: torch.Tensor, shares: np.ndarray) -> "Anchors":

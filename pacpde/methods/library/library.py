@@ -1,5 +1,6 @@
 """A library: several solved coefficients as one frozen backbone for others."""
 
+import copy
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -209,9 +210,11 @@ class Library:
             axes = len(self.box.names)
             problems = self.box.candidates(ANCHORS if axes == 1 else 4 * ANCHORS)
         problems = self.box.problems(problems)
-        self.anchors = self.solver.anchored(problems, self.anchors, limit)
+        anchors = self.solver.anchored(problems, self.anchors, limit)
         if measured:
-            self.measure(problems, limit=limit)
+            some = problems[: len(anchors.units)]
+            anchors = self.solver.with_factors(some, anchors, limit)
+        self.anchors = anchors
 
     @gradients()
     def measure(self, problems: Sequence[Problem], *, limit: TimeLimit = UNLIMITED) -> None:
@@ -438,11 +441,13 @@ class Library:
                 "coefficients."
             )
         before, anchors = self.backbone, self.anchors
-        self.sources.append(unrefined(source))
-        self._renew()
-        moved = self.backbone.projected(before, anchors.heads)
+        joined = copy.copy(self)  # what interrupts leaves this one as it was
+        joined.sources, joined.backbones = [*self.sources, unrefined(source)], [*self.backbones]
+        joined._renew()
+        moved = joined.backbone.projected(before, anchors.heads)
         old = Anchors.unmeasured(anchors.units, moved, anchors.shares)
-        self.anchors = self.anchors.joined(old)
+        joined.anchors = joined.anchors.joined(old)
+        vars(self).update(vars(joined))
 
     def nearest(self, problem: Any) -> Surrogate:
         """The source whose coefficients are nearest, of a problem or what `solve` takes for one."""
