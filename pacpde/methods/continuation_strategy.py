@@ -114,7 +114,7 @@ class ContinuationStrategy:
     def _last(self, target: Task, after: FitResult | None = None) -> Steps[FitResult]:
         weights = after.weights if after else None
         phases = self.trainer.config.phases.warm_start(target)
-        return steps_of(self.trainer.fit)(target, phases, weights=weights)
+        return steps_of(self.trainer.fit)(target, phases, weights=weights, near=after is not None)
 
     def _in_time_windows(self, target: Task) -> Steps[list[FitResult]]:
         """One window after the other, where the way of each is short: no steps on it are needed."""

@@ -51,6 +51,14 @@ class Optimiser(Protocol):
         ...
 
 
+def near_state(optimiser: Optimiser) -> State:
+    """The state to begin with from weights that nearly solve the problem.
+
+    An optimiser may give one by a method `near_state()`; without it there is none.
+    """
+    return cast(State, getattr(optimiser, "near_state", dict)())
+
+
 optimisers: Registry[type[Optimiser]] = Registry("optimiser", "pacpde.optim")
 
 

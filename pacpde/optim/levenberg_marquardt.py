@@ -28,6 +28,8 @@ class LevenbergMarquardt:
 
     Attributes:
         damping: μ at the start.
+        near_damping: μ at the start where the weights were predicted from a near solution, if that
+            is less. From 1e-3 the first ten steps there are short ones.
         decrease, increase: factors of μ after a good step and after a refused one.
         max_bend: a step bent by more than this share of its length goes straight; 0 never bends.
         memory_gib: GiB that a step may take: half for the Jacobian, half for its normal matrix.
@@ -36,6 +38,7 @@ class LevenbergMarquardt:
     """
 
     damping: float = 1e-3
+    near_damping: float = 1e-7
     decrease: float = 3.0
     increase: float = 4.0
     max_bend: float = 2.0
@@ -44,11 +47,15 @@ class LevenbergMarquardt:
     max_damping: float = 1e10
 
     def __post_init__(self) -> None:
-        for name in ("damping", "memory_gib", "min_damping", "max_damping"):
+        for name in ("damping", "near_damping", "memory_gib", "min_damping", "max_damping"):
             check_option(self, name)
         check_nonnegative("max_bend of LevenbergMarquardt", self.max_bend)
         for name in ("decrease", "increase"):
             check_option(self, name, 1)
+
+    def near_state(self) -> State:
+        """A state to begin with from weights that nearly solve the problem."""
+        return _state(min(self.damping, self.near_damping))
 
     def run(
         self, problem: LeastSquares, x: torch.Tensor, steps: int, state: State | None = None
@@ -107,7 +114,7 @@ class LevenbergMarquardt:
             Progress(
                 x[number],
                 float(loss[number]),
-                {"damping": torch.tensor(damping[number], dtype=torch.float64, device="cpu")},
+                _state(damping[number]),
                 int(taken[number]),
                 int(evaluations[number]),
                 bool(stalled[number]),
@@ -136,6 +143,10 @@ class LevenbergMarquardt:
         longest = self.max_bend * step.norm(dim=-1, keepdim=True)
         trusted = bend.norm(dim=-1, keepdim=True) <= longest  # false for nan
         return torch.where(trusted, bend, 0)
+
+
+def _state(damping: float) -> State:
+    return {"damping": torch.tensor(damping, dtype=torch.float64, device="cpu")}
 
 
 def _numbers(tensor: torch.Tensor) -> np.ndarray:

@@ -13,7 +13,7 @@ from pacpde.errors import InvalidValueError
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
-from pacpde.optim.base import State
+from pacpde.optim.base import State, near_state
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.stepwise import StepRequest, Steps, Work, steps_of, stepwise
 from pacpde.residuals.task import SamplingSpec, Task
@@ -105,6 +105,7 @@ class Trainer:
         stage: str | None = None,
         weights: torch.Tensor | None = None,
         estimate: bool = True,
+        near: bool = False,
     ) -> Steps[FitResult]:
         """Minimise ½‖r‖² of a task, plus the anchor, phase after phase.
 
@@ -113,6 +114,8 @@ class Trainer:
             stage: a name of its own for this fit.
             weights: where to start, [size]; the surrogate's by default.
             estimate: whether the error is estimated; a point on the way to another needs none.
+            near: whether the weights at the start were predicted from a near solution, so that the
+                optimiser may take long steps at once.
 
         Raises:
             InvalidValueError: no weight may move.
@@ -134,6 +137,7 @@ class Trainer:
             weights,
             weights,
             lambda: task.solver(network, fit.best, fit.sampling),
+            optimiser_state=near_state(optimiser) if near else {},
         )
         for callback in self.callbacks:
             yield from steps_of(callback.on_start)(fit)

@@ -8,6 +8,8 @@ import torch
 
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.networks.table_ansatz import TableAnsatz
+from pacpde.optim.base import near_state
+from pacpde.optim.first_order import Adam
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
 from pacpde.optim.linear_systems import normal_system
@@ -151,6 +153,21 @@ class TestRun:
         assert torch.equal(second.x, whole.x)
         assert second.state["damping"] == whole.state["damping"]
         assert second.loss < forgetful.loss
+
+    def test_near_a_solution_the_first_step_goes_all_the_way(self) -> None:
+        problem = linear(rows=40)
+        jacobian, b = affine(problem)
+        expected, *_ = np.linalg.lstsq(jacobian, b)
+        optimiser = LevenbergMarquardt()
+        near = optimiser.run(problem, problem.x0, 1, near_state(optimiser))
+        far = optimiser.run(problem, problem.x0, 1)
+        near_error, far_error = (np.linalg.norm(x.numpy() - expected) for x in (near.x, far.x))
+        # the damping is to the least squared singular value as 0.004 to 1
+        assert near_error < 1e-3 * np.linalg.norm(expected) < far_error / 10
+
+    def test_a_damping_below_that_of_near_starts_stays(self) -> None:
+        assert float(near_state(LevenbergMarquardt(damping=1e-9))["damping"]) == 1e-9
+        assert near_state(Adam()) == {}
 
     def test_a_minimum_stalls(self) -> None:
         problem = linear(rows=40)

@@ -168,3 +168,18 @@ def test_a_finer_tolerance_makes_no_finer_steps(source: Surrogate) -> None:
         made = transfer(source, Heat(alpha=0.2), method="warm_start", settings=settings)
         found.append([e["stage"] for e in made.history if "walk" in e["stage"]])
     assert found[0] == found[1]
+
+
+def test_the_last_fit_takes_long_steps_at_once() -> None:
+    settings = {"width": 16, "depth": 2, "points": 400, "steps": 30}
+    source = fit(Heat(alpha=0.4), seed=0, reference=None, settings=settings)
+
+    def after_five_steps(optimiser: str) -> float:
+        moved = transfer(
+            source, Heat(alpha=0.35), method="warm_start", reference=None,
+            settings={"steps": 20, "optimiser": optimiser},
+        )  # fmt: skip
+        return next(e["held_out"] for e in moved.history if e["stage"] == "calibrate")
+
+    long = after_five_steps("levenberg_marquardt")
+    assert long < 0.8 * after_five_steps("levenberg_marquardt:near_damping=1e-3")
