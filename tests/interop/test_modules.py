@@ -575,3 +575,20 @@ def test_piggyback_leaves_weights_out_and_moves_none() -> None:
     torch.testing.assert_close(scores.grad, plain[7].weight.grad * before["7.weight"])
     with pytest.raises(InvalidValueError, match="above the threshold"):
         piggyback(source, threshold=1.0)
+
+
+def test_a_mask_that_frees_what_one_output_divides_by_is_refused() -> None:
+    class Shares(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.top, self.size = nn.Linear(4, 2), nn.Parameter(torch.ones(1))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            both = self.top(x)
+            return torch.cat([both[:, :1], both[:, 1:] / self.size], 1)
+
+    net = Shares().double()
+    mask = {name: torch.ones_like(own, dtype=torch.bool) for name, own in net.named_parameters()}
+    mask["size"][:] = False
+    with pytest.raises(InvalidValueError, match="no finite numbers, as where it divides"):
+        PAC(net, X).prune(mask=mask)

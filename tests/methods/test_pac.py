@@ -1,5 +1,7 @@
 """PAC says which of its stages fell short."""
 
+import itertools
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -84,3 +86,15 @@ def test_lambda_is_chosen_on_held_out_labels(source: Surrogate) -> None:
         made.method_result.seconds["calibrate"] > 0
         and made.method_result.steps > alone.method_result.steps
     )
+
+
+def test_seconds_of_pruning_are_those_of_all_rounds(
+    source: Surrogate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count(10.0, 2.0)  # two seconds from one look at it to the next
+    monkeypatch.setattr("pacpde.methods.pac.time", SimpleNamespace(perf_counter=clock.__next__))
+    settings = {"points": 60, "steps": 3, "restarts": 0, "refinements": 0}
+    made = transfer(source, Heat(alpha=0.3), rounds=3, settings=settings, reference=None)
+    assert made.method_result.seconds["prune"] == 3 * 2.0
+    stages = made.method_result.seconds["allocate"] + made.method_result.seconds["calibrate"]
+    assert stages == pytest.approx(made.history[-1]["seconds"], rel=1e-12)

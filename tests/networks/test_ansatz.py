@@ -10,6 +10,7 @@ import torch
 
 from pacpde.errors import InvalidValueError
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
+from pacpde.networks.batch import Batch
 from pacpde.networks.leibniz import leibniz
 from pacpde.networks.mlp import MLP
 from pacpde.networks.table_ansatz import TableAnsatz
@@ -290,3 +291,15 @@ class TestPlain:
     def test_derivatives_of_a_table_are_refused(self) -> None:
         with pytest.raises(InvalidValueError, match="no derivatives"):
             TableAnsatz.of(self.inputs, self.outputs).batch(torch.ones(1, 3), ("", "x"))
+
+
+def test_values_alone_are_the_scaled_outputs() -> None:
+    """u = s N(φ), of the outputs from a first one on, with one channel."""
+    rng = np.random.default_rng(0)
+    points, outputs = (
+        torch.tensor(rng.normal(size=(4, 2))),
+        torch.tensor(rng.normal(size=(1, 4, 5))),
+    )
+    scale = torch.tensor([2.0, -3.0], dtype=torch.float64)
+    batch = Batch.without_derivatives(points, points[None], scale, first_output=2)
+    assert torch.equal(batch.fields(outputs), scale * outputs[..., 2:4])

@@ -30,7 +30,7 @@ from pacpde import (
 from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.networks import PhysicsAnsatz
 from pacpde.networks.module_factors import ModuleFactors, _by_separate_weights
-from pacpde.networks.nested_jets import LayerNormByParts
+from pacpde.networks.nested_jets import LayerNormByParts, jets_by_gradients
 from pacpde.networks.protocol import networks
 from pacpde.plugins import load_plugin
 from pacpde.problems import Heat
@@ -39,11 +39,14 @@ from pacpde.studies.rerun import rerun
 from pacpde.training.schedule import Phase
 from tests.networks.user_modules import (
     Fourier,
+    LeftProduct,
     Masked,
     Normalised,
+    Raised,
     Residual,
     ResidualNetwork,
     convolutional,
+    same_size,
 )
 
 FILE = Path(__file__).with_name("user_modules.py")
@@ -71,6 +74,9 @@ MODULES: dict[str, Callable[[], TorchModule]] = {
     "normalised": lambda: TorchModule(Normalised()),
     "fourier": lambda: TorchModule(Fourier(), input_shape=(2,)),
     "in its place": lambda: TorchModule(Masked(), input_shape=(2,)),
+    "raised": lambda: TorchModule(Raised(), input_shape=(2,)),
+    "left product": lambda: TorchModule(LeftProduct(), input_shape=(2,)),
+    "same size": lambda: TorchModule(same_size(), input_shape=(1, 6, 5)),
     "convolutional": lambda: TorchModule(with_statistics(convolutional()), input_shape=(1, 8, 8)),
 }
 
@@ -144,7 +150,7 @@ def test_the_jacobian_is_that_of_autograd(name: str, images: int) -> None:
     rows = rows.unflatten(-1, (images, -1)).sum(1).flatten()
     expected = torch.stack([torch.autograd.grad(row, leaf, retain_graph=True)[0] for row in rows])
     size = float(expected.abs().max())
-    assert network.ways.by_uses[names] == (name != "in its place")
+    assert network.ways.by_uses[names] == (name not in ("in its place", "left product", "raised"))
     factors = factors_of(slopes)
     assert factors.rows == len(rows) and torch.allclose(
         outputs, network.forward(weights, jet, names)
@@ -487,3 +493,23 @@ def test_a_record_says_whether_its_module_can_be_made_again() -> None:
     settings = TorchModule(chain(2, 4, 1), given_weights=True).settings
     with pytest.raises(DataFileError, match="began from the module's own weights"):
         TorchModule.from_settings(settings)
+
+
+def test_a_derivative_that_is_constant_has_none_of_its_own() -> None:
+    """Of 2x − 3t and 5: the second derivatives are exactly 0."""
+    names = ("", "t", "x", "tx", "xx")
+    x = torch.from_numpy(np.random.default_rng(2).uniform(-1, 1, (5, 2)))
+    jet = torch.zeros(len(names), *x.shape, dtype=x.dtype)
+    jet[0], jet[1, :, 0], jet[2, :, 1] = x, 1, 1
+
+    def plane(at: torch.Tensor) -> torch.Tensor:
+        return torch.stack([2 * at[:, 1] - 3 * at[:, 0], 0 * at[:, 0] + 5], 1)
+
+    made = jets_by_gradients(plane, jet, names)
+    assert torch.allclose(made[0], plane(x), rtol=1e-15)
+    slopes = made.new_tensor([[-3.0, 0.0], [2.0, 0.0]])
+    assert torch.equal(made[1:3], slopes[:, None].expand(2, *x.shape))
+    assert torch.equal(made[3:], torch.zeros_like(made[3:]))
+    constant = jets_by_gradients(lambda at: torch.full((5, 2), 7.0).double(), jet, names)
+    assert constant.shape == made.shape
+    assert (constant[0] == 7).all() and not constant[1:].any()

@@ -72,6 +72,42 @@ class Masked(nn.Module):
         return self.last(shifted)
 
 
+class LeftProduct(nn.Module):
+    """W tanh(V x) with matrices on the left of columns."""
+
+    def __init__(self, width: int = 5) -> None:
+        super().__init__()
+        self.first = nn.Parameter(torch.randn(width, 2))
+        self.last = nn.Parameter(torch.randn(1, width))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (self.last @ torch.tanh(self.first @ x[..., None]))[..., 0]
+
+
+class Raised(nn.Module):
+    """Σ gₖ tanh(Wx) and Σ (aₖ + tanh(Wx)), by constants of one dimension more."""
+
+    def __init__(self, width: int = 5) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(2, width), nn.Linear(width, 1)
+        self.gates = nn.Parameter(torch.randn(3, 1, width))
+        self.register_buffer("steps", torch.randn(3, 1, width))
+
+    steps: torch.Tensor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = torch.tanh(self.first(x))
+        return self.last((h * self.gates).sum(0)) + self.last((self.steps + h).sum(0)) ** 2
+
+
+def same_size() -> nn.Sequential:
+    """Convolutions that keep the size: more is added at the upper end where the kernel is even."""
+    return nn.Sequential(
+        nn.Conv2d(1, 3, (4, 3), padding="same", dilation=(1, 2)), nn.Tanh(),
+        nn.Conv2d(3, 2, 2, padding="same"), nn.Tanh(), nn.Flatten(), nn.Linear(60, 1),
+    )  # fmt: skip
+
+
 def convolutional() -> nn.Sequential:
     """A small network of images of 8 × 8."""
     return nn.Sequential(

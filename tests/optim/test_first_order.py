@@ -2,6 +2,7 @@
 
 import math
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from pacpde.errors import InvalidValueError, MissingPackageError
 from pacpde.networks.ansatz import network_for
 from pacpde.networks.table_ansatz import TableAnsatz
 from pacpde.optim.base import optimiser_from
-from pacpde.optim.first_order import SOAP, Adam
+from pacpde.optim.first_order import SOAP, Adam, _to_layers, _to_vector
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.residuals.terms import LabelTerm
 
@@ -150,3 +151,22 @@ def test_options_that_no_optimiser_can_run_with_are_refused(wanted: Any, message
 
 def test_betas_of_a_record_are_a_list() -> None:
     assert optimiser_from({"name": "adam", "betas": [0.9, 0.99]}) is not None
+
+
+def test_entries_of_no_layer_are_a_matrix_of_one_column(problem: LeastSquares) -> None:
+    """Matrices of the layers hold every entry of the vector once, and give it back."""
+
+    @dataclass(frozen=True)
+    class Longer:
+        layout: Any
+        size: int
+
+    layout = problem.network.layout
+    for extra in (0, 3):
+        network: Any = Longer(layout, problem.network.size + extra)
+        weights = torch.arange(float(network.size))
+        matrices = _to_layers(network, weights)
+        assert torch.equal(_to_vector(network, matrices), weights)
+        assert torch.equal(torch.cat([each.flatten() for each in matrices]).sort()[0], weights)
+        rows = [each.shape[0] for each in matrices]
+        assert rows == [layer.outputs for layer in problem.network.layers] + [extra] * (extra > 0)

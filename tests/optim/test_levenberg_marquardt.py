@@ -202,3 +202,14 @@ class TestRun:
         assert made.steps == 5 and not made.stalled
         assert 0.05 < float((made.x - problem.x0).norm()) < 0.1
         assert float(made.state["damping"]) > 1e-3
+
+    def test_at_a_loss_of_0_no_step_is_taken(self) -> None:
+        inputs = np.random.default_rng(0).normal(size=(20, 2))
+        ansatz = TableAnsatz.of(inputs, np.zeros((20, 1)))
+        network = network_for(ansatz, 4, 1, "tanh")
+        weights = torch.zeros(network.size, dtype=torch.float64)
+        term = LabelTerm.at(ansatz, torch.tensor(inputs), torch.zeros(20, 1).double())
+        free = torch.ones(network.size, dtype=torch.bool)
+        made = LevenbergMarquardt().run(LeastSquares(network, weights, free, [term]), weights, 5)
+        assert (made.loss, made.steps, made.stalled) == (0.0, 0, True)
+        assert torch.equal(made.x, weights)

@@ -213,7 +213,7 @@ def test_a_stack_too_large_for_the_device_is_halved() -> None:
     optimiser = Counting(most_at_once=2)
     asked = [steps_of(job)(number, optimiser=optimiser) for number in (0, 2, 1, 3)]
     found = BatchScheduler(1, stacked=True).run(asked).each()
-    assert max(optimiser.sizes) == 2
+    assert set(optimiser.sizes) == {2}  # and nothing is computed again alone
     torch.testing.assert_close(found[1].weights, job(2).weights, rtol=1e-6, atol=1e-6)
 
 

@@ -8,8 +8,10 @@ from pacpde import pac
 from pacpde.errors import PacpdeError
 from pacpde.methods import TrainingConfig, fit
 from pacpde.networks.mlp import MLP
+from pacpde.networks.network_sum import NetworkSum
 from pacpde.optim.base import optimisers
-from pacpde.pac import allocate, calibrate, magnitude_mask, prune
+from pacpde.pac import allocate, calibrate, magnitude_mask, prune, score_mask
+from pacpde.pac.mask import filter_mask
 from pacpde.problems import Heat
 from pacpde.residuals.physics_task import PhysicsTask
 
@@ -33,6 +35,39 @@ def test_a_layer_mask_prunes_every_layer_alike() -> None:
     for layer in NETWORK.layers:
         share = mask[layer.weights.start : layer.biases.stop]
         assert int(share.sum()) == round(0.4 * len(share))
+
+
+def test_a_mask_keeps_some_weights_and_frees_some() -> None:
+    size = NETWORK.size
+    with pytest.raises(PacpdeError, match=rf"keeps none of the network's {size} .* smaller one"):
+        magnitude_mask(NETWORK, weights(), 0.999)
+    with pytest.raises(PacpdeError, match=rf"frees none of the network's {size} .* larger one"):
+        magnitude_mask(NETWORK, weights(), 0.001)
+
+
+def test_each_part_of_a_network_keeps_its_share_of_neurons() -> None:
+    two = NetworkSum(2, 1, members=(((6, 4), "tanh"), ((5,), "sin")))
+    scores = torch.rand(two.size, generator=torch.Generator().manual_seed(0))
+    mask = score_mask(two, scores, 0.6, scope="neuron")
+    for part, place in zip(two.parts, two.part_slices, strict=True):
+        assert torch.equal(mask[place], score_mask(part, scores[place], 0.6, scope="neuron"))
+
+
+@pytest.mark.parametrize(("biases", "kept"), [("prune", None), ("keep", True), ("free", False)])
+def test_a_filter_mask_keeps_rows_of_layers_and_weights_of_the_head(
+    biases: str, kept: bool | None
+) -> None:
+    """Scores rise with the index: of 5 rows the last two are kept, with their biases."""
+    mask = filter_mask(NETWORK.layout, weights().abs(), 0.6, biases)
+    for layer in NETWORK.layers[:-1]:
+        rows = torch.tensor([False, False, False, True, True])
+        assert torch.equal(mask[layer.weights].view(5, -1), rows[:, None].expand(5, layer.inputs))
+        assert torch.equal(mask[layer.biases], rows if kept is None else torch.full((5,), kept))
+    head = NETWORK.layers[-1]
+    assert mask[head.weights].tolist() == [False, False, False, True, True]
+    assert mask[head.biases].tolist() == [kept is not False]
+    one = filter_mask(NETWORK.layout, weights().abs(), 0.95)  # a row is left of each layer
+    assert one[NETWORK.layers[0].weights].sum() == NETWORK.layers[0].inputs
 
 
 def test_the_old_name_of_score_mask_works_for_a_release() -> None:

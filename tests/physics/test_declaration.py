@@ -3,13 +3,14 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
 from pacpde import fit
 from pacpde.errors import InvalidValueError, PacpdeError
 from pacpde.methods import methods
-from pacpde.physics import families
+from pacpde.physics import Axis, Dirichlet, Evolution, PointValue, Problem, families
 from pacpde.plugins import load_plugin
 from pacpde.training.config import TrainingConfig
 
@@ -266,7 +267,8 @@ def test_a_bare_value_in_place_of_a_coefficient_is_refused(tmp_path: Path) -> No
         load_plugin(file)
 
 
-def test_names_of_ones_own_are_taken(tmp_path: Path) -> None:
+@pytest.mark.parametrize("read", ["self.scale", 'getattr(self, "scale")'])
+def test_names_of_ones_own_are_taken(read: str, tmp_path: Path) -> None:
     """What the class reads is no misspelt declaration, nor is what resembles none."""
     file = tmp_path / "mine.py"
     own = """    scale = 2.0
@@ -275,7 +277,7 @@ def test_names_of_ones_own_are_taken(tmp_path: Path) -> None:
     modes: ClassVar[tuple] = (1, 2)
     edge: float = coefficient(0.5, lower=0, upper=1, meaning="a share")
 """
-    text = FAMILY.replace("    recipe =", own + "    recipe =").replace("self.k *", "self.scale *")
+    text = FAMILY.replace("    recipe =", own + "    recipe =").replace("self.k *", f"{read} *")
     file.write_text("from typing import ClassVar\n" + text)
     load_plugin(file)
     made = families.get("test_declared")()
@@ -340,3 +342,33 @@ def test_a_class_is_checked_again_once_its_decorator_makes_it_a_dataclass():
     assert list(plain.declared()) == ["alpha"]
     with pytest.raises(InvalidValueError, match=r"the field k = 1\.0, which is no coefficient"):
         dataclass(frozen=True)(plain).declared()
+
+
+def test_a_value_at_a_point_names_its_field_where_there_are_several() -> None:
+    @dataclass(frozen=True)
+    class Pair(Problem):
+        axes = (Axis("x", 0.0, 1.0),)
+        fields = ("u", "v")
+        name = "test_pair"
+        which: ClassVar[Any] = None
+
+        def residual(self, u: Any, d: Any) -> Any:
+            return d(u[0], "x"), d(u[1], "x")
+
+        def conditions(self) -> Any:
+            return [Dirichlet("x-", 1.0, field="u"), PointValue({"x": 0.25}, 2.0, field=self.which)]
+
+    with pytest.raises(PacpdeError, match=r"PointValue names no field: write field='v'"):
+        _ = Pair().boundary
+    Pair.which = "v"
+    assert [(p.point, p.field, p.value) for p in Pair().boundary.points] == [((0.25,), 1, 2.0)]
+
+
+def test_an_incomplete_class_makes_no_problem_from_coefficients() -> None:
+    @dataclass(frozen=True)
+    class Bare(Evolution):
+        axes = (Axis("t", 0.0, 1.0),)
+        name = "test_bare_evolution"
+
+    with pytest.raises(InvalidValueError, match="lacks initial and rhs"):
+        Bare.from_coefficients({})

@@ -233,3 +233,9 @@ def test_random_fields_are_of_the_declared_sizes() -> None:
 
     with np.errstate(all="raise"):
         assert wrong(varied(rows_given=staticmethod(rows))) == []
+
+
+def test_a_condition_that_takes_no_tensors_fails_in_the_check() -> None:
+    numbers = Dirichlet("x-", lambda y: np.asarray(y) ** 2, field=("v", "w"))
+    with pytest.raises(RuntimeError, match="requires grad"):
+        wrong(varied(given=(numbers, Dirichlet("x+", field=("v", "w")), *Stokes.given[1:])))

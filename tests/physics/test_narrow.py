@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import pi
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pacpde import fit
@@ -12,7 +13,7 @@ from pacpde.errors import SolverError
 from pacpde.physics import Axis, Dirichlet, Evolution, Problem
 from pacpde.physics.description import description
 from pacpde.physics.elementary import cos, exp, sin
-from pacpde.physics.narrow import RIGHT_HAND_SIDE, START
+from pacpde.physics.narrow import RIGHT_HAND_SIDE, START, NarrowFeature
 from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, HeatModes, Lorenz
 from pacpde.reference import solve
 
@@ -155,3 +156,34 @@ def test_a_spark_in_a_steady_problem_is_found_and_not_called_right() -> None:
 def test_no_reference_is_certified_over_it(name: str) -> None:
     with pytest.raises(SolverError, match="nothing up to"):
         solve(MISSED[name], tolerance=1e-6, loosest=0.1)
+
+
+@pytest.mark.parametrize(("names", "what"), [("tx", RIGHT_HAND_SIDE), ("x", START)])
+def test_a_box_stands_for_its_share_of_the_domain(names: str, what: str) -> None:
+    """Mean over the box times its share and the domain's volume: the integral, that is known."""
+
+    @dataclass(frozen=True)
+    class Long(Evolution):
+        axes = (Axis("t", 0.0, 2.0), Axis("x", -1.0, 4.0), Axis("y", 0.0, 3.0))
+
+        def rhs(self, u: Any, d: Any) -> Any:
+            return d(u, "xx") + d(u, "yy")
+
+        def initial(self, *at: Any) -> Any:
+            return 0.0
+
+        def conditions(self) -> Any:
+            return [Dirichlet("boundary", 0.0)]
+
+    Long.name = "long_box"
+    place, widths = {"t": 0.7, "x": 0.9, "y": 1.0}, dict.fromkeys(names, 0.01)
+    feature = NarrowFeature(what, 0, 1.0, place, widths, 1e-3)
+    points, share = feature.box(Long(), 40_000)
+    far = sum((points[:, "txy".index(name)] - place[name]) ** 2 for name in names)
+    values = np.exp(-far / 0.01**2)
+    volume = 5 * 3 * (2 if what == RIGHT_HAND_SIDE else 1)
+    whole = (pi**0.5 * 0.01) ** len(names) * 3
+    assert values.mean() * share * volume == pytest.approx(whole, rel=0.03)  # 40,000 at random
+    assert what == RIGHT_HAND_SIDE or (points[:, 0] == 0).all()
+    edge = NarrowFeature(what, 0, 1.0, place | {"x": 4.0}, widths, 1e-3)  # half of it is outside
+    assert edge.box(Long(), 10)[1] == pytest.approx(share / 2, rel=1e-12)

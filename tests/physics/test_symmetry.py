@@ -52,6 +52,7 @@ def test_the_equation_is_tried_with_its_own_coefficients() -> None:
 
 CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "an even start": ({"initial": lambda self, x: cos(pi * x / 2)}, "the initial u at x="),
+    "a start of half the axis": ({"initial": lambda self, x: x**1.5}, "the initial u at x="),
     "a constant start": ({"initial": lambda self, x: 1.0}, "change initial"),
     "an even source": (
         {"rhs": lambda self, u, d: d(u, "xx") + exp(-(d.coordinates["x"] ** 2))},

@@ -334,3 +334,18 @@ def test_four_axes_are_too_many() -> None:
     box = [T, X, Y, Axis("z", 0.0, 1.0)]
     problem = steady(box, exact, rows, [Dirichlet("boundary", exact)])
     assert error_estimate(given(problem, exact)) is None
+
+
+@pytest.mark.parametrize("case", [poisson, strip, kovasznay])
+def test_it_is_the_same_for_a_multiple_of_the_equations(case: Any) -> None:
+    """In other units a residual is another number, and the error is not."""
+    problem, exact = case()
+    found, _ = disturbed(problem, exact)
+    residual = type(problem).residual
+
+    def tiny(self: Any, u: Any, d: Any) -> Any:
+        return tuple(1e-9 * row for row in residual(self, u, d))
+
+    other = type("Tiny", (type(problem),), {"residual": tiny, "name": "tiny"})()
+    same = given(other, found.ansatz.function)
+    assert estimated(same) == pytest.approx(estimated(found), rel=1e-6)

@@ -13,10 +13,11 @@ from scipy.special import erf
 from pacpde import Surrogate, fit
 from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.physics import Axis, Dirichlet, Evolution, Problem, coefficient
-from pacpde.physics.elementary import Array, cos, exp, sin
+from pacpde.physics.elementary import Array, cos, exp, sin, tanh
 from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, Lorenz
 from pacpde.residuals.assess import assess
-from pacpde.residuals.error_estimate import error_estimate
+from pacpde.residuals.error_estimate import _missed_start, error_estimate
+from pacpde.residuals.estimate_grid import _placed
 from tests.residuals.given import given
 from tests.residuals.manufactured import evolution
 
@@ -306,3 +307,49 @@ def test_a_start_that_no_point_of_a_fit_sees() -> None:
     assert found.narrow and found.jump == pytest.approx(1.0, rel=0.1)
     made = fit(NarrowStart(), width=10, depth=2, points=100, steps=10)
     assert made.outcome != "converged" and estimated(made) > 0.9
+
+
+def test_a_narrow_start_is_compared_at_the_start_alone() -> None:
+    """A share of 1e-3 too much of it is an error of 1e-3, whatever happens later."""
+
+    def start(x: Any) -> Any:
+        return exp(-(((x - 0.43713) / 3e-5) ** 2))
+
+    @dataclass(frozen=True)
+    class Narrow(Heat):
+        def initial(self, *space: Array) -> Any:
+            return start(space[0])
+
+    Narrow.name = "narrow_only_at_the_start"
+    for factor, missed in ((1.0, 0.0), (1.001, 1e-3), (0.5, 0.5)):
+        found = given(Narrow(), lambda t, x, factor=factor: factor * start(x) + sin(5 * t))
+        assert _missed_start(found) == pytest.approx(missed, rel=1e-9, abs=1e-14)
+
+
+def test_nodes_are_where_any_field_is_steep_whatever_its_unit() -> None:
+    @dataclass(frozen=True)
+    class Pair(Problem):
+        axes = (Axis("x", 0.0, 1.0),)
+        fields = ("u", "v")
+        name = "test_pair_of_fronts"
+
+        def residual(self, u: Any, d: Any) -> Any:
+            return d(u[0], "x"), d(u[1], "x")
+
+        def conditions(self) -> Any:
+            return [Dirichlet("x-", 0.0)]
+
+    def nodes(unit: float) -> np.ndarray:
+        def fronts(x: Any) -> Any:
+            return tanh(100 * (x - 0.3)), unit * tanh(100 * (x - 0.7))
+
+        return _placed(given(Pair(), fronts), Pair().domain.axes[0], 101)
+
+    here = nodes(1.0)
+    assert (here[0], here[-1]) == (0.0, 1.0) and (np.diff(here) > 0).all()
+    # half of 100 gaps evenly: 10 within 0.1 of each front; the others at the fronts, 25 each
+    for front in (0.3, 0.7):
+        assert abs((abs(here - front) < 0.1).sum() - 35) <= 2
+    assert np.allclose(nodes(1e4), here, rtol=0, atol=1e-12)
+    assert np.allclose(nodes(1e-4), here, rtol=0, atol=1e-12)
+    assert np.allclose(np.diff(nodes(0.0))[80:], np.diff(nodes(0.0))[-1])  # no front, no nodes

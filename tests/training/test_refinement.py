@@ -15,7 +15,7 @@ from pacpde.networks.mlp import MLP
 from pacpde.networks.refined import unrefined
 from pacpde.networks.surrogate import Surrogate
 from pacpde.networks.time_windows import TimeWindows
-from pacpde.optim.gauss_newton import GaussNewton
+from pacpde.optim.gauss_newton import GaussNewton, OrthogonalFactor
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.problems import Heat, Helmholtz, LotkaVolterra, Reaction
 from pacpde.residuals.physics_task import PhysicsTask
@@ -129,6 +129,9 @@ def test_a_refined_target_keeps_a_refined_source_on_the_same_bits(
     assert {"allocate.refine_1", "calibrate.refine_1"} <= {
         entry["stage"] for entry in result.history
     }
+    seconds = result.method_result.seconds  # on one clock, those of the corrections too
+    every = seconds["allocate"] + seconds["calibrate"]
+    assert every == pytest.approx(result.history[-1]["seconds"], rel=1e-12)
     # what is moved from a refined source is the solver below its correction
     moved = transfer(refined, Heat(alpha=0.3), method="pac", settings=settings, reference=None)
     assert torch.equal(moved.surrogate.weights, usual.surrogate.weights)
@@ -244,3 +247,14 @@ def test_gauss_newton_solves_what_normal_equations_cannot() -> None:
     whole = np.vstack([matrix.numpy(), np.sqrt(0.6) * np.eye(len(step))])
     right = np.concatenate([(matrix @ problem.x0 - r).numpy(), np.zeros(len(step))])
     assert np.allclose(step.numpy(), np.linalg.lstsq(whole, right, rcond=None)[0], atol=1e-9)
+
+
+def test_fewer_rows_than_unknowns_leave_no_loss() -> None:
+    """½ min ‖J δ + r‖² from the factor, beside lstsq."""
+    rng = np.random.default_rng(3)
+    for rows in (4, 7, 12):
+        matrix, r = rng.normal(size=(rows, 7)), rng.normal(size=(rows, 1))
+        x = torch.zeros(7, dtype=torch.float64)
+        factor = OrthogonalFactor.empty(x).joined([torch.tensor(np.hstack([matrix, -r]))])
+        missed = matrix @ np.linalg.lstsq(matrix, -r, rcond=None)[0] + r
+        assert factor.least_loss == pytest.approx(0.5 * (missed**2).sum(), rel=1e-12, abs=1e-20)
