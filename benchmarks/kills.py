@@ -16,7 +16,7 @@ Afterwards
 4. the same command again, without a further option, ends with the same status and leaves the same
    files with the same content, to the bit but for times and dates.
 Anything else is a fault. Temporary files that a kill leaves are counted; they are hidden, nobody
-reads them, and a later write of the same name collects them.
+reads them, and a later command collects them.
 
 Importing torch takes longer than these commands. So a process that has imported everything forks
 the processes that run a command; what happens during the imports is not tested here. Commands with

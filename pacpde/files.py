@@ -94,15 +94,20 @@ def atomic_folder(path: str | Path, *, before: Before | None = None) -> Iterator
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def collect_leftovers(folder: Path, name: str = "*") -> None:
+def collect_leftovers(folder: Path, name: str = "*", *, seconds: float = ABANDONED) -> None:
     """Remove temporary files and folders that writes of `name` left when they were killed.
 
-    Those of the last day stay: another process may be at work on them.
+    Args:
+        name: of a file or folder in it; all of them by default.
+        seconds: of younger ones another process may be at work on; 0 for who has the folder alone.
     """
     pattern = f".{name if name == '*' else glob.escape(name)}.*.tmp"
     for left in folder.glob(pattern):
         with suppress(OSError):
-            if LEFTOVER.search(left.name) and time.time() - left.stat().st_mtime > ABANDONED:
+            own = LEFTOVER.search(left.name)
+            if own is None or (name != "*" and left.name[: own.start()] != f".{name}"):
+                continue  # of another one, whose name begins so
+            if time.time() - left.stat().st_mtime >= seconds:
                 if left.is_dir() and not left.is_symlink():
                     shutil.rmtree(left, ignore_errors=True)
                 else:

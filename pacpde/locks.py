@@ -15,20 +15,21 @@ except ImportError:  # Windows
 
 
 @contextmanager
-def locked(file: Path, folder: Path, *, remove: bool = False) -> Iterator[None]:
+def locked(file: Path, folder: Path, *, remove: bool = False) -> Iterator[bool]:
     """Hold `file` as a lock for as long as the block runs; its content is left alone.
+
+    Gives whether it is held: where the system or the file system knows no locks, nothing is.
 
     Args:
         folder: what the lock is for, named in the error.
         remove: delete the file at the end, and the folders that were made for it and are empty.
 
-    Raises OutputError at once where another process, or another thread, holds it. Where the
-    system or the file system knows no locks, nothing is held.
+    Raises OutputError at once where another process, or another thread, holds it.
     """
     above = [place for place in file.parents if not place.exists()]
-    descriptor = _acquire(file, folder)
+    descriptor, held = _acquire(file, folder)
     try:
-        yield
+        yield held
     finally:
         if remove:
             with suppress(OSError):  # while the lock is held, so that nobody else's file goes
@@ -38,7 +39,8 @@ def locked(file: Path, folder: Path, *, remove: bool = False) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _acquire(file: Path, folder: Path) -> int:
+def _acquire(file: Path, folder: Path) -> tuple[int, bool]:
+    """The open file, and whether it is locked."""
     while True:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -61,9 +63,9 @@ def _acquire(file: Path, folder: Path) -> int:
                 "another output folder."
             ) from error
         except OSError:  # a file system without locks
-            return descriptor
+            return descriptor, False
         if _is_at(descriptor, file):
-            return descriptor
+            return descriptor, fcntl is not None
         os.close(descriptor)  # removed by its last holder between opening and locking
 
 

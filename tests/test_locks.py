@@ -10,6 +10,8 @@ import pytest
 from pacpde.errors import OutputError
 from pacpde.files import ABANDONED, atomic_folder, atomic_write
 from pacpde.locks import locked
+from pacpde.studies import output_folder
+from pacpde.studies.fit_store import FitStore
 
 
 def test_a_second_holder_is_refused_at_once(tmp_path: Path) -> None:
@@ -51,3 +53,38 @@ def test_what_killed_writes_left_beside_an_output_is_collected(
         if write is atomic_write:
             temporary.write_text("whole")
     assert {path.name for path in tmp_path.iterdir()} == {*names[1:], "out"}
+
+
+def test_what_a_killed_write_left_goes_with_the_next_command_that_has_the_folder_alone(
+    tmp_path: Path,
+) -> None:
+    """At once, as no other can be at work on it; what others write beside it stays."""
+    mine = tmp_path / ".out.12-0123abcd.tmp"
+    cells = FitStore(tmp_path / "out")
+    half = tmp_path / "out" / ".cells" / "key" / ".surrogate.12-0123abcd.tmp"
+    part = tmp_path / "out" / "records" / ".part-000001-f.parquet.12-0123abcd.tmp"
+    others = [tmp_path / ".out.h5.12-0123abcd.tmp", tmp_path / "out" / ".x.12-0123abcd.tmp"]
+    for folder in (mine, half):
+        folder.mkdir(parents=True)
+        (folder / "weights").write_text("half")
+    for file in (part, *others):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("half")
+    with output_folder.alone(tmp_path / "out"):
+        assert not mine.exists()
+    with cells.locked("records"):
+        assert not half.exists() and not part.exists()
+    assert all(file.read_text() == "half" for file in others)
+
+
+def test_without_a_lock_nothing_of_others_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr("pacpde.locks.fcntl.flock", refused)
+    left = tmp_path / ".out.12-0123abcd.tmp"
+    left.write_text("maybe of another process")
+    with output_folder.alone(tmp_path / "out"):
+        assert left.exists()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pacpde.errors import DataFileError, OutputError, UnreadableError
-from pacpde.files import check_writable
+from pacpde.files import check_writable, collect_leftovers
 from pacpde.locks import locked
 from pacpde.networks import checkpoint
 from pacpde.networks.surrogate import Surrogate
@@ -111,12 +111,19 @@ class FitStore:
         check_writable(self.folder / LOCK)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """The folder for this process alone; OutputError where another process has it."""
+    def locked(self, *others: str) -> Iterator[None]:
+        """The folder for this process alone; OutputError where another process has it.
+
+        What killed writes left is removed, beside the fits and in `others`, folders in it.
+        """
         if self.folder is None:
             yield
             return
-        with locked(self.folder / LOCK, self.folder):
+        with locked(self.folder / LOCK, self.folder) as held:
+            if held:
+                own = self.folder.glob(f"{FITS}/*")
+                for place in (*own, *(self.folder / name for name in others)):
+                    collect_leftovers(place, seconds=0)
             yield
 
     def tidy(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pacpde.errors import DataFileError, OutputError
-from pacpde.files import follow
+from pacpde.files import collect_leftovers, follow
 from pacpde.locks import locked
 from pacpde.methods import provenance
 from pacpde.networks import checkpoint
@@ -36,9 +36,14 @@ def reserved(call: Call, output: Path, *, overwrite: bool = False) -> Iterator[F
 def alone(output: Path) -> Iterator[None]:
     """The folder `output` for this process alone, as long as the block runs.
 
+    What a killed write of it left is removed.
+
     Raises OutputError where another process is at work in it.
     """
-    with locked(_hidden(output) / ".lock", output, remove=True):
+    with locked(_hidden(output) / ".lock", output, remove=True) as held:
+        if held:
+            place = follow(output)
+            collect_leftovers(place.parent, place.name, seconds=0)
         yield
 
 

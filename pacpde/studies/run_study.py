@@ -17,8 +17,8 @@ from pacpde.renamed import renamed_keywords
 from pacpde.studies.cells import Cell, Training, trainings
 from pacpde.studies.executors import Executor, LocalExecutor
 from pacpde.studies.fit_store import FitStore
-from pacpde.studies.folder import check_place
-from pacpde.studies.results_store import ResultsStore
+from pacpde.studies.folder import RECORDS, check_place
+from pacpde.studies.results_store import SURROGATES, ResultsStore
 from pacpde.studies.runner import CarryOut, Runner, Status, StatusCallback, Train
 from pacpde.studies.study import Study
 
@@ -58,7 +58,7 @@ def run_study(
     fits, results = FitStore(place), ResultsStore(place)
     fits.check()
     check_place(place, study.contents(), overwrite=overwrite)
-    with fits.locked():
+    with fits.locked(RECORDS, SURROGATES):
         results.make()
         study.keep(place, overwrite=overwrite)
         executor = executor or LocalExecutor(study.device)
