@@ -274,17 +274,29 @@ def _sync(file: Path) -> None:
 
 def _move_over(folder: Path, target: Path) -> None:
     """Rename, swapping with what is there in one step where the system can."""
-    if not target.exists():
+    if _moved(folder, target) or _exchange(folder, target):
+        return
+    old = _beside(target)
+    os.rename(target, old)
+    try:
         os.rename(folder, target)
-    elif not _exchange(folder, target):
-        old = _beside(target)
-        os.rename(target, old)
-        try:
-            os.rename(folder, target)
-        except OSError:
-            os.rename(old, target)
+    except OSError:
+        os.rename(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _moved(folder: Path, target: Path) -> bool:
+    """Rename to where nothing is; False where something is, be it since a moment ago."""
+    if target.exists():
+        return False
+    try:
+        os.rename(folder, target)
+    except OSError:
+        if not target.exists():
             raise
-        shutil.rmtree(old, ignore_errors=True)
+        return False  # another process was first
+    return True
 
 
 def _exchange(one: Path, other: Path) -> bool:

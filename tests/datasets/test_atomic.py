@@ -1,5 +1,6 @@
 """Files and folders exist whole or not at all."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -95,3 +96,19 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
     killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "file")], timeout=100)
     assert killed.returncode == -9
     assert (tmp_path / "file").read_text() == "old"
+
+
+def test_a_folder_that_another_process_has_just_made_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = os.rename
+
+    def second(one: Path, other: Path) -> None:
+        monkeypatch.setattr(files.os, "rename", rename)
+        fill(tmp_path / "run", "the first")
+        rename(one, other)
+
+    monkeypatch.setattr(files.os, "rename", second)
+    fill(tmp_path / "run", "the second")
+    assert names(tmp_path) == ["run"]
+    assert (tmp_path / "run" / "weights").read_text() == "the second"
