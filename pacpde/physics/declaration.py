@@ -99,7 +99,7 @@ def check_coefficients(family: Family) -> None:
     """
     if family in _coefficients_checked:
         return
-    _check_decorated(family)
+    check_decorated(family)
     for field in dataclasses.fields(family):
         if field.name != "until" and "coefficient" not in field.metadata:
             default = None if field.default is dataclasses.MISSING else repr(field.default)
@@ -330,8 +330,10 @@ def check_edges(family: Family, edges: Any) -> None:
         )
 
 
-def _check_decorated(family: Family) -> None:
-    """A dataclass takes its fields off the class; those still there were never seen."""
+def check_decorated(family: Family) -> None:
+    """Refuse a class that is no dataclass: that takes its fields off the class."""
+    if family in _coefficients_checked:
+        return
     for kind in family.__mro__:
         left = [name for name, value in vars(kind).items() if isinstance(value, dataclasses.Field)]
         if left:

@@ -22,6 +22,7 @@ from pacpde.physics.declaration import (
     check_coefficients,
     check_complete,
     check_conditions,
+    check_decorated,
     check_family,
     check_physics,
 )
@@ -98,6 +99,10 @@ class Problem(ABC):
         if "name" in cls.__dict__:
             check_class(cls)
             families.register(cls.name, cls)
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        check_decorated(cls)  # before Python says that it does not know the coefficients
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         if not hasattr(self, "name"):

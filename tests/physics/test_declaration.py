@@ -10,8 +10,9 @@ import pytest
 from pacpde import fit
 from pacpde.errors import InvalidValueError, PacpdeError
 from pacpde.methods import methods
-from pacpde.physics import Axis, Dirichlet, Evolution, PointValue, Problem, families
+from pacpde.physics import Axis, Dirichlet, Evolution, PointValue, Problem, coefficient, families
 from pacpde.plugins import load_plugin
+from pacpde.problems import Heat
 from pacpde.training.config import TrainingConfig
 
 FAMILY = """
@@ -254,6 +255,15 @@ def test_a_class_without_a_name_of_its_own_is_refused(tmp_path: Path) -> None:
     file.write_text(head + nameless + "class Named(Mine):\n    name = 'test_named'\n")
     load_plugin(file)
     assert families.get("test_named")().name == "test_named"
+
+
+def test_a_class_that_is_no_dataclass_says_so_before_python_does() -> None:
+    class Undecorated(Heat):
+        k: float = coefficient(0.4, lower=0.1, upper=10, meaning="rate")
+
+    for made in (lambda: Undecorated(k=0.3), lambda: Undecorated(0.3, 0.2), Undecorated):  # type: ignore[call-arg]
+        with pytest.raises(InvalidValueError, match="so that k is no coefficient yet: write @data"):
+            made()
 
 
 def test_a_bare_value_in_place_of_a_coefficient_is_refused(tmp_path: Path) -> None:
