@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from pacpde.datasets.generate import write
 from pacpde.datasets.load import load
@@ -137,7 +137,11 @@ def _one_process(place: Path, progress: Progress) -> Iterator[None]:
     """
     lock = FileLock(_with_ending(place, ".lock"))
     try:
-        lock.acquire()
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            progress("another process computes this reference: waiting for it")
+            lock.acquire()
     except (OSError, NotImplementedError) as error:
         progress(f"no lock at {place.parent} ({error}): another process may compute the same")
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from pacpde.datasets import cache, reference_for
 from pacpde.errors import DataFileError, OutputError, SolverError
@@ -129,6 +130,21 @@ def test_processes_at_once_end_with_one_file(folder: Path) -> None:
     values = {process.communicate(timeout=100)[0] for process in running}
     assert len(values) == 1 and all(process.returncode == 0 for process in running)
     assert len([path for path in folder.iterdir() if path.suffix == ".h5"]) == 1
+
+
+def test_who_waits_for_another_process_says_so(folder: Path) -> None:
+    told, key = [], cache.cache_key(Heat(), 1e-4)
+    folder.mkdir()
+    lock = FileLock(folder / f"heat-{key}.lock")
+    lock.acquire()
+
+    def tell(message: str) -> None:
+        told.append(message)
+        if "another process computes" in message:
+            lock.release()
+
+    assert reference_for(Heat(), tolerance=1e-4, progress=tell).certified_error <= 1e-4
+    assert told[0] == "another process computes this reference: waiting for it"
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
