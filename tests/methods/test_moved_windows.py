@@ -75,6 +75,9 @@ def test_other_methods_leave_of_random_windows_what_they_leave_of_any_source(
     settings = {"tolerance": TOLERANCE}
     warm = transfer(source, TARGET, method="warm_start", settings=settings, reference=None)
     assert warm.outcome == "converged" and error(warm.surrogate) < TOLERANCE
+    window = warm.surrogate.network.in_parts[0][0]
+    heads = 8 * (window.head.stop - window.head.start)  # of all windows, with their biases
+    assert warm.n_trainable == heads
     assert not warm.surrogate.retained and warm.surrogate.parameters == source.parameters
     two = transfer(source, TARGET, method="two_checkpoints", settings=settings, reference=None)
     assert torch.equal(two.surrogate.weights, warm.surrogate.weights)

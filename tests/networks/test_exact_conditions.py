@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
-from pacpde.networks.edge_functions import MOST_IMAGES
+from pacpde.networks.edge_functions import MOST_IMAGES, _pair
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics import Axis, Dirichlet, Neumann, Problem, Robin
 from pacpde.physics.derivatives import AutogradDerivative, channel_names
@@ -243,3 +243,16 @@ def test_conditions_that_agree_stay_exact_beside_those_that_do_not() -> None:
         "value of u at t-, by residual", "rate of u at t-, by residual",
     ]  # fmt: skip
     assert max(missed(kinked)) <= EXACT
+
+
+@pytest.mark.parametrize(("both", "linear"), [(False, False), (True, False), (True, True)])
+def test_functions_of_an_end_have_its_value_and_its_slope(both: bool, linear: bool) -> None:
+    s = torch.tensor([0.0, 1.0], dtype=torch.float64, requires_grad=True)
+    value, slope = _pair(s, 1 - s, both, linear)
+    (of_slope,) = torch.autograd.grad(slope.sum(), s, retain_graph=True)
+    assert (value[0], slope[0], -of_slope[0]) == (1, 0, 1)
+    if both:
+        assert (value[1], slope[1]) == (0, 0)
+    if both and not linear:
+        (of_value,) = torch.autograd.grad(value.sum(), s)
+        assert of_value.tolist() == [0, 0] and of_slope[1] == 0

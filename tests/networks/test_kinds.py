@@ -15,6 +15,7 @@ from pacpde import Surrogate, load, save
 from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.networks import Activation, PhysicsAnsatz
 from pacpde.networks.checkpoint import ABOUT, WEIGHTS
+from pacpde.networks.kinds import _are_same
 from pacpde.networks.mlp import MLP
 from pacpde.networks.protocol import Network, networks
 from pacpde.networks.reparametrised import LowRank
@@ -192,3 +193,9 @@ def test_a_kind_that_is_incomplete_is_refused_with_its_file(tmp_path: Path) -> N
     with pytest.raises(InvalidValueError, match=r"half\.py.*network 'half' lacks .*forward"):
         load_plugin(file)
     assert "half" not in networks.names()
+
+
+def test_networks_are_the_same_where_all_of_their_outputs_are() -> None:
+    assert _are_same([[1.0, 2.0], [3.0]], [[1.0, 2.0], [3.0]])
+    assert not _are_same([[1.0, 2.0], [3.0]], [[1.0, 2.0], [4.0]])
+    assert not _are_same([[1.0]], [[1.0], [2.0]])

@@ -513,3 +513,16 @@ def test_a_derivative_that_is_constant_has_none_of_its_own() -> None:
     constant = jets_by_gradients(lambda at: torch.full((5, 2), 7.0).double(), jet, names)
     assert constant.shape == made.shape
     assert (constant[0] == 7).all() and not constant[1:].any()
+
+
+def test_the_jacobian_of_a_stack_times_a_vector_is_that_of_each() -> None:
+    network = MODULES["chain"]()
+    weights = torch.stack([weights_of(network), 2 * weights_of(network)])
+    jets = torch.stack([random_jet(network, SECOND), random_jet(network, SECOND).flip(-2)])
+    outputs, factors = network.linearise(weights, jets, SECOND, 1)
+    slopes = torch.from_numpy(np.random.default_rng(3).normal(size=(2, *outputs.shape)))
+    direction = torch.from_numpy(np.random.default_rng(4).normal(size=weights.shape))
+    made = factors(slopes).times(direction)
+    for k in range(2):
+        _, own = network.linearise(weights[k], jets[k], SECOND, 1)
+        assert torch.allclose(made[k], own(slopes[:, k]).times(direction[k]), rtol=1e-10)

@@ -44,7 +44,7 @@ def test_the_outputs_are_the_sum_of_those_of_the_members() -> None:
     close(jet, linear, 1e-12)
 
 
-@pytest.mark.parametrize("memory_bytes", [2**30, 60_000], ids=["written out", "in factors"])
+@pytest.mark.parametrize("memory_bytes", [2**30, 20_000], ids=["written out", "in factors"])
 @pytest.mark.parametrize("odd", [False, True])
 def test_the_jacobian_equals_jacrev(odd: bool, memory_bytes: int) -> None:
     task, rng = PhysicsTask(Burgers(nu=0.3)), np.random.default_rng(1)
@@ -55,6 +55,7 @@ def test_the_jacobian_equals_jacrev(odd: bool, memory_bytes: int) -> None:
     free[::3] = False
     problem = LeastSquares(network, weights, free, terms).within(memory_bytes)
     r, jacobian = problem.linearise(problem.x0)
+    assert (jacobian.matrix is None) == (memory_bytes == 20_000)
     expected = torch.func.jacrev(lambda w: residuals(network, w, problem.terms))(weights)[:, free]
     close(jacobian.dense(), expected, 1e-11)
     v, y = torch.tensor(rng.normal(size=int(free.sum()))), torch.tensor(rng.normal(size=len(r)))

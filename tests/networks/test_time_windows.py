@@ -69,7 +69,7 @@ def test_every_channel_equals_autograd_also_at_the_borders() -> None:
             close(jet[channel, :, k], d(field, name) if name else field, 1e-11)
 
 
-@pytest.mark.parametrize("memory_bytes", [2**30, 60_000], ids=["written out", "in factors"])
+@pytest.mark.parametrize("memory_bytes", [2**30, 20_000], ids=["written out", "in factors"])
 @pytest.mark.parametrize("odd", [False, True])
 def test_the_jacobian_equals_jacrev(odd: bool, memory_bytes: int) -> None:
     """Of the weights of two windows, at points in all of them."""
@@ -82,6 +82,7 @@ def test_the_jacobian_equals_jacrev(odd: bool, memory_bytes: int) -> None:
     free[::7] = False
     problem = LeastSquares(network, weights, free, terms).within(memory_bytes)
     r, jacobian = problem.linearise(problem.x0)
+    assert (jacobian.matrix is None) == (memory_bytes == 20_000)
     expected = torch.func.jacrev(lambda w: residuals(network, w, problem.terms))(weights)
     expected = expected[:, free]
     assert (expected != 0).any(0).sum() > 0.9 * free.sum()

@@ -70,3 +70,38 @@ def test_it_goes_below_lbfgs_in_as_many_steps() -> None:
     other = LBFGS().run(problem, problem.x0, 150)
     assert own.steps == other.steps == 150
     assert own.loss < other.loss
+
+
+def by_the_paper(
+    H: np.ndarray, s: np.ndarray, y: np.ndarray, first: bool
+) -> tuple[np.ndarray, float]:
+    """H₊ and θ of Al-Baali & Khalfan (2012), with B = H⁻¹ written out."""
+    sy, n = s @ y, len(s)
+    b, h = s @ np.linalg.solve(H, s) / sy, y @ H @ y / sy
+    a = b * h - 1
+    least = min(1.0, h * (1 - np.sqrt(a / (1 + a))))
+    theta = max((least - 1) / a, min(1 / least, 1 / b - 1))
+    sigma = 1 + a * theta
+    phi = (1 - theta) / sigma
+    smaller, root = min(1.0, 1 / b), sigma ** (-1 / (n - 1))
+    tau = smaller * min(root, 1 / theta) if theta > 0 else min(smaller * root, sigma)
+    tau = h / sigma if first else tau
+    v = np.sqrt(y @ H @ y) * (s / sy - H @ y / (y @ H @ y))
+    inner = H - np.outer(H @ y, H @ y) / (y @ H @ y) + phi * np.outer(v, v)
+    return inner / tau + np.outer(s, s) / sy, theta
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_it_is_the_update_of_the_paper(first: bool) -> None:
+    """For curvatures from much less than H says to much more: θ of both signs."""
+    own_rng, thetas = np.random.default_rng(3), []
+    for curvature in np.geomspace(0.01, 100, 20):
+        H = np.eye(6) if first else START.numpy()
+        gradient = own_rng.normal(size=6)
+        s = -0.3 * H @ gradient
+        y = curvature * (HESSIAN.numpy() @ s)
+        expected, theta = by_the_paper(H, s, y, first)
+        parts = (torch.tensor(part) for part in (H, s, y, 0.3 * gradient))
+        np.testing.assert_allclose(updated(*parts, first), expected, rtol=1e-9, atol=1e-9)
+        thetas.append(theta)
+    assert min(thetas) < 0 < max(thetas)

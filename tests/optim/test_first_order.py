@@ -170,3 +170,9 @@ def test_entries_of_no_layer_are_a_matrix_of_one_column(problem: LeastSquares) -
         assert torch.equal(torch.cat([each.flatten() for each in matrices]).sort()[0], weights)
         rows = [each.shape[0] for each in matrices]
         assert rows == [layer.outputs for layer in problem.network.layers] + [extra] * (extra > 0)
+
+
+def test_bases_may_turn_at_every_step(problem: LeastSquares) -> None:
+    assert SOAP(frequency=1).run(problem, problem.x0, 3).steps == 3
+    with pytest.raises(InvalidValueError, match="frequency of SOAP"):
+        SOAP(frequency=0)

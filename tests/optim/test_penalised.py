@@ -131,3 +131,28 @@ def test_a_nonlinear_path_ends_where_scipy_does() -> None:
     assert path[-1].objective == pytest.approx(np.sum(stacked(expected) ** 2), rel=1e-9)
     moved = [abs(fit.x - prior.centre).max() for fit in path]
     assert moved == sorted(moved)
+
+
+def test_the_first_fit_of_a_path_is_the_fit_alone() -> None:
+    """With its steps; each other one begins where the one before has ended."""
+    penalties = [10.0, PENALTY]
+    first, second = penalty_path(rows(), PRIOR, np.zeros(P), penalties, 5, 1e-12)
+    alone = PenalisedFit.start(rows(), PRIOR, 10.0, np.zeros(P)).minimised(5, 1e-12)
+    assert first.steps == alone.steps
+    assert np.array_equal(first.x, alone.x)
+    np.testing.assert_allclose(second.x, ridge(np.arange(N)), atol=EXACT)
+    after = PenalisedFit.start(rows(), PRIOR, PENALTY, first.x).minimised(5, 1e-12)
+    assert second.steps == after.steps
+
+
+def test_a_step_that_is_too_long_is_shortened() -> None:
+    """Newton's steps on arctan x leave from 3 for infinity."""
+
+    def model(x: np.ndarray) -> Linearised:
+        return np.arctan(x) * np.ones(2), np.ones((2, 1)) / (1 + x**2)
+
+    prior = Prior("test", np.ones(1), np.zeros(1))
+    fit = PenalisedFit.start(Rows(model, 2, np.arange(2), None), prior, 1e-6, np.array([3.0]))
+    made = fit.minimised(30, 1e-14)
+    assert made.objective < 1e-12 and abs(made.x[0]) < 1e-6
+    assert made.evaluations > made.steps + 1

@@ -18,7 +18,7 @@ from pacpde.optim.base import Progress, State
 from pacpde.optim.first_order import Adam
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.optim.levenberg_marquardt import LevenbergMarquardt
-from pacpde.optim.scheduler import BatchError, BatchScheduler, _digest
+from pacpde.optim.scheduler import BatchError, BatchScheduler, _digest, stacking
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics import Axis, Evolution, Problem, coefficient
 from pacpde.physics.stacked import stackable
@@ -394,3 +394,9 @@ def test_a_family_that_does_not_stack_is_stacked_with_itself(k: float) -> None:
     for one, start, made in zip(problems, starts, found, strict=True):
         expected = LevenbergMarquardt().run(one, start, 3)
         torch.testing.assert_close(made.x, expected.x, rtol=1e-6, atol=1e-6)
+
+
+def test_whether_fits_are_stacked_is_known_within_a_run_alone() -> None:
+    before = stacking.get()
+    BatchScheduler(1, stacked=not before).run([steps_of(job)(0)]).each()
+    assert stacking.get() == before

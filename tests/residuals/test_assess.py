@@ -1,5 +1,7 @@
 """Residuals of rows and conditions, as shares of the terms and fields, by formulas."""
 
+import json
+import math
 from dataclasses import dataclass
 from math import pi
 from typing import Any
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from pacpde.networks.assessment import Assessment
 from pacpde.physics import (
     Axis,
     Dirichlet,
@@ -220,3 +223,13 @@ def test_a_pulse_that_is_too_narrow_for_a_fit_is_named_with_its_width_and_its_po
     assert "of 2,000 random points about 0.5 lie in it" in note
     dark = given(Wave(c=2.0), lambda t, x: sin(pi * x) * cos(2 * pi * t))
     assert not any("feature" in one for one in assess(dark, points, fit_points=2000).notes)
+
+
+def test_an_assessment_comes_back_from_its_json() -> None:
+    for residual, error in ((0.5, 0.25), (0.5, None), (math.inf, None)):
+        about = Assessment(residual, error, ("a note",))
+        known = json.loads(json.dumps(about.as_json(), allow_nan=False))
+        assert known["residual"] == (0.5 if residual == 0.5 else None)
+        assert known["error_estimate"] == error
+        assert Assessment.from_json(known) == about
+    assert Assessment(math.nan, math.nan).as_json()["residual"] is None

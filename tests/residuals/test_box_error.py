@@ -22,7 +22,7 @@ from pacpde.physics.elementary import cos, exp, log, sin, sqrt, tanh
 from pacpde.residuals.error_estimate import error_estimate
 from pacpde.residuals.open_solutions import leaves_open
 from tests.residuals.given import given
-from tests.residuals.manufactured import disturbed, evolution, steady, true_error
+from tests.residuals.manufactured import disturbed, evolution, parts_of, steady, true_error
 
 Case = tuple[Problem, Any]
 
@@ -349,3 +349,26 @@ def test_it_is_the_same_for_a_multiple_of_the_equations(case: Any) -> None:
     other = type("Tiny", (type(problem),), {"residual": tiny, "name": "tiny"})()
     same = given(other, found.ansatz.function)
     assert estimated(same) == pytest.approx(estimated(found), rel=1e-6)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e6])
+def test_it_is_the_same_for_a_multiple_of_the_solution(factor: float) -> None:
+    """Of a linear problem: its error is a share of the solution."""
+
+    def case(by: float) -> Case:
+        def exact(x: Any, y: Any) -> Any:
+            return by * sin(2 * pi * x) * y
+
+        def rows(u: Any, d: Any) -> Any:
+            return (laplacian(u[0], d),)
+
+        end = Robin("y+", 1.0, 0.5, lambda x: 1.5 * exact(x, 1.0))
+        return steady([X, Y], exact, rows, [Periodic("x"), Dirichlet("y-"), end]), exact
+
+    found, _ = disturbed(*case(1.0))
+    problem, _ = case(factor)
+
+    def multiple(**at: Any) -> Any:
+        return tuple(factor * part for part in parts_of(found.ansatz.function(**at)))
+
+    assert estimated(given(problem, multiple)) == pytest.approx(estimated(found), rel=1e-6)

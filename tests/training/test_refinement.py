@@ -136,6 +136,13 @@ def test_a_refined_target_keeps_a_refined_source_on_the_same_bits(
     moved = transfer(refined, Heat(alpha=0.3), method="pac", settings=settings, reference=None)
     assert torch.equal(moved.surrogate.weights, usual.surrogate.weights)
     assert moved.surrogate.retained["source"].correction is None
+    # two checkpoints keep the refined source as it is, a warm start keeps none
+    two, warm = (
+        transfer(refined, Heat(alpha=0.3), method=name, settings=settings, reference=None)
+        for name in ("two_checkpoints", "warm_start")
+    )
+    assert np.array_equal(two.recall()(*points), refined(*points))
+    assert not warm.surrogate.retained
 
 
 def test_a_source_that_misses_the_tolerance_is_said(plain: Surrogate) -> None:

@@ -13,6 +13,7 @@ from pacpde.networks import TimeWindows
 from pacpde.physics import Axis, Derivative, Evolution, coefficient
 from pacpde.physics.elementary import cos
 from pacpde.physics.numbers import relative_l2
+from pacpde.problems import Heat
 from pacpde.residuals.measurements import Measurements
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
@@ -142,3 +143,11 @@ def test_measurements_belong_to_their_window() -> None:
     assert count(SamplingSpec(10)) == 3
     assert count(SamplingSpec(10, start=0.0, horizon=0.5)) == 2
     assert count(SamplingSpec(10, start=0.5)) == 1
+
+
+def test_a_measurement_at_either_end_of_a_window_is_in_it() -> None:
+    task = PhysicsTask(Heat())
+    points = np.array([[0.2, 0.5], [0.25, 0.5], [0.4, 0.5], [0.5, 0.5], [0.55, 0.5]])
+    inside = task._in_window(points, SamplingSpec(10, start=0.25, horizon=0.5))
+    assert inside.tolist() == [False, True, True, True, False]
+    assert task._in_window(points, SamplingSpec(10, horizon=0.5)).all()
