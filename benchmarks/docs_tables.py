@@ -28,6 +28,7 @@ import kills
 import ladders
 import library
 import methods_table
+import mutants
 import optimisers
 import over_seeds
 import peers
@@ -47,10 +48,11 @@ README, EVIDENCE = ROOT / "README.md", ROOT / "docs" / "evidence"
 PAGES = (
     "fits", "transfers", "methods", "identification", "references", "families", "library",
     "deepxde_examples", "grounds", "few_labels", "readers", "interruptions",
+    "mutants",
 )  # fmt: skip
 (
     FITS, TRANSFERS, METHODS, IDENTIFICATION, REFERENCES, FAMILIES, LIBRARY, EXAMPLES, GROUNDS,
-    FEW_LABELS, READERS, INTERRUPTIONS,
+    FEW_LABELS, READERS, INTERRUPTIONS, MUTANTS,
 ) = (EVIDENCE / f"{name}.md" for name in PAGES)  # fmt: skip
 
 
@@ -99,6 +101,8 @@ TABLES: tuple[tuple[Path, str, str, Callable[[Record], str]], ...] = (
     (REFERENCES, "certificates", "certificates", certificates.table),
     (READERS, "readers", "fuzz", fuzz.table),
     (INTERRUPTIONS, "kills", "kills", kills.table),
+    (MUTANTS, "mutants", "mutants", mutants.table),
+    (MUTANTS, "survivors", "mutants", mutants.survivors_table),
     (REFERENCES, "public files", "public_files", public_files.table),
     (EXAMPLES, "deepxde examples", "deepxde_examples", deepxde_examples.table),
     (IDENTIFICATION, "identification", "identification", identification.table),

@@ -109,7 +109,7 @@ def test_the_jets_of_a_dense_network_are_those_of_the_same_torch_module() -> Non
     assert torch.equal(stacked[0], made) and stacked.shape == (2, *made.shape)
 
 
-@pytest.mark.parametrize("name", ["residual", "normalised", "fourier", "in its place"])
+@pytest.mark.parametrize("name", ["residual", "normalised", "fourier", "raised", "in its place"])
 def test_jets_are_repeated_derivatives_of_autograd(name: str) -> None:
     network = MODULES[name]()
     weights, names = weights_of(network), NAMES[:9] if name == "normalised" else NAMES
