@@ -77,12 +77,13 @@ class HeadTerm:
         for component in slopes:
             fields = []
             for k, slope in enumerate(component.unbind(-1)):
-                part = torch.zeros(())
-                for channel in range(slope.shape[1]):
-                    part = part + slope[:, channel, :, None] * self.functions[channel, :, k % own]
+                columns = slope[..., None].unbind(1)
+                part = columns[0] * self.functions[0, :, k % own]
+                for channel, column in enumerate(columns[1:], 1):
+                    part.addcmul_(column, self.functions[channel, :, k % own])
                 fields.append(part)
-            blocks.append(torch.cat(fields, -1))
-        return torch.cat(blocks, 1)
+            blocks.append(torch.cat(fields, -1) if len(fields) > 1 else fields[0])
+        return torch.cat(blocks, 1) if len(blocks) > 1 else blocks[0]
 
     def transposed(self, slopes: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         """Jᵀ r, [targets, fields, functions], for r [targets, components, points]."""

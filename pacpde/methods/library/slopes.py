@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.methods.library.heads import factors_of, gradients_of, solved
-from pacpde.methods.library.solutions import LibrarySolutions
+from pacpde.methods.library.heads import HeadTerm, factors_of, gradients_of, solved
+from pacpde.methods.library.solutions import LibrarySolutions, at_points
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.numbers import as_floats
 from pacpde.physics.problem import Problem
@@ -31,20 +31,28 @@ def values_and_slopes(
     points: torch.Tensor,
     names: Sequence[str],
     heads: torch.Tensor | None = None,
+    term: HeadTerm | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The fields [points, fields], and their slopes in coefficients [names, points, fields].
 
     Args:
         heads: of the problem, [1, fields, functions], where it is solved already.
+        term: at the points, see `at_points`, where targets are alike.
     """
     if heads is None:
         heads = library.solve_many([problem]).heads
     backbone, equations = library.backbone, library.equations
     (terms,) = (own for _, own in equations.stacks([problem]))
     factors = factors_of(terms, heads)
-    nothing = torch.zeros_like(heads[0])
-    values = backbone.solver(problem, heads[0]).at(points)
-    offset = backbone.solver(problem, nothing).at(points)
+    if equations.alike:
+        term = term or at_points(backbone, points)
+
+    def fields(head: torch.Tensor) -> torch.Tensor:
+        if term is None:
+            return backbone.solver(problem, head).at(points)
+        return term.fields(head[None])[0, 0]
+
+    values, offset = fields(heads[0]), fields(torch.zeros_like(heads[0]))
     slopes = []
     for name in names:
         behind, ahead, width = _around(library, problem, name)
@@ -52,7 +60,7 @@ def values_and_slopes(
         change = [(after - before) / width for before, after in zip(*rows, strict=True)]
         gradient = gradients_of(terms, heads, change)
         head = -solved(factors, gradient)
-        own = backbone.solver(problem, head.view_as(heads)[0]).at(points) - offset
+        own = fields(head.view_as(heads)[0]) - offset
         if not equations.alike:
             moved = [backbone.solver(one, heads[0]).at(points) for one in (behind, ahead)]
             own = own + (moved[1] - moved[0]) / width
@@ -121,6 +129,7 @@ class LibraryForward:
     def __init__(self, library: "Library") -> None:
         self.library, self.tolerance = library, library.tolerance
         self._last: LibrarySolutions | None = None
+        self._at: tuple[np.ndarray, HeadTerm] | None = None
 
     def _solved(self, problem: Problem) -> LibrarySolutions:
         """The solution of a problem; values and slopes are asked for at the same one."""
@@ -128,15 +137,29 @@ class LibraryForward:
             self._last = self.library.solve_many([problem])
         return self._last
 
+    def _term(self, points: np.ndarray) -> HeadTerm | None:
+        """The functions at points, which are the same for all problems that are alike."""
+        if not self.library.equations.alike:
+            return None
+        if self._at is None or self._at[0] is not points:
+            tensor = self.library.sources[0].runtime.tensor(points)
+            self._at = points, at_points(self.library.backbone, tensor)
+        return self._at[1]
+
     def values(self, problem: Problem, points: np.ndarray) -> np.ndarray:
-        (solver,) = self._solved(problem)
+        solutions, term = self._solved(problem), self._term(points)
+        if term is not None:
+            return term.fields(solutions.heads)[0, 0].double().cpu().numpy()
+        solver = solutions[0]
         return solver.at(solver.runtime.tensor(points)).double().cpu().numpy()
 
     def slopes(self, unknowns: Unknowns, theta: np.ndarray, points: np.ndarray) -> list[np.ndarray]:
         problem = unknowns.problem_at(theta)
         tensor = self.library.sources[0].runtime.tensor(points)
-        heads = self._solved(problem).heads
-        _, slopes = values_and_slopes(self.library, problem, tensor, unknowns.names, heads)
+        _, slopes = values_and_slopes(
+            self.library, problem, tensor, unknowns.names, self._solved(problem).heads,
+            self._term(points),
+        )  # fmt: skip
         each = slopes.double().cpu().numpy()
         return [
             own * (getattr(problem, name) if unknowns.logarithmic(name) else 1.0)

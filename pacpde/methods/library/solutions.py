@@ -88,8 +88,13 @@ class LibrarySolutions(Sequence[Surrogate]):
         ansatz, weights = self.backbone.ansatz, self.backbone.trunks
         runtime = Runtime(str(weights.device), str(weights.dtype).removeprefix("torch."))
         points, shape = as_points(coordinates, ansatz.coordinates, str(self.problems[0]), runtime)
-        batch = ansatz.batch(clipped(points, ansatz.problem.domain))
-        functions = batch.multiplied(self.backbone.at(batch.inputs, batch.names))
-        jets = HeadTerm(LabelTerm(batch, batch.offset[0]), functions).fields(self.heads)
-        values = jets[:, 0].mT.reshape(len(self), -1, *shape)
+        term = at_points(self.backbone, clipped(points, ansatz.problem.domain))
+        values = term.fields(self.heads)[:, 0].mT.reshape(len(self), -1, *shape)
         return (values[:, 0] if values.shape[1] == 1 else values).cpu().numpy()
+
+
+def at_points(backbone: Backbone, points: torch.Tensor) -> HeadTerm:
+    """Gives the fields of heads at points [points, axes] by one product, of problems alike."""
+    batch = backbone.ansatz.batch(points)
+    functions = batch.multiplied(backbone.at(batch.inputs, batch.names))
+    return HeadTerm(LabelTerm(batch, batch.offset[0]), functions)
