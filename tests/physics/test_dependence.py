@@ -239,3 +239,12 @@ def test_a_condition_that_takes_no_tensors_fails_in_the_check() -> None:
     numbers = Dirichlet("x-", lambda y: np.asarray(y) ** 2, field=("v", "w"))
     with pytest.raises(RuntimeError, match="requires grad"):
         wrong(varied(given=(numbers, Dirichlet("x+", field=("v", "w")), *Stokes.given[1:])))
+
+
+def test_a_row_of_coordinates_alone_is_said_where_it_is_not_always_a_number() -> None:
+    def rows_of(u: Any, d: Any, k: float) -> Any:
+        return (*_rows(u, d, k), (d.coordinates["x"] - 0.5) ** 0.5)
+
+    with np.errstate(invalid="ignore"):
+        sentences = wrong(varied(rows_given=staticmethod(rows_of)))
+    assert any("Row 4 of the residual" in own and "does not depend" in own for own in sentences)

@@ -372,3 +372,20 @@ def test_it_is_the_same_for_a_multiple_of_the_solution(factor: float) -> None:
         return tuple(factor * part for part in parts_of(found.ansatz.function(**at)))
 
     assert estimated(given(problem, multiple)) == pytest.approx(estimated(found), rel=1e-6)
+
+
+def test_a_slope_without_end_has_no_estimate_that_is_a_number() -> None:
+    """√u at u = 0: the residual is a number, and its derivative is none."""
+
+    @dataclass(frozen=True)
+    class Root(Problem):
+        axes = (X,)
+        name = "test_root"
+
+        def residual(self, u: Any, d: Any) -> Any:
+            return d(u, "xx") + sqrt(u)
+
+        def conditions(self) -> Any:
+            return [Dirichlet("x-"), Dirichlet("x+", 1.0)]
+
+    assert estimated(given(Root(), lambda x: x**2)) == np.inf
