@@ -7,12 +7,16 @@ certified error and the true one over the output grid:
 - by the exact solution where the family has one;
 - else by a finer solution: the best there is judges one of a tolerance a hundred times larger.
 
+With `--stress` families are solved where it is hardest instead: at random corners of all their
+coefficients at once, and at random coefficients over a time span four times as long.
+
 A row whose problem has no reference has the sentence of the refusal. Every row is made in a process
 of its own, which ends after `--limit` CPU seconds; the record is written after every row, and rows
 that it holds are not made again (`--again` makes those of the families named). The exit status is 1
 if a certificate is below its true error.
 
     python benchmarks/certificates.py --families kdv wave --seeds 5
+    python benchmarks/certificates.py --stress --seeds 2 -o FILE
 """
 
 import time
@@ -42,6 +46,7 @@ from pacpde.reference.certificate import LOOSEST
 from pacpde.reference.exact import gives_exact
 
 DECADES = 1.0  # of bounds, from which coefficients are drawn by their logarithm
+LONGER = 4.0  # times the time span of a family, of the long ones
 LOOSER = 100.0  # tolerance of the solution that a finer one judges
 
 Coefficients = dict[str, float]
@@ -60,6 +65,24 @@ def cases(family: type[Problem], seeds: int) -> list[tuple[str, Coefficients]]:
         for side in ("lower", "upper")
     ]
     return drawn + bounds
+
+
+def hard_cases(family: type[Problem], seeds: int) -> list[tuple[str, Coefficients]]:
+    """Corners of the coefficients' bounds, and long time spans; both at random."""
+    about = family().declared()
+    end = max((axis.upper for axis in family.axes if axis.name == "t"), default=None)
+    found = []
+    for seed in range(seeds):
+        rng = np.random.default_rng([seed, *b"hard", *family.name.encode()])
+        corner = {
+            name: float((one.lower, one.upper)[rng.integers(2)]) for name, one in about.items()
+        }
+        if len(about) > 1:  # else it is a bound
+            found.append((f"corner {seed}", corner))
+        if end is not None:
+            long = {name: draw(one, rng) for name, one in about.items()}
+            found.append((f"long {seed}", {**long, "until": LONGER * end}))
+    return found
 
 
 def draw(about: Coefficient, rng: np.random.Generator) -> float:
@@ -119,7 +142,10 @@ def runs(options: Namespace, record: Record) -> Iterator[Run]:
         rows = [row for row in rows if row["family"] not in names]
     record |= {"limit": options.limit, "rows": rows}
     known = {identity(row) for row in rows}
-    units = [(name, *case) for name in names for case in cases(families.get(name), options.seeds)]
+    of_family = hard_cases if options.stress else cases
+    units = [
+        (name, *case) for name in names for case in of_family(families.get(name), options.seeds)
+    ]
     for name, case, coefficients in sorted(units, key=lambda unit: "random" not in unit[1]):
         if (name, case) not in known:
             yield row_of(name, case, coefficients, options.limit)
@@ -207,6 +233,10 @@ def main() -> None:
     parser.set_defaults(threads=1)
     parser.add_argument("--families", nargs="+", metavar="NAME", help="all by default")
     parser.add_argument("--limit", type=float, default=180.0, help="CPU seconds of a solution")
+    parser.add_argument(
+        "--stress", action="store_true",
+        help="corners of all coefficients and long time spans, in place of the others",
+    )  # fmt: skip
     parser.add_argument("--again", action="store_true", help="make rows of these families again")
     parser.carry_out("certificates of references", runs, checked_table, "rows", identity=identity)
 
