@@ -22,6 +22,27 @@ def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
+def test_hard_cases_are_corners_of_all_coefficients_and_long_time_spans(
+    benchmark: ModuleType,
+) -> None:
+    for name in families.names():
+        family = families.get(name)
+        declared = family().declared()
+        for case, coefficients in benchmark.hard_cases(family, 2):
+            problem = family(**coefficients)  # refused outside the bounds
+            if "corner" in case:
+                assert all(
+                    getattr(problem, one) in (about.lower, about.upper)
+                    for one, about in declared.items()
+                )
+            else:
+                before, after = (one.domain.axes for one in (family(), problem))
+                (t,) = [k for k, axis in enumerate(before) if axis.name == "t"]
+                assert after[t].upper == 4 * before[t].upper
+    assert not any("long" in case for case, _ in benchmark.hard_cases(families.get("poisson"), 2))
+    assert len(benchmark.hard_cases(LotkaVolterra, 2)) == 4
+
+
 def test_every_case_lies_within_the_bounds(benchmark: ModuleType) -> None:
     names = families.names()
     drawn = 0
