@@ -272,7 +272,13 @@ def _built_before(
     library = Library.load(place, runtime)
     same = {"done": True, "most": call["most"]}
     made = library.call or {}
-    if {**made, **same} != {**call, **same} or made["most"] > call["most"]:
+    is_same = {**made, **same} == {**call, **same}
+    if is_same and made["most"] > call["most"]:
+        raise OutputError(
+            f"{output} holds this library, built with --most {made['most']}: give that or more, or "
+            "another folder for fewer sources."
+        )
+    if not is_same:
         raise OutputError(
             f"{output} holds another library: name another folder, or add --overwrite to replace "
             "it."
@@ -350,8 +356,8 @@ def _exit_for(found: Sequence[Surrogate], library: Library) -> None:
     poor = [one for one in found if one.outcome != Outcome.CONVERGED]
     if poor:
         print_note(
-            f"{len(poor)} of {len(found)} are not estimated below the library's tolerance of "
-            f"{library.tolerance:g}, the first {poor[0].problem}: start a transfer from it "
+            f"not estimated below the library's tolerance of {library.tolerance:g}: {len(poor)} of "
+            f"{len(found)}, the first {poor[0].problem}. Start a transfer from it "
             "(`pacpde transfer`), or let a source near it join (`pacpde library add --source`)."
         )
         raise typer.Exit(1)

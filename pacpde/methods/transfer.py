@@ -205,8 +205,9 @@ def transfer(
     if given is not None:
         about = given.summary(target)
     provenance = of_transfer(
-        source, target, method, config, seed, runtime, **about, physics=physics, references=graded
-    )
+        given_source, target, method, config, seed, runtime, **about, physics=physics,
+        references=graded,
+    )  # fmt: skip
     result = yield from steps_of(run_method)(method, source, task, context)
     result = with_correction_of(given_source, result)
     solver = replace(result.surrogate, provenance=provenance)

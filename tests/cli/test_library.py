@@ -132,7 +132,7 @@ def test_a_build_of_more_sources_goes_on_and_keeps_what_was_added(call: Call) ->
     assert len(after.sources) == 2 and np.array_equal(after.recall(0.3)(T, X), kept)
     assert np.array_equal(after.sources[0].weights, first.sources[0].weights)
     again = call(*fine, "1")
-    assert again.status == 2 and "holds another library" in again.err
+    assert again.status == 2 and "holds this library, built with --most 2" in again.err
 
 
 def _killed(*arguments: object) -> None:

@@ -118,6 +118,17 @@ def test_transfer_again_and_another_transfer(call: Callable, source: Path) -> No
     assert other.status == 2 and "differs in labels" in other.err
 
 
+def test_a_transfer_from_a_refined_source_again(call: Callable, tmp_path: Path) -> None:
+    train = ["train", "heat", "--width", "8", "--depth", "2", "--points", "150"]
+    assert call(*train, "--tolerance", "1e-7", "-o", "refined").status in RAN
+    assert '"refined"' in Path("refined/surrogate.json").read_text()
+    small = ["--steps", "2", "--points", "50", "--tolerance", "1e3"]
+    move = ["transfer", "refined", "alpha=0.41", "--method", "warm_start", *small, "-o", "out"]
+    assert call(*move).status in RAN
+    again = call(*move)
+    assert again.status in RAN and "holds the result of this command already" in again.err
+
+
 def test_a_link_is_followed(call: Callable) -> None:
     Path("disk").mkdir()
     Path("disk/real").mkdir()

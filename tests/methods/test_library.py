@@ -36,8 +36,9 @@ from pacpde.methods.library.polish import best_of
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
-from pacpde.physics import Dirichlet, Problem, coefficient
+from pacpde.physics import Axis, Dirichlet, Problem, coefficient
 from pacpde.physics.conditions import Condition
+from pacpde.physics.elementary import exp
 from pacpde.physics.numbers import relative_l2
 from pacpde.problems import FisherKPP, Heat, HeatGaussian, LotkaVolterra, Poisson1D
 from pacpde.residuals.factors import residuals
@@ -471,6 +472,41 @@ def test_interpolated_heads_are_as_good_as_their_estimates(
     for alpha, own, estimate in zip(alphas, many(T, X), many.error_estimates, strict=True):
         error = relative_l2(own, exact(Heat(alpha=alpha), T, X)[0])
         assert 0.8 * error <= estimate <= 10 * error
+
+
+@dataclass(frozen=True)
+class Resonance(Problem):
+    """u_xx + k² u = f, whose solution x (1 − x) no k changes; at k = π any sin πx may be added."""
+
+    name = "resonance"
+    axes = (Axis("x", 0.0, 1.0),)
+
+    k: float = coefficient(2.0, lower=0.1, upper=20.0, meaning="wave number")
+    s: float = coefficient(1.0, lower=-9.0, upper=9.0, meaning="slope")
+
+    def residual(self, u: Any, d: Any) -> Any:
+        x, s = d.coordinates["x"], self.s
+        w = x * (1 - x)
+        curved = -2 + 2 * s * (1 - 2 * x) + s**2 * w
+        return d(u, "xx") + self.k**2 * u - exp(s * x) * (curved + self.k**2 * w)
+
+    def conditions(self) -> list[Condition]:
+        return [Dirichlet("x", 0.0)]
+
+
+def test_a_resonance_between_anchors_is_seen() -> None:
+    library = Library.build(
+        Resonance, {"k": (2.0, 8.0), "s": (-2.0, 2.0)}, tolerance=1e-3, candidates=30, most=2,
+        settings={**TINY, "points": 200},
+    )  # fmt: skip
+    x = np.linspace(0, 1, 201)
+    exact = x * (1 - x) * np.exp(1.3 * x)
+    for k, near in ((3.1, False), (3.141, True), (3.1416, True), (3.142, True), (5.0, False)):
+        solver = library.solve(Resonance(k=k, s=1.3))
+        error = relative_l2(solver(x), exact)
+        assert solver.error_estimate is not None and solver.error_estimate >= 0.3 * error
+        assert (solver.outcome == Outcome.CONVERGED) == (solver.error_estimate <= 1e-3)
+        assert not near or error > 1e-3 > library.solve(Resonance(k=5.0, s=1.3)).error_estimate
 
 
 @dataclass(frozen=True)

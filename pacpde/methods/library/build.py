@@ -108,7 +108,7 @@ def built(
         warnings.warn(
             f"{count} sources reach an estimated error of {estimate:.1e} at {tried[number]}, the "
             f"worst of {len(library.anchors.units)} of {len(tried)} candidates, and {tolerance:g} "
-            f"is wanted: {why or 'allow more sources, or wider networks'}.",
+            f"is wanted: {why or 'allow more sources (most), or wider networks'}.",
             TransferWarning,
             stacklevel=5,
         )

@@ -121,6 +121,15 @@ class HeadSolver:
             found.improved(rest, self.solved(some, heads, self._matrices(inside[rest], anchors)))
         return found
 
+    def doubts(self, problems: Sequence[Problem], heads: torch.Tensor) -> np.ndarray:
+        """What heads would change by if they were found at the held-out points, [targets].
+
+        As relative L2 of the worst field. It is large where the equation is nearly singular, as at
+        a resonance between two anchors, whose factors say nothing of it.
+        """
+        moved = heads + self.held_out.steps(problems, heads)
+        return self.held_out.differences(problems, moved, heads)
+
     def solved(
         self,
         problems: Sequence[Problem],

@@ -45,6 +45,7 @@ from pacpde.training.callbacks import UNLIMITED, Progress, TimeLimit
 
 BUILD_SECONDS = 3600.0  # that a build takes at most, by default
 ANCHOR_SECONDS = 600.0  # that anchors take at most where nothing but a target was asked for
+DOUBT = 0.5  # of an estimate, by which other points may change a steady target's head
 ANCHORS = 33  # by default, in one coefficient; four times as many in several
 
 
@@ -249,8 +250,9 @@ class Library:
 
         Its `error_estimate` is that of the relative L2 error of the worst field, and its outcome
         `converged` only where that is at most the library's tolerance. Errors of PDEs are estimated
-        by their residuals, with factors that the anchors tell; those of ODEs, and of targets
-        outside the range, by the linearised equation, which takes longer.
+        by their residuals, with factors that the anchors tell; those of ODEs, of targets
+        outside the range, and of steady problems that may be nearly singular (their head changes by
+        more at other points), by the linearised equation, which takes longer.
         """
         return self.solve_many([self.box.problem_of(problem)])[0]
 
@@ -286,8 +288,11 @@ class Library:
         clock = time.perf_counter()
         found = self.solver.found(problems, self.anchors)
         estimates = self.anchors.factor(found.units) * found.shares
+        doubted = np.zeros(len(problems), bool)
+        if not any(axis.name == "t" for axis in self.box.problem.axes):
+            doubted = ~(self.solver.doubts(problems, found.heads) <= DOUBT * estimates)
         for k, problem in enumerate(problems):
-            if not (problem.domain.space and self.box.holds(problem)):
+            if doubted[k] or not (problem.domain.space and self.box.holds(problem)):
                 estimate = error_estimate(self.backbone.solver(problem, found.heads[k]))
                 estimates[k] = np.nan if estimate is None else estimate
         outcomes = [Outcome.of_error(estimate, self.tolerance) for estimate in estimates]

@@ -13,7 +13,9 @@ from pacpde.methods.library.heads import (
     HeadTerm,
     chunk_size,
     factors_of,
+    gradients_of,
     solve_heads,
+    solved,
     target_bytes,
 )
 from pacpde.networks.surrogate import Surrogate
@@ -213,6 +215,16 @@ class TargetEquations:
             values = terms[0].fields(heads[some])[:, 0], terms[0].fields(others[some])[:, 0]
             each.append(((values[0] - values[1]).norm(dim=1) / values[1].norm(dim=1)).amax(-1))
         return torch.cat(each).double().cpu().numpy()
+
+    def steps(self, problems: Sequence[Problem], heads: torch.Tensor) -> torch.Tensor:
+        """The Gauss–Newton step of each target at these points, as heads, with its own matrix."""
+        each = []
+        for some, terms in self.stacks(problems):
+            rows = [term.linearised(heads[some])[0] for term in terms]
+            gradient = gradients_of(terms, heads[some], rows)
+            step = -solved(factors_of(terms, heads[some]), gradient)
+            each.append(step.view_as(heads[some]))
+        return torch.cat(each)
 
 
 def _same(one: object, other: object) -> bool:
