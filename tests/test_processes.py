@@ -385,9 +385,9 @@ def test_an_interrupted_call_leaves_everything_as_it_was(name: str) -> None:
     work, before = partial(INTERRUPTED[name], source), settings_of_the_process()
     expected = work().weights
     assert settings_of_the_process() == before
-    calls = calls_of(work)
+    calls = min(calls_of(work) for _ in range(2))  # some are only those of the first time
     assert calls > 200
-    for share in (0.1, 0.5, 0.9):
+    for share in (0.1, 0.4, 0.7):
         with pytest.raises(KeyboardInterrupt):
             calls_of(work, int(share * calls))
         assert settings_of_the_process() == before
