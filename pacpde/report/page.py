@@ -12,14 +12,9 @@ from pacpde.report import slider, summary_text, tables
 from pacpde.report.pictures import pictures
 from pacpde.report.summary_text import SCIPY
 from pacpde.report.template import rendered, script
-from pacpde.studies.groups import (
-    group_rows,
-)
+from pacpde.studies.groups import group_rows
 from pacpde.studies.results_store import ResultsStore
-from pacpde.studies.statistics import (
-    ENOUGH,
-    FEWEST,
-)
+from pacpde.studies.statistics import ENOUGH, FEWEST
 from pacpde.studies.study import read_outline
 
 

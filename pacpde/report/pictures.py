@@ -1,6 +1,5 @@
 """Which pictures a study has: for the page, and more of them as files for print."""
 
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -38,10 +37,8 @@ class Picture:
     wide: bool = False
 
     def png(self, dpi: int = 100, dark: bool = False) -> bytes:
-        image = io.BytesIO()
         with styled(dark):
-            self.draw().savefig(image, format="png", dpi=dpi)
-        return image.getvalue()
+            return as_bytes(self.draw(), "png", dpi)
 
     def files(self) -> dict[str, bytes]:
         """Name → content: the figure as PDF and PNG, in print quality."""

@@ -57,8 +57,8 @@ def built(
     The first source is in the middle, where its solution is not zero. Then all candidates are
     solved, and the one of the largest residual that has not been chosen becomes a source, by warm
     start from the nearest one, until no estimated error is above the tolerance. When the time is
-    over it ends with the sources so far;
-    a few candidates are solved and a few errors estimated in any case.
+    over it ends with the sources so far; a few candidates are solved and a few errors estimated in
+    any case.
     """
     box = CoefficientRange(problem, ranges)
     tried = box.candidates(candidates)

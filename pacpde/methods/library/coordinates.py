@@ -150,15 +150,16 @@ class CoefficientRange:
         return problems[0]
 
     def _numbers(self, name: str, values: Any) -> list[float]:
-        numbers = [as_plain(value) for value in _listed(values)]
-        plain = [number for number in numbers if number is not None]
-        if len(plain) < len(numbers):
-            one = _listed(values)[numbers.index(None)]
-            raise InvalidValueError(
-                f"{name} is {short(one)}, expected a number: give {name} as numbers, or problems "
-                f"such as {self.at([0.5] * len(self.ranges))}."
-            )
-        return plain
+        numbers = []
+        for value in _listed(values):
+            number = as_plain(value)
+            if number is None:
+                raise InvalidValueError(
+                    f"{name} is {short(value)}, expected a number: give {name} as numbers, or "
+                    f"problems such as {self.at([0.5] * len(self.ranges))}."
+                )
+            numbers.append(number)
+        return numbers
 
     def _from_columns(self, columns: Mapping[str, list[float]]) -> list[Problem]:
         """A problem a row; a column of one number stands for any length."""

@@ -68,7 +68,7 @@ class HeadSolver:
         """With the errors of anchors that fill the range estimated by the linearised equation.
 
         Args:
-            problems: of the anchors.
+            problems: of the anchors; there may be more of them after these.
             limit: when it is over, so many as tell anything are estimated.
         """
         factors = anchors.factors.copy()

@@ -213,8 +213,7 @@ class Library:
         problems = self.box.problems(problems)
         anchors = self.solver.anchored(problems, self.anchors, limit)
         if measured:
-            some = problems[: len(anchors.units)]
-            anchors = self.solver.with_factors(some, anchors, limit)
+            anchors = self.solver.with_factors(problems, anchors, limit)
         self.anchors = anchors
 
     @gradients()
@@ -225,7 +224,6 @@ class Library:
             problems: that the library was anchored at.
             limit: when it is over, only the first errors are estimated.
         """
-        problems = problems[: len(self.anchors.units)]
         self.anchors = self.solver.with_factors(problems, self.anchors, limit)
 
     @gradients()
@@ -245,14 +243,14 @@ class Library:
     def solve(self, problem: Any) -> Surrogate:
         """The solver of other coefficients, in milliseconds.
 
-        Args:
-            problem: a problem, or what `solve_many` takes for one.
-
         Its `error_estimate` is that of the relative L2 error of the worst field, and its outcome
         `converged` only where that is at most the library's tolerance. Errors of PDEs are estimated
-        by their residuals, with factors that the anchors tell; those of ODEs, of targets
-        outside the range, and of steady problems that may be nearly singular (their head changes by
-        more at other points), by the linearised equation, which takes longer.
+        by their residuals, with factors that the anchors tell; those of ODEs, of targets outside
+        the range, and of steady problems that may be nearly singular (their head changes by more at
+        other points), by the linearised equation, which takes longer.
+
+        Args:
+            problem: a problem, or what `solve_many` takes for one.
         """
         return self.solve_many([self.box.problem_of(problem)])[0]
 

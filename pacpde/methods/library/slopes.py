@@ -30,22 +30,20 @@ def values_and_slopes(
     problem: Problem,
     points: torch.Tensor,
     names: Sequence[str],
+    term: HeadTerm | None,
     heads: torch.Tensor | None = None,
-    term: HeadTerm | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The fields [points, fields], and their slopes in coefficients [names, points, fields].
 
     Args:
+        term: at the points, see `term_of`.
         heads: of the problem, [1, fields, functions], where it is solved already.
-        term: at the points, see `at_points`, where targets are alike.
     """
     if heads is None:
         heads = library.solve_many([problem]).heads
     backbone, equations = library.backbone, library.equations
     (terms,) = (own for _, own in equations.stacks([problem]))
     factors = factors_of(terms, heads)
-    if equations.alike:
-        term = term or at_points(backbone, points)
 
     def fields(head: torch.Tensor) -> torch.Tensor:
         if term is None:
@@ -68,6 +66,11 @@ def values_and_slopes(
     return values, torch.stack(slopes)
 
 
+def term_of(library: "Library", points: torch.Tensor) -> HeadTerm | None:
+    """The functions at points; None where each target has its own."""
+    return at_points(library.backbone, points) if library.equations.alike else None
+
+
 def _around(library: "Library", problem: Problem, name: str) -> tuple[Problem, Problem, float]:
     """A problem with a little less and more of a coefficient, inside its bounds, and the width."""
     about = problem.declared()[name]
@@ -83,12 +86,12 @@ class Values(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, coefficients: torch.Tensor, library: Any, points: Any) -> torch.Tensor:
-        names = library.box.names
+        names, term = library.box.names, term_of(library, points)
         results = []
         for row in coefficients.detach().double().cpu().numpy():
             own = dict(zip(names, map(float, row), strict=True))
             problem = library.box.problem.with_coefficients(**own)
-            results.append(values_and_slopes(library, problem, points, names))
+            results.append(values_and_slopes(library, problem, points, names, term))
         ctx.save_for_backward(torch.stack([slopes for _, slopes in results]))
         return torch.stack([values for values, _ in results])
 
@@ -129,7 +132,7 @@ class LibraryForward:
     def __init__(self, library: "Library") -> None:
         self.library, self.tolerance = library, library.tolerance
         self._last: LibrarySolutions | None = None
-        self._at: tuple[np.ndarray, HeadTerm] | None = None
+        self._at: tuple[np.ndarray, torch.Tensor, HeadTerm | None] | None = None
 
     def _solved(self, problem: Problem) -> LibrarySolutions:
         """The solution of a problem; values and slopes are asked for at the same one."""
@@ -137,29 +140,23 @@ class LibraryForward:
             self._last = self.library.solve_many([problem])
         return self._last
 
-    def _term(self, points: np.ndarray) -> HeadTerm | None:
-        """The functions at points, which are the same for all problems that are alike."""
-        if not self.library.equations.alike:
-            return None
+    def _points(self, points: np.ndarray) -> tuple[torch.Tensor, HeadTerm | None]:
+        """The points on the library's device, and the functions there: they are always the same."""
         if self._at is None or self._at[0] is not points:
             tensor = self.library.sources[0].runtime.tensor(points)
-            self._at = points, at_points(self.library.backbone, tensor)
-        return self._at[1]
+            self._at = points, tensor, term_of(self.library, tensor)
+        return self._at[1:]
 
     def values(self, problem: Problem, points: np.ndarray) -> np.ndarray:
-        solutions, term = self._solved(problem), self._term(points)
-        if term is not None:
-            return term.fields(solutions.heads)[0, 0].double().cpu().numpy()
-        solver = solutions[0]
-        return solver.at(solver.runtime.tensor(points)).double().cpu().numpy()
+        solutions, (tensor, term) = self._solved(problem), self._points(points)
+        fields = solutions[0].at(tensor) if term is None else term.fields(solutions.heads)[0, 0]
+        return fields.double().cpu().numpy()
 
     def slopes(self, unknowns: Unknowns, theta: np.ndarray, points: np.ndarray) -> list[np.ndarray]:
         problem = unknowns.problem_at(theta)
-        tensor = self.library.sources[0].runtime.tensor(points)
-        _, slopes = values_and_slopes(
-            self.library, problem, tensor, unknowns.names, self._solved(problem).heads,
-            self._term(points),
-        )  # fmt: skip
+        tensor, term = self._points(points)
+        heads = self._solved(problem).heads
+        _, slopes = values_and_slopes(self.library, problem, tensor, unknowns.names, term, heads)
         each = slopes.double().cpu().numpy()
         return [
             own * (getattr(problem, name) if unknowns.logarithmic(name) else 1.0)
