@@ -11,7 +11,7 @@ from pacpde.errors import named_numbers
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.numbers import relative_l2
 from pacpde.plots.numbers import scientific
-from pacpde.plots.style import empty_figure, ink, looks, readable, styled
+from pacpde.plots.style import empty_figure, ink, logarithmic, looks, readable, styled
 from pacpde.reference import Reference
 
 DECADES = 3  # of the error's colours
@@ -45,7 +45,7 @@ def _planes(reference: Reference, surrogates: Mapping[str, Surrogate]) -> Figure
     fig = empty_figure(13.0, 1.2 + 2.7 * len(rows))
     grid = fig.subplots(len(rows), 3, squeeze=False, sharex=True, sharey=True)
     largest = max(float(np.nanmax(error)) for error in errors.values())
-    logarithmic = LogNorm(largest / 10**DECADES, largest) if largest > 0 else LogNorm(1e-16, 1)
+    decades = LogNorm(largest / 10**DECADES, largest) if largest > 0 else LogNorm(1e-16, 1)
     fields = reference.problem.fields
     for row, (k, name) in zip(grid, rows, strict=True):
         norm = _norm(exact[k])
@@ -53,7 +53,7 @@ def _planes(reference: Reference, surrogates: Mapping[str, Surrogate]) -> Figure
         pictures = [
             (exact[k], colours, norm),
             (predictions[name][k], colours, norm),
-            (np.maximum(errors[name][k], logarithmic.vmin or 0), "cividis", logarithmic),
+            (np.maximum(errors[name][k], decades.vmin or 0), "cividis", decades),
         ]
         images = [
             ax.pcolormesh(horizontal, vertical, values.T, cmap=cmap, norm=n, rasterized=True)
@@ -68,6 +68,7 @@ def _planes(reference: Reference, surrogates: Mapping[str, Surrogate]) -> Figure
         fig.colorbar(images[1], ax=list(row[:2]), pad=0.01).ax.set_title(fields[k])
         bar = fig.colorbar(images[2], ax=row[2], pad=0.02, extend="min")
         bar.ax.set_title(f"|Δ{fields[k]}|")
+        logarithmic(bar.ax.yaxis, error=True)
     for ax in grid[-1]:
         ax.set_xlabel(first)
     fig.suptitle(_title(reference, fixed))
