@@ -435,6 +435,12 @@ def test_what_makes_no_library_is_refused(heat: Library, of_heat: list[Surrogate
         (lambda: heat.add("x"), "alpha is 'x', expected a number"),
         (lambda: heat.recall(None), "alpha is None, expected a number"),
         (lambda: heat.values("x", 0.1, 0.2), "the coefficients are no real numbers"),
+        (
+            lambda: Library.build(
+                Heat, dict(heat.box.ranges), tolerance=heat.tolerance, library=heat, sources=of_heat
+            ),
+            "sources and a library are given",
+        ),
         (lambda: Library.build("heat", {"alpha": (0.1, 1.0)}), "expected a class of problems"),  # type: ignore[arg-type]
         (lambda: heat.solve_many({"beta": [1.0]}), "unknown coefficient of the library 'beta'"),
     ):

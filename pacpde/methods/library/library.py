@@ -164,6 +164,10 @@ class Library:
                 f"tolerance of {library.tolerance:g}: give what it was built with, or its sources "
                 "alone."
             )
+        if library is not None and sources:
+            raise InvalidValueError(
+                "sources and a library are given, which has its own: leave one of them out."
+            )
         if candidates is None:
             candidates = 65 if len(ranges) == 1 else 150
         check_count("candidates", candidates, 2)
