@@ -5,17 +5,20 @@ layer's pre-activations holds every point's δ at once, and ∂r/∂W is the sum
 δ ⊗ layer input. No pass per point, no `vmap`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from pacpde.networks.protocol import Columns, Factors, Layer
+from pacpde.networks.row_sums import RowSums
 
 if TYPE_CHECKING:
     from pacpde.networks.mlp import MLP
 
+CACHED = 2**22  # bytes that products take at a time on a CPU, so that they stay in its cache
+PIECE = 2**26  # and elsewhere
 GATHERED = 0.4  # share of a layer's columns below which single ones are cheaper than all of them
 
 
@@ -63,23 +66,63 @@ class DenseFactors(Factors):
         return replace(self, layers=[(a[..., points], d[..., points]) for a, d in self.layers])
 
     def times(self, direction: torch.Tensor) -> torch.Tensor:
-        total: Any = 0
-        for (inputs, delta), (weight, bias) in zip(
-            self.layers, self.network.matrices(direction), strict=True
-        ):
-            change = weight.unsqueeze(-3) @ inputs
-            change[..., : self.images, :, :] += bias[..., None, :, None]
-            total = total + torch.einsum("...sokn,...son->...kn", delta, change)
-        return total.flatten(-2)
+        matrices = self.network.matrices(direction)
+        pieces = []
+        for some in self._pieces():
+            total: Any = 0
+            for (inputs, delta), (weight, bias) in zip(some.layers, matrices, strict=True):
+                change = weight.unsqueeze(-3) @ inputs
+                change[..., : self.images, :, :] += bias[..., None, :, None]
+                total = total + (delta * change.unsqueeze(-2)).sum((-4, -3))
+            pieces.append(total)
+        return torch.cat(pieces, -1).flatten(-2)
 
     def add_transposed(self, y: torch.Tensor, total: torch.Tensor) -> None:
         y = y.unflatten(-1, (1, 1, self.n_components, self.points))
-        for (inputs, delta), (weight, bias) in zip(
-            self.layers, self.network.matrices(total), strict=True
-        ):
-            gradient = (delta * y).sum(-2)  # [..., S, out, N]
-            weight += (gradient @ inputs.mT).sum(-3)
-            bias += gradient[..., : self.images, :, :].sum((-3, -1))
+        matrices = self.network.matrices(total)
+        start = 0
+        for some in self._pieces():
+            own = y[..., start : start + some.points]
+            start += some.points
+            for (inputs, delta), (weight, bias) in zip(some.layers, matrices, strict=True):
+                gradient = (delta * own).sum(-2)  # [..., S, out, N]
+                weight += (gradient @ inputs.mT).sum(-3)
+                bias += gradient[..., : self.images, :, :].sum((-3, -1))
+
+    def add_sums(self, columns: Columns, sums: RowSums, target: torch.Tensor) -> None:
+        inputs, delta = self.layers[columns.group]
+        n_outputs, n_inputs = delta.shape[-3], inputs.shape[-2]
+        n_weights = n_outputs * n_inputs
+        each = n_weights + 2 * sums.rows * inputs.shape[-3] * (n_outputs + n_inputs)
+        step = max(1, self._room // (each * inputs[..., 0, 0, 0].numel() * target.element_size()))
+        for component, (points, signs, places) in enumerate(sums.components()):
+            for own, sign, place in zip(
+                points.split(step), signs.split(step), places.split(step), strict=True
+            ):
+                slopes = _by_sum(delta[..., component, :], own) * sign[:, None, :, None]
+                bias = slopes[..., : self.images, :, :].sum((-3, -2))
+                weight = slopes.flatten(-3, -2).mT @ _by_sum(inputs, own).flatten(-3, -2)
+                if columns.indices is None:
+                    target[..., :n_weights].index_add_(-2, place, weight.flatten(-2))
+                    target[..., n_weights:].index_add_(-2, place, bias)
+                else:
+                    rows = torch.cat([weight.flatten(-2), bias], -1)
+                    target.index_add_(-2, place, rows[..., columns.indices])
+
+    @property
+    def _room(self) -> int:
+        """Bytes that products take at a time."""
+        return CACHED if self.layers[0][0].device.type == "cpu" else PIECE
+
+    def _pieces(self) -> Iterator["DenseFactors"]:
+        """Factors of so few points that what a product forms of a layer is quick to reach."""
+        largest = max(delta.numel() * delta.element_size() for _, delta in self.layers)
+        step = max(1, self._room * self.points // largest)
+        if step >= self.points:
+            yield self
+            return
+        for start in range(0, self.points, step):
+            yield self.subset(slice(start, start + step))
 
     def write(self, columns: Columns, target: torch.Tensor) -> None:
         inputs, delta = self.layers[columns.group]
@@ -145,6 +188,12 @@ def _add_products(
     torch.mul(deltas[0], inputs[0], out=target)
     for delta, own in zip(deltas[1:], inputs[1:], strict=True):
         target.addcmul_(delta, own)
+
+
+def _by_sum(values: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    """[..., S, width, N] at points [sums, rows] → [..., sums, S, rows, width]."""
+    chosen = values.index_select(-1, points.flatten()).unflatten(-1, points.shape)
+    return chosen.movedim(-3, -1).movedim(-4, -3)
 
 
 def _by_point(jet: torch.Tensor, images: int) -> torch.Tensor:

@@ -12,6 +12,7 @@ from pacpde.errors import InvalidValueError
 from pacpde.networks.joined import JoinedNetworks
 from pacpde.networks.mlp import MLP
 from pacpde.networks.protocol import Columns, Factors, Network
+from pacpde.networks.row_sums import RowSums
 
 
 @dataclass(frozen=True)
@@ -207,6 +208,10 @@ class SumFactors(Factors):
     def write(self, columns: Columns, target: torch.Tensor) -> None:
         number, own = self.network.part_of(columns)
         self.each[number].write(own, target)
+
+    def add_sums(self, columns: Columns, sums: RowSums, target: torch.Tensor) -> None:
+        number, own = self.network.part_of(columns)
+        self.each[number].add_sums(own, sums, target)
 
     def times(self, direction: torch.Tensor) -> torch.Tensor:
         first, *others = (

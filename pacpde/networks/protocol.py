@@ -21,12 +21,15 @@ import torch
 
 from pacpde.errors import InvalidValueError, unknown
 from pacpde.networks.layout import WeightLayout
+from pacpde.networks.row_sums import RowSums
 from pacpde.networks.stacking import Stackable
 from pacpde.registry import Registry, check_defined
 
 if TYPE_CHECKING:
     from pacpde.networks.neurons import Neurons
 
+
+WRITTEN = 2**26  # bytes of rows written out at a time where sums of them are formed
 
 networks: Registry[type["Network"]] = Registry(
     "network", "pacpde.networks", partial(check_defined, "network")
@@ -123,6 +126,22 @@ class Factors(Stackable, ABC):
     @abstractmethod
     def add_transposed(self, y: torch.Tensor, total: torch.Tensor) -> None:
         """total += Jᵀ y, [..., size], for y [..., rows]."""
+
+    def add_sums(self, columns: Columns, sums: RowSums, target: torch.Tensor) -> None:
+        """Add signed sums of rows, in some columns, to `target`, [..., all sums, columns].
+
+        By `write` in pieces; factors that form the sums at once are much quicker.
+        """
+        place, sign = sums.by_row(self.points)
+        each = target[..., 0, 0].numel() * columns.count * target.element_size() * len(place)
+        step = max(1, WRITTEN // each)
+        for start in range(0, self.points, step):
+            part = self.subset(slice(start, start + step))
+            rows = target.new_empty(*target.shape[:-2], columns.count, part.rows)
+            part.write(columns, rows)
+            chosen = slice(start, start + part.points)
+            rows *= sign[:, chosen].flatten()
+            target.index_add_(-2, place[:, chosen].flatten(), rows.mT)
 
 
 class Network(ABC):

@@ -49,7 +49,7 @@ def stack(values: Sequence[Any]) -> Any:
         return torch.stack(list(values))
     if isinstance(first, tuple):
         return tuple(stack(column) for column in zip(*values, strict=True))
-    if isinstance(first, Sequence):
+    if isinstance(first, Sequence) and not isinstance(first, Stackable):
         return [stack(column) for column in zip(*values, strict=True)]
     return type(first).stack(values)
 
@@ -62,6 +62,6 @@ def select(value: Any, chosen: torch.Tensor) -> Any:
         return value[chosen]
     if isinstance(value, tuple):
         return tuple(select(part, chosen) for part in value)
-    if isinstance(value, Sequence):
+    if isinstance(value, Sequence) and not isinstance(value, Stackable):
         return [select(part, chosen) for part in value]
     return value.select(chosen)

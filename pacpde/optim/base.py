@@ -27,6 +27,8 @@ class Progress:
         steps, evaluations: accepted steps, and residual evaluations of any kind.
         stalled: it found no way down; more steps from here on the same problem are useless.
         solver: how its linear systems were solved, where it chose.
+        iterations: of conjugate gradients, where they solved them.
+        solver_residual: the largest ‖b − Mx‖ / ‖b‖ that they ended with.
     """
 
     x: torch.Tensor
@@ -36,6 +38,16 @@ class Progress:
     evaluations: int
     stalled: bool = False
     solver: str = ""
+    iterations: int = 0
+    solver_residual: float = 0.0
+
+    @property
+    def solver_entry(self) -> dict[str, Any]:
+        """How its systems were solved, for the history of a fit."""
+        entry: dict[str, Any] = {"solver": self.solver} if self.solver else {}
+        if self.iterations:
+            entry |= {"iterations": self.iterations, "solver_residual": self.solver_residual}
+        return entry
 
 
 class Optimiser(Protocol):

@@ -76,7 +76,7 @@ class LevenbergMarquardt:
         loss = _numbers(problem.losses(x))
         damping = np.array([float(state["damping"]) if state else self.damping for state in states])
         taken, evaluations = np.zeros(many, int), np.ones(many, int)
-        stalled, solver = np.zeros(many, bool), ""
+        stalled, solver, iterations, residual = np.zeros(many, bool), "", 0, 0.0
         while len(trying := np.flatnonzero((taken < steps) & ~stalled)):
             at = torch.as_tensor(trying, device=x.device)
             now, here = problem.select(at), x[at]
@@ -109,6 +109,9 @@ class LevenbergMarquardt:
                 if len(trying):
                     at, here = at[left], here[left]
                     now, system = now.select(left), system.select(left)
+            iterations += system.iterations
+            residual = max(residual, system.residual)
+            del system  # before the next one takes as much memory
         damping = np.minimum(damping, self.max_damping)
         return [
             Progress(
@@ -119,6 +122,8 @@ class LevenbergMarquardt:
                 int(evaluations[number]),
                 bool(stalled[number]),
                 solver,
+                iterations,
+                residual,
             )
             for number in range(many)
         ]

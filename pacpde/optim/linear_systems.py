@@ -12,14 +12,28 @@ from typing import Self
 
 import torch
 
+from pacpde.optim.cholesky import Cholesky
+from pacpde.optim.conjugate_gradients import conjugate_gradients
+from pacpde.optim.sketched_inverse import SketchedInverse
 from pacpde.residuals.jacobian import Jacobian
 from pacpde.residuals.terms import Anchor
 
+USED = 1.6  # of both halves of the memory; the rest is for what products form
+FEWEST = 16  # rows of a sketch that are worth it
+SUMS = 8  # rows of a sketch that pay, in square roots of the number of residuals
+
 
 class NormalSystem(ABC):
-    """The linear system of one linearisation, which is solved for several dampings."""
+    """The linear system of one linearisation, which is solved for several dampings.
+
+    Attributes:
+        iterations: of all solutions so far, where they are iterative.
+        residual: the largest relative residual that an iteration has ended with.
+    """
 
     name: str
+    iterations: int = 0
+    residual: float = 0.0
     STACKED: tuple[str, ...] = ("r", "stiffness", "anchor_grad", "gradient")
 
     def __init__(
@@ -72,16 +86,7 @@ class Dense(NormalSystem):
 
     def factorise(self, shift: torch.Tensor) -> None:
         """Replace the diagonal of the matrix by `shift`, [..., n], and factorise it."""
-        self.matrix.diagonal(dim1=-2, dim2=-1).copy_(shift)
-        # LAPACK goes down columns: it sees the transpose, and copies nothing crosswise
-        self.upper, info = torch.linalg.cholesky_ex(self.matrix.mT, upper=True)
-        self.failed = info > 0
-
-    def substitute(self, right: torch.Tensor) -> torch.Tensor:
-        """matrix⁻¹ right, [..., n]; nan, which no step survives, where it was not positive."""
-        half = torch.linalg.solve_triangular(self.upper.mT, right[..., None], upper=False)
-        found = torch.linalg.solve_triangular(self.upper, half, upper=True)[..., 0]
-        return torch.where(self.failed[..., None], torch.nan, found)
+        self.factor = Cholesky.of(self.matrix, shift)
 
 
 class ParameterSpace(Dense):
@@ -100,10 +105,10 @@ class ParameterSpace(Dense):
         self.factorise(self.diagonal + damping[..., None])
 
     def step(self) -> torch.Tensor:
-        return -self.substitute(self.gradient)
+        return -self.factor.solve(self.gradient)
 
     def step_for(self, r: torch.Tensor) -> torch.Tensor:
-        return -self.substitute(self.jacobian.transposed_times(r))
+        return -self.factor.solve(self.jacobian.transposed_times(r))
 
 
 class ResidualSpace(Dense):
@@ -133,23 +138,43 @@ class ResidualSpace(Dense):
         return self.step_for(self.r - self.jacobian.times(shift)) - shift
 
     def step_for(self, r: torch.Tensor) -> torch.Tensor:
-        return -self.jacobian.transposed_times(self.substitute(r))
+        return -self.jacobian.transposed_times(self.factor.solve(r))
 
 
 class Krylov(NormalSystem):
-    """Solves by conjugate gradients; no matrix is formed.
+    """Solves by conjugate gradients; the matrix is not formed.
+
+    They are preconditioned by the inverse that a sketch of J gives, of as many rows as pay and fit
+    into the memory of a normal matrix; without one where only few do.
 
     Attributes:
         accuracy: relative residual at which the iteration ends.
-        iterations: maximal number of iterations.
+        max_iterations: of a solution.
     """
 
     name = "conjugate gradients"
     accuracy = 1e-3
-    iterations = 200
+    max_iterations = 200
+
+    def __init__(
+        self, r: torch.Tensor, jacobian: Jacobian, anchor: Anchor | None, x: torch.Tensor
+    ) -> None:
+        super().__init__(r, jacobian, anchor, x)
+        self.inverse: SketchedInverse | None = None
+        n_sums = self._sums()
+        if n_sums >= FEWEST:
+            self.inverse = SketchedInverse(jacobian, n_sums, anchor is None or anchor.uniform)
+
+    def select(self, chosen: torch.Tensor) -> Self:
+        some = super().select(chosen)
+        if self.inverse is not None:
+            some.inverse = self.inverse.select(chosen)
+        return some
 
     def damp(self, damping: torch.Tensor) -> None:
         self.own = self.stiffness + damping[..., None]
+        if self.inverse is not None:
+            self.inverse.damp(self.own)
 
     def step(self) -> torch.Tensor:
         return self._solved(-self.gradient)
@@ -158,21 +183,26 @@ class Krylov(NormalSystem):
         return self._solved(-self.jacobian.transposed_times(r))
 
     def _solved(self, right: torch.Tensor) -> torch.Tensor:
-        """(JᵀJ + S + μI)⁻¹ right, by Hestenes & Stiefel (1952)."""
-        found, rest, way = torch.zeros_like(right), right.clone(), right.clone()
-        size = first = (rest * rest).sum(-1, keepdim=True)
-        for _ in range(self.iterations):
-            going = size > self.accuracy**2 * first  # not where nothing is asked, or nan
-            if not bool(going.any()):
-                break
-            moved = self.jacobian.times(way)
-            turned = self.jacobian.transposed_times(moved) + self.own * way
-            share = torch.where(going, size / (way * turned).sum(-1, keepdim=True), 0)
-            found += share * way
-            rest -= share * turned
-            before, size = size, (rest * rest).sum(-1, keepdim=True)
-            way = rest + (size / before) * way
-        return found
+        """(JᵀJ + S + μI)⁻¹ right."""
+        solved = conjugate_gradients(
+            lambda v: self.jacobian.normal_times(v) + self.own * v,
+            right,
+            self.accuracy,
+            self.max_iterations,
+            None if self.inverse is None else self.inverse.times,
+        )
+        self.iterations += solved.iterations
+        self.residual = max(self.residual, solved.residual)
+        return solved.x
+
+    def _sums(self) -> int:
+        """Rows of a sketch that pay, and whose sketch, matrix and factor fit into memory."""
+        rows, n_trainable = self.jacobian.shape
+        room = USED * self.jacobian.memory_bytes - self.jacobian.retained_bytes
+        numbers = max(0.0, room / (self.r.element_size() * self.r[..., 0].numel()))
+        # m (n + 2 m) = numbers
+        fitting = (n_trainable**2 / 16 + numbers / 2) ** 0.5 - n_trainable / 4
+        return int(min(fitting, rows / 2, n_trainable / 2, SUMS * rows**0.5))
 
 
 def normal_system(
@@ -181,7 +211,6 @@ def normal_system(
     """The cheapest way that fits into the Jacobian's memory."""
     rows, n_trainable = jacobian.shape
     few_rows = rows < n_trainable and (anchor is None or anchor.uniform)
-    size = rows if few_rows else n_trainable
-    if 2 * r.element_size() * size**2 > jacobian.memory_bytes:  # the matrix and its factor
+    if not jacobian.has_room(rows if few_rows else n_trainable):
         return Krylov(r, jacobian, anchor, x)
     return (ResidualSpace if few_rows else ParameterSpace)(r, jacobian, anchor, x)

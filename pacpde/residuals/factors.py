@@ -8,6 +8,7 @@ import torch
 
 from pacpde.errors import InvalidValueError
 from pacpde.networks.protocol import Factors, Network
+from pacpde.networks.stacking import Stackable
 from pacpde.residuals.terms import Term
 
 
@@ -37,17 +38,26 @@ def _evaluated(
 
 
 @dataclass(frozen=True)
-class Streamed(Sequence[Factors]):
-    """The factors of every term, computed anew at every use."""
+class Streamed(Stackable, Sequence[Factors]):
+    """The factors of every term; those that are not retained are computed anew at every use.
+
+    Attributes:
+        retained: the factors of the first terms.
+    """
+
+    stacked = ("weights", "terms", "retained")
 
     network: Network
     weights: torch.Tensor
     terms: Sequence[Term]
+    retained: Sequence[Factors] = ()
 
     def __len__(self) -> int:
         return len(self.terms)
 
     def __getitem__(self, number: Any) -> Any:
+        if number < len(self.retained):
+            return self.retained[number]
         return self.linearised(number)[1]
 
     def linearised(self, number: int) -> tuple[torch.Tensor, Factors]:

@@ -7,19 +7,24 @@ time as memory allows. Columns of frozen weights are never formed.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import prod
 
 import torch
 
 from pacpde.networks.frozen import insert
 from pacpde.networks.protocol import Columns, Factors, Network
+from pacpde.networks.row_sums import RowSums
 from pacpde.networks.stacking import Stackable
 from pacpde.residuals.factors import Streamed, gauss_newton_rows
 from pacpde.residuals.terms import Term
 
 MEMORY = 2**30  # bytes of Jacobian held at a time
 PIECE = 2**27  # bytes of it written out at a time where not all of it is held
+WITHOUT_NORMAL = 1.3  # of the memory is for factors where a normal matrix does not fit
+PARTS = 32  # into which factors that fill the memory are split
+SHARED = 4  # parts of a Jacobian that a row of its sketch has rows of
+LEAST_SUMS = 256  # rows of a sketch that the rows of a small part go to at least
 STRIPES = 6  # in which a symmetric product is formed, so that only its lower half is
 
 
@@ -39,8 +44,9 @@ def linearise(
         weights: the whole flat vector, [..., size].
         trainable_indices: sorted indices of the trainable parameters, [trainable], or
             [stack, trainable] where they differ; all of them by default.
-        memory_bytes: bytes that may be taken at a time. What fits is kept: all of the Jacobian, or
-            its factors; else the factors are computed anew, term by term, at every use.
+        memory_bytes: bytes that may be taken at a time. What fits is retained: all of the Jacobian,
+            or its factors, or those of the first terms; those of the others are computed anew, term
+            by term, at every use.
     """
     streamed = Streamed(network, weights, terms)
     rows = sum(term.n_components * term.batch.size for term in terms)
@@ -48,27 +54,42 @@ def linearise(
     r: list[torch.Tensor] = []
     if jacobian.bytes <= memory_bytes:
         matrix = jacobian.written(_collecting(streamed, r), rows)
-        return torch.cat(r, -1), replace(jacobian, parts=(), matrix=matrix)
-    if sum(network.factor_bytes(term.batch.inputs) for term in terms) <= memory_bytes:
+        return torch.cat(r, -1), replace(
+            jacobian, parts=(), matrix=matrix, retained_bytes=jacobian.bytes
+        )
+    sizes = [network.factor_bytes(term.batch.inputs) for term in terms]
+    has_normal = jacobian.has_room(min(jacobian.shape))
+    room = memory_bytes if has_normal else int(WITHOUT_NORMAL * memory_bytes)
+    if sum(sizes) <= room:
         parts = list(_collecting(streamed, r))
-        return torch.cat(r, -1), replace(jacobian, parts=parts)
-    return gauss_newton_rows(network, weights, terms), jacobian
+        return torch.cat(r, -1), replace(jacobian, parts=parts, retained_bytes=sum(sizes))
+    # while factors are computed, what they are computed from takes thrice their memory
+    totals = [total for total in accumulate(sizes) if total <= room - 4 * max(sizes)]
+    first = list(_collecting(streamed, r, len(totals)))
+    r.append(gauss_newton_rows(network, weights, terms[len(totals) :]))
+    return torch.cat(r, -1), replace(
+        jacobian,
+        parts=replace(streamed, retained=first),
+        retained_bytes=totals[-1] if totals else 0,
+    )
 
 
-def _collecting(streamed: Streamed, r: list[torch.Tensor]) -> Iterator[Factors]:
+def _collecting(
+    streamed: Streamed, r: list[torch.Tensor], count: int | None = None
+) -> Iterator[Factors]:
     """The factors of one term after the other; appends their residuals to `r`."""
-    for number in range(len(streamed)):
+    for number in range(len(streamed))[:count]:
         rows, part = streamed.linearised(number)
         r.append(rows)
         yield part
 
 
 def split(network: Network, terms: Sequence[Term], memory_bytes: int) -> list[Term]:
-    """The same residuals in terms whose factors need an eighth of the memory at most each."""
+    """The same residuals in terms whose factors need 1/PARTS of the memory at most each."""
     parts: list[Term] = []
     for term in terms:
         size = term.batch.size
-        count = min(size, -(-8 * network.factor_bytes(term.batch.inputs) // memory_bytes))
+        count = min(size, -(-PARTS * network.factor_bytes(term.batch.inputs) // memory_bytes))
         ends = [size * k // count for k in range(count + 1)]
         parts += [term.subset(slice(*pair)) for pair in pairwise(ends)] if count > 1 else [term]
     return parts
@@ -84,8 +105,10 @@ class Jacobian(Stackable):
         parts: its factors, where they are needed.
         trainable_indices: sorted indices of the trainable parameters, [trainable] or
             [stack, trainable]; None for all.
-        memory_bytes: bytes of the dense matrix that may be formed at a time.
+        memory_bytes: bytes of the dense matrix that may be formed at a time, and as many for a
+            normal matrix.
         matrix: Jᵀ, [..., trainable, rows], if it fits into memory.
+        retained_bytes: of the matrix or the factors that are retained.
     """
 
     stacked = ("like", "parts", "matrix")
@@ -97,6 +120,7 @@ class Jacobian(Stackable):
     trainable_indices: torch.Tensor | None = None
     memory_bytes: int = MEMORY
     matrix: torch.Tensor | None = None
+    retained_bytes: int = 0
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -108,6 +132,10 @@ class Jacobian(Stackable):
     def bytes(self) -> int:
         """Bytes of the dense Jacobian, of the whole stack."""
         return self._column_bytes(self.rows) * self.shape[1]
+
+    def has_room(self, size: int) -> bool:
+        """Whether a normal matrix [size, size] and its factor fit into memory."""
+        return 2 * self.like.element_size() * size**2 <= self.memory_bytes
 
     def select(self, chosen: torch.Tensor) -> "Jacobian":
         indices = self.trainable_indices  # one list for all, or one each
@@ -130,11 +158,51 @@ class Jacobian(Stackable):
         for part in self.parts:
             part.add_transposed(y[..., start : start + part.rows], total)
             start += part.rows
-        if self.trainable_indices is None:
+        return self._trainable(total)
+
+    def normal_times(self, v: torch.Tensor) -> torch.Tensor:
+        """Jᵀ J v, [..., trainable], for v [..., trainable]; factors are computed once for it."""
+        if self.matrix is not None:
+            return self.transposed_times(self.times(v))
+        direction = self._whole(v)
+        total = torch.zeros_like(direction)
+        for part in self.parts:
+            part.add_transposed(part.times(direction), total)
+        return self._trainable(total)
+
+    def sketch(self, n_sums: int) -> torch.Tensor:
+        """A matrix A of few rows with AᵀA near JᵀJ, [..., n_sums, trainable], see `RowSums`.
+
+        It costs about a product; the signs and places are the same at every call.
+        """
+        random = torch.Generator(device="cpu").manual_seed(0)
+        columns = self._columns(self.shape[1])
+        count = sum(own.count for own in columns)
+        total = self.like.new_zeros(*self.like.shape[:-1], n_sums, count)
+        if self.matrix is not None:
+            places = torch.arange(n_sums, device="cpu")
+            sums = RowSums.random(1, self.rows, places, random).to(self.like)
+            place, sign = sums.by_row(self.rows)
+            step = max(1, self._piece // self._column_bytes(self.rows))
+            for start in range(0, count, step):
+                rows = (self.matrix[..., start : start + step, :] * sign).mT
+                total[..., start : start + step].index_add_(-2, place[0], rows)
             return total
-        if self._differing:
-            return total.gather(-1, self.trainable_indices)
-        return total[..., self.trainable_indices]
+        first = 0
+        for part in self.parts:
+            # a part of many goes to some of the sums alone, so that not all are read for each
+            share = max(LEAST_SUMS, SHARED * n_sums * part.rows // self.rows)
+            places = torch.arange(min(share, n_sums, part.points), device="cpu")
+            places = (first + places) % n_sums
+            first += len(places)
+            sums = RowSums.random(part.n_components, part.points, places, random).to(self.like)
+            start = 0
+            for own in columns:
+                part.add_sums(own, sums, total[..., start : start + own.count])
+                start += own.count
+        if self._differing and self.trainable_indices is not None:
+            return total.take_along_dim(self.trainable_indices.unsqueeze(-2), -1)
+        return total
 
     def dense(self) -> torch.Tensor:
         """The dense matrix, [..., rows, trainable]."""
@@ -212,6 +280,14 @@ class Jacobian(Stackable):
             return v
         zeros = v.new_zeros(*v.shape[:-1], self.network.size)
         return insert(zeros, self.trainable_indices, v)
+
+    def _trainable(self, whole: torch.Tensor) -> torch.Tensor:
+        """The trainable entries of a whole vector."""
+        if self.trainable_indices is None:
+            return whole
+        if self._differing:
+            return whole.gather(-1, self.trainable_indices)
+        return whole[..., self.trainable_indices]
 
     def _columns(self, limit: int) -> list[Columns]:
         """Its columns, at most `limit` at a time; all of the network's where a stack's differ."""

@@ -177,7 +177,7 @@ class Trainer:
             fit.stalled = stepped.value.stalled
             fit.seconds += terms.seconds + stepped.seconds + held_out.seconds
             entry = {"stage": stage, "step": fit.steps, "seconds": fit.seconds}
-            solver = {"solver": stepped.value.solver} if stepped.value.solver else {}
+            solver = stepped.value.solver_entry
             fit.history.append({**entry, "held_out": held_out.value, **solver})
             for callback in self.callbacks:
                 yield from steps_of(callback.on_refresh)(fit)

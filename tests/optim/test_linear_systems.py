@@ -1,11 +1,10 @@
 """The damped step in residual space, in parameter space and by conjugate gradients."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import torch
 
+from pacpde.networks.linear_head import HeadFactors, LinearHead
 from pacpde.optim.linear_systems import (
     Krylov,
     NormalSystem,
@@ -13,6 +12,7 @@ from pacpde.optim.linear_systems import (
     ResidualSpace,
     normal_system,
 )
+from pacpde.residuals.jacobian import Jacobian
 from pacpde.residuals.terms import Anchor
 
 rng = np.random.default_rng(7)
@@ -27,28 +27,13 @@ ANCHORS = {
 CENTRE = rng.normal(size=10)
 
 
-@dataclass(frozen=True)
-class Matrix:
-    """Any matrix with the products of a Jacobian."""
-
-    dense: torch.Tensor
-    memory_bytes: int = 2**30
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return tuple(self.dense.shape)  # type: ignore[return-value]
-
-    def times(self, v: torch.Tensor) -> torch.Tensor:
-        return self.dense @ v
-
-    def transposed_times(self, y: torch.Tensor) -> torch.Tensor:
-        return self.dense.T @ y
-
-    def gram(self) -> torch.Tensor:
-        return (self.dense @ self.dense.T).tril()
-
-    def normal(self) -> torch.Tensor:
-        return (self.dense.T @ self.dense).tril()
+def of_matrix(dense: torch.Tensor, memory: int = 2**30) -> Jacobian:
+    """The Jacobian of a head whose inputs are the columns of a matrix, [..., rows, columns]."""
+    head = LinearHead(dense.shape[-1], 1)
+    slopes = torch.ones_like(dense[None, ..., None, :, :1])
+    factors = HeadFactors(head, dense.unsqueeze(-3), slopes)
+    like = dense[..., 0, :0]
+    return Jacobian(head, like, dense.shape[-2], [factors], memory_bytes=memory)
 
 
 class Exact(Krylov):
@@ -64,7 +49,7 @@ def system(kind: type[NormalSystem] | None, rows: int, anchor: str, memory: int 
     pull = Anchor(torch.tensor(ANCHORS[anchor]), torch.tensor(CENTRE))
     given = (
         torch.tensor(r),
-        Matrix(torch.tensor(jacobian), memory),
+        of_matrix(torch.tensor(jacobian), memory),
         None if anchor == "none" else pull,
         torch.tensor(X),
     )
@@ -123,7 +108,7 @@ def test_the_smaller_matrix_that_fits_is_chosen(
 @pytest.mark.parametrize("kind", [ParameterSpace, ResidualSpace])
 def test_a_singular_matrix_gives_no_step(kind: type[NormalSystem]) -> None:
     """Without a number, so that the caller turns the damping up."""
-    one = Matrix(torch.ones(3, 2, dtype=torch.float64))
+    one = of_matrix(torch.ones(3, 2, dtype=torch.float64))
     made = kind(torch.ones(3).double(), one, None, torch.zeros(2).double())  # type: ignore[arg-type]
     step, _ = made.solve(torch.tensor(-1.0))
     assert bool(step.isnan().all())

@@ -11,12 +11,14 @@ import torch
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.networks.batch import Ansatz
 from pacpde.networks.mlp import MLP
+from pacpde.networks.protocol import Factors
+from pacpde.networks.row_sums import RowSums
 from pacpde.networks.table_ansatz import TableAnsatz
 from pacpde.physics import Axis, Dirichlet, Problem
 from pacpde.physics.elementary import sin
 from pacpde.problems import Burgers, BurgersPeriodic, Heat2D, Lorenz
 from pacpde.residuals.factors import Streamed, residuals
-from pacpde.residuals.jacobian import linearise, split
+from pacpde.residuals.jacobian import Jacobian, linearise, split
 from pacpde.residuals.terms import LabelTerm, PhysicsTerm, Term
 from tests import equations
 
@@ -216,6 +218,108 @@ def test_factors_made_anew_are_the_same(made: Case) -> None:
         torch.testing.assert_close(found.times(v), matrix @ v, **close)
         torch.testing.assert_close(found.gram().tril(), (matrix @ matrix.T).tril(), **close)
         torch.testing.assert_close(found.normal().tril(), (matrix.T @ matrix).tril(), **close)
+
+
+def test_factors_of_the_first_terms_are_retained(made: Case) -> None:
+    """As many as memory has room for, beside what the others are computed from."""
+    network, weights, terms = made
+    pieces = [*terms] * 60
+    sizes = [network.factor_bytes(piece.batch.inputs) for piece in pieces]
+    rows = sum(piece.n_components * piece.batch.size for piece in pieces)
+    memory = min(7 * sum(sizes) // 10, 8 * rows * network.size - 1)  # no dense matrix fits
+    r, jacobian = linearise(network, weights, pieces, memory_bytes=memory)
+    assert isinstance(jacobian.parts, Streamed)
+    retained = jacobian.parts.retained
+    assert 0 < len(retained) < len(pieces)
+    assert jacobian.retained_bytes == sum(sizes[: len(retained)])
+    expected_r, expected = linearise(network, weights, pieces)
+    matrix = expected.dense()
+    v = torch.tensor(np.random.default_rng(6).normal(size=network.size))
+    close = {"rtol": 1e-11, "atol": 1e-11}
+    torch.testing.assert_close(r, expected_r, **close)
+    torch.testing.assert_close(jacobian.times(v), matrix @ v, **close)
+    torch.testing.assert_close(jacobian.normal_times(v), matrix.T @ (matrix @ v), **close)
+    torch.testing.assert_close(expected.normal_times(v), matrix.T @ (matrix @ v), **close)
+
+
+@pytest.mark.parametrize("share", [0.3, 1.0], ids=["some free", "all free"])
+def test_a_sketch_is_of_signed_sums_of_rows(made: Case, share: float) -> None:
+    """Of the dense matrix, of the factors that form them, and by rows written out."""
+    network, weights, terms = made
+    free = torch.arange(network.size)[np.random.default_rng(5).random(network.size) <= share]
+    _, jacobian = linearise(network, weights, terms, free if share < 1 else None)
+    _, factors = linearise(network, weights, terms, free if share < 1 else None, memory_bytes=1)
+    matrix = jacobian.dense()
+    found = factors.sketch(4)
+    assert torch.equal(found, factors.sketch(4)) and found.shape == (4, len(free))
+    random = torch.Generator().manual_seed(0)
+    expected, row, first = torch.zeros(4, len(free), dtype=torch.float64), 0, 0
+    for part in factors.parts:
+        places = (first + torch.arange(min(4, part.points))) % 4
+        first += len(places)
+        sums = RowSums.random(part.n_components, part.points, places, random).to(matrix)
+        place, sign = sums.by_row(part.points)
+        for k, own in enumerate(matrix[row : row + part.rows]):
+            expected[place.flatten()[k]] += sign.flatten()[k] * own
+        row += part.rows
+    close = {"rtol": 1e-12, "atol": 1e-11}  # sums of rows of size up to 100
+    torch.testing.assert_close(found, expected, **close)
+    written = replace(factors, parts=[Plain(part) for part in factors.parts])
+    torch.testing.assert_close(written.sketch(4), found, **close)
+
+
+@dataclass(frozen=True)
+class Plain(Factors):
+    """Factors that only know how to write rows."""
+
+    inner: Factors
+
+    n_components = property(lambda self: self.inner.n_components)  # type: ignore[assignment]
+    points = property(lambda self: self.inner.points)  # type: ignore[assignment]
+
+    def subset(self, points: slice) -> "Plain":
+        return Plain(self.inner.subset(points))
+
+    def write(self, columns: Any, target: torch.Tensor) -> None:
+        self.inner.write(columns, target)
+
+    def times(self, direction: torch.Tensor) -> torch.Tensor:
+        return self.inner.times(direction)
+
+    def add_transposed(self, y: torch.Tensor, total: torch.Tensor) -> None:
+        self.inner.add_transposed(y, total)
+
+
+def test_every_row_is_in_one_sum_of_equally_many() -> None:
+    """So the mean of AᵀA over signs is JᵀJ: SᵀS has 1 on its diagonal, and signs off it."""
+    random = torch.Generator().manual_seed(1)
+    sums = RowSums.random(2, 23, torch.arange(5), random)
+    place, sign = sums.by_row(23)
+    assert sign.abs().eq(1).all() and 5 < int((sign == 1).sum()) < 41
+    for own in place:
+        assert sorted(own.bincount(minlength=5).tolist()) == [4, 4, 5, 5, 5]
+    assert not torch.equal(place[0], place[1])
+    eye = torch.eye(400, dtype=torch.float64)
+    network = MLP(1, 1, 133, 1)  # of 400 weights; the matrix is any
+    whole = Jacobian(network, eye[0, :0], 400, (), matrix=eye)
+    s = whole.sketch(50)
+    assert torch.equal((s != 0).sum(0), torch.ones(400, dtype=torch.long))
+    assert torch.equal((s != 0).sum(1), torch.full((50,), 8))
+
+
+def test_a_stack_of_factors_made_anew_is_chosen_from_without_making_them() -> None:
+    cases = [case(Burgers(nu=0.1)), case(Burgers(nu=0.3))]
+    network, weights = cases[0][0], torch.stack([cases[0][1], 2 * cases[1][1]])
+    terms = [PhysicsTerm.stack([one[2][0] for one in cases])]  # type: ignore[list-item]
+    _, whole = linearise(network, weights, terms, memory_bytes=1)
+    some = whole.select(torch.tensor([1]))
+    assert isinstance(some.parts, Streamed)
+    _, alone = linearise(network, weights[1], cases[1][2])
+    torch.testing.assert_close(some.dense()[0], alone.dense(), rtol=1e-12, atol=1e-12)
+    # a sum a row: the sketch is the matrix but for order and signs
+    sketch = whole.sketch(6)
+    gram = sketch.mT @ sketch
+    torch.testing.assert_close(gram, whole.dense().mT @ whole.dense(), rtol=1e-11, atol=1e-11)
 
 
 def test_nothing_is_left_attached_to_the_graph(made: Case) -> None:
