@@ -182,13 +182,15 @@ class Trainer:
             for callback in self.callbacks:
                 yield from steps_of(callback.on_refresh)(fit)
         assessment = None
-        if not fit.device_lost and math.isfinite(fit.held_out):
+        if not fit.device_lost and not math.isnan(fit.held_out):
             try:
-                if phases[-1].window is not None:
+                # of a part, or not measured yet where a callback ended the fit between two phases
+                if phases[-1].window is not None or math.isinf(fit.held_out):
                     measured = yield Work(partial(task.held_out, network, fit.best, whole))
                     fit.held_out = measured.value
-                assessed = yield Work(partial(task.assess, network, fit.best, whole, estimate))
-                assessment = assessed.value
+                if math.isfinite(fit.held_out):
+                    assessed = yield Work(partial(task.assess, network, fit.best, whole, estimate))
+                    assessment = assessed.value
             except DEVICE_ERRORS:
                 fit.best, fit.device_lost = best_on_cpu, True
         return FitResult(
