@@ -50,7 +50,7 @@ from pacpde.reference.exact import gives_exact
 
 LIMIT = 1e-2  # true error of a field above which "converged" is wrong
 POINTS = 8192  # at which a solution is graded
-GRADING = 1e-6  # error that a reference is certified to where it grades
+GRADING = 1e-6  # error that a reference is certified to where it grades fits by default
 METHODS = ("warm_start", "scratch", "pac")
 SHOWN = {"fit": "fit", "warm_start": "warm start", "scratch": "scratch", "pac": "PAC"}
 # Coefficients that a transfer changes; those not named here move their first one by a tenth.
@@ -84,9 +84,13 @@ def target_of(problem: Problem) -> Problem:
 
 
 class Grader:
-    """The errors of solutions of one problem, by the exact solution or by the reference."""
+    """The errors of solutions of one problem, by the exact solution or by the reference.
 
-    def __init__(self, problem: Problem) -> None:
+    Args:
+        tolerance: of the fits; a reference is to be certified to a tenth of it.
+    """
+
+    def __init__(self, problem: Problem, tolerance: float | None = None) -> None:
         self.points = problem.domain.sample(POINTS, np.random.default_rng(0)).T
         self.problem, self.truth = problem, problem.exact(*self.points)
         self.by, self.floor = "exact", 0.0
@@ -94,7 +98,8 @@ class Grader:
             return
         self.by = "reference"
         try:
-            reference = reference_for(problem, tolerance=GRADING, loosest=LIMIT)
+            least = GRADING if tolerance is None else min(GRADING, tolerance / 10)
+            reference = reference_for(problem, tolerance=least, loosest=LIMIT)
             self.truth, self.floor = reference(*self.points), reference.certified_error
         except PacpdeError:
             self.by = "nothing"
@@ -138,12 +143,12 @@ def transfers_row(
     except PacpdeError as refusal:
         tell({"what": "fit", "outcome": "refused", "sentence": str(refusal)})
         return
-    cpu = time.process_time() - cpu
-    tell(_end("fit", source, source.seconds, cpu, Grader(problem)))
+    cpu, tolerance = time.process_time() - cpu, settings.get("tolerance")
+    tell(_end("fit", source, source.seconds, cpu, Grader(problem, tolerance)))
     if not methods:
         return
     target = target_of(problem)
-    grader = Grader(target)
+    grader = Grader(target, tolerance)
     tell(
         {
             "what": "zero_shot",

@@ -58,7 +58,7 @@ class TrainingConfig:
             smaller one that is asked for, is refined: by a correction of 500 random neurons (50 in
             time alone) on its last hidden layer, and twice as many each time, see
             `pacpde.training.refinement`. Fits of PDEs of first order in time from random weights
-            have one try less in random windows, see `pacpde.training.random_windows`.
+            have as many tries in random windows, see `pacpde.training.random_windows`.
         schedule: phases of your own, beside which `points` and `steps` are refused; by default
             `StandardSchedule`.
         network: in place of the dense one: a network such as `MLP(2, 1, width=30)`; or what makes

@@ -6,23 +6,26 @@ solved by a few Gauss–Newton steps with orthogonal factors, to the accuracy th
 In windows one after the other (`TimeWindows`) no window is hard, however long or chaotic the whole
 time span is. Local extreme learning machines with block time marching: Dong & Li (2021), arXiv
 2012.02895, section 2.3; waves of a periodic axis as inputs: Dong & Ni (2021), arXiv 2007.07442.
+Weights that follow where a function changes, in place of purely random ones: Bolager et al. (2023),
+arXiv 2306.16830; here they follow the solution at the start of the window.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from math import ceil
 
 import numpy as np
 import torch
 
+from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.choice import allows_time_windows
 from pacpde.networks.mlp import MLP
+from pacpde.networks.outcome import Outcome
 from pacpde.networks.protocol import Layer, Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.networks.time_windows import TimeWindows
 from pacpde.optim.gauss_newton import GaussNewton
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
-from pacpde.physics.problem import Problem
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import generator
@@ -35,21 +38,26 @@ from pacpde.training.trainer import FitResult, Trainer, regraded
 TRIES = (
     (20, 400),
     (80, 1000),
-    (160, 1400),
+    (400, 800),
 )  # time windows of the family's own time span, neurons in each at most
 MOST = 400  # time windows
 SIZES = 4, 2, 1  # what these neurons are divided by: of the tries of a window, one after the other
-HARMONICS = 8  # waves of a periodic axis that a neuron sees
+HARMONICS = 16  # waves of a periodic axis that a neuron sees
+DRAWN_HARMONICS = 8  # those of them whose weights are random by themselves
+GRID = 1024  # points of an axis, at which a solution is split into waves
 SPREADS = 1.0, 1.5, 2.2, 3.3, 5.0, 7.0, 10.0, 14.0, 20.0, 28.0, 40.0  # of neurons along an axis
 SPREAD = 10.0  # of a start of 0, or one that is met by residuals
 SPREADS_IN_TIME = 0.12, 0.25, 0.5, 1.0, 2.0, 4.0  # the same over half a time window
 SPREAD_IN_TIME = 0.5  # of the first window
+CLEARLY = 0.8  # of what neurons leave of a solution, that others are to leave at most
+FRONTS = 0.0, 3.0, 6.0, 12.0, 24.0, 48.0  # of neurons along the solution, see `NeuronDraw`
 SHARE, ROWS = 2, 3  # of the neurons, by which a spread is measured; places for each
 POINTS_A_NEURON = 3
 STEPS = 6  # of a try of a window, at most
 LEAST_GAIN = 0.5  # of the loss, that a step is to take away for a further one
 ENOUGH = 1e-3  # share of the tolerance, of a residual at which steps end
 AMPLE = 1e-2  # share of the tolerance, of a residual after which fewer neurons are tried
+HOPELESS = 300.0  # tolerances; held-out residual after which a further try begins at once
 UNSOLVED = 10.0  # held-out residual above which the windows after it are not worth their time
 ACTIVATION = "sin"
 
@@ -93,8 +101,8 @@ def random_windows(
     """Solve a task in random windows, until the tolerance of the settings is met.
 
     Args:
-        config: its tolerance, how many tries are made (one less than `refinements`), and the
-            memory that they may take.
+        config: its tolerance, how many tries are made at most (`refinements`), and the memory that
+            they may take.
         seed: of neurons and points.
 
     Returns:
@@ -122,7 +130,8 @@ def in_random_windows(
     """
     tries: Tries = []
     problem = task.problem
-    for number, (count, neurons) in enumerate(TRIES[: max(1, config.refinements - 1)], start=1):
+    sizes = TRIES[: config.refinements]
+    for number, (count, neurons) in enumerate(sizes, start=1):
         windows = min(ceil(count * max(1.0, problem.span_ratio)), MOST)
         unknowns = (neurons + 1) * len(problem.fields)
         if not fits_memory(unknowns, config):
@@ -139,7 +148,7 @@ def in_random_windows(
             enough=(ENOUGH * config.tolerance) ** 2 / 2,
         )
         own = TrainingConfig(optimiser=optimiser, tolerance=UNSOLVED)
-        draw = NeuronDraw(blank, neurons, config.tolerance, seed)
+        draw = NeuronDraw(blank, neurons, config.tolerance, seed, number == len(sizes))
         trainer = Trainer(blank, own, seed, [draw, *callbacks], heads)
         fit = yield from steps_of(trainer.fit)(shorter, draw.phases, f"{stage}_{number}")
         outcome = regraded(fit.outcome, fit.assessment, TrainingConfig.tolerance)
@@ -148,7 +157,9 @@ def in_random_windows(
             why = f"{windows} time windows of {neurons} random neurons were not enough"
             assessment = noted(assessment, config.tolerance, why)
         tries.append((blank, shorter, replace(fit, outcome=outcome, assessment=assessment)))
-        if fit.assessment is None or reaches(fit.assessment, config.tolerance):
+        if fit.outcome == Outcome.DEVICE_LOST:
+            break
+        if assessment is not None and reaches(assessment, config.tolerance):
             break
     return tries
 
@@ -212,27 +223,42 @@ class Draw:
     Attributes:
         size: how many, by its index in `SIZES`.
         spread, in_time: of them, by their indices in `SPREADS` and `SPREADS_IN_TIME`.
+        front: how far they follow the solution, by its index in `FRONTS`.
     """
 
     size: int = 0
     spread: int = SPREADS.index(SPREAD)
     in_time: int = SPREADS_IN_TIME.index(SPREAD_IN_TIME)
+    front: int = 0
 
 
 class NeuronDraw(Callback):
     """Draws the random neurons of a window before its fit begins, as many and such as suit it.
 
-    A window whose held-out residual is above the tolerance is solved again by more neurons; the
-    next one begins with as many. The spread decides what neurons can hold: too few waves miss a
-    front, too many a plain, and the same in time. The solution in the window before (in the first
-    one the start) is fitted by a share of the neurons with spreads beside those of that window; the
-    best of them are those of the next window. The history says what was drawn, so that a fit that
-    goes on goes on with it.
+    A window whose held-out residual is above the tolerance is solved again by more neurons, those
+    that it has among them; the next one begins with as many. As long as they meet the tolerance,
+    the same neurons go on from window to window, at later times: what they held at the end of one
+    they hold at the start of the next.
+
+    Else others are drawn. The spread decides what neurons can hold: too few waves miss a front, too
+    many a plain, and the same in time. In a front the solution itself is the best coordinate: each
+    neuron gets a random multiple of its first waves, at the start of the window, and is steep where
+    the solution is. The solution in the window before (in the first one the start) is fitted by a
+    share of the neurons with spreads, and multiples, beside those of that window; the best of them
+    are those of the next window. The history says what was drawn, so that a fit that goes on goes
+    on with it.
+
+    Args:
+        is_last: whether no further try follows; else a window that is far from the tolerance with
+            all of its neurons ends the try.
     """
 
-    def __init__(self, start: Surrogate, neurons: int, tolerance: float, seed: int) -> None:
+    def __init__(
+        self, start: Surrogate, neurons: int, tolerance: float, seed: int, is_last: bool = True
+    ) -> None:
         self.solver, self.neurons, self.tolerance, self.seed = start, neurons, tolerance, seed
-        self.first, self.seams = Draw(), start.field_ansatz.seams
+        self.is_last = is_last
+        self.first = Draw()
         self.kept = _width(start.network) - neurons  # neurons of another solver, which come first
 
     @property
@@ -253,22 +279,27 @@ class NeuronDraw(Callback):
         again = place > 0
         if again and place < len(SIZES) and fit.history[-1]["held_out"] <= self.tolerance:
             number, again = number + 1, False
-        fit.history[-1]["drawn"] = [before.size, before.spread, before.in_time]
+        fit.history[-1]["drawn"] = list(astuple(before))
+        hopeless = fit.history[-1]["held_out"] > HOPELESS * self.tolerance
+        fit.done = fit.done or (hopeless and not (again or self.is_last))
         if fit.done or number >= count:
             if number >= count:  # no try of the last window follows
                 fit.phase, fit.held_out = number * tries, fit.history[-1]["held_out"]
             return
         if again:
-            more = replace(before, size=min(place, len(SIZES) - 1))
-            drawn = self._suited(fit, number, more, of=number)
-            again = drawn == more
+            size = min(place, len(SIZES) - 1)
+            drawn = self._suited(fit, number, replace(before, size=size), of=number)
+            self._draw(fit, number, drawn, place, goes_on=place < len(SIZES))
+        elif fit.history[-1]["held_out"] <= AMPLE * self.tolerance and before.size:
+            drawn = self._suited(fit, number, replace(before, size=before.size - 1), of=number - 1)
+            fit.phase, fit.optimiser_state = number * tries + drawn.size, {}
+            self._draw(fit, number, drawn, drawn.size)
         else:
-            ample = fit.history[-1]["held_out"] <= AMPLE * self.tolerance
-            size = max(before.size - 1, 0) if ample else before.size
-            drawn = self._suited(fit, number, replace(before, size=size), of=number - 1)
-            fit.phase, fit.optimiser_state = number * tries + size, {}
-        self._draw(fit, number, drawn, place, again)
-        fit.history[-1]["drawn"] = [drawn.size, drawn.spread, drawn.in_time]
+            met = fit.history[-1]["held_out"] <= self.tolerance
+            drawn = before if met else self._suited(fit, number, before, of=number - 1)
+            fit.phase, fit.optimiser_state = number * tries + drawn.size, {}
+            self._draw(fit, number, drawn, drawn.size, goes_on=drawn == before)
+        fit.history[-1]["drawn"] = list(astuple(drawn))
 
     def _count(self, size: int) -> int:
         return max(self.neurons // SIZES[size], 1)
@@ -296,8 +327,13 @@ class NeuronDraw(Callback):
         if not bool(values.abs().max() > 0):
             return before
         inputs = torch.from_numpy(self._inputs(box, 2 * share - 1))
+        fronts = self._fronts(fit, max(of, 0))
         best = before
-        for name, choices in (("spread", SPREADS), ("in_time", SPREADS_IN_TIME)):
+        for name, choices in (
+            ("spread", SPREADS),
+            ("in_time", SPREADS_IN_TIME),
+            *([("front", FRONTS)] if self._has_fronts else []),
+        ):
             here = getattr(before, name)
             near = range(max(here - 1, 0), min(here + 2, len(choices)))
             if of < 0:  # the start says nothing of the time
@@ -306,39 +342,90 @@ class NeuronDraw(Callback):
                 near = range(len(choices))
             tries = [replace(best, **{name: place}) for place in near]
             if len(tries) > 1:
-                best = min(tries, key=lambda own: self._left(inputs, values, count, own))
+                left = {own: self._left(inputs, values, fronts, count, own) for own in tries}
+                other = min(tries, key=left.__getitem__)
+                if of < 0 or left[other] < CLEARLY * left[best]:
+                    best = other
         return best
 
     def _draw(
-        self, fit: FitState, number: int, drawn: Draw, tried: int = 0, more: bool = False
+        self, fit: FitState, number: int, drawn: Draw, tried: int = 0, goes_on: bool = False
     ) -> None:
         """Give a window its neurons; the others are 0.
 
         Args:
             tried: number of the try.
-            more: the neurons of the try before come first again, with their heads.
+            goes_on: the neurons that the window has come first, with their heads; where it has none
+                yet, those of the window before go on.
         """
-        problem, network = self.solver.problem, self.solver.network
-        spare = tried == len(SIZES)
-        rng = generator(self.seed, "random windows", f"window {number}", *["again"] * spare)
+        network = self.solver.network
+        rng = generator(self.seed, "random windows", f"window {number}", f"try {tried}")
         count = self._count(drawn.size)
-        incoming, biases = random_layer(
-            problem, count, SPREADS[drawn.spread], SPREADS_IN_TIME[drawn.in_time], rng, self.seams
-        )
+        incoming, biases = self._layer(count, drawn, rng, self._fronts(fit, number))
         weights = fit.weights.clone()
         assert isinstance(network, TimeWindows)
         # views, without the neurons of another solver
         (into, bias), (head, constant) = network.inner.matrices(weights[network.window(number)])
-        into[self.kept :], bias[self.kept :] = 0, 0
-        if spare or not more:
-            head[:, self.kept :] = 0
+        into, bias, head = into[self.kept :], bias[self.kept :], head[:, self.kept :]
+        first = 0
+        if goes_on:
+            if number and not bool((into != 0).any()):
+                before = weights[network.window(number - 1)]
+                (own, phase), _ = network.inner.matrices(before)
+                into[:] = own[self.kept :]
+                bias[:] = phase[self.kept :] + 2 * into[:, 0]
+            first = int((into != 0).any(1).sum())
+        else:
+            into[:], bias[:], head[:] = 0, 0, 0
             if not self.kept:
                 constant[:] = 0
-        into[self.kept :][:count] = torch.from_numpy(incoming).to(weights)
-        bias[self.kept :][:count] = torch.from_numpy(biases).to(weights)
-        if number == 0 and not (more or self.kept) and self._by_residual:
+        into[first:count] = torch.from_numpy(incoming).to(weights)[first:]
+        bias[first:count] = torch.from_numpy(biases).to(weights)[first:]
+        if number == 0 and not (goes_on or self.kept) and self._by_residual:
             head[:, :count] = self._at_rest(incoming, biases, rng).to(weights)
         fit.weights = fit.best = weights
+
+    def _layer(
+        self, count: int, drawn: Draw, rng: np.random.Generator, fronts: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Weights and biases of so many neurons, see `random_layer`."""
+        spread, in_time = SPREADS[drawn.spread], SPREADS_IN_TIME[drawn.in_time]
+        along = FRONTS[drawn.front] * fronts
+        return random_layer(self.solver.field_ansatz, count, spread, in_time, rng, along)
+
+    def _fronts(self, fit: FitState, number: int) -> np.ndarray:
+        """The first waves of every field at the start of a window, as weights, [fields, inputs].
+
+        The root mean square of a derivative along the axis is 1. Only for one axis that is
+        periodic; else none.
+        """
+        problem = self.solver.problem
+        inputs = self.solver.field_ansatz.inputs
+        if not self._has_fronts:
+            return np.zeros((0, inputs))
+        (axis,), time = problem.domain.space, problem.domain.axis("t")
+        x = axis.lower + axis.length * np.arange(GRID) / GRID
+        start = time.lower + time.length * number / self.solver.network.time_windows
+        points = np.stack([np.full(GRID, start), x], -1)
+        if number:
+            at = replace(self.solver, weights=fit.best).at(self.solver.runtime.tensor(points))
+            values = at.detach().cpu().numpy()
+        else:
+            values = self._start(points).numpy()
+        count = 2 * self.solver.field_ansatz.harmonics
+        waves = self._inputs(points, np.zeros(GRID))[:, 1 : 1 + count]
+        found = values.T @ waves * (2 / GRID)
+        slopes = np.sqrt(found**2 @ (np.arange(2, 2 + count) // 2) ** 2 / 2)
+        fronts = np.zeros((len(found), inputs))
+        fronts[:, 1 : 1 + count] = found / np.maximum(slopes, 1e-300)[:, None]
+        return fronts
+
+    @property
+    def _has_fronts(self) -> bool:
+        """Whether there are waves of a solution: one axis, that is periodic."""
+        problem = self.solver.problem
+        (first, *others) = problem.domain.space
+        return not others and first.name in problem.boundary.periodic
 
     @property
     def _by_residual(self) -> bool:
@@ -373,17 +460,21 @@ class NeuronDraw(Callback):
         inputs[:, 0] = since
         return inputs
 
-    def _left(self, inputs: torch.Tensor, values: torch.Tensor, count: int, drawn: Draw) -> float:
+    def _left(
+        self,
+        inputs: torch.Tensor,
+        values: torch.Tensor,
+        fronts: np.ndarray,
+        count: int,
+        drawn: Draw,
+    ) -> float:
         """The share of values that so many neurons leave, where they are not fitted.
 
         Args:
             inputs, values: at the places, [places, inputs] and [places, fields].
         """
         rng = generator(self.seed, "spread")
-        spread, in_time = SPREADS[drawn.spread], SPREADS_IN_TIME[drawn.in_time]
-        incoming, biases = random_layer(
-            self.solver.problem, count, spread, in_time, rng, self.seams
-        )
+        incoming, biases = self._layer(count, drawn, rng, fronts)
         hidden = torch.sin(inputs @ torch.from_numpy(incoming.T) + torch.from_numpy(biases))
         half = len(hidden) * 2 // 3
         head = torch.linalg.lstsq(hidden[:half], values[:half], driver="gelsy").solution
@@ -392,12 +483,12 @@ class NeuronDraw(Callback):
 
 
 def random_layer(
-    problem: Problem,
+    ansatz: PhysicsAnsatz,
     neurons: int,
     spread: float,
     in_time: float,
     rng: np.random.Generator,
-    seams: int = 0,
+    along: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights [neurons, inputs] and biases [neurons] of random neurons on the inputs of a window.
 
@@ -406,24 +497,28 @@ def random_layer(
     phases.
 
     Args:
+        ansatz: makes the inputs.
         spread: of the derivatives of arguments along the axes together.
         in_time: of that over half a time window.
-        seams: inputs for kinks, see `PhysicsAnsatz`.
+        along: directions of which every neuron gets a random multiple more, [directions, inputs].
     """
+    problem, harmonics = ansatz.problem, ansatz.harmonics
     columns = [np.array([in_time])]
     own = spread / np.sqrt(len(problem.domain.space))
     for axis in problem.domain.space:
         if axis.name in problem.boundary.periodic:
-            count = min(max(round(spread), 1), HARMONICS)
-            waves = np.zeros(HARMONICS)
+            count = min(max(round(spread), 1), harmonics, DRAWN_HARMONICS)
+            waves = np.zeros(harmonics)
             waves[:count] = own / np.arange(1, count + 1) / np.sqrt(count)
             columns.append(np.repeat(waves, 2))
         else:
             columns.append(np.array([own]))
-    columns += [np.array([own])] * seams
+    columns += [np.array([own])] * ansatz.seams
     spreads = np.concatenate(columns)
-    of_weights, of_biases = rng.spawn(2)  # so that more neurons begin with the same
+    of_weights, of_biases, of_fronts = rng.spawn(3)
     incoming = spreads * of_weights.normal(0, 1, (neurons, len(spreads)))
+    if along is not None and len(along):
+        incoming += of_fronts.normal(0, 1, (neurons, len(along))) @ along / np.sqrt(len(along))
     return incoming, of_biases.uniform(-np.pi, np.pi, neurons)
 
 

@@ -14,7 +14,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.optim import GaussNewton
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.physics import Problem
-from pacpde.problems import Convection, Heat, KdV, Lorenz, Reaction, Wave
+from pacpde.problems import AllenCahn, Convection, Heat, KdV, Lorenz, Reaction, Wave
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
 from pacpde.runtime import Runtime
@@ -59,6 +59,9 @@ def test_more_neurons_follow_where_the_tolerance_is_missed_and_a_note_says_so() 
     assert few[0].network.width == 30 and more[0].network.width == 60
     residuals = [fit.assessment.residual for *_, fit in (few, more)]
     assert residuals[1] < residuals[0] / 10
+    # the first window says that 30 are too few; the last try goes on to the end
+    assert bool(drawn_in(few[0], few[-1], 0).any()) and not bool(drawn_in(few[0], few[-1], 1).any())
+    assert bool(drawn_in(more[0], more[-1], 3).any())
     assert "4 time windows of 60 random neurons" in more[-1].assessment.notes[-1]
     (only,) = made(Convection(beta=20.0), (4, 60), (4, 90), tolerance=0.99e-2)
     assert not only[-1].assessment.notes
@@ -87,6 +90,31 @@ def test_a_window_takes_as_many_neurons_as_its_residual_asks_for() -> None:
     assert [len(drawn_in(few[0], few[-1], number)) for number in range(4)] == [40] * 4
     assert len(drawn_in(many[0], many[-1], 3)) == 160
     assert many[-1].assessment.residual < 1e-4 * few[-1].assessment.residual
+
+
+def test_neurons_that_meet_the_tolerance_go_on_at_later_times() -> None:
+    ((blank, _, made_fit),) = made(Heat(), (4, 160), tolerance=1e-3)
+    network = blank.network
+    into, biases = zip(
+        *(network.inner.matrices(made_fit.weights[network.window(k)])[0] for k in range(4)),
+        strict=True,
+    )
+    assert all(torch.equal(into[0], into[k]) for k in (1, 2, 3))
+    # a window is two long in its own time
+    for k in (1, 2, 3):
+        torch.testing.assert_close(biases[k], biases[k - 1] + 2 * into[k][:, 0])
+
+
+def test_neurons_that_follow_the_solution_hold_thin_walls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where two phases meet; the same number of neurons, of which every try takes all."""
+    problem = AllenCahn(epsilon=3e-3)
+    monkeypatch.setattr(module, "SIZES", (1,))
+    held_out = []
+    for fronts in ((0.0,), module.FRONTS):
+        monkeypatch.setattr(module, "FRONTS", fronts)
+        ((*_, made_fit),) = made(problem, (4, 80), tolerance=1e-9)
+        held_out.append(made_fit.history[-1]["held_out"])
+    assert held_out[1] < held_out[0] / 5
 
 
 @pytest.mark.slow
