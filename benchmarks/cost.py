@@ -3,9 +3,11 @@
 Burgers with the plain ansatz and tanh networks of 4 layers from random weights; a process a cell,
 so that its peak memory is its own. The first step is thrown away, the rest are averaged. A budget
 (`--memory`, GiB) bounds the Jacobian and its normal matrix; where no matrix fits, conjugate
-gradients take over, and the table says so.
+gradients take over, and the table says so. These have a record of their own, on one thread.
 
     python benchmarks/cost.py
+    python benchmarks/cost.py --threads 1 --widths 81,182 --points 16000,64000 \
+        -o benchmarks/results/cost_large.json
 """
 
 import json
@@ -35,9 +37,8 @@ def main() -> None:
     parser = Benchmark(__doc__, "cost")
     parser.add_argument("--memory", type=float, default=2.0, help="GiB (default 2)")
     parser.add_argument("--steps", type=int, default=2, help="timed after the first (default 2)")
-    parser.add_argument(
-        "--points", type=lambda text: [int(n) for n in text.split(",")], default=list(POINTS)
-    )
+    parser.add_argument("--widths", type=numbers, default=list(WIDTHS.values()))
+    parser.add_argument("--points", type=numbers, default=list(POINTS))
     parser.add_argument("--limit", type=float, default=600, help="seconds a cell may take")
     parser.add_argument("--cell", type=int, nargs=2, help=SUPPRESS)
     options = parser.parse_args()
@@ -47,10 +48,14 @@ def main() -> None:
         parser.carry_out("seconds and memory of a step", runs, table, "cells")
 
 
+def numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
+
+
 def runs(options: Namespace, record: Record) -> Iterator[Run]:
     """Every cell, in a process of its own."""
     record["memory"] = options.memory
-    for width in WIDTHS.values():
+    for width in options.widths:
         for points in options.points:
             cell = {"width": width, "points": points}
             arguments = [
@@ -88,6 +93,8 @@ def measured(width: int, points: int, options: Namespace) -> Run:
         "seconds_a_step": seconds / max(1, rest.steps),
         "evaluations_a_step": rest.evaluations / max(1, rest.steps),
         "solver": rest.solver,
+        "iterations_a_step": rest.iterations / max(1, rest.steps),
+        "solver_residual": rest.solver_residual,
         "peak_gib": peak(),
         "before_gib": before,
     }
@@ -105,10 +112,13 @@ def table(record: Record) -> str:
         if cell["outcome"] != "ended":
             rows.append([f"width {cell['width']}", points, cell["outcome"], "", "", ""])
             continue
+        solved = cell["solver"]
+        if cell.get("iterations_a_step"):
+            solved += f", {cell['iterations_a_step']:g} iterations"
         rows.append(
             [f"{cell['parameters']:,}", points, f"{cell['seconds_a_step']:.2f}",
              f"{cell['evaluations_a_step']:g}", f"{cell['peak_gib'] - cell['before_gib']:.2f}",
-             cell["solver"]]
+             solved]
         )  # fmt: skip
     head = ["parameters", "points", "seconds a step", "evaluations a step", "GiB", "solved in"]
     return markdown(head, rows)

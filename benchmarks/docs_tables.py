@@ -93,6 +93,7 @@ TABLES: tuple[tuple[Path, str, str, Callable[[Record], str]], ...] = (
     (FITS, "phases", "phases", phases.table),
     (TRANSFERS, "transfers", "transfers", transfers.table),
     (FITS, "cost", "cost", cost.table),
+    (FITS, "cost of large fits", "cost_large", cost.table),
     (FITS, "peers", "peers", peers.table),
     (TRANSFERS, "approaches", "approaches", approaches.table),
     (TRANSFERS, "goal", "approaches", approaches.goal_table),

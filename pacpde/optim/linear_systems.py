@@ -198,7 +198,7 @@ class Krylov(NormalSystem):
     def _sums(self) -> int:
         """Rows of a sketch that pay, and whose sketch, matrix and factor fit into memory."""
         rows, n_trainable = self.jacobian.shape
-        room = USED * self.jacobian.memory_bytes - self.jacobian.retained_bytes
+        room = USED * self.jacobian.memory_bytes - self.jacobian.taken_bytes
         numbers = max(0.0, room / (self.r.element_size() * self.r[..., 0].numel()))
         # m (n + 2 m) = numbers
         fitting = (n_trainable**2 / 16 + numbers / 2) ** 0.5 - n_trainable / 4

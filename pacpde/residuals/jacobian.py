@@ -55,22 +55,23 @@ def linearise(
     if jacobian.bytes <= memory_bytes:
         matrix = jacobian.written(_collecting(streamed, r), rows)
         return torch.cat(r, -1), replace(
-            jacobian, parts=(), matrix=matrix, retained_bytes=jacobian.bytes
+            jacobian, parts=(), matrix=matrix, taken_bytes=jacobian.bytes
         )
     sizes = [network.factor_bytes(term.batch.inputs) for term in terms]
     has_normal = jacobian.has_room(min(jacobian.shape))
     room = memory_bytes if has_normal else int(WITHOUT_NORMAL * memory_bytes)
     if sum(sizes) <= room:
         parts = list(_collecting(streamed, r))
-        return torch.cat(r, -1), replace(jacobian, parts=parts, retained_bytes=sum(sizes))
+        return torch.cat(r, -1), replace(jacobian, parts=parts, taken_bytes=sum(sizes))
     # while factors are computed, what they are computed from takes thrice their memory
-    totals = [total for total in accumulate(sizes) if total <= room - 4 * max(sizes)]
+    anew = 4 * max(sizes)
+    totals = [total for total in accumulate(sizes) if total + anew <= room]
     first = list(_collecting(streamed, r, len(totals)))
     r.append(gauss_newton_rows(network, weights, terms[len(totals) :]))
     return torch.cat(r, -1), replace(
         jacobian,
         parts=replace(streamed, retained=first),
-        retained_bytes=totals[-1] if totals else 0,
+        taken_bytes=anew + (totals[-1] if totals else 0),
     )
 
 
@@ -108,7 +109,7 @@ class Jacobian(Stackable):
         memory_bytes: bytes of the dense matrix that may be formed at a time, and as many for a
             normal matrix.
         matrix: Jᵀ, [..., trainable, rows], if it fits into memory.
-        retained_bytes: of the matrix or the factors that are retained.
+        taken_bytes: of the matrix, or of the factors that are retained or computed at a time.
     """
 
     stacked = ("like", "parts", "matrix")
@@ -120,7 +121,7 @@ class Jacobian(Stackable):
     trainable_indices: torch.Tensor | None = None
     memory_bytes: int = MEMORY
     matrix: torch.Tensor | None = None
-    retained_bytes: int = 0
+    taken_bytes: int = 0
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -144,15 +144,17 @@ def test_what_is_retained_and_the_sketch_fit_into_the_memory() -> None:
         system = normal_system(r, jacobian, None, made.x0)
         assert isinstance(system, Krylov)
         inverse = system.inverse
-        taken = jacobian.retained_bytes
+        largest = max(made.network.factor_bytes(term.batch.inputs) for term in made.terms)
+        anew = 4 * largest if isinstance(jacobian.parts, Streamed) else 0
+        taken = jacobian.taken_bytes
+        assert taken <= 1.3 * memory
         if inverse is not None:
             taken += 8 * (inverse.sketch.numel() + 2 * inverse.gram.numel())
         assert taken <= 1.6 * memory
-        largest = max(made.network.factor_bytes(term.batch.inputs) for term in made.terms)
-        anew = 4 * largest if isinstance(jacobian.parts, Streamed) else 0
-        assert jacobian.retained_bytes + anew <= 1.3 * memory
         retained = getattr(jacobian.parts, "retained", jacobian.parts)
         held = sum(part.rows for part in retained)
+        per_row = factors / 600
+        assert jacobian.taken_bytes == pytest.approx(per_row * held + anew, rel=1e-6)
         seen.add("all" if held == 600 else "some" if held else "none")
         system.accuracy = 1e-10
         step, _ = system.solve(torch.tensor(1e-3).double())
