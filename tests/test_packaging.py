@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import pacpde
+
 ROOT = Path(__file__).resolve().parents[1]
 SETUP_FILES = ("setup.cfg", "pyproject.toml", "LICENSE", "README.md")
 
@@ -127,3 +129,9 @@ def test_every_name_of_the_package_can_be_imported() -> None:
     for method in methods:  # but for those of plug-ins
         if method.__module__.startswith("pacpde."):
             assert getattr(pacpde, method.__name__) is method
+
+
+def test_the_citation_names_the_version_and_the_licence() -> None:
+    lines = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    assert f"version: {pacpde.__version__}" in lines and "license: MIT" in lines
+    assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT")
