@@ -26,6 +26,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.networks.time_windows import TimeWindows
 from pacpde.optim.gauss_newton import GaussNewton
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
+from pacpde.physics.problem import Problem
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import generator
@@ -129,16 +130,12 @@ def in_random_windows(
             neurons and in the same windows.
     """
     tries: Tries = []
-    problem = task.problem
-    sizes = TRIES[: config.refinements]
-    for number, (count, neurons) in enumerate(sizes, start=1):
-        windows = min(ceil(count * max(1.0, problem.span_ratio)), MOST)
-        unknowns = (neurons + 1) * len(problem.fields)
+    sizes = _sizes(task.problem, config, beside)
+    for number, (windows, neurons) in enumerate(sizes, start=1):
+        unknowns = (neurons + 1) * len(task.problem.fields)
         if not fits_memory(unknowns, config):
             break
-        shorter = task.in_time_windows(windows, HARMONICS) or task
-        if beside is not None:
-            windows, shorter = beside.network.time_windows, task
+        shorter = task if beside else task.in_time_windows(windows, HARMONICS) or task
         blank, heads = _blank(shorter, windows, neurons, beside)
         optimiser = GaussNewton(
             increase=100.0,
@@ -161,6 +158,20 @@ def in_random_windows(
             break
         if assessment is not None and reaches(assessment, config.tolerance):
             break
+    return tries
+
+
+def _sizes(
+    problem: Problem, config: TrainingConfig, beside: Surrogate | None
+) -> list[tuple[int, int]]:
+    """Time windows and neurons of each try: more of the one or of the other each time."""
+    tries: list[tuple[int, int]] = []
+    for count, neurons in TRIES[: config.refinements]:
+        windows = min(ceil(count * max(1.0, problem.span_ratio)), MOST)
+        if beside is not None:
+            windows = beside.network.time_windows
+        if not tries or windows > tries[-1][0] or neurons > tries[-1][1]:
+            tries.append((windows, neurons))
     return tries
 
 

@@ -187,6 +187,15 @@ def test_what_random_windows_are_not_for() -> None:
     assert not may(Heat(), width=10)
 
 
+def test_every_try_has_more_windows_or_more_neurons() -> None:
+    settings = TrainingConfig.of(Heat(), tolerance=1e-6)
+    assert module._sizes(Heat(), settings, None) == list(module.TRIES)
+    # a span that needs 400 windows in the second try already; its third one would be no finer
+    long = Heat(until=5.0)
+    assert module._sizes(long, settings, None) == [(100, 400), (400, 1000)]
+    assert len(module._sizes(Heat(), TrainingConfig.of(Heat(), refinements=1), None)) == 1
+
+
 def test_gauss_newton_leaves_columns_of_zeros_alone_and_ends_where_it_is_told() -> None:
     problem = Heat()
     task, network = PhysicsTask(problem), MLP(2, 1, width=30, depth=1, activation="sin")
