@@ -365,19 +365,23 @@ def seeds_table(record: Record) -> str:
         ends = [end for row in rows for end in row["ends"] if end.get("error") is not None]
         late = {row["ended"] for row in rows if "ended" in row}
         if not ends:
-            lines.append([name, "–", "–", "–", ", ".join(sorted(late))])
+            lines.append([name, "–", "–", "–", "–", ", ".join(sorted(late))])
             continue
+        floor = number(max(end["floor"] for end in ends)) if ends[0]["floor"] else "exact"
         ratios = sorted(end["error"] / end["estimate"] for end in ends if end["estimate"])
         lines.append(
             [
                 name,
                 ", ".join(number(end["error"]) for end in ends),
+                floor,
                 f"{ratios[0]:.2f} to {ratios[-1]:.2f}" if ratios else "–",
                 _seconds([end["cpu_seconds"] for end in ends]),
                 ", ".join(sorted({end["outcome"] for end in ends} | late)),
             ]
         )
-    head = ["problem", "error of each seed", "error / its estimate", "CPU s", "outcome"]
+    head = [
+        "problem", "error of each seed", "judged to", "error / its estimate", "CPU s", "outcome"
+    ]  # fmt: skip
     return markdown(head, lines)
 
 
