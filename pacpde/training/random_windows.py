@@ -15,6 +15,7 @@ from dataclasses import astuple, dataclass, replace
 from math import ceil
 
 import numpy as np
+import scipy.linalg
 import torch
 
 from pacpde.networks.ansatz import PhysicsAnsatz
@@ -299,8 +300,11 @@ class NeuronDraw(Callback):
             return
         if again:
             size = min(place, len(SIZES) - 1)
-            drawn = self._suited(fit, number, replace(before, size=size), of=number)
-            self._draw(fit, number, drawn, place, goes_on=place < len(SIZES))
+            more = replace(before, size=size)
+            drawn = self._suited(fit, number, more, of=number)
+            # the first window's were drawn for its start alone: others may suit it
+            goes_on = place < len(SIZES) and (number > 0 or drawn == more)
+            self._draw(fit, number, drawn, place, goes_on)
         elif fit.history[-1]["held_out"] <= AMPLE * self.tolerance and before.size:
             drawn = self._suited(fit, number, replace(before, size=before.size - 1), of=number - 1)
             fit.phase, fit.optimiser_state = number * tries + drawn.size, {}
@@ -462,7 +466,7 @@ class NeuronDraw(Callback):
         values = self._start(box) / torch.as_tensor(problem.scales, dtype=torch.float64)
         inputs = self._inputs(box, since)
         hidden = torch.from_numpy(np.sin(inputs @ incoming.T + biases))
-        return torch.linalg.lstsq(hidden, values, driver="gelsy").solution.T
+        return _heads(hidden, values).T
 
     def _inputs(self, points: np.ndarray, since: np.ndarray) -> np.ndarray:
         """The inputs of a window at points, at times `since` of it from -1 to 1."""
@@ -488,9 +492,20 @@ class NeuronDraw(Callback):
         incoming, biases = self._layer(count, drawn, rng, fronts)
         hidden = torch.sin(inputs @ torch.from_numpy(incoming.T) + torch.from_numpy(biases))
         half = len(hidden) * 2 // 3
-        head = torch.linalg.lstsq(hidden[:half], values[:half], driver="gelsy").solution
+        head = _heads(hidden[:half], values[:half])
         left = (hidden[half:] @ head - values[half:]).norm(dim=0)
         return float((left / values.norm(dim=0).clamp_min(1e-300)).nan_to_num(1e300).max())
+
+
+def _heads(hidden: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Heads that fit values best, [neurons, fields]; hidden is [places, neurons].
+
+    By scipy: torch's own `gelsy` reads pivots that nobody has set, and gives other heads, or none,
+    from process to process (pytorch issue 187411).
+    """
+    least = np.finfo(np.float64).eps * max(hidden.shape)  # as torch's
+    found = scipy.linalg.lstsq(hidden.numpy(), values.numpy(), least, lapack_driver="gelsy")[0]
+    return torch.from_numpy(found)
 
 
 def random_layer(
