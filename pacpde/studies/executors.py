@@ -4,6 +4,7 @@ An executor takes jobs from an iterator as it goes, so that memory does not grow
 and hands back each result, or the failure in its place, as soon as it is there.
 """
 
+import logging
 import pickle
 import re
 import signal
@@ -154,6 +155,8 @@ def cluster(
                     dashboard_address=None,
                     silence_logs="CRITICAL",  # a heartbeat that an interruption cuts off is no news
                 )
+            # it is silent until it is closed, and remarks later on connections that ended with it
+            logging.getLogger("distributed").setLevel(logging.WARNING)
         client = Client(own or scheduler, timeout=PATIENCE, set_as_default=False)
     except RuntimeError as error:
         raise SolverError(
