@@ -35,7 +35,7 @@ lint: $(STAMP)  ## Style, types and import rows
 
 docs: export NO_MKDOCS_2_WARNING := 1  # mkdocs-material's note on its successor
 docs: $(STAMP)  ## The documentation site, into site/: open site/index.html; warnings are errors
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict  # --quiet would hide warnings from --strict
 
 pytest: $(STAMP)  ## The tests alone, in two processes; a file's tests stay in one
 	$(BIN)/python -m pytest -n 2 --dist loadfile
