@@ -250,9 +250,9 @@ def _refusals(target: Path) -> Iterator[None]:
     except OutputError:
         raise
     except OSError as error:
-        raise OutputError(
-            f"cannot write {target} ({reason_of(error)}): name another output path."
-        ) from error
+        files = [place for place in target.parents if os.path.isfile(place)]
+        reason = f"{files[0]} is a file, not a folder" if files else reason_of(error)
+        raise OutputError(f"cannot write {target} ({reason}): name another output path.") from error
 
 
 def _temporary(target: Path) -> Path:

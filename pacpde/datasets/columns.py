@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pacpde.datasets.matlab import is_level_4
 from pacpde.errors import DataFileError
 from pacpde.reading import open_regular
 
@@ -28,6 +29,7 @@ OTHERS = {
     b"PK\x03\x04": "an archive (.npz, .xlsx or .zip)",
     b"MATLAB": "a MATLAB file (.mat)",
     b"\x89HDF\r\n\x1a\n": "an HDF5 file (.h5, .nc)",
+    b"CDF\x05": "a netCDF 3 file with sizes of 64 bits (CDF-5)",
     b"CDF": "a netCDF file (.nc)",
     b"PAR1": "a Parquet file",
     b"\x1f\x8b": "a compressed file (.gz)",
@@ -73,7 +75,7 @@ def read_columns(path: Path, *, gaps: bool = False) -> Columns:
     """
     try:
         with open_regular(path, LARGEST, pipes=True) as file:
-            _check_text(path, file.peek(16))
+            _check_text(path, file.peek(64))
             text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
             return _parsed(path, enumerate(text, 1), gaps)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -82,12 +84,14 @@ def read_columns(path: Path, *, gaps: bool = False) -> Columns:
 
 def _check_text(path: Path, begins: bytes) -> None:
     """Refuse what is known by its first bytes to be something else."""
-    for magic, kind in OTHERS.items():
-        if begins.startswith(magic):
-            raise DataFileError(
-                f"{path} is {kind}, expected text with separated columns: write them as CSV, in "
-                'numpy by savetxt(file, columns, delimiter=",", header="t,x", comments="").'
-            )
+    kinds = [kind for magic, kind in OTHERS.items() if begins.startswith(magic)]
+    if is_level_4(begins):
+        kinds.append(OTHERS[b"MATLAB"])
+    if kinds:
+        raise DataFileError(
+            f"{path} is {kinds[0]}, expected text with separated columns: write them as CSV, in "
+            'numpy by savetxt(file, columns, delimiter=",", header="t,x", comments="").'
+        )
 
 
 def _parsed(path: Path, lines: Iterator[tuple[int, str]], gaps: bool) -> Columns:

@@ -18,10 +18,11 @@ import h5py
 import numpy as np
 
 from pacpde.datasets.columns import listed, read_columns
-from pacpde.datasets.matlab import check_numbers
+from pacpde.datasets.matlab import check_numbers, is_level_4, read_level_4
 from pacpde.errors import DataFileError, InvalidValueError, MissingPackageError, PacpdeError
 from pacpde.reading import DATA, open_regular
 
+HEADER = 64  # bytes, by which the kind of a file is known
 NUMBERS = "biuf"  # kinds of dtype that are kept of a file
 MATLAB_NUMBERS = ("double", "single", "logical", *(
     f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
@@ -131,7 +132,10 @@ def _begun(path: Path, whole: bool = False) -> tuple[list[Reader], bytes]:
         return [], b""
     try:
         with open_regular(path) as file:
-            readers = [read for magic, read in READERS.items() if file.peek(16).startswith(magic)]
+            begins = file.peek(HEADER)
+            readers = [read for magic, read in READERS.items() if begins.startswith(magic)]
+            if is_level_4(begins):
+                readers.append(_of_matlab_4)
             return readers, file.read() if readers and whole else b""
     except OSError as error:
         raise DataFileError(f"{path} cannot be read ({error.strerror or error}).") from error
@@ -178,6 +182,10 @@ def _of_matlab(path: Path, content: bytes) -> NamedArrays:
     check_numbers(content, DATA)
     found = loadmat(file, variable_names=[name for name, *_ in about])
     return NamedArrays(str(path), _numbers({name: found[name] for name, *_ in about}))
+
+
+def _of_matlab_4(path: Path, content: bytes) -> NamedArrays:
+    return NamedArrays(str(path), read_level_4(content))
 
 
 def _of_hdf5(path: Path, content: bytes) -> NamedArrays:
@@ -266,4 +274,4 @@ READERS: Mapping[bytes, Reader] = {
     b"CDF\x01": _of_netcdf,
     b"CDF\x02": _of_netcdf,
     b"PAR1": _of_parquet,
-}  # by the first bytes of a file; anything else is text
+}  # by the first bytes of a file; anything else is text, or of Level 4 of MATLAB

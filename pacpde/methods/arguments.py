@@ -23,7 +23,6 @@ import numpy as np
 
 from pacpde.checks import check_unused
 from pacpde.errors import InvalidValueError, UnknownNameError, short
-from pacpde.files import check_writable
 from pacpde.methods.base import Method, methods
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
@@ -191,7 +190,7 @@ def check_arguments(
             'a ResumeState: write ResumeState(Path("runs/resume"), "a name of these inputs"), '
             "from pacpde.training.resume",
         )
-    check_writable(resume_state.folder / "state")
+    resume_state.check()
 
 
 def _merged(

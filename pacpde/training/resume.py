@@ -18,7 +18,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 
-from pacpde.files import atomic_write
+from pacpde.errors import OutputError
+from pacpde.files import atomic_write, check_writable
 from pacpde.training.callbacks import Callback, FitState
 
 # attributes of a `FitState` that are written as JSON; the others are tensors
@@ -77,8 +78,10 @@ class ResumeState(Callback):
             name: of the fit.
             tensors: by name, on any device.
             about: the rest of the state, as a JSON object.
+
+        Raises:
+            OutputError: it cannot be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         here = {k: v.cpu().clone() for k, v in tensors.items()}
         text = json.dumps(about)
         metadata = {"key": self.key, "about": text, "checksum": _checksum(here, text)}
@@ -101,6 +104,20 @@ class ResumeState(Callback):
                 return tensors, json.loads(metadata["about"])
         except (OSError, SafetensorError, KeyError, ValueError):
             return None
+
+    def check(self) -> None:
+        """Refuse a folder to which nothing can be written.
+
+        Raises:
+            OutputError: it is a file, or lies below one, or is read-only.
+        """
+        for place in (self.folder, *self.folder.parents):
+            if place.is_file():
+                raise OutputError(
+                    f"{place} is a file, expected a folder for the resume state: give ResumeState "
+                    "the name of a folder."
+                )
+        check_writable(self.folder / "state")
 
     def part(self, name: str) -> "ResumeState":
         return self.child(name)

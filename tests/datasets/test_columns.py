@@ -74,6 +74,11 @@ REFUSED = {
     "numpy's archive": (b"PK\x03\x04\x14\x00", "is an archive .*npz.*savetxt"),
     "numpy's array": (b"\x93NUMPY\x01\x00", "is a numpy array"),
     "MATLAB": (b"MATLAB 5.0 MAT-file, Platform", "is a MATLAB file"),
+    "MATLAB of Level 4": (
+        bytes((0, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0)) + b"t\0" + bytes(16),
+        "is a MATLAB file",
+    ),
+    "netCDF 3 of a later kind": (b"CDF\x05\0\0\0\0", r"is a netCDF 3 file .*\(CDF-5\)"),
     "MATLAB 7.3": (b"\x89HDF\r\n\x1a\n\x00", "is an HDF5 file"),
     "UTF-16": ("t,x\n0.5,1\n".encode("utf-16"), "is text in UTF-16"),
     "bytes": (b"t,x\n\xff\xfe\n", "cannot be read as CSV"),

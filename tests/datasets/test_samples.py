@@ -1,5 +1,6 @@
 """Files and tables of other people, as points and values."""
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,13 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
+from scipy.sparse import coo_array
 
 from pacpde.datasets.named_arrays import named_arrays
 from pacpde.datasets.samples import read_samples
 from pacpde.errors import DataFileError, InvalidValueError, UnknownNameError
-from pacpde.problems import Burgers, LotkaVolterra
+from pacpde.problems import Burgers, Heat, LotkaVolterra
 
 T, X = np.linspace(0, 1, 4), np.linspace(-1, 1, 5)
 U = T[:, None] + 10 * X  # [t, x]
@@ -219,6 +221,46 @@ def test_a_matlab_file_that_would_end_the_process_is_refused(
     path.write_bytes(content[:at] + new.encode("latin-1") + content[at + len(old) :])
     with pytest.raises(DataFileError, match=message):
         named_arrays(path)
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("kind", ["f8", "f4", "i4", "i2", "u2", "u1"])
+def test_matlab_files_of_level_4(order: str, kind: str, tmp_path: Path) -> None:
+    values = np.arange(12.0).reshape(3, 4)
+    content = level_4("t", np.arange(3.0)[:, None], order) + level_4("u", values, order, kind)
+    (tmp_path / "file").write_bytes(content)
+    found = named_arrays(tmp_path / "file")
+    assert found.arrays["u"].tolist() == values.tolist() and found.arrays["u"].dtype == kind
+    assert found.arrays["t"].tolist() == [[0.0], [1.0], [2.0]]
+    assert {name: own.tolist() for name, own in found.arrays.items()} == {
+        name: own.tolist() for name, own in loadmat(tmp_path / "file", mat_dtype=True).items()
+    }
+
+
+def level_4(name: str, values: np.ndarray, order: str = "<", kind: str = "f8") -> bytes:
+    """An array as `save -v4` writes it."""
+    code = 1000 * "<>".index(order) + 10 * ["f8", "f4", "i4", "i2", "u2", "u1"].index(kind)
+    header = struct.pack(f"{order}5i", code, *values.shape, 0, len(name) + 1)
+    return header + f"{name}\0".encode() + values.astype(order + kind).tobytes(order="F")
+
+
+def test_what_scipy_writes_of_level_4(tmp_path: Path) -> None:
+    t, x, u = np.linspace(0, 1, 3), np.linspace(0, 1, 4), np.arange(12.0).reshape(3, 4)
+    content = {"t": t, "x": x, "u": u, "z": 1j * u, "name": "text", "sparse": coo_array(u)}
+    savemat(tmp_path / "file.mat", content, format="4")
+    assert list(named_arrays(tmp_path / "file.mat").arrays) == ["t", "x", "u"]
+    samples = read_samples(tmp_path / "file.mat", Heat())
+    assert np.array_equal(samples.values.reshape(3, 4), u)
+    assert np.array_equal(samples.points.reshape(3, 4, 2)[..., 1], np.broadcast_to(x, (3, 4)))
+
+
+@pytest.mark.parametrize("size", [-3, 2**31 - 1, 0])
+def test_a_matlab_file_of_level_4_with_other_sizes_is_refused(size: int, tmp_path: Path) -> None:
+    first, second = (level_4(name, np.ones((2, 1))) for name in ("t", "abc"))
+    changed = second[:4] + struct.pack("<i", size) + second[8:]
+    (tmp_path / "file.mat").write_bytes(first + changed)  # -3: scipy begins it anew for ever
+    with pytest.raises(DataFileError, match=r"there is no array at byte|is cut off"):
+        named_arrays(tmp_path / "file.mat")
 
 
 def test_a_matlab_file_may_have_names_in_utf8(tmp_path: Path) -> None:

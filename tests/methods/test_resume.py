@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pacpde import fit, load, save, transfer
+from pacpde.errors import OutputError
 from pacpde.problems import Heat
 from pacpde.training.callbacks import Update
 from pacpde.training.resume import ResumeState
@@ -71,6 +72,22 @@ def test_a_resume_state_of_another_command_or_a_damaged_one_is_not_used(tmp_path
     (file,) = tmp_path.glob("train*")
     file.write_bytes(file.read_bytes()[:-4])
     assert resume_state.read("train") is None
+
+
+@pytest.mark.parametrize("below", ["", "deeper", "deeper/still"])
+def test_a_text_file_in_place_of_the_folder_is_named(tmp_path: Path, below: str) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("mine")
+    resume_state = ResumeState(text / below, "key")
+    with pytest.raises(
+        OutputError, match=r"notes\.txt is a file, expected a folder for the resume"
+    ):
+        fit(Heat(), resume_state=resume_state, **SMALL)
+    with pytest.raises(OutputError, match=r"notes\.txt is a file, not a folder"):
+        resume_state.write("train", {"weights": torch.ones(3)}, {})
+    assert resume_state.read("train") is None
+    resume_state.clear()
+    assert text.read_text() == "mine"
 
 
 def test_a_surrogate_folder_holds_everything(tmp_path: Path) -> None:
