@@ -13,7 +13,6 @@ made again by the same call. Readers run in a process each; the record has count
     python benchmarks/fuzz.py --only csv study --cases 200000
 """
 
-import json
 import os
 import resource
 import shutil
@@ -23,313 +22,27 @@ import tempfile
 import time
 import traceback
 import warnings
-import zipfile
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
-import scipy.io
-import torch
 from common import Benchmark, Record, Run, earlier_runs, markdown, without_faults
+from fuzz_changes import Draw
+from fuzz_targets import TARGETS
 
-import pacpde
-from pacpde import Library, fit
-from pacpde.datasets.columns import read_columns
-from pacpde.datasets.generate import draw_labels
-from pacpde.datasets.generate import write as write_dataset
-from pacpde.datasets.load import load as load_dataset
-from pacpde.datasets.samples import read_samples
-from pacpde.datasets.tables import read_table
 from pacpde.errors import PacpdeError
-from pacpde.expressions import evaluate
-from pacpde.networks.sealed import checksum
-from pacpde.problems import Heat
-from pacpde.reference import solve
-from pacpde.studies.records import stored
-from pacpde.studies.study_file import StudyFile, read_tuned
-from pacpde.training.resume import ResumeState
 
 SECONDS, MEMORY = 10, 8 * 2**30  # of a case at most
-WORDS = (
-    b"nan", b"inf", b"-inf", b"1e999", b"-0", b"0x10", b"1e-400", b"9" * 400, b"\xff\xfe", b"\x00",
-    b"\xef\xbb\xbf", b"\r", b"\n\n", b";", b",", b"\t", b'"', b"'", b"#", b"../", b"[", b"]", b"{",
-    b"}", b"null", b"true", b"e", b"pi", b"**", b"(" * 60, "٣".encode(), "ν".encode(), b"=",
-    b"'''",
-)  # fmt: skip
 COUNTS = ("cases", "read", "refused", "fault")
-EXTREME: tuple[Any, ...] = (
-    None, True, "", "x" * 5000, "../../etc", -1, 0, 1, 2**31, 2**63, 10**400, 1e308, -1e308, 5e-324,
-    float("nan"), float("inf"), [], {}, [[]], {"": None}, [1, "a"], "nan",
-)  # fmt: skip
-Draw = np.random.Generator
 
 
 class TooLongError(BaseException):
     """A case took more than its seconds; no reader catches this."""
-
-
-def changed(content: bytes, rng: Draw, others: list[bytes]) -> bytes:
-    """Bytes with one to four changes."""
-    data = bytearray(content)
-    for _ in range(int(rng.integers(1, 5))):
-        size = len(data)
-        at = int(rng.integers(0, size + 1))
-        end = min(size, at + int(2 ** rng.uniform(0, 8)))
-        kind = int(rng.integers(0, 8))
-        if kind == 0 and size:
-            data[min(at, size - 1)] ^= 1 << int(rng.integers(0, 8))
-        elif kind == 1 and size:
-            data[min(at, size - 1)] = int(rng.integers(0, 256))
-        elif kind == 2:
-            del data[at:end]
-        elif kind == 3:
-            data[at:at] = data[at:end] * int(rng.integers(1, 4))
-        elif kind == 4:
-            data[at:at] = WORDS[int(rng.integers(0, len(WORDS)))]
-        elif kind == 5:
-            data[at:end] = WORDS[int(rng.integers(0, len(WORDS)))]
-        elif kind == 6:
-            other = others[int(rng.integers(0, len(others)))]
-            start = int(rng.integers(0, len(other) + 1))
-            data[at:end] = other[start : start + int(2 ** rng.uniform(0, 8))]
-        else:
-            del data[at:]
-    return bytes(data)
-
-
-def changed_structure(value: Any, rng: Draw) -> Any:
-    """A JSON value with one part replaced, left out or doubled."""
-    if isinstance(value, dict) and value and rng.random() < 0.85:
-        key = list(value)[int(rng.integers(0, len(value)))]
-        if rng.random() < 0.1:
-            return {name: own for name, own in value.items() if name != key}
-        return {**value, key: changed_structure(value[key], rng)}
-    if isinstance(value, list) and value and rng.random() < 0.85:
-        at = int(rng.integers(0, len(value)))
-        if rng.random() < 0.15:
-            return [*value[:at], *value[at + 1 :]]
-        if rng.random() < 0.15:
-            return [*value, value[at]]
-        return [*value[:at], changed_structure(value[at], rng), *value[at + 1 :]]
-    if (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and abs(value) < 1e300
-        and rng.random() < 0.4
-    ):
-        return value * float(rng.choice([-1, 0, 1e3, 1e-3, 1e300])) + float(rng.choice([0, 1, 0.5]))
-    return EXTREME[int(rng.integers(0, len(EXTREME)))]
-
-
-@dataclass(frozen=True)
-class Target:
-    """A reader.
-
-    Attributes:
-        what: it reads.
-        make: files or folders that it accepts, in a folder.
-        read: one of them.
-        change: makes another file of it, in its place.
-    """
-
-    what: str
-    make: Callable[[Path], list[Path]]
-    read: Callable[[Path], object]
-    change: Callable[[Path, Draw, list[bytes]], None]
-
-
-def bytes_of(path: Path, rng: Draw, others: list[bytes]) -> None:
-    """Change a file, or one file of a folder."""
-    file = path
-    if path.is_dir():
-        inside = sorted(one for one in path.rglob("*") if one.is_file())
-        file = inside[int(rng.integers(0, len(inside)))]
-    file.write_bytes(changed(file.read_bytes(), rng, others))
-
-
-def sealed(about: str, tensors: str) -> Callable[[Path, Draw, list[bytes]], None]:
-    """Change the JSON of a folder, and seal it again."""
-
-    def change(path: Path, rng: Draw, others: list[bytes]) -> None:
-        content = json.loads((path / about).read_text(encoding="utf-8"))
-        seal = content.pop("checksum")
-        for _ in range(int(rng.integers(1, 3))):
-            content = changed_structure(content, rng)
-        if isinstance(content, dict):
-            with suppress(ValueError, OverflowError):
-                content = json.loads(json.dumps(content))
-            seal = checksum(content, (path / tensors).read_bytes())
-            content = {"checksum": seal, **content}
-        (path / about).write_text(json.dumps(content), encoding="utf-8")
-
-    return change
-
-
-def structure(path: Path, rng: Draw, others: list[bytes]) -> None:
-    """Change JSON by its structure, or as bytes."""
-    if rng.random() < 0.3:
-        bytes_of(path, rng, others)
-        return
-    content = json.loads(path.read_text(encoding="utf-8"))
-    for _ in range(int(rng.integers(1, 4))):
-        content = changed_structure(content, rng)
-    path.write_text(json.dumps(content), encoding="utf-8")
-
-
-def packed(path: Path, rng: Draw, others: list[bytes]) -> None:
-    """Change the arrays within a .npz, and pack them again with right checksums."""
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    name = list(members)[int(rng.integers(0, len(members)))]
-    content = members[name]
-    if rng.random() < 0.5:  # the header, which says type and shape
-        members[name] = changed(content[:128], rng, others) + content[128:]
-    else:
-        members[name] = changed(content, rng, list(members.values()))
-    with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as archive:
-        for key, value in members.items():
-            archive.writestr(key, value)
-
-
-def grid() -> dict[str, np.ndarray]:
-    """A solution of the heat equation on a small grid."""
-    t, x = np.linspace(0, 1, 6), np.linspace(0, 1, 7)
-    return {"t": t, "x": x, "u": np.exp(-t)[:, None] * np.sin(np.pi * x)}
-
-
-def table_text(folder: Path) -> list[Path]:
-    content = grid()
-    rows = [
-        f"{t!r},{x!r},{u!r}"
-        for t, line in zip(content["t"].tolist(), content["u"].tolist(), strict=True)
-        for x, u in zip(content["x"].tolist(), line, strict=True)
-    ]
-    comma, semicolon = folder / "a.csv", folder / "b.csv"
-    comma.write_text("\n".join(["t,x,u", *rows]) + "\n", encoding="utf-8")
-    semicolon.write_text("# x\nt;x;u\n" + rows[9].replace(",", ";") + "\n", encoding="utf-8")
-    return [comma, semicolon]
-
-
-def npz(folder: Path) -> list[Path]:
-    np.savez(folder / "a.npz", **grid())  # type: ignore[arg-type]
-    return [folder / "a.npz"]
-
-
-def matlab(folder: Path) -> list[Path]:
-    scipy.io.savemat(folder / "a.mat", grid())
-    scipy.io.savemat(folder / "b.mat", grid(), do_compression=True, oned_as="column")
-    return [folder / "a.mat", folder / "b.mat"]
-
-
-def hdf5(folder: Path) -> list[Path]:
-    with h5py.File(folder / "a.h5", "w") as file:
-        file.update(grid())
-    return [folder / "a.h5"]
-
-
-def dataset(folder: Path) -> list[Path]:
-    reference = solve(Heat(), tolerance=1e-4)
-    write_dataset(reference, folder / "heat.h5", draw_labels(reference, 5))
-    return [folder / "heat.h5"]
-
-
-def surrogate(folder: Path) -> list[Path]:
-    pacpde.save(fit(Heat(), width=4, depth=1, points=20, steps=1, refinements=0), folder / "one")
-    return [folder / "one"]
-
-
-def library(folder: Path) -> list[Path]:
-    settings = {"width": 6, "depth": 1, "points": 40, "steps": 20}
-    own = Library.build(Heat, {"alpha": (0.1, 0.2)}, tolerance=1.0, most=2, settings=settings)
-    own.save(folder / "library")
-    return [folder / "library"]
-
-
-def record_file(folder: Path) -> list[Path]:
-    path = folder / "records.json"
-    shutil.copy(Path(__file__).with_name("results") / "demo.json", path)
-    return [path]
-
-
-def study(folder: Path) -> list[Path]:
-    names = ("distances.toml", "methods.toml")
-    return [Path(shutil.copy(Path(__file__).parent / "studies" / name, folder)) for name in names]
-
-
-def tuned(folder: Path) -> list[Path]:
-    path = folder / "tuned.toml"
-    path.write_text("[heat.pac]\nsparsity = 0.5\n[heat.l2_sp]\nstrength = 1e-3\n", "utf-8")
-    return [path]
-
-
-def expressions(folder: Path) -> list[Path]:
-    texts = ("0.01/pi", "-(2 + 3)*4e-2**2", "1_000", "e", "((1))")
-    paths = [folder / f"{k}.txt" for k in range(len(texts))]
-    for path, text in zip(paths, texts, strict=True):
-        path.write_text(text, encoding="utf-8")
-    return paths
-
-
-def resume(folder: Path) -> list[Path]:
-    ResumeState(folder, "key").write("fit", {"weights": torch.ones(3)}, {"step": 1})
-    return [folder / "fit.safetensors"]
-
-
-def samples(path: Path) -> object:
-    """Labels of the heat equation in a file."""
-    return read_samples(path, Heat())
-
-
-TARGETS = {
-    "expression": Target(
-        "a coefficient",
-        expressions,
-        lambda path: evaluate(path.read_text("utf-8", errors="surrogateescape")),
-        bytes_of,
-    ),
-    "csv": Target("text with a table", table_text, samples, bytes_of),
-    "columns": Target("columns of text", table_text, read_columns, bytes_of),
-    "reference": Target(
-        "a reference on a grid",
-        lambda folder: table_text(folder)[:1],
-        lambda path: read_table(path, Heat()),
-        bytes_of,
-    ),
-    "npz": Target("NumPy arrays, packed again", npz, samples, packed),
-    "npz_bytes": Target("NumPy arrays, as bytes", npz, samples, bytes_of),
-    "mat": Target("MATLAB arrays", matlab, samples, bytes_of),
-    "hdf5": Target("HDF5 of others", hdf5, samples, bytes_of),
-    "dataset": Target("a file of pacpde solve", dataset, load_dataset, bytes_of),
-    "surrogate": Target(
-        "a surrogate, sealed again",
-        surrogate,
-        pacpde.load,
-        sealed("surrogate.json", "weights.safetensors"),
-    ),
-    "surrogate_bytes": Target("a surrogate, as bytes", surrogate, pacpde.load, bytes_of),
-    "library": Target(
-        "a library, sealed again",
-        library,
-        Library.load,
-        sealed("library.json", "library.safetensors"),
-    ),
-    "records": Target("records", record_file, stored, structure),
-    "study": Target("a study", study, lambda path: StudyFile(path).counts(), bytes_of),
-    "tuned": Target("tuned options", tuned, read_tuned, bytes_of),
-    "resume": Target(
-        "the state of a fit",
-        resume,
-        lambda path: ResumeState(path.parent, "key").read("fit"),
-        bytes_of,
-    ),
-}
 
 
 class Reading:

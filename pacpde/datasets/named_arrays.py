@@ -202,10 +202,24 @@ def _of_hdf5(path: Path, content: bytes) -> NamedArrays:
             if item.external or item.is_virtual:
                 raise DataFileError(f"{path}: {name} lies in another file: write it into this one.")
             arrays[name] = item[()].T if content.startswith(b"MATLAB") else item[()]
-            scales = [_text(scale[0].name).strip("/") for scale in item.dims if len(scale)]
-            if item.is_scale or len(scales) == item.ndim:
-                dims[name] = (name,) if item.is_scale else tuple(scales)
+            scales = _scales(item)
+            if _is_scale(item) or len(scales) == item.ndim:
+                dims[name] = (name,) if _is_scale(item) else tuple(scales)
     return NamedArrays(str(path), arrays, dims)
+
+
+def _is_scale(item: h5py.Dataset) -> bool:
+    """Whether an array is the coordinate of a dimension.
+
+    By its attributes: `item.is_scale` and `item.dims` end the process on damaged ones (HDF5 2.0).
+    """
+    return item.attrs.get("CLASS") in (b"DIMENSION_SCALE", "DIMENSION_SCALE")
+
+
+def _scales(item: h5py.Dataset) -> list[str]:
+    """The places of the first coordinates of an array's dimensions, of those that have one."""
+    found = item.attrs.get("DIMENSION_LIST", ())
+    return [_text(item.file[each[0]].name).strip("/") for each in found if len(each)]
 
 
 def _of_netcdf(path: Path, content: bytes) -> NamedArrays:

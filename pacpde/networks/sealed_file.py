@@ -17,7 +17,7 @@ from safetensors.torch import save as save_tensors
 from pacpde.errors import DataFileError, InvalidValueError, OutputError, short, unreadable
 from pacpde.files import atomic_write, follow
 from pacpde.networks.sealed import UNLIKE, checksum
-from pacpde.reading import read_bytes
+from pacpde.reading import parse_json, read_bytes
 
 KEY, METADATA = "pacpde", "__metadata__"
 Content = tuple[dict[str, Any], dict[str, torch.Tensor]]
@@ -77,7 +77,7 @@ class SealedFile:
         except OSError as error:
             raise unreadable(place, error) from error
         try:
-            about = json.loads(_header(stored)[METADATA][KEY])
+            about = parse_json(_header(stored)[METADATA][KEY])
             kind, schema, seal = about["kind"], about["schema"], about["checksum"]
         except UNLIKE as error:
             raise DataFileError(f"{str(place)!r} is no {self.what}, or was cut off.") from error
@@ -91,7 +91,13 @@ class SealedFile:
                 f"{self.what} {str(place)!r} is damaged: it was cut off or changed after it was "
                 "written (checksum); save it anew."
             )
-        return about, load_tensors(stored)
+        try:
+            return about, load_tensors(stored)
+        except UNLIKE as error:
+            raise DataFileError(
+                f"{self.what} {str(place)!r} is whole, but its tensors cannot be read: "
+                "save it anew."
+            ) from error
 
     def _path(self, path: object) -> Path:
         if not isinstance(path, str | os.PathLike):
@@ -102,7 +108,7 @@ class SealedFile:
 
     def _holds_own(self, target: Path) -> bool:
         try:
-            return bool(json.loads(_header(read_bytes(target))[METADATA][KEY])["kind"] == self.kind)
+            return bool(parse_json(_header(read_bytes(target))[METADATA][KEY])["kind"] == self.kind)
         except (OSError, *UNLIKE):
             return False
 
@@ -110,7 +116,7 @@ class SealedFile:
 def _header(stored: bytes) -> dict[str, Any]:
     """The JSON header of a safetensors file."""
     size = int.from_bytes(stored[:8], "little")
-    header = json.loads(stored[8 : 8 + size])
+    header = parse_json(stored[8 : 8 + size])
     if not isinstance(header, dict):
         raise ValueError("no header")
     return header

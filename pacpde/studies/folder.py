@@ -55,7 +55,10 @@ class Outline:
             different = [Variant(*parts) for parts in about["ways"]]
             variants = [different[number] for number in about["way_of"]]
             text = read_bytes(folder / FILE, TEXT).decode("utf-8")
-            return cls([str(name) for name in about["cells"]], variants, text)
+            names = [str(name) for name in about["cells"]]
+            if len(names) != len(variants) or not all(own.is_plain for own in different):
+                raise ValueError("other cells than variants")
+            return cls(names, variants, text)
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise _damaged(folder) from error
 
@@ -95,9 +98,10 @@ def read_about(folder: Path) -> dict[str, Any]:
         return about
     try:
         about = unsealed(about)
-    except ValueError as error:
+        files = dict(about["files"])
+    except (ValueError, KeyError, TypeError) as error:
         raise _damaged(folder) from error
-    for name, expected in about["files"].items():
+    for name, expected in files.items():
         place = folder / name
         if place.is_file() and short_hash(_lines(read_bytes(place))) != expected:
             raise DataFileError(

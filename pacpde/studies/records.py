@@ -73,7 +73,12 @@ def record_of(row: Row) -> Record:
     record = {key: row[key] for key in KEYS}
     for name in TEXTS:
         if isinstance(record[name], str):
-            record[name] = json.loads(record[name])
+            try:
+                record[name] = parse_json(record[name])
+            except ValueError as error:
+                raise DataFileError(
+                    f"the {name} of a row is no JSON ({error}): the row was not written by pacpde."
+                ) from error
     return record
 
 

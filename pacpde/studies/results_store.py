@@ -198,7 +198,13 @@ def _as_text(content: Any) -> str | None:
 
 
 def _rows(table: pa.Table) -> list[Row]:
-    return table.to_pylist(maps_as_pydicts="strict")
+    try:
+        return table.to_pylist(maps_as_pydicts="strict")
+    except KeyError as error:
+        raise DataFileError(
+            "the records of a study name a coefficient twice in one row: they were not written by "
+            "pacpde, name another folder."
+        ) from error
 
 
 def _read(part: Path, columns: list[str] | None = None) -> pa.Table:
@@ -214,24 +220,25 @@ def _read(part: Path, columns: list[str] | None = None) -> pa.Table:
             raise OSError("its bytes are not those that were written")
         with pq.ParquetFile(io.BytesIO(content)) as file:  # `read_table` imports pandas
             table = file.read(columns=columns)
-    except (OSError, pa.ArrowException) as error:
+        table.validate(full=True)  # text may be no UTF-8
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise DataFileError(
             f"the record file {str(part)!r} is cut short or damaged. The other files of its folder "
             "are not: move it away, and the same command makes its cells anew."
         ) from error
-    if columns is None:
-        table = _of_today(table)
-        if table is None:
-            raise DataFileError(
-                f"the record file {str(part)!r} was written by another pacpde: name another folder."
-            )
-    return table
+    found = _of_today(table) if columns is None else table
+    expected = SCHEMA if columns is None else pa.schema([SCHEMA.field(name) for name in columns])
+    if not found.schema.equals(expected):
+        raise DataFileError(
+            f"the record file {str(part)!r} was written by another pacpde: name another folder."
+        )
+    return found
 
 
-def _of_today(table: pa.Table) -> pa.Table | None:
-    """Without values for what an older part lacks; None where its columns are others."""
+def _of_today(table: pa.Table) -> pa.Table:
+    """Without values for what an older part lacks."""
     for name in LATER:
         if name not in table.column_names:
             place, column = SCHEMA.get_field_index(name), SCHEMA.field(name)
             table = table.add_column(place, column, pa.nulls(len(table), column.type))
-    return table if table.schema.equals(SCHEMA) else None
+    return table

@@ -25,6 +25,12 @@ class Variant:
         """The method, with the options."""
         return self.name_with(self.options)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether its family and method are names and its options a mapping, as in a file."""
+        names = isinstance(self.family, str) and isinstance(self.method, str)
+        return names and isinstance(self.options, Mapping)
+
     def name_with(self, options: Iterable[str]) -> str:
         """The method, with those of its options."""
         values = ", ".join(f"{name}={_text(self.options[name])}" for name in options)

@@ -8,6 +8,7 @@ is the same, bit for bit.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ JSON_FIELDS = (
     "phase", "refresh", "steps", "evaluations", "seconds", "held_out", "waited", "stalled", "done",
     "history",
 )  # fmt: skip
+LARGEST = 2**53  # of the counts
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class ResumeState(Callback):
     def on_start(self, fit: FitState) -> None:
         """Load the stored state of the fit, if there is one, into `fit`."""
         stored = self._of(fit).read(fit.stage)
-        if stored is None:
+        if stored is None or not _suits(fit, *stored):
             return
         tensors, numbers = stored
         on_device = {name: value.to(fit.weights.device) for name, value in tensors.items()}
@@ -138,6 +140,30 @@ class ResumeState(Callback):
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name.replace('/', '.')}.safetensors"
+
+
+def _suits(fit: FitState, tensors: Mapping[str, torch.Tensor], about: object) -> bool:
+    """Whether a stored state has the parts of this fit's state, each of its kind."""
+    for name in ("weights", "best"):
+        own, stored = getattr(fit, name), tensors.get(name)
+        if stored is None or (stored.shape, stored.dtype) != (own.shape, own.dtype):
+            return False
+    if not isinstance(about, dict) or set(about) != set(JSON_FIELDS):
+        return False
+    if not all(_is_like(value, getattr(fit, name)) for name, value in about.items()):
+        return False
+    return math.isfinite(about["seconds"]) and all(
+        isinstance(one, dict) for one in about["history"]
+    )
+
+
+def _is_like(value: object, own: object) -> bool:
+    """Whether a value of JSON can stand for another one: a flag, a list, a count or a number."""
+    if isinstance(own, bool | list):
+        return type(value) is type(own)
+    if isinstance(own, int):
+        return type(value) is int and 0 <= value <= LARGEST
+    return type(value) is float or (type(value) is int and abs(value) <= LARGEST)
 
 
 def _checksum(tensors: Mapping[str, torch.Tensor], about: str) -> str:

@@ -14,13 +14,19 @@ FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(FOLDER)
     import fuzz as module  # type: ignore[import-not-found]
+    import fuzz_changes  # type: ignore[import-not-found]
+    import fuzz_targets  # type: ignore[import-not-found]
+
+    module.Target, module.bytes_of = fuzz_targets.Target, fuzz_changes.bytes_of
 
     return module
 
 
 QUICK = (
-    "expression", "csv", "columns", "reference", "npz", "npz_bytes", "mat", "hdf5", "dataset",
-    "surrogate", "surrogate_bytes", "records", "study", "tuned", "resume",
+    "expression", "csv", "columns", "reference", "npz", "npz_bytes", "mat", "mat_4", "netcdf_3",
+    "netcdf_4", "parquet", "hdf5", "dataset", "surrogate", "surrogate_tensors", "surrogate_bytes",
+    "stages", "stages_bytes", "records", "study", "study_folder", "study_rows", "tuned", "resume",
+    "resume_sealed",
 )  # fmt: skip
 
 

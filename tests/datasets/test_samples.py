@@ -12,6 +12,7 @@ from scipy.io import loadmat, savemat
 from scipy.sparse import coo_array
 
 from pacpde.datasets.named_arrays import named_arrays
+from pacpde.datasets.named_values import NamedValues
 from pacpde.datasets.samples import read_samples
 from pacpde.errors import DataFileError, InvalidValueError, UnknownNameError
 from pacpde.problems import Burgers, Heat, LotkaVolterra
@@ -271,6 +272,19 @@ def test_a_matlab_file_may_have_names_in_utf8(tmp_path: Path) -> None:
     path.write_bytes(content)
     assert content.count(b"\x10\0\0\0\x05") == 1
     assert named_arrays(path).arrays["speed"].ravel().tolist() == [0.0, 1.0, 2.0]
+
+
+def test_dimensions_of_hdf5_of_another_class(tmp_path: Path) -> None:
+    """Whose names have the length of HDF5's own: HDF5 2.0 ends the process there."""
+    dims = {"t": ("t",), "x": ("x",), "u": ("t", "x")}
+    values = NamedValues(
+        {name: (own, {"t": T, "x": X, "u": U}[name]) for name, own in dims.items()}
+    )
+    content = values.as_bytes(".h5")
+    (tmp_path / "own.h5").write_bytes(content)
+    (tmp_path / "other.h5").write_bytes(content.replace(b"DIMENSION_SCALE", b"DIMENSION_SPACE"))
+    assert named_arrays(tmp_path / "own.h5").dims == dims
+    assert named_arrays(tmp_path / "other.h5").dims == {"u": ("t", "x")}
 
 
 def test_a_name_of_hdf5_that_is_no_utf8_is_another_name(tmp_path: Path) -> None:

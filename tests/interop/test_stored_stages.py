@@ -12,6 +12,8 @@ from torch import nn
 
 from pacpde.errors import DataFileError, InvalidValueError, OutputError
 from pacpde.interop.modules import PAC, freeze, unfreeze
+from pacpde.interop.modules.storing import FILE
+from pacpde.networks.sealed import checksum
 from tests.interop.test_modules import made, same, state, train
 
 
@@ -102,6 +104,55 @@ def test_files_of_others_are_neither_read_nor_replaced(tmp_path: Path) -> None:
         PAC.load(own, made("residual")[0].float())
     header = json.loads(stored[8 : 8 + int.from_bytes(stored[:8], "little")])
     assert json.loads(header["__metadata__"]["pacpde"])["strength"] == 0.1
+
+
+OTHER = r"holds other parts than this pacpde writes"
+
+
+@pytest.mark.parametrize(
+    ("about", "tensors", "why"),
+    [
+        ({"stages": ["allocated"]}, {}, OTHER),
+        ({"stages": 7}, {}, OTHER),
+        ({"tuple": None}, {}, OTHER),
+        ({"strength": 10**400}, {}, OTHER),
+        ({"strength": -1.0}, {}, OTHER),
+        ({}, {"inputs/zero": torch.zeros(3)}, OTHER),
+        ({}, {"source/outputs/2": torch.zeros(3)}, OTHER),
+        ({}, {"source/outputs/1": torch.zeros(3)}, "gives 1 tensors, and gave 2"),
+        ({}, {"mask/last.bias": torch.zeros(2)}, f"{OTHER}, in its mask"),
+        ({}, {"mask/other": torch.zeros(2, dtype=torch.bool)}, f"{OTHER}, in its mask"),
+    ],
+)
+def test_sealed_nonsense_is_refused(tmp_path: Path, about: Any, tensors: Any, why: str) -> None:
+    pac, _, _ = staged("residual")
+    pac.save(tmp_path / "stages")
+    own_about, own_tensors = FILE.read(tmp_path / "stages")
+    del own_about["checksum"]
+    FILE.write(tmp_path / "stages", own_about | about, own_tensors | tensors)
+    with pytest.raises(DataFileError, match=why):
+        PAC.load(tmp_path / "stages", made("residual")[0])
+
+
+def test_tensors_of_a_whole_file_that_cannot_be_read(tmp_path: Path) -> None:
+    place = tmp_path / "stages"
+    PAC(made("residual")[0]).save(place)
+    stored = place.read_bytes()
+    size = int.from_bytes(stored[:8], "little")
+    header = json.loads(stored[8 : 8 + size])
+    about = json.loads(header.pop("__metadata__")["pacpde"])
+    header["source/weights/last.bias"]["data_offsets"][1] += 8
+    about["checksum"] = checksum(
+        about, json.dumps(header, sort_keys=True).encode() + stored[8 + size :]
+    )
+    text = json.dumps({"__metadata__": {"pacpde": json.dumps(about)}, **header}).encode()
+    place.write_bytes(len(text).to_bytes(8, "little") + text + stored[8 + size :])
+    with pytest.raises(DataFileError, match="is whole, but its tensors cannot be read"):
+        PAC.load(place, made("residual")[0])
+    deep = b'{"__metadata__": ' + b"[" * 100_000
+    place.write_bytes(len(deep).to_bytes(8, "little") + deep)
+    with pytest.raises(DataFileError, match="is no file of PAC's stages"):
+        PAC.load(place, made("residual")[0])
 
 
 def test_a_class_that_gives_something_else_is_refused(tmp_path: Path) -> None:

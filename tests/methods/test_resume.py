@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from pacpde import fit, load, save, transfer
 from pacpde.errors import OutputError
@@ -72,6 +73,31 @@ def test_a_resume_state_of_another_command_or_a_damaged_one_is_not_used(tmp_path
     (file,) = tmp_path.glob("train*")
     file.write_bytes(file.read_bytes()[:-4])
     assert resume_state.read("train") is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"weights": torch.zeros(3)}, {"best": torch.zeros(33, dtype=torch.float32)}, {"steps": "one"},
+     {"phase": -1}, {"done": 0}, {"history": [1]}, {"seconds": None}, {"seconds": float("nan")},
+     {"more": 0}],
+    ids=str,
+)  # fmt: skip
+def test_a_sealed_state_with_other_parts_is_not_used(tmp_path: Path, other: Any) -> None:
+    settings = {**SMALL, "width": 4, "depth": 1, "points": 20}
+    whole = fit(Heat(), **settings)
+    with pytest.raises(Killed):
+        fit(Heat(), progress=killer(1), resume_state=ResumeState(tmp_path, "key"), **settings)
+    (file,) = tmp_path.glob("*.safetensors")
+    with safe_open(file, "pt") as opened:
+        state = ResumeState(tmp_path, opened.metadata()["key"])
+    found = state.read(file.stem)
+    assert found is not None and found[0]["best"].shape == whole.weights.shape
+    tensors, about = found
+    numbers = {name: own for name, own in other.items() if not isinstance(own, torch.Tensor)}
+    others = {name: own for name, own in other.items() if isinstance(own, torch.Tensor)}
+    state.write(file.stem, tensors | others, about | numbers)
+    again = fit(Heat(), resume_state=ResumeState(tmp_path, "key"), **settings)
+    assert torch.equal(again.weights, whole.weights)
 
 
 @pytest.mark.parametrize("below", ["", "deeper", "deeper/still"])

@@ -119,6 +119,36 @@ def test_no_flipped_bit_of_a_part_is_read_as_another_value(tmp_path: Path) -> No
     assert store.rows() == expected
 
 
+def test_a_whole_part_of_other_rows_is_refused(tmp_path: Path) -> None:
+    store = written(tmp_path)
+    (part,) = store.parts()
+    table, place = pq.read_table(part), part.with_name("part-000001-a.parquet")
+    part.unlink()
+    twice = pa.array([[("alpha", 0.1), ("alpha", 0.2)]], pa.map_(pa.string(), pa.float64()))
+    broken = pa.StringArray.from_buffers(
+        1, pa.py_buffer(b"\0\0\0\0\x01\0\0\0"), pa.py_buffer(b"\xff")
+    )
+    for name, values, why in (
+        ("source", twice, "name a coefficient twice in one row"),
+        ("cell", broken, "cut short or damaged"),
+        ("cell", pa.array([1]), "written by another pacpde"),
+    ):
+        number = table.schema.get_field_index(name)
+        pq.write_table(table.set_column(number, name, values), place)
+        with pytest.raises(DataFileError, match=why):
+            store.rows()
+    with pytest.raises(DataFileError, match="written by another pacpde"):
+        store.keys()
+    pq.write_table(table, place)
+    assert store.keys() == {"cell 0"}
+
+
+def test_a_row_whose_text_is_no_json_is_refused(tmp_path: Path) -> None:
+    (found,) = written(tmp_path).rows()
+    with pytest.raises(DataFileError, match="the assessment of a row is no JSON"):
+        records.record_of(found | {"assessment": "[" * 100_000})
+
+
 def test_no_flipped_bit_of_a_finished_cell_is_read_as_another_value(tmp_path: Path) -> None:
     fits, about = FitStore(tmp_path), {"target_error": 0.125, "outcome": "converged"}
     fits.save("cell", UNTRAINED, about)

@@ -4,6 +4,7 @@ import json
 import time
 from math import pi
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from pacpde.errors import DataFileError, InvalidValueError
 from pacpde.physics import Problem
 from pacpde.problems import Heat, Lorenz
 from pacpde.studies.cells import Cell, Training
-from pacpde.studies.folder import read_about
+from pacpde.studies.folder import Outline, read_about
 from pacpde.studies.lines import line_of
+from pacpde.studies.records import sealed
 from pacpde.studies.study import Study
 from pacpde.studies.variants import distinguishing_names
 
@@ -212,6 +214,24 @@ def test_no_flipped_bit_of_its_description_is_taken_for_another_version(tmp_path
     older = {name: told[name] for name in ("device", "cells", "ways", "way_of")}
     file.write_text(json.dumps(older))
     assert Study.from_folder(tmp_path / "out").names == study.names
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"files": 7}, {"files": [1]}, {"cells": ["one", "two"]}, {"ways": [["heat", [], {}]]},
+     {"ways": [["heat", "pac", 3]]}, {"ways": []}, {"way_of": [10**400]}],
+    ids=str,
+)  # fmt: skip
+def test_a_sealed_description_of_something_else_is_refused(tmp_path: Path, other: Any) -> None:
+    study = read(
+        tmp_path, 'methods = ["pac"]\n[[transfers]]\nfamily = "heat"\ntargets = [{ alpha = 0.3 }]\n'
+    )
+    study.keep(tmp_path / "out")
+    about = read_about(tmp_path / "out")
+    assert Outline.from_folder(tmp_path / "out") is not None
+    (tmp_path / "out" / "study.json").write_text(json.dumps(sealed(about | other)))
+    with pytest.raises(DataFileError, match=r"study\.json' is missing or damaged|holds no study"):
+        Outline.from_folder(tmp_path / "out")
 
 
 @pytest.mark.parametrize("name", ["study.toml", "plugins/mine.py"])

@@ -188,10 +188,8 @@ class PAC:
         """
         about, tensors = FILE.read(path)
         source, more = Source.untrained(model), part(tensors, "more")
-        constants = {
-            own: more.get(f"constants/{number}", value).to(value)
-            for number, (own, value) in enumerate(source.constants.items())
-        }
+        own_constants = list(source.constants)
+        constants = source.constants | _values_of(part(more, "constants"), own_constants)
         external = list(source.variables) if variables is None else list(variables)
 
         def of_stage(stage: str) -> TensorValues:
@@ -201,9 +199,7 @@ class PAC:
                     f"the file has {len(values)} external variables, and {len(external)} are "
                     "given: name them all, in their order (variables=[...])."
                 )
-            return {
-                external[int(number)]: value.to(external[0]) for number, value in values.items()
-            }
+            return _values_of(values, external)
 
         stages = modules.PAC.of_content(about, tensors, source.net, source.probe, constants)
         pac, before = cls.__new__(cls), snapshot(external)
@@ -223,3 +219,15 @@ class PAC:
                 pac._calibrated = pac._of_target(data, stages.calibrated, about["strength"], own)
         set_values(before)
         return pac
+
+
+def _values_of(stored: Tensors, tensors: Sequence[torch.Tensor]) -> TensorValues:
+    """Values by the numbers of the tensors that they are of."""
+    by_number = {str(number): own for number, own in enumerate(tensors)}
+    for number, value in stored.items():
+        if number not in by_number or by_number[number].shape != value.shape:
+            raise DataFileError(
+                f"the file has a value of the shape {tuple(value.shape)} for the tensor {number} "
+                "beside the network, which is another one here: give a model as the source was."
+            )
+    return {by_number[number]: value.to(by_number[number]) for number, value in stored.items()}

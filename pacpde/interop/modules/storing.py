@@ -1,5 +1,6 @@
 """PAC's stages as tensors by name, to be stored in one file and made again."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,10 @@ from pacpde.networks.sealed_file import SealedFile
 from pacpde.runtime import versions
 
 FILE = SealedFile("file of PAC's stages", "PAC stages", 1, "stages.safetensors")
+
+STAGES = (["source"], ["source", "allocated"], ["source", "allocated", "recalled", "calibrated"])
+LARGEST = sys.float_info.max
+OTHER_PARTS = "the file of PAC's stages holds other parts than this pacpde writes"
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class Stages:
         Raises:
             DataFileError: they are of another module, or it gives something else here.
         """
+        _check_parts(about, tensors)
         names = [name for name in ("source", "allocated", "recalled") if name in about["stages"]]
         plain = {name: _with_stored(module, tensors, name) for name in names}
         probe = _stored_probe(tensors, probe, about["tuple"])
@@ -76,6 +82,8 @@ class Stages:
         source = plain["source"]
         device = next(source.parameters()).device
         mask = {name: own.to(device) for name, own in part(tensors, "mask").items()}
+        if mask or len(names) > 1:
+            _check_mask(mask, merged_state(source))
         calibrated = None
         if "calibrated" in about["stages"]:
             latest = _with_stored(module, tensors, "calibrated")
@@ -106,6 +114,31 @@ def set_trained(module: nn.Module, latest: nn.Module) -> None:
                 plain[name].copy_(value)
         for name, own in latest.named_buffers():
             buffers[name].copy_(own)
+
+
+def _check_parts(about: Mapping[str, Any], tensors: Tensors) -> None:
+    """Refuse a description that lacks something, or says what no PAC writes."""
+    strength = about.get("strength")
+    calibrated = isinstance(strength, float | int) and 0 <= strength <= LARGEST
+    numbers = [
+        list(part(tensors, *path))
+        for path in (("inputs",), ("source", "outputs"), ("recalled", "outputs"))
+    ]
+    if (
+        about.get("stages") not in STAGES
+        or not isinstance(about.get("tuple"), bool)
+        or not ("calibrated" not in about["stages"] or calibrated)
+        or not all(set(own) == set(map(str, range(len(own)))) for own in numbers)
+    ):
+        raise DataFileError(f"{OTHER_PARTS}: save it anew.")
+
+
+def _check_mask(mask: Tensors, values: Tensors) -> None:
+    """Refuse a mask of another module, or one that is none."""
+    if mask.keys() != values.keys() or not all(
+        own.dtype == torch.bool and own.shape == values[name].shape for name, own in mask.items()
+    ):
+        raise DataFileError(f"{OTHER_PARTS}, in its mask: save it anew.")
 
 
 def _weights_and_buffers(stage: str, module: nn.Module) -> dict[str, torch.Tensor]:
@@ -183,7 +216,13 @@ def _check_outputs(probe: Probe | None, tensors: Tensors, stage: str, module: nn
     stored = part(tensors, stage, "outputs")
     if probe is None or not stored:
         return
-    for number, now in enumerate(probe.outputs(module)):
+    outputs = probe.outputs(module)
+    if len(outputs) != len(stored):
+        raise DataFileError(
+            f"the {stage} module out of the file gives {len(outputs)} tensors, and gave "
+            f"{len(stored)} when it was saved: its class is another one here."
+        )
+    for number, now in enumerate(outputs):
         before = stored[str(number)].to(now.device)
         exact = not (now.is_floating_point() or now.is_complex())
         most = 0.0 if exact else torch.finfo(now.dtype).eps ** 0.5

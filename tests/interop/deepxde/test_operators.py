@@ -158,6 +158,11 @@ def test_external_variables_are_stored_with_their_stage(tmp_path: Path) -> None:
     model = dde.Model(inverse(other, 1.0), fnn())
     with pytest.raises(DataFileError, match=r"1 external variables, and 0 are given"):
         PAC.load(tmp_path / "stages", model)
+    wide = torch.nn.Parameter(torch.zeros(2))
+    with pytest.raises(
+        DataFileError, match=r"of the shape \(\) for the tensor 0 beside the network"
+    ):
+        PAC.load(tmp_path / "stages", model, variables=[wide])
     again = PAC.load(tmp_path / "stages", model, inverse(other, 2.0), variables=[other])
     assert other.item() == 9.0  # the variable itself is the user's
     assert again.calibrated is not None and again.allocated is not None
