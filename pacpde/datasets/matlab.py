@@ -50,7 +50,7 @@ def read_level_4(content: bytes) -> dict[str, np.ndarray]:
             raise ValueError(f"there is no array at byte {at:,}")
         order, kind, holds, rows, columns, is_complex, length = header
         begin = at + HEADER_4 + length
-        dtype = np.dtype(TYPES_4[kind]).newbyteorder(order)
+        dtype = np.dtype(f"{order}{TYPES_4[kind]}")
         at = begin + rows * columns * dtype.itemsize * (1 + is_complex)
         if at > len(content):
             raise ValueError(f"an array of {rows:,} × {columns:,} numbers is cut off")
