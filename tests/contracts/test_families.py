@@ -72,9 +72,10 @@ def test_reference_starts_at_the_start_and_meets_the_edges(reference: Reference)
     at = dict(zip(reference.axes, mesh, strict=True))
     # the start is given, not solved for: only interpolation rounds it
     room = max(1e-9, 10 * reference.certified_error)
-    starts = problem.start_values({name: x[0] for name, x in at.items()})[: len(problem.fields)]
-    for value, field in zip(starts, reference.fields.values(), strict=True):
-        np.testing.assert_allclose(field[0], value + np.zeros_like(field[0]), atol=room)
+    if "t" in reference.axes:
+        starts = problem.start_values({name: x[0] for name, x in at.items()})[: len(problem.fields)]
+        for value, field in zip(starts, reference.fields.values(), strict=True):
+            np.testing.assert_allclose(field[0], value + np.zeros_like(field[0]), atol=room)
     fields = list(reference.fields.values())
     for position, axis in enumerate(problem.domain.axes):
         for edge in problem.boundary.edges:
