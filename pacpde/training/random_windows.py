@@ -40,7 +40,7 @@ from pacpde.training.trainer import FitResult, Trainer, regraded
 TRIES = (
     (20, 400),
     (80, 1000),
-    (400, 800),
+    (200, 1200),
 )  # time windows of the family's own time span, neurons in each at most
 MOST = 400  # time windows
 SIZES = 4, 2, 1  # what these neurons are divided by: of the tries of a window, one after the other

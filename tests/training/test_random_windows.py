@@ -206,9 +206,11 @@ def test_what_random_windows_are_not_for() -> None:
 def test_every_try_has_more_windows_or_more_neurons() -> None:
     settings = TrainingConfig.of(Heat(), tolerance=1e-6)
     assert module._sizes(Heat(), settings, None) == list(module.TRIES)
-    # a span that needs 400 windows in the second try already; its third one would be no finer
+    # a span that needs 400 windows in the second try already; its third one has more neurons
     long = Heat(until=5.0)
-    assert module._sizes(long, settings, None) == [(100, 400), (400, 1000)]
+    assert module._sizes(long, settings, None) == [(100, 400), (400, 1000), (400, 1200)]
+    longest = Heat(until=20.0)  # all of its tries have as many windows as there may be
+    assert [windows for windows, _ in module._sizes(longest, settings, None)] == [400] * 3
     assert len(module._sizes(Heat(), TrainingConfig.of(Heat(), refinements=1), None)) == 1
 
 
