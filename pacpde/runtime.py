@@ -41,8 +41,10 @@ class Runtime:
             torch.zeros(1, dtype=DTYPES[self.dtype], device=self.device).cpu()
         except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
             available = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+            why = _why_no_gpu() if self.device.startswith("cuda") and len(available) == 1 else ""
             raise InvalidValueError(
                 f"device {self.device!r} cannot be used here: choose from {', '.join(available)}."
+                f"{why}"
             ) from error
 
     @property
@@ -59,6 +61,13 @@ class Runtime:
 
 
 LARGEST_SEED = 2**63 - 1  # what the records of a study hold
+
+
+def _why_no_gpu() -> str:
+    """Why torch has no GPU here, as the end of a sentence's paragraph."""
+    if not torch.backends.cuda.is_built():
+        return f" torch {torch.__version__} is built without CUDA: install a build with CUDA."
+    return " torch finds no GPU: see what `nvidia-smi` says of the driver and the GPU."
 
 
 @contextmanager

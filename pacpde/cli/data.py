@@ -60,9 +60,9 @@ class DataOptions:
         typer.Option(
             metavar="AXIS_OR_FIELD=NAME,...",
             help="What axes and fields are called in FILE, as t=time,u=velocity, and in a "
-            "--reference FILE, as t=time,u=velocity,u=usol. Names that are the same but for case "
-            "and a unit in brackets are found. y:0 is the first component of y, usol:x:t says how "
-            "the axes of usol are ordered.",
+            "--reference FILE, as t=time,u=velocity,u=usol. Case and a unit in brackets do not "
+            "count; names that are then the same need not be said. y:0 is the first component of "
+            "y, usol:x:t says how the axes of usol are ordered.",
         ),
     ] = None
     drop_outside: Annotated[

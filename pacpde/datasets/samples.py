@@ -46,9 +46,10 @@ def read_samples(
     Arrays are columns of one length, or one array an axis and values on their grid.
 
     Args:
-        columns: axis or field → the array's name, where it is not the same but for case and unit,
-            as in {"u": "velocity"}. "y:0" is the first component of y, along its last dimension;
-            "usol:x:t" says in which order the axes of usol are, where its shape does not.
+        columns: axis or field → the array's name, as in {"u": "velocity"}. Case and a unit in
+            brackets may be left out, and all of it where that gives the name of the axis or field.
+            "y:0" is the first component of y, along its last dimension; "usol:x:t" says in which
+            order the axes of usol are, where its shape does not.
         values_needed: whether a field must be there; otherwise points alone will do.
 
     Raises:
@@ -92,13 +93,10 @@ def _matched(
     for name in columns:
         if name not in (*axes, *fields):
             raise unknown("axis or field in columns", name, (*axes, *fields))
+    columns = {name: _written_in_full(source, name, written) for name, written in columns.items()}
     found = {}
     for name in (*axes, *fields):
         written = columns.get(name)
-        if written is not None and _base(source, written) is None:
-            raise source.error(
-                f"columns: {source.origin} has no {written!r}, it has {listed([*source.arrays])}."
-            )
         if written is None:
             written = _own(source, name, [*axes, *fields])
         if written is not None:
@@ -123,6 +121,28 @@ def _matched(
     if twice:
         raise source.error(f"columns: {listed(sorted(twice))} is named twice: name it once.")
     return found
+
+
+def _written_in_full(source: NamedArrays, name: str, written: str) -> str:
+    """What columns say of an array, with its name as the source has it.
+
+    Case, a unit in brackets and a group may be left out of it.
+    """
+    if _base(source, written) is not None:
+        return written
+    base, *rest = written.split(":")
+    alike = [other for other in source.arrays
+             if base.casefold() in (other.casefold(), _simple(other))]  # fmt: skip
+    if not alike:
+        raise source.error(
+            f"columns: {source.origin} has no {written!r}, it has {listed([*source.arrays])}."
+        )
+    if len(alike) > 1:
+        raise source.error(
+            f"columns: {source.origin} has {listed(alike)} for {written!r}: write one of them in "
+            f'full, as {{"{name}": "{alike[0]}"}} (--columns {name}={alike[0]}).'
+        )
+    return ":".join([*alike, *rest])
 
 
 def _own(source: NamedArrays, name: str, wanted: Sequence[str]) -> str | None:

@@ -16,7 +16,7 @@ from pacpde.networks.module import ModuleChoice
 from pacpde.networks.protocol import Network, networks
 from pacpde.physics.problem import Problem
 
-Maker = Callable[[int, int], Network]  # (inputs, outputs) → network
+Maker = Callable[[int, int], Network | nn.Module]  # (inputs, outputs) → network
 Choice = Network | Maker
 WRITE = "write network=MLP(2, 1, width=30), or network=lambda inputs, outputs: MLP(inputs, outputs)"
 
@@ -47,8 +47,8 @@ def network_from(wanted: Any) -> Choice | None:
 
     Args:
         wanted: a network, a torch module, a function of the numbers of inputs and outputs that
-            makes a network (a class will do), "mlp", "mlp:width=30,activation=sin", or these as a
-            mapping, as {"name": "mlp", "width": 30}; None for none.
+            makes one of these (a class will do), "mlp", "mlp:width=30,activation=sin", or these as
+            a mapping, as {"name": "mlp", "width": 30}; None for none.
 
     Raises:
         UnknownNameError: there is no such kind of network, or it has no such option.
@@ -131,6 +131,8 @@ def _called(maker: Maker, inputs: int, outputs: int) -> Network:
             f"outputs={outputs} and raised {type(error).__name__}: {error}. Expected a function "
             f"of these two numbers that makes a network: {WRITE}."
         ) from error
+    if isinstance(network, nn.Module):
+        return ModuleChoice(network)(inputs, outputs)
     if not isinstance(network, Network):
         raise InvalidValueError(
             f"network is {short(maker)}, which makes {short(network)}, expected a network: {WRITE}."

@@ -141,6 +141,7 @@ def _evaluated(module: nn.Module, x: torch.Tensor, name: str) -> Any:
     except Exception as error:  # of the user's class
         raise InvalidValueError(
             f"the module {name} cannot be evaluated in float64 at {len(x)} points of shape "
-            f"{tuple(x.shape[1:])} ({type(error).__name__}: {error}): give input_shape, and let "
-            "its forward make tensors of the dtype of its input."
+            f"{tuple(x.shape[1:])} ({type(error).__name__}: {error}): let its forward take one "
+            f"tensor {[*x.shape]} and make tensors of the dtype of its input; for points of "
+            "another shape give input_shape."
         ) from error

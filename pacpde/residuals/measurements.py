@@ -111,9 +111,10 @@ class Measurements:
                 .mat, HDF5, or one of `pacpde solve --labels`; a pandas DataFrame; an xarray Dataset
                 or DataArray; a mapping of arrays; or what `named_arrays` read of one of these.
                 Columns of one length, or one array an axis and values on their grid.
-            columns: axis or field → its name in the table, where that is not the same but for case
-                and a unit in brackets, as in {"t": "time", "u": "velocity"}. "y:0" is the first
-                component of y, "usol:x:t" the order of the axes of usol.
+            columns: axis or field → its name in the table, as in {"t": "time", "u": "velocity"}.
+                Case and a unit in brackets do not count, and names that are then the same need not
+                be said. "y:0" is the first component of y, "usol:x:t" the order of the axes of
+                usol.
             noise: as of the class.
             outside: "refuse" points outside the domain, or "drop" them, which `notes` say.
 

@@ -139,8 +139,23 @@ def test_text_in_columns_that_are_not_asked_for(tmp_path: Path) -> None:
     found = read_samples(path, Burgers(), {"t": "Time", "u": "Velocity [m/s]"})
     assert found.points.tolist() == [[0.5, 0], [1, 0.5]] and found.source.where(1) == "line 3"
     assert np.array_equal(found.values, [[1], [np.nan]], equal_nan=True)
+    short = read_samples(path, Burgers(), {"t": "time", "u": "velocity"})
+    assert np.array_equal(short.points, found.points)
+    assert any(note.startswith("u is Velocity [m/s] of") for note in short.notes)
     with pytest.raises(DataFileError, match="line 2: by is 'Ada', expected a number"):
         read_samples(path, Burgers(), {"t": "Time", "u": "by"})
+
+
+def test_a_short_name_of_a_column_is_that_of_one_column() -> None:
+    table = {"t": T, "x": T, "Y (m)": np.stack([T, -T], -1), "v [m/s]": T, "V (km/h)": 3.6 * T}
+    found = read_samples(table, Burgers(), {"u": "y:1"})
+    assert found.values[:, 0].tolist() == (-T).tolist()
+    kilometres = read_samples(table, Burgers(), {"u": "V (km/h)"})
+    assert kilometres.values[:, 0].tolist() == (3.6 * T).tolist()
+    with pytest.raises(InvalidValueError, match=r"has v \[m/s\], V \(km/h\) for 'v': write one"):
+        read_samples(table, Burgers(), {"u": "v"})
+    with pytest.raises(InvalidValueError, match=r"has no 'v \[cm/s\]'"):  # another unit
+        read_samples(table, Burgers(), {"u": "v [cm/s]"})
 
 
 REFUSED = {

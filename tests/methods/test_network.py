@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from pacpde import MLP, TrainingConfig, compare, fit, fit_many, fit_table, identify, load, transfer
 from pacpde.errors import DataFileError, InvalidValueError, UnknownNameError
@@ -211,6 +212,7 @@ def test_a_record_makes_its_network_again(tmp_path: Path) -> None:
 def test_the_key_of_a_source_depends_on_the_file_of_its_activation(tmp_path: Path) -> None:
     text = """
 import torch
+from torch import nn
 from pacpde.networks import Activation
 
 class Bump(Activation):
@@ -251,3 +253,16 @@ def test_a_network_is_written_as_it_is_made() -> None:
     """A class that is no dataclass has the text of its settings, the same in every process."""
     text = "MLP(inputs=2, outputs=1, width=3, depth=1, activation='tanh')"
     assert Network.__repr__(MLP(2, 1, 3, 1)) == repr(MLP(2, 1, 3, 1)) == text
+
+
+def test_a_function_or_a_class_may_make_a_torch_module() -> None:
+    class Chain(nn.Sequential):
+        def __init__(self, inputs: int, outputs: int) -> None:
+            super().__init__(nn.Linear(inputs, 5), nn.Tanh(), nn.Linear(5, outputs))
+
+    x = np.linspace(0.1, 0.9, 4)
+    values = [
+        fit(HEAT, network=network, seed=3, **SMALL)(0.5, x)
+        for network in (Chain(2, 1), Chain, lambda inputs, outputs: Chain(inputs, outputs))
+    ]
+    assert np.array_equal(values[0], values[1]) and np.array_equal(values[0], values[2])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from pacpde.errors import InvalidValueError
 from pacpde.physics import Axis, Domain
@@ -83,3 +84,15 @@ def test_bad_devices_and_dtypes_are_refused() -> None:
     for device in ("cuda:99", "toaster"):
         with pytest.raises(InvalidValueError, match="cannot be used here: choose from cpu"):
             Runtime(device=device)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize(("built", "words"), [(False, "built without CUDA"), (True, "nvidia-smi")])
+def test_without_a_gpu_it_is_said_why(
+    built: bool, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: built)
+    with pytest.raises(InvalidValueError, match=f"'cuda' cannot be used here: .*{words}"):
+        Runtime("cuda")
+    with pytest.raises(InvalidValueError, match=r"choose from cpu\.$"):
+        Runtime("toaster")
