@@ -14,7 +14,7 @@ LONGEST = 200  # characters
 DEEPEST = 40  # nested operations
 # Python would read 0.1_5 as 0.15, leave out what follows a #, and take other scripts' letters for e
 GROUPED = re.compile(r"(?<![\d._])\d{1,3}(?:_\d{3})+(?![\d_])")  # 1_000_000
-ALPHABET = re.compile(r"(?:[0-9.+\-*/() \t]|[A-Za-z]+)*")
+ALPHABET = re.compile(r"[0-9.+\-*/() \tA-Za-z]*")
 CONSTANTS = {"pi": math.pi, "e": math.e}
 BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,

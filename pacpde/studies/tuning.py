@@ -11,6 +11,8 @@ sparsity = 0.8
 """
 
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,8 @@ from pacpde.files import atomic_write
 from pacpde.networks.outcome import Outcome
 from pacpde.studies.folder import Outline
 from pacpde.studies.records import Row
+
+BARE = re.compile(r"[A-Za-z0-9_-]+")  # keys of TOML without quotes
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,23 @@ def write_tuned(choices: Sequence[TunedOptions], file: Path, *, overwrite: bool 
         cells = "one cell" if choice.cells == 1 else f"{choice.cells} cells"
         trials = "one trial" if choice.trials == 1 else f"{choice.trials} trials"
         origin = f"{trials} of {cells}, {choice.held_out:.1e}"
-        lines += ["", f"[{choice.family}.{choice.method}]  # {origin}"]
-        lines += [f"{name} = {json.dumps(value)}" for name, value in choice.options.items()]
+        lines += ["", f"[{_key(choice.family)}.{_key(choice.method)}]  # {origin}"]
+        lines += [f"{_key(name)} = {_toml(value)}" for name, value in choice.options.items()]
     with atomic_write(file, overwrite=overwrite) as temporary:
         Path(temporary).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _key(name: str) -> str:
+    """A name as TOML has it: bare where it may be."""
+    return name if BARE.fullmatch(name) else _toml(name)
+
+
+def _toml(value: Any) -> str:
+    """An option as TOML has it, which differs from JSON in a few characters and numbers."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_key(name)} = {_toml(own)}' for name, own in value.items())}}}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
