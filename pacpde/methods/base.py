@@ -23,9 +23,16 @@ from pacpde.runtime import generator
 from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
 from pacpde.training.posterior import CrossValidation
-from pacpde.training.random_windows import Tries, missed_by, random_windows
+from pacpde.training.random_windows import Tries, random_windows
 from pacpde.training.refinement import before_refinement, is_reached, refine
-from pacpde.training.restarts import ENDED_WELL, best_of, is_enough, joined_fits, restarts
+from pacpde.training.restarts import (
+    ENDED_WELL,
+    best_of,
+    is_enough,
+    joined_fits,
+    rank_of,
+    restarts,
+)
 from pacpde.training.schedule import Phase
 from pacpde.training.trainer import FitResult, Trainer, regraded
 
@@ -404,8 +411,8 @@ def train_from_scratch(
         random = yield from steps_of(random_windows)(
             whole, wanted, seed, callbacks, f"{stage}.random"
         )
-        best = min(random, key=lambda own: missed_by(own[-1]), default=None)
-        if best is not None and missed_by(best[-1]) < missed_by(joined):
+        best = min(random, key=lambda own: rank_of(own[-1]), default=None)
+        if best is not None and rank_of(best[-1]) < rank_of(joined):
             others = [joined, *(fit for *_, fit in random if fit is not best[-1])]
             return _ended(*best[:2], others, best[-1], wanted)
     return solver, joined

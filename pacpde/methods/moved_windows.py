@@ -20,8 +20,8 @@ from pacpde.training.random_windows import (
     are_held_by,
     in_random_windows,
     kept_places,
-    missed_by,
 )
+from pacpde.training.restarts import rank_of
 from pacpde.training.trainer import regraded
 
 FORGET, SEPARATE, BESIDE = "forget", "separate", "beside"
@@ -47,7 +47,7 @@ def moved_windows(
     )  # fmt: skip
     if not tries:
         return None
-    blank, own, fit = min(tries, key=lambda each: missed_by(each[-1]))
+    blank, own, fit = min(tries, key=lambda each: rank_of(each[-1]))
     if fit.assessment is None or not fit.assessment.meets(TrainingConfig.tolerance):
         return None
     fits = [each for *_, each in tries if each is not fit]

@@ -47,6 +47,14 @@ class Assessment:
         """Whether even a small residual grows into an error that is not."""
         return self.error_estimate is not None and not self.error_estimate <= ERROR_LIMIT
 
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Smaller for what is less wrong: the larger one of residual and estimated error.
+
+        An estimate above 1, as chaos gives, says nothing of an error: there the residual counts.
+        """
+        return min(max(self.residual, self.error_estimate or 0.0), 1.0), self.residual
+
     def as_json(self) -> dict[str, Any]:
         """The JSON object in `surrogate.json` and in records; infinite numbers and nan are null."""
         numbers = {"residual": self.residual, "error_estimate": self.error_estimate}

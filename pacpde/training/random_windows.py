@@ -176,13 +176,6 @@ def _sizes(
     return tries
 
 
-def missed_by(fit: FitResult) -> float:
-    """The larger one of the residual and the estimated error that a fit ends with."""
-    if fit.assessment is None:
-        return float("inf")
-    return max(fit.assessment.residual, fit.assessment.error_estimate or 0.0)
-
-
 def are_held_by(solver: Surrogate) -> bool:
     """Whether a solver is one in random windows: a layer of sin neurons in each, of many waves."""
     network = solver.network

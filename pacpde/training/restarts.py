@@ -151,22 +151,18 @@ def _larger(config: TrainingConfig) -> TrainingConfig:
 
 
 def best_of(fits: Sequence[FitResult | Surrogate]) -> int:
-    """The index of the fit that ended best: converged, or else with the smallest estimated error.
+    """The index of the fit that ended best: converged, or else the least wrong, see `rank`."""
 
-    Where no error is estimated, the residual stands in its place.
-    """
-
-    def rank(number: int) -> tuple[bool, float]:
+    def rank(number: int) -> tuple[bool, tuple[float, float]]:
         fit = fits[number]
-        if fit.assessment is None:
-            return fit.outcome != Outcome.CONVERGED, float("inf")
-        estimate = fit.assessment.error_estimate
-        residual = fit.assessment.residual
-        return fit.outcome != Outcome.CONVERGED, residual if estimate is None else max(
-            estimate, residual
-        )
+        return fit.outcome != Outcome.CONVERGED, rank_of(fit)
 
     return min(range(len(fits)), key=rank)
+
+
+def rank_of(fit: FitResult | Surrogate) -> tuple[float, float]:
+    """That of its assessment; the largest where it has none."""
+    return (float("inf"),) * 2 if fit.assessment is None else fit.assessment.rank
 
 
 def joined_fits(fits: Sequence[FitResult]) -> FitResult:

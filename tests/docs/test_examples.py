@@ -179,7 +179,8 @@ def test_it_runs_and_prints_what_it_says(name: str) -> None:
     test.globs["__name__"] = "example"
     failed: list[str] = []
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    runner = doctest.DocTestRunner(Checker(), optionflags=flags)
+    # not verbose by the `-v` of pytest, which would count as a failure
+    runner = doctest.DocTestRunner(Checker(), verbose=False, optionflags=flags)
     runner.run(test, out=failed.append, clear_globs=True)
     assert not failed, "".join(failed)
     assert not any(example.options.get(doctest.SKIP) for example in test.examples)

@@ -148,6 +148,19 @@ def test_one_that_converged_with_a_large_error_begins_again_once() -> None:
     assert best_of([poor, failed]) == 0 and best_of([poor, good]) == 1
 
 
+def test_where_estimates_are_above_one_the_residual_says_which_fit_is_the_best() -> None:
+    """Chaos makes 6,511 of a wrong solution and 8e4 of one whose residual is a millionth of its."""
+
+    def ended(residual: float, estimate: float | None) -> FitResult:
+        about = Assessment(residual, estimate)
+        return FitResult(torch.zeros(1), Outcome.NOT_CONVERGED, residual, 1, 1, 0.0, (), about)
+
+    wrong, right, near = ended(0.11, 6511.0), ended(1e-7, 8e4), ended(0.2, 0.3)
+    assert best_of([wrong, right]) == 1
+    assert best_of([wrong, near, right]) == 1
+    assert best_of([ended(0.11, None), right]) == 0
+
+
 @pytest.mark.slow
 def test_high_modes_of_a_wave_are_found_by_the_restart() -> None:
     """The whole span at once converges with an error of 4e-3."""
