@@ -42,6 +42,7 @@ TRIES = (
     (80, 1000),
     (200, 1200),
 )  # time windows of the family's own time span, neurons in each at most
+FINEST = 400, 800  # in place of the last try, where the one before it ended early
 MOST = 400  # time windows
 SIZES = 4, 2, 1  # what these neurons are divided by: of the tries of a window, one after the other
 HARMONICS = 16  # waves of a periodic axis that a neuron sees
@@ -131,8 +132,11 @@ def in_random_windows(
             neurons and in the same windows.
     """
     tries: Tries = []
-    sizes = _sizes(task.problem, config, beside)
-    for number, (windows, neurons) in enumerate(sizes, start=1):
+    sizes, ended_early = _sizes(task.problem, config, beside), False
+    for number, size in enumerate(sizes, start=1):
+        if ended_early and number == len(TRIES) and beside is None:
+            size = _windows(FINEST[0], task.problem), FINEST[1]
+        windows, neurons = size
         unknowns = (neurons + 1) * len(task.problem.fields)
         if not fits_memory(unknowns, config):
             break
@@ -149,6 +153,7 @@ def in_random_windows(
         draw = NeuronDraw(blank, neurons, config.tolerance, seed, number == len(sizes))
         trainer = Trainer(blank, own, seed, [draw, *callbacks], heads)
         fit = yield from steps_of(trainer.fit)(shorter, draw.phases, f"{stage}_{number}")
+        ended_early = draw.ended_early
         outcome = regraded(fit.outcome, fit.assessment, TrainingConfig.tolerance)
         assessment = fit.assessment
         if assessment is not None:
@@ -168,12 +173,15 @@ def _sizes(
     """Time windows and neurons of each try: more of the one or of the other each time."""
     tries: list[tuple[int, int]] = []
     for count, neurons in TRIES[: config.refinements]:
-        windows = min(ceil(count * max(1.0, problem.span_ratio)), MOST)
-        if beside is not None:
-            windows = beside.network.time_windows
+        windows = beside.network.time_windows if beside else _windows(count, problem)
         if not tries or windows > tries[-1][0] or neurons > tries[-1][1]:
             tries.append((windows, neurons))
     return tries
+
+
+def _windows(count: int, problem: Problem) -> int:
+    """So many windows of a family's own time span, as many as a problem's span has."""
+    return min(ceil(count * max(1.0, problem.span_ratio)), MOST)
 
 
 def are_held_by(solver: Surrogate) -> bool:
@@ -255,14 +263,14 @@ class NeuronDraw(Callback):
 
     Args:
         is_last: whether no further try follows; else a window that is far from the tolerance with
-            all of its neurons ends the try.
+            all of its neurons ends the try, and `ended_early` says so.
     """
 
     def __init__(
         self, start: Surrogate, neurons: int, tolerance: float, seed: int, is_last: bool = True
     ) -> None:
         self.solver, self.neurons, self.tolerance, self.seed = start, neurons, tolerance, seed
-        self.is_last = is_last
+        self.is_last, self.ended_early = is_last, False
         self.first = Draw()
         self.kept = _width(start.network) - neurons  # neurons of another solver, which come first
 
@@ -286,7 +294,8 @@ class NeuronDraw(Callback):
             number, again = number + 1, False
         fit.history[-1]["drawn"] = list(astuple(before))
         hopeless = fit.history[-1]["held_out"] > HOPELESS * self.tolerance
-        fit.done = fit.done or (hopeless and not (again or self.is_last))
+        if hopeless and not (again or self.is_last):
+            fit.done = self.ended_early = True
         if fit.done or number >= count:
             if number >= count:  # no try of the last window follows
                 fit.phase, fit.held_out = number * tries, fit.history[-1]["held_out"]

@@ -16,6 +16,7 @@ from pacpde.physics import Problem, families
 from pacpde.physics.derivatives import AutogradDerivative
 from pacpde.physics.findings import Verdict
 from pacpde.reference import Reference, solve, worst_field_error
+from pacpde.reference.certificate import LOOSEST
 
 FAMILIES = families.names()
 # Of these the reference is computed in seconds, to the default tolerance. Those of the others are
@@ -61,7 +62,7 @@ def reference(request: pytest.FixtureRequest) -> Reference:
     if request.param in QUICK:
         return reference_for(problem)
     try:
-        return solve(problem, tolerance=1e-7, loosest=1e-2)
+        return solve(problem, tolerance=1e-7, loosest=LOOSEST)
     except InvalidValueError as refusal:
         pytest.skip(str(refusal))
 

@@ -88,6 +88,16 @@ def test_more_neurons_follow_where_the_tolerance_is_missed_and_a_note_says_so() 
     assert not only[-1].assessment.notes
 
 
+def test_the_finest_windows_follow_a_try_that_ended_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FINEST", (6, 20))
+    sizes = (2, 10), (3, 20), (4, 30)
+    early = made(Convection(beta=20.0), *sizes, tolerance=1e-13)
+    assert [each[0].network.time_windows for each in early] == [2, 3, 6]
+    monkeypatch.setattr(module, "HOPELESS", 1e30)
+    whole = made(Convection(beta=20.0), *sizes, tolerance=1e-13)
+    assert [each[0].network.time_windows for each in whole] == [2, 3, 4]
+
+
 def drawn_in(blank: Surrogate, made_fit: Any, number: int) -> torch.Tensor:
     """The weights of the neurons of a window that are not 0, [drawn, inputs]."""
     network = blank.network
