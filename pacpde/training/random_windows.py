@@ -42,7 +42,7 @@ TRIES = (
     (80, 1000),
     (200, 1200),
 )  # time windows of the family's own time span, neurons in each at most
-FINEST = 400, 800  # in place of the last try, where the one before it ended early
+FINEST = 400, 800  # in place of the third try, where the second one ended early
 MOST = 400  # time windows
 SIZES = 4, 2, 1  # what these neurons are divided by: of the tries of a window, one after the other
 HARMONICS = 16  # waves of a periodic axis that a neuron sees
@@ -134,7 +134,7 @@ def in_random_windows(
     tries: Tries = []
     sizes, ended_early = _sizes(task.problem, config, beside), False
     for number, size in enumerate(sizes, start=1):
-        if ended_early and number == len(TRIES) and beside is None:
+        if ended_early and number == len(sizes) > 2 and beside is None:
             size = _windows(FINEST[0], task.problem), FINEST[1]
         windows, neurons = size
         unknowns = (neurons + 1) * len(task.problem.fields)
