@@ -102,6 +102,7 @@ TABLES: tuple[tuple[Path, str, str, Callable[[Record], str]], ...] = (
     (METHODS, "tailored", "tailored", tailored.table),
     (TRANSFERS, "ten targets", "ten_targets", ten_targets.table),
     (REFERENCES, "certificates", "certificates", certificates.table),
+    (REFERENCES, "hard certificates", "certificates_hard", certificates.table),
     (READERS, "readers", "fuzz", fuzz.table),
     (INTERRUPTIONS, "kills", "kills", kills.table),
     (MUTANTS, "mutants", "mutants", mutants.table),
