@@ -19,6 +19,7 @@ import numpy as np
 
 from pacpde.datasets.columns import listed, read_columns
 from pacpde.datasets.matlab import check_numbers, is_level_4, read_level_4
+from pacpde.datasets.packed import NAMES, unpacked
 from pacpde.errors import DataFileError, InvalidValueError, MissingPackageError, PacpdeError
 from pacpde.reading import DATA, open_regular
 
@@ -201,7 +202,10 @@ def _of_hdf5(path: Path, content: bytes) -> NamedArrays:
         for name, item in found.items():
             if item.external or item.is_virtual:
                 raise DataFileError(f"{path}: {name} lies in another file: write it into this one.")
-            arrays[name] = item[()].T if content.startswith(b"MATLAB") else item[()]
+            values = unpacked(
+                item[()], {own: item.attrs[own] for own in NAMES if own in item.attrs}
+            )
+            arrays[name] = values.T if content.startswith(b"MATLAB") else values
             scales = _scales(item)
             if _is_scale(item) or len(scales) == item.ndim:
                 dims[name] = (name,) if _is_scale(item) else tuple(scales)
@@ -228,8 +232,14 @@ def _of_netcdf(path: Path, content: bytes) -> NamedArrays:
 
     with netcdf_file(BytesIO(content), "r", mmap=False) as file:
         found = {name: own for name, own in file.variables.items() if own.data.ndim}
-        arrays = {name: own.data.astype(own.data.dtype.newbyteorder("="))
-                  for name, own in found.items()}  # fmt: skip
+        arrays = {
+            name: unpacked(
+                own.data.astype(own.data.dtype.newbyteorder("=")),
+                {attribute: getattr(own, attribute, None) for attribute in NAMES},
+            )
+            for name, own in found.items()
+            if own.data.dtype.kind in NUMBERS
+        }
         dims = {name: tuple(own.dimensions) for name, own in found.items()}
     return NamedArrays(str(path), _numbers(arrays), dims)
 
