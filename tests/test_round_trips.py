@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pacpde.datasets.columns import read_columns
 from pacpde.datasets.named_arrays import named_arrays
 from pacpde.datasets.named_values import NamedValues
+from pacpde.datasets.packed import UNWRITTEN
 from pacpde.errors import PacpdeError
 from pacpde.expressions import evaluate, named_options
 from pacpde.studies.study_file import StudyFile, read_tuned
@@ -117,7 +118,10 @@ def test_what_looks_like_a_table_has_one_kind_of_error(text: str) -> None:
 
 arrays = st.dictionaries(
     st.text(st.characters(codec="ascii", categories=["Lu", "Ll"]), min_size=1, max_size=6),
-    st.lists(st.floats(allow_nan=True), min_size=3, max_size=3),
+    # what netCDF calls a value that nobody wrote is none
+    st.lists(
+        st.floats(allow_nan=True).filter(lambda own: own != UNWRITTEN), min_size=3, max_size=3
+    ),
     min_size=1,
     max_size=4,
 )

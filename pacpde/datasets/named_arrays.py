@@ -202,9 +202,8 @@ def _of_hdf5(path: Path, content: bytes) -> NamedArrays:
         for name, item in found.items():
             if item.external or item.is_virtual:
                 raise DataFileError(f"{path}: {name} lies in another file: write it into this one.")
-            values = unpacked(
-                item[()], {own: item.attrs[own] for own in NAMES if own in item.attrs}
-            )
+            attributes = {own: item.attrs[own] for own in NAMES if own in item.attrs}
+            values = unpacked(item[()], attributes, "_NCProperties" in file.attrs)
             arrays[name] = values.T if content.startswith(b"MATLAB") else values
             scales = _scales(item)
             if _is_scale(item) or len(scales) == item.ndim:
@@ -236,6 +235,7 @@ def _of_netcdf(path: Path, content: bytes) -> NamedArrays:
             name: unpacked(
                 own.data.astype(own.data.dtype.newbyteorder("=")),
                 {attribute: getattr(own, attribute, None) for attribute in NAMES},
+                netcdf=True,
             )
             for name, own in found.items()
             if own.data.dtype.kind in NUMBERS

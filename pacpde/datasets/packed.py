@@ -15,12 +15,13 @@ LIMITS = ("valid_min", "valid_max", "valid_range")
 NAMES = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned", *LIMITS)
 
 
-def unpacked(values: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
+def unpacked(values: np.ndarray, attributes: Mapping[str, Any], netcdf: bool = False) -> np.ndarray:
     """Values times `scale_factor` plus `add_offset`; nan where they are missing or not valid.
 
     Args:
         values: as stored.
         attributes: of the array, by their names; those that are not in `NAMES` are left alone.
+        netcdf: whether the netCDF library wrote them, so that `UNWRITTEN` is no value.
 
     Returns:
         The same array where nothing of this is to be done, else float64.
@@ -38,7 +39,7 @@ def unpacked(values: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
     if unsigned and values.dtype.kind == "i":
         values = values.view(values.dtype.str.replace("i", "u"))
     missing = np.zeros(values.shape, bool)
-    if values.dtype.kind == "f":
+    if netcdf and values.dtype.kind == "f":
         missing |= values == values.dtype.type(UNWRITTEN)
     for name in ("_FillValue", "missing_value"):
         if name in numbers:

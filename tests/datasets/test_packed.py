@@ -71,6 +71,11 @@ def test_they_are_what_xarray_reads(tmp_path: Path) -> None:
 def test_a_value_that_was_never_written_is_missing_and_is_left_out(tmp_path: Path) -> None:
     values = np.array([[0.5, 9.969209968386869e36, 0.25], [0.1, 0.2, 0.3]], np.float32)
     path = written("netcdf", tmp_path / "file.nc", values, {})
+    other = written("hdf5", tmp_path / "file.h5", values, {})
+    assert np.isfinite(read(other)).all()  # not of the netCDF library
+    with h5py.File(other, "a") as file:
+        file.attrs["_NCProperties"] = "version=2,netcdf=4.9.3"
+    assert np.isnan(read(other)).sum() == 1
     data = Measurements.of(path, Heat())
     assert len(data.points) == 5 and float(np.nanmax(data.values)) == 0.5
     assert "1 rows have no value, and are left out" in data.notes

@@ -162,6 +162,7 @@ def test_where_estimates_are_above_one_the_residual_says_which_fit_is_the_best()
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_high_modes_of_a_wave_are_found_by_the_restart() -> None:
     """The whole span at once converges with an error of 4e-3."""
     made = fit(WaveModes())
