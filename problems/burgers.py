@@ -30,7 +30,7 @@ def cole_hopf(nu: float, t: np.ndarray, x: np.ndarray, nodes: int = 300) -> np.n
     late = nu * t > LATE
     early = (t > 0) & (t <= EARLY) & ~late
     between = (t > EARLY) & ~late
-    u = -np.sin(pi * x)
+    u = np.asarray(-np.sin(pi * x))
     if early.any():
         z, weights = np.polynomial.hermite.hermgauss(nodes)
         u[early] = _by_quadrature(nu, t[early], x[early], z, np.log(weights))

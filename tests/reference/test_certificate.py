@@ -239,6 +239,13 @@ def test_cole_hopf_meets_a_trapezoidal_rule(nu: float, end: float) -> None:
     assert np.abs(cole_hopf(nu, t, x) - expected).max() < 2e-14
 
 
+@pytest.mark.parametrize("t", [0.0, 0.5, 5.0, 50.0])
+def test_cole_hopf_takes_numbers(t: float) -> None:
+    at = cole_hopf(0.01, t, 0.3)  # type: ignore[arg-type]
+    assert np.shape(at) == ()
+    assert at == cole_hopf(0.01, np.array([t]), np.array([0.3]))[0]
+
+
 def test_cole_hopf_holds_what_is_left_late() -> None:
     """One wave, 16 digits below the start: u = 4πν a sin πx e^(−νπ²t), a = I₁/I₀ of 1/(2πν)."""
     nu, t, x = 1.0, 4.0, np.linspace(-1, 1, 21)
