@@ -17,6 +17,7 @@ from pacpde.errors import DataFileError
 from pacpde.reading import open_regular
 
 LARGEST = 2**30  # bytes
+HEADER = 64  # of them, by which the kind of a file is known
 SHOWN = 12  # names of columns in a sentence
 COMMENTS = ("#", "%")
 SEPARATORS = (";", "\t", ",")  # spaces where a line has none of them
@@ -75,7 +76,7 @@ def read_columns(path: Path, *, gaps: bool = False) -> Columns:
     """
     try:
         with open_regular(path, LARGEST, pipes=True) as file:
-            _check_text(path, file.peek(64))
+            _check_text(path, file.peek(HEADER))
             text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
             return _parsed(path, enumerate(text, 1), gaps)
     except (OSError, UnicodeDecodeError, csv.Error) as error:

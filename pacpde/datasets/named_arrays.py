@@ -17,13 +17,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from pacpde.datasets.columns import listed, read_columns
+from pacpde.datasets.columns import HEADER, listed, read_columns
 from pacpde.datasets.matlab import check_numbers, is_level_4, read_level_4
-from pacpde.datasets.packed import NAMES, unpacked
+from pacpde.datasets.packed import NAMES, text_of, unpacked
 from pacpde.errors import DataFileError, InvalidValueError, MissingPackageError, PacpdeError
 from pacpde.reading import DATA, open_regular
 
-HEADER = 64  # bytes, by which the kind of a file is known
 NUMBERS = "biuf"  # kinds of dtype that are kept of a file
 MATLAB_NUMBERS = ("double", "single", "logical", *(
     f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
@@ -196,7 +195,7 @@ def _of_hdf5(path: Path, content: bytes) -> NamedArrays:
     with h5py.File(BytesIO(content), "r") as file:
         found: dict[str, h5py.Dataset] = {}
         # it follows no links; a name that is no UTF-8 is bytes
-        file.visititems(lambda name, item: found.update({_text(name): item}))
+        file.visititems(lambda name, item: found.update({text_of(name): item}))
         found = {name: item for name, item in found.items() if _is_array(item)}
         _check_size(path, (item.nbytes for item in found.values()))
         for name, item in found.items():
@@ -206,8 +205,10 @@ def _of_hdf5(path: Path, content: bytes) -> NamedArrays:
             values = unpacked(item[()], attributes, "_NCProperties" in file.attrs)
             arrays[name] = values.T if content.startswith(b"MATLAB") else values
             scales = _scales(item)
-            if _is_scale(item) or len(scales) == item.ndim:
-                dims[name] = (name,) if _is_scale(item) else tuple(scales)
+            if _is_scale(item):
+                dims[name] = (name,)
+            elif len(scales) == item.ndim:
+                dims[name] = tuple(scales)
     return NamedArrays(str(path), arrays, dims)
 
 
@@ -222,7 +223,7 @@ def _is_scale(item: h5py.Dataset) -> bool:
 def _scales(item: h5py.Dataset) -> list[str]:
     """The places of the first coordinates of an array's dimensions, of those that have one."""
     found = item.attrs.get("DIMENSION_LIST", ())
-    return [_text(item.file[each[0]].name).strip("/") for each in found if len(each)]
+    return [text_of(item.file[each[0]].name).strip("/") for each in found if len(each)]
 
 
 def _of_netcdf(path: Path, content: bytes) -> NamedArrays:
@@ -230,7 +231,11 @@ def _of_netcdf(path: Path, content: bytes) -> NamedArrays:
     from scipy.io import netcdf_file  # slow to import
 
     with netcdf_file(BytesIO(content), "r", mmap=False) as file:
-        found = {name: own for name, own in file.variables.items() if own.data.ndim}
+        found = {
+            name: own
+            for name, own in file.variables.items()
+            if own.data.ndim and own.data.dtype.kind in NUMBERS
+        }
         arrays = {
             name: unpacked(
                 own.data.astype(own.data.dtype.newbyteorder("=")),
@@ -238,10 +243,9 @@ def _of_netcdf(path: Path, content: bytes) -> NamedArrays:
                 netcdf=True,
             )
             for name, own in found.items()
-            if own.data.dtype.kind in NUMBERS
         }
         dims = {name: tuple(own.dimensions) for name, own in found.items()}
-    return NamedArrays(str(path), _numbers(arrays), dims)
+    return NamedArrays(str(path), arrays, dims)
 
 
 def _of_parquet(path: Path, content: bytes) -> NamedArrays:
@@ -259,10 +263,6 @@ def _of_parquet(path: Path, content: bytes) -> NamedArrays:
     _check_once(str(path), table.column_names)
     columns = {name: table.column(name).to_numpy() for name in table.column_names}
     return NamedArrays(str(path), _numbers(columns))
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode("utf-8", "replace") if isinstance(name, bytes) else name
 
 
 def _is_array(item: h5py.Group | h5py.Dataset) -> bool:

@@ -34,10 +34,14 @@ def unpacked(values: np.ndarray, attributes: Mapping[str, Any], netcdf: bool = F
         array([0. , 0.5, nan])
     """
     about = {name: attributes[name] for name in NAMES if attributes.get(name) is not None}
-    unsigned = _text(about.pop("_Unsigned", "")).lower() == "true"
+    if not about and not netcdf:
+        return values
+    unsigned = text_of(about.pop("_Unsigned", "")).lower() == "true"
     numbers = {name: _numbers(name, value) for name, value in about.items()}
     if unsigned and values.dtype.kind == "i":
-        values = values.view(values.dtype.str.replace("i", "u"))
+        signed, whole = values.dtype, np.dtype(values.dtype.str.replace("i", "u"))
+        values = values.view(whole)
+        numbers |= {name: own.view(whole) for name, own in numbers.items() if own.dtype == signed}
     missing = np.zeros(values.shape, bool)
     if netcdf and values.dtype.kind == "f":
         missing |= values == values.dtype.type(UNWRITTEN)
@@ -55,9 +59,9 @@ def unpacked(values: np.ndarray, attributes: Mapping[str, Any], netcdf: bool = F
             found = found + np.float64(0 if offset is None else offset[0])
     for name in LIMITS:
         if name in numbers:
-            # limits of another kind than what is stored are those of what it means
+            # of what is stored; limits that are no integers, where that is, are of what it means
             limits = numbers[name]
-            of = values if limits.dtype.kind == values.dtype.kind else found
+            of = found if limits.dtype.kind == "f" != values.dtype.kind else values
             if name != "valid_max":
                 missing |= of < limits[0]
             if name != "valid_min":
@@ -74,5 +78,6 @@ def _numbers(name: str, value: Any) -> np.ndarray:
     return numbers
 
 
-def _text(value: Any) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+def text_of(value: Any) -> str:
+    """What a file holds as text or as its bytes."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

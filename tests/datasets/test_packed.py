@@ -90,3 +90,17 @@ def test_what_is_not_packed_keeps_its_bits_and_an_odd_attribute_is_refused(tmp_p
     signed = np.array([[-1, 1, 2], [3, 4, 5]], np.int8)
     path = written("netcdf", tmp_path / "bytes.nc", signed, {"_Unsigned": "true"})
     assert read(path)[0, 0] == 255
+
+
+def test_fill_and_limits_of_unsigned_bytes_are_unsigned_too(tmp_path: Path) -> None:
+    signed = np.array([[-1, -2, 2], [3, 4, 5]], np.int8)  # 255, 254, 2, ...
+    attributes = {"_Unsigned": "true", "_FillValue": np.int8(-1), "valid_max": np.int8(-2)}
+    found = read(written("netcdf", tmp_path / "bytes.nc", signed, attributes))
+    np.testing.assert_array_equal(found, [[np.nan, 254, 2], [3, 4, 5]])
+
+
+def test_limits_of_another_integer_type_are_of_what_is_stored(tmp_path: Path) -> None:
+    values = np.array([[0, 1, 2], [3, 4, 250]], np.uint8)
+    attributes = {"scale_factor": np.float64(0.01), "valid_range": np.array([1, 200], np.int16)}
+    found = read(written("hdf5", tmp_path / "file.h5", values, attributes))
+    np.testing.assert_allclose(found, [[np.nan, 0.01, 0.02], [0.03, 0.04, np.nan]], rtol=1e-15)
