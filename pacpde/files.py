@@ -242,6 +242,11 @@ def _put(temporary: Path, target: Path) -> None:
         raise taken(target)
 
 
+def file_above(target: Path) -> Path | None:
+    """The file that stands where a folder above `target` is to be; None where none does."""
+    return next((place for place in target.parents if os.path.isfile(place)), None)
+
+
 @contextmanager
 def _refusals(target: Path) -> Iterator[None]:
     """Turn what the system refuses into one sentence."""
@@ -250,8 +255,8 @@ def _refusals(target: Path) -> Iterator[None]:
     except OutputError:
         raise
     except OSError as error:
-        files = [place for place in target.parents if os.path.isfile(place)]
-        reason = f"{files[0]} is a file, not a folder" if files else reason_of(error)
+        above = file_above(target)
+        reason = f"{above} is a file, not a folder" if above else reason_of(error)
         raise OutputError(f"cannot write {target} ({reason}): name another output path.") from error
 
 

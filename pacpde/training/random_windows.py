@@ -42,8 +42,8 @@ TRIES = (
     (80, 1000),
     (200, 1200),
 )  # time windows of the family's own time span, neurons in each at most
-FINEST = 400, 800  # in place of the third try, where the second one ended early
 MOST = 400  # time windows
+FINEST = MOST, 800  # in place of the third try, where the second one ended early and had fewer
 SIZES = 4, 2, 1  # what these neurons are divided by: of the tries of a window, one after the other
 HARMONICS = 16  # waves of a periodic axis that a neuron sees
 DRAWN_HARMONICS = 8  # those of them whose weights are random by themselves
@@ -133,10 +133,9 @@ def in_random_windows(
     """
     tries: Tries = []
     sizes, ended_early = _sizes(task.problem, config, beside), False
-    for number, size in enumerate(sizes, start=1):
-        if ended_early and number == len(sizes) > 2 and beside is None:
-            size = _windows(FINEST[0], task.problem), FINEST[1]
-        windows, neurons = size
+    for number, (windows, neurons) in enumerate(sizes, start=1):
+        if ended_early and number > 2 and FINEST[0] > sizes[number - 2][0] and beside is None:
+            windows, neurons = FINEST
         unknowns = (neurons + 1) * len(task.problem.fields)
         if not fits_memory(unknowns, config):
             break
@@ -173,15 +172,12 @@ def _sizes(
     """Time windows and neurons of each try: more of the one or of the other each time."""
     tries: list[tuple[int, int]] = []
     for count, neurons in TRIES[: config.refinements]:
-        windows = beside.network.time_windows if beside else _windows(count, problem)
+        windows = min(ceil(count * max(1.0, problem.span_ratio)), MOST)
+        if beside is not None:
+            windows = beside.network.time_windows
         if not tries or windows > tries[-1][0] or neurons > tries[-1][1]:
             tries.append((windows, neurons))
     return tries
-
-
-def _windows(count: int, problem: Problem) -> int:
-    """So many windows of a family's own time span, as many as a problem's span has."""
-    return min(ceil(count * max(1.0, problem.span_ratio)), MOST)
 
 
 def are_held_by(solver: Surrogate) -> bool:

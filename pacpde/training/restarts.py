@@ -151,18 +151,14 @@ def _larger(config: TrainingConfig) -> TrainingConfig:
 
 
 def best_of(fits: Sequence[FitResult | Surrogate]) -> int:
-    """The index of the fit that ended best: converged, or else the least wrong, see `rank`."""
-
-    def rank(number: int) -> tuple[bool, tuple[float, float]]:
-        fit = fits[number]
-        return fit.outcome != Outcome.CONVERGED, rank_of(fit)
-
-    return min(range(len(fits)), key=rank)
+    """The index of the fit that ended best: converged, or else the least wrong, see `rank_of`."""
+    ranks = [(fit.outcome != Outcome.CONVERGED, rank_of(fit)) for fit in fits]
+    return ranks.index(min(ranks))
 
 
 def rank_of(fit: FitResult | Surrogate) -> tuple[float, float]:
-    """That of its assessment; the largest where it has none."""
-    return (float("inf"),) * 2 if fit.assessment is None else fit.assessment.rank
+    """Smaller for what is less wrong, see `Assessment.rank`; infinite where nothing is known."""
+    return (float("inf"), float("inf")) if fit.assessment is None else fit.assessment.rank
 
 
 def joined_fits(fits: Sequence[FitResult]) -> FitResult:

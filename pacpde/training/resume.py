@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 
 from pacpde.errors import OutputError
-from pacpde.files import atomic_write, check_writable
+from pacpde.files import atomic_write, check_writable, file_above
 from pacpde.training.callbacks import Callback, FitState
 
 # attributes of a `FitState` that are written as JSON; the others are tensors
@@ -113,12 +113,12 @@ class ResumeState(Callback):
         Raises:
             OutputError: it is a file, or lies below one, or is read-only.
         """
-        for place in (self.folder, *self.folder.parents):
-            if place.is_file():
-                raise OutputError(
-                    f"{place} is a file, expected a folder for the resume state: give ResumeState "
-                    "the name of a folder."
-                )
+        place = file_above(self.folder / "state")
+        if place is not None:
+            raise OutputError(
+                f"{place} is a file, expected a folder for the resume state: give ResumeState "
+                "the name of a folder."
+            )
         check_writable(self.folder / "state")
 
     def part(self, name: str) -> "ResumeState":

@@ -98,6 +98,15 @@ def test_the_finest_windows_follow_a_try_that_ended_early(monkeypatch: pytest.Mo
     assert [each[0].network.time_windows for each in whole] == [2, 3, 4]
 
 
+def test_the_finest_windows_are_finer_than_those_of_the_try_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "FINEST", (3, 20))
+    early = made(Convection(beta=20.0), (2, 10), (3, 20), (3, 30), tolerance=1e-13)
+    sizes = [(each[0].network.time_windows, each[0].network.width) for each in early]
+    assert sizes == [(2, 10), (3, 20), (3, 30)]
+
+
 def drawn_in(blank: Surrogate, made_fit: Any, number: int) -> torch.Tensor:
     """The weights of the neurons of a window that are not 0, [drawn, inputs]."""
     network = blank.network

@@ -127,7 +127,7 @@ def _check_parts(about: Mapping[str, Any], tensors: Tensors) -> None:
     if (
         about.get("stages") not in STAGES
         or not isinstance(about.get("tuple"), bool)
-        or not ("calibrated" not in about["stages"] or calibrated)
+        or ("calibrated" in about["stages"] and not calibrated)
         or not all(set(own) == set(map(str, range(len(own)))) for own in numbers)
     ):
         raise DataFileError(f"{OTHER_PARTS}: save it anew.")
