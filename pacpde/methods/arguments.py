@@ -175,7 +175,8 @@ def check_arguments(
         raise _wrong("progress", progress, "a function of an Update, or None: write print")
     if not isinstance(callbacks, Sequence) or not all(isinstance(c, Callback) for c in callbacks):
         raise _wrong("callbacks", callbacks, "a list of objects of classes below pacpde.Callback")
-    if not isinstance(settings, Mapping | TrainingConfig | None):
+    named = not isinstance(settings, Mapping) or all(isinstance(name, str) for name in settings)
+    if not (named and isinstance(settings, Mapping | TrainingConfig | None)):
         raise _wrong("settings", settings, 'a dict: write settings={"points": 500}')
     if not isinstance(options, Mapping | None):
         raise _wrong("options", options, 'a dict: write options={"sparsity": 0.8}')

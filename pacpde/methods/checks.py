@@ -7,7 +7,7 @@ from pacpde.errors import ContradictionWarning, InvalidValueError
 from pacpde.methods.result import TransferResult
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.fingerprint import family_difference
-from pacpde.physics.problem import Problem
+from pacpde.physics.problem import Problem, check_problem
 from pacpde.residuals.measurements import Measurements
 
 
@@ -23,15 +23,6 @@ def warn_of_contradictions(problem: Problem) -> None:
             "met by residuals, not exactly.",
             ContradictionWarning,
             stacklevel=7,
-        )
-
-
-def check_problem(problem: Problem, what: str) -> None:
-    """Refuse a name or a class in a problem's place."""
-    if not isinstance(problem, Problem):
-        raise InvalidValueError(
-            f"the {what} is {problem!r}, expected a problem: make one with its coefficients, as in "
-            "Heat(alpha=0.4) with Heat from pacpde.problems."
         )
 
 

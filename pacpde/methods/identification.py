@@ -13,7 +13,7 @@ from pacpde.errors import unknown as unknown_name
 from pacpde.keywords import checked_call
 from pacpde.methods.arguments import Settings, check_arguments, config_after
 from pacpde.methods.base import build_surrogate
-from pacpde.methods.checks import check_problem, check_source
+from pacpde.methods.checks import check_source
 from pacpde.methods.coefficient_errors import (
     collinear,
     collinearity_message,
@@ -25,7 +25,7 @@ from pacpde.methods.misfit import MisfitTest
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.refined import unrefined
 from pacpde.networks.surrogate import Surrogate
-from pacpde.physics.problem import Problem
+from pacpde.physics.problem import Problem, check_problem
 from pacpde.reference import solve
 from pacpde.renamed import renamed_names
 from pacpde.residuals.identification import IdentificationTask, Unknowns

@@ -12,13 +12,13 @@ from pacpde.errors import InvalidValueError
 from pacpde.keywords import checked_call
 from pacpde.methods.arguments import Settings, check_arguments, method_of
 from pacpde.methods.base import Method
-from pacpde.methods.checks import check_problem, check_transfer
+from pacpde.methods.checks import check_transfer
 from pacpde.methods.result import TransferResult
 from pacpde.methods.transfer import fit, transfer
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.scheduler import BatchScheduler
 from pacpde.optim.stepwise import steps_of
-from pacpde.physics.problem import Problem
+from pacpde.physics.problem import Problem, check_problem
 from pacpde.renamed import renamed_keywords
 from pacpde.runtime import Runtime, gradients
 from pacpde.training.callbacks import Callback, Progress, prefixed

@@ -9,7 +9,7 @@ from pacpde.errors import InvalidValueError
 from pacpde.keywords import checked_call
 from pacpde.methods.arguments import Settings, check_arguments, config_after
 from pacpde.methods.base import TransferContext, build_surrogate
-from pacpde.methods.checks import check_problem, check_transfer
+from pacpde.methods.checks import check_transfer
 from pacpde.methods.grading import errors_of
 from pacpde.methods.own_weights import fit_beside, n_unused, uses
 from pacpde.methods.pac import PAC
@@ -17,7 +17,7 @@ from pacpde.methods.provenance import of_sequence
 from pacpde.networks.refined import unrefined
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.pac import SOURCE
-from pacpde.physics.problem import Problem
+from pacpde.physics.problem import Problem, check_problem
 from pacpde.reference import Reference
 from pacpde.renamed import renamed_attribute
 from pacpde.residuals.physics_task import PhysicsTask

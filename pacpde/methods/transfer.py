@@ -24,12 +24,7 @@ from pacpde.methods.base import (
     TransferContext,
     train_from_scratch,
 )
-from pacpde.methods.checks import (
-    check_problem,
-    check_source,
-    check_transfer,
-    warn_of_contradictions,
-)
+from pacpde.methods.checks import check_source, check_transfer, warn_of_contradictions
 from pacpde.methods.few_labels import beside_source
 from pacpde.methods.grading import error_of, error_on_thin_grid, errors_of
 from pacpde.methods.measurements import measurements_of
@@ -42,7 +37,7 @@ from pacpde.networks.surrogate import RetainedSolver, Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
 from pacpde.physics.dependence import warn_of_missing_conditions
-from pacpde.physics.problem import Problem
+from pacpde.physics.problem import Problem, check_problem
 from pacpde.reference import Reference
 from pacpde.renamed import renamed_keywords
 from pacpde.residuals.measurements import Measurements

@@ -378,6 +378,15 @@ class Problem(ABC):
         return f"{self.name}({named_numbers(self.coefficients)})"
 
 
+def check_problem(problem: Problem, what: str) -> None:
+    """Refuse a name or a class in a problem's place."""
+    if not isinstance(problem, Problem):
+        raise InvalidValueError(
+            f"the {what} is {problem!r}, expected a problem: make one with its coefficients, as in "
+            "Heat(alpha=0.4) with Heat from pacpde.problems."
+        )
+
+
 def _make_evolution(cls: type) -> None:
     """Let a family that extends `Problem` and gives `rhs`, as older versions ask, be an evolution.
 

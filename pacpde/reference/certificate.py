@@ -10,6 +10,7 @@ import numpy as np
 from pacpde.checks import check_number
 from pacpde.errors import SolverError
 from pacpde.physics import Problem
+from pacpde.physics.problem import check_problem
 from pacpde.reference.dense import DenseSolution, in_pieces
 from pacpde.reference.grid import SpaceAxis
 from pacpde.reference.levels import (
@@ -302,6 +303,7 @@ def tolerances(
 
     A tolerance that is asked for is to be met; of the default one the best certificate is taken.
     """
+    check_problem(problem, "problem")
     target = check_tolerance(default_tolerance(problem) if tolerance is None else tolerance)
     if loosest is None:
         return target, LOOSEST if tolerance is None else target

@@ -25,12 +25,13 @@ from pacpde.methods import (
     transfer,
 )
 from pacpde.methods.arguments import method_of
-from pacpde.methods.checks import check_problem, check_transfer
+from pacpde.methods.checks import check_transfer
 from pacpde.methods.measurements import measurements_of
 from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics import Problem
+from pacpde.physics.problem import check_problem
 from pacpde.reference import Reference
 from pacpde.runtime import Runtime, check_seed
 from pacpde.studies.identity import identity

@@ -34,6 +34,7 @@ from pacpde.methods import methods
 from pacpde.networks.ansatz import PhysicsAnsatz, network_for
 from pacpde.optim import Adam
 from pacpde.problems import Heat
+from pacpde.reference import solve
 from pacpde.training import StandardSchedule
 from pacpde.training.resume import ResumeState
 
@@ -214,6 +215,12 @@ WITHOUT_EFFECT: dict[str, tuple[Callable[[], Any], str]] = {
     "settings beside a config": (
         lambda: fit(Heat(), settings=TrainingConfig(), steps=3),
         r"settings is a TrainingConfig, .* write TrainingConfig\(steps=3\)"),
+    "a setting without a name": (
+        lambda: fit(Heat(), settings={1: 2}), r"settings is \{1: 2\}, expected a dict: write"),
+    "more points than any memory holds": (
+        lambda: fit(Heat(), points=10**12), "points is 1000000000000, expected a whole"),
+    "no problem to solve": (
+        lambda: solve(None), "the problem is None, expected a problem: make one"),  # type: ignore[arg-type]
     "a class": (lambda: transfer(SOURCE, TARGET, method=ANY or PAC), r"write PAC\(\)"),
     "a network in a transfer": (
         lambda: transfer(SOURCE, TARGET, settings={"width": 8}),

@@ -17,7 +17,6 @@ from pacpde.interop.deepxde.ansatz import DeepXDEAnsatz
 from pacpde.interop.deepxde.conditions import input_names
 from pacpde.interop.deepxde.model import activations
 from pacpde.interop.deepxde.source import Source
-from pacpde.methods.checks import check_problem
 from pacpde.methods.checks import check_source as check_surrogate
 from pacpde.methods.provenance import of_import
 from pacpde.networks.ansatz import PhysicsAnsatz
@@ -27,7 +26,7 @@ from pacpde.networks.mlp import dense_network
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
-from pacpde.physics.problem import Problem
+from pacpde.physics.problem import Problem, check_problem
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
 from pacpde.runtime import Runtime, gradients

@@ -15,10 +15,9 @@ from pacpde.interop.deepxde.conditions import (
     condition_losses,
     input_names,
 )
-from pacpde.methods.checks import check_problem
 from pacpde.physics.derivatives import Derivative
 from pacpde.physics.domain import Axis
-from pacpde.physics.problem import Problem
+from pacpde.physics.problem import Problem, check_problem
 
 NEAR = 0.01  # share of an axis at whose distance from an end a point must not be taken for the end
 

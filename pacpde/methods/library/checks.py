@@ -6,11 +6,11 @@ from math import inf
 
 from pacpde.checks import check_number
 from pacpde.errors import InvalidValueError, short
-from pacpde.methods.checks import check_problem, check_source
+from pacpde.methods.checks import check_source
 from pacpde.methods.library.coordinates import CoefficientRange
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.fingerprint import family_difference
-from pacpde.physics.problem import Problem
+from pacpde.physics.problem import Problem, check_problem
 from pacpde.training.config import TINY
 
 
