@@ -61,7 +61,7 @@ def assess(
         missed, residual = residual, max(residual, _worst_share(residuals, sizes))
         unseen = residual > NOTE_RATIO * missed
     residual = max(residual, ConditionResiduals(solver, points, fields, estimate).worst())
-    error = error_estimate(solver) if estimate else None
+    error = error_estimate(solver, residual) if estimate else None
     if error is not None and not solved_in_steps(problem) and leaves_open(solver):
         error = math.inf
         notes.append(OPEN_NOTE)

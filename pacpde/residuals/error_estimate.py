@@ -17,6 +17,8 @@ differences on a grid that is refined where the solution is steep:
 An accuracy of a few ten per cent is enough.
 """
 
+from math import inf
+
 import numpy as np
 import torch
 
@@ -35,12 +37,21 @@ from pacpde.residuals.evolution_error import (
 from pacpde.residuals.linearised import CHUNK, linearise_rows
 
 DEFECT_TIMES, DEFECT_PLACES = 2048, 4  # equidistant times, and random places at each time
+GROWN, FINER = (
+    10.0,
+    (2, 4),
+)  # times the residual: an estimate to be made again; nodes, times as many
 SMALL = 0.1  # an error of an ODE up to which first order has to hold
 START_POINTS, BOX_POINTS = 2**16, 2**12  # points of an initial field, and around a narrow feature
 
 
-def error_estimate(solver: Surrogate) -> float | None:
+def error_estimate(solver: Surrogate, residual: float = inf) -> float | None:
     """Estimate the relative L2 error of the worst field, to first order.
+
+    Args:
+        residual: relative to the equation's terms. Where errors grow far beyond it along one space
+            axis, that may be what too few nodes make of steep waves: it is estimated again on
+            twice as many, as long as these change it.
 
     Returns:
         The estimate, inf where it overflows. None where there are too many axes for a grid: more
@@ -50,11 +61,22 @@ def error_estimate(solver: Surrogate) -> float | None:
     steps = solved_in_steps(problem)
     if len(problem.domain.space if steps else problem.axes) > max(NODES):
         return None
-    errors, sizes = _in_steps(solver) if steps else _on_box(solver)
+    missed = _missed_start(solver)
+    estimate = max(_worst(*(_in_steps(solver) if steps else _on_box(solver))), missed)
+    for finer in FINER if steps and len(problem.domain.space) == 1 else ():
+        if estimate <= GROWN * residual:
+            break
+        before, estimate = estimate, max(_worst(*_in_steps(solver, finer)), missed)
+        if before / 2 < estimate < 2 * before:
+            break
+    return estimate
+
+
+def _worst(errors: np.ndarray, sizes: np.ndarray) -> float:
+    """The largest share of errors [fields] in the sizes of their fields; inf where it overflows."""
     with np.errstate(invalid="ignore", divide="ignore"):
         shares = np.where(errors == 0, 0.0, errors / np.where(sizes > 0, sizes, 0.0))
-    missed = _missed_start(solver)
-    return float(np.nan_to_num(shares, nan=np.inf, posinf=np.inf).max(initial=missed))
+    return float(np.nan_to_num(shares, nan=np.inf, posinf=np.inf).max(initial=0.0))
 
 
 def solved_in_steps(problem: Problem) -> bool:
@@ -63,10 +85,14 @@ def solved_in_steps(problem: Problem) -> bool:
     return problem.order > 0 and not (mixed or problem.boundary.points)
 
 
-def _in_steps(solver: Surrogate) -> tuple[np.ndarray, np.ndarray]:
-    """Size of the error and of the solution, [fields] each."""
+def _in_steps(solver: Surrogate, finer: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Size of the error and of the solution, [fields] each.
+
+    Args:
+        finer: factor of the number of nodes.
+    """
     problem = solver.problem
-    grid = Grid.of(solver, _defects_in_time(solver))
+    grid = Grid.of(solver, _defects_in_time(solver), finer)
     linear = LinearisedEvolution.at(solver, grid)
     if problem.domain.space:
         error = solved_as_pde(linear, grid, ReplacedRows.of(solver, grid))

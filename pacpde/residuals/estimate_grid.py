@@ -46,18 +46,19 @@ class Grid:
     weights: np.ndarray
 
     @classmethod
-    def of(cls, solver: Surrogate, defects: np.ndarray) -> "Grid":
+    def of(cls, solver: Surrogate, defects: np.ndarray, finer: int = 1) -> "Grid":
         """The grid of a solution.
 
         Args:
             defects: mean |defect| at equidistant times, [times]; may be empty.
+            finer: factor of the number of nodes along an axis.
         """
         problem = solver.problem
         space = problem.domain.space
         times = _times(solver, defects)
         if not space:
             return cls(times, (), (), (), _graded(times, ODE_STEPS + 1)[:, None])
-        axes, differences, everywhere = _on_nodes(solver, space, NODES[len(space)], LOW)
+        axes, differences, everywhere = _on_nodes(solver, space, finer * NODES[len(space)], LOW)
         weights = np.multiply.outer(_graded(times, GRADED), everywhere)
         names = tuple(axis.name for axis in space)
         return cls(times, names, axes, differences, weights)

@@ -12,7 +12,7 @@ from scipy.special import erf
 
 from pacpde import Surrogate, fit
 from pacpde.networks.ansatz import PhysicsAnsatz
-from pacpde.physics import Axis, Dirichlet, Evolution, Problem, coefficient
+from pacpde.physics import Axis, Dirichlet, Evolution, Periodic, Problem, coefficient
 from pacpde.physics.elementary import Array, cos, exp, sin, tanh
 from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, Lorenz
 from pacpde.residuals.assess import assess
@@ -192,6 +192,40 @@ def test_a_source_that_is_short_in_time_is_seen(width: float) -> None:
     assert made.assessment is not None
     assert made.assessment.error_estimate == pytest.approx(error, rel=0.3)
     assert made.outcome != "converged" or error < 1e-2
+
+
+@dataclass(frozen=True)
+class Soliton(Evolution):
+    """The wave of Korteweg and de Vries with a speed of 64, on a long axis."""
+
+    name = "soliton"
+    axes = (Axis("t", 0.0, 5 / 64), Axis("x", -10.0, 10.0))
+    steepening: float = coefficient(6.0, lower=1.0, upper=10.0, meaning="of the wave")
+
+    def conditions(self) -> list[Any]:
+        return [Periodic("x")]
+
+    def rhs(self, u: Any, d: Any) -> Any:
+        return -self.steepening * u * d(u, "x") - d(u, "xxx")
+
+    def initial(self, *space: Array) -> Any:
+        return self.wave(space[0])
+
+    @staticmethod
+    def wave(x: Array) -> Any:
+        return 128 / (exp(4 * x) + exp(-4 * x)) ** 2
+
+
+def test_waves_that_are_steep_for_the_nodes_are_estimated_on_more() -> None:
+    """An error that grows to 1e-4: on few nodes the linearised equation is unstable."""
+    problem = Soliton()
+    until = problem.domain.axis("t").upper
+    solver = given(problem, lambda t, x: problem.wave(x - 64 * t) * (1 + 1e-4 * t / until))
+    error = 1e-4 / 3**0.5  # root mean square over the time
+    assert error_estimate(solver) > 100 * error
+    assert error_estimate(solver, error) == pytest.approx(error, rel=0.02)
+    points = torch.from_numpy(problem.domain.random(500, np.random.default_rng(0)))
+    assert assess(solver, points).error_estimate == pytest.approx(error, rel=0.02)
 
 
 def test_starts_and_edges_that_are_missed_count() -> None:
