@@ -23,7 +23,7 @@ from pacpde.runtime import generator
 from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
 from pacpde.training.posterior import CrossValidation
-from pacpde.training.random_windows import Tries, random_windows
+from pacpde.training.random_windows import Tries, are_solved, random_windows
 from pacpde.training.refinement import before_refinement, is_reached, refine
 from pacpde.training.restarts import (
     ENDED_WELL,
@@ -391,7 +391,7 @@ def train_from_scratch(
         tries += random
     whole = task
     for again in restarts(task, config, stage, chosen=network is not None):
-        if is_enough([fit for *_, fit in tries]):
+        if is_enough([fit for *_, fit in tries]) or are_solved([fit for *_, fit in random]):
             break
         phases = again.config.phases.cold_start(again.task)
         blank = start(again.config, again.task, phases, again.stage)
