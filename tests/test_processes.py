@@ -379,7 +379,9 @@ INTERRUPTED: dict[str, Callable[[Surrogate], Surrogate]] = {
 
 
 @pytest.mark.parametrize("name", INTERRUPTED)
-def test_an_interrupted_call_leaves_everything_as_it_was(name: str) -> None:
+def test_an_interrupted_call_leaves_everything_as_it_was(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As a cell of a notebook that is interrupted; the next call has the same bits."""
     source = pacpde.fit(Heat(alpha=0.4), width=4, depth=1, **SMALLEST)
     work, before = partial(INTERRUPTED[name], source), settings_of_the_process()
@@ -387,9 +389,13 @@ def test_an_interrupted_call_leaves_everything_as_it_was(name: str) -> None:
     assert settings_of_the_process() == before
     calls = min(calls_of(work) for _ in range(2))  # some are only those of the first time
     assert calls > 200
+    ignored: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda about: ignored.append(about.exc_type))
     for share in (0.1, 0.4, 0.7):
         with pytest.raises(KeyboardInterrupt):
-            for later in range(20):  # Python ignores what is raised where it closes a generator
+            # where Python closes a generator it ignores what is raised, and says so
+            for later in range(20):
                 calls_of(work, int(share * calls) + later)
+                assert ignored.pop() is KeyboardInterrupt
         assert settings_of_the_process() == before
     assert torch.equal(work().weights, expected)

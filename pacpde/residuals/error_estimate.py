@@ -37,10 +37,8 @@ from pacpde.residuals.evolution_error import (
 from pacpde.residuals.linearised import CHUNK, linearise_rows
 
 DEFECT_TIMES, DEFECT_PLACES = 2048, 4  # equidistant times, and random places at each time
-GROWN, FINER = (
-    10.0,
-    (2, 4),
-)  # times the residual: an estimate to be made again; nodes, times as many
+GROWN = 10.0  # times the residual: an estimate above it is made again
+FINER = 2, 4  # times as many nodes, one after the other
 SMALL = 0.1  # an error of an ODE up to which first order has to hold
 START_POINTS, BOX_POINTS = 2**16, 2**12  # points of an initial field, and around a narrow feature
 
@@ -62,11 +60,14 @@ def error_estimate(solver: Surrogate, residual: float = inf) -> float | None:
     if len(problem.domain.space if steps else problem.axes) > max(NODES):
         return None
     missed = _missed_start(solver)
-    estimate = max(_worst(*(_in_steps(solver) if steps else _on_box(solver))), missed)
-    for finer in FINER if steps and len(problem.domain.space) == 1 else ():
+    if not steps:
+        return max(_worst(*_on_box(solver)), missed)
+    defects = _defects_in_time(solver)
+    estimate = max(_worst(*_in_steps(solver, defects)), missed)
+    for finer in FINER if len(problem.domain.space) == 1 else ():
         if estimate <= GROWN * residual:
             break
-        before, estimate = estimate, max(_worst(*_in_steps(solver, finer)), missed)
+        before, estimate = estimate, max(_worst(*_in_steps(solver, defects, finer)), missed)
         if before / 2 < estimate < 2 * before:
             break
     return estimate
@@ -85,14 +86,16 @@ def solved_in_steps(problem: Problem) -> bool:
     return problem.order > 0 and not (mixed or problem.boundary.points)
 
 
-def _in_steps(solver: Surrogate, finer: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def _in_steps(
+    solver: Surrogate, defects: np.ndarray, finer: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """Size of the error and of the solution, [fields] each.
 
     Args:
-        finer: factor of the number of nodes.
+        defects, finer: see `Grid.of`.
     """
     problem = solver.problem
-    grid = Grid.of(solver, _defects_in_time(solver), finer)
+    grid = Grid.of(solver, defects, finer)
     linear = LinearisedEvolution.at(solver, grid)
     if problem.domain.space:
         error = solved_as_pde(linear, grid, ReplacedRows.of(solver, grid))

@@ -19,7 +19,7 @@ from pacpde.physics.problem import Problem
 from pacpde.training.schedule import Schedule, StandardSchedule
 
 MIN_MEMORY, MAX_MEMORY = 0.01, 2.0**20  # GiB; less cuts a step into pieces that take minutes
-MOST = 1_000_000_000  # points; beyond them the number is a slip of the pen
+MOST_POINTS = 1_000_000_000  # beyond them the number is a slip of the pen
 POINTS_IN_TIME = 300  # of an equation in time alone, which a line of points covers densely
 MOST_REFINEMENTS = 8  # 64,000 neurons
 TINY, HIGHEST = 1e-300, 1e6  # the highest frequency is far beyond what a network resolves
@@ -127,7 +127,12 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "optimiser", optimiser_from(self.optimiser))
         object.__setattr__(self, "network", network_from(self.network))
-        for name, most in (("width", WIDEST), ("depth", DEEPEST), ("points", MOST), ("steps", inf)):
+        for name, most in (
+            ("width", WIDEST),
+            ("depth", DEEPEST),
+            ("points", MOST_POINTS),
+            ("steps", inf),
+        ):
             check_count(name, getattr(self, name), 1, most)
         check_count("restarts", self.restarts, 0, inf)
         check_count("refinements", self.refinements, 0, MOST_REFINEMENTS)

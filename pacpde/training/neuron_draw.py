@@ -159,10 +159,10 @@ class NeuronDraw(Callback):
         """
         network = self.solver.network
         assert isinstance(network, TimeWindows)
-        count, place = self._count(before.size), max(of, 0)
+        count, beside = self._count(before.size), max(of, 0)
         rng = generator(self.seed, "spread", f"window {number}")
-        trial = TrialStep.of(self.task, network, fit.best, place, count, rng, self.kept)
-        fronts = self._fronts(fit, place)
+        trial = TrialStep.of(self.task, network, fit.best, beside, count, rng, self.kept)
+        fronts = self._fronts(fit, beside)
         known: dict[Draw, float] = {}
 
         def left(drawn: Draw) -> float:

@@ -30,6 +30,7 @@ from pacpde.training.config import TrainingConfig
 from pacpde.training.neuron_draw import NeuronDraw, neurons_of
 from pacpde.training.refinement import fits_memory, noted, reaches
 from pacpde.training.trainer import FitResult, Trainer, regraded
+from pacpde.training.trial_step import mark_head
 
 TRIES = (
     (20, 400),
@@ -208,9 +209,7 @@ def _blank(
     weights = torch.zeros(network.size, dtype=torch.float64, device="cpu")
     heads = torch.zeros_like(weights, dtype=torch.bool)
     for number in range(windows):
-        head, bias = network.inner.head_matrix(heads[network.window(number)])
-        head[:, first:] = True
-        bias[:] = beside is None
+        mark_head(heads, network, number, first)
     if beside is not None:
         weights[kept_places(beside, network)] = beside.weights.cpu()
     blank = Surrogate(network, ansatz, task.runtime.tensor(weights))

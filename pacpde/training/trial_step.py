@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from numpy.random import Generator
 
 from pacpde.networks.linear_head import LinearHead
 from pacpde.networks.time_windows import TimeWindows
-from pacpde.optim.gauss_newton import OrthogonalFactor
+from pacpde.optim.gauss_newton import GaussNewton, OrthogonalFactor
 from pacpde.optim.least_squares import LeastSquares
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.residuals.terms import Term
 
-DAMPING = 1e-13  # of the step, as a share of the length of columns
 POINTS_A_NEURON = 2  # that a trial is fitted at; half as many tell what it leaves
 
 
@@ -84,13 +84,13 @@ class TrialStep:
     A residual sees the derivatives of what neurons leave; their values alone do not.
 
     Attributes:
-        neurons: how many are tried.
+        network: one of as many windows, with the neurons that are tried.
+        number: of the window.
         fitted, others: rows at two sets of points.
     """
 
     network: TimeWindows
     number: int
-    neurons: int
     fitted: LinearisedRows
     others: LinearisedRows
 
@@ -109,20 +109,30 @@ class TrialStep:
 
         Args:
             weights: its solution, [size].
+            neurons: how many are tried.
             kept: neurons of another solver, which come first and stay.
         """
         head = torch.zeros_like(weights, dtype=torch.bool)
-        matrix, bias = network.inner.head_matrix(head[network.window(number)])
-        matrix[:, kept:] = True
-        bias[:] = not kept
+        mark_head(head, network, number, kept)
+        start, end = number / network.count, (number + 1) / network.count
         rows = []
         for points in (POINTS_A_NEURON * neurons, POINTS_A_NEURON * neurons // 2):
-            ends = number / network.count, (number + 1) / network.count
-            sampling = SamplingSpec(max(points, 1), start=ends[0], horizon=ends[1], candidates=1)
+            sampling = SamplingSpec(max(points, 1), start=start, horizon=end, candidates=1)
             terms = task.terms(network, weights, sampling, rng)
             rows.append(LinearisedRows.at(network, weights, head, terms))
-        few = replace(network, width=neurons)
-        return cls(few, number, neurons, *rows)
+        return cls(replace(network, width=neurons), number, *rows)
+
+    @cached_property
+    def _weights(self) -> torch.Tensor:
+        """Of the network, [size]: 0 but for what the last trial had in the window."""
+        return self.fitted.wanted.new_zeros(self.network.size)
+
+    @cached_property
+    def _head(self) -> torch.Tensor:
+        """Positions of the window's head, [head]."""
+        marked = torch.zeros_like(self._weights, dtype=torch.bool)
+        mark_head(marked, self.network, self.number)
+        return marked.nonzero()[:, 0]
 
     def left(self, incoming: torch.Tensor, biases: torch.Tensor) -> float:
         """The root mean square residual that the step leaves at the other points.
@@ -130,15 +140,23 @@ class TrialStep:
         Args:
             incoming, biases: of the hidden layer, [neurons, inputs] and [neurons].
         """
-        weights = biases.new_zeros(self.network.size)
-        window = self.network.window(self.number)
-        (into, bias), _ = self.network.inner.matrices(weights[window])
+        network, weights = self.network, self._weights
+        (into, bias), _ = network.inner.matrices(weights[network.window(self.number)])
         into[:], bias[:] = incoming, biases
-        head = torch.zeros_like(weights, dtype=torch.bool)
-        for part in self.network.inner.head_matrix(head[window]):
-            part[:] = True
-        places = head.nonzero()[:, 0]
-        fitted = self.fitted.system(self.network, weights, places)
-        step = OrthogonalFactor.empty(fitted[0, :-1]).joined([fitted]).step(DAMPING)
-        others = self.others.system(self.network, weights, places)
+        fitted, others = (
+            rows.system(network, weights, self._head) for rows in (self.fitted, self.others)
+        )
+        step = OrthogonalFactor.empty(fitted[0, :-1]).joined([fitted]).step(GaussNewton.damping)
         return float((others[:, :-1] @ step - others[:, -1]).norm())
+
+
+def mark_head(marked: torch.Tensor, network: TimeWindows, number: int, kept: int = 0) -> None:
+    """Mark where the head of a window is in its weights, bool [size].
+
+    Args:
+        kept: neurons of another solver, which come first; their part of the head is not marked, and
+            the constants are theirs.
+    """
+    matrix, constants = network.inner.head_matrix(marked[network.window(number)])
+    matrix[:, kept:] = True
+    constants[:] = not kept
