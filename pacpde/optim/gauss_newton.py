@@ -31,7 +31,8 @@ class GaussNewton:
         max_damping: a step refused at it ends the run as stalled.
         memory_gib: GiB that a step may take.
         least_gain: share of the loss that a step has to take away, or else it is the last one; none
-            is taken that would take away less to first order.
+            is taken that would take away less to first order. Of residuals that are linear in the
+            unknowns, the factor before a step tells that it leaves nothing for another one.
         enough: loss at which no further step is taken.
 
     Example:
@@ -75,6 +76,7 @@ class GaussNewton:
                 evaluations += 1
                 if new < loss:  # false for nan
                     gains = new <= (1 - self.least_gain) * loss
+                    gains = gains and factor.least_loss <= (1 - self.least_gain) * new
                     x, loss, stalled = trial, new, False
                     taken += 1
                     damping = max(least, damping / self.increase)

@@ -5,8 +5,10 @@ try, and a head for them by Gauss–Newton steps with orthogonal factors. The so
 stay as they are, bit for bit.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.correction import can_be_refined, refinement
@@ -15,7 +17,7 @@ from pacpde.networks.protocol import Network
 from pacpde.networks.refined import enlarged_retained
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.gauss_newton import GaussNewton
-from pacpde.optim.stepwise import Steps, steps_of, stepwise
+from pacpde.optim.stepwise import Steps, Work, steps_of, stepwise
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import generator
@@ -30,6 +32,8 @@ STEPS = 2  # of a try, on one set of points
 MATRICES = 4  # of unknowns², that a step holds
 ENDED = "the refinement ended since "
 SMALL_ERROR = 0.1  # estimated error up to which the equation is nearly linear around a solver
+LEAST_GAIN = 0.01  # of the loss of a try, that a step is to take away for a further one
+FAR = 10.0  # times the tolerance, of a try that is not assessed since the next one follows
 GAIN = 0.5  # of the held-out residual, that a try is to leave at most for a further one
 
 
@@ -126,13 +130,18 @@ def refine(
     if not wants_refinement(solver, task, config):
         return Refined(solver)
     assert solver.assessment is not None
+    assert isinstance(task, PhysicsTask)
     odd, first = solver.field_ansatz.odd, FIRST if task.problem.domain.space else FIRST_IN_TIME
+    own = TrainingConfig(
+        optimiser=GaussNewton(memory_gib=config.step_memory_gib, least_gain=LEAST_GAIN),
+        tolerance=float("inf"),
+    )
     tries: list[FitResult] = []
     best, before, smaller, why = Refined(solver), solver.assessment, None, ""
+    held_out, passed = solver.held_out, None  # of the last try that gained; one not assessed yet
     for number in range(config.refinements):
         neurons = first * 2**number
-        unknowns = (neurons + 1) * solver.network.outputs
-        if not fits_memory(unknowns, config):
+        if not fits_memory((neurons + 1) * solver.network.outputs, config):
             why = f"{neurons} neurons need more than the {config.step_memory_gib:g} GiB of a step"
             break
         made = refinement(
@@ -144,31 +153,83 @@ def refine(
             weights=made.weights,
             retained=enlarged_retained(solver, made),
         )
-        own = TrainingConfig(
-            optimiser=GaussNewton(memory_gib=config.step_memory_gib), tolerance=float("inf")
-        )
         trainer = Trainer(start, own, seed, callbacks, made.heads)
         phase = Phase(STEPS, STEPS, SamplingSpec(POINTS_A_NEURON * neurons, odd=odd))
-        fit = yield from steps_of(trainer.fit)(task, [phase], f"{stage}_{number + 1}")
+        same = (smaller[0].network, smaller[1]) if smaller else (solver.network, solver.weights)
+        more = (2 * neurons + 1) * solver.network.outputs
+        last = number + 1 == config.refinements or not fits_memory(more, config)
+        fit = yield from steps_of(trainer.fit)(
+            replace(task, drawn_by=same),
+            [phase],
+            f"{stage}_{number + 1}",
+            assess_below=math.inf if last else _falls_short(solver, config.tolerance),
+        )
         tries.append(fit)
-        if fit.outcome == Outcome.DEVICE_LOST or fit.assessment is None:
+        if fit.outcome in (Outcome.DEVICE_LOST, Outcome.DIVERGED):
             break
-        if fit.assessment.residual < before.residual:
-            best = Refined(start, tuple(tries), int(made.heads.sum()))
-        if reaches(fit.assessment, config.tolerance):
+        one = Refined(start, tuple(tries), int(made.heads.sum()))
+        if fit.assessment is None and fit.held_out < GAIN * held_out:
+            passed, held_out, smaller = one, fit.held_out, (made, fit.weights)
+            continue
+        one = yield from _assessed(one, task)
+        about = one.fits[-1].assessment
+        assert about is not None
+        if reaches(about, config.tolerance):
+            if about.residual < before.residual:
+                best = one
+            passed = None
             break
-        gained = fit.assessment.residual < GAIN * before.residual
+        if passed is not None:
+            best, before = yield from _better(passed, best, before, task)
+            passed = None
+        gained = about.residual < GAIN * before.residual
+        if about.residual < before.residual:
+            best = one
         if number and not gained:  # few neurons may be too few to gain anything
             why = f"{neurons} neurons leave more than half of the residual that fewer leave"
             break
         if gained:
-            before, smaller = fit.assessment, (made, fit.weights)
+            before, held_out, smaller = about, fit.held_out, (made, fit.weights)
     else:
         why = f"refinements={config.refinements} are all that the settings ask for"
+    if passed is not None and tries[-1].outcome != Outcome.DEVICE_LOST:
+        best, _ = yield from _better(passed, best, before, task)
     if not best.fits:
         told = noted(solver.assessment, config.tolerance, ENDED + (why or "no try was better"))
         return Refined(replace(solver, assessment=told))
     return replace(best, fits=[*best.fits[:-1], _graded(best.fits[-1], config.tolerance, why)])
+
+
+def _falls_short(solver: Surrogate, tolerance: float) -> float:
+    """Held-out residual above which a try falls short of the tolerance by far.
+
+    It falls as much as the residual and the estimated error of the solver.
+    """
+    assert solver.assessment is not None
+    residual, error = solver.assessment.residual, solver.assessment.error_estimate
+    least = residual if error is None else min(residual, error)
+    return FAR * tolerance * solver.held_out / least if least > 0 else math.inf
+
+
+def _assessed(one: Refined, task: Task) -> Steps[Refined]:
+    """The same with an assessment of its last fit."""
+    *earlier, fit = one.fits
+    if fit.assessment is None:
+        network = one.surrogate.network
+        work = yield Work(partial(task.assess, network, fit.weights, fit.sampling, True))
+        outcome = Outcome.DRIFTED if work.value.drifted else Outcome.CONVERGED
+        fit = replace(fit, assessment=work.value, outcome=outcome)
+    return replace(one, fits=(*earlier, fit))
+
+
+def _better(
+    passed: Refined, best: Refined, before: Assessment, task: Task
+) -> Steps[tuple[Refined, Assessment]]:
+    """The best one with its assessment, where one was passed over without any."""
+    passed = yield from _assessed(passed, task)
+    about = passed.fits[-1].assessment
+    assert about is not None
+    return (passed, about) if about.residual < before.residual else (best, before)
 
 
 def noted(assessment: Assessment, tolerance: float, why: str) -> Assessment:

@@ -40,7 +40,8 @@ class FitResult:
         seconds: that it took, without its callbacks.
         history: one entry a refresh: stage, step, seconds, held_out, solver where the optimiser
             chose one, and what callbacks added, such as error.
-        assessment: of `weights`; None where they are not worth one (diverged, device lost).
+        assessment: of `weights`; None where they are not worth one (diverged, device lost, or above
+            `assess_below`).
         sampling: of the last phase, which says in which ansatz `weights` are a solver.
         cross_validation: of a fit to labels alone whose penalty was chosen.
     """
@@ -106,6 +107,7 @@ class Trainer:
         weights: torch.Tensor | None = None,
         estimate: bool = True,
         near: bool = False,
+        assess_below: float = math.inf,
     ) -> Steps[FitResult]:
         """Minimise ½‖r‖² of a task, plus the anchor, phase after phase.
 
@@ -116,6 +118,8 @@ class Trainer:
             estimate: whether the error is estimated; a point on the way to another needs none.
             near: whether the weights at the start were predicted from a near solution, so that the
                 optimiser may take long steps at once.
+            assess_below: held-out residual above which the result is not assessed: another fit
+                follows in any case.
 
         Raises:
             InvalidValueError: no weight may move.
@@ -188,7 +192,7 @@ class Trainer:
                 if phases[-1].window is not None or math.isinf(fit.held_out):
                     measured = yield Work(partial(task.held_out, network, fit.best, whole))
                     fit.held_out = measured.value
-                if math.isfinite(fit.held_out):
+                if math.isfinite(fit.held_out) and fit.held_out <= assess_below:
                     assessed = yield Work(partial(task.assess, network, fit.best, whole, estimate))
                     assessment = assessed.value
             except DEVICE_ERRORS:
@@ -257,7 +261,7 @@ def _outcome(fit: FitState, assessment: Assessment | None, tolerance: float) -> 
     if fit.device_lost:
         return Outcome.DEVICE_LOST
     if assessment is None:
-        return Outcome.DIVERGED
+        return Outcome.NOT_CONVERGED if math.isfinite(fit.held_out) else Outcome.DIVERGED
     if assessment.meets(tolerance):
         return Outcome.DRIFTED if assessment.drifted else Outcome.CONVERGED
     return Outcome.STALLED if fit.stalled else Outcome.NOT_CONVERGED

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from pacpde import PAC, fit, load, save, transfer
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.correction import Correction, base_places, refinement
 from pacpde.networks.mlp import MLP
+from pacpde.networks.protocol import Network
 from pacpde.networks.refined import unrefined
 from pacpde.networks.surrogate import Surrogate
 from pacpde.networks.time_windows import TimeWindows
@@ -87,6 +89,51 @@ def test_a_tolerance_is_reached_by_residual_and_estimated_error() -> None:
     assert reaches(Assessment(1e-7, None), 1e-6)
     assert Assessment(1e-7, 5e-6).meets(1e-6) and not reaches(Assessment(1e-7, 5e-6), 1e-6)
     assert not reaches(Assessment(1e-5, 9e-7), 1e-6)
+
+
+@pytest.mark.parametrize("tolerance", [1e-9, 1e-15])
+def test_tries_that_fall_short_by_far_are_assessed_only_where_they_are_the_best(
+    tolerance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same weights, notes and assessment as where every try is assessed, with fewer of them."""
+    assessed: list[int] = []
+    assess = PhysicsTask.assess
+
+    def counted(self: PhysicsTask, network: Network, *arguments: Any) -> Assessment:
+        assessed.append(network.size)
+        return assess(self, network, *arguments)
+
+    monkeypatch.setattr(PhysicsTask, "assess", counted)
+    ends, counts = [], []
+    for far in (float("inf"), 10.0, 0.0):
+        monkeypatch.setattr("pacpde.training.refinement.FAR", far)
+        assessed.clear()
+        ends.append(fit(Heat(alpha=0.4), tolerance=tolerance, **TINY))
+        counts.append(len(assessed))
+    every, *fewer = ends
+    for one in fewer:
+        assert torch.equal(one.weights, every.weights)
+        assert one.outcome == every.outcome and one.assessment == every.assessment
+        assert one.assessment.notes == every.assessment.notes
+        assert [entry["stage"] for entry in one.history] == [
+            entry["stage"] for entry in every.history
+        ]
+    assert counts[0] >= counts[1] >= counts[2] and counts[0] > counts[2]
+
+
+def test_points_are_drawn_by_the_solver_below_a_blank_correction(plain: Surrogate) -> None:
+    made = refinement(plain.network, plain.weights, 40, generator(0, "refine"))
+    task = PhysicsTask(plain.problem, like=plain.field_ansatz)
+    below = replace(task, drawn_by=(plain.network, plain.weights))
+    sampling = SamplingSpec(100)
+    usual, same = (
+        one.terms(made.network, made.weights, sampling, np.random.default_rng(0))[0].batch
+        for one in (task, below)
+    )
+    assert torch.equal(usual.inputs, same.inputs)
+    evenly = replace(sampling, candidates=1)
+    even = task.terms(made.network, made.weights, evenly, np.random.default_rng(0))[0].batch
+    assert not torch.equal(usual.inputs, even.inputs)
 
 
 def test_a_refined_target_keeps_a_refined_source_on_the_same_bits(
