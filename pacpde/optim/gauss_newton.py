@@ -76,7 +76,8 @@ class GaussNewton:
                 evaluations += 1
                 if new < loss:  # false for nan
                     gains = new <= (1 - self.least_gain) * loss
-                    gains = gains and factor.least_loss <= (1 - self.least_gain) * new
+                    if self.least_gain:  # without one, steps go on to what rounding leaves
+                        gains = gains and factor.least_loss <= (1 - self.least_gain) * new
                     x, loss, stalled = trial, new, False
                     taken += 1
                     damping = max(least, damping / self.increase)
