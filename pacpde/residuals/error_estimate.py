@@ -38,7 +38,7 @@ from pacpde.residuals.linearised import CHUNK, linearise_rows
 
 DEFECT_TIMES, DEFECT_PLACES = 2048, 4  # equidistant times, and random places at each time
 GROWN = 10.0  # times the residual: an estimate above it is made again
-FINER = 2, 4  # times as many nodes, one after the other
+FINER = 2, 4  # times as many nodes and steps in time, one after the other
 SMALL = 0.1  # an error of an ODE up to which first order has to hold
 START_POINTS, BOX_POINTS = 2**16, 2**12  # points of an initial field, and around a narrow feature
 
@@ -48,8 +48,8 @@ def error_estimate(solver: Surrogate, residual: float = inf) -> float | None:
 
     Args:
         residual: relative to the equation's terms. Where errors grow far beyond it along one space
-            axis, that may be what too few nodes make of steep waves: it is estimated again on
-            twice as many, as long as these change it.
+            axis, that may be what too few nodes and steps make of steep waves: it is estimated
+            again on twice as many, as long as these change it.
 
     Returns:
         The estimate, inf where it overflows. None where there are too many axes for a grid: more

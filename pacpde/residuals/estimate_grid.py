@@ -51,11 +51,11 @@ class Grid:
 
         Args:
             defects: mean |defect| at equidistant times, [times]; may be empty.
-            finer: factor of the number of nodes along an axis.
+            finer: factor of the number of nodes along an axis, and of steps in time.
         """
         problem = solver.problem
         space = problem.domain.space
-        times = _times(solver, defects)
+        times = _times(solver, defects, finer)
         if not space:
             return cls(times, (), (), (), _graded(times, ODE_STEPS + 1)[:, None])
         axes, differences, everywhere = _on_nodes(solver, space, finer * NODES[len(space)], LOW)
@@ -135,13 +135,13 @@ def _on_nodes(
     return placed, differences, reduce(np.multiply.outer, widths).reshape(-1)
 
 
-def _times(solver: Surrogate, defects: np.ndarray) -> np.ndarray:
+def _times(solver: Surrogate, defects: np.ndarray, finer: int) -> np.ndarray:
     problem = solver.problem
     time = problem.domain.axis("t")
     if problem.domain.space:
         most = MOST_STEPS[len(problem.domain.space)]
         changes = int(STEPS_PER_CHANGE * min(_changes(solver), most))
-        share = np.linspace(0, 1, min(max(PDE_STEPS, changes), most) + 1)
+        share = np.linspace(0, 1, finer * min(max(PDE_STEPS, changes), most) + 1)
         result = time.lower + time.length * (0.3 * share + 0.7 * share**2)
         if not defects.any():
             return result
