@@ -17,7 +17,7 @@ from pacpde.physics.elementary import Array, cos, exp, sin, tanh
 from pacpde.problems import Burgers, BurgersPeriodic, Heat, Heat2D, Lorenz
 from pacpde.residuals.assess import assess
 from pacpde.residuals.error_estimate import _missed_start, error_estimate
-from pacpde.residuals.estimate_grid import _placed
+from pacpde.residuals.estimate_grid import Grid, _placed
 from tests.residuals.given import given
 from tests.residuals.manufactured import evolution
 
@@ -224,6 +224,9 @@ def test_waves_that_are_steep_for_the_nodes_are_estimated_on_more() -> None:
     error = 1e-4 / 3**0.5  # root mean square over the time
     assert error_estimate(solver) > 100 * error
     assert error_estimate(solver, error) == pytest.approx(error, rel=0.02)
+    usual, finer = (Grid.of(solver, np.zeros(0), factor) for factor in (1, 2))
+    assert len(finer.times) == 2 * len(usual.times) - 1
+    assert len(finer.nodes) == 2 * len(usual.nodes)
     points = torch.from_numpy(problem.domain.random(500, np.random.default_rng(0)))
     assert assess(solver, points).error_estimate == pytest.approx(error, rel=0.02)
 
