@@ -79,7 +79,11 @@ def read_columns(path: Path, *, gaps: bool = False) -> Columns:
             _check_text(path, file.peek(HEADER))
             text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
             return _parsed(path, enumerate(text, 1), gaps)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise DataFileError(
+            f"{path} is no UTF-8 text (byte {error.object[error.start]:#04x}): save it as UTF-8."
+        ) from error
+    except (OSError, csv.Error) as error:
         raise DataFileError(f"{path} cannot be read as CSV ({error}).") from error
 
 

@@ -375,7 +375,8 @@ class Problem(ABC):
                 )
 
     def __str__(self) -> str:
-        return f"{self.name}({named_numbers(self.coefficients)})"
+        until = {} if self.until is None else {"until": self.until}
+        return f"{self.name}({named_numbers({**self.coefficients, **until})})"
 
 
 def check_problem(problem: Problem, what: str) -> None:

@@ -81,7 +81,8 @@ REFUSED = {
     "netCDF 3 of a later kind": (b"CDF\x05\0\0\0\0", r"is a netCDF 3 file .*\(CDF-5\)"),
     "MATLAB 7.3": (b"\x89HDF\r\n\x1a\n\x00", "is an HDF5 file"),
     "UTF-16": ("t,x\n0.5,1\n".encode("utf-16"), "is text in UTF-16"),
-    "bytes": (b"t,x\n\xff\xfe\n", "cannot be read as CSV"),
+    "bytes": (b"t,x\n\xff\xfe\n", r"no UTF-8 text \(byte 0xff\): save it as UTF-8"),
+    "Latin-1": ("t,T in °C\n1,2\n".encode("latin-1"), r"no UTF-8 text \(byte 0xb0\)"),
 }
 
 

@@ -222,6 +222,12 @@ def test_functions_of_any_arguments_that_fit_are_taken(tmp_path: Path) -> None:
         assert f"f{number}" in families.names()
 
 
+def test_a_problem_names_its_coefficients_and_a_time_span_of_its_own() -> None:
+    assert str(Heat(alpha=0.4)) == "heat(alpha=0.4)"
+    assert str(Heat(alpha=0.4, until=3.0)) == "heat(alpha=0.4, until=3)"
+    assert str(Heat(until=3.0).with_coefficients(alpha=0.2)) == "heat(alpha=0.2, until=3)"
+
+
 def test_pieces_of_a_stretched_time_span_are_bounded(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(FAMILY.replace("scales", "time_windows = 300\n    scales"))
