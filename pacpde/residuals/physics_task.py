@@ -28,6 +28,7 @@ from pacpde.residuals.terms import PhysicsTerm, Term
 from pacpde.runtime import Runtime, generator
 
 HELD_OUT_POINTS = 4096  # held-out collocation points
+LEAST_IN_WINDOW = 1024  # of them in a time window by itself, which has its share of the others
 LEAST_ON_EDGES = 20  # points of the conditions at an end; more are a tenth of all points
 LABELS_ONLY_NOTE = "fitted to measurements alone: the error elsewhere is not known"
 
@@ -188,7 +189,9 @@ class PhysicsTask(Task):
         return [term, *self.condition_terms(sampling, rng)]
 
     def _held_out_points(self, sampling: SamplingSpec, rng: Generator) -> torch.Tensor:
-        return self.runtime.tensor(self._box(sampling).sample(HELD_OUT_POINTS, rng))
+        share = 1.0 if sampling.start is None else sampling.horizon - sampling.start
+        count = max(round(share * HELD_OUT_POINTS), LEAST_IN_WINDOW)
+        return self.runtime.tensor(self._box(sampling).sample(count, rng))
 
     def _box(self, sampling: SamplingSpec) -> Domain:
         """Where points are drawn: half the box where the ansatz is odd, up to the horizon."""

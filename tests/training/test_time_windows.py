@@ -151,3 +151,15 @@ def test_a_measurement_at_either_end_of_a_window_is_in_it() -> None:
     inside = task._in_window(points, SamplingSpec(10, start=0.25, horizon=0.5))
     assert inside.tolist() == [False, True, True, True, False]
     assert task._in_window(points, SamplingSpec(10, horizon=0.5)).all()
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "count"), [(None, 1, 4096), (0.5, 1, 2048), (0, 0.1, 1024)]
+)
+def test_a_time_window_has_its_share_of_the_held_out_points(
+    start: float | None, end: float, count: int
+) -> None:
+    task = PhysicsTask(Heat())
+    points = task._held_out_points(SamplingSpec(start=start, horizon=end), np.random.default_rng(0))
+    assert points.shape == (count, 2)
+    assert bool((points[:, 0] >= (start or 0)).all()) and bool((points[:, 0] <= end).all())
