@@ -9,6 +9,7 @@ from pacpde.errors import InvalidValueError
 from pacpde.optim.base import Progress, State, check_option, optimisers
 from pacpde.optim.least_squares import LeastSquares
 
+LINEAR = 0.01  # share of a loss, that what a factor tells of it is off, of linear residuals
 BLOCK = 2  # rows that are factorised together, in numbers of unknowns
 
 
@@ -77,7 +78,7 @@ class GaussNewton:
                 if new < loss:  # false for nan
                     gains = new <= (1 - self.least_gain) * loss
                     if self.least_gain:  # without one, steps go on to what rounding leaves
-                        gains = gains and factor.least_loss <= (1 - self.least_gain) * new
+                        gains = gains and abs(new - factor.least_loss) > LINEAR * new
                     x, loss, stalled = trial, new, False
                     taken += 1
                     damping = max(least, damping / self.increase)

@@ -34,7 +34,7 @@ ENDED = "the refinement ended since "
 SMALL_ERROR = 0.1  # estimated error up to which the equation is nearly linear around a solver
 LEAST_GAIN = 0.01  # of the loss of a try, that a step is to take away for a further one
 FAR = 10.0  # times the tolerance, of a try that is not assessed since the next one follows
-GAIN = 0.5  # of the held-out residual, that a try is to leave at most for a further one
+GAIN = 0.7  # of the residual, that a try is to leave at most for a further one
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def refine(
         if about.residual < before.residual:
             best = one
         if number and not gained:  # few neurons may be too few to gain anything
-            why = f"{neurons} neurons leave more than half of the residual that fewer leave"
+            why = f"{neurons} neurons leave more than {GAIN:.0%} of the residual that fewer leave"
             break
         if gained:
             before, held_out, smaller = about, fit.held_out, (made, fit.weights)
