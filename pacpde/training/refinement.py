@@ -51,6 +51,13 @@ class Refined:
     fits: Sequence[FitResult] = ()
     n_trainable: int = 0
 
+    @property
+    def assessment(self) -> Assessment:
+        """Of the best try, or of the solver where none was better."""
+        found = self.fits[-1].assessment if self.fits else self.surrogate.assessment
+        assert found is not None
+        return found
+
 
 def may_refine(network: Network, task: Task, config: TrainingConfig) -> bool:
     """Whether what is fitted to a task is refined where it falls short of the tolerance.
@@ -172,19 +179,15 @@ def refine(
             passed, held_out, smaller = one, fit.held_out, (made, fit.weights)
             continue
         one = yield from _assessed(one, task)
-        about = one.fits[-1].assessment
-        assert about is not None
+        about = one.assessment
         if reaches(about, config.tolerance):
-            if about.residual < before.residual:
-                best = one
-            passed = None
+            best, passed = _better(one, best), None
             break
         if passed is not None:
-            best, before = yield from _better(passed, best, before, task)
-            passed = None
+            passed = yield from _assessed(passed, task)
+            best, before, passed = _better(passed, best), passed.assessment, None
         gained = about.residual < GAIN * before.residual
-        if about.residual < before.residual:
-            best = one
+        best = _better(one, best)
         if number and not gained:  # few neurons may be too few to gain anything
             why = f"{neurons} neurons leave more than {GAIN:.0%} of the residual that fewer leave"
             break
@@ -193,7 +196,7 @@ def refine(
     else:
         why = f"refinements={config.refinements} are all that the settings ask for"
     if passed is not None and tries[-1].outcome != Outcome.DEVICE_LOST:
-        best, _ = yield from _better(passed, best, before, task)
+        best = _better((yield from _assessed(passed, task)), best)
     if not best.fits:
         told = noted(solver.assessment, config.tolerance, ENDED + (why or "no try was better"))
         return Refined(replace(solver, assessment=told))
@@ -222,14 +225,9 @@ def _assessed(one: Refined, task: Task) -> Steps[Refined]:
     return replace(one, fits=(*earlier, fit))
 
 
-def _better(
-    passed: Refined, best: Refined, before: Assessment, task: Task
-) -> Steps[tuple[Refined, Assessment]]:
-    """The best one with its assessment, where one was passed over without any."""
-    passed = yield from _assessed(passed, task)
-    about = passed.fits[-1].assessment
-    assert about is not None
-    return (passed, about) if about.residual < before.residual else (best, before)
+def _better(one: Refined, other: Refined) -> Refined:
+    """The one that is less wrong by its residual and its estimated error."""
+    return one if one.assessment.rank < other.assessment.rank else other
 
 
 def noted(assessment: Assessment, tolerance: float, why: str) -> Assessment:

@@ -222,7 +222,7 @@ def test_what_a_resonance_increases_is_refined_too() -> None:
     problem = Helmholtz(k=3.54, a=1.0, b=2.0)  # k² = 12.5, and 12.3 of the mode 1, 2
     usual = fit(problem, **TINY)
     assert usual.assessment is not None and usual.assessment.drifted
-    refined = fit(problem, tolerance=1e-4, **TINY)
+    refined = fit(problem, tolerance=1e-4, refinements=4, **TINY)
     assert refined.outcome == "converged"
     assert error(refined) < 1e-4 < error(usual)
 
