@@ -54,8 +54,8 @@ class PAC(LadderMethod):
 
     With a `ladder` every rung gets an equal part of the freed weights and is kept in them beside
     the source, as "rung 1", "rung 2", ...; a rung that is not solved in its part keeps all that it
-    was solved in. Where too few are left for the next one, or where it is not solved in them, every
-    hidden layer gets neurons. The target takes what is left.
+    was solved in, and those after it get as many. Where too few are left for the next one, or where
+    it is not solved in them, every hidden layer gets neurons. The target takes what is left.
 
     `pac_net` is closer to the paper; no number of theirs is claimed.
 
@@ -321,6 +321,7 @@ class PAC(LadderMethod):
                 )
                 history = (*here.history, *named.history)
                 if solved.outcome == Outcome.CONVERGED:
+                    count = max(count, int(own.sum()))  # a harder rung needs no fewer
                     here = replace(
                         solved, history=history, retained={**start.retained, name: solver},
                         weights=torch.where(used | own, solved.weights, 0),

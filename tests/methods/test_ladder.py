@@ -6,6 +6,7 @@ import torch
 
 from pacpde import PAC, Surrogate, WarmStart, fit, transfer
 from pacpde.errors import InvalidValueError, UnknownNameError
+from pacpde.methods.own_weights import n_unused
 from pacpde.methods.result import TransferResult
 from pacpde.networks import checkpoint
 from pacpde.networks.assessment import Assessment
@@ -159,6 +160,26 @@ def test_neurons_are_added_where_there_is_no_room(source: Surrogate) -> None:
     small = allocated.weights[allocated.retained["source"].mask]
     large = result.surrogate.weights[result.surrogate.retained["source"].mask]
     assert torch.equal(small, large)
+
+
+def test_after_a_rung_that_needs_more_than_its_part_the_next_one_gets_as_many(
+    source: Surrogate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def outcome(fit: FitState, assessment: Assessment | None, tolerance: float) -> Outcome:
+        if fit.stage == "keep":  # in the part of a rung
+            return Outcome.NOT_CONVERGED
+        return usual(fit, assessment, tolerance)
+
+    usual = trainer._outcome
+    monkeypatch.setattr(trainer, "_outcome", outcome)
+    result = transfer(
+        source, Heat(alpha=0.1), method=PAC(ladder=[0.2]), settings=SETTINGS, reference=None
+    )  # fmt: skip
+    first, last = result.rungs
+    assert first.n_own == n_unused(result.snapshots["allocated"])  # all that were free
+    assert last.added_neurons > 0
+    assert last.n_own is not None and last.n_own >= first.n_own
+    assert error(result.recall("rung 1")) < 1e-3 and error(result.surrogate) < 1e-3
 
 
 @pytest.fixture
