@@ -85,6 +85,7 @@ TABLES: tuple[tuple[Path, str, str, Callable[[Record], str]], ...] = (
     (FITS, "small tolerance", "small_tolerance", families.seeds_table),
     (FITS, "tolerance of 1e-7", "tolerance_1e-7", families.seeds_table),
     (FITS, "tolerance of 1e-6", "tolerance_1e-6", families.seeds_table),
+    (FITS, "tolerance of 1e-5", "tolerance_1e-5", families.seeds_table),
     (FAMILIES, "families", "families", families.table),
     (FAMILIES, "recipes", "families_without_recipes", families.recipes_table),
     (LIBRARY, "library", "library", library.table),
