@@ -246,7 +246,7 @@ BAD_POINTS = {
     "short row": ("t,x\n0.5\n", "line 2: 1 values"),
     "no point": ("t,x\n", "no point"),
     "empty": ("", "(none)"),
-    "binary": ("\udcff", "cannot be read"),
+    "binary": ("\udcff", "is no UTF-8 text"),
     "outside": ("t,x\n0.5,0.5\n0.5,1.5\n", "x=1.5 (point 2)"),
 }
 

@@ -181,7 +181,7 @@ def test_a_missing_part_is_named(file: Path) -> None:
 
 def test_a_file_of_another_problem_is_refused(file: Path) -> None:
     load(file, Burgers(nu=0.05, until=0.5))
-    with pytest.raises(DataFileError, match=r"holds burgers\(nu=0.05\), expected"):
+    with pytest.raises(DataFileError, match=r"holds burgers\(nu=0.05, until=0.5\), expected"):
         load(file, Burgers(nu=0.06, until=0.5))
 
 
