@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from pacpde.networks.outcome import Outcome
+
 # Half of 1e-2: estimates are of first order, and may be half of the error.
 ERROR_LIMIT = 5e-3
 MARGIN = 0.5  # of a tolerance, for the same reason
@@ -46,6 +48,12 @@ class Assessment:
     def drifted(self) -> bool:
         """Whether even a small residual grows into an error that is not."""
         return self.error_estimate is not None and not self.error_estimate <= ERROR_LIMIT
+
+    def outcome(self, tolerance: float) -> Outcome:
+        """How a fit to a tolerance has ended that ends in what is assessed."""
+        if not self.meets(tolerance):
+            return Outcome.NOT_CONVERGED
+        return Outcome.DRIFTED if self.drifted else Outcome.CONVERGED
 
     @property
     def rank(self) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from pacpde.errors import InvalidValueError
 from pacpde.optim.base import Progress, State, check_option, optimisers
 from pacpde.optim.least_squares import LeastSquares
 
-LINEAR = 0.01  # share of a loss, that what a factor tells of it is off, of linear residuals
+LINEAR = 0.01  # of a loss: what a factor foretold may be off by so much, if residuals are linear
 BLOCK = 2  # rows that are factorised together, in numbers of unknowns
 
 

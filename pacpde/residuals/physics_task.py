@@ -28,7 +28,7 @@ from pacpde.residuals.terms import PhysicsTerm, Term
 from pacpde.runtime import Runtime, generator
 
 HELD_OUT_POINTS = 4096  # held-out collocation points
-LEAST_IN_WINDOW = 1024  # of them in a time window by itself, which has its share of the others
+LEAST_IN_WINDOW = 1024  # of a time window by itself, which has its share of them
 LEAST_ON_EDGES = 20  # points of the conditions at an end; more are a tenth of all points
 LABELS_ONLY_NOTE = "fitted to measurements alone: the error elsewhere is not known"
 

@@ -24,7 +24,7 @@ from pacpde.runtime import generator
 from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
 from pacpde.training.schedule import Phase
-from pacpde.training.trainer import FitResult, Trainer, regraded
+from pacpde.training.trainer import DEVICE_ERRORS, FitResult, Trainer, regraded
 
 FIRST, FIRST_IN_TIME = 500, 50  # random neurons of the first try; of equations in time alone
 POINTS_A_NEURON = 16  # with 8 the correction overshoots between points of a front
@@ -143,14 +143,12 @@ def refine(
         optimiser=GaussNewton(memory_gib=config.step_memory_gib, least_gain=LEAST_GAIN),
         tolerance=float("inf"),
     )
+    sizes = [first * 2**number for number in range(config.refinements)]
+    fitting = [n for n in sizes if fits_memory((n + 1) * solver.network.outputs, config)]
     tries: list[FitResult] = []
     best, before, smaller, why = Refined(solver), solver.assessment, None, ""
     held_out, passed = solver.held_out, None  # of the last try that gained; one not assessed yet
-    for number in range(config.refinements):
-        neurons = first * 2**number
-        if not fits_memory((neurons + 1) * solver.network.outputs, config):
-            why = f"{neurons} neurons need more than the {config.step_memory_gib:g} GiB of a step"
-            break
+    for number, neurons in enumerate(fitting, 1):
         made = refinement(
             solver.network, solver.weights, neurons, generator(seed, "refine"), smaller
         )
@@ -163,13 +161,12 @@ def refine(
         trainer = Trainer(start, own, seed, callbacks, made.heads)
         phase = Phase(STEPS, STEPS, SamplingSpec(POINTS_A_NEURON * neurons, odd=odd))
         same = (smaller[0].network, smaller[1]) if smaller else (solver.network, solver.weights)
-        more = (2 * neurons + 1) * solver.network.outputs
-        last = number + 1 == config.refinements or not fits_memory(more, config)
+        is_last = number == len(fitting)
         fit = yield from steps_of(trainer.fit)(
             replace(task, drawn_by=same),
             [phase],
-            f"{stage}_{number + 1}",
-            assess_below=math.inf if last else _falls_short(solver, config.tolerance),
+            f"{stage}_{number}",
+            assess_below=math.inf if is_last else _falls_short(solver, config.tolerance),
         )
         tries.append(fit)
         if fit.outcome in (Outcome.DEVICE_LOST, Outcome.DIVERGED):
@@ -188,14 +185,17 @@ def refine(
             best, before, passed = _better(passed, best), passed.assessment, None
         gained = about.residual < GAIN * before.residual
         best = _better(one, best)
-        if number and not gained:  # few neurons may be too few to gain anything
+        if number > 1 and not gained:  # few neurons may be too few to gain anything
             why = f"{neurons} neurons leave more than {GAIN:.0%} of the residual that fewer leave"
             break
         if gained:
             before, held_out, smaller = about, fit.held_out, (made, fit.weights)
     else:
         why = f"refinements={config.refinements} are all that the settings ask for"
-    if passed is not None and tries[-1].outcome != Outcome.DEVICE_LOST:
+        if len(fitting) < len(sizes):
+            memory = f"{config.step_memory_gib:g} GiB of a step"
+            why = f"{sizes[len(fitting)]} neurons need more than the {memory}"
+    if passed is not None:
         best = _better((yield from _assessed(passed, task)), best)
     if not best.fits:
         told = noted(solver.assessment, config.tolerance, ENDED + (why or "no try was better"))
@@ -215,13 +215,16 @@ def _falls_short(solver: Surrogate, tolerance: float) -> float:
 
 
 def _assessed(one: Refined, task: Task) -> Steps[Refined]:
-    """The same with an assessment of its last fit."""
+    """The same with an assessment of its last fit; where the device is lost, the worst one."""
     *earlier, fit = one.fits
     if fit.assessment is None:
         network = one.surrogate.network
-        work = yield Work(partial(task.assess, network, fit.weights, fit.sampling, True))
-        outcome = Outcome.DRIFTED if work.value.drifted else Outcome.CONVERGED
-        fit = replace(fit, assessment=work.value, outcome=outcome)
+        try:
+            work = yield Work(partial(task.assess, network, fit.weights, fit.sampling))
+            assessment = work.value
+        except DEVICE_ERRORS:
+            assessment = Assessment(math.inf)
+        fit = replace(fit, assessment=assessment, outcome=assessment.outcome(math.inf))
     return replace(one, fits=(*earlier, fit))
 
 

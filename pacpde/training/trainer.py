@@ -262,6 +262,5 @@ def _outcome(fit: FitState, assessment: Assessment | None, tolerance: float) -> 
         return Outcome.DEVICE_LOST
     if assessment is None:
         return Outcome.NOT_CONVERGED if math.isfinite(fit.held_out) else Outcome.DIVERGED
-    if assessment.meets(tolerance):
-        return Outcome.DRIFTED if assessment.drifted else Outcome.CONVERGED
-    return Outcome.STALLED if fit.stalled else Outcome.NOT_CONVERGED
+    outcome = assessment.outcome(tolerance)
+    return Outcome.STALLED if fit.stalled and outcome == Outcome.NOT_CONVERGED else outcome

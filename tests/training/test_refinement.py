@@ -13,6 +13,7 @@ from pacpde import PAC, fit, load, save, transfer
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.correction import Correction, base_places, refinement
 from pacpde.networks.mlp import MLP
+from pacpde.networks.network_sum import RefinedNetwork
 from pacpde.networks.protocol import Network
 from pacpde.networks.refined import unrefined
 from pacpde.networks.surrogate import Surrogate
@@ -119,6 +120,23 @@ def test_tries_that_fall_short_by_far_are_assessed_only_where_they_are_the_best(
             entry["stage"] for entry in every.history
         ]
     assert counts[0] >= counts[1] >= counts[2] and counts[0] > counts[2]
+
+
+def test_a_device_that_is_lost_in_a_late_assessment_leaves_the_solver(
+    plain: Surrogate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assess = PhysicsTask.assess
+
+    def lost(self: PhysicsTask, network: Network, *arguments: Any) -> Assessment:
+        if isinstance(network, RefinedNetwork):
+            raise torch.OutOfMemoryError
+        return assess(self, network, *arguments)
+
+    monkeypatch.setattr(PhysicsTask, "assess", lost)
+    monkeypatch.setattr("pacpde.training.refinement.FAR", 0.0)
+    solver = fit(Heat(alpha=0.4), tolerance=1e-9, **TINY)
+    assert solver.network == plain.network and torch.equal(solver.weights, plain.weights)
+    assert solver.outcome == "not_converged"
 
 
 def test_points_are_drawn_by_the_solver_below_a_blank_correction(plain: Surrogate) -> None:

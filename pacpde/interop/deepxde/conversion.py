@@ -23,7 +23,6 @@ from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.frozen import copy_with_values, merged_state, plain_copy
 from pacpde.networks.layout import module_layout
 from pacpde.networks.mlp import dense_network
-from pacpde.networks.outcome import Outcome
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem, check_problem
@@ -94,9 +93,7 @@ def to_surrogate(model: Any, problem: Problem) -> Surrogate:
     vector = module_layout(net.linears).join(merged_state(net.linears)).cpu().double()
     weights = Runtime().tensor(_to_surrogate_units(network, vector, ansatz))
     assessment = PhysicsTask(problem, like=ansatz).assess(network, weights, SamplingSpec())
-    outcome = Outcome.NOT_CONVERGED
-    if assessment.meets(TrainingConfig.of(problem).tolerance):
-        outcome = Outcome.DRIFTED if assessment.drifted else Outcome.CONVERGED
+    outcome = assessment.outcome(TrainingConfig.of(problem).tolerance)
     provenance = of_import(problem, Runtime(), "DeepXDE")
     return Surrogate(
         network, ansatz, weights, stage="trained", outcome=outcome, assessment=assessment,
