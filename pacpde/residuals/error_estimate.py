@@ -27,7 +27,7 @@ from pacpde.physics.narrow import START, narrow_features
 from pacpde.physics.problem import Problem
 from pacpde.residuals.box_error import solved_on_box
 from pacpde.residuals.edge_rows import ReplacedRows, missed_at
-from pacpde.residuals.estimate_grid import NODES, BoxGrid, Grid
+from pacpde.residuals.estimate_grid import BOX_NODES, NODES, BoxGrid, Grid
 from pacpde.residuals.evolution_error import (
     LinearisedEvolution,
     is_first_order,
@@ -39,6 +39,7 @@ from pacpde.residuals.linearised import CHUNK, linearise_rows
 DEFECT_TIMES, DEFECT_PLACES = 2048, 4  # equidistant times, and random places at each time
 GROWN = 10.0  # times the residual: an estimate above it is made again
 FINER = 2, 4  # times as many nodes and steps in time, one after the other
+AGREE = 1.25  # times as large, at most, is an estimate on other nodes that agrees
 SMALL = 0.1  # an error of an ODE up to which first order has to hold
 START_POINTS, BOX_POINTS = 2**16, 2**12  # points of an initial field, and around a narrow feature
 
@@ -49,7 +50,8 @@ def error_estimate(solver: Surrogate, residual: float = inf) -> float | None:
     Args:
         residual: relative to the equation's terms. Where errors grow far beyond it along one space
             axis, that may be what too few nodes and steps make of steep waves: it is estimated
-            again on twice as many, as long as these change it.
+            again on twice as many, as long as these change it. Where there are no steps in time,
+            two numbers of nodes have to agree in any case.
 
     Returns:
         The estimate, inf where it overflows. None where there are too many axes for a grid: more
@@ -61,7 +63,7 @@ def error_estimate(solver: Surrogate, residual: float = inf) -> float | None:
         return None
     missed = _missed_start(solver)
     if not steps:
-        return max(_worst(*_on_box(solver)), missed)
+        return max(_on_box(solver), missed)
     defects = _defects_in_time(solver)
     estimate = max(_worst(*_in_steps(solver, defects)), missed)
     for finer in FINER if len(problem.domain.space) == 1 else ():
@@ -108,11 +110,24 @@ def _in_steps(
     return sizes
 
 
-def _on_box(solver: Surrogate) -> tuple[np.ndarray, np.ndarray]:
-    """Size of the error and of the solution, [fields] each."""
-    grid = BoxGrid.on_box(solver)
+def _on_box(solver: Surrogate) -> float:
+    """The estimate on more and more nodes until two agree, else the larger of the last two."""
+    first, *more = BOX_NODES[len(solver.problem.axes)]
+    largest = before = _at_nodes(solver, first)
+    for count in more:
+        estimate = _at_nodes(solver, count)
+        least, largest = sorted([before, estimate])
+        if largest <= AGREE * least:
+            return estimate
+        before = estimate
+    return largest
+
+
+def _at_nodes(solver: Surrogate, count: int) -> float:
+    """The estimate of a problem that is no evolution, with `count` nodes along each axis."""
+    grid = BoxGrid.on_box(solver, count)
     error, values = solved_on_box(solver, grid)
-    return _size(grid, error[None]), _size(grid, values[None])
+    return _worst(_size(grid, error[None]), _size(grid, values[None]))
 
 
 def _size(grid: Grid, values: np.ndarray) -> np.ndarray:

@@ -32,9 +32,9 @@ def leaves_open(solver: Surrogate) -> bool:
     """
     problem = solver.problem
     axes = len(problem.axes)
-    most = min(int((UNKNOWNS / len(problem.fields)) ** (1 / axes)), BOX_NODES.get(axes, 0))
-    # an odd number: with an even one, differences on a periodic axis do not see a sawtooth
-    count, half = (n - 1 + n % 2 for n in (most, (most + 1) // 2))
+    usual = BOX_NODES[axes][1] if axes in BOX_NODES else 0
+    most = min(int((UNKNOWNS / len(problem.fields)) ** (1 / axes)), usual)
+    count, half = (n - 1 + n % 2 for n in (most, (most + 1) // 2))  # odd, see `BOX_NODES`
     if half < HIGH:
         return False
     fine = _smallest_singular_value(solver, BoxGrid.on_box(solver, count))

@@ -19,7 +19,8 @@ from pacpde.physics import (
     coefficient,
 )
 from pacpde.physics.elementary import cos, exp, log, sin, sqrt, tanh
-from pacpde.residuals.error_estimate import error_estimate
+from pacpde.residuals.error_estimate import _at_nodes, error_estimate
+from pacpde.residuals.estimate_grid import BOX_NODES
 from pacpde.residuals.open_solutions import leaves_open
 from tests.residuals.given import given
 from tests.residuals.manufactured import disturbed, evolution, parts_of, steady, true_error
@@ -27,6 +28,7 @@ from tests.residuals.manufactured import disturbed, evolution, parts_of, steady,
 Case = tuple[Problem, Any]
 
 T, X, Y = (Axis(name, 0.0, 1.0) for name in "txy")
+SQUARE = [Axis("x", -1.0, 1.0), Axis("y", -1.0, 1.0)]
 NU = 0.05
 DECAY = 1 / (2 * NU) - float(sqrt(1 / (4 * NU**2) + 4 * pi**2))
 
@@ -87,8 +89,7 @@ def helmholtz() -> Case:
     def rows(u: Any, d: Any) -> Any:
         return (laplacian(u[0], d) + u[0],)
 
-    square = [Axis("x", -1.0, 1.0), Axis("y", -1.0, 1.0)]
-    return steady(square, exact, rows, [Dirichlet("boundary")]), exact
+    return steady(SQUARE, exact, rows, [Dirichlet("boundary")]), exact
 
 
 def poisson() -> Case:
@@ -206,6 +207,54 @@ def test_it_is_the_error(case: Any, seed: int) -> None:
     found, true = disturbed(problem, exact, seed=seed)
     # of first order in an error of 1e-3, and of the order of the grid
     assert estimated(found) == pytest.approx(true, rel=0.05)
+
+
+def short_waves() -> tuple[Problem, Any, Any]:
+    """A wrong part of twelve waves an axis: on 33 nodes it seems to be 15 times as large."""
+
+    def exact(x: Any, y: Any) -> Any:
+        return sin(pi * x) * sin(4 * pi * y)
+
+    def rows(u: Any, d: Any) -> Any:
+        return (laplacian(u[0], d) + 1000 * u[0],)
+
+    def wrong(x: Any, y: Any) -> Any:
+        return exact(x, y) + 1e-3 * sin(12 * pi * x) * sin(12 * pi * y)
+
+    return steady(SQUARE, exact, rows, [Dirichlet("boundary")]), exact, wrong
+
+
+def thin_layer() -> tuple[Problem, Any, Any]:
+    """An error in a layer of a hundredth of the square: on 33 nodes it seems to be 0.8 of it."""
+
+    def exact(x: Any, y: Any) -> Any:
+        return x * (1 - exp((x - 1) / 0.02)) * (1 - y**2)
+
+    def rows(u: Any, d: Any) -> Any:
+        return (d(u[0], "x") - 0.02 * laplacian(u[0], d),)
+
+    def wrong(x: Any, y: Any) -> Any:
+        return exact(x, y) + 0.05 * exp((x - 1) / 0.04) * (1 - x) * (1 - y**2)
+
+    return steady(SQUARE, exact, rows, [Dirichlet("boundary", exact)]), exact, wrong
+
+
+@pytest.mark.parametrize("case", [short_waves, thin_layer])
+def test_what_few_nodes_cannot_hold_is_estimated_on_more(case: Any) -> None:
+    problem, exact, wrong = case()
+    true = true_error(problem, exact, wrong)
+    assert estimated(given(problem, wrong)) == pytest.approx(true, rel=0.1)
+
+
+def test_estimates_that_never_agree_give_the_larger_of_the_last_two(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On 33 nodes the waves are 15 times too large, and on 17 it is something else."""
+    monkeypatch.setitem(BOX_NODES, 2, (17, 33))
+    problem, _, wrong = short_waves()
+    found = given(problem, wrong)
+    few, more = (_at_nodes(found, count) for count in BOX_NODES[2])
+    assert estimated(found) == max(few, more) > 1.25 * min(few, more)
 
 
 def test_a_small_residual_near_resonance() -> None:
