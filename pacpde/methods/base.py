@@ -11,6 +11,7 @@ from pacpde.checks import check_count, check_flag
 from pacpde.errors import InvalidValueError, UnknownNameError, unknown
 from pacpde.methods.rung import Rung
 from pacpde.networks.correction import without_correction
+from pacpde.networks.outcome import Outcome
 from pacpde.networks.protocol import Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim.stepwise import Steps, steps_of, stepwise
@@ -24,7 +25,13 @@ from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
 from pacpde.training.posterior import CrossValidation
 from pacpde.training.random_windows import Tries, are_solved, random_windows
-from pacpde.training.refinement import before_refinement, is_reached, refine
+from pacpde.training.refinement import (
+    SMALL_ERROR,
+    before_refinement,
+    is_reached,
+    reaches,
+    refine,
+)
 from pacpde.training.restarts import (
     ENDED_WELL,
     best_of,
@@ -355,6 +362,7 @@ def train_from_scratch(
     """Fit a network from random weights; where that falls short, again, see `restarts`. What is
     right, but not to the tolerance, is refined, see `pacpde.training.refinement`; where that does
     not help, and before restarts, random windows follow, see `pacpde.training.random_windows`.
+    Where these miss the tolerance, one restart is refined beside them.
 
     Args:
         network: None for the one of the settings, of which a restart may take a larger one.
@@ -381,27 +389,34 @@ def train_from_scratch(
         )
     blank = start(config, task, phases)
     fit = yield from steps_of(Trainer(blank, config, seed, callbacks).fit)(task, phases, stage)
-    tries = [(blank, task, fit)]
+    tries: Tries = [(blank, task, fit)]
     late = fit.outcome in ENDED_WELL  # random windows come in place of restarts, or at the end
     random: Tries = []
     if network is None and not late:
         random = yield from steps_of(random_windows)(
             task, wanted, seed, callbacks, f"{stage}.random"
         )
-        tries += random
-    whole = task
+    whole, found = task, [fit for *_, fit in random]
+    solved = are_solved(found)
+    # one restart then: what is refined may go beyond what random windows miss
+    beyond = config is not wanted and _are_near(found) and not _are_final(found, wanted)
     for again in restarts(task, config, stage, chosen=network is not None):
-        if is_enough([fit for *_, fit in tries]) or are_solved([fit for *_, fit in random]):
+        enough = solved or is_enough([*(fit for *_, fit in tries), *found])
+        if enough and not (beyond and len(tries) == 1):
             break
         phases = again.config.phases.cold_start(again.task)
         blank = start(again.config, again.task, phases, again.stage)
         trainer = Trainer(blank, again.config, seed, callbacks)
         fit = yield from steps_of(trainer.fit)(again.task, phases, again.stage)
         tries.append((blank, again.task, fit))
-    blank, task, fit = tries.pop(best_of([fit for *_, fit in tries]))
-    solver, joined = _ended(blank, task, [fit for *_, fit in tries], fit, wanted)
-    if any(blank is own for own, *_ in random):
-        return solver, joined
+    fits = [fit for *_, fit in tries]
+    place = best_of([*fits, *found]) - len(fits)
+    if place >= 0 and not (beyond and any(fit.outcome in ENDED_WELL for fit in fits)):
+        blank, task, fit = random[place]
+        return _ended(blank, task, [*fits, *_without(found, fit)], fit, wanted)
+    blank, task, fit = tries[best_of(fits)]
+    others = _without(fits, fit)
+    solver, joined = _ended(blank, task, [*others, *found], fit, wanted)
     refined = yield from steps_of(refine)(solver, task, wanted, seed, callbacks, f"{stage}.refine")
     solver = refined.surrogate
     if refined.fits:
@@ -411,11 +426,30 @@ def train_from_scratch(
         random = yield from steps_of(random_windows)(
             whole, wanted, seed, callbacks, f"{stage}.random"
         )
-        best = min(random, key=lambda own: rank_of(own[-1]), default=None)
-        if best is not None and rank_of(best[-1]) < rank_of(joined):
-            others = [joined, *(fit for *_, fit in random if fit is not best[-1])]
-            return _ended(*best[:2], others, best[-1], wanted)
+    best = min(random, key=lambda own: rank_of(own[-1]), default=None)
+    if best is not None and rank_of(best[-1]) < rank_of(joined):
+        found = _without([fit for *_, fit in random], best[-1])
+        return _ended(*best[:2], [*others, fit, *refined.fits, *found], best[-1], wanted)
     return solver, joined
+
+
+def _without(fits: Sequence[FitResult], one: FitResult) -> list[FitResult]:
+    """The other fits."""
+    return [fit for fit in fits if fit is not one]
+
+
+def _are_near(fits: Sequence[FitResult]) -> bool:
+    """Whether one of them is right enough for a refinement, as none is along a chaotic orbit."""
+    return any(rank_of(fit)[0] <= SMALL_ERROR for fit in fits)
+
+
+def _are_final(fits: Sequence[FitResult], config: TrainingConfig) -> bool:
+    """Whether one of them meets the tolerance, or the device was lost."""
+    return any(
+        fit.outcome == Outcome.DEVICE_LOST
+        or (fit.assessment is not None and reaches(fit.assessment, config.tolerance))
+        for fit in fits
+    )
 
 
 def _ended(

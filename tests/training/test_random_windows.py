@@ -1,6 +1,7 @@
 """Random windows: what they reach from nothing, beside exact solutions."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,19 @@ import torch
 
 from pacpde import Outcome, fit
 from pacpde.errors import InvalidValueError
+from pacpde.methods import base
 from pacpde.networks import MLP, TimeWindows
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.surrogate import Surrogate
 from pacpde.optim import GaussNewton
 from pacpde.optim.least_squares import LeastSquares
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics import Axis, Derivative, Evolution, Periodic, Problem, coefficient
 from pacpde.physics.conditions import Condition
 from pacpde.physics.elementary import Array, cos, tanh
 from pacpde.problems import Convection, Heat, KdV, Lorenz, Reaction, Wave
 from pacpde.residuals.physics_task import PhysicsTask
-from pacpde.residuals.task import SamplingSpec
+from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import Runtime
 from pacpde.training import neuron_draw
 from pacpde.training import random_windows as module
@@ -28,6 +31,8 @@ from pacpde.training.callbacks import Callback, ProgressReport, Update
 from pacpde.training.config import TrainingConfig
 from pacpde.training.random_windows import may_take_random_windows, random_windows
 from pacpde.training.resume import ResumeState
+from pacpde.training.schedule import Phase
+from pacpde.training.trainer import FitResult, Trainer
 from pacpde.training.trial_step import TrialStep
 
 TOLERANCE = 1e-6
@@ -251,6 +256,34 @@ def test_killed_random_windows_resume_to_the_same_bits(tmp_path: Path, after: in
         with pytest.raises(KeyboardInterrupt):
             run(state, ProgressReport(killer))
         assert torch.equal(run(state), whole)
+
+
+class FirstTryFails(Trainer):
+    """A first try of two steps, with which nobody solves an equation."""
+
+    @stepwise
+    def fit(
+        self, task: Task, phases: Sequence[Phase], stage: str | None = None, **others: Any
+    ) -> Steps[FitResult]:
+        if stage == "train":
+            phases = [replace(phases[-1], steps=2)]
+        return (yield from steps_of(super().fit)(task, phases, stage, **others))
+
+
+@pytest.mark.parametrize(("neurons", "restarted"), [(60, True), (150, True), (400, False)])
+def test_where_random_windows_miss_the_tolerance_a_restart_is_refined(
+    neurons: int, restarted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """60 neurons leave a residual of 5e-3 and 150 one of 2e-5, which a refinement goes beyond."""
+    monkeypatch.setattr(base, "Trainer", FirstTryFails)
+    monkeypatch.setattr(module, "TRIES", ((4, neurons),))
+    solver = fit(Reaction(rho=2.0), tolerance=TOLERANCE, points=200)
+    assert solver.outcome == Outcome.CONVERGED
+    assert error(solver) < TOLERANCE
+    stages = list(dict.fromkeys(entry["stage"] for entry in solver.history))
+    more = ["train.restart_1", "train.refine_1"] if restarted else []
+    assert stages == ["train", "train.random_1", *more]
+    assert np.all(np.diff([entry["seconds"] for entry in solver.history]) >= 0)
 
 
 def test_what_random_windows_are_not_for() -> None:
