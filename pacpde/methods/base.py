@@ -25,13 +25,7 @@ from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
 from pacpde.training.posterior import CrossValidation
 from pacpde.training.random_windows import Tries, are_solved, random_windows
-from pacpde.training.refinement import (
-    SMALL_ERROR,
-    before_refinement,
-    is_reached,
-    reaches,
-    refine,
-)
+from pacpde.training.refinement import SMALL_ERROR, before_refinement, is_reached, refine
 from pacpde.training.restarts import (
     ENDED_WELL,
     best_of,
@@ -445,11 +439,7 @@ def _are_near(fits: Sequence[FitResult]) -> bool:
 
 def _are_final(fits: Sequence[FitResult], config: TrainingConfig) -> bool:
     """Whether one of them meets the tolerance, or the device was lost."""
-    return any(
-        fit.outcome == Outcome.DEVICE_LOST
-        or (fit.assessment is not None and reaches(fit.assessment, config.tolerance))
-        for fit in fits
-    )
+    return any(fit.outcome == Outcome.DEVICE_LOST or is_reached(fit, config) for fit in fits)
 
 
 def _ended(

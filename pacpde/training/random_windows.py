@@ -28,7 +28,7 @@ from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
 from pacpde.training.neuron_draw import NeuronDraw, neurons_of
-from pacpde.training.refinement import fits_memory, noted, reaches
+from pacpde.training.refinement import fits_memory, is_reached, noted
 from pacpde.training.trainer import FitResult, Trainer, regraded
 from pacpde.training.trial_step import mark_head
 
@@ -143,9 +143,7 @@ def in_random_windows(
             assessment = noted(assessment, config.tolerance, why)
             asked = _asked_next(assessment, config.tolerance)
         tries.append((blank, shorter, replace(fit, outcome=outcome, assessment=assessment)))
-        if fit.outcome == Outcome.DEVICE_LOST:
-            break
-        if assessment is not None and reaches(assessment, config.tolerance):
+        if fit.outcome == Outcome.DEVICE_LOST or is_reached(fit, config):
             break
     return tries
 

@@ -92,9 +92,9 @@ def reaches(assessment: Assessment, tolerance: float) -> bool:
     return assessment.meets(tolerance) and (error is None or error <= tolerance)
 
 
-def is_reached(solver: Surrogate, config: TrainingConfig) -> bool:
-    """Whether a solver meets the tolerance of the settings, and by its estimated error too."""
-    return solver.assessment is not None and reaches(solver.assessment, config.tolerance)
+def is_reached(ended: FitResult | Surrogate, config: TrainingConfig) -> bool:
+    """Whether a fit meets the tolerance of the settings, and by its estimated error too."""
+    return ended.assessment is not None and reaches(ended.assessment, config.tolerance)
 
 
 def fits_memory(unknowns: int, config: TrainingConfig) -> bool:

@@ -270,11 +270,13 @@ class FirstTryFails(Trainer):
         return (yield from steps_of(super().fit)(task, phases, stage, **others))
 
 
-@pytest.mark.parametrize(("neurons", "restarted"), [(60, True), (150, True), (400, False)])
+@pytest.mark.parametrize(
+    ("neurons", "restarted"), [(60, True), (100, True), (150, True), (400, False)]
+)
 def test_where_random_windows_miss_the_tolerance_a_restart_is_refined(
     neurons: int, restarted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """60 neurons leave a residual of 5e-3 and 150 one of 2e-5, which a refinement goes beyond."""
+    """60, 100, 150 neurons leave 5e-3, 4e-4 and 2e-5, which a refinement goes beyond."""
     monkeypatch.setattr(base, "Trainer", FirstTryFails)
     monkeypatch.setattr(module, "TRIES", ((4, neurons),))
     solver = fit(Reaction(rho=2.0), tolerance=TOLERANCE, points=200)
