@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         DataFileError,
         ExtrapolationWarning,
         InvalidValueError,
+        KinkWarning,
         MissingConditionWarning,
         MissingPackageError,
         OutputError,
@@ -95,8 +96,8 @@ __version__ = "0.1.0"
 # module → what a user imports from pacpde itself
 _NAMES = {
     "errors": "ChangedFamilyWarning ContradictionWarning DataFileError ExtrapolationWarning "
-    "InvalidValueError MissingConditionWarning MissingPackageError OutputError PacpdeError "
-    "RenamedWarning SolverError TransferWarning UnknownNameError UnreadableError "
+    "InvalidValueError KinkWarning MissingConditionWarning MissingPackageError OutputError "
+    "PacpdeError RenamedWarning SolverError TransferWarning UnknownNameError UnreadableError "
     "UntrustedCodeError",
     "methods.base": "Method",
     "methods.bias_only": "BiasOnly",

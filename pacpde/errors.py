@@ -65,6 +65,10 @@ class MissingConditionWarning(UserWarning):
     """A problem has fewer conditions than its derivatives ask for: it may have many solutions."""
 
 
+class KinkWarning(UserWarning):
+    """A network has kinks, and no point of a fit sees what an equation makes of them."""
+
+
 class ChangedFamilyWarning(UserWarning):
     """A family's file differs from what something stored was made with, its values do not."""
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import torch
 
 from pacpde.checks import check_count, check_flag
-from pacpde.errors import InvalidValueError, UnknownNameError, unknown
+from pacpde.errors import InvalidValueError, KinkWarning, UnknownNameError, unknown, warn_user
 from pacpde.methods.rung import Rung
 from pacpde.networks.correction import without_correction
 from pacpde.networks.outcome import Outcome
@@ -19,6 +19,7 @@ from pacpde.physics.calls import check_call
 from pacpde.physics.problem import Problem
 from pacpde.registry import Registry, check_defined
 from pacpde.renamed import renamed_attribute, renamed_keys, renamed_names
+from pacpde.residuals.jumps import jump
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import generator
 from pacpde.training.callbacks import Callback
@@ -382,6 +383,9 @@ def train_from_scratch(
             replace(last, steps=last.steps + budget, target_residual=0.0, patience=0),
         )
     blank = start(config, task, phases)
+    has_fields = task.solves_equation and blank.ansatz.problem_or_none is not None
+    if has_fields and (kink := jump(blank)) is not None:
+        warn_user(str(kink), KinkWarning)
     fit = yield from steps_of(Trainer(blank, config, seed, callbacks).fit)(task, phases, stage)
     tries: Tries = [(blank, task, fit)]
     late = fit.outcome in ENDED_WELL  # random windows come in place of restarts, or at the end
@@ -438,8 +442,15 @@ def _are_near(fits: Sequence[FitResult]) -> bool:
 
 
 def _are_final(fits: Sequence[FitResult], config: TrainingConfig) -> bool:
-    """Whether one of them meets the tolerance, or the device was lost."""
-    return any(fit.outcome == Outcome.DEVICE_LOST or is_reached(fit, config) for fit in fits)
+    """Whether one of them meets the tolerance with its residual, or the device was lost.
+
+    Where the estimated error is above it all the same, that grows in time, and so it would again.
+    """
+    return any(
+        fit.outcome == Outcome.DEVICE_LOST
+        or (fit.assessment is not None and fit.assessment.residual <= config.tolerance)
+        for fit in fits
+    )
 
 
 def _ended(

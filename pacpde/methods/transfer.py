@@ -94,6 +94,8 @@ def fit(
             residuals.
         MissingConditionWarning: where the problem has fewer conditions than its derivatives ask
             for.
+        KinkWarning: where the network has kinks, as of ReLU, in a derivative of which the equation
+            has the next one: the result cannot converge.
     """
     check_problem(problem, "problem")
     check_arguments(

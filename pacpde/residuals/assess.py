@@ -13,6 +13,7 @@ from pacpde.physics.narrow import RIGHT_HAND_SIDE, NarrowFeature
 from pacpde.physics.problem import Problem
 from pacpde.residuals.condition_residuals import ConditionResiduals
 from pacpde.residuals.error_estimate import error_estimate, solved_in_steps
+from pacpde.residuals.jumps import jump
 from pacpde.residuals.linearised import CHUNK, linearise_rows
 from pacpde.residuals.open_solutions import OPEN_NOTE, leaves_open
 
@@ -62,7 +63,11 @@ def assess(
         unseen = residual > NOTE_RATIO * missed
     residual = max(residual, ConditionResiduals(solver, points, fields, estimate).worst())
     error = error_estimate(solver, residual) if estimate else None
-    if error is not None and not solved_in_steps(problem) and leaves_open(solver):
+    kink = jump(solver) if estimate else None
+    if kink is not None:
+        error = math.inf
+        notes.append(str(kink))
+    elif error is not None and not solved_in_steps(problem) and leaves_open(solver):
         error = math.inf
         notes.append(OPEN_NOTE)
     if unseen or not Assessment(residual, error).meets(RIGHT):

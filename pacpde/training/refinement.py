@@ -31,6 +31,11 @@ POINTS_A_NEURON = 16  # with 8 the correction overshoots between points of a fro
 STEPS = 2  # of a try, on one set of points
 MATRICES = 4  # of unknowns², that a step holds
 ENDED = "the refinement ended since "
+NONE_BETTER = "no try was better"
+FAILED = {
+    Outcome.DEVICE_LOST: "the device was lost",
+    Outcome.DIVERGED: "values of the next try were no finite numbers",
+}
 SMALL_ERROR = 0.1  # estimated error up to which the equation is nearly linear around a solver
 LEAST_GAIN = 0.01  # of the loss of a try, that a step is to take away for a further one
 FAR = 10.0  # times the tolerance, of a try that is not assessed since the next one follows
@@ -146,7 +151,7 @@ def refine(
     sizes = [first * 2**number for number in range(config.refinements)]
     fitting = [n for n in sizes if fits_memory((n + 1) * solver.network.outputs, config)]
     tries: list[FitResult] = []
-    best, before, smaller, why = Refined(solver), solver.assessment, None, ""
+    best, before, smaller, why = Refined(solver), solver.assessment, None, NONE_BETTER
     held_out, passed = solver.held_out, None  # of the last try that gained; one not assessed yet
     for number, neurons in enumerate(fitting, 1):
         made = refinement(
@@ -169,7 +174,8 @@ def refine(
             assess_below=math.inf if is_last else _falls_short(solver, config.tolerance),
         )
         tries.append(fit)
-        if fit.outcome in (Outcome.DEVICE_LOST, Outcome.DIVERGED):
+        if fit.outcome in FAILED:
+            why = FAILED[fit.outcome]
             break
         one = Refined(start, tuple(tries), int(made.heads.sum()))
         if fit.assessment is None and fit.held_out < GAIN * held_out:
@@ -198,7 +204,7 @@ def refine(
     if passed is not None:
         best = _better((yield from _assessed(passed, task)), best)
     if not best.fits:
-        told = noted(solver.assessment, config.tolerance, ENDED + (why or "no try was better"))
+        told = noted(solver.assessment, config.tolerance, ENDED + why)
         return Refined(replace(solver, assessment=told))
     return replace(best, fits=[*best.fits[:-1], _graded(best.fits[-1], config.tolerance, why)])
 
@@ -252,5 +258,5 @@ def _graded(fit: FitResult, tolerance: float, why: str) -> FitResult:
     return replace(
         fit,
         outcome=regraded(fit.outcome, fit.assessment, tolerance),
-        assessment=noted(fit.assessment, tolerance, ENDED + (why or "the device was lost")),
+        assessment=noted(fit.assessment, tolerance, ENDED + why),
     )

@@ -14,6 +14,7 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.networks.time_windows import TimeWindows
 from pacpde.physics import Problem
 from pacpde.problems import Heat, Lorenz, LotkaVolterra, Pendulum, Poisson1D
+from pacpde.residuals.jumps import Jump
 from pacpde.residuals.open_solutions import OPEN_NOTE
 from pacpde.training.config import TrainingConfig
 
@@ -58,6 +59,14 @@ def test_a_solution_that_the_conditions_leave_open_needs_conditions() -> None:
     open_one = ended(Heat(), Outcome.DRIFTED, assessment=Assessment(1e-4, math.inf, (OPEN_NOTE,)))
     assert advice(open_one, TrainingConfig.of(Heat())) == (
         "the conditions hardly tell the solution from others: see whether one is missing"
+    )
+
+
+def test_a_network_with_kinks_is_to_be_another_one() -> None:
+    note = str(Jump("u_x", "u_xx", 0.3, {"x": 0.5}))
+    kinked = ended(Heat(), Outcome.DRIFTED, assessment=Assessment(1e-4, math.inf, (note,)))
+    assert advice(kinked, TrainingConfig.of(Heat())) == (
+        "take a network without kinks, as of tanh or sin in place of ReLU"
     )
 
 

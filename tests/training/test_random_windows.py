@@ -288,6 +288,19 @@ def test_where_random_windows_miss_the_tolerance_a_restart_is_refined(
     assert np.all(np.diff([entry["seconds"] for entry in solver.history]) >= 0)
 
 
+def test_no_restart_follows_where_only_the_estimated_error_misses_the_tolerance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As of Kuramoto-Sivashinsky, where it is 1,000 times the residual by the end."""
+    monkeypatch.setattr(base, "Trainer", FirstTryFails)
+    monkeypatch.setattr(module, "TRIES", ((4, 400),))
+    monkeypatch.setattr("pacpde.residuals.assess.error_estimate", lambda *_: 1e-3)
+    solver = fit(Reaction(rho=2.0), tolerance=TOLERANCE, points=200)
+    assert {entry["stage"] for entry in solver.history} == {"train", "train.random_1"}
+    assert solver.assessment is not None
+    assert "the estimated error does not" in solver.assessment.notes[-1]
+
+
 def test_what_random_windows_are_not_for() -> None:
     def may(problem: Problem, runtime: Runtime = Runtime(), **settings: Any) -> bool:
         task = PhysicsTask(problem, runtime=runtime)

@@ -14,18 +14,21 @@ from pacpde.networks.assessment import Assessment
 from pacpde.networks.correction import Correction, base_places, refinement
 from pacpde.networks.mlp import MLP
 from pacpde.networks.network_sum import RefinedNetwork
+from pacpde.networks.outcome import Outcome
 from pacpde.networks.protocol import Network
 from pacpde.networks.refined import unrefined
 from pacpde.networks.surrogate import Surrogate
 from pacpde.networks.time_windows import TimeWindows
 from pacpde.optim.gauss_newton import GaussNewton, OrthogonalFactor
 from pacpde.optim.least_squares import LeastSquares
+from pacpde.optim.stepwise import steps_of, stepwise
 from pacpde.problems import Heat, Helmholtz, LotkaVolterra, Reaction
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
 from pacpde.residuals.terms import Anchor
 from pacpde.runtime import generator
 from pacpde.training.refinement import reaches
+from pacpde.training.trainer import Trainer
 
 TINY = {"width": 10, "depth": 2, "points": 200, "steps": 30, "restarts": 0}
 SMALL_FIRST = 60
@@ -137,6 +140,23 @@ def test_a_device_that_is_lost_in_a_late_assessment_leaves_the_solver(
     solver = fit(Heat(alpha=0.4), tolerance=1e-9, **TINY)
     assert solver.network == plain.network and torch.equal(solver.weights, plain.weights)
     assert solver.outcome == "not_converged"
+
+
+def test_a_try_that_diverges_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The words were of a lost device."""
+    told = Trainer.fit
+
+    def diverges(
+        self: Trainer, task: Any, phases: Any, stage: str, *given: Any, **more: Any
+    ) -> Any:
+        made = yield from steps_of(told)(self, task, phases, stage, *given, **more)
+        return replace(made, outcome=Outcome.DIVERGED) if stage.endswith("refine_2") else made
+
+    monkeypatch.setattr(Trainer, "fit", stepwise(diverges))
+    solver = fit(Heat(alpha=0.4), tolerance=1e-12, **TINY)
+    assert solver.outcome == "not_converged"
+    assert any("no finite numbers" in note for note in solver.assessment.notes)
+    assert not any("device" in note for note in solver.assessment.notes)
 
 
 def test_points_are_drawn_by_the_solver_below_a_blank_correction(plain: Surrogate) -> None:
