@@ -121,3 +121,22 @@ def test_a_steep_front_is_no_jump() -> None:
     slopes = np.abs(steep.derivative("x")(0.5, x))
     assert np.abs(steep.derivative("xx")(0.5, x)).max() > 1e3 * slopes.max()
     assert jump(steep) is None
+
+
+class Front(nn.Module):
+    """c (tanh 100 (x − 0.1) + (x − 0.3)₊): a front, where most changes, and a kink beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.c * (torch.tanh(100 * (x - 0.1)) + torch.relu(x - 0.3))
+
+
+@pytest.mark.filterwarnings("ignore::pacpde.errors.KinkWarning")
+def test_a_kink_is_found_beside_a_front() -> None:
+    solver = fit(Sag(), network=Front(), hard=False, **TINY)
+    found = jump(replace(solver, weights=torch.ones_like(solver.weights)))
+    assert found is not None and found.place["x"] == pytest.approx(0.3, abs=1e-10)
+    assert found.size == pytest.approx(0.01, rel=0.02)  # of 1, and the slope of the front
