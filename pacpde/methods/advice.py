@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.registry import is_own
-from pacpde.residuals.jumps import Jump
+from pacpde.residuals.jumps import SMOOTH, UNSEEN
 from pacpde.residuals.open_solutions import OPEN_NOTE
 from pacpde.training.config import TrainingConfig
 from pacpde.training.restarts import network_of_time_windows, tries_time_windows
@@ -24,7 +24,6 @@ BY_OUTCOME = {
 }
 LONG_TIMES = ", as chaos and long times do"
 OPEN = "the conditions hardly tell the solution from others: see whether one is missing"
-SMOOTH = "take a network without kinks, as of tanh or sin in place of ReLU"
 FEWER_FREED = "try a lower --sparsity or a larger --set allocate_steps=..."
 SCALES = "see that `scales` in the class suit"
 FINER = "the solution meets the default tolerance: try more --refinements, or a larger --memory"
@@ -60,7 +59,7 @@ def _parts(surrogate: Surrogate, config: TrainingConfig) -> Iterator[str]:
     if outcome == Outcome.DRIFTED and about and OPEN_NOTE in about.notes:
         yield OPEN
         return
-    if outcome in TOO_HARD and about and any(Jump.is_told_by(note) for note in about.notes):
+    if outcome in TOO_HARD and about and any(UNSEEN in note for note in about.notes):
         yield SMOOTH
         return
     if outcome == Outcome.NOT_CONVERGED and about and about.meets(TrainingConfig.tolerance):

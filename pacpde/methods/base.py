@@ -442,13 +442,13 @@ def _are_near(fits: Sequence[FitResult]) -> bool:
 
 
 def _are_final(fits: Sequence[FitResult], config: TrainingConfig) -> bool:
-    """Whether one of them meets the tolerance with its residual, or the device was lost.
+    """Whether one of them meets the equation to the tolerance, or the device was lost.
 
-    Where the estimated error is above it all the same, that grows in time, and so it would again.
+    Where its estimated error is above it all the same, that grows in time, and so it would again.
     """
     return any(
         fit.outcome == Outcome.DEVICE_LOST
-        or (fit.assessment is not None and fit.assessment.residual <= config.tolerance)
+        or (fit.assessment is not None and fit.assessment.meets(config.tolerance))
         for fit in fits
     )
 

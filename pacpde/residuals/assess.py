@@ -62,14 +62,15 @@ def assess(
         missed, residual = residual, max(residual, _worst_share(residuals, sizes))
         unseen = residual > NOTE_RATIO * missed
     residual = max(residual, ConditionResiduals(solver, points, fields, estimate).worst())
-    error = error_estimate(solver, residual) if estimate else None
     kink = jump(solver) if estimate else None
     if kink is not None:
-        error = math.inf
+        error: float | None = math.inf
         notes.append(str(kink))
-    elif error is not None and not solved_in_steps(problem) and leaves_open(solver):
-        error = math.inf
-        notes.append(OPEN_NOTE)
+    else:
+        error = error_estimate(solver, residual) if estimate else None
+        if error is not None and not solved_in_steps(problem) and leaves_open(solver):
+            error = math.inf
+            notes.append(OPEN_NOTE)
     if unseen or not Assessment(residual, error).meets(RIGHT):
         notes += [_too_narrow(one, fit_points) for one in narrow]
     unestimated = estimate and error is None

@@ -28,6 +28,7 @@ HALVINGS = 36  # at most; a derivative like √|x| is told from a jump
 SMALL = 1e-6  # of a jump, as a share of the size of its derivative
 ROUNDING = 1e4  # units of roundoff of a derivative, as such a share
 UNSEEN = "no point of a fit sees that"
+SMOOTH = "take a network without kinks, as of tanh or sin in place of ReLU"
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,8 @@ class Jump:
         where = ", ".join(f"{axis} = {at:.3g}" for axis, at in self.place.items())
         return (
             f"{self.name} jumps by {self.size:.1g} of its size at {where}, where the equation has "
-            f"{self.next}: {UNSEEN}, so that a small residual says nothing of the error. "
-            "Take a network without kinks, as of tanh or sin in place of ReLU"
+            f"{self.next}: {UNSEEN}, so that a small residual says nothing of the error: {SMOOTH}"
         )
-
-    @classmethod
-    def is_told_by(cls, note: str) -> bool:
-        """Whether a note of an assessment is about a jump."""
-        return UNSEEN in note
 
 
 @dataclass(frozen=True)
@@ -124,14 +119,15 @@ def _largest(solver: Surrogate, one: _Sought, lines: np.ndarray, jets: np.ndarra
     size = _size(problem, one, jets)
     least = max(SMALL, ROUNDING * torch.finfo(solver.weights.dtype).eps) * size
     at, values = lines[..., one.axis], jets[[one.lower, one.upper], ..., one.field]
-    missing = _missing_of_four(values, at).reshape(PARTS, INTERVALS, LINES)
+    missing = _missing(values[0, 1:-1], at[1:-1], _mean_of_four(values[1]))
+    missing = missing.reshape(PARTS, INTERVALS, LINES)
     part, line = np.indices((PARTS, LINES)).reshape(2, -1)
     place = 1 + part * INTERVALS + missing.argmax(1).ravel()
     points = lines[place, line]
     ends = np.stack([place, place + 1])
     at, values = at[ends, line], values[:, ends, line]
+    missing = _missing(values[0], at, _mean_of_two(values[1]))[0]
     for _ in range(HALVINGS):
-        missing = _missing(values, at)[0]
         left = np.argsort(-missing)[: max(len(missing) // 2, SEARCHED)]
         left = left[missing[left] > least]
         if not len(left):
@@ -141,7 +137,8 @@ def _largest(solver: Surrogate, one: _Sought, lines: np.ndarray, jets: np.ndarra
         middle = _jet(solver, points)[[one.lower, one.upper], :, one.field]
         at = np.stack([at[0], points[:, one.axis], at[1]])
         values = np.stack([values[:, 0], middle, values[:, 1]], 1)
-        half, number = _missing(values, at).argmax(0), np.arange(len(points))
+        halves = _missing(values[0], at, _mean_of_two(values[1]))
+        half, missing, number = halves.argmax(0), halves.max(0), np.arange(len(points))
         ends = np.stack([half, half + 1])
         at, values = at[ends, number], values[:, ends, number]
     sizes = np.abs(values[0, 1] - values[0, 0])
@@ -154,30 +151,29 @@ def _largest(solver: Surrogate, one: _Sought, lines: np.ndarray, jets: np.ndarra
     return Jump(lower, upper, float(sizes[worst] / size), where)
 
 
-def _missing(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+def _missing(lower: np.ndarray, at: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """What a derivative changes by between neighbours beyond the integral of the next one.
 
     Args:
-        values: of the two, [2, points, ...].
+        lower: the derivative, [points, ...].
         at: coordinates, [points, ...].
+        mean: of the next one between neighbours, [points - 1, ...].
     """
-    lower, upper = values
-    return np.asarray(
-        np.abs(np.diff(lower, axis=0) - np.diff(at, axis=0) * (upper[1:] + upper[:-1]) / 2)
-    )
+    return np.asarray(np.abs(np.diff(lower, axis=0) - np.diff(at, axis=0) * mean))
 
 
-def _missing_of_four(values: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """The same by a rule that is exact for cubics, which sees kinks beside steep fronts.
+def _mean_of_two(upper: np.ndarray) -> np.ndarray:
+    """The means between neighbours, by the trapezoidal rule, [points - 1, ...]."""
+    return np.asarray((upper[1:] + upper[:-1]) / 2)
 
-    Args:
-        at: coordinates of equidistant points, [points, ...]; the first and the last interval have
-            no neighbours, and are left out.
+
+def _mean_of_four(upper: np.ndarray) -> np.ndarray:
+    """The same by cubics through four equidistant points, which sees kinks beside steep fronts.
+
+    The first and the last interval have no neighbours, and are left out, [points - 3, ...].
     """
-    lower, upper = values
     inner = 13 * (upper[1:-2] + upper[2:-1]) - (upper[:-3] + upper[3:])
-    step = at[1:] - at[:-1]
-    return np.asarray(np.abs(np.diff(lower, axis=0)[1:-1] - step[1:-1] * inner / 24))
+    return np.asarray(inner / 24)
 
 
 def _size(problem: Problem, one: _Sought, jets: np.ndarray) -> float:

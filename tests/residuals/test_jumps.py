@@ -102,15 +102,16 @@ def test_derivatives_below_the_highest_one_have_to_be_continuous(
         and found.name == jumps
         and found.next == (f"{jumps}x" if "_" in jumps else f"{jumps}_{found.next[-1]}")
     )
-    # the size of the jump by what the derivative is on both sides
-    sides = []
-    for sign in (-1, 1):
-        beside = dict(found.place) | {"x": found.place["x"] + sign * 1e-9}
-        order = jumps.partition("_")[2]
-        value = solver.derivative(order) if order else solver
-        sides.append(float(value(*beside.values())))
-    first, second = sides
+    # what the derivative is on both sides, and twice as far from the place
+    order = jumps.partition("_")[2]
+    value = solver.derivative(order) if order else solver
+    axis = found.next[-1]
+    far, first, second, farther = (
+        float(value(*(dict(found.place) | {axis: found.place[axis] + step}).values()))
+        for step in (-2e-9, -1e-9, 1e-9, 2e-9)
+    )
     assert abs(second - first) > 1e-3 * max(abs(first), abs(second))
+    assert abs(second - first) > 1e3 * max(abs(far - first), abs(farther - second))
 
 
 def test_a_steep_front_is_no_jump() -> None:
