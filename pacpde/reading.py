@@ -77,14 +77,20 @@ def read_toml(path: str | Path) -> tuple[str, dict[str, Any]]:
     """
     try:
         text = read_bytes(path, TEXT).decode("utf-8-sig")  # some editors put a mark first
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        raise DataFileError(f"{str(path)!r} cannot be read ({reason}).") from error
+    except UnicodeDecodeError as error:
+        raise DataFileError(no_utf8(path, error)) from error
+    except OSError as error:
+        raise DataFileError(f"{str(path)!r} cannot be read ({error.strerror or error}).") from error
     text = text.replace("\r\n", "\n")
     try:
         return text, tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidValueError(f"{path}: this is not TOML: {_reason(error)}.") from error
+
+
+def no_utf8(path: str | Path, error: UnicodeDecodeError) -> str:
+    """What to say of a file that is no text in UTF-8."""
+    return f"{path} is no UTF-8 text (byte {error.object[error.start]:#04x}): save it as UTF-8."
 
 
 def parse_json(text: str | bytes) -> Any:

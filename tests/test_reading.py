@@ -70,7 +70,7 @@ def test_hostile_toml_is_refused_in_one_line(content: str, tmp_path: Path) -> No
 
 def test_toml_in_another_encoding_is_refused(tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_bytes("a = 1".encode("utf-16"))
-    with pytest.raises(DataFileError, match="no text in UTF-8"):
+    with pytest.raises(DataFileError, match="no UTF-8 text"):
         read_toml(tmp_path / "study.toml")
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from pacpde.datasets.matlab import is_level_4
 from pacpde.errors import DataFileError
-from pacpde.reading import open_regular
+from pacpde.reading import no_utf8, open_regular
 
 LARGEST = 2**30  # bytes
 HEADER = 64  # of them, by which the kind of a file is known
@@ -80,9 +80,7 @@ def read_columns(path: Path, *, gaps: bool = False) -> Columns:
             text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
             return _parsed(path, enumerate(text, 1), gaps)
     except UnicodeDecodeError as error:
-        raise DataFileError(
-            f"{path} is no UTF-8 text (byte {error.object[error.start]:#04x}): save it as UTF-8."
-        ) from error
+        raise DataFileError(no_utf8(path, error)) from error
     except (OSError, csv.Error) as error:
         raise DataFileError(f"{path} cannot be read as CSV ({error}).") from error
 
