@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from pacpde.methods.grading import target_part
 from pacpde.plots.numbers import tick, two_digits
 from pacpde.plots.style import (
+    halo,
     ink,
     legend_below,
     logarithmic,
@@ -67,6 +68,7 @@ def error_against_seconds(
             ax.annotate(
                 tick(threshold, error=True), (0, threshold), xycoords=("axes fraction", "data"),
                 xytext=(4, 3), textcoords="offset points", ha="left", color=ink(), fontsize=9,
+                path_effects=halo(),
             )  # fmt: skip
         if zero_shot is not None:
             ax.axhline(zero_shot, color=ink(), lw=1.1, ls="--", label="source, untouched")
@@ -92,5 +94,5 @@ def _mark(
             ax.plot(*at, marker="o", ms=11, mfc="none", mec=colour, mew=1.6, ls="none")
             ax.annotate(
                 f"{two_digits(at[0])} s", at, xytext=(9, 6), textcoords="offset points",
-                color=colour, fontsize=9,
+                color=colour, fontsize=9, path_effects=halo(),
             )  # fmt: skip

@@ -12,6 +12,7 @@ import matplotlib
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from pacpde.files import atomic_write
@@ -89,6 +90,11 @@ def looks(methods: Sequence[str]) -> dict[str, Look]:
 def ink() -> str:
     """The colour of text: what is neither a method nor a grid is drawn in it."""
     return str(matplotlib.rcParams["text.color"])
+
+
+def halo() -> list[AbstractPathEffect]:
+    """A rim in the colour of the paper, for text that may lie on a line."""
+    return [withStroke(linewidth=2.5, foreground=matplotlib.rcParams["axes.facecolor"])]
 
 
 def legend_below(fig: Figure, title: str | None = None) -> None:
