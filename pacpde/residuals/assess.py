@@ -15,7 +15,7 @@ from pacpde.residuals.condition_residuals import ConditionResiduals
 from pacpde.residuals.error_estimate import error_estimate, solved_in_steps
 from pacpde.residuals.jumps import jump
 from pacpde.residuals.linearised import CHUNK, linearise_rows
-from pacpde.residuals.open_solutions import OPEN_NOTE, leaves_open
+from pacpde.residuals.open_solutions import OPEN_NOTE, error_left_open
 
 EXTRA_POINTS = 15  # extra points a held-out point, if the equation reads the coordinates
 BOX_POINTS = 2048  # points around each narrow feature
@@ -68,9 +68,10 @@ def assess(
         notes.append(str(kink))
     else:
         error = error_estimate(solver, residual) if estimate else None
-        if error is not None and not solved_in_steps(problem) and leaves_open(solver):
-            error = math.inf
-            notes.append(OPEN_NOTE)
+        if error is not None and not solved_in_steps(problem):
+            left_open = error_left_open(solver)
+            error = max(error, left_open)
+            notes += [OPEN_NOTE] if left_open == math.inf else []
     if unseen or not Assessment(residual, error).meets(RIGHT):
         notes += [_too_narrow(one, fit_points) for one in narrow]
     unestimated = estimate and error is None

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.sparse as sp
 import torch
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import SuperLU, splu
 
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.numbers import norm
@@ -16,6 +16,8 @@ from pacpde.residuals.linearised import linearise_rows
 
 CONDITIONS = 10.0  # weight of a condition beside the equation, each relative to its own size
 DENSE = 700  # unknowns up to which the matrix is dense
+LEAST = 2e-15  # share of the largest singular value, of the others that count
+ITERATIONS = 8  # of the inverse, for the smallest singular value
 SMALL = 1e-9  # of what no row says something of, the smallest solution is taken
 
 LEFT, LARGE = 0.5, 1e-2  # of the residual, and of the terms: a residual that no error explains
@@ -103,7 +105,7 @@ def _edges(solver: Surrogate, grid: BoxGrid, sizes: np.ndarray) -> Iterator[Rows
         edge = LinearisedCondition.of(solver, grid, one)
         unit = solver.problem.unit(one.axis)
         size = one.size(unit) * sizes[one.field] / CONDITIONS
-        yield _of_field(edge.matrix / size, one.field, len(sizes)), edge.missed[0] / size
+        yield of_field(edge.matrix / size, one.field, len(sizes)), edge.missed[0] / size
 
 
 def _point_values(solver: Surrogate, grid: BoxGrid, sizes: np.ndarray) -> Iterator[Rows]:
@@ -118,10 +120,10 @@ def _point_values(solver: Surrogate, grid: BoxGrid, sizes: np.ndarray) -> Iterat
         missed = one.value - float(solver.at(point)[0, one.field])
         size = sizes[one.field] / CONDITIONS
         matrix = kronecker(weights) / size
-        yield _of_field(matrix, one.field, len(sizes)), np.array([missed / size])
+        yield of_field(matrix, one.field, len(sizes)), np.array([missed / size])
 
 
-def _of_field(matrix: sp.csr_array, field: int, fields: int) -> sp.csr_array:
+def of_field(matrix: sp.csr_array, field: int, fields: int) -> sp.csr_array:
     """Rows that read one field alone."""
     empty = sp.csr_array(matrix.shape)
     return sp.hstack([matrix if k == field else empty for k in range(fields)], format="csr")
@@ -131,12 +133,41 @@ def _least_squares(matrix: sp.csr_array, right: np.ndarray) -> np.ndarray:
     """The smallest x of the smallest ‖matrix x − right‖; inf where there is none."""
     rows, columns = matrix.shape
     if columns <= DENSE:
-        return np.asarray(np.linalg.lstsq(matrix.toarray(), right, rcond=None)[0])
-    # r + A x = b, Aᵀ r − ε x = 0: more digits than by AᵀA
-    unit = sp.eye_array(rows)
-    whole = sp.block_array([[unit, matrix], [matrix.T, -SMALL * sp.eye_array(columns)]])
+        return np.asarray(np.linalg.lstsq(matrix.toarray(), right, rcond=LEAST)[0])
     try:
-        solved = splu(sp.csc_array(whole)).solve(np.concatenate([right, np.zeros(columns)]))
+        solved = _factored(matrix).solve(np.concatenate([right, np.zeros(columns)]))
     except RuntimeError:  # exactly singular
         return np.full(columns, np.inf)
     return np.asarray(solved[rows:])
+
+
+def least_determined(matrix: sp.csr_array) -> tuple[float, np.ndarray, float]:
+    """What the rows say least of.
+
+    Returns:
+        The smallest singular value, its vector [columns], and the value up to which
+        `solved_on_box` leaves such a vector out.
+    """
+    rows, columns = matrix.shape
+    if columns <= DENSE:
+        _, values, vectors = np.linalg.svd(matrix.toarray(), full_matrices=False)
+        return float(values[-1]), vectors[-1], LEAST * float(values[0])
+    vector = np.random.default_rng(0).normal(size=columns)
+    least = SMALL**0.5
+    try:
+        factored = _factored(matrix)
+    except RuntimeError:  # exactly singular
+        return 0.0, vector, least
+    for _ in range(ITERATIONS):
+        # (AᵀA + ε)⁻¹ of the vector
+        vector = factored.solve(np.concatenate([np.zeros(rows), -vector / norm(vector)]))[rows:]
+    vector = vector / norm(vector)
+    return norm(matrix @ vector), vector, least
+
+
+def _factored(matrix: sp.csr_array) -> SuperLU:
+    """Of r + A x = b, Aᵀ r − ε x = c: more digits than by AᵀA; RuntimeError where singular."""
+    rows, columns = matrix.shape
+    unit = sp.eye_array(rows)
+    whole = sp.block_array([[unit, matrix], [matrix.T, -SMALL * sp.eye_array(columns)]])
+    return splu(sp.csc_array(whole))

@@ -125,7 +125,11 @@ def _on_box(solver: Surrogate) -> float:
 
 def _at_nodes(solver: Surrogate, count: int) -> float:
     """The estimate of a problem that is no evolution, with `count` nodes along each axis."""
-    grid = BoxGrid.on_box(solver, count)
+    return estimate_on(solver, BoxGrid.on_box(solver, [count] * len(solver.problem.axes)))
+
+
+def estimate_on(solver: Surrogate, grid: BoxGrid) -> float:
+    """The estimate on a grid of all axes."""
     error, values = solved_on_box(solver, grid)
     return _worst(_size(grid, error[None]), _size(grid, values[None]))
 

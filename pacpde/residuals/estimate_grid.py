@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
+from math import exp
 
 import numpy as np
 import scipy.sparse as sp
@@ -26,7 +27,12 @@ BOX_NODES = {1: (81, 161, 241, 321), 2: (17, 33, 49, 65), 3: (7, 11)}
 LOW, HIGH = 3, 7  # points of differences: of derivatives up to second order, and of higher ones
 MIDDLE = 5  # in place of `LOW` where there are no steps in time
 SNAPSHOTS = 33  # times of the solution by which the nodes are placed
+THINNEST = 1e-4  # of an axis: layers at its edges that nodes are for
+STRETCH = 0.07  # by which neighbouring gaps differ there, as few nodes allow
+ROUNDING = 1e-13  # gap ** order of the closest nodes, whose differences keep a few digits
 RATES = 2048  # random points at which rates of change are measured
+
+Profile = tuple[np.ndarray, np.ndarray]  # nodes of an axis, and values at them [nodes, any]
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,9 @@ class Grid:
         times = _times(solver, defects, finer)
         if not space:
             return cls(times, (), (), (), _graded(times, ODE_STEPS + 1)[:, None])
-        axes, differences, everywhere = _on_nodes(solver, space, finer * NODES[len(space)], LOW)
+        axes, differences, everywhere = _on_nodes(
+            solver, space, [finer * NODES[len(space)]] * len(space), LOW
+        )
         weights = np.multiply.outer(_graded(times, GRADED), everywhere)
         names = tuple(axis.name for axis in space)
         return cls(times, names, axes, differences, weights)
@@ -98,11 +106,26 @@ class BoxGrid(Grid):
     """Nodes in all axes, time among them; there is one step, of no meaning."""
 
     @classmethod
-    def on_box(cls, solver: Surrogate, count: int) -> "BoxGrid":
-        """The grid of a solution of a problem that is no evolution, with `count` nodes an axis."""
-        own = solver.problem.domain.axes
-        axes, differences, weights = _on_nodes(solver, own, count, MIDDLE)
-        return cls(np.zeros(1), solver.problem.domain.names, axes, differences, weights[None])
+    def on_box(
+        cls, solver: Surrogate, counts: Sequence[int], weak: Sequence[Profile] | None = None
+    ) -> "BoxGrid":
+        """The grid of a solution of a problem that is no evolution.
+
+        Args:
+            counts: of the nodes along each axis.
+            weak: a function along each axis; nodes are placed where it is steep, too, and where
+                layers at the edges may be. None without such nodes.
+        """
+        domain = solver.problem.domain
+        axes, differences, weights = _on_nodes(solver, domain.axes, counts, MIDDLE, weak)
+        return cls(np.zeros(1), domain.names, axes, differences, weights[None])
+
+    def profiles(self, fields: np.ndarray) -> list[Profile]:
+        """Values [fields · nodes] along each axis: nodes, and values [nodes, rest]."""
+        values = fields.reshape(-1, *self.shape)
+        return [
+            (x, np.moveaxis(values, 1 + k, 0).reshape(len(x), -1)) for k, x in enumerate(self.axes)
+        ]
 
     def points(self, nodes: np.ndarray | None = None) -> np.ndarray:
         return (self.nodes if nodes is None else self.nodes[nodes])[None]
@@ -114,15 +137,24 @@ def highest_order(problem: Problem, axis: str) -> int:
 
 
 def _on_nodes(
-    solver: Surrogate, axes: Sequence[Axis], count: int, low: int
+    solver: Surrogate,
+    axes: Sequence[Axis],
+    counts: Sequence[int],
+    low: int,
+    weak: Sequence[Profile] | None = None,
 ) -> tuple[tuple[np.ndarray, ...], tuple[list[sp.csr_array], ...], np.ndarray]:
     """Nodes along axes, matrices of the derivatives, weights of the quadrature [nodes].
 
     Args:
         low: points of the differences of derivatives up to second order.
+        weak: see `BoxGrid.on_box`; may be empty, for layers at the edges alone.
     """
     problem = solver.problem
-    placed = tuple(_placed(solver, axis, count) for axis in axes)
+    others: Sequence[Profile | None] = weak or [None] * len(axes)
+    placed = tuple(
+        _placed(solver, axis, count, other, weak is not None)
+        for axis, count, other in zip(axes, counts, others, strict=True)
+    )
     periods = [axis.length if axis.name in problem.boundary.periodic else None for axis in axes]
     orders = [highest_order(problem, axis.name) for axis in axes]
     differences = tuple(
@@ -184,14 +216,32 @@ def _shares(x: np.ndarray) -> np.ndarray:
     return np.append(gaps, 0) / 2 + np.insert(gaps, 0, 0) / 2
 
 
-def _placed(solver: Surrogate, axis: Axis, count: int) -> np.ndarray:
-    """Nodes of a space axis, half of them evenly, half where the solution is steep.
+def _placed(
+    solver: Surrogate,
+    axis: Axis,
+    count: int,
+    weak: Profile | None = None,
+    layers: bool = False,
+) -> np.ndarray:
+    """Nodes of a space axis: evenly, where the solution is steep, and where others may be.
 
-    A periodic axis goes without its upper end.
+    A periodic axis goes without its upper end. Each of the reasons has as many nodes as any other.
+
+    Args:
+        weak: a function along the axis that is steep at nodes of its own.
+        layers: whether edges have nodes for layers that the solution may lack.
     """
     problem = solver.problem
     domain = problem.domain
+    periodic = axis.name in problem.boundary.periodic
+    order = highest_order(problem, axis.name)
+    layers = layers and not periodic and order > 1  # an equation of first order has none
+    thinnest = max(THINNEST, 10 * ROUNDING ** (1 / max(order, 1)), 0.5 * exp(-STRETCH * count))
     x = axis.grid(4 * count)
+    if layers:
+        near = axis.length * np.geomspace(thinnest, 0.5, 4 * count)
+        x = np.unique(np.concatenate([x, axis.lower + near, axis.upper - near]))
+    gaps = np.diff(x)
     places = domain.random(SNAPSHOTS, np.random.default_rng(0))
     if problem.order:
         places[:, 0] = domain.axis("t").grid(SNAPSHOTS)
@@ -201,16 +251,27 @@ def _placed(solver: Surrogate, axis: Axis, count: int) -> np.ndarray:
     fields = solver.at(flat).double().cpu().numpy().reshape(SNAPSHOTS, len(x), -1)
     steep = np.abs(np.diff(fields, axis=1))
     largest = steep.sum(1, keepdims=True).max(0, keepdims=True)
-    density = (steep / np.where(largest > 0, largest, 1)).max((0, 2))
-    total = density.sum()
-    share = np.full(len(density), 1 / len(density))
-    if np.isfinite(total) and total > 0:
-        share = (share + density / total) / 2
-    reached = np.insert(np.cumsum(share), 0, 0.0)
-    periodic = axis.name in problem.boundary.periodic
+    densities = [gaps, (steep / np.where(largest > 0, largest, 1)).max((0, 2))]
+    if weak is not None:
+        at, values = weak
+        densities.append(np.abs(np.diff(_along(x, at, values), axis=0)).max(1))
+    if layers:
+        middles = (x[1:] + x[:-1]) / 2
+        to_edge = np.minimum(middles - axis.lower, axis.upper - middles)
+        densities.append(gaps / (to_edge + thinnest * axis.length))
+    shares = [own / own.sum() for own in densities if np.isfinite(own.sum()) and own.sum() > 0]
+    reached = np.insert(np.cumsum(sum(shares)), 0, 0.0)
     wanted = np.linspace(0, 1, count + 1)[:-1] if periodic else np.linspace(0, 1, count)
     placed = np.interp(wanted, reached / reached[-1], x)
     placed[0] = axis.lower
     if not periodic:
         placed[-1] = axis.upper
     return placed
+
+
+def _along(x: np.ndarray, at: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values [nodes, rest] at nodes, linearly between them at x."""
+    place = np.interp(x, at, np.arange(len(at)))
+    below = np.minimum(place.astype(int), len(at) - 2)
+    share = (place - below)[:, None]
+    return (1 - share) * values[below] + share * values[below + 1]

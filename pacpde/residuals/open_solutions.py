@@ -1,21 +1,37 @@
-"""Whether the equation and its conditions tell solutions apart, to first order.
+"""How well the equation and its conditions tell solutions apart, to first order.
 
 A small residual r says that the error is at most ‖r‖ / σ, with the smallest singular value σ of the
 linearised equation. Where a problem has many solutions σ is 0, and where a layer may stand anywhere
 it is so by all that numbers tell: on grids it is then nothing but the error of the grid, which
 falls with the distance of the nodes.
+
+The error that belongs to σ need not be steep where the solution is: a wrong solution may lack a
+layer that the right one has, as of ε u'' = x u' (Ackerberg & O'Malley 1970,
+doi:10.1002/sapm1970493277), and on nodes of the solution σ seems to be large. So nodes are placed
+for layers at the edges, and where the error that belonged to σ on fewer nodes was steep.
 """
 
+from collections.abc import Iterator, Sequence
+from math import inf, prod
+
 import numpy as np
+import scipy.sparse as sp
+import torch
 
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
-from pacpde.residuals.box_error import linearised_on_box
-from pacpde.residuals.estimate_grid import BOX_NODES, HIGH, BoxGrid
+from pacpde.residuals.box_error import least_determined, linearised_on_box, of_field
+from pacpde.residuals.differences import kronecker
+from pacpde.residuals.error_estimate import estimate_on
+from pacpde.residuals.estimate_grid import BoxGrid, Profile, highest_order
+from pacpde.residuals.linearised import linearise_rows
 
-UNKNOWNS = 700  # of a dense matrix, whose singular values are found in a second
+COUNTS = {1: (81, 161, 321), 2: (25, 49, 97)}  # nodes along each axis, of grids in turn
+ALONG, ACROSS = (81, 161, 321), 13  # the same of two axes: of the one, and of the other
+UNKNOWNS = 15_000  # of a grid, at most
 SMALL, ROUNDING = 1e-3, 1e-10  # σ as a share of the equation's terms; of the package 0.03 or more
-FALLS = 0.5  # where nodes are twice as many
+CLEAR = 1e-2  # from where on one grid is enough
+FALLS = 0.5  # where there are more nodes
 CONSTANT = 1e-9  # of the rows: a constant is left open, as that of a pressure is on purpose
 
 OPEN_NOTE = (
@@ -24,39 +40,92 @@ OPEN_NOTE = (
 )
 
 
-def leaves_open(solver: Surrogate) -> bool:
-    """Whether the linearised equation has a smallest singular value that no grid tells from 0.
+def error_left_open(solver: Surrogate) -> float:
+    """The error that a small residual may hide, where the equation says little of some error.
 
-    Constants that may be added to a field, such as a pressure that nothing pins, are left out.
-    False where there are too many fields and axes for two grids.
+    Returns:
+        Infinite where the linearised equation has a singular value that no grid tells from 0. Else,
+        where one is small, the estimated error on nodes that suit it; 0 where none is, or where
+        there are too many axes for this. Constants that may be added to a field, such as a pressure
+        that nothing pins, do not count.
+    """
+    return max((_left_open(solver, grids) for grids in _series(solver.problem)), default=0.0)
+
+
+def _series(problem: Problem) -> Iterator[Sequence[tuple[int, ...]]]:
+    """Nodes along every axis, of grids one after the other: of all axes alike, and of each."""
+    axes = len(problem.axes)
+    if axes in COUNTS:
+        yield [(count,) * axes for count in COUNTS[axes]]
+    if axes == 2:
+        for k, axis in enumerate(problem.axes):
+            if highest_order(problem, axis.name) > 1:  # else there are no layers at its ends
+                yield [(count, ACROSS)[:: -1 if k else 1] for count in ALONG]
+
+
+def _left_open(solver: Surrogate, grids: Sequence[tuple[int, ...]]) -> float:
+    """The same by some grids, each finer than the one before."""
+    before, falls, estimates = CLEAR / FALLS, False, [0.0]
+    weak: Sequence[Profile] = []
+    for counts in grids:
+        if prod(counts) * len(solver.problem.fields) > UNKNOWNS:
+            break
+        grid = BoxGrid.on_box(solver, counts, weak)
+        matrix, weights = _in_squares(solver, grid)
+        if not np.isfinite(matrix.data).all():
+            return 0.0
+        found, vector, least = least_determined(matrix)
+        if found <= max(ROUNDING, least):
+            return inf
+        falls, before = found < FALLS * before, found
+        if found < CLEAR:
+            estimates.append(estimate_on(solver, grid))
+        if found >= SMALL and not falls:
+            break
+        weak = grid.profiles(vector / weights)
+    return inf if falls and before < SMALL else max(estimates[-2:])
+
+
+def _in_squares(solver: Surrogate, grid: BoxGrid) -> tuple[sp.csr_array, np.ndarray]:
+    """The linearised equation, whose squares, and those of errors, count by their share of the box.
+
+    Two kinds of rows are added: the mean of each field that nothing pins, and, as central
+    differences of first order do not see one, the sawtooth of each field along each axis of which
+    the equation has nothing but its first derivative.
+
+    Returns:
+        Matrix [rows, fields · nodes] for errors times their weights, and these [fields · nodes].
     """
     problem = solver.problem
-    axes = len(problem.axes)
-    usual = BOX_NODES[axes][1] if axes in BOX_NODES else 0
-    most = min(int((UNKNOWNS / len(problem.fields)) ** (1 / axes)), usual)
-    count, half = (n - 1 + n % 2 for n in (most, (most + 1) // 2))  # odd, see `BOX_NODES`
-    if half < HIGH:
-        return False
-    fine = _smallest_singular_value(solver, BoxGrid.on_box(solver, count))
-    if fine >= SMALL or fine < ROUNDING:
-        return fine < ROUNDING
-    coarse = _smallest_singular_value(solver, BoxGrid.on_box(solver, half))
-    return fine < FALLS * coarse
+    matrix = linearised_on_box(solver, grid)[0]
+    points = torch.from_numpy(grid.points()[0]).to(solver.weights)
+    read = (linearise_rows(solver, points)[1] != 0).any(1).any(1).cpu().numpy()  # [channels, field]
+    size, fields = len(grid.nodes), len(problem.fields)
+    means, largest = sp.csr_array(_means(problem, grid)), abs(matrix).max()
+    parts = [matrix]
+    for k in range(fields):
+        own = [name for name, is_read in zip(problem.channels, read[:, k], strict=True) if is_read]
+        said = abs(matrix[:, k * size : (k + 1) * size] @ means.T).max()
+        if "" not in own and said <= CONSTANT * largest:  # a little is not on purpose
+            parts.append(of_field(means, k, fields))
+        for axis, name in enumerate(grid.names):
+            if max((one.count(name) for one in own), default=0) == 1:
+                parts.append(of_field(_sawtooth(grid, axis), k, fields))
+    whole = sp.vstack(parts, format="csr")
+    weights = np.sqrt(grid.weights[0] / grid.weights.mean())
+    rows = np.ones(whole.shape[0])
+    rows[: problem.n_rows * size] = np.tile(weights, problem.n_rows)
+    columns = np.tile(weights, fields)
+    return sp.csr_array(sp.diags_array(rows) @ whole @ sp.diags_array(1 / columns)), columns
 
 
-def _smallest_singular_value(solver: Surrogate, grid: BoxGrid) -> float:
-    """Infinite where the equation is not finite."""
-    matrix = linearised_on_box(solver, grid)[0].toarray()
-    if not np.isfinite(matrix).all():
-        return np.inf
-    blocks = np.split(matrix, len(solver.problem.fields), axis=1)
-    means = _means(solver.problem, grid)
-    for k, block in enumerate(blocks):
-        if np.abs(block @ means.T).max() <= CONSTANT * np.abs(matrix).max():
-            held = np.zeros((len(means), matrix.shape[1]))
-            np.split(held, len(blocks), axis=1)[k][:] = means
-            matrix = np.vstack([matrix, held])
-    return float(np.linalg.svd(matrix, compute_uv=False)[-1])
+def _sawtooth(grid: BoxGrid, axis: int) -> sp.csr_array:
+    """At each inner node, the part of a function that changes its sign from node to node."""
+    count = grid.shape[axis]
+    own = sum(share * np.eye(count - 2, count, k) for k, share in enumerate((-0.25, 0.5, -0.25)))
+    parts = [np.eye(one) for one in grid.shape]
+    parts[axis] = np.asarray(own)
+    return kronecker([sp.csr_array(part) for part in parts])
 
 
 def _means(problem: Problem, grid: BoxGrid) -> np.ndarray:
