@@ -89,7 +89,7 @@ def _left_open(solver: Surrogate, grids: Sequence[tuple[int, ...]]) -> float:
 def _in_squares(solver: Surrogate, grid: BoxGrid) -> tuple[sp.csr_array, np.ndarray]:
     """The linearised equation, whose squares, and those of errors, count by their share of the box.
 
-    Two kinds of rows are added: the mean of each field that nothing pins, and, as central
+    Two kinds of rows are added: a value of each field that nothing pins, and, as central
     differences of first order do not see one, the sawtooth of each field along each axis of which
     the equation has nothing but its first derivative.
 
@@ -101,13 +101,13 @@ def _in_squares(solver: Surrogate, grid: BoxGrid) -> tuple[sp.csr_array, np.ndar
     points = torch.from_numpy(grid.points()[0]).to(solver.weights)
     read = (linearise_rows(solver, points)[1] != 0).any(1).any(1).cpu().numpy()  # [channels, field]
     size, fields = len(grid.nodes), len(problem.fields)
-    means, largest = sp.csr_array(_means(problem, grid)), abs(matrix).max()
+    (constants, pins), largest = _constants(problem, grid), abs(matrix).max()
     parts = [matrix]
     for k in range(fields):
         own = [name for name, is_read in zip(problem.channels, read[:, k], strict=True) if is_read]
-        said = abs(matrix[:, k * size : (k + 1) * size] @ means.T).max()
+        said = abs(matrix[:, k * size : (k + 1) * size] @ constants.T).max()
         if "" not in own and said <= CONSTANT * largest:  # a little is not on purpose
-            parts.append(of_field(means, k, fields))
+            parts.append(of_field(pins, k, fields))
         for axis, name in enumerate(grid.names):
             if max((one.count(name) for one in own), default=0) == 1:
                 parts.append(of_field(_sawtooth(grid, axis), k, fields))
@@ -128,8 +128,17 @@ def _sawtooth(grid: BoxGrid, axis: int) -> sp.csr_array:
     return kronecker([sp.csr_array(part) for part in parts])
 
 
-def _means(problem: Problem, grid: BoxGrid) -> np.ndarray:
-    """Rows for the mean of a field, of unit length; one for each time, if there is one."""
+def _constants(problem: Problem, grid: BoxGrid) -> tuple[sp.csr_array, sp.csr_array]:
+    """Functions that are constant, for each time if there is one, and rows that read them.
+
+    Returns:
+        The functions, of unit length, and rows that are 1 for them and read one node, which leaves
+        a factor sparse; [times, nodes] each.
+    """
     times = 1 if problem.domain.time is None else len(grid.axes[0])
     places = len(grid.nodes) // times
-    return np.kron(np.eye(times), np.full((1, places), places**-0.5))
+    node = np.zeros((1, places))
+    node[0, places // 2] = places**0.5
+    each = np.eye(times)
+    functions = np.kron(each, np.full((1, places), places**-0.5))
+    return sp.csr_array(functions), sp.csr_array(np.kron(each, node))
