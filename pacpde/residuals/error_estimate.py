@@ -98,11 +98,13 @@ def _in_steps(
     """
     problem = solver.problem
     grid = Grid.of(solver, defects, finer)
-    linear = LinearisedEvolution.at(solver, grid)
     if problem.domain.space:
+        linear = LinearisedEvolution.at(solver, grid)
         error = solved_as_pde(linear, grid, ReplacedRows.of(solver, grid))
     else:
-        error = solved_as_ode(linear, grid)
+        quarters = grid.in_quarters()
+        linear = LinearisedEvolution.at(solver, quarters)
+        error, linear = solved_as_ode(linear, quarters.times), linear.every(4)
     sizes = _size(grid, error[..., : len(problem.fields)]), _size(grid, linear.values)
     small = bool((sizes[0] <= SMALL * sizes[1]).all())
     if small and not problem.domain.space and not is_first_order(solver, grid, error):

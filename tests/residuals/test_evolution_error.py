@@ -376,3 +376,34 @@ def test_a_short_pulse_of_an_edge_is_seen() -> None:
     true = (0.8**2 / 2 * 25 * 4e-3 * (pi / 2) ** 0.5) ** 0.5 / 0.5**0.5 / 0.8**0.5
     found = estimated(given(problem, without))
     assert found > 0.3 * true  # the grid spreads it in space
+
+
+def unstable(rate: float) -> Case:
+    """u' = k (u − sin t) + cos t: errors grow by e^(2k)."""
+
+    def exact(t: Any) -> Any:
+        return sin(t)
+
+    def rates(u: Any, d: Any) -> Any:
+        return (rate * u[0],)
+
+    return evolution(axes(2.0), exact, rates, []), exact
+
+
+@pytest.mark.parametrize("rate", [5.0, 8.0])
+def test_what_is_left_of_an_oscillating_residual_that_grows(rate: float) -> None:
+    """Nearly all of the residual of 1e-6 sin 5t cancels: the rest grows to no more than that."""
+    problem, exact = unstable(rate)
+
+    def wrong(t: Any) -> Any:
+        return sin(t) + 1e-6 * sin(5 * t)
+
+    true = true_error(problem, exact, wrong)
+    assert estimated(given(problem, wrong)) == pytest.approx(true, rel=0.05)
+
+
+@pytest.mark.parametrize(("rate", "least", "most"), [(10.0, 1e-10, 1e-7), (20.0, 1e-2, 1e3)])
+def test_rounding_that_grows_counts(rate: float, least: float, most: float) -> None:
+    """The residual of the solution is 0, as far as numbers tell; e^(2k) is 5e8 and 2e17."""
+    problem, exact = unstable(rate)
+    assert least < estimated(given(problem, exact)) < most
