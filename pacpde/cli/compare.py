@@ -100,4 +100,4 @@ def compare(
     table = printing.record_table(title, comparison.records)
     sentence = f"records and pictures in {output}"
     result.emit({"records": comparison.records}, table, sentence, replace=replace)
-    exit_for(comparison.fitted, fit.settings, output)
+    exit_for(comparison.fitted, fit.settings, output, comparison.errors)

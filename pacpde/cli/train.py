@@ -52,4 +52,5 @@ def train(
 
     surrogate, content, replace = outputs.one_surrogate(job.provenance(), output, result, compute)
     result.emit(content, tables.training(content), replace=replace)
-    exit_for({str(problem): surrogate}, fit.settings, output)
+    errors = {str(problem): content["worst_field_error"]}
+    exit_for({str(problem): surrogate}, fit.settings, output, errors)

@@ -115,4 +115,4 @@ def transfer(
     table = printing.record_table(str(target), [record])
     shown = [printing.rung_table(record["rungs"])] if record.get("rungs") else []
     result.emit(record, table, *shown, f"written to {output}", replace=replace)
-    exit_for({method: surrogate}, fit.settings, output)
+    exit_for({method: surrogate}, fit.settings, output, {method: record["worst_field_error"]})

@@ -15,6 +15,8 @@ from pacpde.networks.surrogate import Surrogate
 from pacpde.pac import SOURCE
 from pacpde.studies import records
 
+WRONG = 1e-2  # error of a converged fit that is told
+
 
 def verdict(
     fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], folder: Path
@@ -71,9 +73,33 @@ def _last(name: str, surrogate: Surrogate, settings: Mapping[str, Any]) -> str:
     return f"{sentence}, estimated error {assessment.error_estimate:.1e}"
 
 
-def exit_for(fitted: Mapping[str, Surrogate], settings: Mapping[str, Any], kept: Path) -> None:
-    """End with status 1 where a fit did not converge; what it has is kept."""
-    for remark in remarks(fitted):
+def contradicted(fitted: Mapping[str, Surrogate], errors: Mapping[str, float | None]) -> list[str]:
+    """A sentence on each fit that converged and is not what grades it."""
+    wrong = [
+        (name, error)
+        for name, error in errors.items()
+        if error is not None and error > WRONG and fitted[name].outcome == Outcome.CONVERGED
+    ]
+    return [
+        f"{name} converged, and by the reference its error is {error:.1e}: it looks converged and "
+        "is not that solution. Are conditions missing, or has the equation several solutions? "
+        "`pacpde check` looks into it."
+        for name, error in wrong
+    ]
+
+
+def exit_for(
+    fitted: Mapping[str, Surrogate],
+    settings: Mapping[str, Any],
+    kept: Path,
+    errors: Mapping[str, float | None],
+) -> None:
+    """End with status 1 where a fit did not converge; what it has is kept.
+
+    Args:
+        errors: of the worst fields, by the names of fits; None where nothing graded them.
+    """
+    for remark in remarks(fitted) + contradicted(fitted, errors):
         print_note(remark)
     sentence = verdict(fitted, settings, kept)
     if sentence:

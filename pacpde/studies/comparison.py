@@ -78,6 +78,14 @@ class Comparison:
         }
 
     @property
+    def errors(self) -> dict[str, float | None]:
+        """ "METHOD (seed 0)", ... → error of the worst field on the target, if it is graded."""
+        return {
+            f"{record['method']} (seed {record['seed']})": record["worst_field_error"]
+            for record in self.records
+        }
+
+    @property
     def outcomes(self) -> dict[str, str]:
         """ "source (seed 0)", "METHOD (seed 0)", ... → outcome."""
         return {name: surrogate.outcome for name, surrogate in self.fitted.items()}

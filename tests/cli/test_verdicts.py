@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from pacpde import fit, load, save, transfer
 from pacpde.cli.output import record_table
-from pacpde.cli.verdicts import remarks, verdict
+from pacpde.cli.verdicts import contradicted, remarks, verdict
 from pacpde.problems import Heat
 
 
@@ -75,3 +77,20 @@ def test_remarks_are_said_once(source: Path) -> None:
     assert made.assessment is not None
     noted = replace(made, assessment=replace(made.assessment, notes=("u is small",)))
     assert remarks({"one": noted, "two": noted, "three": made}) == ["one: u is small."]
+
+
+def test_a_converged_fit_that_its_reference_contradicts(call: Callable, tmp_path: Path) -> None:
+    """Graded by a table of twice the solution: half of it is missing."""
+    t, x = np.meshgrid(np.linspace(0, 1, 5), np.linspace(0, 1, 9), indexing="ij")
+    twice = 2 * np.exp(-0.4 * np.pi**2 * t) * np.sin(np.pi * x)
+    table = np.stack([t.ravel(), x.ravel(), twice.ravel()], -1)
+    np.savetxt(tmp_path / "twice.csv", table, delimiter=",", header="t,x,u", comments="")
+    ended = call(
+        "train", "heat", "alpha=0.4", "--reference", "twice.csv", "--width", "6", "--points", "60",
+        "--steps", "20", "-o", "out",
+    )  # fmt: skip
+    assert ended.status == 0
+    assert "by the reference its error is 5.0e-01: it looks converged and is not" in ended.err
+    solver = load(tmp_path / "out")
+    assert contradicted({"it": solver}, {"it": 0.009}) == []
+    assert contradicted({"it": solver}, {"it": None}) == []
