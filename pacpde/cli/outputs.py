@@ -21,6 +21,7 @@ def one_surrogate(
     result: ResultOptions,
     compute: Callable[[], output_folder.Fit],
     *taken: Path,
+    key: str = "",
 ) -> tuple[Surrogate, dict[str, Any], bool]:
     """The surrogate and the result that the same command left in a folder, else what it computes.
 
@@ -29,19 +30,21 @@ def one_surrogate(
     Args:
         compute: the surrogate and the result, which are then stored in the folder.
         taken: what else the command reads or writes.
+        key: of the states from which it resumes.
     """
     json, overwrite = result.json, result.overwrite
     inputs.json_target(json, output, *taken)
-    with output_folder.reserved(call, output, overwrite=overwrite) as stored:
+    with output_folder.reserved(call, output, key, overwrite=overwrite) as stored:
         replace = inputs.json_target(
             json, output, *taken, overwrite=overwrite, own=lambda: stored and stored[1]
         )
         if stored is None:
-            stored = compute()
+            with output_folder.begun(call, output, key):
+                stored = compute()
             output_folder.save(call, stored[0], output, stored[1])
         else:
             # where the command was killed between the two
-            output_folder.resume_state(output).clear()
+            output_folder.clear_own(call, output, key)
             print_note(
                 f"{output} holds the result of this command already; --overwrite makes it anew."
             )

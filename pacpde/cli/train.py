@@ -30,7 +30,7 @@ def train(
     """Train a source surrogate; after an interruption the same command resumes.
 
     If the folder has the result of the same command, the result is shown again. Any other surrogate
-    there is an error, unless --overwrite is given.
+    there, or unfinished fit, is an error, unless --overwrite is given.
 
     Example: pacpde train burgers nu=0.01/pi -o runs/source
     """
@@ -50,7 +50,9 @@ def train(
             surrogate = job.run(display, output_folder.resume_state(output, job.key))
         return surrogate, tables.trained(surrogate, certified, output, seed)
 
-    surrogate, content, replace = outputs.one_surrogate(job.provenance(), output, result, compute)
+    surrogate, content, replace = outputs.one_surrogate(
+        job.provenance(), output, result, compute, key=job.key
+    )
     result.emit(content, tables.training(content), replace=replace)
     errors = {str(problem): content["worst_field_error"]}
     exit_for({str(problem): surrogate}, fit.settings, output, errors)

@@ -68,7 +68,7 @@ def transfer(
     After an interruption the same command resumes.
 
     If the output folder has the result of the same command, the result is shown again. Any other
-    surrogate there is an error, unless --overwrite is given.
+    surrogate there, or unfinished fit, is an error, unless --overwrite is given.
 
     Example: pacpde transfer runs/source nu=0.02/pi --method pac --sparsity 0.8 -o runs/target
 
@@ -110,7 +110,7 @@ def transfer(
         return transferred.surrogate, transferred.record()
 
     surrogate, record, replace = outputs.one_surrogate(
-        job.provenance(), output, result, compute, source
+        job.provenance(), output, result, compute, source, key=job.key
     )
     table = printing.record_table(str(target), [record])
     shown = [printing.rung_table(record["rungs"])] if record.get("rungs") else []

@@ -262,7 +262,7 @@ def _run(plan: Plan, store: ComparisonStore, progress: Progress | None, log: Log
     Runner(plan.cells, store, store, executor, titles, every_source=True, stop_at_failure=True).run(
         train, carry_out
     )
-    store.tidy()
+    store.tidy(None if store.overwrite else titles)
     fits = reused | store.loaded(key for key in titles if key not in reused)
     sources = {
         training.seed: fits[key][0].to(plan.runtime) for key, training in plan.trainings.items()

@@ -8,7 +8,7 @@ FOLDER/.lock                     held while a run is at work
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,15 @@ class FitStore:
                     collect_leftovers(place, seconds=0)
             yield
 
-    def tidy(self) -> None:
-        """Remove what was left for resuming; finished fits stay."""
-        if self.folder is not None:
-            ResumeState(self.folder / RESUME, "").clear()
+    def tidy(self, keys: Iterable[str] | None = None) -> None:
+        """Remove what was left for resuming the fits `keys`, or all; finished fits stay."""
+        if self.folder is None:
+            return
+        journal = ResumeState(self.folder / RESUME, "")
+        if keys is None:
+            journal.clear()
+            return
+        for key in keys:
+            journal.child(key).clear()
+        with suppress(OSError):  # not empty, or not there
+            journal.folder.rmdir()

@@ -39,7 +39,8 @@ class ResumeState(Callback):
 
     Attributes:
         folder: of the files; it is created with the first state.
-        key: text that identifies the inputs of the call. States of another key are ignored.
+        key: text that identifies the inputs of the call. States of another key, or of another call
+            with this one, are not used, and are replaced: give each call a folder of its own.
 
     Example:
         >>> state = ResumeState(Path("runs/resume"), "Burgers, seed 0")

@@ -12,12 +12,16 @@ from pathlib import Path
 import pytest
 
 from pacpde import load
+from pacpde.errors import SolverError
 from pacpde.locks import locked
+from pacpde.studies.cells import Training
+from pacpde.training.callbacks import FitState
+from pacpde.training.resume import ResumeState
 
 TINY = ["--width", "4", "--depth", "1", "--points", "20", "--steps", "2"]
-TRAIN = ["train", "heat", "alpha=0.4", *TINY, "--tolerance", "1e3"]
+TRAIN = ["train", "heat", "alpha=0.4", *TINY, "--tolerance", "1"]
 COMPARE = ["compare", "heat", "--source", "alpha=0.4", "--target", "alpha=0.3", *TINY,
-           "--tolerance", "1e3", "--methods", "warm_start"]  # fmt: skip
+           "--tolerance", "1", "--methods", "warm_start"]  # fmt: skip
 RAN = (0, 1)  # the fits are too small to converge
 # what a command writes a file with, and the file
 FILES = {
@@ -106,7 +110,7 @@ def test_a_folder_with_a_file_called_like_ours_is_never_replaced(name: str, call
 
 
 def test_transfer_again_and_another_transfer(call: Callable, source: Path) -> None:
-    small = ["--steps", "2", "--points", "50", "--tolerance", "1e3"]
+    small = ["--steps", "2", "--points", "50", "--tolerance", "1"]
     move = ["transfer", source, "alpha=0.3", "--method", "warm_start", *small]
     move += ["-o", "out", "--json", "record.json"]
     assert call(*move).status in RAN
@@ -122,7 +126,7 @@ def test_a_transfer_from_a_refined_source_again(call: Callable, tmp_path: Path) 
     train = ["train", "heat", "--width", "8", "--depth", "2", "--points", "150"]
     assert call(*train, "--tolerance", "1e-7", "-o", "refined").status in RAN
     assert '"refined"' in Path("refined/surrogate.json").read_text()
-    small = ["--steps", "2", "--points", "50", "--tolerance", "1e3"]
+    small = ["--steps", "2", "--points", "50", "--tolerance", "1"]
     move = ["transfer", "refined", "alpha=0.41", "--method", "warm_start", *small, "-o", "out"]
     assert call(*move).status in RAN
     again = call(*move)
@@ -151,7 +155,7 @@ def test_a_link_to_nothing_is_told_before_anything(
 
 
 def test_one_command_a_folder(call: Callable) -> None:
-    """The second is refused at once; the first goes on; a killed one leaves no lock."""
+    """The second is refused at once; the first goes on; a killed one leaves its state, no lock."""
     root = str(Path(__file__).resolve().parents[2])
     slow = [sys.executable, "-m", "pacpde.cli", *TRAIN, "--steps", "100000", "--tolerance", "1e-14"]
     process = subprocess.Popen(
@@ -168,8 +172,152 @@ def test_one_command_a_folder(call: Callable) -> None:
     finally:
         process.kill()
         process.wait()
-    assert call(*TRAIN, "--seed", "1", "-o", "out").status in RAN
+    assert "out has an unfinished fit" in call(*TRAIN, "--seed", "1", "-o", "out").err
+    assert call(*TRAIN, "--seed", "1", "-o", "out", "--overwrite").status in RAN
     assert os.listdir() == ["out"]
+
+
+@pytest.fixture
+def killed(call: Callable, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Gives a function that carries out a command, kills it, and gives the file of a state."""
+    store = ResumeState.on_refresh
+
+    def killed(*words: object) -> Path:
+        def store_and_end(state: ResumeState, fit: FitState) -> None:
+            store(state, fit)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ResumeState, "on_refresh", store_and_end)
+            assert call(*words).status == 130
+        states = [*Path(".out.journal").rglob("*.safetensors"), *Path("out").glob(".journal/*/*")]
+        assert len(states) == 1
+        return states[0]
+
+    return killed
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [(["--seed", "1"], "that differs in seed"), (["--depth", "2"], "that differs in depth"),
+     (["alpha=0.3"], "that differs in coefficients")],
+)  # fmt: skip
+def test_another_command_spares_an_unfinished_fit(
+    change: list[str], told: str, call: Callable, killed: Callable[..., Path]
+) -> None:
+    state = killed(*TRAIN, "-o", "out")
+    before = state.read_bytes()
+    other = [change[0] if "=" in change[0] and word == "alpha=0.4" else word for word in TRAIN]
+    other += [] if "=" in change[0] else change
+    ended = call(*other, "-o", "out")
+    assert ended.status == 2 and ended.err.count("\n") == 1
+    assert f"out has an unfinished fit {told}: give its command again to go on, " in ended.err
+    assert "name another folder, or add --overwrite to delete it and begin anew." in ended.err
+    assert state.read_bytes() == before
+    assert call(*TRAIN, "-o", "out").status in RAN  # the same goes on
+    assert os.listdir() == ["out"]
+
+
+def test_a_killed_fit_goes_on_from_its_state_also_with_overwrite(
+    call: Callable, killed: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a folder holds another surrogate, no command without it could go on."""
+    assert call(*TRAIN, "--seed", "1", "-o", "out").status in RAN
+    killed(*TRAIN, "-o", "out", "--overwrite")
+    assert call(*TRAIN, "--seed", "1", "-o", "out").status in RAN  # shows its result
+    assert len(list(Path(".out.journal").glob("*.safetensors"))) == 1
+    found: list[bool] = []
+    start = ResumeState.on_start
+
+    def on_start(state: ResumeState, fit: FitState) -> None:
+        start(state, fit)
+        found.append(bool(fit.steps))
+
+    monkeypatch.setattr(ResumeState, "on_start", on_start)
+    assert call(*TRAIN, "-o", "out", "--overwrite").status in RAN
+    assert found[0] and os.listdir() == ["out"]
+
+
+def test_overwrite_discards_the_unfinished_fit_of_another_command(
+    call: Callable, killed: Callable[..., Path]
+) -> None:
+    killed(*TRAIN, "-o", "out")
+    killed(*TRAIN, "--seed", "1", "-o", "out", "--overwrite")
+    ended = call(*TRAIN, "-o", "out")
+    assert ended.status == 2 and "that differs in seed" in ended.err
+    assert call(*TRAIN, "--seed", "1", "-o", "out").status in RAN
+    assert os.listdir() == ["out"] and load("out").provenance["seed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "unfinished fit of an unknown command: name another folder, or add --overwrite"),
+        ("{", "unfinished fit of an unknown command: name another folder, or add --overwrite"),
+        ("[]", "unfinished fit of an unknown command: name another folder, or add --overwrite"),
+        ("code", "another version of pacpde, or of what it stands on, made: go on with that vers"),
+        ("key", "unfinished fit begun with another file of yours: restore it to go on, name an"),
+    ],
+)
+def test_a_state_that_the_same_command_cannot_use_locks_nobody_out(
+    content: str | None, told: str, call: Callable, killed: Callable[..., Path]
+) -> None:
+    """As one of another version; --overwrite begins anew."""
+    command = killed(*TRAIN, "-o", "out").parent / "command.json"
+    if content is None:
+        command.unlink()
+    elif content in ("code", "key"):
+        about = json.loads(command.read_text())
+        (about["call"] if content == "code" else about)[content] = "other"
+        command.write_text(json.dumps(about))
+    else:
+        command.write_text(content)
+    ended = call(*TRAIN, "-o", "out")
+    assert ended.status == 2 and told in ended.err and ended.err.count("\n") == 1
+    assert call(*TRAIN, "-o", "out", "--overwrite").status in RAN
+    assert os.listdir() == ["out"]
+
+
+def test_a_transfer_spares_an_unfinished_one_and_a_fit(
+    call: Callable, source: Path, killed: Callable[..., Path]
+) -> None:
+    small = ["--steps", "2", "--points", "50", "--tolerance", "1", "-o", "out"]
+    move = ["transfer", source, "alpha=0.3", "--method", "warm_start", *small]
+    state = killed(*move)
+    before = state.read_bytes()
+    other = call(*move, "--labels", "5")
+    assert other.status == 2 and "out has an unfinished fit that differs in labels" in other.err
+    other = call(*TRAIN, "-o", "out")
+    assert other.status == 2 and "unfinished fit that came from transfer" in other.err
+    assert state.read_bytes() == before
+    assert call(*move).status in RAN and os.listdir() == ["out"]
+
+
+def test_a_command_that_fails_leaves_nothing(
+    call: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*words: object, **options: object) -> None:
+        raise SolverError("no")
+
+    monkeypatch.setattr(Training, "run", fails)
+    assert call(*TRAIN, "-o", "out").status == 1
+    assert os.listdir() == []
+
+
+def test_another_comparison_spares_what_an_unfinished_one_needs(
+    call: Callable, killed: Callable[..., Path]
+) -> None:
+    """Each finished cell and each state is kept apart, so that both can go on."""
+    state = killed(*COMPARE, "-o", "out")
+    before = state.read_bytes()
+    assert call(*COMPARE, "--seed", "1", "-o", "out").status in RAN
+    assert state.read_bytes() == before
+    assert list(Path("out/.journal").rglob("*.safetensors")) == [state]
+    ended = call(*COMPARE, "-o", "out")
+    assert ended.status == 2 and "finished cells stay and are reused" in ended.err
+    assert state.read_bytes() == before
+    assert call(*COMPARE, "-o", "out", "--overwrite").status in RAN
+    assert not Path("out/.journal").exists()
 
 
 def test_a_lock_leaves_the_content_of_its_file(tmp_path: Path) -> None:
