@@ -63,6 +63,8 @@ def config_of_fit(
     """
     given = _given(settings, shorthand, {**(unused or {}), **_unused_by(method)}, method)
     if isinstance(settings, TrainingConfig):
+        if problem is not None:
+            settings.check_tolerance()
         return settings
     others = {**(defaults or {}), **given}
     unused = unused_beside(others)

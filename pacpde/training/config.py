@@ -45,7 +45,7 @@ class TrainingConfig:
         hard: meet start and edges exactly where that is possible; those that contradict each other,
             or all of them with False, by residuals.
         tolerance: a fit counts as converged below it: by its held-out residual (root mean square,
-            as a share of the equation's terms), or by twice its estimated error.
+            as a share of the equation's terms), or by twice its estimated error. At most 1.
         memory_gib: GiB (2³⁰ bytes) that a step may take, at least 0.01, half for the Jacobian and
             half for its normal matrix with factor; a fit that needs more forms no matrix. Refused
             beside an optimiser that is an object with a memory of its own.
@@ -105,7 +105,10 @@ class TrainingConfig:
         unused = unused_beside({**declared, **changed})
         check_unused(changed, unused)
         declared = {name: value for name, value in declared.items() if name not in unused}
-        return cls(**{**declared, **changed})
+        config = cls(**{**declared, **changed})
+        if problem is not None:
+            config.check_tolerance()
+        return config
 
     @classmethod
     def after(cls, source: Surrogate, problem: Problem, **settings: Any) -> "TrainingConfig":
@@ -147,6 +150,13 @@ class TrainingConfig:
         check_unused(
             [name for name in unused if getattr(self, name) != getattr(type(self), name)], unused
         )
+
+    def check_tolerance(self) -> None:
+        """Refuse a tolerance above 1: a residual of 1 is as large as the terms of the equation.
+
+        Fits to tables, and some of the package's own, have a larger one, so that all converge.
+        """
+        check_number("tolerance", self.tolerance, TINY, 1.0, expected="a number above 0, at most 1")
 
     def with_steps(self, steps: int) -> "TrainingConfig":
         """The same with another number of steps; a schedule has its own."""

@@ -184,7 +184,7 @@ def test_predict_of_a_family_of_a_file_asks_for_the_file(call: Callable) -> None
         "from pacpde.problems import Heat\n\n\nclass Mine(Heat):\n    name = 'test_of_a_file'\n"
     )
     Path("points.csv").write_text("t,x\n0.5,0.5\n")
-    tiny = ("--width", "3", "--depth", "1", "--points", "20", "--steps", "1", "--tolerance", "9")
+    tiny = ("--width", "3", "--depth", "1", "--points", "20", "--steps", "1", "--tolerance", "1")
     with scope():
         made = call("train", "test_of_a_file", *tiny, "-o", "run", "--plugin", "mine.py",
                     "--reference", "none")  # fmt: skip

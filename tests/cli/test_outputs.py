@@ -293,6 +293,16 @@ def test_a_transfer_spares_an_unfinished_one_and_a_fit(
     assert call(*move).status in RAN and os.listdir() == ["out"]
 
 
+@pytest.mark.parametrize("tolerance", ["inf", "2"])
+@pytest.mark.parametrize("command", [TRAIN, COMPARE], ids=["train", "compare"])
+def test_a_tolerance_above_all_terms_is_refused(
+    tolerance: str, command: list[str], call: Callable
+) -> None:
+    ended = call(*command, "--tolerance", tolerance, "-o", "out")
+    assert ended.status == 2 and "expected a number above 0, at most 1" in ended.err
+    assert os.listdir() == []
+
+
 def test_a_command_that_fails_leaves_nothing(
     call: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:

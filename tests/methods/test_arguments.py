@@ -89,6 +89,10 @@ def test_an_argument_of_another_kind_is_refused(call: str, name: str) -> None:
 OTHERS: dict[str, tuple[Callable[[], Any], str]] = {
     "a resume state on a device": (
         lambda: fit(Heat(), resume_state=ResumeState(Path("/dev/full"), "k")), "cannot write"),
+    "a tolerance above all terms": (
+        lambda: fit(Heat(), settings=TrainingConfig(tolerance=2.0)), "a number above 0, at most 1"),
+    "such a tolerance of a transfer": (
+        lambda: transfer(SOURCE, TARGET, settings={"tolerance": 2}), "a number above 0, at most 1"),
     "a setting among options": (
         lambda: transfer(SOURCE, TARGET, steps=3, points=100), r'write settings=\{"points": 100\}'),
     "one source": (lambda: nearest(ANY or SOURCE, TARGET), r"write \[source\]"),
@@ -182,6 +186,11 @@ def test_settings_and_options_are_given_in_one_way_and_a_shorthand() -> None:
         fit_many([Heat()], **network)[0],
     ]
     assert all(torch.equal(one.weights, same[0].weights) for one in same)
+
+
+def test_every_fit_to_a_table_converges_by_default() -> None:
+    """Its tolerance is infinite, which a fit of an equation may not have."""
+    assert fit_table(*TABLE, settings={"width": 3, "steps": 1}).outcome == "converged"
 
 
 def test_a_table_gives_what_a_transfer_gives() -> None:

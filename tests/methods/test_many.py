@@ -80,7 +80,8 @@ def test_what_does_not_fit_together_is_refused_before_anything_runs(source: Surr
 
 @pytest.mark.parametrize(
     "setting", [("steps", 2.5), ("steps", "3"), ("width", True), ("depth", 0), ("points", -1),
-                ("tolerance", float("nan")), ("tolerance", "x"), ("memory", "2GB"),
+                ("tolerance", float("nan")), ("tolerance", "x"), ("tolerance", 2),
+                ("tolerance", float("inf")), ("memory", "2GB"),
                 ("memory", 1e-5), ("memory", float("inf"))],
 )  # fmt: skip
 def test_settings_that_are_no_such_numbers_are_refused(setting: tuple[str, object]) -> None:
