@@ -184,3 +184,13 @@ def test_it_runs_and_prints_what_it_says(name: str) -> None:
     runner.run(test, out=failed.append, clear_globs=True)
     assert not failed, "".join(failed)
     assert not any(example.options.get(doctest.SKIP) for example in test.examples)
+
+
+def test_the_example_of_an_interruption_keeps_a_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it stands in the guide, with its imports."""
+    monkeypatch.setattr(pacpde, "fit", small_fit)
+    guide = (Path(__file__).parents[2] / "docs" / "questions.md").read_text()
+    question = guide.split("## How do I go on after an interruption?")[1].split("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", question, re.DOTALL)
+    exec(code, {})
+    assert len(list(Path("runs/resume").glob("*.safetensors"))) == 1
