@@ -191,7 +191,7 @@ def check_arguments(
             "resume_state",
             resume_state,
             'a ResumeState: write ResumeState(Path("runs/resume"), "a name of these inputs"), '
-            "from pacpde.training.resume",
+            "from pacpde",
         )
     resume_state.check()
 

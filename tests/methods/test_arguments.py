@@ -87,6 +87,8 @@ def test_an_argument_of_another_kind_is_refused(call: str, name: str) -> None:
 
 
 OTHERS: dict[str, tuple[Callable[[], Any], str]] = {
+    "a resume state that is a word": (
+        lambda: fit(Heat(), resume_state=ANY or "r"), "of these inputs\"\\), from pacpde\\.$"),
     "a resume state on a device": (
         lambda: fit(Heat(), resume_state=ResumeState(Path("/dev/full"), "k")), "cannot write"),
     "a tolerance above all terms": (
