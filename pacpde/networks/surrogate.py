@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from pacpde.errors import InvalidValueError, short, unknown
+from pacpde.errors import InvalidValueError, UnknownNameError, short, unknown
 from pacpde.networks.ansatz import PhysicsAnsatz
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.batch import Ansatz, Label
@@ -277,8 +277,15 @@ class Surrogate:
         """The solver kept under `name`, from its own weights and zeros elsewhere.
 
         Of one that is refined the network has its correction too.
+
+        Raises UnknownNameError where there is none of that name.
         """
         if name not in self.retained:
+            if isinstance(name, str) and name.startswith("rung ") and self.retained:
+                raise UnknownNameError(
+                    f"{name} is not retained, only {', '.join(self.retained)}: of a ladder "
+                    "warm_start keeps the last rung alone, pac every one."
+                )
             raise unknown("retained solver", name, self.retained or ["(none)"])
         solver = self.retained[name]
         weights = self.weights if solver.weights is None else solver.weights

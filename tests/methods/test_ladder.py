@@ -91,6 +91,9 @@ def test_warm_start_keeps_the_last_rung(source: Surrogate) -> None:
     assert error(result.surrogate) < 1e-4
     assert list(result.surrogate.retained) == ["rung 3"]  # the last rung is the result
     assert torch.equal(result.recall("rung 3").weights, result.surrogate.weights)
+    words = "rung 1 is not retained, only rung 3: of a ladder warm_start keeps the last rung alone"
+    with pytest.raises(UnknownNameError, match=words):
+        result.recall("rung 1")
     # the steps of all rungs are counted, on one clock
     assert sum(rung.steps for rung in result.rungs) == result.method_result.steps
     seconds = [entry["seconds"] for entry in result.history]
