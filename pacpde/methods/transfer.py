@@ -93,7 +93,8 @@ def fit(
         ContradictionWarning: where start and edges contradict each other; they are then met by
             residuals.
         MissingConditionWarning: where the problem has fewer conditions than its derivatives ask
-            for.
+            for, or only derivatives of a field are read and neither a condition nor a measurement
+            gives its value.
         KinkWarning: where the network has kinks, as of ReLU, in a derivative of which the equation
             has the next one: the result cannot converge.
     """
@@ -104,7 +105,7 @@ def fit(
     )  # fmt: skip
     measured = measurements_of(data, problem)
     warn_of_contradictions(problem)
-    warn_of_missing_conditions(problem, stacklevel=6)
+    warn_of_missing_conditions(problem, stacklevel=6, measured=measured is not None)
     runtime = runtime or Runtime()
     config = config_of_fit(problem, settings, shorthand)
     graded = grading_reference(problem, reference, reference_tolerance)

@@ -50,13 +50,21 @@ def read_coefficients(problem: Problem) -> list[str]:
     return [name for name in problem.declared() if tried.is_read(name)]
 
 
-def warn_of_missing_conditions(problem: Problem, stacklevel: int) -> None:
+def warn_of_missing_conditions(
+    problem: Problem, stacklevel: int, *, measured: bool = False
+) -> None:
     """Say where a problem may have many solutions, before time goes into one of them.
+
+    Args:
+        measured: whether measurements are fitted too, which may tell the constant of a field.
 
     Warns:
         MissingConditionWarning: with the field and the ends.
     """
-    findings = list(_Tried(problem).missing_conditions())
+    tried = _Tried(problem)
+    findings = list(tried.missing_conditions())
+    if not measured:
+        findings += tried.undetermined_constants()
     if findings:
         text = " ".join(finding.sentence for finding in findings)
         warnings.warn(f"{problem}: {text}", MissingConditionWarning, stacklevel=stacklevel + 1)

@@ -10,9 +10,23 @@ import numpy as np
 import pytest
 import torch
 
-from pacpde import MissingConditionWarning, SolverError, fit
-from pacpde.physics import Axis, Dirichlet, Evolution, Neumann, PointValue, Problem, coefficient
-from pacpde.physics.dependence import dependence, read_coefficients
+from pacpde import Measurements, MissingConditionWarning, SolverError, fit
+from pacpde.physics import (
+    Axis,
+    Dirichlet,
+    Evolution,
+    Neumann,
+    PointValue,
+    Problem,
+    coefficient,
+    families,
+)
+from pacpde.physics.dependence import (
+    dependence,
+    read_coefficients,
+    warn_of_missing_conditions,
+)
+from pacpde.physics.elementary import cos
 from pacpde.physics.findings import Verdict
 from pacpde.reference import solve
 
@@ -182,6 +196,42 @@ def test_fits_and_references_warn_of_missing_conditions(
         said = [str(one.message) for one in caught if one.category is MissingConditionWarning]
         assert len(said) == len(sentences)
         assert all(part in text for text, part in zip(said, sentences, strict=True))
+
+
+@dataclass(frozen=True)
+class Balance(Problem):
+    """u_xx + π² cos πx = 0 between insulated ends: any constant may be added."""
+
+    name = "test_balance"
+    axes = (Axis("x", 0.0, 1.0),)
+
+    def residual(self, u: Any, d: Any) -> Any:
+        return d(u, "xx") + np.pi**2 * cos(np.pi * d.coordinates["x"])
+
+    def conditions(self) -> Any:
+        return [Neumann("x", 0.0)]
+
+
+def constants_said(problem: Problem, **given: Any) -> list[str]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit(problem, width=3, depth=1, points=10, steps=1, **given)
+    return [str(one.message) for one in caught if one.category is MissingConditionWarning]
+
+
+def test_a_fit_warns_of_a_constant_that_may_be_added() -> None:
+    (sentence,) = constants_said(Balance())
+    assert "u and u + 1 are both solutions. Pin it by PointValue({" in sentence
+    measured = Measurements(np.array([[0.5]]), np.array([[0.0]]))
+    assert constants_said(Balance(), data=measured) == []  # they tell the constant
+
+
+def test_no_family_of_ours_is_warned_of() -> None:
+    assert len(families.names()) > 40
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in families.names():
+            warn_of_missing_conditions(families.get(name)(), stacklevel=1)
 
 
 @dataclass(frozen=True)
