@@ -26,9 +26,10 @@ from pacpde.residuals.error_estimate import estimate_on
 from pacpde.residuals.estimate_grid import BoxGrid, Profile, highest_order
 from pacpde.residuals.linearised import linearise_rows
 
-COUNTS = {1: (81, 161, 321), 2: (25, 49, 97)}  # nodes along each axis, of grids in turn
-ALONG, ACROSS = (81, 161, 321), 13  # the same of two axes: of the one, and of the other
-UNKNOWNS = 15_000  # of a grid, at most
+COUNTS = {1: (81, 161, 321), 2: (25, 49, 97), 3: (9, 13)}  # nodes along each axis, of grids in turn
+ALONG = {2: (81, 161, 321), 3: (41, 81)}  # the same of one axis
+ACROSS = {2: 13, 3: 7}  # and of the others
+MOST = {1: 40_000, 2: 40_000, 3: 4_000}  # nodes times the square of the number of fields
 SMALL, ROUNDING = 1e-3, 1e-10  # σ as a share of the equation's terms; of the package 0.03 or more
 CLEAR = 1e-2  # from where on one grid is enough
 FALLS = 0.5  # where there are more nodes
@@ -49,7 +50,12 @@ def error_left_open(solver: Surrogate) -> float:
         there are too many axes for this. Constants that may be added to a field, such as a pressure
         that nothing pins, do not count.
     """
-    return max((_left_open(solver, grids) for grids in _series(solver.problem)), default=0.0)
+    largest = 0.0
+    for grids in _series(solver.problem):
+        largest = max(largest, _left_open(solver, grids))
+        if largest == inf:
+            break
+    return largest
 
 
 def _series(problem: Problem) -> Iterator[Sequence[tuple[int, ...]]]:
@@ -57,10 +63,10 @@ def _series(problem: Problem) -> Iterator[Sequence[tuple[int, ...]]]:
     axes = len(problem.axes)
     if axes in COUNTS:
         yield [(count,) * axes for count in COUNTS[axes]]
-    if axes == 2:
-        for k, axis in enumerate(problem.axes):
-            if highest_order(problem, axis.name) > 1:  # else there are no layers at its ends
-                yield [(count, ACROSS)[:: -1 if k else 1] for count in ALONG]
+    for k, axis in enumerate(problem.axes if axes in ALONG else ()):
+        if highest_order(problem, axis.name) > 1:  # else there are no layers at its ends
+            others = (ACROSS[axes],) * (axes - 1)
+            yield [(*others[:k], count, *others[k:]) for count in ALONG[axes]]
 
 
 def _left_open(solver: Surrogate, grids: Sequence[tuple[int, ...]]) -> float:
@@ -68,7 +74,7 @@ def _left_open(solver: Surrogate, grids: Sequence[tuple[int, ...]]) -> float:
     before, falls, estimates = CLEAR / FALLS, False, [0.0]
     weak: Sequence[Profile] = []
     for counts in grids:
-        if prod(counts) * len(solver.problem.fields) > UNKNOWNS:
+        if prod(counts) * len(solver.problem.fields) ** 2 > MOST[len(counts)]:
             break
         grid = BoxGrid.on_box(solver, counts, weak)
         matrix, weights = _in_squares(solver, grid)

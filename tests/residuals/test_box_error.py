@@ -407,6 +407,19 @@ def test_so_it_is_beside_another_axis(eps: float, layered: str) -> None:
     assert error_left_open(given(problem, exact)) == np.inf
 
 
+def test_so_it_is_in_a_cube() -> None:
+    def exact(x: Any, y: Any, z: Any) -> Any:
+        return 1 + exp((x - 1) / 0.05) + 0.1 * y * z
+
+    def rows(u: Any, d: Any) -> Any:
+        across = d(u[0], "yy") + d(u[0], "zz")
+        return (0.05 * d(u[0], "xx") + 0.1 * across - d.coordinates["x"] * d(u[0], "x"),)
+
+    conditions = [Dirichlet("x", exact), Neumann("y"), Neumann("z")]
+    problem = steady([*SQUARE, Axis("z", -1.0, 1.0)], exact, rows, conditions)
+    assert error_left_open(given(problem, exact)) == np.inf
+
+
 @dataclass(frozen=True)
 class Level(Problem):
     """u'' − m (u − 1) + π² cos πx = 0, u' = 0 at both ends: m alone tells the mean."""
