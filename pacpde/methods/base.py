@@ -29,11 +29,13 @@ from pacpde.training.random_windows import Tries, are_solved, random_windows
 from pacpde.training.refinement import SMALL_ERROR, before_refinement, is_reached, refine
 from pacpde.training.restarts import (
     ENDED_WELL,
+    after_given_up,
     best_of,
     is_enough,
     joined_fits,
     rank_of,
     restarts,
+    with_given_up,
 )
 from pacpde.training.schedule import Phase
 from pacpde.training.trainer import FitResult, Trainer, regraded
@@ -93,7 +95,8 @@ class MethodResult:
         surrogate: of the target.
         n_trainable: number of weights that were fitted to the target.
         steps, evaluations: of the optimiser, and of the residuals, in all fits.
-        seconds: stage → seconds; "calibrate" is the fit to the target, whatever the method.
+        seconds: stage → seconds; "calibrate" is the fit to the target, whatever the method. See
+            `Surrogate.seconds` for what counts.
         snapshots: moment → surrogate of the source at it ("trained", "pruned", "allocated").
         cross_validation: of a fit to labels alone whose penalty was chosen; else None.
         rungs: of a ladder, the target last; empty without one.
@@ -416,7 +419,7 @@ def train_from_scratch(
     others = _without(fits, fit)
     solver, joined = _ended(blank, task, [*others, *found], fit, wanted)
     refined = yield from steps_of(refine)(solver, task, wanted, seed, callbacks, f"{stage}.refine")
-    solver = refined.surrogate
+    solver, joined = refined.surrogate, with_given_up(joined, refined.given_up)
     if refined.fits:
         solver = build_surrogate(solver, task, refined.fits, "trained")
         joined = joined_fits([joined, *refined.fits])
@@ -427,8 +430,10 @@ def train_from_scratch(
     best = min(random, key=lambda own: rank_of(own[-1]), default=None)
     if best is not None and rank_of(best[-1]) < rank_of(joined):
         found = _without([fit for *_, fit in random], best[-1])
-        return _ended(*best[:2], [*others, fit, *refined.fits, *found], best[-1], wanted)
-    return solver, joined
+        given_up = [*refined.given_up, *found]
+        return _ended(*best[:2], [*others, fit, *refined.fits, *given_up], best[-1], wanted)
+    found = [fit for *_, fit in random]
+    return after_given_up(solver, found), with_given_up(joined, found)
 
 
 def _without(fits: Sequence[FitResult], one: FitResult) -> list[FitResult]:

@@ -14,6 +14,7 @@ from pacpde.methods.rung import (
     callbacks_of,
     named_history,
     rung_name,
+    with_more_of_last,
     with_notes_of,
 )
 from pacpde.networks.outcome import Outcome
@@ -163,5 +164,5 @@ class LadderMethod(ContinuationMethod):
                 stage: result.seconds.get(stage, 0.0) + seconds
                 for stage, seconds in at_once.seconds.items()
             },
-            rungs=result.rungs,
+            rungs=with_more_of_last(result.rungs, at_once.steps, sum(at_once.seconds.values())),
         )

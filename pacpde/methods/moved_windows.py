@@ -22,7 +22,7 @@ from pacpde.training.random_windows import (
     kept_places,
 )
 from pacpde.training.restarts import rank_of
-from pacpde.training.trainer import regraded
+from pacpde.training.trainer import FitResult, regraded
 
 FORGET, SEPARATE, BESIDE = "forget", "separate", "beside"
 
@@ -30,26 +30,27 @@ FORGET, SEPARATE, BESIDE = "forget", "separate", "beside"
 @stepwise
 def moved_windows(
     method: Method, source: Surrogate, task: Task, context: TransferContext
-) -> Steps[MethodResult | None]:
+) -> Steps[tuple[MethodResult | None, list[FitResult]]]:
     """The result in random windows; None where the method goes its own way, or the result is wrong.
+    In that case also the fits that were given up.
 
     `PAC` keeps the source's neurons in the same windows, all of their weights bit for bit: the new
     neurons solve for the rest. Nothing is pruned, and no allocate is needed.
     """
     way, config = method.random_windows_way, context.config
     if way is None or method.changed_options or not are_held_by(source):
-        return None
+        return None, []
     if not are_allowed(task, config):
-        return None
+        return None, []
     tries = yield from steps_of(in_random_windows)(
         task, config, context.seed, context.callbacks, "calibrate.random",
         source if way == BESIDE else None,
     )  # fmt: skip
     if not tries:
-        return None
+        return None, []
     blank, own, fit = min(tries, key=lambda each: rank_of(each[-1]))
     if fit.assessment is None or not fit.assessment.meets(TrainingConfig.tolerance):
-        return None
+        return None, [each for *_, each in tries]
     fits = [each for *_, each in tries if each is not fit]
     fits.append(replace(fit, outcome=regraded(fit.outcome, fit.assessment, config.tolerance)))
     solver = build_surrogate(blank, own, fits, "calibrated")
@@ -64,7 +65,7 @@ def moved_windows(
             kept = replace(kept, mask=mask, weights=None)
         solver = replace(solver, retained={SOURCE: kept})
         snapshots["allocated"] = source
-    return MethodResult.of(solver, n_trainable, fits, **snapshots)
+    return MethodResult.of(solver, n_trainable, fits, **snapshots), []
 
 
 def _heads(solver: Surrogate, beside: Surrogate | None) -> int:

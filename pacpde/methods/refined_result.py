@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 
 from pacpde.methods.base import MethodResult, TransferContext, build_surrogate
+from pacpde.methods.rung import with_more_of_last
 from pacpde.networks.correction import Correction
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.refined import unrefined
@@ -14,6 +15,7 @@ from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.pac import SOURCE
 from pacpde.residuals.task import Task
 from pacpde.training.refinement import refine
+from pacpde.training.restarts import after_given_up
 from pacpde.training.trainer import FitResult, regraded
 
 
@@ -34,7 +36,8 @@ def refined_result(
         solver, task, config, context.seed, context.callbacks, "calibrate.refine"
     )
     if not refined.fits:
-        return replace(result, surrogate=_after_allocate(refined.surrogate, result))
+        solver = _after_allocate(refined.surrogate, result)
+        return _with_fits(result, solver, refined.given_up, "calibrate")
     solver = build_surrogate(refined.surrogate, task, refined.fits, solver.stage)
     result = replace(result, n_trainable=result.n_trainable + refined.n_trainable)
     return _with_fits(result, _after_allocate(solver, result), refined.fits, "calibrate")
@@ -62,6 +65,11 @@ def with_correction_of(source: Surrogate, result: MethodResult) -> MethodResult:
             solver = replace(solver, retained={**solver.retained, SOURCE: own})
             snapshots["allocated"] = source
     return replace(result, surrogate=solver, snapshots=snapshots)
+
+
+def with_given_up_fits(result: MethodResult, fits: Sequence[FitResult]) -> MethodResult:
+    """A result with the steps and seconds of fits to the target before it, which were no result."""
+    return _with_fits(result, after_given_up(result.surrogate, fits), fits, "calibrate")
 
 
 @stepwise
@@ -108,20 +116,24 @@ def _with_refined_source(result: MethodResult, context: TransferContext) -> Step
             outcome=now.outcome,
             assessment=now.assessment,
         )
-    return _with_fits(replace(result, snapshots=snapshots), solver, refined.fits, "allocate")
+    fits = [*refined.fits, *refined.given_up]
+    return _with_fits(replace(result, snapshots=snapshots), solver, fits, "allocate")
 
 
 def _with_fits(
     result: MethodResult, solver: Surrogate, fits: Sequence[FitResult], stage: str
 ) -> MethodResult:
     """A result with another solver, and with the steps and seconds of these fits."""
-    seconds = result.seconds.get(stage, 0.0) + sum(fit.seconds for fit in fits)
+    seconds, steps = sum(fit.seconds for fit in fits), sum(fit.steps for fit in fits)
+    spent = {**result.seconds, stage: result.seconds.get(stage, 0.0) + seconds}
+    to_target = stage == "calibrate"
     return replace(
         result,
         surrogate=solver,
-        steps=result.steps + sum(fit.steps for fit in fits),
+        steps=result.steps + steps,
         evaluations=result.evaluations + sum(fit.evaluations for fit in fits),
-        seconds={**result.seconds, stage: seconds} if fits else result.seconds,
+        seconds=spent if fits else result.seconds,
+        rungs=with_more_of_last(result.rungs, steps, seconds) if to_target else result.rungs,
     )
 
 

@@ -18,7 +18,8 @@ class Rung:
     Attributes:
         name: under which a method that retains its rungs recalls it.
         assessment: of its last fit; None where it diverged.
-        steps, seconds: of its fits, of the optimiser and of a clock.
+        steps, seconds: of its fits, of the optimiser and of a clock; see `Surrogate.seconds`. Those
+            of the last rung have the refinement of the target, and a transfer without the ladder.
         n_own: number of weights that no earlier solver uses; None where only the last rung is left.
         added_neurons: that its hidden layers got, each; 0 where there was room.
     """
@@ -52,6 +53,14 @@ class Rung:
             "own_parameters": self.n_own,
             "added_neurons": self.added_neurons,
         }
+
+
+def with_more_of_last(rungs: Sequence[Rung], steps: int, seconds: float) -> Sequence[Rung]:
+    """The rungs, with more steps and seconds of the last one; none where there are none."""
+    if not rungs:
+        return rungs
+    *others, last = rungs
+    return [*others, replace(last, steps=last.steps + steps, seconds=last.seconds + seconds)]
 
 
 def rung_name(number: int) -> str:

@@ -30,7 +30,11 @@ from pacpde.methods.grading import error_of, error_on_thin_grid, errors_of
 from pacpde.methods.measurements import measurements_of
 from pacpde.methods.moved_windows import moved_windows
 from pacpde.methods.provenance import of_fit, of_transfer
-from pacpde.methods.refined_result import refined_result, with_correction_of
+from pacpde.methods.refined_result import (
+    refined_result,
+    with_correction_of,
+    with_given_up_fits,
+)
 from pacpde.methods.result import MOMENTS, TransferResult
 from pacpde.networks.refined import unrefined
 from pacpde.networks.surrogate import RetainedSolver, Surrogate
@@ -249,7 +253,7 @@ def run_method(
 
     What labels alone have moved has to be better than the source, see `beside_source`.
     """
-    moved = yield from steps_of(moved_windows)(method, source, task, context)
+    moved, given_up = yield from steps_of(moved_windows)(method, source, task, context)
     if moved is not None:
         return moved
     config = before_refinement(source.network, task, context.config)
@@ -265,6 +269,7 @@ def run_method(
         )
     if config is not context.config:
         result = yield from steps_of(refined_result)(result, task, context)
+    result = with_given_up_fits(result, given_up)
     return beside_source(_with_last_rung(result), source, task, context.config)
 
 

@@ -62,7 +62,8 @@ class Surrogate:
         stage: of its making: "trained", "pruned", "allocated", "calibrated".
         outcome: how its last fit ended, or an earlier stage where that one fell short.
         history: one entry a progress point of every fit so far.
-        seconds: time its fits took.
+        seconds: time its fits took, with the search of their starts and with tries that were given
+            up; without assessments, errors against a reference and callbacks.
         steps: optimiser steps its fits took.
         held_out: root mean square held-out residual of its weights, by their last fit; not a number
             where none was measured.

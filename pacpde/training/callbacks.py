@@ -29,7 +29,8 @@ class FitState:
         surrogate: makes the solver that `best` are the weights of.
         sampling: of the latest points.
         phase, refresh: number of the phase, and of the point set in it.
-        steps, evaluations, seconds: spent so far; callbacks do not count in the seconds.
+        steps, evaluations, seconds: spent so far; errors against a reference and callbacks of the
+            user do not count in the seconds.
         held_out: root mean square held-out residual of `best`.
         waited: refreshes without a gain.
         done: take no more steps; a callback may set it.

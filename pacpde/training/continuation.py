@@ -13,13 +13,14 @@ Allgower & Georg 1990, "Numerical Continuation Methods", chapters 2 and 6.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Protocol
 
 import torch
 
 from pacpde.errors import InvalidValueError
-from pacpde.optim.stepwise import Steps, steps_of, stepwise
+from pacpde.optim.stepwise import Steps, Work, steps_of, stepwise
 from pacpde.physics.problem import Problem
 from pacpde.physics.way import interpolate
 from pacpde.training.trainer import FitResult
@@ -62,8 +63,14 @@ class Path(Protocol):
         """The predictor at the last accepted fit (None at the source) and its problem."""
         ...
 
-    def correct(self, weights: torch.Tensor, problem: Problem, number: int) -> FitResult:
-        """A fit of a problem from these weights, the `number`-th along the path."""
+    def correct(
+        self, weights: torch.Tensor, problem: Problem, number: int, seconds: float = 0.0
+    ) -> FitResult:
+        """A fit of a problem from these weights, the `number`-th along the path.
+
+        Args:
+            seconds: that the search of these weights took; those of the fit go on from there.
+        """
         ...
 
     def is_near(self, fit: FitResult, problem: Problem) -> bool:
@@ -160,28 +167,36 @@ def follow(
 ) -> Steps[tuple[list[FitResult], FitResult | None]]:
     """Predict and correct at points from source to target.
 
+    Predictions, those of steps that are too long too, count in the seconds of the next correction.
+
     Returns:
         Every attempt, and the last accepted one: at the target unless the path was lost.
     """
     attempts: list[FitResult] = []
     accepted: FitResult | None = None
-    position, step, last = 0.0, control.first_step, source
+    position, step, last, searched = 0.0, control.first_step, source, 0.0
     predict: Callable[[Problem], Prediction] | None = None
     while position < 1 and step >= control.min_step:
         next_position = min(position + step, 1.0)
         problem = interpolate(source, target, next_position)
-        predict = predict or path.tangent(accepted, last)
-        prediction = predict(problem)
+        if predict is None:
+            found = yield Work(partial(path.tangent, accepted, last))
+            predict, searched = found.value, searched + found.seconds
+        predicted = yield Work(partial(predict, problem))
+        prediction, searched = predicted.value, searched + predicted.seconds
         if prediction.held_out > control.max_prediction_residual and step > control.min_step:
             step /= 2
             continue
-        fit = yield from steps_of(path.correct)(prediction.weights, problem, len(attempts))
+        fit = yield from steps_of(path.correct)(
+            prediction.weights, problem, len(attempts), searched
+        )
         attempts.append(fit)
+        searched = 0.0
         limit = control.max_residual
         while limit < fit.held_out <= NEAR * limit and path.add_points():
             fit = yield from steps_of(path.correct)(fit.weights, problem, len(attempts))
             attempts.append(fit)
-        if fit.held_out <= limit or (yield from steps_of(path.is_near)(fit, problem)):
+        if fit.held_out <= limit or (yield Work(partial(path.is_near, fit, problem))).value:
             accepted, position, last, predict = fit, next_position, problem, None
             step *= 2
         else:

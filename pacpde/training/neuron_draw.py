@@ -7,6 +7,7 @@ the equation's residual would be.
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, field, replace
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -18,6 +19,7 @@ from pacpde.networks.mlp import MLP
 from pacpde.networks.protocol import Layer, Network
 from pacpde.networks.surrogate import Surrogate
 from pacpde.networks.time_windows import TimeWindows
+from pacpde.optim.stepwise import Steps, Work, stepwise
 from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import generator
 from pacpde.training.callbacks import Callback, FitState
@@ -98,11 +100,22 @@ class NeuronDraw(Callback):
         counts = [POINTS_A_NEURON * self._count(size) for size in range(len(SIZES))]
         return [Phase(STEPS, STEPS, SamplingSpec(points, candidates=1)) for points in counts]
 
-    def on_start(self, fit: FitState) -> None:
+    @stepwise
+    def on_start(self, fit: FitState) -> Steps[None]:
+        drawn = yield Work(partial(self._draw_first, fit))
+        fit.seconds += drawn.seconds  # the choice of neurons is part of the fit
+
+    @stepwise
+    def on_refresh(self, fit: FitState) -> Steps[None]:
+        drawn = yield Work(partial(self._draw_next, fit))
+        fit.seconds += drawn.seconds
+
+    def _draw_first(self, fit: FitState) -> None:
         self.first = self._suited(fit, 0, Draw(), of=-1)
         self._draw(fit, 0, self.first)
 
-    def on_refresh(self, fit: FitState) -> None:
+    def _draw_next(self, fit: FitState) -> None:
+        """After a try of a window: neurons for the next try of it, or for the next window."""
         before = Draw(*fit.history[-2]["drawn"]) if len(fit.history) > 1 else self.first
         tries, count = len(SIZES) + 1, self.solver.network.time_windows  # one of them is to spare
         # the trainer is at the next try, of this window or of the one after it

@@ -1,13 +1,15 @@
 """The path of solutions from source to target, found in the free weights."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 
-from pacpde.networks.assessment import ERROR_LIMIT, RESIDUAL_LIMIT, Assessment
-from pacpde.optim.stepwise import Steps, Work, steps_of, stepwise
+from pacpde.networks.assessment import ERROR_LIMIT, RESIDUAL_LIMIT
+from pacpde.networks.outcome import Outcome
+from pacpde.optim.stepwise import Steps, steps_of, stepwise
 from pacpde.physics.problem import Problem
 from pacpde.residuals.task import Task
 from pacpde.runtime import generator
@@ -46,22 +48,28 @@ class SolutionPath:
         return lambda ahead: predict(ahead, trainer.task_transform(self.target.equation_at(ahead)))
 
     @stepwise
-    def correct(self, weights: torch.Tensor, problem: Problem, number: int) -> Steps[FitResult]:
-        stage = f"{self.trainer.stage}.walk.{number}"
-        fit = steps_of(self.trainer.fit)
-        return fit(self.target.equation_at(problem), [self._phase], stage, weights, estimate=False)
+    def correct(
+        self, weights: torch.Tensor, problem: Problem, number: int, seconds: float = 0.0
+    ) -> Steps[FitResult]:
+        return steps_of(self.trainer.fit)(
+            self.target.equation_at(problem),
+            [self._phase],
+            f"{self.trainer.stage}.walk.{number}",
+            weights,
+            assess_below=-math.inf,  # its held-out residual suffices, or else `is_near` assesses it
+            seconds=seconds,
+        )
 
-    @stepwise
-    def is_near(self, fit: FitResult, problem: Problem) -> Steps[bool]:
+    def is_near(self, fit: FitResult, problem: Problem) -> bool:
         """By the estimated error: the residual of large terms is large."""
+        if fit.outcome in (Outcome.DIVERGED, Outcome.DEVICE_LOST):
+            return False
         network = self.trainer.surrogate.network
         task = self.trainer.task_transform(self.target.equation_at(problem))
-        assessment = fit.assessment
-        if assessment is None or assessment.residual > RESIDUAL_LIMIT:
-            return False
         assess = partial(task.assess, network, fit.weights, self._phase.sampling)
-        estimated: Assessment = (yield Work(assess)).value
-        return estimated.meets(2 * ERROR_LIMIT)
+        if assess(estimate=False).residual > RESIDUAL_LIMIT:  # no estimate is worth its time
+            return False
+        return assess().meets(2 * ERROR_LIMIT)
 
     def add_points(self) -> bool:
         self.level += 1

@@ -23,6 +23,7 @@ from pacpde.residuals.task import SamplingSpec, Task
 from pacpde.runtime import generator
 from pacpde.training.callbacks import Callback
 from pacpde.training.config import TrainingConfig
+from pacpde.training.restarts import after_given_up, with_given_up
 from pacpde.training.schedule import Phase
 from pacpde.training.trainer import DEVICE_ERRORS, FitResult, Trainer, regraded
 
@@ -48,13 +49,16 @@ class Refined:
 
     Attributes:
         surrogate: with the network, the retained solvers and the weights of the best try.
-        fits: of all tries up to the best one, which is the last; empty where none was better.
+        fits: of all tries up to the best one, which is the last, and has the seconds of those after
+            it; empty where none was better.
         n_trainable: number of weights that were fitted.
+        given_up: all tries where none was better; their seconds are in those of the surrogate.
     """
 
     surrogate: Surrogate
     fits: Sequence[FitResult] = ()
     n_trainable: int = 0
+    given_up: Sequence[FitResult] = ()
 
     @property
     def assessment(self) -> Assessment:
@@ -205,8 +209,10 @@ def refine(
         best = _better((yield from _assessed(passed, task)), best)
     if not best.fits:
         told = noted(solver.assessment, config.tolerance, ENDED + why)
-        return Refined(replace(solver, assessment=told))
-    return replace(best, fits=[*best.fits[:-1], _graded(best.fits[-1], config.tolerance, why)])
+        solver = after_given_up(replace(solver, assessment=told), tries)
+        return Refined(solver, given_up=tries)
+    last = with_given_up(best.fits[-1], tries[len(best.fits) :])
+    return replace(best, fits=[*best.fits[:-1], _graded(last, config.tolerance, why)])
 
 
 def _falls_short(solver: Surrogate, tolerance: float) -> float:

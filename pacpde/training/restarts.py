@@ -161,6 +161,25 @@ def rank_of(fit: FitResult | Surrogate) -> tuple[float, float]:
     return (float("inf"), float("inf")) if fit.assessment is None else fit.assessment.rank
 
 
+def with_given_up(fit: FitResult, others: Sequence[FitResult]) -> FitResult:
+    """A fit with the steps and seconds of tries after it that were no better; its history stays."""
+    return replace(
+        fit,
+        seconds=fit.seconds + sum(other.seconds for other in others),
+        steps=fit.steps + sum(other.steps for other in others),
+        evaluations=fit.evaluations + sum(other.evaluations for other in others),
+    )
+
+
+def after_given_up(solver: Surrogate, others: Sequence[FitResult]) -> Surrogate:
+    """A solver with the steps and seconds of tries that were no better; its history stays."""
+    return replace(
+        solver,
+        seconds=solver.seconds + sum(other.seconds for other in others),
+        steps=solver.steps + sum(other.steps for other in others),
+    )
+
+
 def joined_fits(fits: Sequence[FitResult]) -> FitResult:
     """The last of some fits, with the history, steps and seconds of all on one clock."""
     if len(fits) == 1:

@@ -37,7 +37,8 @@ class FitResult:
         outcome: see `Outcome`; where the device was lost, the weights are on the CPU.
         held_out: root mean square held-out residual at `weights`.
         steps, evaluations: of the optimiser, and of the residuals.
-        seconds: that it took, without its callbacks.
+        seconds: that it took, without its assessment, errors against a reference and callbacks of
+            the user.
         history: one entry a refresh: stage, step, seconds, held_out, solver where the optimiser
             chose one, and what callbacks added, such as error.
         assessment: of `weights`; None where they are not worth one (diverged, device lost, or above
@@ -108,6 +109,7 @@ class Trainer:
         estimate: bool = True,
         near: bool = False,
         assess_below: float = math.inf,
+        seconds: float = 0.0,
     ) -> Steps[FitResult]:
         """Minimise ½‖r‖² of a task, plus the anchor, phase after phase.
 
@@ -120,6 +122,8 @@ class Trainer:
                 optimiser may take long steps at once.
             assess_below: held-out residual above which the result is not assessed: another fit
                 follows in any case.
+            seconds: that the search of the weights at the start took; those of the fit go on from
+                there.
 
         Raises:
             InvalidValueError: no weight may move.
@@ -141,6 +145,7 @@ class Trainer:
             weights,
             weights,
             lambda: task.solver(network, fit.best, fit.sampling),
+            seconds=seconds,
             optimiser_state=near_state(optimiser) if near else {},
         )
         for callback in self.callbacks:
@@ -192,6 +197,7 @@ class Trainer:
                 if phases[-1].window is not None or math.isinf(fit.held_out):
                     measured = yield Work(partial(task.held_out, network, fit.best, whole))
                     fit.held_out = measured.value
+                    fit.seconds += measured.seconds
                 if math.isfinite(fit.held_out) and fit.held_out <= assess_below:
                     assessed = yield Work(partial(task.assess, network, fit.best, whole, estimate))
                     assessment = assessed.value

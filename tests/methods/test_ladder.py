@@ -16,6 +16,7 @@ from pacpde.problems import Burgers, Heat, Lorenz
 from pacpde.training import trainer
 from pacpde.training.callbacks import Callback, FitState
 from pacpde.training.continuation import ladder
+from tests.request_clock import RequestClock
 
 SETTINGS = {"points": 150, "steps": 12}
 TARGET = Heat(alpha=0.05)
@@ -61,6 +62,9 @@ def test_the_last_rung_is_the_refined_result() -> None:
     assert last.error_estimate == result.surrogate.assessment.error_estimate
     assert last.error_estimate < 1e-5
     assert result.record()["rungs"][-1]["error_estimate"] == last.error_estimate
+    spent = result.record()["seconds"]["calibrate"]
+    assert sum(rung.seconds for rung in result.rungs) == pytest.approx(spent)
+    assert last.seconds == pytest.approx(spent - result.rungs[0].seconds)
 
 
 def test_pac_goes_up_a_ladder_from_a_refined_source(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,9 +179,13 @@ def test_after_a_rung_that_needs_more_than_its_part_the_next_one_gets_as_many(
 
     usual = trainer._outcome
     monkeypatch.setattr(trainer, "_outcome", outcome)
+    clock = RequestClock.patched(monkeypatch)
     result = transfer(
         source, Heat(alpha=0.1), method=PAC(ladder=[0.2]), settings=SETTINGS, reference=None
     )  # fmt: skip
+    assert result.surrogate.seconds == clock.seconds
+    on_rungs = result.record()["seconds"]["calibrate"]
+    assert sum(rung.seconds for rung in result.rungs) == on_rungs  # failed tries too
     first, last = result.rungs
     assert first.n_own == n_unused(result.snapshots["allocated"])  # all that were free
     assert last.added_neurons > 0
@@ -243,6 +251,11 @@ def test_a_ladder_ends_no_worse_than_a_transfer_without(
     stages = [entry["stage"] for entry in climbed.history]
     assert any(stage.startswith("without ladder, ") for stage in stages)
     assert climbed.method_result.steps > at_once.method_result.steps
+    assert climbed.rungs[-1].steps > at_once.method_result.steps
+    if method == "warm_start":  # no allocate is before its rungs
+        assert sum(rung.steps for rung in climbed.rungs) == climbed.surrogate.steps
+        spent = climbed.record()["seconds"]["total"]
+        assert sum(rung.seconds for rung in climbed.rungs) == pytest.approx(spent)
 
 
 def test_a_walk_that_drifts_is_followed_by_a_cold_start(

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from pacpde import Surrogate, load, save, transfer
-from pacpde.methods.base import build_surrogate, methods
+from pacpde import Surrogate, WarmStart, load, save, transfer
+from pacpde.methods.base import MethodResult, build_surrogate, methods
 from pacpde.problems import Convection
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.training import random_windows as module
@@ -16,6 +16,7 @@ from pacpde.training.callbacks import Callback, FitState
 from pacpde.training.config import TrainingConfig
 from pacpde.training.random_windows import are_held_by, kept_places, random_windows
 from pacpde.training.resume import ResumeState
+from tests.request_clock import RequestClock
 
 SOURCE, TARGET = Convection(beta=10.0), Convection(beta=12.0)
 TOLERANCE = 1e-5
@@ -84,6 +85,22 @@ def test_other_methods_leave_of_random_windows_what_they_leave_of_any_source(
     assert torch.equal(two.recall().weights, source.weights)
     assert methods.get("pac_net").random_windows_way is None  # prunes as published
     assert methods.get("continuation").random_windows_way is None
+
+
+def test_random_windows_that_are_wrong_count_in_the_seconds(
+    source: Surrogate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*args: object) -> MethodResult:
+        return MethodResult(source.reset().with_problem(TARGET), 0, 0, 0, {"calibrate": 0.0})
+
+    monkeypatch.setattr(WarmStart, "run", run)
+    monkeypatch.setattr(module, "TRIES", ((8, 3),))
+    clock = RequestClock.patched(monkeypatch)
+    settings = {"tolerance": TOLERANCE}
+    result = transfer(source, TARGET, method="warm_start", settings=settings, reference=None)
+    assert clock.seconds > 0
+    assert result.surrogate.seconds == result.record()["seconds"]["total"] == clock.seconds
+    assert result.surrogate.steps == result.method_result.steps > 0
 
 
 def test_a_killed_transfer_of_random_windows_resumes_to_the_same_bits(

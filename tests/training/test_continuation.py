@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,19 @@ import torch
 
 from pacpde import Surrogate, fit, transfer
 from pacpde.networks.ansatz import PhysicsAnsatz
+from pacpde.networks.assessment import Assessment
+from pacpde.networks.outcome import Outcome
 from pacpde.physics.way import interpolate
 from pacpde.problems import Burgers, Heat, Lorenz
 from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
 from pacpde.runtime import generator
+from pacpde.training.config import TrainingConfig
 from pacpde.training.continuation import Prediction, StepControl, follow
+from pacpde.training.path import SolutionPath
 from pacpde.training.tangent import tangent
-from pacpde.training.trainer import FitResult
+from pacpde.training.trainer import FitResult, Trainer
+from tests.request_clock import RequestClock
 
 SOURCE, TARGET = Burgers(nu=0.01), Burgers(nu=0.0025)
 ZERO = torch.zeros(1)
@@ -35,6 +40,7 @@ class Scripted:
     here: float = 0.0
     tried: list[float] = field(default_factory=list)
     from_where: list[float] = field(default_factory=list)
+    searched: list[float] = field(default_factory=list)
 
     def tangent(self, here: FitResult | None, problem: Any) -> Callable[[Any], Prediction]:
         self.here = place(problem)
@@ -42,10 +48,13 @@ class Scripted:
             ZERO + place(ahead), self.predicted(place(ahead) - self.here)
         )
 
-    def correct(self, start: torch.Tensor, problem: Any, attempt: int) -> FitResult:
+    def correct(
+        self, start: torch.Tensor, problem: Any, attempt: int, seconds: float = 0.0
+    ) -> FitResult:
         assert attempt == len(self.tried)
         self.tried.append(place(problem))
         self.from_where.append(float(start))
+        self.searched.append(seconds)
         held_out = self.corrected(place(problem) - self.here, place(problem), self.level)
         return FitResult(start, "", held_out, 1, 1, 0.0, ())
 
@@ -85,6 +94,57 @@ def test_a_step_whose_prediction_is_far_off_is_not_tried() -> None:
     path = Scripted(lambda step, share, level: 0.0, predicted=lambda step: step)
     follow(SOURCE, TARGET, path, StepControl(max_residual=0.5, max_prediction_residual=0.26))
     np.testing.assert_allclose(path.tried, [0.25, 0.5, 0.75, 1], atol=1e-9)
+
+
+def test_predictions_count_in_the_seconds_of_the_next_correction(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A tangent, and every prediction from it, also of steps that are too long."""
+    RequestClock.patched(monkeypatch)
+    path = Scripted(lambda step, share, level: 0.0, predicted=lambda step: step)
+    follow(SOURCE, TARGET, path, StepControl(max_residual=0.5, max_prediction_residual=0.26))
+    assert path.searched == [4, 3, 3, 2]
+
+
+@pytest.mark.parametrize("method", ["warm_start", "pac"])
+def test_seconds_of_a_ladder_leave_out_its_assessments_alone(
+    method: str, source: Surrogate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tangents and predictions counted nowhere, and every correction was assessed for nothing."""
+    clock = RequestClock.patched(monkeypatch)
+    made = transfer(
+        source, Heat(alpha=0.2), method=method, ladder=[0.3], reference=None,
+        settings={"points": 100, "steps": 10},
+    )  # fmt: skip
+    assert any("walk" in entry["stage"] for entry in made.history)
+    assert made.surrogate.seconds == made.history[-1]["seconds"] == clock.seconds
+    allocate = made.record()["seconds"]["allocate"] or 0.0
+    assert made.surrogate.seconds == allocate + sum(rung.seconds for rung in made.rungs)
+    if method == "warm_start":
+        assert clock.assessments == len(made.rungs)
+
+
+def test_a_correction_is_near_by_its_estimated_error(
+    source: Surrogate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = FitResult(source.weights, Outcome.NOT_CONVERGED, 1.0, 1, 1, 0.0, ())
+    path = SolutionPath(Trainer(source, TrainingConfig()), PhysicsTask(source.problem), 1e-2)
+    estimates = []
+
+    def is_near(residual: float, error: float, outcome: Outcome = Outcome.NOT_CONVERGED) -> bool:
+        def assess(*args: Any, estimate: bool = True) -> Assessment:
+            estimates.append(estimate)
+            return Assessment(residual, error if estimate else None)
+
+        monkeypatch.setattr(PhysicsTask, "assess", assess)
+        return path.is_near(replace(ended, outcome=outcome), source.problem)
+
+    assert is_near(0.05, 4e-3)
+    assert not is_near(0.05, 2e-2)
+    estimates.clear()
+    assert not is_near(0.2, 4e-3)
+    assert estimates == [False]  # the residual says that no estimate is worth its time
+    assert not is_near(0.05, 4e-3, Outcome.DIVERGED)
 
 
 def test_a_correction_that_falls_short_by_little_is_given_more_points() -> None:

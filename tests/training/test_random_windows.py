@@ -34,6 +34,7 @@ from pacpde.training.resume import ResumeState
 from pacpde.training.schedule import Phase
 from pacpde.training.trainer import FitResult, Trainer
 from pacpde.training.trial_step import TrialStep
+from tests.request_clock import RequestClock
 
 TOLERANCE = 1e-6
 
@@ -286,6 +287,19 @@ def test_where_random_windows_miss_the_tolerance_a_restart_is_refined(
     more = ["train.restart_1", "train.refine_1"] if restarted else []
     assert stages == ["train", "train.random_1", *more]
     assert np.all(np.diff([entry["seconds"] for entry in solver.history]) >= 0)
+
+
+def test_random_windows_that_are_no_better_count_in_the_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So does the choice of their neurons."""
+    monkeypatch.setattr(module, "TRIES", ((2, 10),))
+    monkeypatch.setattr("pacpde.training.refinement.FIRST", 5)
+    clock = RequestClock.patched(monkeypatch)
+    solver = fit(Reaction(rho=1.0), tolerance=1e-9, points=200, refinements=1, restarts=1)
+    assert not any("random" in entry["stage"] for entry in solver.history)
+    assert solver.seconds == clock.seconds
+    assert solver.steps > solver.history[-1]["step"]
 
 
 @pytest.mark.parametrize(

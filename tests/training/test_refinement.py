@@ -29,6 +29,7 @@ from pacpde.residuals.terms import Anchor
 from pacpde.runtime import generator
 from pacpde.training.refinement import reaches
 from pacpde.training.trainer import Trainer
+from tests.request_clock import RequestClock
 
 TINY = {"width": 10, "depth": 2, "points": 200, "steps": 30, "restarts": 0}
 SMALL_FIRST = 60
@@ -123,6 +124,31 @@ def test_tries_that_fall_short_by_far_are_assessed_only_where_they_are_the_best(
             entry["stage"] for entry in every.history
         ]
     assert counts[0] >= counts[1] >= counts[2] and counts[0] > counts[2]
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_tries_that_are_given_up_count_in_the_seconds(
+    kept: int, plain: Surrogate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those after the best one, or all of them where none is better."""
+    module = "pacpde.training.refinement"
+    monkeypatch.setattr(
+        f"{module}._better", lambda one, other: one if len(one.fits) <= kept else other
+    )
+    monkeypatch.setattr(f"{module}.reaches", lambda assessment, tolerance: False)
+    monkeypatch.setattr(f"{module}._falls_short", lambda solver, tolerance: np.inf)
+    clock, settings = RequestClock.patched(monkeypatch), {**TINY, "tolerance": 1e-7}
+    own = fit(Heat(alpha=0.4), refinements=2, **settings)
+    stages = {entry["stage"] for entry in own.history if "refine" in entry["stage"]}
+    assert stages == {f"train.refine_{number}" for number in range(1, kept + 1)}
+    assert own.seconds == clock.seconds
+    clock = RequestClock.patched(monkeypatch)
+    settings = {"points": 200, "steps": 30, "tolerance": 1e-7, "refinements": 2}
+    result = transfer(plain, Heat(alpha=0.35), settings=settings, reference=None)
+    seconds = result.record()["seconds"]
+    assert result.surrogate.seconds == seconds["allocate"] + seconds["calibrate"]
+    assert result.surrogate.seconds == clock.seconds
+    assert result.surrogate.steps == result.method_result.steps
 
 
 def test_a_device_that_is_lost_in_a_late_assessment_leaves_the_solver(
