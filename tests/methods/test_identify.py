@@ -88,8 +88,8 @@ def test_measurements_count_by_their_noise(source: Surrogate) -> None:
 @pytest.mark.parametrize(
     "spoil, said",
     [
-        (lambda at, u: (at, -u), "times the spread"),
-        (lambda at, u: (at, u / 1000), "times the spread"),
+        pytest.param(lambda at, u: (at, -u), "times the spread", marks=pytest.mark.slow),
+        pytest.param(lambda at, u: (at, u / 1000), "times the spread", marks=pytest.mark.slow),
         (lambda at, u: (at, 0 * u), "every measured value of u is 0"),
         (lambda at, u: (at, 1.1 * u), "units"),
         (lambda at, u: (at, u + 0.1 * at[:, 0] * at[:, 1] * (1 - at[:, 1])), "lacks something"),

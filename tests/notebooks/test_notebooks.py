@@ -14,6 +14,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LIMIT = 60  # seconds a cell may take in the short mode of a notebook
 LARGEST = 300_000  # bytes of a file with its outputs
 ALL = 2_000_000  # bytes of all of them
+QUICK = {"coefficient_from_csv", "own_equation", "quick_start", "regression_friedman"}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,13 @@ def test_each_ends_with_what_it_does_not_show() -> None:
         assert re.search("does not show|can not say|How far this goes", last.source), notebook.stem
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "notebook",
+    [
+        pytest.param(one, id=one.stem, marks=() if one.stem in QUICK else pytest.mark.slow)
+        for one in NOTEBOOKS
+    ],
+)
 def test_it_runs_in_its_short_mode(
     notebook: Path, executor: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

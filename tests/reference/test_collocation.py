@@ -199,6 +199,7 @@ def test_nodal_axes_differentiate_and_interpolate(periodic: bool) -> None:
     assert axis.tail(function(axis.nodes), 0) < 1e-10 < axis.tail(np.sign(axis.nodes - 1.1), 0)
 
 
+@pytest.mark.slow
 def test_a_fast_cavity_is_reached_from_the_slow_one() -> None:
     problem = CavityRegularised(nu=1 / 3200)  # Newton's method finds nothing from any start
     sizes = {"x": 24, "y": 24}
@@ -213,6 +214,7 @@ def test_a_fast_cavity_is_reached_from_the_slow_one() -> None:
     assert level.step < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_a_fast_cavity_is_certified() -> None:
     coarse = solve(CavityRegularised(nu=1 / 3200), tolerance=3e-3)

@@ -297,6 +297,7 @@ def test_certificates_hold_against_implicit_and_explicit_steps(
     assert difference(reference, other) <= bound <= 2 * tolerance
 
 
+@pytest.mark.slow
 def test_a_kink_at_the_seam_is_met_on_fine_grids() -> None:
     """The slope of the start jumps where the ends of x meet: u_t = εu_xx + κu from x², in modes."""
 
@@ -322,6 +323,7 @@ def test_a_kink_at_the_seam_is_met_on_fine_grids() -> None:
     assert error <= reference.certified_error <= 3e-6
 
 
+@pytest.mark.slow
 def test_a_kink_at_the_seam_does_not_matter_without_derivatives() -> None:
     reference = solve(Reaction())
     assert "Chebyshev" in reference.solver

@@ -107,6 +107,7 @@ def test_the_finest_windows_follow_a_try_that_ended_early(monkeypatch: pytest.Mo
     assert [each[0].network.time_windows for each in whole] == [2, 3, 4]
 
 
+@pytest.mark.slow
 def test_the_finest_windows_are_finer_than_those_of_the_try_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -233,7 +234,7 @@ def test_they_go_on_from_a_start_that_is_met_by_residuals() -> None:
     assert made_fit.assessment.error_estimate == pytest.approx(error(solver), rel=0.2)
 
 
-@pytest.mark.parametrize("after", [3, 6])
+@pytest.mark.parametrize("after", [3, pytest.param(6, marks=pytest.mark.slow)])
 def test_killed_random_windows_resume_to_the_same_bits(tmp_path: Path, after: int) -> None:
     """The spread of a window follows from the one before, which an earlier process has drawn."""
     problem = KdV(nu=2e-3)
@@ -272,7 +273,13 @@ class FirstTryFails(Trainer):
 
 
 @pytest.mark.parametrize(
-    ("neurons", "restarted"), [(60, True), (100, True), (150, True), (400, False)]
+    ("neurons", "restarted"),
+    [
+        pytest.param(60, True, marks=pytest.mark.slow),
+        (100, True),
+        pytest.param(150, True, marks=pytest.mark.slow),
+        (400, False),
+    ],
 )
 def test_where_random_windows_miss_the_tolerance_a_restart_is_refined(
     neurons: int, restarted: bool, monkeypatch: pytest.MonkeyPatch

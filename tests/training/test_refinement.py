@@ -281,6 +281,7 @@ def test_two_checkpoints_keep_the_correction_of_the_source(plain: Surrogate) -> 
     assert recalled.outcome == result.outcome == "converged"
 
 
+@pytest.mark.slow
 def test_what_a_resonance_increases_is_refined_too() -> None:
     """Beside a mode the usual fit ends with a small residual and an error that is not."""
     problem = Helmholtz(k=3.54, a=1.0, b=2.0)  # k² = 12.5, and 12.3 of the mode 1, 2

@@ -93,6 +93,7 @@ def test_l2_sp_adds_its_penalty_and_holds_back(source: Any) -> None:
     strong.train(iterations=1, verbose=0)
 
 
+@pytest.mark.slow
 def test_transtailor_gives_a_smaller_network_that_solves(source: Any) -> None:
     model, told = transtailor(source, of(0.3), short, flops=0.2, tau=20.0, rounds=2)
     sizes = [p.numel() for p in model.net.parameters()]
@@ -144,6 +145,7 @@ def test_a_mask_may_be_of_arrays(source: Any) -> None:
         assert bool((value[torch.as_tensor(~masks[name])] == 0).all())
 
 
+@pytest.mark.slow
 def test_twenty_coefficients_in_one_process_and_none_of_them_stays(source: Any) -> None:
     """Sizes of what is alive stop growing once the first rounds are through."""
     seen: list[weakref.ref[Any]] = []
