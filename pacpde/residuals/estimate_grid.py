@@ -26,7 +26,8 @@ NODES = {1: 161, 2: 25, 3: 11}  # per axis, by the number of space axes
 BOX_NODES = {1: (81, 161, 241, 321), 2: (17, 33, 49, 65), 3: (7, 11)}
 LOW, HIGH = 3, 7  # points of differences: of derivatives up to second order, and of higher ones
 MIDDLE = 5  # in place of `LOW` where there are no steps in time
-SNAPSHOTS = 33  # times of the solution by which the nodes are placed
+SNAPSHOTS = 33  # lines along an axis by which nodes are placed where the solution is steep
+FEWER_SNAPSHOTS = 9  # the same, where other functions place nodes, too
 THINNEST = 1e-4  # of an axis: layers at its edges that nodes are for
 STRETCH = 0.07  # by which neighbouring gaps differ there, as few nodes allow
 ROUNDING = 1e-13  # gap ** order of the closest nodes, whose differences keep a few digits
@@ -241,20 +242,21 @@ def _placed(
     domain = problem.domain
     periodic = axis.name in problem.boundary.periodic
     order = highest_order(problem, axis.name)
+    lines = FEWER_SNAPSHOTS if layers else SNAPSHOTS
     layers = layers and not periodic and order > 1  # an equation of first order has none
     thinnest = max(THINNEST, 10 * ROUNDING ** (1 / max(order, 1)), 0.5 * exp(-STRETCH * count))
     x = axis.grid(4 * count)
     if layers:
-        near = axis.length * np.geomspace(thinnest, 0.5, 4 * count)
+        near = axis.length * np.geomspace(thinnest, 0.5, count)
         x = np.unique(np.concatenate([x, axis.lower + near, axis.upper - near]))
     gaps = np.diff(x)
-    places = domain.random(SNAPSHOTS, np.random.default_rng(0))
+    places = domain.random(lines, np.random.default_rng(0))
     if problem.order:
-        places[:, 0] = domain.axis("t").grid(SNAPSHOTS)
+        places[:, 0] = domain.axis("t").grid(lines)
     points = np.repeat(places[:, None], len(x), 1)
     points[..., domain.names.index(axis.name)] = x
     flat = torch.from_numpy(points.reshape(-1, points.shape[-1])).to(solver.weights)
-    fields = solver.at(flat).double().cpu().numpy().reshape(SNAPSHOTS, len(x), -1)
+    fields = solver.at(flat).double().cpu().numpy().reshape(lines, len(x), -1)
     steep = np.abs(np.diff(fields, axis=1))
     largest = steep.sum(1, keepdims=True).max(0, keepdims=True)
     densities = [gaps, (steep / np.where(largest > 0, largest, 1)).max((0, 2))]

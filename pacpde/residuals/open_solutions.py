@@ -29,6 +29,7 @@ from pacpde.residuals.linearised import linearise_rows
 COUNTS = {1: (81, 161, 321), 2: (25, 49, 97), 3: (9, 13)}  # nodes along each axis, of grids in turn
 ALONG = {2: (81, 161, 321), 3: (41, 81)}  # the same of one axis
 ACROSS = {2: 13, 3: 7}  # and of the others
+ENOUGH = {1: 81, 2: 33, 3: 11}  # of each, at least, for an estimate
 MOST = {1: 40_000, 2: 40_000, 3: 4_000}  # nodes times the square of the number of fields
 SMALL, ROUNDING = 1e-3, 1e-10  # σ as a share of the equation's terms; of the package 0.03 or more
 CLEAR = 1e-2  # from where on one grid is enough
@@ -84,8 +85,9 @@ def _left_open(solver: Surrogate, grids: Sequence[tuple[int, ...]]) -> float:
         if found <= max(ROUNDING, least):
             return inf
         falls, before = found < FALLS * before, found
-        if found < CLEAR:
-            estimates.append(estimate_on(solver, grid))
+        if found < SMALL:
+            enough = [max(count, ENOUGH[len(counts)]) for count in counts]
+            estimates.append(estimate_on(solver, BoxGrid.on_box(solver, enough, weak)))
         if found >= SMALL and not falls:
             break
         weak = grid.profiles(vector / weights)

@@ -323,7 +323,6 @@ def test_a_kink_at_the_seam_is_met_on_fine_grids() -> None:
     assert error <= reference.certified_error <= 3e-6
 
 
-@pytest.mark.slow
 def test_a_kink_at_the_seam_does_not_matter_without_derivatives() -> None:
     reference = solve(Reaction())
     assert "Chebyshev" in reference.solver

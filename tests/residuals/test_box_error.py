@@ -374,15 +374,15 @@ class TurningPoint(Problem):
         return 1 + exp((x**2 - 1) / unit**2) * (1 + x) / 2
 
 
-@pytest.mark.parametrize("eps", [0.1, 0.05])
+@pytest.mark.parametrize("eps", [0.1, 0.07, 0.05])
 def test_a_layer_that_a_solution_lacks_counts(eps: float) -> None:
-    """σ is 1.5e-3 and 6e-6: on nodes of the solution it is 0.02, and the estimate 2 %."""
+    """σ is 1.5e-3 to 6e-6: on nodes of the solution it is 0.02, and the last estimate 2 %."""
     problem = TurningPoint(eps=eps)
     found = given(problem, problem.one_sided)
     x = np.linspace(-1, 1, 4001)
     wrong, right = problem.one_sided(x), problem.exact(x)
     true = float(np.linalg.norm(wrong - right) / np.linalg.norm(wrong))  # a share of the solution
-    assert error_left_open(found) == pytest.approx(true, rel=0.05)
+    assert max(error_left_open(found), estimated(found)) == pytest.approx(true, rel=0.05)
 
 
 @pytest.mark.parametrize("eps", [0.03, 0.01, 0.003, 0.001])
