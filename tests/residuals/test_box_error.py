@@ -447,7 +447,8 @@ def test_a_mean_that_the_equation_hardly_tells(m: float, expected: float) -> Non
 @pytest.mark.parametrize("case", [one for one in CASES if one is not long_waves])
 def test_problems_with_one_solution_leave_nothing_open(case: Any) -> None:
     problem, exact = case()
-    assert error_left_open(disturbed(problem, exact, seed=0)[0]) < np.inf
+    found, true = disturbed(problem, exact, seed=0)
+    assert error_left_open(found) <= 1.1 * true
 
 
 def test_the_mean_of_a_pressure_that_nothing_says_is_left_out() -> None:
