@@ -1,5 +1,6 @@
 """A fit by a schedule and an optimiser of one's own, that ends when its time is up."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -47,7 +48,7 @@ class TimedFit(Callback):
         self.before, self.limit = self.used, self.used + seconds
         config = replace(self.config, optimiser=optimiser)
         trainer = Trainer(self.surrogate, config, self.seed, [self], stage=stage)
-        trainer.fit(self.task, phases, estimate=False)
+        trainer.fit(self.task, phases, assess_below=-math.inf)
 
     def on_refresh(self, fit: FitState) -> None:
         solver = fit.surrogate()

@@ -349,9 +349,23 @@ class Kovasznay(Problem):
         return np.stack([*self.velocity(x, y), (1 - np.exp(2 * RATE * x)) / 2])
 
 
+@dataclass(frozen=True)
+class Level(Problem):
+    """u_xx − m (u − 1) + π² cos πx = 0 between insulated ends: m alone tells the mean."""
+
+    axes = (X,)
+    m: float = coefficient(0.0, lower=0.0, upper=1.0, meaning="m")
+
+    def residual(self, u: Any, d: Any) -> Any:
+        return d(u, "xx") - self.m * (u - 1) + pi**2 * cos(pi * d.coordinates["x"])
+
+    def conditions(self) -> Any:
+        return [Neumann("x", 0.0)]
+
+
 EVERY: tuple[type[Problem], ...] = (
     Wave, TwoModes, DrivenWave, Insulated, InsulatedFlow, RobinEnd, DrivenHeat, Beam, Inflow,
     TwoKinds, Rod, Poisson, Laplace, Kovasznay,
 )  # fmt: skip
-for family in EVERY:
+for family in (*EVERY, Level):
     family.name = f"_{family.__name__}"

@@ -10,12 +10,11 @@ import typer
 from pacpde.cli.streams import print_note
 from pacpde.methods import TrainingConfig
 from pacpde.methods.advice import advice
+from pacpde.methods.grading import is_contradicted
 from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.pac import SOURCE
 from pacpde.studies import records
-
-WRONG = 1e-2  # error of a converged fit that is told
 
 
 def verdict(
@@ -75,16 +74,12 @@ def _last(name: str, surrogate: Surrogate, settings: Mapping[str, Any]) -> str:
 
 def contradicted(fitted: Mapping[str, Surrogate], errors: Mapping[str, float | None]) -> list[str]:
     """A sentence on each fit that converged and is not what grades it."""
-    wrong = [
-        (name, error)
-        for name, error in errors.items()
-        if error is not None and error > WRONG and fitted[name].outcome == Outcome.CONVERGED
-    ]
     return [
         f"{name} converged, and by the reference its error is {error:.1e}: it looks converged and "
         "is not that solution. Are conditions missing, or has the equation several solutions? "
         "`pacpde check` looks into it."
-        for name, error in wrong
+        for name, error in errors.items()
+        if is_contradicted(fitted[name].outcome, error)
     ]
 
 

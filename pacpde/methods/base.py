@@ -38,7 +38,7 @@ from pacpde.training.restarts import (
     with_given_up,
 )
 from pacpde.training.schedule import Phase
-from pacpde.training.trainer import FitResult, Trainer, regraded
+from pacpde.training.trainer import FitResult, Spent, Trainer, regraded
 
 
 def _check_method(method: type["Method"]) -> None:
@@ -122,12 +122,13 @@ class MethodResult:
         **snapshots: Surrogate,
     ) -> "MethodResult":
         """The result of a method whose fits are all to the target."""
+        spent = Spent.on(fits)
         return cls(
             surrogate,
             n_trainable,
-            sum(fit.steps for fit in fits),
-            sum(fit.evaluations for fit in fits),
-            {"calibrate": sum(fit.seconds for fit in fits)},
+            spent.steps,
+            spent.evaluations,
+            {"calibrate": spent.seconds},
             snapshots,
             fits[-1].cross_validation,
         )

@@ -12,7 +12,7 @@ from pacpde.datasets import reference_for
 from pacpde.datasets.grading import Log, References, patiently
 from pacpde.errors import PacpdeError
 from pacpde.methods.advice import advice
-from pacpde.methods.grading import errors_of
+from pacpde.methods.grading import errors_of, is_contradicted
 from pacpde.methods.transfer import fit, transfer
 from pacpde.networks.jets import HIGHEST
 from pacpde.networks.outcome import Outcome
@@ -34,7 +34,6 @@ from pacpde.training.config import TrainingConfig, unused_beside
 
 SHORT = {"points": 500, "steps": 30}  # settings of a short fit, where the family's recipe has none
 METHODS = ("warm_start", "pac")
-ERROR_LIMIT = 1e-2  # a converged fit with a larger true error is wrong without a word
 GRADED = 4096  # points at which an exact solution grades
 
 Stage = Callable[[Progress | None], Iterator[Finding]]
@@ -247,7 +246,7 @@ def _ended(about: str, what: str, numbers: Mapping[str, Any], remedy: str) -> Fi
         f"{what} ended {outcome} after {numbers['seconds']:.1f} s and {numbers['steps']} steps"
         f"{': ' if told else ''}{', '.join(told)}"
     )
-    if outcome == Outcome.CONVERGED and error is not None and not error <= ERROR_LIMIT:
+    if is_contradicted(outcome, error):
         wrong = f"{sentence}. It looks converged and is not the solution: are conditions missing?"
         return Finding(about, wrong, Verdict.WRONG, numbers)
     if outcome == Outcome.CONVERGED:

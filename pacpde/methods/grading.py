@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pacpde.networks.outcome import Outcome
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.domain import mesh
 from pacpde.physics.numbers import relative_l2
@@ -14,6 +15,7 @@ from pacpde.physics.problem import Problem
 from pacpde.reference import Reference, field_errors
 from pacpde.runtime import Runtime
 
+WRONG = 1e-2  # true error above which a fit that looks converged is not the solution
 THIN = 65  # points an axis, about, at which a fit is graded on its way
 
 
@@ -34,6 +36,11 @@ class Errors:
     def worst(self) -> float:
         """The largest of any field."""
         return max(self.by_field.values())
+
+
+def is_contradicted(outcome: str, error: float | None) -> bool:
+    """Whether a fit looks converged and is, by its true error, not the solution that grades it."""
+    return outcome == Outcome.CONVERGED and error is not None and not error <= WRONG
 
 
 def errors_of(surrogate: Surrogate, reference: Reference | None) -> Errors | None:

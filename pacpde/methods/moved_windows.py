@@ -32,10 +32,12 @@ def moved_windows(
     method: Method, source: Surrogate, task: Task, context: TransferContext
 ) -> Steps[tuple[MethodResult | None, list[FitResult]]]:
     """The result in random windows; None where the method goes its own way, or the result is wrong.
-    In that case also the fits that were given up.
 
     `PAC` keeps the source's neurons in the same windows, all of their weights bit for bit: the new
     neurons solve for the rest. Nothing is pruned, and no allocate is needed.
+
+    Returns:
+        The result, and the fits that were given up, where it is wrong.
     """
     way, config = method.random_windows_way, context.config
     if way is None or method.changed_options or not are_held_by(source):

@@ -16,7 +16,7 @@ from pacpde.pac import SOURCE
 from pacpde.residuals.task import Task
 from pacpde.training.refinement import refine
 from pacpde.training.restarts import after_given_up
-from pacpde.training.trainer import FitResult, regraded
+from pacpde.training.trainer import FitResult, Spent, regraded
 
 
 @stepwise
@@ -124,14 +124,14 @@ def _with_fits(
     result: MethodResult, solver: Surrogate, fits: Sequence[FitResult], stage: str
 ) -> MethodResult:
     """A result with another solver, and with the steps and seconds of these fits."""
-    seconds, steps = sum(fit.seconds for fit in fits), sum(fit.steps for fit in fits)
+    seconds, steps, evaluations = Spent.on(fits)
     spent = {**result.seconds, stage: result.seconds.get(stage, 0.0) + seconds}
     to_target = stage == "calibrate"
     return replace(
         result,
         surrogate=solver,
         steps=result.steps + steps,
-        evaluations=result.evaluations + sum(fit.evaluations for fit in fits),
+        evaluations=result.evaluations + evaluations,
         seconds=spent if fits else result.seconds,
         rungs=with_more_of_last(result.rungs, steps, seconds) if to_target else result.rungs,
     )

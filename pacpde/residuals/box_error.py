@@ -1,6 +1,7 @@
 """Solve the linearised equation of a problem on all of its axes at once, for its error."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
@@ -35,7 +36,8 @@ def solved_on_box(solver: Surrogate, grid: BoxGrid) -> tuple[np.ndarray, np.ndar
     Returns:
         The error and the values of the fields, [nodes, fields] each.
     """
-    matrix, right, unit, values = linearised_on_box(solver, grid)
+    linear = LinearisedBox.of(solver, grid)
+    matrix, right, values = linear.matrix, linear.right, linear.values
     if not (np.isfinite(matrix.data).all() and np.isfinite(right).all()):
         return np.full_like(values, np.inf), values
     shares = _least_squares(matrix, right)
@@ -43,32 +45,48 @@ def solved_on_box(solver: Surrogate, grid: BoxGrid) -> tuple[np.ndarray, np.ndar
     left = norm((matrix @ shares - right)[:equations])
     if left > max(LEFT * norm(right[:equations]), LARGE * equations**0.5):
         return np.full_like(values, np.inf), values
-    return (unit * shares).reshape(-1, len(grid.nodes)).T, values
+    return (linear.unit * shares).reshape(-1, len(grid.nodes)).T, values
 
 
-def linearised_on_box(
-    solver: Surrogate, grid: BoxGrid
-) -> tuple[sp.csr_array, np.ndarray, np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class LinearisedBox:
     """The linearised equation with the conditions: each row a share of the size of its terms.
 
-    Returns:
-        Matrix [rows, fields · nodes] and right-hand sides [rows] for errors as shares of the size
-        of their field; that size [fields · nodes]; the fields [nodes, fields].
+    Attributes:
+        matrix: [rows, fields · nodes], for errors as shares of the size of their field.
+        right: right-hand sides, [rows].
+        unit: that size, [fields · nodes].
+        values: the fields, [nodes, fields].
+        read: whether any row reads a derivative of a field, [channels, fields].
     """
-    points = torch.from_numpy(grid.points()[0]).to(solver.weights)
-    jet, slopes, rows = linearise_rows(solver, points)
-    values = jet[0].double().cpu().numpy()
-    sizes = np.sqrt((grid.weights[0][:, None] * values**2).sum(0) / grid.weights.sum())
-    sizes = np.where((sizes > 0) & np.isfinite(sizes), sizes, 1.0)
-    parts = [
-        *_equation(grid, solver.problem.channels, slopes.double().cpu().numpy(), jet, rows),
-        *_edges(solver, grid, sizes),
-        *_point_values(solver, grid, sizes),
-    ]
-    matrix = sp.vstack([own for own, _ in parts], format="csr")
-    right = np.concatenate([own for _, own in parts])
-    unit = np.repeat(sizes, len(grid.nodes))  # unknowns are shares of the size of their field
-    return sp.csr_array(matrix @ sp.diags_array(unit)), right, unit, values
+
+    matrix: sp.csr_array
+    right: np.ndarray
+    unit: np.ndarray
+    values: np.ndarray
+    read: np.ndarray
+
+    @classmethod
+    def of(cls, solver: Surrogate, grid: BoxGrid) -> "LinearisedBox":
+        points = torch.from_numpy(grid.points()[0]).to(solver.weights)
+        jet, slopes, rows = linearise_rows(solver, points)
+        values = jet[0].double().cpu().numpy()
+        sizes = np.sqrt((grid.weights[0][:, None] * values**2).sum(0) / grid.weights.sum())
+        sizes = np.where((sizes > 0) & np.isfinite(sizes), sizes, 1.0)
+        parts = [
+            *_equation(grid, solver.problem.channels, slopes.double().cpu().numpy(), jet, rows),
+            *_edges(solver, grid, sizes),
+            *_point_values(solver, grid, sizes),
+        ]
+        matrix = sp.vstack([own for own, _ in parts], format="csr")
+        unit = np.repeat(sizes, len(grid.nodes))  # unknowns are shares of the size of their field
+        return cls(
+            sp.csr_array(matrix @ sp.diags_array(unit)),
+            np.concatenate([own for _, own in parts]),
+            unit,
+            values,
+            (slopes != 0).any(1).any(1).cpu().numpy(),
+        )
 
 
 def _equation(

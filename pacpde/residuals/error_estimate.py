@@ -29,6 +29,7 @@ from pacpde.residuals.box_error import solved_on_box
 from pacpde.residuals.edge_rows import ReplacedRows, missed_at
 from pacpde.residuals.estimate_grid import BOX_NODES, NODES, BoxGrid, Grid
 from pacpde.residuals.evolution_error import (
+    AGREE,
     LinearisedEvolution,
     is_first_order,
     solved_as_ode,
@@ -39,7 +40,6 @@ from pacpde.residuals.linearised import CHUNK, linearise_rows
 DEFECT_TIMES, DEFECT_PLACES = 2048, 4  # equidistant times, and random places at each time
 GROWN = 10.0  # times the residual: an estimate above it is made again
 FINER = 2, 4  # times as many nodes and steps in time, one after the other
-AGREE = 1.25  # times as large, at most, is an estimate on other nodes that agrees
 SMALL = 0.1  # an error of an ODE up to which first order has to hold
 START_POINTS, BOX_POINTS = 2**16, 2**12  # points of an initial field, and around a narrow feature
 

@@ -14,7 +14,7 @@ from pacpde.residuals.estimate_grid import Grid
 from pacpde.residuals.linearised import linearise_rows
 from pacpde.residuals.terms import channels_of
 
-AGREE = 1.25  # times as large, at most, is an extrapolation that agrees
+AGREE = 1.25  # times as large, at most, is another estimate that agrees
 NONLINEAR = 0.5  # of the change to first order: what a second order may add
 
 
@@ -30,7 +30,7 @@ class LinearisedEvolution:
         slopes: derivative in space → [times, nodes, components, components].
         defect: [times, nodes, components].
         start_error: initial values − those of the solution, [nodes, components].
-        rounding: what the defect may be off by, [times, nodes, components].
+        rounding: what the defect of an ODE may be off by, [times, nodes, components].
     """
 
     values: np.ndarray
@@ -65,9 +65,10 @@ class LinearisedEvolution:
                 block(name.replace("t", ""))[..., last, part] -= shaped(own)
         defect, rounding = np.zeros((2, *shape, order * fields))
         defect[..., last] = -shaped(rows)
-        linear = slopes * jet.unsqueeze(2)  # [channels, points, rows, fields]
-        terms = linear.abs().sum((0, 3)) + (rows - linear.sum((0, 3))).abs()
-        rounding[..., last] = np.finfo(np.float64).eps * shaped(terms)
+        if not problem.domain.space:  # of a PDE nobody asks for it
+            linear = slopes * jet.unsqueeze(2)  # [channels, points, rows, fields]
+            terms = linear.abs().sum((0, 3)) + (rows - linear.sum((0, 3))).abs()
+            rounding[..., last] = np.finfo(np.float64).eps * shaped(terms)
         reached = [jet[problem.channels.index("t" * k)] for k in range(order)]
         first = torch.cat(reached, -1)[: shape[1]].double().cpu().numpy()
         start_error = _start(solver, grid, order * fields) - first

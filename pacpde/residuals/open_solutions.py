@@ -16,15 +16,13 @@ from math import inf, prod
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
-from pacpde.residuals.box_error import least_determined, linearised_on_box, of_field
+from pacpde.residuals.box_error import LinearisedBox, least_determined, of_field
 from pacpde.residuals.differences import kronecker
 from pacpde.residuals.error_estimate import estimate_on
 from pacpde.residuals.estimate_grid import BoxGrid, Profile, highest_order
-from pacpde.residuals.linearised import linearise_rows
 
 COUNTS = {1: (81, 161, 321), 2: (25, 49, 97), 3: (9, 13)}  # nodes along each axis, of grids in turn
 ALONG = {2: (81, 161, 321), 3: (41, 81)}  # the same of one axis
@@ -86,8 +84,9 @@ def _left_open(solver: Surrogate, grids: Sequence[tuple[int, ...]]) -> float:
             return inf
         falls, before = found < FALLS * before, found
         if found < SMALL:
-            enough = [max(count, ENOUGH[len(counts)]) for count in counts]
-            estimates.append(estimate_on(solver, BoxGrid.on_box(solver, enough, weak)))
+            enough = tuple(max(count, ENOUGH[len(counts)]) for count in counts)
+            fine = grid if enough == counts else BoxGrid.on_box(solver, enough, weak)
+            estimates.append(estimate_on(solver, fine))
         if found >= SMALL and not falls:
             break
         weak = grid.profiles(vector / weights)
@@ -105,9 +104,8 @@ def _in_squares(solver: Surrogate, grid: BoxGrid) -> tuple[sp.csr_array, np.ndar
         Matrix [rows, fields · nodes] for errors times their weights, and these [fields · nodes].
     """
     problem = solver.problem
-    matrix = linearised_on_box(solver, grid)[0]
-    points = torch.from_numpy(grid.points()[0]).to(solver.weights)
-    read = (linearise_rows(solver, points)[1] != 0).any(1).any(1).cpu().numpy()  # [channels, field]
+    linear = LinearisedBox.of(solver, grid)
+    matrix, read = linear.matrix, linear.read
     size, fields = len(grid.nodes), len(problem.fields)
     (constants, pins), largest = _constants(problem, grid), abs(matrix).max()
     parts = [matrix]

@@ -72,18 +72,16 @@ class Comparison:
     def fitted(self) -> dict[str, Surrogate]:
         """ "source (seed 0)", "METHOD (seed 0)", ... → surrogate."""
         sources = {f"source (seed {seed})": source for seed, source in self.sources.items()}
-        return sources | {
-            f"{cell.record['method']} (seed {cell.record['seed']})": cell.surrogate
-            for cell in self.cells
-        }
+        return sources | {self._name(cell.record): cell.surrogate for cell in self.cells}
 
     @property
     def errors(self) -> dict[str, float | None]:
         """ "METHOD (seed 0)", ... → error of the worst field on the target, if it is graded."""
-        return {
-            f"{record['method']} (seed {record['seed']})": record["worst_field_error"]
-            for record in self.records
-        }
+        return {self._name(record): record["worst_field_error"] for record in self.records}
+
+    @staticmethod
+    def _name(record: Mapping[str, Any]) -> str:
+        return f"{record['method']} (seed {record['seed']})"
 
     @property
     def outcomes(self) -> dict[str, str]:

@@ -21,7 +21,7 @@ from pacpde.physics.problem import Problem
 from pacpde.residuals.task import Task
 from pacpde.training.config import TrainingConfig
 from pacpde.training.schedule import Phase
-from pacpde.training.trainer import FitResult
+from pacpde.training.trainer import FitResult, Spent
 
 WINDOWS = 10, 30, 90  # of each restart in turn
 FEWEST, MOST = 20, 400  # time windows of a network, of the family's own time span
@@ -163,21 +163,14 @@ def rank_of(fit: FitResult | Surrogate) -> tuple[float, float]:
 
 def with_given_up(fit: FitResult, others: Sequence[FitResult]) -> FitResult:
     """A fit with the steps and seconds of tries after it that were no better; its history stays."""
-    return replace(
-        fit,
-        seconds=fit.seconds + sum(other.seconds for other in others),
-        steps=fit.steps + sum(other.steps for other in others),
-        evaluations=fit.evaluations + sum(other.evaluations for other in others),
-    )
+    spent = Spent.on([fit, *others])
+    return replace(fit, seconds=spent.seconds, steps=spent.steps, evaluations=spent.evaluations)
 
 
 def after_given_up(solver: Surrogate, others: Sequence[FitResult]) -> Surrogate:
     """A solver with the steps and seconds of tries that were no better; its history stays."""
-    return replace(
-        solver,
-        seconds=solver.seconds + sum(other.seconds for other in others),
-        steps=solver.steps + sum(other.steps for other in others),
-    )
+    spent = Spent.on(others)
+    return replace(solver, seconds=solver.seconds + spent.seconds, steps=solver.steps + spent.steps)
 
 
 def joined_fits(fits: Sequence[FitResult]) -> FitResult:

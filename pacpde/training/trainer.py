@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -59,6 +59,22 @@ class FitResult:
     cross_validation: CrossValidation | None = None
 
 
+class Spent(NamedTuple):
+    """What fits took together, see `FitResult`."""
+
+    seconds: float
+    steps: int
+    evaluations: int
+
+    @classmethod
+    def on(cls, fits: Sequence[FitResult]) -> "Spent":
+        return cls(
+            sum(fit.seconds for fit in fits),
+            sum(fit.steps for fit in fits),
+            sum(fit.evaluations for fit in fits),
+        )
+
+
 @dataclass(frozen=True)
 class Trainer:
     """Fits the trainable weights of one surrogate, to one task after the other.
@@ -106,7 +122,6 @@ class Trainer:
         phases: Sequence[Phase],
         stage: str | None = None,
         weights: torch.Tensor | None = None,
-        estimate: bool = True,
         near: bool = False,
         assess_below: float = math.inf,
         seconds: float = 0.0,
@@ -117,7 +132,6 @@ class Trainer:
             phases: see `Schedule`.
             stage: a name of its own for this fit.
             weights: where to start, [size]; the surrogate's by default.
-            estimate: whether the error is estimated; a point on the way to another needs none.
             near: whether the weights at the start were predicted from a near solution, so that the
                 optimiser may take long steps at once.
             assess_below: held-out residual above which the result is not assessed: another fit
@@ -199,7 +213,7 @@ class Trainer:
                     fit.held_out = measured.value
                     fit.seconds += measured.seconds
                 if math.isfinite(fit.held_out) and fit.held_out <= assess_below:
-                    assessed = yield Work(partial(task.assess, network, fit.best, whole, estimate))
+                    assessed = yield Work(partial(task.assess, network, fit.best, whole))
                     assessment = assessed.value
             except DEVICE_ERRORS:
                 fit.best, fit.device_lost = best_on_cpu, True

@@ -26,9 +26,9 @@ from pacpde.physics.dependence import (
     read_coefficients,
     warn_of_missing_conditions,
 )
-from pacpde.physics.elementary import cos
 from pacpde.physics.findings import Verdict
 from pacpde.reference import solve
+from tests.equations import Level
 
 
 def _rows(u: Any, d: Any, k: float) -> Any:
@@ -198,20 +198,6 @@ def test_fits_and_references_warn_of_missing_conditions(
         assert all(part in text for text, part in zip(said, sentences, strict=True))
 
 
-@dataclass(frozen=True)
-class Balance(Problem):
-    """u_xx + π² cos πx = 0 between insulated ends: any constant may be added."""
-
-    name = "test_balance"
-    axes = (Axis("x", 0.0, 1.0),)
-
-    def residual(self, u: Any, d: Any) -> Any:
-        return d(u, "xx") + np.pi**2 * cos(np.pi * d.coordinates["x"])
-
-    def conditions(self) -> Any:
-        return [Neumann("x", 0.0)]
-
-
 def constants_said(problem: Problem, **given: Any) -> list[str]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -220,10 +206,10 @@ def constants_said(problem: Problem, **given: Any) -> list[str]:
 
 
 def test_a_fit_warns_of_a_constant_that_may_be_added() -> None:
-    (sentence,) = constants_said(Balance())
+    (sentence,) = constants_said(Level())
     assert "u and u + 1 are both solutions. Pin it by PointValue({" in sentence
     measured = Measurements(np.array([[0.5]]), np.array([[0.0]]))
-    assert constants_said(Balance(), data=measured) == []  # they tell the constant
+    assert constants_said(Level(), data=measured) == []  # they tell the constant
 
 
 def test_no_family_of_ours_is_warned_of() -> None:

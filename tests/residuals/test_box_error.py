@@ -23,6 +23,7 @@ from pacpde.physics.elementary import cos, exp, log, sin, sqrt, tanh
 from pacpde.residuals.error_estimate import _at_nodes, error_estimate
 from pacpde.residuals.estimate_grid import BOX_NODES
 from pacpde.residuals.open_solutions import error_left_open
+from tests.equations import Level
 from tests.residuals.given import given
 from tests.residuals.manufactured import disturbed, evolution, parts_of, steady, true_error
 
@@ -418,21 +419,6 @@ def test_so_it_is_in_a_cube() -> None:
     conditions = [Dirichlet("x", exact), Neumann("y"), Neumann("z")]
     problem = steady([*SQUARE, Axis("z", -1.0, 1.0)], exact, rows, conditions)
     assert error_left_open(given(problem, exact)) == np.inf
-
-
-@dataclass(frozen=True)
-class Level(Problem):
-    """u'' − m (u − 1) + π² cos πx = 0, u' = 0 at both ends: m alone tells the mean."""
-
-    name = "test_level"
-    axes = (X,)
-    m: float = coefficient(1e-4, lower=0.0, upper=1.0, meaning="m")
-
-    def residual(self, u: Any, d: Any) -> Any:
-        return d(u, "xx") - self.m * (u - 1) + pi**2 * cos(pi * d.coordinates["x"])
-
-    def conditions(self) -> Any:
-        return [Neumann("x", 0.0)]
 
 
 @pytest.mark.parametrize(
