@@ -1,6 +1,6 @@
 """The Jacobian of residuals in the weights of a torch module."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -213,6 +213,7 @@ class Ways:
         network = self.network
         try:
             expected = network.by_gradients(weights, jet, names)
+            self._check_finite(expected)
             for follows, compute in ((True, network.traced), (False, network.nested)):
                 try:
                     made = compute(weights, jet, names)
@@ -236,6 +237,15 @@ class Ways:
             "cuts off gradients (detach, .data, no_grad), or torch's second forward derivatives of "
             "a layer are wrong, as those of InstanceNorm: leave these out, or fit a table."
         )
+
+    def _check_finite(self, outputs: Sequence[torch.Tensor]) -> None:
+        """Refuse outputs or derivatives that are NaN or infinite."""
+        if not all(own.isfinite().all() for own in outputs):
+            raise InvalidValueError(
+                f"the module {self.network.module_name} gives NaN or infinite numbers, or its "
+                "derivatives are, at random inputs from -1 to 1 with weights near its own: does it "
+                "divide by its input, or take a root or a logarithm of it?"
+            )
 
     def _check_differences(self, weights: torch.Tensor, order: int) -> None:
         """Compare derivatives along a line with central differences of those of one order less.

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
+
 from pacpde.networks.assessment import Assessment
 from pacpde.networks.correction import can_be_refined, refinement
 from pacpde.networks.outcome import Outcome
@@ -31,6 +33,7 @@ FIRST, FIRST_IN_TIME = 500, 50  # random neurons of the first try; of equations 
 POINTS_A_NEURON = 16  # with 8 the correction overshoots between points of a front
 STEPS = 2  # of a try, on one set of points
 MATRICES = 4  # of unknowns², that a step holds
+EPSILON = float(np.finfo(np.float64).eps)
 ENDED = "the refinement ended since "
 NONE_BETTER = "no try was better"
 FAILED = {
@@ -252,6 +255,8 @@ def noted(assessment: Assessment, tolerance: float, why: str) -> Assessment:
     what = f"the tolerance {tolerance:g} is not met"
     if assessment.meets(tolerance):
         what = f"the residual meets the tolerance {tolerance:g}, and the estimated error does not"
+    if tolerance < EPSILON:
+        what += f" (float64 numbers tell differences from {EPSILON:.0e} of a value on)"
     note = f"{what}: {why}"
     return replace(assessment, notes=(*assessment.notes, note))
 

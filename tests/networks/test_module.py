@@ -301,6 +301,11 @@ class Detached(nn.Linear):
         return torch.tanh(super().forward(x)) * (1 + x[:, 1:].detach())
 
 
+class Rooted(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.sqrt())
+
+
 class Rounded(nn.Linear):
     """Its derivatives are those of the identity in place of the rounding."""
 
@@ -353,6 +358,8 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         "cannot be differentiated in its inputs .RuntimeError.*tables need no such"),
     "detached": (lambda: fit(Heat(), network=Detached(2, 1), points=20, steps=1),
         "Detached has other derivatives than its outputs change by: it cuts off gradients"),
+    "NaN": (lambda: fit(Heat(), network=Rooted(2, 1), points=20, steps=1),
+        "Rooted gives NaN or infinite numbers.*does it divide by its input, or take a root"),
     "rounded": (lambda: fit(Heat(), network=Rounded(2, 1), points=20, steps=1),
         "Rounded has other derivatives than its outputs change by"),
     "no Jacobian": (lambda: fit(Heat(), network=Choosing(2, 1), points=20, steps=1),

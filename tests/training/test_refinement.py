@@ -27,7 +27,7 @@ from pacpde.residuals.physics_task import PhysicsTask
 from pacpde.residuals.task import SamplingSpec
 from pacpde.residuals.terms import Anchor
 from pacpde.runtime import generator
-from pacpde.training.refinement import reaches
+from pacpde.training.refinement import noted, reaches
 from pacpde.training.trainer import Trainer
 from tests.request_clock import RequestClock
 
@@ -83,10 +83,18 @@ def test_what_is_not_met_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert few.outcome == "not_converged"
     assert few.assessment is not None
     assert "refinements=1 are all" in few.assessment.notes[-1]
+    assert "float64" not in few.assessment.notes[-1]
     monkeypatch.setattr("pacpde.training.refinement.FIRST", 600)
     cramped = fit(Heat(alpha=0.4), tolerance=1e-13, memory_gib=0.01, **TINY)
     assert cramped.assessment is not None
     assert any("need more than the 0.01 GiB" in note for note in cramped.assessment.notes)
+
+
+def test_a_tolerance_below_rounding_is_said_to_be_so() -> None:
+    (told,) = noted(Assessment(1e-15, 1e-15), 1e-20, "no try was better").notes
+    assert told.startswith("the tolerance 1e-20 is not met (float64 numbers tell differences from")
+    (told,) = noted(Assessment(1e-13, 1e-13), 1e-15, "no try was better").notes
+    assert told == "the tolerance 1e-15 is not met: no try was better"
 
 
 def test_a_tolerance_is_reached_by_residual_and_estimated_error() -> None:
