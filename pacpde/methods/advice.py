@@ -23,7 +23,10 @@ BY_OUTCOME = {
     "surrogate of the one before; or try more --steps",
 }
 LONG_TIMES = ", as chaos and long times do"
-OPEN = "the conditions hardly tell the solution from others: see whether one is missing"
+OPEN = (
+    "the conditions hardly tell the solution from others: see whether one is missing, or a "
+    "coefficient is at a resonance"
+)
 FEWER_FREED = "try a lower --sparsity or a larger --set allocate_steps=..."
 SCALES = "see that `scales` in the class suit"
 FINER = "the solution meets the default tolerance: try more --refinements, or a larger --memory"

@@ -1,6 +1,6 @@
 """The Jacobian of residuals in the weights of a torch module."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -238,7 +238,7 @@ class Ways:
             "a layer are wrong, as those of InstanceNorm: leave these out, or fit a table."
         )
 
-    def _check_finite(self, outputs: Sequence[torch.Tensor]) -> None:
+    def _check_finite(self, outputs: Iterable[torch.Tensor]) -> None:
         """Refuse outputs or derivatives that are NaN or infinite."""
         if not all(own.isfinite().all() for own in outputs):
             raise InvalidValueError(

@@ -172,8 +172,9 @@ def check_conditions(problem: "Problem") -> None:
 def check_rates(problem: "Evolution") -> None:
     """Refuse an evolution whose `rhs` asks for its own left side, or whose conditions do not suit.
 
-    By the highest derivative of a field in an axis: of a first one, a condition at one end at most;
-    of a second one, a condition at each end; of a higher one, at most as many as its order.
+    By the highest derivative of a field in an axis: of a second one, a condition at each end; of a
+    higher one, at most as many as its order. Where none is higher than a first one, all fields take
+    at most as many as there are of these: a value for each wave, where it enters.
     """
     derivatives, order = problem.derivatives_read, problem.order
     own = [name for name in derivatives if not name.strip("t") and len(name) >= order]
@@ -189,6 +190,8 @@ def check_rates(problem: "Evolution") -> None:
             orders = problem.recorded.orders(axis.name)
             for field, highest in enumerate(orders):
                 _check_count(problem, axis.name, field, highest, max(orders))
+            if max(orders) == 1:
+                _check_waves(problem, axis.name, sum(orders))
 
 
 def _check_count(problem: "Evolution", axis: str, field: int, own: int, highest: int) -> None:
@@ -204,13 +207,6 @@ def _check_count(problem: "Evolution", axis: str, field: int, own: int, highest:
             f"{place}: there is none in {axis!r}, expected at least one condition for each axis: "
             f"write {EXAMPLE}."
         )
-    if highest == 1 and sum(ends) > 1:
-        raise InvalidValueError(
-            f"{_place(problem, 'rhs')} has first derivatives in {axis!r} at most, and such an "
-            f"equation takes values at one edge: {name} has conditions at both. Leave the one out "
-            f'where the flow leaves, declare Periodic("{axis}"), or add a second derivative with a '
-            "small coefficient."
-        )
     if own == 2 and ends != [1, 1]:
         there = " and ".join(
             f"{count} at {axis}{side}" for count, side in zip(ends, "-+", strict=True)
@@ -224,6 +220,25 @@ def _check_count(problem: "Evolution", axis: str, field: int, own: int, highest:
             f"{place}: {name} is in an equation of order {highest} in {axis!r}, so that it takes "
             f"at most {highest} conditions there, and has {sum(ends)}."
         )
+
+
+def _check_waves(problem: "Evolution", axis: str, waves: int) -> None:
+    """Refuse more conditions at the ends of an axis than waves, each of which enters at one."""
+    given = [one for one in problem.boundary.edges if one.axis == axis]
+    if len(given) <= waves:
+        return
+    rhs, advice = _place(problem, "rhs"), f'declare Periodic("{axis}"), or add a second derivative'
+    if len(problem.fields) == 1:
+        raise InvalidValueError(
+            f"{rhs} has first derivatives in {axis!r} at most, and such an equation takes values "
+            f"at one edge: {problem.fields[0]} has conditions at both. Leave the one out where the "
+            f"flow leaves, {advice} with a small coefficient."
+        )
+    raise InvalidValueError(
+        f"{rhs} has first derivatives in {axis!r} at most, of {waves} fields, and such a system "
+        f"takes at most {waves} conditions there, one for each wave where it enters: it has "
+        f"{len(given)}. Leave those out where waves leave, {advice} with a small coefficient."
+    )
 
 
 def _check_values(problem: "Problem", method: str, part: Any) -> None:

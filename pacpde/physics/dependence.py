@@ -137,9 +137,10 @@ class _Tried:
     def undetermined_constants(self) -> Iterator[Finding]:
         """Fields of which only derivatives are read, and whose value no condition gives."""
         for number, field in enumerate(self.problem.fields):
-            valued = any(
-                edge.a and edge.field == number for edge in self.problem.edge_conditions
-            ) or any(point.field == number for point in self.problem.boundary.points)
+            points = self.problem.boundary.points
+            valued = self.problem.edges_give_value(number) or any(
+                point.field == number for point in points
+            )
             if valued or self._changes(number, [""]) or not self._changes(number, list(self.jet)):
                 continue
             point = ", ".join(f'"{axis.name}": {axis.lower:g}' for axis in self.problem.domain.axes)

@@ -31,6 +31,7 @@ CLIMBERS = 32
 ROUNDS = 60
 TRIES = 12  # of a climber in a round
 STEEP = 0.3  # of the distance of neighbours: half a width up to which a feature is narrow
+ROUNDING = 1e-11  # of the values around: a height up to which they are the same number
 REACH = 3.0  # of half a width, that a box around a feature has
 
 Function = Callable[[np.ndarray], np.ndarray]  # unit cube [n, coordinates] → values [n, outputs]
@@ -285,6 +286,9 @@ class _Search:
         axes = {axis.name: axis for axis in self.problem.axes}
         sizes = 2.0 ** np.arange(-44.0, np.log2(self.neighbour))
         here = self.values(place[None])[0, output]
+        around = np.abs(self._line(place[None], 0, self.neighbour))[0, output]
+        if height <= ROUNDING * max(abs(here), around):
+            return None
         widths, share = {}, 1.0
         for k, name in enumerate(self.names):
             line = self._line(np.repeat(place[None], len(sizes), 0), k, sizes)[:, output]

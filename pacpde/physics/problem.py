@@ -239,6 +239,10 @@ class Problem(ABC):
         """The start, and the conditions at ends of axes."""
         return (*self.start_conditions, *self.boundary.edges)
 
+    def edges_give_value(self, field: int) -> bool:
+        """Whether a condition at an edge gives values of a field, not of its derivatives alone."""
+        return any(edge.a != 0 and edge.field == field for edge in self.edge_conditions)
+
     def unit(self, axis: str) -> float:
         """The unit in which a coordinate is measured: the unit of time, or the axis' length."""
         return self.time_unit if axis == "t" else self.domain.axis(axis).length

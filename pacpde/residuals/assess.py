@@ -15,7 +15,7 @@ from pacpde.residuals.condition_residuals import ConditionResiduals
 from pacpde.residuals.error_estimate import error_estimate, solved_in_steps
 from pacpde.residuals.jumps import jump
 from pacpde.residuals.linearised import CHUNK, linearise_rows
-from pacpde.residuals.open_solutions import OPEN_NOTE, error_left_open
+from pacpde.residuals.open_solutions import error_left_open
 
 EXTRA_POINTS = 15  # extra points a held-out point, if the equation reads the coordinates
 BOX_POINTS = 2048  # points around each narrow feature
@@ -69,9 +69,9 @@ def assess(
     else:
         error = error_estimate(solver, residual) if estimate else None
         if error is not None and not solved_in_steps(problem):
-            left_open = error_left_open(solver)
+            left_open, told = error_left_open(solver)
             error = max(error, left_open)
-            notes += [OPEN_NOTE] if left_open == math.inf else []
+            notes += told
     if unseen or not Assessment(residual, error).meets(RIGHT):
         notes += [_too_narrow(one, fit_points) for one in narrow]
     unestimated = estimate and error is None

@@ -124,7 +124,8 @@ class BoxGrid(Grid):
                 layers at the edges may be. None without such nodes.
         """
         domain = solver.problem.domain
-        axes, differences, weights = _on_nodes(solver, domain.axes, counts, MIDDLE, weak)
+        low = MIDDLE if weak is None or len(counts) == 2 else HIGH  # a factor takes its time
+        axes, differences, weights = _on_nodes(solver, domain.axes, counts, low, weak)
         return cls(np.zeros(1), domain.names, axes, differences, weights[None])
 
     def profiles(self, fields: np.ndarray) -> list[Profile]:
@@ -141,6 +142,11 @@ class BoxGrid(Grid):
 def highest_order(problem: Problem, axis: str) -> int:
     """Order of the highest derivative in an axis."""
     return max(channel.count(axis) for channel in problem.channels)
+
+
+def may_have_layers(problem: Problem, axis: str) -> bool:
+    """Whether layers may stand at the ends of an axis: what is of first order in all has none."""
+    return sum(problem.recorded.orders(axis)) > 1 and axis not in problem.boundary.periodic
 
 
 def _on_nodes(
@@ -243,7 +249,7 @@ def _placed(
     periodic = axis.name in problem.boundary.periodic
     order = highest_order(problem, axis.name)
     lines = FEWER_SNAPSHOTS if layers else SNAPSHOTS
-    layers = layers and not periodic and order > 1  # an equation of first order has none
+    layers = layers and may_have_layers(problem, axis.name)
     thinnest = max(THINNEST, 10 * ROUNDING ** (1 / max(order, 1)), 0.5 * exp(-STRETCH * count))
     x = axis.grid(4 * count)
     if layers:

@@ -51,7 +51,8 @@ class Jump:
         where = ", ".join(f"{axis} = {at:.3g}" for axis, at in self.place.items())
         return (
             f"{self.name} jumps by {self.size:.1g} of its size at {where}, where the equation has "
-            f"{self.next}: {UNSEEN}, so that a small residual says nothing of the error: {SMOOTH}"
+            f"{self.next}: {UNSEEN}, so that a small residual says nothing of the error: {SMOOTH}; "
+            "where it is one, its weights have grown so large that it has steps"
         )
 
 

@@ -137,6 +137,10 @@ class Measurements:
         notes, points, values = list(samples.notes), samples.points, samples.values
         where = samples.source.where
         empty = np.isnan(values).all(1)
+        if empty.all():
+            raise samples.source.error(
+                f"{samples.source.origin} has no value: every one is NaN, or left out."
+            )
         if empty.any():
             notes.append(f"{int(empty.sum())} rows have no value, and are left out")
         missed = problem.domain.outside(points[~empty], lambda k: where(np.flatnonzero(~empty)[k]))

@@ -8,73 +8,117 @@ falls with the distance of the nodes.
 The error that belongs to σ need not be steep where the solution is: a wrong solution may lack a
 layer that the right one has, as of ε u'' = x u' (Ackerberg & O'Malley 1970,
 doi:10.1002/sapm1970493277), and on nodes of the solution σ seems to be large. So nodes are placed
-for layers at the edges, and where the error that belonged to σ on fewer nodes was steep.
+for layers at the edges, and where the error that belonged to σ on fewer nodes was steep. Neither
+need it be as smooth: near a resonance it is a wave, and there are nodes for the shortest one that
+the equation lets pass (`short_waves`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import inf, prod
 
 import numpy as np
 import scipy.sparse as sp
 
+from pacpde.errors import named_numbers
 from pacpde.networks.surrogate import Surrogate
 from pacpde.physics.problem import Problem
 from pacpde.residuals.box_error import LinearisedBox, least_determined, of_field
 from pacpde.residuals.differences import kronecker
 from pacpde.residuals.error_estimate import estimate_on
-from pacpde.residuals.estimate_grid import BoxGrid, Profile, highest_order
+from pacpde.residuals.estimate_grid import BoxGrid, Profile, may_have_layers
+from pacpde.residuals.short_waves import half_waves
 
-COUNTS = {1: (81, 161, 321), 2: (25, 49, 97), 3: (9, 13)}  # nodes along each axis, of grids in turn
+# Nodes along each axis, of grids in turn; more where short waves pass.
+COUNTS = {1: (161, 321, 641), 2: (25, 37, 55, 97), 3: (9, 11)}
+A_HALF_WAVE = {1: 4, 2: 4, 3: 3}  # nodes for the shortest one, on the first grid
 ALONG = {2: (81, 161, 321), 3: (41, 81)}  # the same of one axis
 ACROSS = {2: 13, 3: 7}  # and of the others
-ENOUGH = {1: 81, 2: 33, 3: 11}  # of each, at least, for an estimate
-MOST = {1: 40_000, 2: 40_000, 3: 4_000}  # nodes times the square of the number of fields
+ENOUGH = {1: 161, 2: 33, 3: 9}  # of each, at least, for an estimate
+MOST = {1: 40_000, 2: 40_000, 3: 12_000}  # nodes times the square of the number of fields
+MOST_ALONG = {2: 40_000, 3: 4_000}  # the same, of more nodes along one axis
 SMALL, ROUNDING = 1e-3, 1e-10  # σ as a share of the equation's terms; of the package 3e-3 or more
-CLEAR = 1e-2  # from where on one grid is enough
-FALLS = 0.5  # where there are more nodes
-CONSTANT = 1e-9  # of the rows: a constant is left open, as that of a pressure is on purpose
+CLEAR = 1e-2  # from where on one grid may be enough
+AGREE, ALIKE = 2.0, 1.25  # times, that σ of a grid and of the one before may differ; a small one
+SAWTOOTH = tuple(share / 64 for share in (-1, 6, -15, 20, -15, 6, -1))  # 1 for +1, −1, +1, …
 
 OPEN_NOTE = (
     "the equation and its conditions hardly tell this solution from others near it: there may be "
-    "several, or a layer that may stand anywhere, and a small residual says nothing of the error"
+    "several, or a resonance, or a layer that may stand anywhere, and a small residual says "
+    "nothing of the error"
+)
+UNSEEN_NOTE = (
+    "short waves ({} half-waves) pass through the equation, too many fields and axes for the grid "
+    "of the error estimate: near a resonance a small residual says nothing of the error"
 )
 
 
-def error_left_open(solver: Surrogate) -> float:
+def error_left_open(solver: Surrogate) -> tuple[float, list[str]]:
     """The error that a small residual may hide, where the equation says little of some error.
 
     Returns:
-        Infinite where the linearised equation has a singular value that no grid tells from 0. Else,
-        where one is small, the estimated error on nodes that suit it; 0 where none is, or where
-        there are too many axes for this. Constants that may be added to a field, such as a pressure
-        that nothing pins, do not count.
+        The error, and notes for the user. It is infinite where the linearised equation has a
+        singular value that no grid tells from 0. Else, where one is small, it is the estimated
+        error on nodes that suit it; 0 where none is, or where there are too many axes for this.
+        Constants that may be added to a field, such as a pressure that nothing pins, do not count.
     """
+    waves = {axis.name: half_waves(solver, axis.name) for axis in solver.problem.axes}
+    all_axes, *one_axis = _series(solver.problem, waves)
     largest = 0.0
-    for grids in _series(solver.problem):
-        largest = max(largest, _left_open(solver, grids))
+    for series in (all_axes, *one_axis):
+        largest = max(largest, _left_open(solver, series))
         if largest == inf:
-            break
-    return largest
+            return inf, [OPEN_NOTE]
+    passing = {f"along {name}": count for name, count in waves.items() if count}
+    if passing and not all_axes.grids:
+        return largest, [UNSEEN_NOTE.format(named_numbers(passing, ": ", 2))]
+    return largest, []
 
 
-def _series(problem: Problem) -> Iterator[Sequence[tuple[int, ...]]]:
-    """Nodes along every axis, of grids one after the other: of all axes alike, and of each."""
-    axes = len(problem.axes)
-    if axes in COUNTS:
-        yield [(count,) * axes for count in COUNTS[axes]]
+@dataclass(frozen=True)
+class _Series:
+    """Grids, each finer than the one before.
+
+    Attributes:
+        grids: nodes along each axis.
+        one_is_enough: whether σ is known where it is `CLEAR` on the first grid; else two have to
+            agree.
+    """
+
+    grids: Sequence[tuple[int, ...]]
+    one_is_enough: bool
+
+
+def _series(problem: Problem, waves: Mapping[str, float]) -> Iterator[_Series]:
+    """Of more nodes along all axes, and along each one for layers at its ends.
+
+    Args:
+        waves: axis → half-waves of the shortest wave that the equation lets pass.
+    """
+    axes, blocks = len(problem.axes), len(problem.fields) ** 2
+
+    def up_to(grids: list[tuple[int, ...]], most: int) -> list[tuple[int, ...]]:
+        return [counts for counts in grids if prod(counts) * blocks <= most]
+
+    if axes not in COUNTS:
+        yield _Series((), one_is_enough=False)
+        return
+    first = COUNTS[axes][0]
+    factors = [max(1.0, A_HALF_WAVE[axes] * count / first) for count in waves.values()]
+    grids = [tuple(2 * int(count * own / 2) + 1 for own in factors) for count in COUNTS[axes]]
+    yield _Series(up_to(grids, MOST[axes]), one_is_enough=axes > 2)
     for k, axis in enumerate(problem.axes if axes in ALONG else ()):
-        if highest_order(problem, axis.name) > 1:  # else there are no layers at its ends
+        if may_have_layers(problem, axis.name):
             others = (ACROSS[axes],) * (axes - 1)
-            yield [(*others[:k], count, *others[k:]) for count in ALONG[axes]]
+            grids = [(*others[:k], count, *others[k:]) for count in ALONG[axes]]
+            yield _Series(up_to(grids, MOST_ALONG[axes]), one_is_enough=True)
 
 
-def _left_open(solver: Surrogate, grids: Sequence[tuple[int, ...]]) -> float:
-    """The same by some grids, each finer than the one before."""
-    before, falls, estimates = CLEAR / FALLS, False, [0.0]
+def _left_open(solver: Surrogate, series: _Series) -> float:
+    """The same by some grids."""
+    before, settled, estimates = inf, False, [0.0]
     weak: Sequence[Profile] = []
-    for counts in grids:
-        if prod(counts) * len(solver.problem.fields) ** 2 > MOST[len(counts)]:
-            break
+    for counts in series.grids:
         grid = BoxGrid.on_box(solver, counts, weak)
         matrix, weights = _in_squares(solver, grid)
         if not np.isfinite(matrix.data).all():
@@ -82,21 +126,27 @@ def _left_open(solver: Surrogate, grids: Sequence[tuple[int, ...]]) -> float:
         found, vector, least = least_determined(matrix)
         if found <= max(ROUNDING, least):
             return inf
-        falls, before = found < FALLS * before, found
-        if found < SMALL:
+        if before == inf:
+            settled, small = series.one_is_enough and found >= CLEAR, SMALL
+        else:
+            times = AGREE if found >= SMALL else ALIKE
+            settled = before / times < found < times * before
+            small = SMALL if settled else CLEAR
+        if found < small:
             enough = tuple(max(count, ENOUGH[len(counts)]) for count in counts)
             fine = grid if enough == counts else BoxGrid.on_box(solver, enough, weak)
             estimates.append(estimate_on(solver, fine))
-        if found >= SMALL and not falls:
+        if settled:
             break
-        weak = grid.profiles(vector / weights)
-    return inf if falls and before < SMALL else max(estimates[-2:])
+        before, weak = found, grid.profiles(vector / weights)
+    hidden = not settled and before < SMALL and len(series.grids) > 1
+    return inf if hidden else max(estimates[-2:])
 
 
 def _in_squares(solver: Surrogate, grid: BoxGrid) -> tuple[sp.csr_array, np.ndarray]:
     """The linearised equation, whose squares, and those of errors, count by their share of the box.
 
-    Two kinds of rows are added: a value of each field that nothing pins, and, as central
+    Two kinds of rows are added: a value of each field of which no edge gives one, and, as central
     differences of first order do not see one, the sawtooth of each field along each axis of which
     the equation has nothing but its first derivative.
 
@@ -107,13 +157,12 @@ def _in_squares(solver: Surrogate, grid: BoxGrid) -> tuple[sp.csr_array, np.ndar
     linear = LinearisedBox.of(solver, grid)
     matrix, read = linear.matrix, linear.read
     size, fields = len(grid.nodes), len(problem.fields)
-    (constants, pins), largest = _constants(problem, grid), abs(matrix).max()
     parts = [matrix]
     for k in range(fields):
         own = [name for name, is_read in zip(problem.channels, read[:, k], strict=True) if is_read]
-        said = abs(matrix[:, k * size : (k + 1) * size] @ constants.T).max()
-        if "" not in own and said <= CONSTANT * largest:  # a little is not on purpose
-            parts.append(of_field(pins, k, fields))
+        # a point gives a mean, and in the mean square hardly; a value that is little counts
+        if "" not in own and not problem.edges_give_value(k):
+            parts.append(of_field(_pins(problem, grid), k, fields))
         for axis, name in enumerate(grid.names):
             if max((one.count(name) for one in own), default=0) == 1:
                 parts.append(of_field(_sawtooth(grid, axis), k, fields))
@@ -126,25 +175,25 @@ def _in_squares(solver: Surrogate, grid: BoxGrid) -> tuple[sp.csr_array, np.ndar
 
 
 def _sawtooth(grid: BoxGrid, axis: int) -> sp.csr_array:
-    """At each inner node, the part of a function that changes its sign from node to node."""
+    """At each inner node, the part of a function that changes its sign from node to node.
+
+    Of smooth functions, and of layers that have a few nodes, these differences leave little.
+    """
     count = grid.shape[axis]
-    own = sum(share * np.eye(count - 2, count, k) for k, share in enumerate((-0.25, 0.5, -0.25)))
+    shares = enumerate(SAWTOOTH)
+    own = sum(share * np.eye(count - len(SAWTOOTH) + 1, count, k) for k, share in shares)
     parts = [np.eye(one) for one in grid.shape]
     parts[axis] = np.asarray(own)
     return kronecker([sp.csr_array(part) for part in parts])
 
 
-def _constants(problem: Problem, grid: BoxGrid) -> tuple[sp.csr_array, sp.csr_array]:
-    """Functions that are constant, for each time if there is one, and rows that read them.
+def _pins(problem: Problem, grid: BoxGrid) -> sp.csr_array:
+    """Rows that are 1 for a constant of unit length, for each time if there is one.
 
-    Returns:
-        The functions, of unit length, and rows that are 1 for them and read one node, which leaves
-        a factor sparse; [times, nodes] each.
+    They read one node, which leaves a factor sparse; [times, nodes].
     """
     times = 1 if problem.domain.time is None else len(grid.axes[0])
     places = len(grid.nodes) // times
     node = np.zeros((1, places))
     node[0, places // 2] = places**0.5
-    each = np.eye(times)
-    functions = np.kron(each, np.full((1, places), places**-0.5))
-    return sp.csr_array(functions), sp.csr_array(np.kron(each, node))
+    return sp.csr_array(np.kron(np.eye(times), node))

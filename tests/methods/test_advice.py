@@ -58,7 +58,8 @@ def test_each_ending_has_its_own_advice() -> None:
 def test_a_solution_that_the_conditions_leave_open_needs_conditions() -> None:
     open_one = ended(Heat(), Outcome.DRIFTED, assessment=Assessment(1e-4, math.inf, (OPEN_NOTE,)))
     assert advice(open_one, TrainingConfig.of(Heat())) == (
-        "the conditions hardly tell the solution from others: see whether one is missing"
+        "the conditions hardly tell the solution from others: see whether one is missing, or a "
+        "coefficient is at a resonance"
     )
 
 

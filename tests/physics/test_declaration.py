@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
 from pacpde import fit
 from pacpde.errors import InvalidValueError, PacpdeError
 from pacpde.methods import methods
 from pacpde.physics import Axis, Dirichlet, Evolution, PointValue, Problem, coefficient, families
+from pacpde.physics.elementary import pi, sin
 from pacpde.plugins import load_plugin
 from pacpde.problems import Heat
+from pacpde.reference import solve
 from pacpde.training.config import TrainingConfig
 
 FAMILY = """
@@ -208,6 +211,41 @@ def test_a_wrong_declaration_is_refused_when_its_file_is_read(
     if line is not None:
         assert f"line {line}" in str(refused.value)
     assert "test_declared" not in families.names()
+
+
+@dataclass(frozen=True)
+class Pipe(Evolution):
+    """Sound between two closed ends: sin πx cos πt and cos πx sin πt."""
+
+    name = "test_pipe"
+    axes = (Axis("t", 0.0, 1.0), Axis("x", 0.0, 1.0))
+    fields = ("u", "p")
+
+    def rhs(self, w: Any, d: Any) -> Any:
+        u, p = w
+        return d(p, "x"), d(u, "x")
+
+    def initial(self, x: Any) -> Any:
+        return sin(pi * x), 0.0 * x
+
+    def conditions(self) -> Any:
+        return [Dirichlet("x", 0.0, field="u")]
+
+
+class Overdetermined(Pipe):
+    name = "test_overdetermined"
+
+    def conditions(self) -> Any:
+        return [Dirichlet("x", 0.0)]
+
+
+def test_a_system_of_first_order_takes_a_value_for_each_wave() -> None:
+    x = np.linspace(0, 1, 9)
+    velocity, pressure = solve(Pipe(), tolerance=1e-8)(0.75, x)
+    assert velocity == pytest.approx(np.sin(pi * x) * np.cos(0.75 * pi), abs=1e-7)
+    assert pressure == pytest.approx(np.cos(pi * x) * np.sin(0.75 * pi), abs=1e-7)
+    with pytest.raises(InvalidValueError, match=r"of 2 fields, .* at most 2 conditions .* has 4"):
+        Overdetermined()
 
 
 def test_functions_of_any_arguments_that_fit_are_taken(tmp_path: Path) -> None:

@@ -52,6 +52,25 @@ def spark(width: float, names: str, content: float = 0.3) -> Callable[..., Any]:
     return source
 
 
+def test_what_rounding_makes_is_no_feature() -> None:
+    """4 (x − ½) u_x differs from a line by its last digit, most of all at places of no meaning."""
+
+    @dataclass(frozen=True)
+    class Made(Problem):
+        name = "made"
+        axes = (Axis("x", 0.0, 1.0), Axis("y", 0.0, 1.0))
+
+        def conditions(self) -> Any:
+            return [Dirichlet("boundary", lambda x, y: 1.0 + x)]
+
+        def residual(self, u: Any, d: Any) -> Any:
+            x, y = d.coordinates["x"], d.coordinates["y"]
+            drift = 4 * (x - 0.5) * d(u, "x") + 4 * (y - 0.5) * d(u, "y")
+            return 0.05 * (d(u, "xx") + d(u, "yy")) - drift
+
+    assert Made().narrow_features == ()
+
+
 def test_a_sentence_keeps_the_names_of_axes() -> None:
     source = spark(1e-3, "tx")
     made = problem(lambda t, X: source(t=t, x=X), lambda X: sin(pi * X), space="X")

@@ -172,6 +172,8 @@ def test_a_file_with_a_row_outside(tmp_path: Path) -> None:
     assert "t is zeit of" in said
     with pytest.raises(InvalidValueError, match="has no measurement inside the domain"):
         Measurements.of({"t": [5], "x": [0], "u": [1]}, Burgers(), outside="drop")
+    with pytest.raises(InvalidValueError, match="has no value: every one is NaN, or left out"):
+        Measurements.of({"t": [0.5], "x": [0], "u": [np.nan]}, Burgers())
     with pytest.raises(InvalidValueError, match="outside is 'keep', expected 'refuse' or 'drop'"):
         Measurements.of(path, Burgers(), outside="keep")
 

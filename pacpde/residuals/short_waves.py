@@ -1,0 +1,49 @@
+"""The shortest wave that an equation lets pass: an error of that kind needs a grid that sees it.
+
+Where the coefficients of the linearised equation Σ_c A_c ∂_c e = 0 are constant, a wave exp(i k x)
+solves it where the matrix Σ_c A_c (i k)^c is singular. Its wave number, as that of u'' + k² u = 0,
+may be far above that of the solution, which shows nothing of it.
+"""
+
+import numpy as np
+import torch
+
+from pacpde.networks.surrogate import Surrogate
+from pacpde.residuals.linearised import linearise_rows
+
+POINTS = 64  # random ones, at which coefficients are taken
+HALF_WAVES = np.geomspace(1, 400, 300)  # along an axis, of the waves that are tried
+SINGULAR = 0.1  # smallest singular value, of a matrix whose terms are 1 in sum
+
+
+def half_waves(solver: Surrogate, axis: str) -> float:
+    """Half-waves along an axis of the shortest wave that the linearised equation lets pass.
+
+    Args:
+        axis: the direction of the wave.
+
+    Returns:
+        The number; 0 where none passes, or even the shortest of `HALF_WAVES` does, as of a field
+        that nothing is said of in this direction.
+    """
+    problem = solver.problem
+    own = [name for name in problem.channels if set(name) <= {axis}]
+    points = problem.domain.random(POINTS, np.random.default_rng(0))
+    jet, slopes, _ = linearise_rows(solver, torch.from_numpy(points).to(solver.weights))
+    chosen = [problem.channels.index(name) for name in own]
+    sizes = (jet[0] ** 2).mean(0).sqrt()
+    shares = (slopes[chosen] * torch.where(sizes > 0, sizes, 1.0)).double().cpu().numpy()
+    numbers = np.pi * HALF_WAVES / problem.domain.axis(axis).length
+    powers = (1j * numbers[:, None]) ** np.array([len(name) for name in own])
+    # [waves, points, rows, fields]
+    matrices = np.einsum("wc,cprf->wprf", powers, shares)
+    terms = np.einsum("wc,cprf->wprf", np.abs(powers), np.abs(shares))
+    for axis_of in (-1, -2):  # each row, and then each column, has terms of 1
+        size = terms.sum(axis_of, keepdims=True)
+        size = np.where(size > 0, size, 1.0)
+        matrices, terms = matrices / size, terms / size
+    if not np.isfinite(matrices).all():
+        return 0.0
+    least = np.linalg.svd(matrices, compute_uv=False)[..., -1].min(1)
+    passing = least < SINGULAR
+    return 0.0 if passing[-1] else float(HALF_WAVES[passing].max(initial=0.0))
