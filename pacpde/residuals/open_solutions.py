@@ -35,10 +35,11 @@ A_HALF_WAVE = {1: 4, 2: 4, 3: 3}  # nodes for the shortest one, on the first gri
 ALONG = {2: (81, 161, 321), 3: (41, 81)}  # the same of one axis
 ACROSS = {2: 13, 3: 7}  # and of the others
 ENOUGH = {1: 161, 2: 33, 3: 9}  # of each, at least, for an estimate
-MOST = {1: 40_000, 2: 40_000, 3: 12_000}  # nodes times the square of the number of fields
+MOST = {1: 40_000, 2: 40_000, 3: 6_000}  # nodes times the square of the number of fields
 MOST_ALONG = {2: 40_000, 3: 4_000}  # the same, of more nodes along one axis
 SMALL, ROUNDING = 1e-3, 1e-10  # σ as a share of the equation's terms; of the package 3e-3 or more
 CLEAR = 1e-2  # from where on one grid may be enough
+SHORT = 5.0  # half-waves along an axis, that a fit may lack
 AGREE, ALIKE = 2.0, 1.25  # times, that σ of a grid and of the one before may differ; a small one
 SAWTOOTH = tuple(share / 64 for share in (-1, 6, -15, 20, -15, 6, -1))  # 1 for +1, −1, +1, …
 
@@ -69,7 +70,7 @@ def error_left_open(solver: Surrogate) -> tuple[float, list[str]]:
         largest = max(largest, _left_open(solver, series))
         if largest == inf:
             return inf, [OPEN_NOTE]
-    passing = {f"along {name}": count for name, count in waves.items() if count}
+    passing = {f"along {name}": count for name, count in waves.items() if count >= SHORT}
     if passing and not all_axes.grids:
         return largest, [UNSEEN_NOTE.format(named_numbers(passing, ": ", 2))]
     return largest, []

@@ -162,8 +162,8 @@ def test_the_shortest_wave_that_an_equation_lets_pass() -> None:
 
 def test_waves_that_no_grid_sees_are_said_to_be_unseen() -> None:
     four = [X, Y, Z, Axis("w", 0.0, 1.0)]
-    problem, smooth = resonance(four, 2, 0.1)
+    problem, smooth = resonance(four, 3, 0.1)
     error, notes = error_left_open(given(problem, smooth))
     assert error == 0.0
-    assert notes[0].startswith("short waves (along x: 4")
+    assert notes[0].startswith("short waves (along x: 6")
     assert "near a resonance a small residual says nothing" in notes[0]
