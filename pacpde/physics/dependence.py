@@ -155,7 +155,8 @@ class _Tried:
     def missing_conditions(self) -> Iterator[Finding]:
         """Where an equation that is no `Evolution` has fewer conditions than derivatives ask for.
 
-        Evolutions are checked when the first problem is made.
+        A field may have none where another has them for it, as a clamped beam has its deflection
+        and its slope for the moment. Evolutions are checked when the first problem is made.
         """
         problem = self.problem
         if problem.order:
@@ -172,6 +173,8 @@ class _Tried:
                     for upper in (False, True)
                 }
                 bare = [end for end, count in ends.items() if not count]
+                if len(bare) == 2 and self._has_enough(axis.name):
+                    bare = []
                 known = "no condition"
                 if axis.name == "t":
                     bare = ["t-"] if ends["t-"] < highest and not ends["t+"] else []
@@ -190,6 +193,11 @@ class _Tried:
                 'solved by itself: add d(u, "t"), or leave out the axis t.',
                 Verdict.DOUBTFUL,
             )
+
+    def _has_enough(self, axis: str) -> bool:
+        """Whether all fields have together what those of second order and above ask for."""
+        asked = sum(order for order in self.problem.recorded.orders(axis) if order > 1)
+        return sum(edge.axis == axis for edge in self.problem.edge_conditions) >= asked
 
     @gradients()
     def cut_from_torch(self) -> Iterator[Finding]:

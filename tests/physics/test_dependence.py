@@ -154,6 +154,37 @@ def test_missing_conditions_of_a_steady_problem_are_doubtful() -> None:
 
 
 @dataclass(frozen=True)
+class Beam(Problem):
+    """u'' = w, w'' = f: clamped, it has two conditions of u at each end and none of w."""
+
+    given: ClassVar[list[Any]] = []
+
+    name = "test_beam"
+    axes = (Axis("x", 0.0, 1.0),)
+    fields = ("u", "w")
+
+    def residual(self, w: Any, d: Any) -> Any:
+        return d(w[0], "xx") - w[1], d(w[1], "xx") - 1.0
+
+    def conditions(self) -> Any:
+        return list(self.given)
+
+
+def test_conditions_of_one_field_may_stand_for_those_of_another() -> None:
+    held, clamped = Dirichlet("x", 0.0, field="u"), Neumann("x", 0.0, field="u")
+
+    class Clamped(Beam):
+        given: ClassVar[list[Any]] = [held, clamped]
+
+    class Held(Beam):
+        given: ClassVar[list[Any]] = [held]
+
+    assert wrong(Clamped(), Verdict.DOUBTFUL) == []
+    (sentence,) = wrong(Held(), Verdict.DOUBTFUL)
+    assert sentence.startswith("w has derivatives of order 2 in x and no condition at x- and x+:")
+
+
+@dataclass(frozen=True)
 class Rod(Problem):
     """u_ttxx = 0: two conditions at the start and one at each end make it one."""
 
