@@ -14,7 +14,7 @@ the equation lets pass (`short_waves`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, prod
 
 import numpy as np
@@ -27,7 +27,7 @@ from pacpde.residuals.box_error import LinearisedBox, least_determined, of_field
 from pacpde.residuals.differences import kronecker
 from pacpde.residuals.error_estimate import estimate_on
 from pacpde.residuals.estimate_grid import BoxGrid, Profile, may_have_layers
-from pacpde.residuals.short_waves import half_waves
+from pacpde.residuals.short_waves import any_wave_passes, half_waves
 
 # Nodes along each axis, of grids in turn; more where short waves pass.
 COUNTS = {1: (161, 321, 641), 2: (25, 37, 55, 97), 3: (9, 11)}
@@ -65,6 +65,7 @@ def error_left_open(solver: Surrogate) -> tuple[float, list[str]]:
     """
     waves = {axis.name: half_waves(solver, axis.name) for axis in solver.problem.axes}
     all_axes, *one_axis = _series(solver.problem, waves)
+    all_axes = replace(all_axes, all_count=any_wave_passes(solver))
     largest = 0.0
     for series in (all_axes, *one_axis):
         largest = max(largest, _left_open(solver, series))
@@ -84,10 +85,12 @@ class _Series:
         grids: nodes along each axis.
         one_is_enough: whether σ is known where it is `CLEAR` on the first grid; else two have to
             agree.
+        all_count: whether grids that agree are followed by finer ones, as where short waves pass.
     """
 
     grids: Sequence[tuple[int, ...]]
     one_is_enough: bool
+    all_count: bool = False
 
 
 def _series(problem: Problem, waves: Mapping[str, float]) -> Iterator[_Series]:
@@ -137,7 +140,7 @@ def _left_open(solver: Surrogate, series: _Series) -> float:
             enough = tuple(max(count, ENOUGH[len(counts)]) for count in counts)
             fine = grid if enough == counts else BoxGrid.on_box(solver, enough, weak)
             estimates.append(estimate_on(solver, fine))
-        if settled:
+        if settled and not series.all_count:
             break
         before, weak = found, grid.profiles(vector / weights)
     hidden = not settled and before < SMALL and len(series.grids) > 1

@@ -1,8 +1,9 @@
 """The shortest wave that an equation lets pass: an error of that kind needs a grid that sees it.
 
-Where the coefficients of the linearised equation Σ_c A_c ∂_c e = 0 are constant, a wave exp(i k x)
+Where the coefficients of the linearised equation Σ_c A_c ∂_c e = 0 are constant, a wave exp(i k·x)
 solves it where the matrix Σ_c A_c (i k)^c is singular. Its wave number, as that of u'' + k² u = 0,
-may be far above that of the solution, which shows nothing of it.
+may be far above that of the solution, which shows nothing of it. Through a hyperbolic equation
+waves of any length pass, along its characteristics.
 """
 
 import numpy as np
@@ -13,6 +14,7 @@ from pacpde.residuals.linearised import linearise_rows
 
 POINTS = 64  # random ones, at which coefficients are taken
 HALF_WAVES = np.geomspace(1, 400, 300)  # along an axis, of the waves that are tried
+DIRECTIONS = 128  # of the shortest ones
 SINGULAR = 0.1  # smallest singular value, of a matrix whose terms are 1 in sum
 
 
@@ -26,15 +28,37 @@ def half_waves(solver: Surrogate, axis: str) -> float:
         The number; 0 where none passes, or even the shortest of `HALF_WAVES` does, as of a field
         that nothing is said of in this direction.
     """
+    waves = np.zeros((len(HALF_WAVES), len(solver.problem.axes)))
+    waves[:, solver.problem.domain.names.index(axis)] = HALF_WAVES
+    passing = _passing(solver, waves)
+    return 0.0 if passing[-1] else float(HALF_WAVES[passing].max(initial=0.0))
+
+
+def any_wave_passes(solver: Surrogate) -> bool:
+    """Whether waves pass that are as short as one likes, in a direction between two axes."""
+    if len(solver.problem.axes) != 2:
+        return False
+    angles = np.pi * (np.arange(DIRECTIONS) + 0.5) / DIRECTIONS
+    waves = HALF_WAVES[-1] * np.stack([np.cos(angles), np.sin(angles)], -1)
+    return bool(_passing(solver, waves).any())
+
+
+def _passing(solver: Surrogate, waves: np.ndarray) -> np.ndarray:
+    """Which waves pass at some point, by their half-waves along each axis [waves, axes]."""
     problem = solver.problem
-    own = [name for name in problem.channels if set(name) <= {axis}]
     points = problem.domain.random(POINTS, np.random.default_rng(0))
     jet, slopes, _ = linearise_rows(solver, torch.from_numpy(points).to(solver.weights))
-    chosen = [problem.channels.index(name) for name in own]
     sizes = (jet[0] ** 2).mean(0).sqrt()
-    shares = (slopes[chosen] * torch.where(sizes > 0, sizes, 1.0)).double().cpu().numpy()
-    numbers = np.pi * HALF_WAVES / problem.domain.axis(axis).length
-    powers = (1j * numbers[:, None]) ** np.array([len(name) for name in own])
+    shares = (slopes * torch.where(sizes > 0, sizes, 1.0)).double().cpu().numpy()
+    numbers = 1j * np.pi * waves / np.array([axis.length for axis in problem.axes])
+    names = problem.domain.names
+    powers = np.stack(
+        [
+            np.prod([numbers[:, k] ** channel.count(name) for k, name in enumerate(names)], axis=0)
+            for channel in problem.channels
+        ],
+        -1,
+    )
     # [waves, points, rows, fields]
     matrices = np.einsum("wc,cprf->wprf", powers, shares)
     terms = np.einsum("wc,cprf->wprf", np.abs(powers), np.abs(shares))
@@ -43,7 +67,6 @@ def half_waves(solver: Surrogate, axis: str) -> float:
         size = np.where(size > 0, size, 1.0)
         matrices, terms = matrices / size, terms / size
     if not np.isfinite(matrices).all():
-        return 0.0
-    least = np.linalg.svd(matrices, compute_uv=False)[..., -1].min(1)
-    passing = least < SINGULAR
-    return 0.0 if passing[-1] else float(HALF_WAVES[passing].max(initial=0.0))
+        return np.zeros(len(waves), bool)
+    least: np.ndarray = np.linalg.svd(matrices, compute_uv=False)[..., -1].min(1)
+    return least < SINGULAR
