@@ -35,7 +35,8 @@ A_HALF_WAVE = {1: 4, 2: 4, 3: 3}  # nodes for the shortest one, on the first gri
 ALONG = {2: (81, 161, 321), 3: (41, 81)}  # the same of one axis
 ACROSS = {2: 13, 3: 7}  # and of the others
 ENOUGH = {1: 161, 2: 33, 3: 9}  # of each, at least, for an estimate
-MOST = {1: 40_000, 2: 40_000, 3: 6_000}  # nodes times the square of the number of fields
+MOST = {1: 40_000, 2: 12_400, 3: 6_000}  # nodes times the square of the number of fields
+MOST_OF_ONE = {1: 40_000, 2: 40_000, 3: 6_000}  # nodes where there is one field
 MOST_ALONG = {2: 40_000, 3: 4_000}  # the same, of more nodes along one axis
 SMALL, ROUNDING = 1e-3, 1e-10  # σ as a share of the equation's terms; of the package 3e-3 or more
 CLEAR = 1e-2  # from where on one grid may be enough
@@ -65,7 +66,8 @@ def error_left_open(solver: Surrogate) -> tuple[float, list[str]]:
     """
     waves = {axis.name: half_waves(solver, axis.name) for axis in solver.problem.axes}
     all_axes, *one_axis = _series(solver.problem, waves)
-    all_axes = replace(all_axes, all_count=any_wave_passes(solver))
+    one_field = len(solver.problem.fields) == 1  # of several, fine grids take minutes
+    all_axes = replace(all_axes, all_count=one_field and any_wave_passes(solver))
     largest = 0.0
     for series in (all_axes, *one_axis):
         largest = max(largest, _left_open(solver, series))
@@ -110,7 +112,8 @@ def _series(problem: Problem, waves: Mapping[str, float]) -> Iterator[_Series]:
     first = COUNTS[axes][0]
     factors = [max(1.0, A_HALF_WAVE[axes] * count / first) for count in waves.values()]
     grids = [tuple(2 * int(count * own / 2) + 1 for own in factors) for count in COUNTS[axes]]
-    yield _Series(up_to(grids, MOST[axes]), one_is_enough=axes > 2)
+    most = MOST_OF_ONE if blocks == 1 else MOST
+    yield _Series(up_to(grids, most[axes]), one_is_enough=axes > 2)
     for k, axis in enumerate(problem.axes if axes in ALONG else ()):
         if may_have_layers(problem, axis.name):
             others = (ACROSS[axes],) * (axes - 1)
