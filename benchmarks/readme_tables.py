@@ -74,6 +74,7 @@ def ways_table() -> str:
         ["one new coefficient, accuracy first", "`transfer(..., method=\"warm_start\")`",
          _warm_start()],
         ["the new and the old one, nothing forgotten", "`transfer(..., method=\"pac\")`", _pac()],
+        ["a hard coefficient, far from an easy one", "`transfer(..., ladder=\"auto\")`", _ladder()],
         ["many in one network, nothing forgotten", "`transfer_in_turn(...)`", _in_turn()],
         ["few noisy labels, no equation", "`transfer_table(...)`, "
          "[notebook](notebooks/regression_friedman.ipynb)", _labels()],
@@ -96,6 +97,22 @@ def _warm_start() -> str:
         f"the {len(ends['warm_start'])} coefficients above end at an error of "
         f"{plain(statistics.median(ends['warm_start']))} (median), with PAC at "
         f"{plain(statistics.median(ends['pac']))}. The old solver is lost"
+    )
+
+
+def _ladder() -> str:
+    runs = [run for run in read_record("ladders")["runs"] if run["problem"] == "burgers"]
+    errors, seconds = (
+        {
+            method: statistics.median(value(run) for run in runs if run["method"] == method)
+            for method in ("warm_start", "pac", "scratch")
+        }
+        for value in (lambda run: run["target"]["error"], lambda run: run["seconds"])
+    )
+    return (
+        f"errors on Burgers from ν = 0.1 to 5e-4: warm start {plain(errors['warm_start'])} after "
+        f"{seconds['warm_start']:.0f} s, PAC {plain(errors['pac'])}; from random weights in the "
+        f"same time {plain(errors['scratch'])}"
     )
 
 
