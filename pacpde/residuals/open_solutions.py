@@ -14,7 +14,7 @@ the equation lets pass (`short_waves`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf, prod
 
 import numpy as np
@@ -27,7 +27,7 @@ from pacpde.residuals.box_error import LinearisedBox, least_determined, of_field
 from pacpde.residuals.differences import kronecker
 from pacpde.residuals.error_estimate import estimate_on
 from pacpde.residuals.estimate_grid import BoxGrid, Profile, may_have_layers
-from pacpde.residuals.short_waves import any_wave_passes, half_waves
+from pacpde.residuals.short_waves import LinearWaves
 
 # Nodes along each axis, of grids in turn; more where short waves pass.
 COUNTS = {1: (161, 321, 641), 2: (25, 37, 55, 97), 3: (9, 11)}
@@ -64,10 +64,9 @@ def error_left_open(solver: Surrogate) -> tuple[float, list[str]]:
         error on nodes that suit it; 0 where none is, or where there are too many axes for this.
         Constants that may be added to a field, such as a pressure that nothing pins, do not count.
     """
-    waves = {axis.name: half_waves(solver, axis.name) for axis in solver.problem.axes}
-    all_axes, *one_axis = _series(solver.problem, waves)
-    one_field = len(solver.problem.fields) == 1  # of several, fine grids take minutes
-    all_axes = replace(all_axes, all_count=one_field and any_wave_passes(solver))
+    linear = LinearWaves.of(solver)
+    waves = {axis.name: linear.half_waves(axis.name) for axis in solver.problem.axes}
+    all_axes, *one_axis = _series(solver.problem, waves, linear.of_any_length())
     largest = 0.0
     for series in (all_axes, *one_axis):
         largest = max(largest, _left_open(solver, series))
@@ -95,11 +94,12 @@ class _Series:
     all_count: bool = False
 
 
-def _series(problem: Problem, waves: Mapping[str, float]) -> Iterator[_Series]:
+def _series(problem: Problem, waves: Mapping[str, float], of_any_length: bool) -> Iterator[_Series]:
     """Of more nodes along all axes, and along each one for layers at its ends.
 
     Args:
         waves: axis → half-waves of the shortest wave that the equation lets pass.
+        of_any_length: whether waves pass that are as short as one likes.
     """
     axes, blocks = len(problem.axes), len(problem.fields) ** 2
 
@@ -112,8 +112,12 @@ def _series(problem: Problem, waves: Mapping[str, float]) -> Iterator[_Series]:
     first = COUNTS[axes][0]
     factors = [max(1.0, A_HALF_WAVE[axes] * count / first) for count in waves.values()]
     grids = [tuple(2 * int(count * own / 2) + 1 for own in factors) for count in COUNTS[axes]]
-    most = MOST_OF_ONE if blocks == 1 else MOST
-    yield _Series(up_to(grids, most[axes]), one_is_enough=axes > 2)
+    one_field = blocks == 1  # of several, fine grids take minutes
+    yield _Series(
+        up_to(grids, (MOST_OF_ONE if one_field else MOST)[axes]),
+        one_is_enough=axes > 2,
+        all_count=one_field and of_any_length,
+    )
     for k, axis in enumerate(problem.axes if axes in ALONG else ()):
         if may_have_layers(problem, axis.name):
             others = (ACROSS[axes],) * (axes - 1)

@@ -12,7 +12,7 @@ from pacpde.physics import Axis, Dirichlet, Problem, Robin, coefficient
 from pacpde.physics.elementary import cos, exp, sin
 from pacpde.problems import Kovasznay, Poisson
 from pacpde.residuals.open_solutions import error_left_open
-from pacpde.residuals.short_waves import any_wave_passes, half_waves
+from pacpde.residuals.short_waves import LinearWaves
 from tests.residuals.given import given
 from tests.residuals.manufactured import steady
 
@@ -154,9 +154,9 @@ def test_short_waves_along_characteristics_are_seen() -> None:
     """Waves of any length pass; on 25 and 37 nodes alike σ is 0.1, and on 97 it is 2e-3."""
     problem, smooth = membrane(8 / 7 - 1e-4)
     found = given(problem, smooth)
-    assert any_wave_passes(found)
+    assert LinearWaves.of(found).of_any_length()
     assert error_left_open(found)[0] > 0.3  # it is 1
-    assert not any_wave_passes(given(Poisson(), smooth))
+    assert not LinearWaves.of(given(Poisson(), smooth)).of_any_length()
 
 
 def system(k: float) -> Problem:
@@ -171,7 +171,8 @@ def system(k: float) -> Problem:
 def test_the_shortest_wave_that_an_equation_lets_pass() -> None:
     def waves(problem: Problem) -> list[float]:
         found = given(problem, lambda **x: (sum(x.values()),) * len(problem.fields))
-        return [half_waves(found, axis.name) for axis in problem.axes]
+        linear = LinearWaves.of(found)
+        return [linear.half_waves(axis.name) for axis in problem.axes]
 
     # a matrix is singular to a tenth up to a little above the wave
     assert waves(resonance([X], 20, 0.0)[0]) == [pytest.approx(21, abs=1.5)]
